@@ -1,0 +1,92 @@
+"""The audit trail: events chained by digest, so that a changed or missing one is found."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from provender.core.digest import digest
+
+GENESIS = "sha256:" + "0" * 64
+
+
+class EventKind(StrEnum):
+    """``object:verb``, one alphabetised list."""
+
+    ACCESS_DENY = "access:deny"
+    ACCESS_GRANT = "access:grant"
+    ACCESS_PERMIT = "access:permit"
+    ACCESS_REVOKE = "access:revoke"
+    DATASET_DECLARE = "dataset:declare"
+    DATASET_PUBLISH = "dataset:publish"
+    FEATURES_APPLY = "features:apply"
+    FEATURES_MATERIALIZE = "features:materialize"
+    GOVERNANCE_APPLY = "governance:apply"
+    TRAINING_SET_RECORD = "training-set:record"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """One thing that happened. ``digest`` covers everything before it through ``previous``."""
+
+    sequence: int
+    at: datetime
+    actor: str
+    kind: EventKind
+    subject: str
+    detail: dict[str, object] = field(default_factory=dict)
+    previous: str = GENESIS
+    digest: str = ""
+
+
+def chain(
+    last: AuditEvent | None,
+    *,
+    at: datetime,
+    actor: str,
+    kind: EventKind,
+    subject: str,
+    detail: dict[str, object],
+) -> AuditEvent:
+    """Return the event that follows ``last`` (None: the first, with sequence 1)."""
+    sequence = last.sequence + 1 if last else 1
+    previous = last.digest if last else GENESIS
+    return AuditEvent(
+        sequence=sequence,
+        at=at,
+        actor=actor,
+        kind=kind,
+        subject=subject,
+        detail=detail,
+        previous=previous,
+        digest=_seal(sequence, at, actor, kind, subject, detail, previous),
+    )
+
+
+def verify(events: Iterable[AuditEvent]) -> int | None:
+    """Return the sequence number of the first event that does not fit, or None if all do.
+
+    ``events`` are in order and start with the first. A cut-off tail cannot be seen from
+    inside; keep the last digest elsewhere to see that.
+    """
+    expected, previous = 1, GENESIS
+    for event in events:
+        sealed = _seal(
+            event.sequence, event.at, event.actor, event.kind, event.subject, event.detail, previous
+        )
+        if event.sequence != expected or event.previous != previous or event.digest != sealed:
+            return expected
+        expected, previous = expected + 1, event.digest
+    return None
+
+
+def _seal(
+    sequence: int,
+    at: datetime,
+    actor: str,
+    kind: EventKind,
+    subject: str,
+    detail: dict[str, object],
+    previous: str,
+) -> str:
+    return digest([sequence, at, actor, kind, subject, detail, previous])

@@ -1,0 +1,185 @@
+"""Datasets, their immutable versions, and the manifest that says what a version is.
+
+A version is identified by its content: publishing the same content again is the same
+version (`next_version`). Files are listed relative to the lake's root, so a lake can move.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from provender.core.digest import digest
+from provender.core.errors import Conflict, Incompatible
+from provender.core.names import DatasetRef
+from provender.core.schema import Compatibility, Schema, Verdict, compare
+
+
+class Format(StrEnum):
+    """How the rows of a dataset are kept."""
+
+    PARQUET = "parquet"
+    DELTA = "delta"
+    CSV = "csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileEntry:
+    """One file of a version; ``path`` is relative to the manifest's location."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRange:
+    """The age of the data: earliest and latest event timestamp, both inclusive, UTC."""
+
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a dataset version is, whole: enough to read it, verify it and cite it.
+
+    ``location`` is relative to the lake's root. ``native_snapshot`` is the table format's
+    own version (Delta: the table version as text), empty where the format has none.
+    ``logical_digest`` depends on the rows and the schema only, not on their order, their
+    files or their format. ``inputs`` are the dataset versions this one was computed from.
+    """
+
+    format: Format
+    location: str
+    files: tuple[FileEntry, ...]
+    schema: Schema
+    row_count: int
+    logical_digest: str
+    event_timestamp: str | None = None
+    event_range: EventRange | None = None
+    native_snapshot: str = ""
+    inputs: tuple[DatasetRef, ...] = ()
+    producer: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole manifest."""
+        return digest(self)
+
+    @property
+    def content(self) -> str:
+        """The identity of the content: equal for equal rows, whatever files hold them."""
+        return digest(
+            {
+                "rows": self.logical_digest,
+                "count": self.row_count,
+                "event_timestamp": self.event_timestamp,
+                "schema": [(column.name, column.type) for column in self.schema.columns],
+            }
+        )
+
+
+FIRST = Compatibility(Verdict.IDENTICAL)
+"""The verdict on a first version: there is nothing to break."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetVersion:
+    """One immutable version: who published which manifest when, and how it follows its parent."""
+
+    ref: DatasetRef
+    manifest: Manifest
+    published_at: datetime
+    published_by: str
+    parent: int | None = None
+    compatibility: Compatibility = FIRST
+    note: str = ""
+
+    @property
+    def number(self) -> int:
+        """The version's number, counted from 1."""
+        if self.ref.version is None:
+            raise ValueError(f"{self.ref} names no version")
+        return self.ref.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """What people say about a dataset: governed in catalog/, the same for all its versions.
+
+    ``owner`` and ``stewards`` are ids such as ``team:flight-ops`` or ``person:ana``;
+    ``tags`` hold for every column, ``column_tags`` for one.
+    """
+
+    ref: DatasetRef
+    description: str
+    owner: str
+    format: Format
+    stewards: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    column_tags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    column_descriptions: dict[str, str] = field(default_factory=dict)
+    event_timestamp: str | None = None
+    links: tuple[str, ...] = ()
+
+    def tags_of(self, column: str) -> frozenset[str]:
+        """Return the tags in force on ``column``: the dataset's and its own."""
+        return frozenset(self.tags) | frozenset(self.column_tags.get(column, ()))
+
+    @property
+    def who_decides(self) -> tuple[str, ...]:
+        """Who may grant access: the stewards, then the owner."""
+        return tuple(dict.fromkeys((*self.stewards, self.owner)))
+
+
+def next_version(
+    history: Sequence[DatasetVersion],
+    ref: DatasetRef,
+    manifest: Manifest,
+    *,
+    by: str,
+    now: datetime,
+    parent: int | None = None,
+    breaking_reason: str = "",
+    note: str = "",
+) -> DatasetVersion:
+    """Return the version that publishing ``manifest`` makes, or the one that it already is.
+
+    ``history`` holds all versions of the dataset, oldest first. ``parent``, where given, is
+    the version the publisher believes to be the latest (optimistic concurrency).
+
+    Raises:
+        Conflict: somebody published after ``parent``.
+        Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
+    """
+    for version in history:
+        if version.manifest.content == manifest.content:
+            return version
+    latest = history[-1] if history else None
+    last_number = latest.number if latest else 0
+    if parent is not None and parent != last_number:
+        raise Conflict(
+            f"{ref.dataset} is at version {last_number}, not {parent}: somebody published meanwhile",
+            hint=f"look at {ref.dataset}@{last_number}, then publish again",
+        )
+    compatibility = compare(latest.manifest.schema, manifest.schema) if latest else FIRST
+    if compatibility.verdict is Verdict.BREAKING and not breaking_reason:
+        raise Incompatible(
+            f"{ref.dataset}@{last_number + 1} would break readers of @{last_number}: "
+            + "; ".join(compatibility.reasons),
+            hint='give the reason with --breaking "why", or keep the old columns',
+        )
+    return DatasetVersion(
+        ref=ref.at(last_number + 1),
+        manifest=manifest,
+        published_at=now,
+        published_by=by,
+        parent=last_number or None,
+        compatibility=compatibility,
+        note=note or breaking_reason,
+    )

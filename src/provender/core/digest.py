@@ -1,0 +1,72 @@
+"""The only hashing: canonical JSON, files and keyed digests, always as ``sha256:<hex>``."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from datetime import date, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+CHUNK_BYTES = 1 << 20
+
+
+def plain(value: Any) -> Any:
+    """Return ``value`` as JSON types: dataclasses become objects, instants ISO 8601, durations seconds.
+
+    Raises:
+        TypeError: a value that has no agreed JSON form.
+    """
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case str():
+            return value
+        case datetime() | date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case Path():
+            return value.as_posix()
+        case Mapping():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case set() | frozenset():
+            return sorted((plain(item) for item in value), key=canonical)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of ``value``: keys sorted, no white space, UTF-8 kept."""
+    return json.dumps(
+        plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def digest(value: Any) -> str:
+    """Return ``sha256:<hex>`` of the canonical JSON of ``value``."""
+    return digest_bytes(canonical(value).encode())
+
+
+def digest_bytes(data: bytes) -> str:
+    """Return ``sha256:<hex>`` of ``data``."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def digest_stream(chunks: Iterable[bytes]) -> str:
+    """Return ``sha256:<hex>`` of the concatenated ``chunks``, in constant memory."""
+    running = hashlib.sha256()
+    for chunk in chunks:
+        running.update(chunk)
+    return f"sha256:{running.hexdigest()}"
+
+
+def short(identity: str, *, length: int = 12) -> str:
+    """Return the first ``length`` hex digits of a digest, for people to read."""
+    return identity.removeprefix("sha256:")[:length]

@@ -1,0 +1,97 @@
+"""The tree of errors. Each says what happened with the values, and hints at what to do.
+
+``code`` is stable and travels on the wire; ``status`` is the HTTP status a shell may use;
+``exit_code`` is the process's. Nothing here knows HTTP or a terminal.
+"""
+
+from typing import ClassVar
+
+
+class ProvenderError(Exception):
+    """Something that a caller can understand and act upon."""
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n hint: {self.hint}" if self.hint else self.message
+
+
+class InvalidInput(ProvenderError):
+    """A value, a file or a definition that cannot be accepted as it is."""
+
+    code = "invalid-input"
+    status = 422
+    exit_code = 2
+
+
+class Misconfigured(ProvenderError):
+    """A setting is unknown or malformed, or the state folder is not what it should be."""
+
+    code = "misconfigured"
+    status = 500
+    exit_code = 2
+
+
+class NotFound(ProvenderError):
+    """A name that the catalog does not know, or that the actor may not discover."""
+
+    code = "not-found"
+    status = 404
+    exit_code = 3
+
+
+class Denied(ProvenderError):
+    """The decision was no; the hint says who can grant it."""
+
+    code = "denied"
+    status = 403
+    exit_code = 4
+
+
+class Conflict(ProvenderError):
+    """Somebody else was first, or the state does not allow the step."""
+
+    code = "conflict"
+    status = 409
+    exit_code = 5
+
+
+class Incompatible(Conflict):
+    """A new schema would break the readers of the old one."""
+
+    code = "incompatible-schema"
+
+
+class Corrupt(ProvenderError):
+    """Stored bytes are not what their digest or their format says."""
+
+    code = "corrupt"
+    status = 500
+    exit_code = 6
+
+
+class Unavailable(ProvenderError):
+    """A service, a port, a package or a disk that is needed is not there."""
+
+    code = "unavailable"
+    status = 503
+    exit_code = 7
+
+
+class Problems(InvalidInput):
+    """Several things are wrong at once; all of them are listed."""
+
+    code = "problems"
+
+    def __init__(self, what: str, problems: list[str], *, hint: str = "") -> None:
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        count = f"{len(problems)} problem" + ("" if len(problems) == 1 else "s")
+        super().__init__(f"{what}: {count}\n{lines}", hint=hint)
+        self.problems = problems

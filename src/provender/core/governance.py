@@ -1,0 +1,133 @@
+"""Governance as code: what catalog/ says, against what the catalog has, as a plan of steps."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from provender.core.datasets import Dataset
+from provender.core.digest import canonical
+from provender.core.names import suggest
+from provender.core.people import Person
+from provender.core.policy import Rule
+from provender.core.tags import Tag, Taxonomy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Domain:
+    """A part of the business that datasets belong to."""
+
+    name: str
+    description: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Governance:
+    """Everything that catalog/ declares."""
+
+    domains: tuple[Domain, ...] = ()
+    teams: tuple[str, ...] = ()
+    people: tuple[Person, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    purposes: dict[str, str] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+    datasets: tuple[Dataset, ...] = ()
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        return Taxonomy(self.tags)
+
+
+class Change(StrEnum):
+    """What a step does. Nothing is ever removed by applying; removal is its own command."""
+
+    ADD = "add"
+    CHANGE = "change"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One object to write, with what it becomes."""
+
+    change: Change
+    kind: str
+    name: str
+    value: Any
+
+
+def check(desired: Governance) -> list[str]:
+    """Return every problem of ``desired`` in words; an empty list if there is none."""
+    problems: list[str] = []
+    people = {person.id for person in desired.people} | set(desired.teams)
+    domains = [domain.name for domain in desired.domains]
+    for kind, names in _names(desired).items():
+        problems += [
+            f"{kind} {n!r} is declared twice" for n in sorted({*names}) if names.count(n) > 1
+        ]
+    for person in desired.people:
+        problems += _unknown(f"person {person.id}", "team", person.teams, desired.teams)
+    for dataset in desired.datasets:
+        where = f"dataset {dataset.ref}"
+        problems += _unknown(where, "domain", (dataset.ref.domain,), domains)
+        problems += _unknown(where, "owner", (dataset.owner,), people)
+        problems += _unknown(where, "steward", dataset.stewards, people)
+        used = [*dataset.tags, *(tag for tags in dataset.column_tags.values() for tag in tags)]
+        problems += desired.taxonomy.problems(used, where=where)
+    for rule in desired.rules:
+        where = f"rule {rule.id}"
+        problems += _unknown(where, "actor", rule.actors, people | {"anyone"})
+        problems += _unknown(where, "purpose", rule.purposes, {*desired.purposes, "*"})
+        problems += desired.taxonomy.problems(rule.tags, where=where)
+    return problems
+
+
+def diff(current: Governance, desired: Governance) -> list[Step]:
+    """Return one step per object of ``desired``, in the order in which they must be written."""
+    had = _objects(current)
+    return [
+        Step(change=_change(had.get((kind, name)), value), kind=kind, name=name, value=value)
+        for (kind, name), value in _objects(desired).items()
+    ]
+
+
+def _change(old: Any, new: Any) -> Change:
+    if old is None:
+        return Change.ADD
+    return Change.KEEP if canonical(old) == canonical(new) else Change.CHANGE
+
+
+def _objects(governance: Governance) -> Mapping[tuple[str, str], Any]:
+    objects: dict[tuple[str, str], Any] = {}
+    objects |= {("team", team): {"id": team} for team in governance.teams}
+    objects |= {("person", person.id): person for person in governance.people}
+    objects |= {("domain", domain.name): domain for domain in governance.domains}
+    objects |= {("tag", tag.name): tag for tag in governance.tags}
+    objects |= {
+        ("purpose", name): {"name": name, "description": text}
+        for name, text in governance.purposes.items()
+    }
+    objects |= {("rule", rule.id): rule for rule in governance.rules}
+    objects |= {("dataset", dataset.ref.dataset): dataset for dataset in governance.datasets}
+    return objects
+
+
+def _names(governance: Governance) -> dict[str, list[str]]:
+    return {
+        "domain": [domain.name for domain in governance.domains],
+        "team": list(governance.teams),
+        "person": [person.id for person in governance.people],
+        "tag": [tag.name for tag in governance.tags],
+        "rule": [rule.id for rule in governance.rules],
+        "dataset": [dataset.ref.dataset for dataset in governance.datasets],
+    }
+
+
+def _unknown(where: str, what: str, used: Iterable[str], known: Iterable[str]) -> list[str]:
+    names = set(known)
+    return [
+        f"{where}: {what} {name!r} is not declared ({suggest(name, names)})"
+        for name in used
+        if name not in names
+    ]

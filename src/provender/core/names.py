@@ -1,0 +1,112 @@
+"""Names: parsed once at the edge, typed inside. ``aviation.flights@2``, ``weather:temp``."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from provender.core.errors import InvalidInput, NotFound
+
+PART = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+DATASET_REF = re.compile(r"(?P<domain>[^.@]+)\.(?P<name>[^.@]+)(?:@(?P<version>[^@]+))?\Z")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DatasetRef:
+    """A dataset in its domain, and perhaps one version of it (counted from 1)."""
+
+    domain: str
+    name: str
+    version: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "DatasetRef":
+        """Return the reference written as ``domain.name`` or ``domain.name@version``.
+
+        Raises:
+            InvalidInput: ``text`` is not of that form.
+        """
+        match = DATASET_REF.match(text)
+        if not match:
+            raise InvalidInput(
+                f"{text!r} is not a dataset name",
+                hint="write domain.name or domain.name@version, for example aviation.flights@2",
+            )
+        version = match["version"]
+        if version is not None and not (version.isdecimal() and int(version) > 0):
+            raise InvalidInput(
+                f"{text!r} asks for version {version!r}; versions are whole numbers from 1",
+                hint=f"for example {match['domain']}.{match['name']}@1",
+            )
+        for part in (match["domain"], match["name"]):
+            check_name(part, what="dataset name part")
+        return cls(match["domain"], match["name"], int(version) if version else None)
+
+    @property
+    def dataset(self) -> str:
+        """The name without a version: ``domain.name``."""
+        return f"{self.domain}.{self.name}"
+
+    def at(self, version: int | None) -> "DatasetRef":
+        """Return the same dataset at ``version``."""
+        return replace(self, version=version)
+
+    def __str__(self) -> str:
+        return self.dataset if self.version is None else f"{self.dataset}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FeatureRef:
+    """One feature of one feature view: ``view:feature``, as Feast writes it."""
+
+    view: str
+    feature: str
+
+    @classmethod
+    def parse(cls, text: str) -> "FeatureRef":
+        """Return the reference written as ``view:feature``.
+
+        Raises:
+            InvalidInput: ``text`` is not of that form.
+        """
+        view, colon, feature = text.partition(":")
+        if not (view and colon and feature) or ":" in feature:
+            raise InvalidInput(
+                f"{text!r} is not a feature name",
+                hint="write view:feature, for example weather:temp",
+            )
+        return cls(view, feature)
+
+    def __str__(self) -> str:
+        return f"{self.view}:{self.feature}"
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return ``name`` if it is a lower-case identifier of at most 63 characters.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not PART.match(name):
+        raise InvalidInput(
+            f"{name!r} is not a {what}",
+            hint="start with a letter, then lower-case letters, digits and _; at most 63 characters",
+        )
+    return name
+
+
+def suggest(name: str, available: Iterable[str]) -> str:
+    """Return the hint for an unknown ``name``: a near one, or the first of those there are."""
+    known = sorted(set(available))
+    if not known:
+        return "there are none yet"
+    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {near[0]}?"
+    more = ", …" if len(known) > 8 else ""
+    return f"there are: {', '.join(known[:8])}{more}"
+
+
+def unknown(what: str, name: str, available: Iterable[str]) -> NotFound:
+    """Return the error for a ``name`` that is none of ``available``."""
+    return NotFound(f"{what} {name!r} not found", hint=suggest(name, available))

@@ -1,0 +1,50 @@
+"""Who acts: people, services and the teams they belong to."""
+
+import re
+from dataclasses import dataclass
+
+from provender.core.errors import InvalidInput
+
+ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who can act or own: ``person:…`` or ``service:…``, with the teams they are in."""
+
+    id: str
+    name: str = ""
+    teams: tuple[str, ...] = ()
+    contact: str = ""
+
+    def __post_init__(self) -> None:
+        check_actor_id(self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks: an id and the teams that the catalog knows it to be in."""
+
+    id: str
+    teams: frozenset[str] = frozenset()
+
+    def is_one_of(self, names: tuple[str, ...]) -> bool:
+        """Return whether the actor, a team of theirs or ``anyone`` is among ``names``."""
+        return "anyone" in names or self.id in names or not self.teams.isdisjoint(names)
+
+    def __str__(self) -> str:
+        return self.id
+
+
+def check_actor_id(identity: str) -> str:
+    """Return ``identity`` if it is ``person:…``, ``team:…`` or ``service:…``.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    if not ACTOR_ID.match(identity):
+        raise InvalidInput(
+            f"{identity!r} is not an actor",
+            hint="write person:name, team:name or service:name in lower case",
+        )
+    return identity

@@ -1,0 +1,285 @@
+"""May this actor do that to these columns, for this purpose? `decide` is the only answer.
+
+Deny unless allowed. A rule or a grant allows; nothing else does, but that a dataset's owner
+and stewards may publish it and decide about access to it. A column with a protected tag is
+reached only by a rule that lists the tag or a grant that names the column.
+
+Everything that reads governed rows takes a `Permit`, which only an allowed `Decision` yields.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+from provender.core.datasets import Dataset
+from provender.core.digest import digest, short
+from provender.core.errors import Denied
+from provender.core.people import Actor
+
+EVERY = "*"
+
+
+class Action(StrEnum):
+    """What can be asked for."""
+
+    DISCOVER = "discover"  # see that it is there, and its metadata
+    READ = "read"  # rows, offline
+    SERVE = "serve"  # rows, online
+    PUBLISH = "publish"  # a new version
+    STEWARD = "steward"  # grant and revoke access
+    GOVERN = "govern"  # change people, tags, rules and datasets
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ColumnRef:
+    """A column of a dataset; the column ``*`` stands for the dataset itself."""
+
+    dataset: str
+    column: str = EVERY
+
+    def __str__(self) -> str:
+        return self.dataset if self.column == EVERY else f"{self.dataset}.{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A standing permission, governed as code. Patterns are shell-style; ``anyone`` is everybody.
+
+    ``tags`` lists the protected tags the rule reaches; ``purposes`` of ``("*",)`` is any purpose.
+    """
+
+    id: str
+    actors: tuple[str, ...]
+    actions: tuple[Action, ...]
+    datasets: tuple[str, ...] = (EVERY,)
+    purposes: tuple[str, ...] = (EVERY,)
+    tags: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A permission given by a steward, until an instant (exclusive) or for ever.
+
+    Without ``columns`` it is for every column of the dataset that no protected tag closes.
+    """
+
+    id: str
+    grantee: str
+    action: Action
+    dataset: str
+    granted_by: str
+    granted_at: datetime
+    columns: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = (EVERY,)
+    until: datetime | None = None
+    reason: str = ""
+    revoked_at: datetime | None = None
+
+    def in_force(self, now: datetime) -> bool:
+        """Return whether the grant is neither revoked nor over at ``now``."""
+        return self.revoked_at is None and (self.until is None or now < self.until)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Proof of an allowed decision. Get one from `Decision.require`, never by hand."""
+
+    decision: str
+    actor: str
+    action: Action
+    purpose: str
+    columns: frozenset[ColumnRef]
+    decided_at: datetime
+    expires: datetime | None = None
+
+    def cover(self, columns: Iterable[ColumnRef], *, now: datetime) -> None:
+        """Return if every one of ``columns`` may be touched at ``now``.
+
+        Raises:
+            Denied: the permit is over, or is not for one of them.
+        """
+        if self.expires is not None and now >= self.expires:
+            raise Denied(
+                f"the permit {self.decision} of {self.actor} ended at {self.expires.isoformat()}",
+                hint="ask again; if the grant is over, ask a steward to renew it",
+            )
+        missing = sorted(set(columns) - self.columns)
+        if missing:
+            raise Denied(
+                f"the permit {self.decision} of {self.actor} is not for "
+                + ", ".join(str(column) for column in missing),
+                hint="ask for every column that is read",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why one column is open or closed: the rule's or grant's id, or what is missing."""
+
+    column: ColumnRef
+    allowed: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer of `decide`, column by column."""
+
+    actor: str
+    action: Action
+    purpose: str
+    reasons: tuple[Reason, ...]
+    who_decides: tuple[str, ...]
+    decided_at: datetime
+    expires: datetime | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return all(reason.allowed for reason in self.reasons)
+
+    @property
+    def id(self) -> str:
+        return f"dec_{short(digest(self), length=16)}"
+
+    def require(self) -> Permit:
+        """Return the permit.
+
+        Raises:
+            Denied: a column is closed; the hint names who can grant it and the command to ask.
+        """
+        closed = [reason for reason in self.reasons if not reason.allowed]
+        if closed:
+            raise Denied(
+                f"{self.actor} may not {self.action} "
+                + "; ".join(f"{reason.column} ({reason.because})" for reason in closed),
+                hint=self._hint(closed),
+            )
+        return Permit(
+            decision=self.id,
+            actor=self.actor,
+            action=self.action,
+            purpose=self.purpose,
+            columns=frozenset(reason.column for reason in self.reasons),
+            decided_at=self.decided_at,
+            expires=self.expires,
+        )
+
+    def _hint(self, closed: Sequence[Reason]) -> str:
+        if not self.who_decides:
+            return "nobody is its steward yet; name one in catalog/datasets/"
+        dataset = closed[0].column.dataset
+        columns = ",".join(
+            reason.column.column
+            for reason in closed
+            if reason.column.dataset == dataset and reason.column.column != EVERY
+        )
+        command = f"provender access grant {dataset} --to {self.actor} --action {self.action}"
+        if columns:
+            command += f" --columns {columns}"
+        if self.purpose:
+            command += f" --purpose {self.purpose}"
+        return f"{' or '.join(self.who_decides)} can grant it: {command}"
+
+
+def decide(
+    actor: Actor,
+    action: Action,
+    columns: Iterable[ColumnRef],
+    *,
+    purpose: str,
+    datasets: Mapping[str, Dataset],
+    protected: frozenset[str],
+    rules: Sequence[Rule],
+    grants: Sequence[Grant],
+    now: datetime,
+) -> Decision:
+    """Return whether ``actor`` may do ``action`` to each of ``columns`` for ``purpose``, and why.
+
+    ``datasets`` holds those that are asked about, by name; ``protected`` the tags that close a
+    column. A dataset that is not there is closed. The decision ends when the first grant it
+    rests on ends.
+    """
+    asked = sorted(set(columns))
+    reasons: list[Reason] = []
+    ends: list[datetime] = []
+    for column in asked:
+        dataset = datasets.get(column.dataset)
+        because, until = _opens(
+            actor, action, column, dataset, purpose, protected, rules, grants, now
+        )
+        if until is not None:
+            ends.append(until)
+        reasons.append(
+            Reason(
+                column=column,
+                allowed=bool(because),
+                because=because or _closed(column, dataset, purpose, protected),
+            )
+        )
+    deciders = (datasets[c.dataset].who_decides for c in asked if c.dataset in datasets)
+    return Decision(
+        actor=actor.id,
+        action=action,
+        purpose=purpose,
+        reasons=tuple(reasons),
+        who_decides=tuple(dict.fromkeys(name for names in deciders for name in names)),
+        decided_at=now,
+        expires=min(ends, default=None),
+    )
+
+
+def _opens(
+    actor: Actor,
+    action: Action,
+    column: ColumnRef,
+    dataset: Dataset | None,
+    purpose: str,
+    protected: frozenset[str],
+    rules: Sequence[Rule],
+    grants: Sequence[Grant],
+    now: datetime,
+) -> tuple[str, datetime | None]:
+    """Return what opens ``column`` and until when; an empty reason if nothing does."""
+    if dataset is None and column.dataset != EVERY:
+        return "", None
+    closing = (dataset.tags_of(column.column) & protected) if dataset else frozenset()
+    if (
+        dataset is not None
+        and action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER)
+        and actor.is_one_of(dataset.who_decides)
+    ):
+        return "owner or steward", None
+    for rule in rules:
+        if (
+            action in rule.actions
+            and actor.is_one_of(rule.actors)
+            and any(fnmatchcase(column.dataset, pattern) for pattern in rule.datasets)
+            and (EVERY in rule.purposes or purpose in rule.purposes)
+            and closing <= frozenset(rule.tags)
+        ):
+            return f"rule {rule.id}", None
+    for grant in grants:
+        named = column.column in grant.columns
+        if (
+            grant.in_force(now)
+            and grant.action is action
+            and grant.dataset == column.dataset
+            and actor.is_one_of((grant.grantee,))
+            and (EVERY in grant.purposes or purpose in grant.purposes)
+            and (named or (not grant.columns and not closing))
+        ):
+            return f"grant {grant.id}", grant.until
+    return "", None
+
+
+def _closed(
+    column: ColumnRef, dataset: Dataset | None, purpose: str, protected: frozenset[str]
+) -> str:
+    if dataset is None:
+        return "not in the catalog"
+    closing = sorted(dataset.tags_of(column.column) & protected)
+    why = f"tagged {', '.join(closing)}" if closing else "no rule or grant"
+    return f"{why}, for purpose {purpose}" if purpose else f"{why}, and no purpose is given"

@@ -1,0 +1,131 @@
+"""Columns, schemas, and whether a new schema breaks the readers of an old one.
+
+Types are words, independent of any engine: see `TYPES`. Nested types are written
+``list<T>``, decimals ``decimal(precision,scale)``.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.names import unknown
+
+TYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float32", "float64", "string", "binary", "date", "time",
+    "timestamp",        # an instant, UTC, microseconds
+    "timestamp_ns",     # an instant, UTC, nanoseconds
+    "timestamp_local",  # a wall-clock reading without a zone, microseconds
+)  # fmt: skip
+PARAMETRIC = re.compile(r"(list<.+>|decimal\(\d{1,2},\d{1,2}\)|struct<.*>|map<.+>)\Z")
+WIDENS: dict[str, tuple[str, ...]] = {
+    "int8": ("int16", "int32", "int64"),
+    "int16": ("int32", "int64"),
+    "int32": ("int64",),
+    "uint8": ("uint16", "uint32", "uint64", "int16", "int32", "int64"),
+    "uint16": ("uint32", "uint64", "int32", "int64"),
+    "uint32": ("uint64", "int64"),
+    "float32": ("float64",),
+    "timestamp": ("timestamp_ns",),
+}
+"""Every value of the key type is also a value of these types."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column: its name, its type word (see `TYPES`), and whether nulls may occur."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES and not PARAMETRIC.match(self.type):
+            raise InvalidInput(
+                f"column {self.name!r} has the unknown type {self.type!r}",
+                hint=f"types are {', '.join(TYPES)}, list<…>, struct<…>, map<…> and decimal(p,s)",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Columns in their order; names are unique."""
+
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        names = [column.name for column in self.columns]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InvalidInput(
+                f"column names occur twice: {', '.join(twice)}", hint="rename one of each"
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
+
+    def column(self, name: str) -> Column:
+        """Return the column called ``name``.
+
+        Raises:
+            NotFound: there is none; the hint names a near one.
+        """
+        for column in self.columns:
+            if column.name == name:
+                return column
+        error: NotFound = unknown("column", name, self.names)
+        raise error
+
+
+class Verdict(StrEnum):
+    """What a new schema does to the readers of the old one."""
+
+    IDENTICAL = "identical"
+    COMPATIBLE = "compatible"
+    BREAKING = "breaking"
+
+
+@dataclass(frozen=True, slots=True)
+class Compatibility:
+    """A verdict with its reasons in words."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+
+
+def compare(old: Schema, new: Schema) -> Compatibility:
+    """Return what ``new`` does to readers of ``old``.
+
+    Adding a column, widening a type and promising fewer nulls are compatible; removing a
+    column, changing its type otherwise and allowing new nulls break. Order does not matter.
+    """
+    breaking: list[str] = []
+    harmless: list[str] = []
+    before = {column.name: column for column in old.columns}
+    after = {column.name: column for column in new.columns}
+    for name in before.keys() - after.keys():
+        breaking.append(f"column {name} is gone")
+    for name in after.keys() - before.keys():
+        harmless.append(f"column {name} ({after[name].type}) is new")
+    for name in before.keys() & after.keys():
+        was, now = before[name], after[name]
+        if was.type != now.type:
+            wider = now.type in WIDENS.get(was.type, ())
+            word = "widened" if wider else "changed"
+            (harmless if wider else breaking).append(
+                f"column {name} {word} from {was.type} to {now.type}"
+            )
+        if now.nullable and not was.nullable:
+            breaking.append(f"column {name} may now be null")
+        elif was.nullable and not now.nullable:
+            harmless.append(f"column {name} is never null now")
+    if breaking:
+        return Compatibility(Verdict.BREAKING, tuple(sorted(breaking) + sorted(harmless)))
+    if harmless:
+        return Compatibility(Verdict.COMPATIBLE, tuple(sorted(harmless)))
+    return Compatibility(Verdict.IDENTICAL)

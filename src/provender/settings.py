@@ -1,0 +1,102 @@
+"""All settings, read once from ``PROVENDER_*``; an unknown or malformed one is an error that names it."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from provender.core.clock import Clock, frozen_at, utc_now
+from provender.core.errors import Misconfigured
+from provender.core.names import suggest
+from provender.core.people import ACTOR_ID
+
+PREFIX = "PROVENDER_"
+
+
+class Settings(BaseModel):
+    """Where things are and who asks. Every field is the environment variable ``PROVENDER_<FIELD>``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(Path(".provender"), description="state folder: lake, catalog, online data")
+    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in home")
+    redis_url: str = Field(
+        "", description="redis://, rediss:// or unix:// URL; empty: embedded Valkey in home"
+    )
+    actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
+    purpose: str = Field(
+        "", description="what governed rows are read for, where a call does not say"
+    )
+    clock: datetime | None = Field(
+        None, description="freeze the time of lookups, to replay old data"
+    )
+    feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
+    governance: Path = Field(Path("catalog"), description="the folder of governance as code")
+    memory_limit: str = Field(
+        "", description="DuckDB's memory limit, such as 4GB; empty: DuckDB's own"
+    )
+    threads: int | None = Field(None, ge=1, description="DuckDB's threads; empty: one per core")
+
+    @field_validator("actor")
+    @classmethod
+    def _actor(cls, value: str) -> str:
+        if not ACTOR_ID.match(value):
+            raise ValueError("write person:name, team:name or service:name in lower case")
+        return value
+
+    @field_validator("catalog_url")
+    @classmethod
+    def _catalog_url(cls, value: str) -> str:
+        if value and not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
+            raise ValueError("write postgresql://user@host/database or sqlite:///path")
+        return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("write redis://host:port/0, rediss://… or unix:///path.sock")
+        return value
+
+    @field_validator("home", "feature_repo", "governance")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - keeps symlinks as written
+
+    @property
+    def lake(self) -> Path:
+        return self.home / "lake"
+
+    @property
+    def database_url(self) -> str:
+        return self.catalog_url or f"sqlite:///{self.home / 'catalog.db'}"
+
+    @property
+    def now(self) -> Clock:
+        """The clock of lookups: the wall clock, or the instant frozen by ``PROVENDER_CLOCK``."""
+        return frozen_at(self.clock) if self.clock else utc_now
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Return the settings of ``environment`` (default: the process's).
+
+    Raises:
+        Misconfigured: a ``PROVENDER_*`` variable is unknown or malformed; it is named.
+    """
+    found = os.environ if environment is None else environment
+    given = {k.removeprefix(PREFIX).lower(): v for k, v in found.items() if k.startswith(PREFIX)}
+    for name in given.keys() - Settings.model_fields.keys():
+        known = [PREFIX + field.upper() for field in Settings.model_fields]
+        variable = PREFIX + name.upper()
+        raise Misconfigured(f"unknown setting {variable}", hint=suggest(variable, known))
+    try:
+        return Settings(**{name: value for name, value in given.items() if value != ""})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise Misconfigured(
+            f"setting {PREFIX}{name.upper()}={given[name]!r} is not usable: {first['msg']}",
+            hint=Settings.model_fields[name].description or "",
+        ) from error
