@@ -18,7 +18,7 @@ PREFIX = "PROVENDER_"
 class Settings(BaseModel):
     """Where things are and who asks. Every field is the environment variable ``PROVENDER_<FIELD>``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(Path(".provender"), description="state folder: lake, catalog, online data")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in home")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from provender.core.digest import canonical
-from provender.core.errors import Corrupt
+from provender.core.errors import Corrupt, InvalidInput
 
 T = TypeVar("T")
 
@@ -37,7 +37,13 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise Corrupt(
-            f"stored {kind.__name__} cannot be read: {where}: {first['msg']}",
-            hint="it was written by another version of Provender, or changed by hand",
-        ) from error
+        raise _corrupt(kind, f"{where}: {first['msg']}") from error
+    except InvalidInput as error:
+        raise _corrupt(kind, error.message) from error
+
+
+def _corrupt(kind: type[T], why: str) -> Corrupt:
+    return Corrupt(
+        f"stored {kind.__name__} cannot be read: {why}",
+        hint="it was written by another version of Provender, or changed by hand",
+    )

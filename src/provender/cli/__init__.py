@@ -1,0 +1,39 @@
+"""The command ``provender``. Heavy imports happen inside the commands: ``--help`` stays fast."""
+
+import click
+
+from provender.cli.access import access, audit
+from provender.cli.datasets import dataset, search
+from provender.cli.features import features, push
+from provender.cli.governance import governance
+from provender.cli.output import ErrorsInWords
+from provender.cli.serve import down, serve, up
+from provender.cli.status import status
+from provender.cli.training import training
+
+
+@click.group(cls=ErrorsInWords, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="provender", prog_name="provender")
+def main() -> None:
+    """The feature store and data catalog that stands in the read path.
+
+    State is kept in PROVENDER_HOME (default ./.provender). Whoever asks is PROVENDER_ACTOR.
+    Every command that lists or shows takes --json.
+    """
+
+
+for command in (
+    access,
+    audit,
+    dataset,
+    down,
+    features,
+    governance,
+    push,
+    search,
+    serve,
+    status,
+    training,
+    up,
+):
+    main.add_command(command)

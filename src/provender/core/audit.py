@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from provender.core.clock import to_utc
 from provender.core.digest import digest
 
 GENESIS = "sha256:" + "0" * 64
@@ -89,4 +90,4 @@ def _seal(
     detail: dict[str, object],
     previous: str,
 ) -> str:
-    return digest([sequence, at, actor, kind, subject, detail, previous])
+    return digest([sequence, to_utc(at), actor, kind, subject, detail, previous])

@@ -40,11 +40,18 @@ class Misconfigured(ProvenderError):
 
 
 class NotFound(ProvenderError):
-    """A name that the catalog does not know, or that the actor may not discover."""
+    """A name that the catalog does not know, or that the actor may not discover.
+
+    ``what`` says what kind of thing the name was of, such as ``feature view``; perhaps nothing.
+    """
 
     code = "not-found"
     status = 404
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", what: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.what = what
 
 
 class Denied(ProvenderError):

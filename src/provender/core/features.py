@@ -10,8 +10,10 @@ from datetime import timedelta
 
 from provender.core.digest import digest
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
-from provender.core.schema import Schema
+from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
+
+INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,13 +267,17 @@ def _check_timestamp(where: str, role: str, column: str | None, schema: Schema) 
 
 
 def _fits(found: str, declared: str) -> bool:
-    """Whether values of the dataset's type can be served as the declared one without loss."""
-    from_integers = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32"}
+    """Whether values of the dataset's type can be served as the declared one without loss.
+
+    Integers are served as floats, as counts often are: exactly, up to 2**53.
+    """
     return (
         found == declared
-        or (found in from_integers and declared in ("int32", "int64", "float64"))
-        or (found == "float32" and declared == "float64")
+        or declared in WIDENS.get(found, ())
+        or (declared == "float64" and found.removeprefix("u") in INTEGERS and found != "uint64")
         or (found.startswith("timestamp") and declared.startswith("timestamp"))
+        or (found == "date" and declared == "timestamp")
+        or (found.startswith(("struct<", "map<")) and declared.startswith(("struct<", "map<")))
     )
 
 

@@ -66,6 +66,9 @@ def check(desired: Governance) -> list[str]:
         problems += [
             f"{kind} {n!r} is declared twice" for n in sorted({*names}) if names.count(n) > 1
         ]
+    for domain in desired.domains:
+        owners = (domain.owner,) if domain.owner else ()
+        problems += _unknown(f"domain {domain.name}", "owner", owners, people)
     for person in desired.people:
         problems += _unknown(f"person {person.id}", "team", person.teams, desired.teams)
     for dataset in desired.datasets:

@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from provender.core.errors import InvalidInput
+
 
 class NodeKind(StrEnum):
     """What a node of the lineage graph is."""
 
-    DATASET = "dataset"  # a dataset version, named domain.name@version
+    DATASET = "dataset"  # a version, domain.name@version; domain.name is made from its latest
     VIEW = "feature-view"
     ON_DEMAND = "on-demand-view"
     SERVICE = "feature-service"
@@ -21,6 +23,21 @@ class Node:
 
     kind: NodeKind
     name: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Node":
+        """Return the node written as ``kind:name``.
+
+        Raises:
+            InvalidInput: ``text`` is not of that form.
+        """
+        kind, _, name = text.partition(":")
+        if kind not in list(NodeKind) or not name:
+            raise InvalidInput(
+                f"{text!r} is not a node of the lineage",
+                hint=f"write kind:name; kinds are {', '.join(NodeKind)}",
+            )
+        return cls(NodeKind(kind), name)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"

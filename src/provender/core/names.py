@@ -9,6 +9,7 @@ from provender.core.errors import InvalidInput, NotFound
 
 PART = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 DATASET_REF = re.compile(r"(?P<domain>[^.@]+)\.(?P<name>[^.@]+)(?:@(?P<version>[^@]+))?\Z")
+VERSION = re.compile(r"0*[1-9][0-9]{0,8}\Z")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -33,7 +34,7 @@ class DatasetRef:
                 hint="write domain.name or domain.name@version, for example aviation.flights@2",
             )
         version = match["version"]
-        if version is not None and not (version.isdecimal() and int(version) > 0):
+        if version is not None and not VERSION.match(version):
             raise InvalidInput(
                 f"{text!r} asks for version {version!r}; versions are whole numbers from 1",
                 hint=f"for example {match['domain']}.{match['name']}@1",
@@ -109,4 +110,4 @@ def suggest(name: str, available: Iterable[str]) -> str:
 
 def unknown(what: str, name: str, available: Iterable[str]) -> NotFound:
     """Return the error for a ``name`` that is none of ``available``."""
-    return NotFound(f"{what} {name!r} not found", hint=suggest(name, available))
+    return NotFound(f"{what} {name!r} not found", hint=suggest(name, available), what=what)

@@ -2,7 +2,8 @@
 
 Deny unless allowed. A rule or a grant allows; nothing else does, but that a dataset's owner
 and stewards may publish it and decide about access to it. A column with a protected tag is
-reached only by a rule that lists the tag or a grant that names the column.
+reached only by a rule that lists the tag or a grant that names the column. Whoever may do
+anything to a dataset may discover it; discovering needs no purpose.
 
 Everything that reads governed rows takes a `Permit`, which only an allowed `Decision` yields.
 """
@@ -246,6 +247,7 @@ def _opens(
     if dataset is None and column.dataset != EVERY:
         return "", None
     closing = (dataset.tags_of(column.column) & protected) if dataset else frozenset()
+    discovering = action is Action.DISCOVER
     if (
         dataset is not None
         and action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER)
@@ -254,21 +256,23 @@ def _opens(
         return "owner or steward", None
     for rule in rules:
         if (
-            action in rule.actions
+            (discovering or action in rule.actions)
             and actor.is_one_of(rule.actors)
             and any(fnmatchcase(column.dataset, pattern) for pattern in rule.datasets)
-            and (EVERY in rule.purposes or purpose in rule.purposes)
+            and (discovering or EVERY in rule.purposes or purpose in rule.purposes)
             and closing <= frozenset(rule.tags)
         ):
             return f"rule {rule.id}", None
     for grant in grants:
-        named = column.column in grant.columns
+        named = column.column in grant.columns or (
+            discovering and column.column == EVERY and bool(grant.columns)
+        )
         if (
             grant.in_force(now)
-            and grant.action is action
+            and (discovering or grant.action is action)
             and grant.dataset == column.dataset
             and actor.is_one_of((grant.grantee,))
-            and (EVERY in grant.purposes or purpose in grant.purposes)
+            and (discovering or EVERY in grant.purposes or purpose in grant.purposes)
             and (named or (not grant.columns and not closing))
         ):
             return f"grant {grant.id}", grant.until

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from provender.core.datasets import Dataset, DatasetVersion, Manifest
@@ -45,9 +46,9 @@ class Catalog(Protocol):
 class TableFormat(Protocol):
     """One way of keeping tables. Arrow and DuckDB types are `Any` here: the core knows neither."""
 
-    def write(self, rows: Any, root: str, location: str) -> Any: ...
+    def write(self, rows: Any, root: Path, location: str) -> Any: ...
 
-    def relation(self, table: Table, root: str, connection: Any) -> Any: ...
+    def relation(self, table: Table, root: Path, connection: Any) -> Any: ...
 
 
 class Engine(Protocol):

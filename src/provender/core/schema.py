@@ -27,7 +27,6 @@ WIDENS: dict[str, tuple[str, ...]] = {
     "uint16": ("uint32", "uint64", "int32", "int64"),
     "uint32": ("uint64", "int64"),
     "float32": ("float64",),
-    "timestamp": ("timestamp_ns",),
 }
 """Every value of the key type is also a value of these types."""
 

@@ -2,7 +2,8 @@
 
 The meaning of the plan, held by tests/oracle/asof.py: for each spine row the row of the view
 with the same keys and the greatest event timestamp not after the spine's; among equals the
-latest created (null last), then the greatest values in column order; nothing if it is older than the TTL. Both bounds are
+latest created (null last), then the greatest values (null last), columns taken by name; nothing
+if it is older than the TTL. Both bounds are
 inclusive. With ``known_by_then`` only rows created by the spine's instant count.
 """
 

@@ -1,0 +1,97 @@
+"""The composition root: settings in, working parts out. Heavy imports happen here, when asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from provender.core.errors import Misconfigured
+from provender.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from provender.catalog.local import LocalCatalog
+    from provender.offline.duck import DuckEngine
+    from provender.online.store import OnlineStore
+
+__all__ = [
+    "catalog",
+    "engine",
+    "has_catalog",
+    "online",
+    "online_address",
+    "prepare_home",
+    "settings",
+]
+
+
+@cache
+def settings() -> Settings:
+    """Return the process's settings, read once."""
+    return read_settings()
+
+
+def has_catalog(chosen: Settings) -> bool:
+    """Return whether a catalog has been set up: a database is named, or is in the state folder."""
+    return bool(chosen.catalog_url) or (chosen.home / "catalog.db").exists()
+
+
+def prepare_home(chosen: Settings) -> None:
+    """Make the state folder, private to its owner.
+
+    Raises:
+        Misconfigured: it cannot be made or written.
+    """
+    try:
+        chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        probe = chosen.home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise Misconfigured(
+            f"the state folder {chosen.home} cannot be written: {error.strerror or error}",
+            hint="set PROVENDER_HOME to a folder that you may write",
+        ) from error
+
+
+def catalog(chosen: Settings | None = None) -> "LocalCatalog":
+    """Return the catalog, speaking for the actor of the settings; its tables are made when missing."""
+    from provender.catalog.local import LocalCatalog
+
+    chosen = chosen or settings()
+    if not chosen.catalog_url:
+        prepare_home(chosen)
+    return LocalCatalog(chosen.database_url, actor=chosen.actor)
+
+
+def engine(chosen: Settings | None = None) -> "DuckEngine":
+    """Return the engine over the lake of the settings."""
+    from provender.offline.duck import DuckEngine
+
+    chosen = chosen or settings()
+    return DuckEngine(chosen.lake, memory_limit=chosen.memory_limit, threads=chosen.threads)
+
+
+@contextmanager
+def online_address(chosen: Settings) -> Iterator[str]:
+    """The URL of the online store; an embedded server is kept up while the block runs."""
+    if chosen.redis_url:
+        yield chosen.redis_url
+        return
+    from provender.online.embedded import embedded_server
+
+    prepare_home(chosen)
+    with embedded_server(chosen.home) as server:
+        yield server.url
+
+
+def online(chosen: Settings | None = None) -> "OnlineStore":
+    """Return the online store; without ``PROVENDER_REDIS_URL`` the embedded one, started if need be."""
+    from provender.online.embedded import embedded_server
+    from provender.online.store import OnlineStore
+
+    chosen = chosen or settings()
+    if chosen.redis_url:
+        return OnlineStore(chosen.redis_url)
+    prepare_home(chosen)
+    server = embedded_server(chosen.home)
+    return OnlineStore(server.url, on_close=server.release)

@@ -1,0 +1,180 @@
+"""``provender access …`` and ``provender audit …``."""
+
+from datetime import datetime
+
+import click
+
+from provender.cli.output import as_json, show, table
+
+ACTIONS = ("discover", "read", "serve", "publish", "steward")
+
+
+@click.group()
+def access() -> None:
+    """Ask why, grant, revoke and list access."""
+
+
+@access.command("explain")
+@click.argument("dataset")
+@click.option("--columns", default="", help="Comma-separated; default: the dataset itself.")
+@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--purpose", default="", help="What for.")
+@click.option("--as", "actor", default=None, help="For whom; default: you.")
+@as_json
+def explain_access(
+    dataset: str,
+    columns: str,
+    action: str,
+    purpose: str,
+    actor: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Say column by column whether it is open, and why."""
+    from provender.core.policy import EVERY, Action, ColumnRef
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        name = workspace.dataset(dataset).ref.dataset
+        asked = [ColumnRef(name, column) for column in _split(columns) or [EVERY]]
+        decision = workspace.catalog.decide(Action(action), asked, purpose=purpose, actor=actor)
+    show(
+        decision,
+        machine=as_json,
+        human=lambda: table(
+            ("column", "allowed", "because"),
+            ((r.column, r.allowed, r.because) for r in decision.reasons),
+            empty="",
+        ),
+    )
+
+
+@access.command("grant")
+@click.argument("dataset")
+@click.option("--to", "grantee", required=True, help="person:…, team:… or service:…")
+@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--columns", default="", help="Comma-separated; protected columns must be named.")
+@click.option("--purpose", "purposes", multiple=True, help="May be given more than once.")
+@click.option("--until", type=click.DateTime(), default=None, help="UTC; default: for ever.")
+@click.option("--reason", default="", help="Why.")
+@as_json
+def grant_access(
+    dataset: str,
+    grantee: str,
+    action: str,
+    columns: str,
+    purposes: tuple[str, ...],
+    until: datetime | None,
+    reason: str,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Grant access to DATASET, as one of its stewards or its owner."""
+    from provender.core.clock import to_utc
+    from provender.core.names import DatasetRef
+    from provender.core.policy import EVERY, Action
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        given = workspace.catalog.grant(
+            DatasetRef.parse(dataset),
+            grantee=grantee,
+            action=Action(action),
+            columns=_split(columns),
+            purposes=purposes or (EVERY,),
+            until=to_utc(until) if until else None,
+            reason=reason,
+        )
+    show(
+        given,
+        machine=as_json,
+        human=lambda: click.echo(f"granted {given.id}: {grantee} may {action} {dataset}"),
+    )
+
+
+@access.command("revoke")
+@click.argument("grant_id")
+@as_json
+def revoke_access(grant_id: str, as_json: bool) -> None:  # noqa: FBT001
+    """End a grant now."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        ended = workspace.catalog.revoke(grant_id)
+    show(ended, machine=as_json, human=lambda: click.echo(f"revoked {ended.id}"))
+
+
+@access.command("list")
+@click.argument("dataset", required=False)
+@as_json
+def list_grants(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
+    """List the grants, of one dataset or of all that you may discover."""
+    from provender.core.names import DatasetRef
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        grants = workspace.catalog.grants(DatasetRef.parse(dataset) if dataset else None)
+    show(
+        grants,
+        machine=as_json,
+        human=lambda: table(
+            ("grant", "dataset", "to", "action", "columns", "purposes", "until", "by", "revoked"),
+            (
+                (
+                    g.id,
+                    g.dataset,
+                    g.grantee,
+                    g.action,
+                    g.columns or "all unprotected",
+                    g.purposes,
+                    g.until or "for ever",
+                    g.granted_by,
+                    g.revoked_at,
+                )
+                for g in grants
+            ),
+            empty="no grants",
+        ),
+    )
+
+
+@click.group()
+def audit() -> None:
+    """Read and verify the audit trail."""
+
+
+@audit.command("list")
+@click.option("--limit", default=50, show_default=True, help="The last so many events.")
+@as_json
+def list_events(limit: int, as_json: bool) -> None:  # noqa: FBT001
+    """List the last events, newest first."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        events = workspace.catalog.audit_events(limit=limit)
+    show(
+        events,
+        machine=as_json,
+        human=lambda: table(
+            ("#", "at", "actor", "event", "subject", "digest"),
+            ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
+            empty="nothing has happened yet",
+        ),
+    )
+
+
+@audit.command("verify")
+@as_json
+def verify_trail(as_json: bool) -> None:  # noqa: FBT001
+    """Check that no event was changed, added, moved or taken out."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        count = workspace.catalog.verify_audit()
+    show(
+        {"events": count, "ok": True},
+        machine=as_json,
+        human=lambda: click.echo(f"{count:,} events, the chain holds"),
+    )
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())

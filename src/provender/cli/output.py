@@ -1,0 +1,126 @@
+"""How the terminal is spoken to: tables or JSON on stdout, errors with their hint on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from provender.core.digest import plain
+from provender.core.errors import ProvenderError
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+class ErrorsInWords(click.Group):
+    """A group whose commands end with ``error:`` and ``hint:`` lines, and an exit code by kind."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        try:
+            return super().main(*args, **options)
+        except ProvenderError as error:
+            sys.exit(report(error, machine="--json" in sys.argv))
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(0)
+
+
+def report(error: ProvenderError, *, machine: bool = False) -> int:
+    """Print ``error`` to stderr, as words or as JSON, and return the exit code."""
+    if machine:
+        body = {"error": error.code, "message": error.message, "hint": error.hint}
+        click.echo(json.dumps(body, ensure_ascii=False), err=True)
+    else:
+        click.echo(click.style("error: ", fg="red", bold=True) + error.message, err=True)
+        if error.hint:
+            click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
+    return error.exit_code
+
+
+def show(value: Any, *, machine: bool, human: Callable[[], None]) -> None:
+    """Print ``value`` as JSON, or call ``human`` to print it for people."""
+    if machine:
+        click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    else:
+        human()
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print a table, numbers to the right; ``empty`` where there are no rows."""
+    from rich.console import Console
+    from rich.table import Table
+
+    listed = [[_cell(value) for value in row] for row in rows]
+    if not listed:
+        click.echo(empty)
+        return
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for position, heading in enumerate(headings):
+        numeric = all(row[position].replace(",", "").lstrip("-").isdigit() for row in listed)
+        grid.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in listed:
+        grid.add_row(*row)
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width, markup=False, highlight=False, emoji=False).print(grid)
+
+
+def fields(pairs: Iterable[tuple[str, object]]) -> None:
+    """Print labelled values, one a line; empty ones are left out."""
+    listed = [(name, _cell(value)) for name, value in pairs]
+    listed = [(name, text) for name, text in listed if text]
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, text in listed:
+        indented = text.replace("\n", "\n" + " " * (width + 2))
+        click.echo(click.style(name.ljust(width), bold=True) + "  " + indented)
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[str, int], None]]:
+    """Show on stderr, for each of several long runs, how many rows it has done and how fast.
+
+    Yields a function of a run's name and the rows done since the last call.
+    """
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn(what + " {task.description}"),
+        TextColumn("{task.completed:,.0f} rows"),
+        TimeElapsedColumn(),
+    )
+    runs: dict[str, TaskID] = {}
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def advance(name: str, rows: int) -> None:
+            if name not in runs:
+                runs[name] = progress.add_task(name, total=None)
+            progress.advance(runs[name], rows)
+
+        yield advance
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people, in powers of 1,000."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat(sep=" ", timespec="seconds")).replace("+00:00", "Z")
+    if isinstance(value, list | tuple | set | frozenset):
+        return ", ".join(str(item) for item in value)
+    return str(value)

@@ -1,0 +1,109 @@
+"""``provender serve …``, ``provender up`` and ``provender down``."""
+
+from pathlib import Path
+
+import click
+
+from provender.cli.output import as_json, show
+
+WEB_PORT = 8400
+ONLINE_PORT = 6566
+LOOPBACK = "127.0.0.1"
+host_option = click.option(
+    "--host", default=LOOPBACK, show_default=True, help="Address to listen on."
+)
+
+
+@click.group()
+def serve() -> None:
+    """Run a server in the foreground."""
+
+
+@serve.command("online")
+@host_option
+@click.option("--port", default=ONLINE_PORT, show_default=True, help="TCP port; 0 for a free one.")
+@click.option("--uds", type=click.Path(path_type=Path), help="UNIX socket instead of a port.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
+@click.option("--project", default="", help="Default: the only project there is.")
+def serve_online(host: str, port: int, uds: Path | None, workers: int, project: str) -> None:
+    """Answer feature lookups over HTTP, in Feast's wire format."""
+    from contextlib import ExitStack
+
+    from provender import bootstrap
+    from provender.cli.running import registered
+    from provender.serving.server import application
+    from provender.serving.server import serve as answer
+
+    settings = bootstrap.settings()
+    with ExitStack() as stack:
+        make = application(
+            stack.enter_context(bootstrap.online_address(settings)),
+            project=project,
+            home=settings.home,
+            repo=settings.feature_repo,
+            clock=settings.clock,
+        )
+
+        def ready(address: str) -> None:
+            stack.enter_context(registered(settings.home, "online", address))
+            click.echo(f"online server on {address}", err=True)
+
+        answer(make, host=host, port=port, uds=uds, workers=workers, ready=ready)
+
+
+@serve.command("web")
+@host_option
+@click.option("--port", default=WEB_PORT, show_default=True, help="TCP port.")
+def serve_web(host: str, port: int) -> None:
+    """Show the catalog's pages: search, datasets, features, training sets, audit."""
+    from provender import bootstrap
+    from provender.asgi import run
+    from provender.cli.running import check_port, registered
+
+    settings = bootstrap.settings()
+    check_port(host, port)
+    where = f"http://{host}:{port}"
+    with registered(settings.home, "web", where):
+        click.echo(f"catalog pages on {where}", err=True)
+        run(settings, host=host, port=port)
+
+
+@click.command()
+@click.option("--web-port", default=WEB_PORT, show_default=True, help="Port of the pages.")
+@click.option("--online-port", default=ONLINE_PORT, show_default=True, help="Port of the lookups.")
+@as_json
+def up(web_port: int, online_port: int, as_json: bool) -> None:  # noqa: FBT001
+    """Start the web pages and the online server in the background; provender down stops them."""
+    from provender import bootstrap
+    from provender.cli.running import start
+
+    home = bootstrap.settings().home
+    bootstrap.prepare_home(bootstrap.settings())
+    servers = [
+        start(home, "web", ["serve", "web", "--port", str(web_port)], health="/"),
+        start(home, "online", ["serve", "online", "--port", str(online_port)], health="/health"),
+    ]
+
+    def human() -> None:
+        for server in servers:
+            click.echo(f"{server.name:7} {server.url}  (process {server.pid})")
+        click.echo("stop both with: provender down")
+
+    show(servers, machine=as_json, human=human)
+
+
+@click.command()
+@as_json
+def down(as_json: bool) -> None:  # noqa: FBT001
+    """Stop what provender up started."""
+    from provender import bootstrap
+    from provender.cli.running import stop
+
+    home = bootstrap.settings().home
+    stopped = [server for name in ("online", "web") if (server := stop(home, name))]
+    lines = [f"stopped {server.name} (process {server.pid})" for server in stopped]
+    show(
+        stopped,
+        machine=as_json,
+        human=lambda: click.echo("\n".join(lines) or "nothing was running"),
+    )

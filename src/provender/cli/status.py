@@ -1,0 +1,43 @@
+"""``provender status``: where everything is, and whether it is well."""
+
+import click
+
+from provender.cli.output import as_json, fields, show
+
+
+@click.command()
+@as_json
+def status(as_json: bool) -> None:  # noqa: FBT001
+    """Show the settings, what is in the catalog, and which servers run."""
+    from provender import bootstrap
+    from provender.cli.running import running
+
+    settings = bootstrap.settings()
+    facts: dict[str, object] = {
+        "home": settings.home,
+        "actor": settings.actor,
+        "catalog": settings.catalog_url or f"SQLite in {settings.home}",
+        "online store": settings.redis_url or f"embedded Valkey in {settings.home}",
+        "clock": settings.clock or "the wall clock",
+    }
+    if bootstrap.has_catalog(settings):
+        from provender.sdk import connect
+
+        with connect() as workspace:
+            facts["datasets"] = len(workspace.catalog.datasets())
+            facts["projects"] = workspace.catalog.projects()
+            facts["training sets"] = len(workspace.catalog.training_sets())
+    for name in ("web", "online"):
+        there = running(settings.home, name)
+        facts[f"{name} server"] = f"{there.url} (process {there.pid})" if there else "not running"
+    facts["catalog"] = _without_password(str(facts["catalog"]))
+    facts["online store"] = _without_password(str(facts["online store"]))
+    show(facts, machine=as_json, human=lambda: fields(facts.items()))
+
+
+def _without_password(url: str) -> str:
+    """Return ``url`` with whatever stands before its ``@`` taken out."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest:
+        return url
+    return f"{scheme}://…@{rest.rpartition('@')[2]}"

@@ -1,0 +1,213 @@
+"""A point-in-time plan as DuckDB SQL: text in, text out.
+
+How it answers `core.training`'s words. Each row of a view counts from an instant on, its
+``known_at``: its event timestamp, or with ``known_by_then`` the later of event and created
+timestamp. Rows that are never the answer are dropped first: of equal (keys, known_at) all but
+the best; with ``known_by_then`` also a row that arrives after a newer one. What is left has one
+row per key and instant, in order, so one ASOF join finds the answer and the TTL is checked on
+it. Everything runs on the rows that the spine can reach at all: its keys, and its time range.
+
+Instants are compared as microseconds since 1970 UTC, both bounds inclusive.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from provender.core.training import PointInTimePlan, ViewJoin
+
+SPINE = "spine"
+RID = "__rid"
+INSTANT = "__t"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The earliest and latest instant of the spine: what of a view can matter at all."""
+
+    earliest: datetime
+    latest: datetime
+
+
+def quote(identifier: str) -> str:
+    """Return ``identifier`` as a quoted SQL name."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def table_name(position: int) -> str:
+    """Return the name under which the source of the ``position``-th join is registered."""
+    return f"source_{position}"
+
+
+def known_later(position: int) -> str:
+    """Return the output column that says whether the answer was created after the instant asked."""
+    return f"__known_later_{position}"
+
+
+def micros(column: str) -> str:
+    """Return the SQL of an instant as microseconds; a timestamp without a zone is UTC."""
+    return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
+
+
+def instant(moment: datetime) -> str:
+    """Return ``moment`` as a SQL literal."""
+    return f"TIMESTAMPTZ '{moment.isoformat(sep=' ')}'"
+
+
+def from_micros(micros_since_epoch: int) -> datetime:
+    """Return the instant that many microseconds after 1970-01-01 UTC."""
+    return EPOCH + timedelta(microseconds=micros_since_epoch)
+
+
+def spine_bounds(event_timestamp: str) -> str:
+    """Return the query for the earliest and latest instant of the spine, as microseconds."""
+    at = micros(quote(event_timestamp))
+    return f"SELECT min({at}), max({at}) FROM {SPINE}"
+
+
+def render(plan: PointInTimePlan, reach: Reach) -> str:
+    """Return the query of the features, one row per spine row and in its order.
+
+    The spine is the table ``spine`` with a row number ``__rid``; the source of join *n* is
+    ``source_n``. Columns are the plan's outputs, then ``__known_later_n`` for each view with
+    created timestamps.
+    """
+    if not plan.joins:
+        return f"SELECT {RID} FROM {SPINE} ORDER BY {RID}"
+    steps = [_spine(plan)]
+    columns: list[str] = []
+    for position, join in enumerate(plan.joins):
+        steps.append(_candidates(plan, join, position, reach))
+        steps.append(_answers(plan, join, position))
+        columns += [f"a{position}.{quote(output)}" for output in join.outputs]
+        if tells_known_later(plan, join):
+            columns.append(f"a{position}.{known_later(position)}")
+    first, *others = range(len(plan.joins))
+    joined = "".join(f"\nJOIN a{n} ON a{n}.{RID} = a{first}.{RID}" for n in others)
+    return (
+        f"WITH {', '.join(steps)}\nSELECT {', '.join(columns)}\n"
+        f"FROM a{first}{joined}\nORDER BY a{first}.{RID}"
+    )
+
+
+def render_latest(
+    join: ViewJoin, *, start: datetime | None, end: datetime | None, keep_all: bool = False
+) -> str:
+    """Return the query of the latest row per key between ``start`` and ``end``, both inclusive.
+
+    The source is ``source_0``. Columns are the join keys, the features, ``event_timestamp``
+    and ``created_timestamp`` (null where the view has none). ``keep_all`` returns every row.
+    """
+    at = micros(quote(join.event_timestamp))
+    where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
+    where += _bounds(join, start, end)
+    created = quote(join.created_timestamp) if join.created_timestamp else "NULL"
+    columns = [f"{quote(source)} AS {quote(name)}" for name, source in join.keys]
+    columns += [f"{quote(source)} AS {quote(name)}" for source, name in join.features]
+    columns += [
+        f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ) AS {quote('event_timestamp')}",
+        f"CAST({created} AS TIMESTAMPTZ) AS {quote('created_timestamp')}",
+    ]
+    partition = ", ".join(quote(source) for _, source in join.keys) or "NULL"
+    one_each = f"\nQUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {at} DESC, {_best(join)}) = 1"
+    return f"SELECT {', '.join(columns)}\nFROM {table_name(0)}\nWHERE {' AND '.join(where)}" + (
+        "" if keep_all else one_each
+    )
+
+
+def tells_known_later(plan: PointInTimePlan, join: ViewJoin) -> bool:
+    """Return whether the answer can have been created after the instant asked."""
+    return join.created_timestamp is not None and not plan.known_by_then
+
+
+def _spine(plan: PointInTimePlan) -> str:
+    keys = dict.fromkeys(spine for join in plan.joins for spine, _ in join.keys)
+    columns = [RID, f"{micros(quote(plan.event_timestamp))} AS {INSTANT}", *map(quote, keys)]
+    return f"e AS (SELECT {', '.join(columns)} FROM {SPINE})"
+
+
+def _candidates(plan: PointInTimePlan, join: ViewJoin, position: int, reach: Reach) -> str:
+    """Rows that can be an answer, at most one per keys and ``known_at``, with short names."""
+    event = micros(quote(join.event_timestamp))
+    created = micros(quote(join.created_timestamp)) if join.created_timestamp else "NULL::BIGINT"
+    by_then = plan.known_by_then and join.created_timestamp is not None
+    known_at = f"greatest({event}, {created})" if by_then else event
+    where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
+    where += _bounds(join, _floor(reach.earliest, join.ttl), reach.latest)
+    if by_then:
+        where.append(f"{quote(join.created_timestamp or '')} IS NOT NULL")
+    if join.keys:
+        sources = ", ".join(quote(source) for _, source in join.keys)
+        spines = ", ".join(quote(spine) for spine, _ in join.keys)
+        where.append(f"({sources}) IN (SELECT ({spines}) FROM e)")
+    keys = [f"{quote(source)} AS k{n}" for n, (_, source) in enumerate(join.keys)]
+    features = [f"{quote(source)} AS f{n}" for n, (source, _) in enumerate(join.features)]
+    partition = ", ".join([*(f"k{n}" for n in range(len(join.keys))), "known_at"])
+    values = "".join(f", f{n} DESC NULLS LAST" for n in _by_name(join))
+    query = (
+        f"SELECT {', '.join([*keys, *features])}, {event} AS event_at, {created} AS created_at, "
+        f"{known_at} AS known_at\n  FROM {table_name(position)}\n  WHERE {' AND '.join(where)}"
+        f"\n  QUALIFY row_number() OVER (PARTITION BY {partition} "
+        f"ORDER BY event_at DESC, created_at DESC NULLS LAST{values}) = 1"
+    )
+    if not by_then:
+        return f"c{position} AS ({query})"
+    groups = ", ".join(f"k{n}" for n in range(len(join.keys)))
+    return (
+        f"c{position} AS (SELECT * FROM ({query})\n  QUALIFY event_at >= max(event_at) OVER "
+        f"({f'PARTITION BY {groups} ' if groups else ''}ORDER BY known_at "
+        "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
+    )
+
+
+def _answers(plan: PointInTimePlan, join: ViewJoin, position: int) -> str:
+    """The answer of each spine row, null where there is none or it is older than the TTL."""
+    fresh = f"c.event_at >= e.{INSTANT} - {_micros_of(join.ttl)}" if join.ttl else "TRUE"
+    columns = [
+        f"CASE WHEN {fresh} THEN c.f{n} END AS {quote(output)}"
+        for n, output in enumerate(join.outputs)
+    ]
+    if tells_known_later(plan, join):
+        columns.append(
+            f"coalesce({fresh} AND c.created_at > e.{INSTANT}, FALSE) AS {known_later(position)}"
+        )
+    on = [f"e.{quote(spine)} = c.k{n}" for n, (spine, _) in enumerate(join.keys)]
+    on.append(f"e.{INSTANT} >= c.known_at")
+    return (
+        f"a{position} AS (SELECT e.{RID}, {', '.join(columns)}\n"
+        f"  FROM e ASOF LEFT JOIN c{position} AS c ON {' AND '.join(on)})"
+    )
+
+
+def _best(join: ViewJoin) -> str:
+    """How ties on the event timestamp are ordered: latest created, then greatest values."""
+    created = (
+        [f"{micros(quote(join.created_timestamp))} DESC NULLS LAST"]
+        if join.created_timestamp
+        else []
+    )
+    values = [f"{quote(join.features[n][0])} DESC NULLS LAST" for n in _by_name(join)]
+    return ", ".join([*created, *values]) or "1"
+
+
+def _by_name(join: ViewJoin) -> list[int]:
+    """The features' numbers in the order of their columns' names: Feast's own order varies."""
+    return sorted(range(len(join.features)), key=lambda n: join.features[n][0])
+
+
+def _bounds(join: ViewJoin, start: datetime | None, end: datetime | None) -> list[str]:
+    """Conditions on the bare column, so that row groups outside are never read."""
+    at = f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ)"
+    lower = [f"{at} >= {instant(start)}"] if start else []
+    return lower + ([f"{at} <= {instant(end)}"] if end else [])
+
+
+def _floor(earliest: datetime, ttl: timedelta | None) -> datetime | None:
+    try:
+        return earliest - ttl if ttl else None
+    except OverflowError:
+        return None
+
+
+def _micros_of(duration: timedelta) -> int:
+    return duration // timedelta(microseconds=1)

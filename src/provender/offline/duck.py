@@ -1,0 +1,227 @@
+"""The DuckDB engine: runs point-in-time plans and reads tables, with a permit in hand.
+
+Every job has a connection of its own, so jobs in many threads share nothing. No extension
+is ever downloaded, and time zones are always UTC.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+import duckdb
+import pyarrow as pa
+
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.policy import Permit
+from provender.core.training import PointInTimePlan, Table, ViewJoin
+from provender.offline import asof
+from provender.tables import format_for
+
+SESSION = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The rows of a retrieval, and how many answers per view were recorded only later."""
+
+    rows: pa.Table
+    known_later: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DuckEngine:
+    """Runs plans over the tables of one lake. Limits are DuckDB's own words; empty is its default."""
+
+    lake: Path
+    memory_limit: str = ""
+    threads: int | None = None
+    temp_directory: Path | None = None
+
+    def run(
+        self, plan: PointInTimePlan, spine: pa.Table, permit: Permit, *, now: datetime
+    ) -> Answer:
+        """Return the spine's columns, then the plan's features; one row per spine row, in order.
+
+        The spine's own columns come back as they are. Its event timestamp may be any
+        timestamp, date or text that reads as one; without a zone it is UTC.
+
+        Raises:
+            Denied: ``permit`` is not for every feature column that is read.
+            InvalidInput: the spine is empty, lacks a column, or has one of the wrong type.
+        """
+        permit.cover(plan.reads, now=now)
+        plan.check_spine(spine.column_names)
+        if spine.num_rows == 0:
+            raise InvalidInput(
+                "the spine has no rows", hint="give one row per entity and instant to be known"
+            )
+        with self._session() as session:
+            numbered = spine.append_column(asof.RID, pa.array(range(spine.num_rows), pa.int64()))
+            session.register(asof.SPINE, _keys_only(numbered, plan))
+            reach = _reach(session, plan.event_timestamp)
+            for position, join in enumerate(plan.joins):
+                self._register(session, join, position)
+                _check_keys(session, join, position)
+            query = asof.render(plan, reach)
+            features = session.sql(query).to_arrow_table() if plan.joins else pa.table({})
+        return _beside(spine, features, plan)
+
+    def explain(self, plan: PointInTimePlan, spine: pa.Table) -> str:
+        """Return the SQL that `run` would execute for ``spine``."""
+        plan.check_spine(spine.column_names)
+        with self._session() as session:
+            session.register(asof.SPINE, spine)
+            return asof.render(plan, _reach(session, plan.event_timestamp))
+
+    def read(
+        self, table: Table, columns: Sequence[str] | None, permit: Permit, *, now: datetime
+    ) -> pa.Table:
+        """Return ``columns`` (default: all) of every row of ``table``.
+
+        Raises:
+            Denied: ``permit`` is not for every one of them.
+            NotFound: the table has no such column; a near one is named.
+        """
+        with self._session() as session:
+            relation = format_for(table.format).relation(table, self.lake, session)
+            wanted = list(columns) if columns is not None else list(relation.columns)
+            if table.schema is not None:
+                for name in wanted:
+                    table.schema.column(name)
+            permit.cover(table.columns(wanted), now=now)
+            listed = ", ".join(asof.quote(name) for name in wanted)
+            return cast("pa.Table", relation.project(listed).to_arrow_table())
+
+    def latest(
+        self,
+        join: ViewJoin,
+        permit: Permit,
+        *,
+        start: datetime | None,
+        end: datetime | None,
+        now: datetime,
+        keep_all: bool = False,
+        batch_rows: int = 65_536,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the latest row per key with ``start`` ≤ event timestamp ≤ ``end``, in batches.
+
+        Columns are the join keys, the features, ``event_timestamp`` and ``created_timestamp``
+        (null where the view has none). Rows with a null key come too. ``keep_all`` yields
+        every row of the window instead.
+
+        Raises:
+            Denied: ``permit`` is not for every feature column that is read.
+        """
+        permit.cover(join.reads, now=now)
+        with self._session() as session:
+            self._register(session, join, 0)
+            query = asof.render_latest(join, start=start, end=end, keep_all=keep_all)
+            yield from cast("pa.RecordBatchReader", session.sql(query).to_arrow_reader(batch_rows))
+
+    @contextmanager
+    def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection for one job; what DuckDB says goes out in our words."""
+        limits: dict[str, str | bool | int | float | list[str]] = dict(SESSION)
+        if self.memory_limit:
+            limits["memory_limit"] = self.memory_limit
+        if self.threads:
+            limits["threads"] = self.threads
+        if self.temp_directory:
+            limits["temp_directory"] = str(self.temp_directory)
+        try:
+            with duckdb.connect(":memory:", config=limits) as session:
+                session.execute("SET TimeZone='UTC'")
+                yield session
+        except ProvenderError:
+            raise
+        except duckdb.OutOfMemoryException as error:
+            raise Unavailable(
+                f"the retrieval needs more memory than it may use: {error}",
+                hint="raise PROVENDER_MEMORY_LIMIT, or ask for fewer rows or features at once",
+            ) from error
+        except duckdb.ConversionException as error:
+            raise InvalidInput(
+                f"a value cannot be read as the type it must have: {error}",
+                hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+            ) from error
+        except duckdb.Error as error:
+            raise Unavailable(
+                f"DuckDB could not read the data: {error}",
+                hint="check that the files are still there: provender dataset verify NAME",
+            ) from error
+
+    def _register(self, session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int) -> None:
+        relation = format_for(join.table.format).relation(join.table, self.lake, session)
+        needed = [source for _, source in join.keys] + [source for source, _ in join.features]
+        needed += [
+            join.event_timestamp,
+            *([join.created_timestamp] if join.created_timestamp else []),
+        ]
+        missing = sorted(set(needed) - set(relation.columns))
+        if missing:
+            raise InvalidInput(
+                f"the source of feature view {join.view} has no column {', '.join(missing)}; "
+                f"it has {', '.join(relation.columns)}",
+                hint="correct the feature view, or pin a version of the dataset that has it",
+            )
+        relation.create_view(asof.table_name(position))
+
+
+def _keys_only(numbered: pa.Table, plan: PointInTimePlan) -> pa.Table:
+    """The columns of the spine that the join needs; a column of nothing but nulls gets a type."""
+    keys = [spine for join in plan.joins for spine, _ in join.keys]
+    names = list(dict.fromkeys([asof.RID, plan.event_timestamp, *keys]))
+    return numbered.select(names)
+
+
+def _reach(session: duckdb.DuckDBPyConnection, event_timestamp: str) -> asof.Reach:
+    # fetchall, not fetchone: DuckDB 2.0 refuses other work while a result is unfinished.
+    ((low, high),) = session.execute(asof.spine_bounds(event_timestamp)).fetchall()
+    if low is None:
+        return asof.Reach(asof.EPOCH, asof.EPOCH)
+    return asof.Reach(asof.from_micros(low), asof.from_micros(high))
+
+
+def _check_keys(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int) -> None:
+    """Refuse to compare text with numbers: DuckDB would guess, and the join would be wrong."""
+    spine = _types(session, asof.SPINE)
+    source = _types(session, asof.table_name(position))
+    for spine_column, source_column in join.keys:
+        left, right = spine[spine_column], source[source_column]
+        if _family(left) != _family(right) and "NULL" not in _family(left):
+            raise InvalidInput(
+                f"join key {spine_column} of {join.view} is {left} in the spine "
+                f"but {source_column} is {right} in the source",
+                hint=f"cast {spine_column} in the spine to {right}",
+            )
+
+
+def _types(session: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    rows = session.execute(f"DESCRIBE {table}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _family(type_name: str) -> str:
+    numbers = ("INT", "FLOAT", "DOUBLE", "DECIMAL")
+    if type_name.startswith('"NULL"') or type_name == "NULL":
+        return "NULL"
+    return (
+        "number"
+        if any(word in type_name for word in numbers)
+        else type_name.split("(")[0].split("_")[0]
+    )
+
+
+def _beside(spine: pa.Table, features: pa.Table, plan: PointInTimePlan) -> Answer:
+    """Put the features beside the spine, and count the answers that were known only later."""
+    later: dict[str, int] = {}
+    rows = spine
+    for position, join in enumerate(plan.joins):
+        for output in join.outputs:
+            rows = rows.append_column(output, features.column(output))
+        if asof.tells_known_later(plan, join):
+            later[join.view] = int(features.column(asof.known_later(position)).to_numpy().sum())
+    return Answer(rows, later)

@@ -1,0 +1,442 @@
+"""The front door for training code and notebooks: `connect` and the `Workspace` it returns."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from provender import bootstrap
+from provender.core.clock import utc_now
+from provender.core.datasets import Dataset, DatasetVersion
+from provender.core.errors import InvalidInput
+from provender.core.features import RepoSpec, resolve
+from provender.core.names import DatasetRef, FeatureRef, unknown
+from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.training import (
+    Table,
+    TrainingSetManifest,
+    TrainingSetSpec,
+    output_name,
+    plan_training_set,
+)
+from provender.settings import Settings
+from provender.tables.arrow import arrow_type
+from provender.tables.rows import logical_digest
+from provender.tables.versions import verify_version, write_version
+from provender.transforms import load_transform
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from provender.catalog.local import LocalCatalog
+    from provender.catalog.search import Hit
+    from provender.online.lookup import Lookup
+    from provender.online.store import OnlineStore
+
+Rows = Any
+"""Rows in any of: an Arrow table, a pandas or polars frame, a path of a Parquet file."""
+
+
+def connect(
+    *,
+    home: str | Path | None = None,
+    actor: str | None = None,
+    purpose: str | None = None,
+    settings: Settings | None = None,
+) -> "Workspace":
+    """Return a workspace on the catalog, the lake and the online store of the settings.
+
+    ``home``, ``actor`` and ``purpose`` override ``PROVENDER_HOME``, ``PROVENDER_ACTOR`` and
+    ``PROVENDER_PURPOSE``.
+
+    Raises:
+        Misconfigured: a setting is unknown or malformed.
+    """
+    given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
+    chosen = settings or bootstrap.settings()
+    changes = {name: value for name, value in given.items() if value}
+    return Workspace(Settings(**(chosen.model_dump() | changes)) if changes else chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """Point-in-time correct rows, and the manifest that says what they were made of."""
+
+    manifest: TrainingSetManifest
+    rows: pa.Table
+
+    @property
+    def id(self) -> str:
+        return self.manifest.id
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to look at before training: values that were recorded only after the instant asked."""
+        return tuple(
+            f"{view}: {count:,} of {self.manifest.row_count:,} rows hold a value that was recorded "
+            "only after the row's instant; a served model will not have it (known_by_then=True leaves them out)"
+            for view, count in self.manifest.known_later.items()
+            if count
+        )
+
+    def arrow(self) -> pa.Table:
+        """Return the spine's columns, then the features asked for."""
+        return self.rows
+
+    def pandas(self) -> "pd.DataFrame":
+        """Return the same as a pandas frame; integers with nulls become ``Int64``, exactly."""
+        import pandas as pd
+
+        exact = {
+            pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(),
+            pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(),
+        }  # fmt: skip
+        return cast(
+            "pd.DataFrame",
+            self.rows.to_pandas(types_mapper=lambda kind: exact.get(kind)),
+        )
+
+    def to_parquet(self, path: str | Path) -> Path:
+        """Write the rows to a Parquet file, with the training set's id in its metadata."""
+        target = Path(path)
+        metadata = {
+            **(self.rows.schema.metadata or {}),
+            b"provender.training_set": self.id.encode(),
+        }
+        pq.write_table(self.rows.replace_schema_metadata(metadata), target, compression="zstd")
+        return target
+
+
+class Workspace:
+    """What an actor can do: publish, read, train, look up, search, ask for and grant access."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog: LocalCatalog = bootstrap.catalog(settings)
+        self._engine = bootstrap.engine(settings)
+        self._online: OnlineStore | None = None
+
+    def publish(
+        self,
+        name: str,
+        rows: Rows,
+        *,
+        inputs: Sequence[str] = (),
+        producer: str = "",
+        parent: int | None = None,
+        breaking_reason: str = "",
+        note: str = "",
+    ) -> DatasetVersion:
+        """Return the version of dataset ``name`` that holds ``rows``: a new one, or the one that already does.
+
+        ``inputs`` are the dataset versions the rows were computed from (lineage).
+
+        Raises:
+            NotFound: the dataset is not declared, or an input does not exist.
+            Denied: the actor may not publish it.
+            Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
+            InvalidInput: the rows do not fit the dataset's declaration.
+        """
+        ref = DatasetRef.parse(name)
+        dataset = self.catalog.dataset(ref)
+        self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
+        sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
+        manifest = write_version(
+            self.settings.lake, dataset, arrow_table(rows), inputs=sources, producer=producer
+        )
+        return self.catalog.publish(
+            ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+        )
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the declaration of dataset ``name``."""
+        return self.catalog.dataset(DatasetRef.parse(name))
+
+    def version(self, name: str, *, as_of: datetime | None = None) -> DatasetVersion:
+        """Return the version that ``name`` names, else the latest (as of ``as_of``)."""
+        return self.catalog.resolve(DatasetRef.parse(name), as_of=as_of)
+
+    def verify(self, name: str) -> DatasetVersion:
+        """Return the version after checking size and sha256 of each of its files.
+
+        Raises:
+            Corrupt: a file is missing or is not what was published; it is named.
+        """
+        version = self.version(name)
+        verify_version(self.settings.lake, version.manifest)
+        return version
+
+    def read(
+        self, name: str, columns: Sequence[str] | None = None, *, purpose: str | None = None
+    ) -> pa.Table:
+        """Return ``columns`` (default: all) of every row of a dataset version.
+
+        Raises:
+            Denied: a column is closed to the actor for that purpose; the hint says who can open it.
+        """
+        version = self.version(name)
+        table = Table.of(version)
+        wanted = list(columns) if columns is not None else list(version.manifest.schema.names)
+        for column in wanted:
+            version.manifest.schema.column(column)
+        permit = self.catalog.permit(
+            Action.READ, sorted(table.columns(wanted)), purpose=self._purpose(purpose)
+        )
+        return self._engine.read(table, wanted, permit, now=utc_now())
+
+    def training_set(
+        self,
+        spine: Rows,
+        *,
+        service: str | None = None,
+        features: Sequence[str] = (),
+        purpose: str | None = None,
+        pins: Mapping[str, int] | Iterable[str] = (),
+        as_of: datetime | None = None,
+        event_timestamp: str = "event_timestamp",
+        full_feature_names: bool = False,
+        known_by_then: bool = False,
+        assume_utc: bool = False,
+        project: str | None = None,
+    ) -> TrainingSet:
+        """Return the features of ``service`` (or the named ``features``) as known at each row of ``spine``.
+
+        The spine has the join keys, the event timestamp and whatever else shall stay beside
+        the features. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
+        are the latest, or the latest at ``as_of``; all are recorded in the manifest.
+        ``known_by_then`` leaves out values that were recorded after the row's instant.
+
+        Raises:
+            NotFound: a service, view, feature, dataset or version does not exist.
+            Denied: a feature's column is closed to the actor for that purpose.
+            InvalidInput: the spine is empty, lacks a column, has a column called like a
+                feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
+        """
+        started = time.perf_counter()
+        rows = arrow_table(spine)
+        repo = self.repo(project)
+        spec = TrainingSetSpec(
+            project=repo.project,
+            features=_asked(repo, service, features),
+            purpose=self._purpose(purpose),
+            service=service or "",
+            event_timestamp=event_timestamp,
+            full_feature_names=full_feature_names,
+            known_by_then=known_by_then,
+        )
+        plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
+        _check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
+        permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
+        answer = self._engine.run(plan, rows, permit, now=utc_now())
+        result = self._with_on_demand(answer.rows, rows, repo, spec)
+        manifest = TrainingSetManifest(
+            spec=spec,
+            pins=plan.pins,
+            plan_digest=plan.digest,
+            repo_digest=repo.digest,
+            decision=permit.decision,
+            spine_digest=logical_digest(rows),
+            content_digest=logical_digest(result),
+            row_count=result.num_rows,
+            columns=tuple(result.column_names),
+            created_at=utc_now(),
+            created_by=self.settings.actor,
+            seconds=round(time.perf_counter() - started, 3),
+            known_later=answer.known_later,
+        )
+        self.catalog.record(manifest)
+        return TrainingSet(manifest, result)
+
+    def online(
+        self,
+        service: str | None = None,
+        *,
+        features: Sequence[str] = (),
+        full_feature_names: bool = False,
+        project: str | None = None,
+    ) -> "Lookup":
+        """Return the compiled lookup of a service's features; call it with the entities' keys.
+
+        Raises:
+            NotFound: nothing was applied yet, or a name is unknown.
+            Denied: a feature is closed for serving.
+        """
+        from provender.online.lookup import Lookup, compile_plan
+
+        repo = self.repo(project)
+        manifest = self.catalog.serving_manifest(repo.project)
+        transforms = {
+            spec.name: load_transform(spec, self.settings.feature_repo)
+            for spec in manifest.on_demand
+        }
+        plan = compile_plan(
+            manifest,
+            _asked(repo, service, features),
+            full_feature_names=full_feature_names,
+            transforms=transforms,
+        )
+        return Lookup(self._store(), plan, now=self.settings.now)
+
+    def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
+        """Return what the actor may discover that fits ``text``, best first, with why."""
+        return self.catalog.search(text, limit=limit)
+
+    def repo(self, project: str | None = None) -> RepoSpec:
+        """Return the definitions applied last, of ``project`` or of the only project there is.
+
+        Raises:
+            NotFound: nothing was applied yet.
+            InvalidInput: there are several projects and none is named.
+        """
+        names = self.catalog.projects()
+        if project is not None and project not in names:
+            raise unknown("project", project, names)
+        if project is None and len(names) != 1:
+            if not names:
+                raise unknown("feature definitions of project", "any", [])
+            raise InvalidInput(
+                f"there are {len(names)} projects: {', '.join(names)}", hint="say project=…"
+            )
+        return self.catalog.repo(project or names[0])
+
+    def close(self) -> None:
+        """Give back connections; an embedded server that nobody else uses stops."""
+        if self._online is not None:
+            self._online.close()
+            self._online = None
+        self.catalog.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _store(self) -> "OnlineStore":
+        if self._online is None:
+            self._online = bootstrap.online(self.settings)
+        return self._online
+
+    def _purpose(self, purpose: str | None) -> str:
+        return purpose if purpose is not None else self.settings.purpose
+
+    def _pinned(
+        self,
+        repo: RepoSpec,
+        spec: TrainingSetSpec,
+        pins: Mapping[str, int] | Iterable[str],
+        as_of: datetime | None,
+    ) -> dict[str, DatasetVersion]:
+        """The version of each dataset that the plan reads: pinned, or the source's own, or the latest."""
+        chosen = parse_pins(pins)
+        views = dict.fromkeys(ref.view for ref in resolve(repo, spec.features).stored)
+        sources = {s.dataset: s for name in views if (s := repo.view(name).dataset) is not None}
+        for name in chosen.keys() - sources.keys():
+            raise unknown("pinned dataset, as a source of these features,", name, sources)
+        return {
+            name: self.catalog.resolve(
+                source.at(chosen.get(name, source.version)),
+                as_of=None if chosen.get(name, source.version) else as_of,
+            )
+            for name, source in sources.items()
+        }
+
+    def _with_on_demand(
+        self, answer: pa.Table, spine: pa.Table, repo: RepoSpec, spec: TrainingSetSpec
+    ) -> pa.Table:
+        """The spine's columns and the asked features in their order, on-demand ones computed."""
+        full = spec.full_feature_names
+        columns = {name: answer.column(name) for name in answer.column_names}
+        for view in resolve(repo, spec.features).on_demand:
+            missing = [field.name for field in view.request if field.name not in columns]
+            if missing:
+                raise InvalidInput(
+                    f"on-demand view {view.name} needs {', '.join(missing)}, which the spine does not have",
+                    hint="add the columns to the spine; at serving they come with the request",
+                )
+            inputs = {field.name: columns[field.name].to_pylist() for field in view.request}
+            for ref in view.inputs:
+                column = columns[output_name(ref.view, ref.feature, full=full)]
+                inputs[ref.feature] = column.to_pylist()
+            values = load_transform(view, self.settings.feature_repo)(inputs)
+            for field in view.features:
+                kind = arrow_type(field.type)
+                columns[output_name(view.name, field.name, full=full)] = pa.chunked_array(
+                    [pa.array(values[field.name], kind)]
+                )
+        asked = [output_name(ref.view, ref.feature, full=full) for ref in spec.features]
+        names = [*spine.column_names, *asked]
+        return pa.table({name: columns[name] for name in names})
+
+
+def arrow_table(rows: Rows) -> pa.Table:
+    """Return ``rows`` as an Arrow table: from Arrow, pandas, polars, or a Parquet file's path.
+
+    Raises:
+        InvalidInput: it is none of these.
+    """
+    if isinstance(rows, pa.Table):
+        return rows
+    if isinstance(rows, str | Path):
+        path = Path(rows)
+        if not path.exists():
+            raise InvalidInput(f"there is no file {path}", hint="give the path of a Parquet file")
+        return pq.read_table(path)
+    if type(rows).__module__.startswith("pandas"):
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    if hasattr(rows, "__arrow_c_stream__"):
+        return pa.table(rows)
+    raise InvalidInput(
+        f"rows of type {type(rows).__name__} are not understood",
+        hint="give an Arrow table, a pandas or polars frame, or the path of a Parquet file",
+    )
+
+
+def parse_pins(pins: Mapping[str, int] | Iterable[str]) -> dict[str, int]:
+    """Return dataset names with their pinned versions, from ``{"a.b": 1}`` or ``["a.b@1"]``.
+
+    Raises:
+        InvalidInput: a pin names no version.
+    """
+    if isinstance(pins, Mapping):
+        return {DatasetRef.parse(name).dataset: version for name, version in pins.items()}
+    chosen: dict[str, int] = {}
+    for text in pins:
+        ref = DatasetRef.parse(text)
+        if ref.version is None:
+            raise InvalidInput(f"pin {text!r} names no version", hint=f"write {text}@1")
+        chosen[ref.dataset] = ref.version
+    return chosen
+
+
+def _asked(repo: RepoSpec, service: str | None, features: Sequence[str]) -> tuple[FeatureRef, ...]:
+    if (service is None) == (not features):
+        raise InvalidInput(
+            "say which features: a service, or a list of features, and not both",
+            hint=f"services are {', '.join(s.name for s in repo.services) or 'none yet'}",
+        )
+    if service is not None:
+        return repo.service(service).features
+    return tuple(FeatureRef.parse(text) for text in features)
+
+
+def _check_zone(spine: pa.Table, event_timestamp: str, *, assume_utc: bool) -> None:
+    if event_timestamp not in spine.column_names or assume_utc:
+        return
+    kind = spine.schema.field(event_timestamp).type
+    if pa.types.is_timestamp(kind) and kind.tz is None:
+        raise InvalidInput(
+            f"the spine's {event_timestamp} has no time zone",
+            hint="localise it (pandas: .dt.tz_localize('UTC')), or say assume_utc=True if it is UTC",
+        )
