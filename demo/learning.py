@@ -28,8 +28,12 @@ def train(stage: Stage) -> None:
         f"training set [bold]{training_set.id}[/]: {manifest.row_count:,} rows x {len(manifest.columns)} columns "
         f"in {manifest.seconds:.1f} s, pins {', '.join(str(p) for p in manifest.pins[:2])} …"
     )
-    for warning in training_set.warnings:
-        stage.fact(f"[yellow]warning:[/] {warning}")
+    late = [f"{view} {n / manifest.row_count:.0%}" for view, n in manifest.known_later.items() if n]
+    if late:
+        stage.fact(
+            f"[yellow]warning:[/] values recorded only after the instant asked: {', '.join(late)} of rows "
+            "(known_by_then=True leaves them out)"
+        )
     _compare_with_feast(stage, spine, training_set)
     _model(stage, training_set)
 

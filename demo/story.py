@@ -200,14 +200,18 @@ def ask(stage: Stage) -> None:
 
 
 def _summary(stage: Stage) -> None:
-    stage.console.print(
-        f"\n[bold]Done in {stage.total:.0f} s.[/] What there is now, in .provender:"
-    )
+    home = os.environ["PROVENDER_HOME"]
+    stage.console.print(f"\n[bold]Done in {stage.total:.0f} s.[/] What there is now, in {home}:")
+    with connect(actor=ANA) as workspace:
+        catalog = workspace.catalog
+        datasets = catalog.datasets()
+        versions = sum(len(catalog.versions(DatasetRef.parse(d.name))) for d in datasets)
+        made, events = catalog.training_sets(), catalog.verify_audit()
     for line in (
-        "11 datasets x 2 immutable versions, with manifests, lineage, owners and tags",
-        "a training set that can be cited by its id, and a model trained from it",
+        f"{len(datasets)} datasets in {versions} immutable versions, with manifests, lineage, owners and tags",
+        f"{len(made)} training set(s) that can be cited by id, the last one {made[0].id}",
         "an online store filled from the same definitions, served in Feast's format",
-        "every permission asked for, granted and denied, in a verifiable trail",
+        f"{events} events (what was published, permitted, denied, granted) in a chain that verifies",
     ):
         stage.fact(f"• {line}")
     stage.console.print("\nTry next:")
@@ -221,5 +225,3 @@ def _summary(stage: Stage) -> None:
     ):
         stage.command(command)
 
-
-__all__ = ["tell"]

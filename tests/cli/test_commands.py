@@ -1,0 +1,211 @@
+"""What each command does, says and exits with."""
+
+import socket
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.cli.conftest import orders
+
+
+def test_governance_is_planned_then_applied_then_kept(run):
+    planned = run("governance", "plan")
+    assert "add" in planned.out
+    assert "13 would change, 0 as they were" in planned.out
+    assert "applied" in run("governance", "apply").out
+    again = run("governance", "apply")
+    assert "nothing changes" in again.out
+    assert again.out.splitlines()[-1].startswith("0 applied")
+
+
+def test_publishing_again_is_the_same_version(published, home):
+    again = published("dataset", "publish", "shop.orders", home / "orders.parquet")
+    assert again.out.startswith("shop.orders@1 sha256:")
+    more = orders(home / "more.parquet", amounts=[1.0])
+    assert published("dataset", "publish", "shop.orders", more).out.startswith("shop.orders@2 ")
+
+
+def test_a_breaking_schema_needs_a_reason(published, home):
+    broken = orders(home / "broken.parquet", amounts=["1.0"])
+    refused = published("dataset", "publish", "shop.orders", broken)
+    assert refused.code == 5
+    assert "amount changed from float64 to string" in refused.err
+    accepted = published("dataset", "publish", "shop.orders", broken, "--breaking", "cents as text")
+    assert accepted.out.startswith("shop.orders@2 ")
+
+
+def test_a_dataset_is_shown_with_its_versions_and_files(published):
+    shown = published("dataset", "show", "shop.orders@1")
+    for expected in (
+        "One row per order.",
+        "team:shop",
+        "person:sam",
+        "personal.direct",
+        "ordered_at",
+        "float64",
+    ):
+        assert expected in shown.out
+    machine = published("dataset", "show", "shop.orders", "--json").json
+    (version,) = machine["versions"]
+    assert version["manifest"]["row_count"] == 3
+    assert version["manifest"]["files"][0]["sha256"]
+
+
+def test_datasets_are_listed_and_found(published):
+    assert published("dataset", "list", "--json").json[0]["name"] == "shop.orders"
+    hits = published("search", "order", "amount", "--json").json
+    assert "shop.orders" in [hit["name"] for hit in hits]
+
+
+def test_verify_finds_a_flipped_byte(published, home):
+    assert "are what was published" in published("dataset", "verify", "shop.orders").out
+    (file,) = (home / ".provender" / "lake" / "shop" / "orders").rglob("*.parquet")
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(data)
+    broken = published("dataset", "verify", "shop.orders")
+    assert broken.code == 6
+    assert file.name in broken.err
+
+
+def test_access_is_denied_explained_granted_and_revoked(published):
+    ask = (
+        "access",
+        "explain",
+        "shop.orders",
+        "--columns",
+        "customer,amount",
+        "--purpose",
+        "training",
+    )
+    before = published(*ask, "--json", actor="person:ana").json
+    assert [reason["allowed"] for reason in before["reasons"]] == [True, False]
+    stranger = published("access", "grant", "shop.orders", "--to", "person:max", actor="person:max")
+    assert stranger.code == 4
+    granted = published(
+        "access", "grant", "shop.orders", "--to", "person:ana", "--columns", "customer",
+        "--purpose", "training", "--until", "2999-01-01", "--json",
+    )  # fmt: skip
+    after = published(*ask, "--json", actor="person:ana").json
+    assert all(reason["allowed"] for reason in after["reasons"])
+    assert "person:ana" in published("access", "list", "shop.orders").out
+    published("access", "revoke", granted.json["id"])
+    assert not all(
+        r["allowed"] for r in published(*ask, "--json", actor="person:ana").json["reasons"]
+    )
+    kinds = [event["kind"] for event in published("audit", "list", "--json").json]
+    assert {"access:grant", "access:revoke", "dataset:publish", "governance:apply"} <= set(kinds)
+    assert "the chain holds" in published("audit", "verify").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("dataset", "show", "shop.ordres"), 3, "did you mean shop.orders"),
+        (("dataset", "show", "shop.orders@7"), 3, "shop.orders@7 not found"),
+        (("dataset", "show", "orders"), 2, "write domain.name"),
+        (("dataset", "show", "shop.orders@x"), 2, "versions are whole numbers"),
+        (("dataset", "publish", "shop.orders", "nowhere.parquet"), 2, "there is no file nowhere.parquet"),
+        (("dataset", "publish", "shop.returns", "orders.parquet"), 3, "shop.returns"),
+        (("access", "grant", "shop.orders", "--to", "sam"), 2, "person:name"),
+        (("access", "grant", "shop.orders", "--to", "person:max", "--columns", "custmer"), 3, "did you mean customer"),
+        (("access", "revoke", "g99"), 3, "g99"),
+        (("training", "show", "ts_0000"), 3, "ts_0000"),
+        (("governance", "apply", "nowhere"), (2, 3), "nowhere"),
+        (("features", "apply", "nowhere"), 3, "feature_store.yaml"),
+    ],
+)  # fmt: skip
+def test_mistakes_end_with_words_a_hint_and_a_code(published, arguments, code, says):
+    failed = published(*arguments)
+    assert failed.code in (code if isinstance(code, tuple) else (code,))
+    assert failed.out == ""
+    assert failed.err.startswith("error: ")
+    assert "hint: " in failed.err
+    assert says in failed.err
+
+
+def test_an_error_is_json_too(published):
+    failed = published("dataset", "show", "shop.ordres", "--json")
+    assert '"error": "not-found"' in failed.err
+    assert failed.code == 3
+
+
+def test_an_outsider_may_not_publish(governed, home):
+    denied = governed(
+        "dataset", "publish", "shop.orders", home / "orders.parquet", actor="person:max"
+    )
+    assert denied.code == 4
+    assert "person:sam" in denied.err
+    assert not list((home / ".provender" / "lake").rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "says"),
+    [
+        ("ordered_at", ["yesterday", "today", "now"], "ordered_at"),
+        ("ordered_at", [None, datetime(2026, 1, 1, tzinfo=UTC), None], "ordered_at"),
+    ],
+    ids=["text for a timestamp", "a null timestamp"],
+)
+def test_rows_that_do_not_fit_the_declaration_leave_nothing_behind(
+    governed, home, column, values, says
+):
+    bad = orders(home / "bad.parquet", amounts=[1.0, 2.0, 3.0], **{column: values})
+    failed = governed("dataset", "publish", "shop.orders", bad)
+    assert failed.code == 2
+    assert says in failed.err
+    assert not list((home / ".provender" / "lake").rglob("*.parquet"))
+    assert governed("dataset", "show", "shop.orders", "--json").json["versions"] == []
+
+
+def test_settings_are_checked_by_name(run):
+    unknown = run("status", PROVENDER_HOEM="x")
+    assert unknown.code == 2
+    assert "did you mean PROVENDER_HOME" in unknown.err
+    malformed = run("status", PROVENDER_REDIS_URL="http://elsewhere")
+    assert "PROVENDER_REDIS_URL" in malformed.err
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(run, home):
+    (home / "file").write_text("")
+    failed = run("governance", "apply", PROVENDER_HOME=home / "file" / "home")
+    assert failed.code == 2
+    assert "file/home" in failed.err
+    assert "PROVENDER_HOME" in failed.err
+
+
+def test_a_foreign_catalog_file_is_not_touched(run, home):
+    home_folder = home / "other"
+    home_folder.mkdir()
+    (home_folder / "catalog.db").write_bytes(b"not a database at all" * 100)
+    failed = run("dataset", "list", PROVENDER_HOME=home_folder)
+    assert failed.code != 0
+    assert "catalog.db" in failed.err
+    assert (home_folder / "catalog.db").read_bytes().startswith(b"not a database")
+
+
+def test_a_taken_port_is_said(published):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        failed = published("serve", "web", "--port", port)
+        assert failed.code == 7
+        assert f"127.0.0.1:{port}" in failed.err
+
+
+def test_serving_before_anything_is_applied_says_what_to_do(published):
+    failed = published("serve", "online", "--port", "0")
+    assert failed.code == 3
+    assert "features apply" in failed.err
+
+
+def test_status_shows_where_everything_is_and_no_password(published):
+    shown = published("status", "--json", PROVENDER_REDIS_URL="redis://:secret@127.0.0.1:6379/0")
+    assert shown.json["datasets"] == 1
+    assert "secret" not in shown.out
+
+
+def test_down_with_nothing_up_is_fine(published):
+    assert published("down").out == "nothing was running\n"
