@@ -224,4 +224,3 @@ def _summary(stage: Stage) -> None:
         "make up        # the catalog's pages and the online server, until make down",
     ):
         stage.command(command)
-

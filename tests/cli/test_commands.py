@@ -209,3 +209,17 @@ def test_status_shows_where_everything_is_and_no_password(published):
 
 def test_down_with_nothing_up_is_fine(published):
     assert published("down").out == "nothing was running\n"
+
+
+def test_timestamps_without_a_zone_are_refused_unless_said_to_be_utc(governed, home):
+    import pyarrow as pa
+
+    naive = pa.array([1_700_000_000_000_000], pa.timestamp("us"))
+    path = orders(home / "naive.parquet", amounts=[1.0], ordered_at=naive)
+    refused = governed("dataset", "publish", "shop.orders", path)
+    assert refused.code == 2
+    assert "ordered_at" in refused.err
+    assert "zone" in refused.err
+    assert governed("dataset", "publish", "shop.orders", path, "--assume-utc").out.startswith(
+        "shop.orders@1"
+    )

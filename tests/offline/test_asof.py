@@ -151,9 +151,9 @@ def test_integers_beyond_float_precision_and_nulls_stay_exact(tmp_path):
     [
         pa.array(["2026-01-01T00:02:00Z"]),
         pa.array(["2026-01-01 01:02:00+01:00"]),
-        pa.array([datetime(2026, 1, 1, 0, 2)], pa.timestamp("ns")),
-        pa.array([datetime(2026, 1, 1, 0, 2)], pa.timestamp("s")),
-        pa.array([datetime(2026, 1, 2).date()], pa.date32()),
+        pa.array([START.replace(minute=2, tzinfo=None)], pa.timestamp("ns")),
+        pa.array([START.replace(minute=2, tzinfo=None)], pa.timestamp("s")),
+        pa.array([START.date() + timedelta(days=1)], pa.date32()),
     ],
     ids=["text", "text with zone", "nanoseconds", "seconds", "date"],
 )

@@ -127,6 +127,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--parent", type=int, help="Refuse unless this is the latest version.")
 @click.option("--breaking", "breaking_reason", default="", help="Why a breaking schema is right.")
 @click.option("--note", default="", help="A word about this version.")
+@click.option("--assume-utc", is_flag=True, help="Timestamps without a zone are UTC.")
 @as_json
 def publish_version(
     name: str,
@@ -135,6 +136,7 @@ def publish_version(
     parent: int | None,
     breaking_reason: str,
     note: str,
+    assume_utc: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Publish the Parquet file PATH as a version of dataset NAME.
@@ -151,6 +153,7 @@ def publish_version(
             parent=parent,
             breaking_reason=breaking_reason,
             note=note,
+            assume_utc=assume_utc,
         )
     show(
         version,

@@ -164,7 +164,7 @@ def push(source: str, path: Path, to: str, repo: Path | None, as_json: bool) -> 
     from provender.sdk import arrow_table
 
     settings = bootstrap.settings()
-    count = repository.push(
+    done = repository.push(
         repo or settings.feature_repo,
         source,
         arrow_table(path),
@@ -172,9 +172,12 @@ def push(source: str, path: Path, to: str, repo: Path | None, as_json: bool) -> 
         to="offline" if to == "offline" else "both" if to == "both" else "online",
     )
     show(
-        {"source": source, "rows": count},
+        done,
         machine=as_json,
-        human=lambda: click.echo(f"pushed {count:,} rows to {source}"),
+        human=lambda: click.echo(
+            f"{source}: {done.read:,} rows, {done.written:,} written online, "
+            f"{done.kept:,} older than what is there"
+        ),
     )
 
 

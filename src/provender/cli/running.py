@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -117,6 +117,7 @@ def start(home: Path, name: str, arguments: list[str], *, health: str) -> Server
     while time.monotonic() < deadline:
         there = running(home, name)
         if there and answers(there.url + health):
+            process.returncode = 0  # it lives on by itself: Popen need not warn that it does
             return there
         if process.poll() is not None:
             break
@@ -144,6 +145,8 @@ def stop(home: Path, name: str) -> Server | None:
         time.sleep(0.05)
     if running(home, name):
         os.kill(there.pid, signal.SIGKILL)
+    with suppress(ChildProcessError):  # it may be a child of this very process
+        os.waitpid(there.pid, os.WNOHANG)
     return there
 
 

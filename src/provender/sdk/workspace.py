@@ -1,15 +1,13 @@
-"""The front door for training code and notebooks: `connect` and the `Workspace` it returns."""
+"""A workspace: what one actor can do with the catalog, the lake and the online store."""
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from provender import bootstrap
 from provender.core.clock import utc_now
@@ -25,92 +23,19 @@ from provender.core.training import (
     output_name,
     plan_training_set,
 )
+from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins
+from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
-from provender.tables.arrow import arrow_type
+from provender.tables.arrow import Naive, arrow_type
 from provender.tables.rows import logical_digest
 from provender.tables.versions import verify_version, write_version
 from provender.transforms import load_transform
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from provender.catalog.local import LocalCatalog
     from provender.catalog.search import Hit
     from provender.online.lookup import Lookup
     from provender.online.store import OnlineStore
-
-Rows = Any
-"""Rows in any of: an Arrow table, a pandas or polars frame, a path of a Parquet file."""
-
-
-def connect(
-    *,
-    home: str | Path | None = None,
-    actor: str | None = None,
-    purpose: str | None = None,
-    settings: Settings | None = None,
-) -> "Workspace":
-    """Return a workspace on the catalog, the lake and the online store of the settings.
-
-    ``home``, ``actor`` and ``purpose`` override ``PROVENDER_HOME``, ``PROVENDER_ACTOR`` and
-    ``PROVENDER_PURPOSE``.
-
-    Raises:
-        Misconfigured: a setting is unknown or malformed.
-    """
-    given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
-    chosen = settings or bootstrap.settings()
-    changes = {name: value for name, value in given.items() if value}
-    return Workspace(Settings(**(chosen.model_dump() | changes)) if changes else chosen)
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingSet:
-    """Point-in-time correct rows, and the manifest that says what they were made of."""
-
-    manifest: TrainingSetManifest
-    rows: pa.Table
-
-    @property
-    def id(self) -> str:
-        return self.manifest.id
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What to look at before training: values that were recorded only after the instant asked."""
-        return tuple(
-            f"{view}: {count:,} of {self.manifest.row_count:,} rows hold a value that was recorded "
-            "only after the row's instant; a served model will not have it (known_by_then=True leaves them out)"
-            for view, count in self.manifest.known_later.items()
-            if count
-        )
-
-    def arrow(self) -> pa.Table:
-        """Return the spine's columns, then the features asked for."""
-        return self.rows
-
-    def pandas(self) -> "pd.DataFrame":
-        """Return the same as a pandas frame; integers with nulls become ``Int64``, exactly."""
-        import pandas as pd
-
-        exact = {
-            pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(),
-            pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(),
-        }  # fmt: skip
-        return cast(
-            "pd.DataFrame",
-            self.rows.to_pandas(types_mapper=lambda kind: exact.get(kind)),
-        )
-
-    def to_parquet(self, path: str | Path) -> Path:
-        """Write the rows to a Parquet file, with the training set's id in its metadata."""
-        target = Path(path)
-        metadata = {
-            **(self.rows.schema.metadata or {}),
-            b"provender.training_set": self.id.encode(),
-        }
-        pq.write_table(self.rows.replace_schema_metadata(metadata), target, compression="zstd")
-        return target
 
 
 class Workspace:
@@ -132,6 +57,7 @@ class Workspace:
         parent: int | None = None,
         breaking_reason: str = "",
         note: str = "",
+        assume_utc: bool = False,
     ) -> DatasetVersion:
         """Return the version of dataset ``name`` that holds ``rows``: a new one, or the one that already does.
 
@@ -141,14 +67,20 @@ class Workspace:
             NotFound: the dataset is not declared, or an input does not exist.
             Denied: the actor may not publish it.
             Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
-            InvalidInput: the rows do not fit the dataset's declaration.
+            InvalidInput: the rows do not fit the dataset's declaration, or have timestamps
+                without a zone (say ``assume_utc=True`` if they are UTC).
         """
         ref = DatasetRef.parse(name)
         dataset = self.catalog.dataset(ref)
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
         manifest = write_version(
-            self.settings.lake, dataset, arrow_table(rows), inputs=sources, producer=producer
+            self.settings.lake,
+            dataset,
+            arrow_table(rows),
+            inputs=sources,
+            producer=producer,
+            naive=Naive.UTC if assume_utc else Naive.REFUSE,
         )
         return self.catalog.publish(
             ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
@@ -231,7 +163,7 @@ class Workspace:
             known_by_then=known_by_then,
         )
         plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
-        _check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
+        check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
         permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
         answer = self._engine.run(plan, rows, permit, now=utc_now())
         result = self._with_on_demand(answer.rows, rows, repo, spec)
@@ -380,44 +312,25 @@ class Workspace:
         return pa.table({name: columns[name] for name in names})
 
 
-def arrow_table(rows: Rows) -> pa.Table:
-    """Return ``rows`` as an Arrow table: from Arrow, pandas, polars, or a Parquet file's path.
+def connect(
+    *,
+    home: str | Path | None = None,
+    actor: str | None = None,
+    purpose: str | None = None,
+    settings: Settings | None = None,
+) -> Workspace:
+    """Return a workspace on the catalog, the lake and the online store of the settings.
+
+    ``home``, ``actor`` and ``purpose`` override ``PROVENDER_HOME``, ``PROVENDER_ACTOR`` and
+    ``PROVENDER_PURPOSE``.
 
     Raises:
-        InvalidInput: it is none of these.
+        Misconfigured: a setting is unknown or malformed.
     """
-    if isinstance(rows, pa.Table):
-        return rows
-    if isinstance(rows, str | Path):
-        path = Path(rows)
-        if not path.exists():
-            raise InvalidInput(f"there is no file {path}", hint="give the path of a Parquet file")
-        return pq.read_table(path)
-    if type(rows).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(rows, preserve_index=False)
-    if hasattr(rows, "__arrow_c_stream__"):
-        return pa.table(rows)
-    raise InvalidInput(
-        f"rows of type {type(rows).__name__} are not understood",
-        hint="give an Arrow table, a pandas or polars frame, or the path of a Parquet file",
-    )
-
-
-def parse_pins(pins: Mapping[str, int] | Iterable[str]) -> dict[str, int]:
-    """Return dataset names with their pinned versions, from ``{"a.b": 1}`` or ``["a.b@1"]``.
-
-    Raises:
-        InvalidInput: a pin names no version.
-    """
-    if isinstance(pins, Mapping):
-        return {DatasetRef.parse(name).dataset: version for name, version in pins.items()}
-    chosen: dict[str, int] = {}
-    for text in pins:
-        ref = DatasetRef.parse(text)
-        if ref.version is None:
-            raise InvalidInput(f"pin {text!r} names no version", hint=f"write {text}@1")
-        chosen[ref.dataset] = ref.version
-    return chosen
+    given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
+    chosen = settings or bootstrap.settings()
+    changes = {name: value for name, value in given.items() if value}
+    return Workspace(Settings(**(chosen.model_dump() | changes)) if changes else chosen)
 
 
 def _asked(repo: RepoSpec, service: str | None, features: Sequence[str]) -> tuple[FeatureRef, ...]:
@@ -429,14 +342,3 @@ def _asked(repo: RepoSpec, service: str | None, features: Sequence[str]) -> tupl
     if service is not None:
         return repo.service(service).features
     return tuple(FeatureRef.parse(text) for text in features)
-
-
-def _check_zone(spine: pa.Table, event_timestamp: str, *, assume_utc: bool) -> None:
-    if event_timestamp not in spine.column_names or assume_utc:
-        return
-    kind = spine.schema.field(event_timestamp).type
-    if pa.types.is_timestamp(kind) and kind.tz is None:
-        raise InvalidInput(
-            f"the spine's {event_timestamp} has no time zone",
-            hint="localise it (pandas: .dt.tz_localize('UTC')), or say assume_utc=True if it is UTC",
-        )

@@ -1,0 +1,47 @@
+# Needs python3 (3.11 or newer) and make; everything else is set up on first use.
+PYTHON ?= python3
+VENV := .venv/bin
+UV_COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --no-header pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench up down lock clean
+
+help:  ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+setup:  ## .venv with every dependency, and the demo's data (a no-op when nothing changed)
+	@$(PYTHON) tools/setup.py
+
+demo: setup  ## the whole story on real flights: publish, train, serve, find, ask
+	$(VENV)/python -m demo
+
+test: setup  ## all tests
+	$(VENV)/python -m pytest
+
+check: setup  ## format, lint, types, import contracts, dependencies
+	$(VENV)/ruff format --check
+	$(VENV)/ruff check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+	$(VENV)/deptry src
+
+bench: setup  ## the benchmarks, or one: make bench NAME=…
+	$(VENV)/python -m benchmarks $(if $(NAME),run $(NAME),list)
+
+up: setup  ## the web page and the online server, until make down
+	$(VENV)/provender up
+
+down: setup  ## stop what make up started
+	$(VENV)/provender down
+
+lock: setup  ## requirements/*.lock from pyproject.toml; versions move only where they must
+	$(VENV)/python -m pip install --quiet "uv>=0.9"
+	$(UV_COMPILE) --all-extras --group dev --group bench --output-file requirements/dev.lock
+	$(UV_COMPILE) --all-extras --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(UV_COMPILE:pyproject.toml=) --group build --constraint requirements/dev.lock \
+		--output-file requirements/build.lock
+
+clean:  ## what can be made again: caches, .venv and the downloaded data; not .provender
+	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find src tests demo benchmarks feature_repo tools -name __pycache__ -prune -exec rm -rf {} +

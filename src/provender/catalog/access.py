@@ -1,0 +1,380 @@
+"""The gate. `check` says whether an actor may and hands out permits; `visible` lists what they see.
+
+Both ask the same rules and grants: `check` through `core.policy.decide`, `visible` in SQL, and
+a property test holds them together. A refusal is written down in a transaction of its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from fnmatch import fnmatchcase
+from string import ascii_lowercase, digits
+
+from sqlalchemy import ColumnElement, Engine, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from provender.catalog import audit
+from provender.catalog.db import transaction
+from provender.catalog.rows import (
+    AuditRow,
+    DatasetRow,
+    DatasetTagRow,
+    GrantRow,
+    PersonRow,
+    PurposeRow,
+    RestsOnRow,
+    RuleRow,
+    StewardRow,
+    TagRow,
+)
+from provender.core.audit import EventKind
+from provender.core.clock import Clock
+from provender.core.datasets import Dataset
+from provender.core.errors import Denied, NotFound
+from provender.core.names import suggest, unknown
+from provender.core.people import Actor
+from provender.core.policy import (
+    EVERY,
+    Action,
+    ColumnRef,
+    Decision,
+    Grant,
+    Permit,
+    Rule,
+    decide,
+)
+
+ALPHABET = ascii_lowercase + digits + "_."
+"""The characters of dataset names."""
+EVERYTHING = ColumnRef(EVERY)
+"""What GOVERN is asked of."""
+SUGGESTED = 2000
+"""How many names a suggestion is chosen from."""
+ROWS_READ = (Action.READ, Action.SERVE)
+"""Actions whose permits are written down: each lets rows out."""
+
+
+class Refused(Denied):
+    """The decision was no, and is to be written down."""
+
+    def __init__(self, decision: Decision, message: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.decision = decision
+
+
+class Hidden(NotFound):
+    """The decision was no, and the actor may not even know that it is there."""
+
+    def __init__(self, decision: Decision, error: NotFound) -> None:
+        super().__init__(error.message, hint=error.hint, what=error.what)
+        self.decision = decision
+
+
+@contextmanager
+def gate(engine: Engine, *, clock: Clock, write: bool = False) -> Iterator[Session]:
+    """A transaction; what `check` refuses in it is written down before the error goes on."""
+    try:
+        with transaction(engine, write=write) as db:
+            yield db
+    except (Refused, Hidden) as refusal:
+        with transaction(engine, write=True) as db:
+            _write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=clock())
+        raise
+
+
+def actor(db: Session, identity: str) -> Actor:
+    """Return who ``identity`` is, with the teams that the catalog knows them to be in."""
+    person = db.get(PersonRow, identity)
+    return Actor(identity, frozenset(person.value.teams) if person else frozenset())
+
+
+def explain(
+    db: Session,
+    who: Actor,
+    action: Action,
+    columns: Iterable[ColumnRef],
+    *,
+    purpose: str,
+    now: datetime,
+    seen_by: Actor | None = None,
+) -> Decision:
+    """Return the decision, whatever it is; to ``seen_by`` what they may not discover is not there.
+
+    Raises:
+        NotFound: the purpose is not declared.
+    """
+    _check_purpose(db, purpose)
+    asked = list(columns)
+    datasets = _datasets(db, {column.dataset for column in asked})
+    if seen_by is not None:
+        datasets = {
+            name: dataset
+            for name, dataset in datasets.items()
+            if _decide(
+                db, seen_by, Action.DISCOVER, [ColumnRef(name)], datasets, purpose="", now=now
+            ).allowed
+        }
+    return _decide(db, who, action, asked, datasets, purpose=purpose, now=now)
+
+
+def check(
+    db: Session,
+    who: Actor,
+    action: Action,
+    columns: Iterable[ColumnRef],
+    *,
+    purpose: str = "",
+    now: datetime,
+) -> Permit:
+    """Return proof that ``who`` may do ``action`` to ``columns``. Call it inside `gate`.
+
+    Raises:
+        Denied: they may not; the hint names who can grant it.
+        NotFound: a dataset is not there, or is not theirs to discover (the same words for
+            both), or the purpose is not declared.
+    """
+    decision = explain(db, who, action, columns, purpose=purpose, now=now)
+    if decision.allowed:
+        if action in ROWS_READ:
+            _write_down(db, decision, EventKind.ACCESS_PERMIT, at=now)
+        return decision.require()
+    for name in _closed_datasets(decision):
+        if name != EVERY and not _may_discover(db, who, name, now=now):
+            raise Hidden(decision, unknown_dataset(db, who, name, now=now))
+    if action is Action.GOVERN:
+        raise Refused(decision, f"{who} may not change governance", hint=_who_governs(db))
+    try:
+        return decision.require()
+    except Denied as error:
+        raise Refused(decision, error.message, hint=error.hint) from None
+
+
+def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
+    """Return the declaration of dataset ``name``.
+
+    Raises:
+        NotFound: it is not there, or not for ``who`` to discover.
+    """
+    row = db.get(DatasetRow, name)
+    if row is None or not _may_discover(db, who, name, now=now):
+        raise unknown_dataset(db, who, name, now=now)
+    return row.value
+
+
+def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
+    """Return the error for a dataset that is not there for ``who``."""
+    domain = name.partition(".")[0]
+    shown = visible(db, who, Action.DISCOVER, now=now)
+    near_first = shown.order_by((DatasetRow.domain == domain).desc(), DatasetRow.name)
+    return unknown("dataset", name, db.scalars(near_first.limit(SUGGESTED)))
+
+
+def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[str]:
+    """Return the query of the names of datasets that ``who`` may do ``action`` to, at ``now``.
+
+    The same as asking `check` about each dataset as a whole, without a purpose.
+    """
+    protected = frozenset(db.scalars(select(TagRow.name).where(TagRow.protected)))
+    ways = [_by_grant(who, action, protected, now=now)]
+    if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
+        ways.append(_by_office(who))
+    ways += [
+        _by_rule(rule, protected)
+        for rule in _rules(db)
+        if (action is Action.DISCOVER or action in rule.actions)
+        and who.is_one_of(rule.actors)
+        and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
+    ]
+    return select(DatasetRow.name).where(or_(*ways)).correlate(None)
+
+
+def visible_node(
+    node: ColumnElement[str] | InstrumentedAttribute[str], shown: Select[str]
+) -> ColumnElement[bool]:
+    """Return the condition that every dataset which ``node`` rests on is among those ``shown``."""
+    return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset.not_in(shown))
+
+
+def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
+    """Return the condition on audit events that ``who`` may read.
+
+    Who governs reads all; others what they did, and what befell datasets they are steward of.
+    """
+    if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+        return true()
+    stewarded = visible(db, who, Action.STEWARD, now=now)
+    versions = DatasetRow.name + "@"
+    about = stewarded.where(
+        or_(
+            AuditRow.subject == DatasetRow.name,
+            func.substr(AuditRow.subject, 1, func.length(versions)) == versions,
+        )
+    )
+    return or_(AuditRow.actor == who.id, about.correlate(AuditRow).exists())
+
+
+def names_of(who: Actor) -> tuple[str, ...]:
+    """Return the names under which ``who`` may be named: their own and their teams'."""
+    return (who.id, *sorted(who.teams), "anyone")
+
+
+def _may_discover(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
+    asked = [ColumnRef(name)]
+    return explain(db, who, Action.DISCOVER, asked, purpose="", now=now).allowed
+
+
+def _closed_datasets(decision: Decision) -> list[str]:
+    closed = (reason.column.dataset for reason in decision.reasons if not reason.allowed)
+    return list(dict.fromkeys(closed))
+
+
+def _decide(
+    db: Session,
+    who: Actor,
+    action: Action,
+    columns: Iterable[ColumnRef],
+    datasets: Mapping[str, Dataset],
+    *,
+    purpose: str,
+    now: datetime,
+) -> Decision:
+    return decide(
+        who,
+        action,
+        columns,
+        purpose=purpose,
+        datasets=datasets,
+        protected=frozenset(db.scalars(select(TagRow.name).where(TagRow.protected))),
+        rules=_rules(db),
+        grants=_grants(db, who, datasets),
+        now=now,
+    )
+
+
+def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
+    found = db.scalars(select(DatasetRow).where(DatasetRow.name.in_(sorted(names))))
+    return {row.name: row.value for row in found}
+
+
+def _rules(db: Session) -> Sequence[Rule]:
+    return db.scalars(select(RuleRow.value).order_by(RuleRow.id)).all()
+
+
+def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]:
+    return db.scalars(
+        select(GrantRow.value)
+        .where(
+            GrantRow.dataset.in_(sorted(datasets)),
+            GrantRow.grantee.in_(names_of(who)),
+            GrantRow.revoked_at.is_(None),
+        )
+        .order_by(GrantRow.number)
+    ).all()
+
+
+def _check_purpose(db: Session, purpose: str) -> None:
+    if purpose and db.get(PurposeRow, purpose) is None:
+        declared = db.scalars(select(PurposeRow.name)).all()
+        raise NotFound(
+            f"purpose {purpose!r} is not declared",
+            hint=f"{suggest(purpose, declared)} Purposes are declared in catalog/purposes.yml",
+            what="purpose",
+        )
+
+
+def _who_governs(db: Session) -> str:
+    names = {name for rule in _rules(db) if Action.GOVERN in rule.actions for name in rule.actors}
+    if not names:
+        return "no rule lets anybody; restore the catalog from a backup"
+    return f"{' or '.join(sorted(names))} can"
+
+
+def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetime) -> None:
+    """Append one event for each dataset that was asked about."""
+    for name in dict.fromkeys(reason.column.dataset for reason in decision.reasons):
+        audit.append(
+            db,
+            at=at,
+            actor=decision.actor,
+            kind=kind,
+            subject=name,
+            detail={
+                "action": decision.action,
+                "purpose": decision.purpose,
+                "decision": decision.id,
+                "reasons": {
+                    reason.column.column: reason.because
+                    for reason in decision.reasons
+                    if reason.column.dataset == name
+                },
+            },
+        )
+
+
+def _by_office(who: Actor) -> ColumnElement[bool]:
+    names = names_of(who)
+    steward = exists().where(StewardRow.dataset == DatasetRow.name, StewardRow.steward.in_(names))
+    return or_(DatasetRow.owner.in_(names), steward)
+
+
+def _by_rule(rule: Rule, protected: frozenset[str]) -> ColumnElement[bool]:
+    named = [_matches(pattern) for pattern in rule.datasets]
+    return and_(or_(false(), *named), _open_but_for(protected - frozenset(rule.tags)))
+
+
+def _by_grant(
+    who: Actor, action: Action, protected: frozenset[str], *, now: datetime
+) -> ColumnElement[bool]:
+    whole = and_(GrantRow.whole, _open_but_for(protected))
+    in_force = and_(
+        GrantRow.dataset == DatasetRow.name,
+        GrantRow.grantee.in_(names_of(who)),
+        GrantRow.revoked_at.is_(None),
+        or_(GrantRow.until.is_(None), GrantRow.until > now),
+    )
+    if action is Action.DISCOVER:
+        return exists().where(in_force, or_(~GrantRow.whole, whole))
+    return exists().where(in_force, GrantRow.action == action.value, GrantRow.any_purpose, whole)
+
+
+def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
+    if not closing:
+        return true()
+    closed = exists().where(
+        DatasetTagRow.dataset == DatasetRow.name, DatasetTagRow.tag.in_(sorted(closing))
+    )
+    return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
+
+
+def _matches(pattern: str) -> ColumnElement[bool]:
+    """``fnmatchcase(name, pattern)`` in SQL."""
+    if pattern == EVERY:
+        return true()
+    return DatasetRow.name.regexp_match(name_pattern(pattern))
+
+
+def name_pattern(pattern: str) -> str:
+    """Return the regular expression of a shell-style ``pattern`` of dataset names.
+
+    Understood alike by Python and PostgreSQL: a set such as ``[!a-c]`` is written out as the
+    characters of names that are in it.
+    """
+    written, rest = "", pattern
+    while rest:
+        end = rest.find("]", 3 if rest.startswith("[!") else 2) if rest[0] == "[" else -1
+        if rest[0] == "[" and end > 0:
+            fitting = "".join(letter for letter in ALPHABET if fnmatchcase(letter, rest[: end + 1]))
+            written += f"[{fitting}]" if fitting else f"[^{ALPHABET}]"
+            rest = rest[end + 1 :]
+            continue
+        letter, rest = rest[0], rest[1:]
+        written += {"*": ".*", "?": "."}.get(letter) or _literal(letter)
+    return f"^({written})$"
+
+
+def _literal(letter: str) -> str:
+    return letter if letter.isalnum() or letter == "_" else f"[{ESCAPED.get(letter, letter)}]"
+
+
+ESCAPED = {"\\": "\\\\", "^": "\\^", "[": "\\[", "]": "\\]"}
+"""Inside a set, in both dialects."""

@@ -1,0 +1,125 @@
+"""The audit trail: appended in the transaction of what it tells, numbered without gaps."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, ScalarResult, select, true
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import AuditRow
+from provender.core import audit
+from provender.core.audit import AuditEvent, EventKind
+from provender.core.digest import plain
+from provender.core.errors import Corrupt
+
+BATCH = 1000
+
+
+def append(
+    db: Session,
+    *,
+    at: datetime,
+    actor: str,
+    kind: EventKind,
+    subject: str,
+    detail: Mapping[str, Any],
+) -> AuditEvent:
+    """Return the event that now ends the trail. ``db`` must hold the write lock."""
+    last = db.scalars(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1)).first()
+    added = audit.chain(
+        _event(last) if last else None,
+        at=at,
+        actor=actor,
+        kind=kind,
+        subject=subject,
+        detail=plain(detail),
+    )
+    db.add(
+        AuditRow(
+            sequence=added.sequence,
+            at=added.at,
+            actor=added.actor,
+            kind=added.kind.value,
+            subject=added.subject,
+            detail=added.detail,
+            previous=added.previous,
+            digest=added.digest,
+        )
+    )
+    db.flush()
+    return added
+
+
+def events(
+    db: Session,
+    *,
+    readable: ColumnElement[bool] | None = None,
+    kind: EventKind | None = None,
+    actor: str = "",
+    subject: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: int | None = None,
+    limit: int = 50,
+) -> list[AuditEvent]:
+    """Return the last ``limit`` events that fit, newest first; ``before`` a sequence number to page.
+
+    A ``subject`` of ``domain.name`` fits its versions too. ``since`` is inclusive, ``until`` not.
+    """
+    wanted = select(AuditRow).where(true() if readable is None else readable)
+    if kind is not None:
+        wanted = wanted.where(AuditRow.kind == kind.value)
+    if actor:
+        wanted = wanted.where(AuditRow.actor == actor)
+    if subject:
+        wanted = wanted.where(
+            (AuditRow.subject == subject)
+            | AuditRow.subject.startswith(f"{subject}@", autoescape=True)
+        )
+    if since is not None:
+        wanted = wanted.where(AuditRow.at >= since)
+    if until is not None:
+        wanted = wanted.where(AuditRow.at < until)
+    if before is not None:
+        wanted = wanted.where(AuditRow.sequence < before)
+    found = db.scalars(wanted.order_by(AuditRow.sequence.desc()).limit(limit))
+    return [_event(row) for row in found]
+
+
+def verify(db: Session) -> int:
+    """Return how many events there are, after checking that the chain holds.
+
+    Raises:
+        Corrupt: an event was changed, added, moved or taken out; the first is named.
+    """
+    checked = 0
+
+    def stored(rows: ScalarResult[AuditRow]) -> Iterator[AuditEvent]:
+        nonlocal checked
+        for row in rows:
+            checked += 1
+            yield _event(row)
+
+    in_order = select(AuditRow).order_by(AuditRow.sequence)
+    with db.scalars(in_order.execution_options(yield_per=BATCH)) as rows:
+        broken = audit.verify(stored(rows))
+    if broken is not None:
+        raise Corrupt(
+            f"audit event {broken} does not fit the ones before it: the trail was changed",
+            hint=f"events 1–{broken - 1} hold; compare the rest with a backup",
+        )
+    return checked
+
+
+def _event(row: AuditRow) -> AuditEvent:
+    return AuditEvent(
+        sequence=row.sequence,
+        at=row.at,
+        actor=row.actor,
+        kind=EventKind(row.kind),
+        subject=row.subject,
+        detail=row.detail,
+        previous=row.previous,
+        digest=row.digest,
+    )

@@ -1,0 +1,342 @@
+"""Datasets and their versions: declared by governance, published by their owners, resolved by all."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import and_, delete, func, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, audit, lineage, search
+from provender.catalog.rows import DatasetRow, DatasetTagRow, StewardRow, VersionRow
+from provender.core.audit import EventKind
+from provender.core.datasets import (
+    Dataset,
+    DatasetVersion,
+    EventRange,
+    Format,
+    Manifest,
+    next_version,
+)
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.names import DatasetRef, suggest
+from provender.core.people import Actor
+from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.schema import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """A dataset in a list; what is of its latest version is None while there is none."""
+
+    name: str
+    description: str
+    owner: str
+    format: Format
+    tags: tuple[str, ...]
+    latest: int | None = None
+    row_count: int | None = None
+    size_bytes: int | None = None
+    published_at: datetime | None = None
+    event_range: EventRange | None = None
+
+
+def declare(db: Session, dataset: Dataset) -> None:
+    """Write down what people say about a dataset, in place of what they said before; index it."""
+    keep(db, dataset)
+    lineage.rest_on(db, lineage.dataset_node(dataset.ref), [dataset.ref.dataset])
+    _index(db, dataset, _latest(db, dataset.ref.dataset))
+
+
+def keep(db: Session, dataset: Dataset) -> None:
+    """Write the rows of a dataset: itself, its stewards and its tags."""
+    name = dataset.ref.dataset
+    db.merge(DatasetRow(name=name, domain=dataset.ref.domain, owner=dataset.owner, value=dataset))
+    db.flush()
+    db.execute(delete(StewardRow).where(StewardRow.dataset == name))
+    db.execute(delete(DatasetTagRow).where(DatasetTagRow.dataset == name))
+    db.add_all(StewardRow(dataset=name, steward=steward) for steward in set(dataset.stewards))
+    db.add_all(DatasetTagRow(dataset=name, tag=tag) for tag in dataset.tags_of(EVERY))
+
+
+def publish(
+    db: Session,
+    by: Actor,
+    ref: DatasetRef,
+    manifest: Manifest,
+    *,
+    parent: int | None = None,
+    breaking_reason: str = "",
+    note: str = "",
+    now: datetime,
+) -> DatasetVersion:
+    """Return the version that ``manifest`` makes, or the one that already has that content.
+
+    Raises:
+        NotFound: the dataset is not declared, or an input was never published.
+        Denied: ``by`` may not publish it.
+        InvalidInput: the manifest is not as the dataset is declared.
+        Conflict: somebody published after ``parent``.
+        Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
+    """
+    dataset = access.discover(db, by, ref.dataset, now=now)
+    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=now)
+    _check_manifest(db, by, dataset, ref, manifest, now=now)
+    version = next_version(
+        _relevant_history(db, ref.dataset, manifest.content),
+        ref.at(None),
+        manifest,
+        by=by.id,
+        now=now,
+        parent=parent,
+        breaking_reason=breaking_reason,
+        note=note,
+    )
+    if db.get(VersionRow, (ref.dataset, version.number)) is None:
+        _add(db, dataset, version)
+    return version
+
+
+def resolve(
+    db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
+) -> DatasetVersion:
+    """Return the version that ``ref`` names, else the latest (as it was at ``as_of``).
+
+    Raises:
+        NotFound: there is no such dataset for ``who``, or no such version of it.
+        InvalidInput: ``as_of`` has no time zone.
+    """
+    if as_of is not None and as_of.tzinfo is None:
+        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    access.discover(db, who, ref.dataset, now=now)
+    if ref.version is not None:
+        row = db.get(VersionRow, (ref.dataset, ref.version))
+        found = row.value if row else None
+    else:
+        found = _latest(db, ref.dataset, as_of=as_of)
+    if found is None:
+        raise _no_such_version(db, ref, as_of)
+    return found
+
+
+def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
+    """Return every version of a dataset, oldest first."""
+    access.discover(db, who, ref.dataset, now=now)
+    wanted = select(VersionRow.value).where(VersionRow.dataset == ref.dataset)
+    return list(db.scalars(wanted.order_by(VersionRow.number)))
+
+
+def summaries(
+    db: Session, who: Actor, *, domain: str | None = None, now: datetime
+) -> list[DatasetSummary]:
+    """Return the datasets that ``who`` may discover, by name."""
+    last = (
+        select(VersionRow.dataset, func.max(VersionRow.number).label("number"))
+        .group_by(VersionRow.dataset)
+        .subquery()
+    )
+    wanted = (
+        select(
+            DatasetRow.value,
+            VersionRow.number,
+            VersionRow.row_count,
+            VersionRow.size_bytes,
+            VersionRow.published_at,
+            VersionRow.earliest,
+            VersionRow.latest,
+        )
+        .outerjoin(last, last.c.dataset == DatasetRow.name)
+        .outerjoin(
+            VersionRow,
+            and_(VersionRow.dataset == last.c.dataset, VersionRow.number == last.c.number),
+        )
+        .where(DatasetRow.name.in_(access.visible(db, who, Action.DISCOVER, now=now)))
+        .order_by(DatasetRow.name)
+    )
+    if domain is not None:
+        wanted = wanted.where(DatasetRow.domain == domain)
+    return [
+        DatasetSummary(
+            name=dataset.ref.dataset,
+            description=dataset.description,
+            owner=dataset.owner,
+            format=dataset.format,
+            tags=dataset.tags,
+            latest=number,
+            row_count=row_count,
+            size_bytes=size_bytes,
+            published_at=published_at,
+            event_range=EventRange(earliest=earliest, latest=latest)
+            if earliest and latest
+            else None,
+        )
+        for dataset, number, row_count, size_bytes, published_at, earliest, latest in db.execute(
+            wanted
+        )
+    ]
+
+
+def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
+    """Return the columns of the latest version; until there is one, those people speak of."""
+    latest = _latest(db, dataset.ref.dataset)
+    if latest is not None:
+        return latest.manifest.schema.names
+    return tuple(dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions)))
+
+
+def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
+    manifest = version.manifest
+    db.add(
+        VersionRow(
+            dataset=version.ref.dataset,
+            number=version.number,
+            content=manifest.content,
+            published_at=version.published_at,
+            row_count=manifest.row_count,
+            size_bytes=manifest.size_bytes,
+            earliest=manifest.event_range.earliest if manifest.event_range else None,
+            latest=manifest.event_range.latest if manifest.event_range else None,
+            value=version,
+        )
+    )
+    lineage.record_version(db, version)
+    if version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL:
+        _index(db, dataset, version)
+    audit.append(
+        db,
+        at=version.published_at,
+        actor=version.published_by,
+        kind=EventKind.DATASET_PUBLISH,
+        subject=str(version.ref),
+        detail={
+            "manifest": manifest.digest,
+            "content": manifest.content,
+            "rows": manifest.row_count,
+            "inputs": [str(ref) for ref in manifest.inputs],
+            "schema": version.compatibility.verdict,
+            "note": version.note,
+        },
+    )
+
+
+def _relevant_history(db: Session, name: str, content: str) -> list[DatasetVersion]:
+    """The versions that decide about a new one: the one with equal content, and the latest."""
+    same = db.scalars(
+        select(VersionRow.value).where(VersionRow.dataset == name, VersionRow.content == content)
+    ).all()
+    latest = _latest(db, name)
+    return [*same, *([latest] if latest else [])]
+
+
+def _latest(db: Session, name: str, *, as_of: datetime | None = None) -> DatasetVersion | None:
+    wanted = select(VersionRow.value).where(VersionRow.dataset == name)
+    if as_of is not None:
+        wanted = wanted.where(VersionRow.published_at <= as_of)
+    return db.scalars(wanted.order_by(VersionRow.number.desc()).limit(1)).first()
+
+
+def _check_manifest(
+    db: Session, by: Actor, dataset: Dataset, ref: DatasetRef, manifest: Manifest, *, now: datetime
+) -> None:
+    if ref.version is not None:
+        raise InvalidInput(
+            f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
+        )
+    if manifest.format is not dataset.format:
+        raise InvalidInput(
+            f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
+            hint=f"correct {_file(dataset)} or write the rows as {dataset.format}",
+        )
+    if manifest.event_timestamp != dataset.event_timestamp:
+        raise InvalidInput(
+            f"{dataset.ref} has the event timestamp {dataset.event_timestamp}, "
+            f"the version {manifest.event_timestamp}",
+            hint=f"correct {_file(dataset)} or the rows",
+        )
+    for name in filter(None, [manifest.event_timestamp]):
+        manifest.schema.column(name)
+    _check_tagged_columns(db, dataset, manifest)
+    for source in manifest.inputs:
+        if source.version is None:
+            raise InvalidInput(
+                f"input {source} names no version", hint=f"write for example {source}@1"
+            )
+        resolve(db, by, source, now=now)
+
+
+def _check_tagged_columns(db: Session, dataset: Dataset, manifest: Manifest) -> None:
+    """A tag on a column that no version ever had protects nothing, so it is refused."""
+    stray = [column for column in dataset.column_tags if column not in manifest.schema]
+    if not stray:
+        return
+    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == dataset.ref.dataset))
+    known = {name for version in history for name in version.manifest.schema.names}
+    for column in stray:
+        if column not in known:
+            raise InvalidInput(
+                f"{dataset.ref} has tags on column {column!r}, which it does not have",
+                hint=f"{suggest(column, manifest.schema.names)} Correct {_file(dataset)}",
+            )
+
+
+def _no_such_version(db: Session, ref: DatasetRef, as_of: datetime | None) -> NotFound:
+    latest = _latest(db, ref.dataset)
+    if latest is None:
+        return NotFound(
+            f"{ref.dataset} has no published version",
+            hint=f"publish one: provender dataset publish {ref.dataset} FILE",
+            what="version",
+        )
+    if ref.version is None:
+        first = db.get_one(VersionRow, (ref.dataset, 1)).value
+        return NotFound(
+            f"{ref.dataset} had no version at {as_of.isoformat() if as_of else 'that time'}",
+            hint=f"the first, {first.ref}, was published {first.published_at.isoformat()}",
+            what="version",
+        )
+    there = "there is only version 1" if latest.number == 1 else f"versions are 1–{latest.number}"
+    return NotFound(
+        f"{ref} not found; {there}",
+        hint=f"did you mean {latest.ref} (published {latest.published_at:%Y-%m-%d} "
+        f"by {latest.published_by})?",
+        what="version",
+    )
+
+
+def _index(db: Session, dataset: Dataset, latest: DatasetVersion | None) -> None:
+    outdated = search.documents_of_node(db, lineage.dataset_node(dataset.ref))
+    types = {c.name: c.type for c in latest.manifest.schema.columns} if latest else {}
+    names = types or dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions), "")
+    search.replace_documents(db, outdated, _documents(dataset, names))
+
+
+def _documents(dataset: Dataset, columns: dict[str, str]) -> Iterable[search.Document]:
+    node = lineage.dataset_node(dataset.ref)
+    name = dataset.ref.dataset
+    said = dataset.column_descriptions
+    yield search.Document(
+        kind="dataset",
+        name=name,
+        node=node,
+        title=name,
+        body=" ".join((dataset.description, *dataset.tags, dataset.owner, dataset.format)),
+        context=" ".join(f"{column} {said.get(column, '')}" for column in columns),
+        description=dataset.description,
+        owner=dataset.owner,
+    )
+    for column, kind in columns.items():
+        text = said.get(column, "")
+        yield search.Document(
+            kind="column",
+            name=f"{name}.{column}",
+            node=node,
+            title=column,
+            body=" ".join((text, *sorted(dataset.column_tags.get(column, ())))),
+            context=f"{name} {dataset.description}",
+            description=text or f"{kind} of {name}".strip(),
+            owner=dataset.owner,
+        )
+
+
+def _file(dataset: Dataset) -> str:
+    return f"catalog/datasets/{dataset.ref.domain}/{dataset.ref.name}.yml"

@@ -1,0 +1,285 @@
+"""Engine, schema and transactions, the same on SQLite and PostgreSQL.
+
+There is one writer at a time: ``BEGIN IMMEDIATE`` in SQLite, an advisory lock held to the
+commit in PostgreSQL. A catalog writes rarely; in return versions and audit events are
+numbered without gaps in the order of their commits, and nothing needs a second try.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import SCHEMA
+from provender.core.errors import (
+    Conflict,
+    Corrupt,
+    InvalidInput,
+    Misconfigured,
+    ProvenderError,
+    Unavailable,
+)
+
+BUSY_SECONDS = 30
+CONNECT_SECONDS = 10
+WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
+WRITING = "provender_writing"
+
+
+def open_database(url: str) -> Engine:
+    """Return the engine of ``url``, its tables made or brought up to date.
+
+    Safe when several processes start at once: one makes the tables, the others wait.
+
+    Raises:
+        Misconfigured: the URL is malformed, the folder cannot be written, or the tables are
+            of a newer Provender.
+        Unavailable: PostgreSQL does not answer.
+        Corrupt: the file is not a database, or is one of something else.
+    """
+    engine = _engine(_parse(url))
+    try:
+        with explained(engine):
+            _use_write_ahead_log(engine)
+            with engine.connect() as connection:
+                current = _stamp(connection)
+            if current != SCHEMA:
+                upgrade(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextmanager
+def transaction(engine: Engine, *, write: bool = False) -> Iterator[Session]:
+    """A session that commits at the end, or rolls back if the body raises.
+
+    Raises:
+        Conflict: what is written contradicts what somebody else wrote.
+        Unavailable: the database is gone, or was busy for too long.
+        Corrupt: its file is damaged.
+    """
+    bound = engine.execution_options(**{WRITING: write})
+    with explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
+        if write:
+            take_write_lock(db.connection())
+        yield db
+
+
+def take_write_lock(connection: Connection) -> None:
+    """Wait until no other transaction writes; SQLite's BEGIN IMMEDIATE has waited already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables to ``revision``, in one transaction.
+
+    Raises:
+        Corrupt: the database holds tables of something else.
+        Misconfigured: the tables are of a newer Provender.
+    """
+    from alembic import command  # 0.2 s to import, once per schema: not at every start
+
+    with engine.execution_options(**{WRITING: True}).begin() as connection:
+        take_write_lock(connection)
+        if _stamp(connection) != SCHEMA or revision != "head":
+            command.upgrade(migrations(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Take the tables back to ``revision`` (``base``: none), in one transaction."""
+    from alembic import command
+
+    with engine.execution_options(**{WRITING: True}).begin() as connection:
+        take_write_lock(connection)
+        command.downgrade(migrations(connection), revision)
+
+
+def migrations(connection: Connection) -> Any:
+    """Return Alembic's configuration, running over ``connection``."""
+    from alembic.config import Config
+
+    config = Config()
+    folder = resources.files("provender.catalog") / "migrations"
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[None]:
+    """Turn the database's errors of the body into ours."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:  # a PRAGMA on connecting raises its own
+        ours = _explain(error, engine.url)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise _unusable(url) from error
+    if parsed.get_backend_name() == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() != "sqlite":
+        raise _unusable(url)
+    if not parsed.database or parsed.database == ":memory:":
+        raise Misconfigured(
+            "the catalog's SQLite URL names no file", hint="write sqlite:///path/to/catalog.db"
+        )
+    try:
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(parsed, error.strerror or str(error)) from error
+    return parsed
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() == "postgresql":
+        engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            max_overflow=20,
+            connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "provender"},
+        )
+    else:
+        engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves, so that DDL is transactional too
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Switch a SQLite file to WAL, for good. The switch does not wait for others, so we do."""
+    if engine.dialect.name != "sqlite":
+        return
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        raw = engine.raw_connection()
+        try:
+            raw.cursor().execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        finally:
+            raw.close()
+
+
+def _stamp(connection: Connection) -> str | None:
+    """Return the revision of the tables, None if there are none.
+
+    Raises:
+        Corrupt: there are tables, but not ours.
+        Misconfigured: the revision is one that this code does not know.
+    """
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" not in tables:
+        if tables:
+            raise Corrupt(
+                f"{_place(connection.engine.url)} is a database of something else: it has tables "
+                + ", ".join(sorted(tables)[:5]),
+                hint="set PROVENDER_CATALOG_URL or PROVENDER_HOME to a place of its own",
+            )
+        return None
+    stamp = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    if stamp is not None and stamp > SCHEMA:
+        raise Misconfigured(
+            f"the catalog {_place(connection.engine.url)} has schema {stamp}, "
+            f"this Provender knows up to {SCHEMA}",
+            hint="it was written by a newer Provender: upgrade this one",
+        )
+    return None if stamp is None else str(stamp)
+
+
+def _explain(error: DBAPIError | sqlite3.Error, url: URL) -> ProvenderError | None:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    reason = next(iter(str(cause).strip().splitlines()), "no reason is given")
+    if isinstance(error, IntegrityError):
+        return Conflict(
+            f"somebody else was first: {reason}", hint="look at what there is now, then try again"
+        )
+    if isinstance(error, DataError):
+        return InvalidInput(
+            f"the catalog cannot keep a value: {reason}", hint="take out what is not text"
+        )
+    if isinstance(cause, sqlite3.Error):
+        return _explain_sqlite(cause, url, reason)
+    if isinstance(error, OperationalError):
+        return Unavailable(
+            f"the catalog's PostgreSQL at {_place(url)} does not answer: {reason}",
+            hint="start it or correct PROVENDER_CATALOG_URL; without that setting SQLite is used",
+        )
+    return None
+
+
+def _explain_sqlite(error: sqlite3.Error, url: URL, reason: str) -> ProvenderError | None:
+    name = getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
+    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
+        return Corrupt(
+            f"the catalog {_place(url)} is damaged or not a database: {reason}",
+            hint="restore it from a backup, or move it away to start an empty one",
+        )
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
+        return _unwritable(url, reason)
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return Unavailable(
+            f"the catalog {_place(url)} was busy for {BUSY_SECONDS} s",
+            hint="another process is writing for long; try again when it is done",
+        )
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return Unavailable(
+            f"the catalog {_place(url)} cannot be written: {reason}", hint="make room on the disk"
+        )
+    return None
+
+
+def _unwritable(url: URL, reason: str) -> Misconfigured:
+    return Misconfigured(
+        f"the catalog {_place(url)} cannot be opened for writing: {reason}",
+        hint="set PROVENDER_HOME to a folder that you may write",
+    )
+
+
+def _unusable(url: str) -> Misconfigured:
+    scheme = url.partition("://")[0]
+    return Misconfigured(
+        f"a catalog cannot be kept at a {scheme!r} URL",
+        hint="write postgresql://user@host/database or sqlite:///path",
+    )
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def _place(url: URL) -> str:
+    """Where it is, without a password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.set(drivername="postgresql").render_as_string(hide_password=True)

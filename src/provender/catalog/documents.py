@@ -1,0 +1,297 @@
+"""Governance as code, read: the YAML files of catalog/ to one `Governance`.
+
+Every problem of every file is found before any is complained about, and names file and key.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from yaml.constructor import ConstructorError
+from yaml.nodes import MappingNode
+
+from provender.core import governance
+from provender.core.datasets import Dataset, Format
+from provender.core.errors import InvalidInput, Problems, ProvenderError
+from provender.core.governance import Domain, Governance
+from provender.core.names import DatasetRef, check_name, suggest
+from provender.core.people import Person, check_actor_id
+from provender.core.policy import EVERY, Action, Rule
+from provender.core.tags import Tag
+
+FILES = ("domains.yml", "people.yml", "purposes.yml", "tags.yml")
+FOLDERS = ("datasets", "policies")
+T = TypeVar("T")
+
+
+def _listed(value: object) -> object:
+    """An empty YAML list is null."""
+    return [] if value is None else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+
+
+class Document(BaseModel):
+    """What every document has in common: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DomainDocument(Document):
+    name: str
+    description: str = ""
+    owner: str = ""
+
+
+class PersonDocument(Document):
+    id: str
+    name: str = ""
+    teams: Names = ()
+    contact: str = ""
+
+
+class PeopleDocument(Document):
+    teams: Names = ()
+    people: Annotated[tuple[PersonDocument, ...], BeforeValidator(_listed)] = ()
+
+
+class TagDocument(Document):
+    name: str
+    description: str = ""
+    protected: bool = False
+
+
+class RuleDocument(Document):
+    id: str
+    description: str = ""
+    actors: tuple[str, ...] = Field(min_length=1)
+    actions: tuple[Action, ...] = Field(min_length=1)
+    datasets: tuple[str, ...] = (EVERY,)
+    purposes: tuple[str, ...] = (EVERY,)
+    tags: Names = ()
+
+
+class ColumnDocument(Document):
+    description: str = ""
+    tags: Names = ()
+
+
+class DatasetDocument(Document):
+    name: str
+    description: str = Field(min_length=1)
+    owner: str
+    format: Format
+    stewards: Names = ()
+    event_timestamp: str | None = None
+    tags: Names = ()
+    columns: dict[str, ColumnDocument | None] = {}
+    links: Names = ()
+
+
+WITHIN: dict[type[Document], type[Document]] = {
+    PeopleDocument: PersonDocument,
+    DatasetDocument: ColumnDocument,
+}
+"""What the lists and mappings inside a document are made of."""
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML whose mappings have no key twice, where plain YAML keeps the last in silence."""
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ConstructorError(None, None, f"key {key!r} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class Reader:
+    """The files of one folder, read once, and what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+
+    def governance(self) -> Governance:
+        """Return what the files say; what cannot be read is among the problems instead."""
+        people = self._parse("people.yml", PeopleDocument, default=PeopleDocument())
+        return Governance(
+            domains=self._each(
+                "domains.yml", self._parse_list("domains.yml", DomainDocument), _domain
+            ),
+            teams=self._each("people.yml", people.teams, check_actor_id),
+            people=self._each("people.yml", people.people, _person),
+            tags=self._each("tags.yml", self._parse_list("tags.yml", TagDocument), _tag),
+            purposes=self._parse("purposes.yml", dict[str, str], default={}),
+            rules=tuple(self._rules()),
+            datasets=tuple(self._datasets()),
+        )
+
+    def stray_files(self) -> Iterator[str]:
+        """Say which files look like governance but are read by nobody."""
+        for path in sorted(self.folder.rglob("*")):
+            if not path.is_file() or path.suffix not in (".yml", ".yaml"):
+                continue
+            name = path.relative_to(self.folder)
+            if path.suffix == ".yaml":
+                yield f"{self._name(path)}: is not read; rename it to {path.stem}.yml"
+            elif len(name.parts) == 1 and name.name not in FILES:
+                yield f"{self._name(path)}: is not a governance file ({suggest(name.name, FILES)})"
+            elif len(name.parts) > 1 and name.parts[0] not in FOLDERS:
+                hint = suggest(name.parts[0], FOLDERS)
+                yield f"{self._name(path)}: is in a folder that is not read ({hint})"
+            elif len(name.parts) != {"datasets": 3, "policies": 2}.get(name.parts[0], 1):
+                yield f"{self._name(path)}: belongs in datasets/<domain>/ or policies/ itself"
+
+    def _rules(self) -> Iterator[Rule]:
+        for path in sorted((self.folder / "policies").glob("*.yml")):
+            name = path.relative_to(self.folder).as_posix()
+            for document in self._parse_list(name, RuleDocument):
+                yield Rule(**dict(document))
+
+    def _datasets(self) -> Iterator[Dataset]:
+        for path in sorted((self.folder / "datasets").glob("*/*.yml")):
+            name = path.relative_to(self.folder).as_posix()
+            document = self._parse(name, DatasetDocument, default=None)
+            if document is not None:
+                yield from self._each(name, (document,), partial(_dataset, path=path))
+
+    def _each(
+        self, name: str, documents: tuple[T, ...], make: Callable[[T], Any]
+    ) -> tuple[Any, ...]:
+        """What ``make`` makes of each document; where it raises, the problem is noted."""
+        made: list[Any] = []
+        for document in documents:
+            try:
+                made.append(make(document))
+            except ProvenderError as error:
+                hint = f" ({error.hint})" if error.hint else ""
+                self.problems.append(f"{self._name(self.folder / name)}: {error.message}{hint}")
+        return tuple(made)
+
+    def _parse_list(self, name: str, kind: type[T]) -> tuple[T, ...]:
+        parsed: tuple[T, ...] = self._parse(name, tuple[kind, ...], default=())  # type: ignore[valid-type]
+        return parsed
+
+    def _parse(self, name: str, kind: Any, *, default: Any) -> Any:
+        """The file's content as ``kind``; ``default`` if it is missing, empty or wrong."""
+        path = self.folder / name
+        try:
+            content = yaml.load(path.read_text("utf-8"), Loader=UniqueKeys)  # noqa: S506 - a SafeLoader
+            return default if content is None else TypeAdapter(kind).validate_python(content)
+        except FileNotFoundError:
+            return default
+        except ValidationError as error:
+            self.problems += [
+                f"{self._name(path)}: {text}" for text in _in_words(error, content, kind)
+            ]
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            self.problems.append(
+                f"{self._name(path)}: cannot be read: {' '.join(str(error).split())}"
+            )
+        return default
+
+    def _name(self, path: Path) -> str:
+        return f"{self.folder.name}/{path.relative_to(self.folder).as_posix()}"
+
+
+def read_governance(folder: Path) -> Governance:
+    """Return what the YAML files of ``folder`` say.
+
+    Raises:
+        InvalidInput: there is no such folder.
+        Problems: files cannot be read, have unknown keys, or contradict one another; all
+            problems are listed, each with its file and key.
+    """
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"there is no governance folder {folder}",
+            hint="set PROVENDER_GOVERNANCE, or make it with domains.yml, people.yml, tags.yml, "
+            "purposes.yml, policies/ and datasets/",
+        )
+    reader = Reader(folder)
+    found = reader.governance()
+    problems = [*reader.problems, *reader.stray_files()]
+    if not problems:
+        problems = governance.check(found)
+    if problems:
+        raise Problems(f"{folder.name}/ cannot be accepted", problems)
+    return found
+
+
+def _domain(document: DomainDocument) -> Domain:
+    check_name(document.name, what="domain name")
+    return Domain(**dict(document))
+
+
+def _person(document: PersonDocument) -> Person:
+    return Person(**dict(document))
+
+
+def _tag(document: TagDocument) -> Tag:
+    return Tag(**dict(document))
+
+
+def _dataset(document: DatasetDocument, *, path: Path) -> Dataset:
+    ref = DatasetRef.parse(document.name)
+    if ref.version is not None:
+        raise InvalidInput(f"name {document.name!r} names a version", hint=f"write {ref.dataset}")
+    if (ref.domain, ref.name) != (path.parent.name, path.stem):
+        raise InvalidInput(
+            f"name {document.name!r} does not fit the file's place",
+            hint=f"move it to datasets/{ref.domain}/{ref.name}.yml",
+        )
+    columns = {name: column or ColumnDocument() for name, column in document.columns.items()}
+    if EVERY in columns:
+        raise InvalidInput("columns: * is not a column", hint="use tags: for the whole dataset")
+    return Dataset(
+        ref=ref,
+        description=document.description.strip(),
+        owner=document.owner,
+        format=document.format,
+        stewards=document.stewards,
+        tags=document.tags,
+        column_tags={name: c.tags for name, c in columns.items() if c.tags},
+        column_descriptions={n: c.description for n, c in columns.items() if c.description},
+        event_timestamp=document.event_timestamp,
+        links=document.links,
+    )
+
+
+def _in_words(error: ValidationError, content: Any, kind: Any) -> Iterator[str]:
+    for fault in error.errors():
+        *path, last = fault["loc"] or ("the whole",)
+        where = _where(content, path)
+        match fault["type"]:
+            case "extra_forbidden":
+                document = get_args(kind)[0] if get_args(kind) else kind
+                known = WITHIN[document] if len(path) > 1 else document
+                yield f"{where}unknown key {last!r} ({suggest(str(last), known.model_fields)})"
+            case "missing":
+                yield f"{where}key {last!r} is missing"
+            case _:
+                yield f"{_where(content, [*path, last])}{fault['msg']}"
+
+
+def _where(content: Any, path: list[int | str]) -> str:
+    """The path of keys in words: entries of lists by their name or id, else counted from 1."""
+    parts: list[str] = []
+    for key in path:
+        content = content[key] if _has(content, key) else None
+        if isinstance(key, int):
+            name = content.get("name") or content.get("id") if isinstance(content, dict) else None
+            parts.append(str(name or f"entry {key + 1}"))
+        else:
+            parts.append(str(key))
+    return f"{': '.join(parts)}: " if parts else ""
+
+
+def _has(content: Any, key: int | str) -> bool:
+    if isinstance(content, dict):
+        return key in content
+    return isinstance(content, list) and isinstance(key, int) and key < len(content)

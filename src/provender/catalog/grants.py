@@ -1,0 +1,198 @@
+"""Grants: given and taken back by a dataset's owner and stewards, never to oneself."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, audit, datasets
+from provender.catalog.rows import GrantRow, PersonRow, PurposeRow, TeamRow
+from provender.core.audit import EventKind
+from provender.core.datasets import Dataset
+from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.names import DatasetRef, suggest, unknown
+from provender.core.people import Actor, check_actor_id
+from provender.core.policy import EVERY, Action, ColumnRef, Grant
+
+
+def grant(
+    db: Session,
+    by: Actor,
+    ref: DatasetRef,
+    *,
+    grantee: str,
+    action: Action,
+    columns: Sequence[str] = (),
+    purposes: Sequence[str] = (EVERY,),
+    until: datetime | None = None,
+    reason: str = "",
+    now: datetime,
+) -> Grant:
+    """Return the grant that lets ``grantee`` do ``action`` to ``columns`` (none: the unprotected).
+
+    An equal grant that is in force is returned as it is.
+
+    Raises:
+        Denied: ``by`` neither owns nor stewards the dataset, or would grant to themselves.
+        NotFound: the dataset, a column, a purpose or the grantee is unknown.
+        InvalidInput: ``until`` is over already, or nobody can be granted that action.
+    """
+    dataset = access.discover(db, by, ref.dataset, now=now)
+    access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=now)
+    check_actor_id(grantee)
+    if grantee in access.names_of(by):
+        raise Denied(
+            f"{by} cannot grant access to themselves, nor to a team of theirs",
+            hint=f"ask another of {', '.join(dataset.who_decides)}",
+        )
+    _check_grantee(db, grantee)
+    _check_terms(db, action, purposes, until, now=now)
+    _check_columns(db, dataset, columns)
+    asked = Grant(
+        id="",
+        grantee=grantee,
+        action=action,
+        dataset=ref.dataset,
+        granted_by=by.id,
+        granted_at=now,
+        columns=tuple(sorted(set(columns))),
+        purposes=tuple(sorted(set(purposes))),
+        until=until,
+        reason=reason,
+    )
+    return _in_force_already(db, asked, now=now) or _add(db, asked, now=now)
+
+
+def revoke(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
+    """Return the grant called ``identity``, over as of ``now``, or since it was revoked first.
+
+    Raises:
+        NotFound: there is no such grant among those that ``by`` may see.
+        Denied: ``by`` neither owns nor stewards its dataset.
+    """
+    row = next((row for row in _rows(db, by, now=now) if row.value.id == identity), None)
+    if row is None:
+        raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=now)))
+    access.check(db, by, Action.STEWARD, [ColumnRef(row.dataset)], now=now)
+    if row.value.revoked_at is not None:
+        return row.value
+    row.revoked_at, row.value = now, replace(row.value, revoked_at=now)
+    audit.append(
+        db,
+        at=now,
+        actor=by.id,
+        kind=EventKind.ACCESS_REVOKE,
+        subject=row.dataset,
+        detail={"grant": row.value.id, "grantee": row.grantee, "action": row.action},
+    )
+    return row.value
+
+
+def grants(db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime) -> list[Grant]:
+    """Return the grants that ``by`` may see, oldest first: their own, and on datasets they steward."""
+    if ref is not None:
+        access.discover(db, by, ref.dataset, now=now)
+    return [row.value for row in _rows(db, by, ref, now=now)]
+
+
+def _rows(
+    db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime
+) -> Sequence[GrantRow]:
+    stewarded = access.visible(db, by, Action.STEWARD, now=now)
+    wanted = select(GrantRow).where(
+        or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(access.names_of(by)))
+    )
+    if ref is not None:
+        wanted = wanted.where(GrantRow.dataset == ref.dataset)
+    return db.scalars(wanted.order_by(GrantRow.number)).all()
+
+
+def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
+    number = (db.scalar(select(func.max(GrantRow.number))) or 0) + 1
+    given = replace(asked, id=f"g{number}")
+    db.add(
+        GrantRow(
+            number=number,
+            dataset=given.dataset,
+            grantee=given.grantee,
+            action=given.action.value,
+            whole=not given.columns,
+            any_purpose=EVERY in given.purposes,
+            until=given.until,
+            revoked_at=None,
+            value=given,
+        )
+    )
+    audit.append(
+        db,
+        at=now,
+        actor=given.granted_by,
+        kind=EventKind.ACCESS_GRANT,
+        subject=given.dataset,
+        detail={
+            "grant": given.id,
+            "grantee": given.grantee,
+            "action": given.action,
+            "columns": given.columns,
+            "purposes": given.purposes,
+            "until": given.until,
+            "reason": given.reason,
+        },
+    )
+    return given
+
+
+def _in_force_already(db: Session, asked: Grant, *, now: datetime) -> Grant | None:
+    same = select(GrantRow.value).where(
+        GrantRow.dataset == asked.dataset,
+        GrantRow.grantee == asked.grantee,
+        GrantRow.revoked_at.is_(None),
+    )
+    for given in db.scalars(same):
+        as_asked = replace(asked, id=given.id, granted_at=given.granted_at)
+        if given.in_force(now) and given == as_asked:
+            return given
+    return None
+
+
+def _check_grantee(db: Session, grantee: str) -> None:
+    if db.get(PersonRow, grantee) or db.get(TeamRow, grantee):
+        return
+    known = [*db.scalars(select(PersonRow.id)), *db.scalars(select(TeamRow.id))]
+    raise NotFound(
+        f"{grantee} is not declared",
+        hint=f"{suggest(grantee, known)} People and teams are declared in catalog/people.yml",
+        what="person",
+    )
+
+
+def _check_terms(
+    db: Session, action: Action, purposes: Iterable[str], until: datetime | None, *, now: datetime
+) -> None:
+    if action in (Action.GOVERN, Action.STEWARD):
+        raise InvalidInput(
+            f"{action} is not for granting",
+            hint="stewards are named in catalog/datasets/, governors by a rule in catalog/policies/",
+        )
+    declared = db.scalars(select(PurposeRow.name)).all()
+    asked = list(purposes)
+    if not asked:
+        raise InvalidInput("a grant without a purpose opens nothing", hint="name one, or *")
+    for purpose in asked:
+        if purpose != EVERY and purpose not in declared:
+            raise unknown("purpose", purpose, declared)
+    if until is not None and until.tzinfo is None:
+        raise InvalidInput(f"until {until} has no time zone", hint="give an instant in UTC")
+    if until is not None and until <= now:
+        raise InvalidInput(
+            f"until {until.isoformat()} is over already", hint="name an instant in the future"
+        )
+
+
+def _check_columns(db: Session, dataset: Dataset, columns: Sequence[str]) -> None:
+    known = datasets.column_names(db, dataset)
+    for column in columns:
+        if column not in known:
+            raise unknown(f"column of {dataset.ref}", column, known)

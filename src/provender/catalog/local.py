@@ -1,0 +1,282 @@
+"""The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.orm import Session
+
+from provender.catalog import (
+    access,
+    audit,
+    datasets,
+    features,
+    governance,
+    grants,
+    lineage,
+    search,
+)
+from provender.catalog.access import ROWS_READ
+from provender.catalog.datasets import DatasetSummary
+from provender.catalog.db import open_database
+from provender.catalog.search import Hit
+from provender.core.audit import AuditEvent, EventKind
+from provender.core.clock import Clock, utc_now
+from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.features import RepoSpec
+from provender.core.governance import Governance, Step
+from provender.core.lineage import Edge, Node
+from provender.core.names import DatasetRef
+from provender.core.people import Actor, check_actor_id
+from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
+from provender.core.serving import ServingManifest
+from provender.core.training import TrainingSetManifest
+
+
+class LocalCatalog:
+    """A catalog database, spoken to as one actor. Safe to share between threads.
+
+    Every method is one transaction: it happens whole, with its audit event, or not at all.
+    What the actor may not discover is not found, in the same words as what does not exist.
+    """
+
+    def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
+        self._identity = check_actor_id(actor)
+        self._clock = clock
+        self._engine = open_database(url)
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks, with the teams that the catalog knows them to be in."""
+        with self._reading() as db:
+            return self._who(db)
+
+    def dataset(self, ref: DatasetRef) -> Dataset:
+        """Return what people say about a dataset."""
+        with self._reading() as db:
+            return access.discover(db, self._who(db), ref.dataset, now=self._clock())
+
+    def datasets(self, *, domain: str | None = None) -> list[DatasetSummary]:
+        """Return the datasets that the actor may discover, by name."""
+        with self._reading() as db:
+            return datasets.summaries(db, self._who(db), domain=domain, now=self._clock())
+
+    def resolve(self, ref: DatasetRef, *, as_of: datetime | None = None) -> DatasetVersion:
+        """Return the version that ``ref`` names, else the latest (as it was at ``as_of``)."""
+        with self._reading() as db:
+            return datasets.resolve(db, self._who(db), ref, as_of=as_of, now=self._clock())
+
+    def versions(self, ref: DatasetRef) -> list[DatasetVersion]:
+        """Return every version of a dataset, oldest first."""
+        with self._reading() as db:
+            return datasets.versions(db, self._who(db), ref, now=self._clock())
+
+    def publish(
+        self,
+        ref: DatasetRef,
+        manifest: Manifest,
+        *,
+        parent: int | None = None,
+        breaking_reason: str = "",
+        note: str = "",
+    ) -> DatasetVersion:
+        """Return the version that ``manifest`` makes, or the one that already has that content."""
+        with self._writing() as db:
+            return datasets.publish(
+                db,
+                self._who(db),
+                ref,
+                manifest,
+                parent=parent,
+                breaking_reason=breaking_reason,
+                note=note,
+                now=self._clock(),
+            )
+
+    def permit(self, action: Action, columns: Sequence[ColumnRef], *, purpose: str) -> Permit:
+        """Return proof that the actor may; what lets rows out is written down, and every refusal."""
+        with self._writing() if action in ROWS_READ else self._reading() as db:
+            who = self._who(db)
+            return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+
+    def decide(
+        self,
+        action: Action,
+        columns: Iterable[ColumnRef],
+        *,
+        purpose: str = "",
+        actor: str | None = None,
+    ) -> Decision:
+        """Return what the decision would be for ``actor`` (default: the catalog's own), and why.
+
+        Nothing is written down. Datasets that the catalog's own actor may not discover are
+        not in the catalog here either.
+        """
+        with self._reading() as db:
+            own = self._who(db)
+            who = own if actor is None else access.actor(db, check_actor_id(actor))
+            return access.explain(
+                db, who, action, columns, purpose=purpose, now=self._clock(), seen_by=own
+            )
+
+    def grant(
+        self,
+        ref: DatasetRef,
+        *,
+        grantee: str,
+        action: Action = Action.READ,
+        columns: Sequence[str] = (),
+        purposes: Sequence[str] = (EVERY,),
+        until: datetime | None = None,
+        reason: str = "",
+    ) -> Grant:
+        """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
+        with self._writing() as db:
+            return grants.grant(
+                db,
+                self._who(db),
+                ref,
+                grantee=grantee,
+                action=action,
+                columns=columns,
+                purposes=purposes,
+                until=until,
+                reason=reason,
+                now=self._clock(),
+            )
+
+    def revoke(self, identity: str) -> Grant:
+        """End a grant now; one that was revoked before stays as it was."""
+        with self._writing() as db:
+            return grants.revoke(db, self._who(db), identity, now=self._clock())
+
+    def grants(self, dataset: DatasetRef | None = None) -> list[Grant]:
+        """Return the actor's own grants, and those on datasets they steward, oldest first."""
+        with self._reading() as db:
+            return grants.grants(db, self._who(db), dataset, now=self._clock())
+
+    def apply_governance(self, desired: Governance, *, dry_run: bool = False) -> list[Step]:
+        """Return the plan from what is in force to ``desired``, applied unless ``dry_run``."""
+        if dry_run:
+            with self._reading() as db:
+                return governance.plan(db, desired)
+        with self._writing() as db:
+            return governance.apply(db, self._who(db), desired, now=self._clock())
+
+    def governance(self) -> Governance:
+        """Return what is in force, of datasets those that the actor may discover."""
+        with self._reading() as db:
+            return governance.seen(db, self._who(db), now=self._clock())
+
+    def record(self, fact: TrainingSetManifest | RepoSpec | ServingManifest) -> None:
+        """Write a fact down; the same fact again changes nothing."""
+        with self._writing() as db:
+            who, now = self._who(db), self._clock()
+            match fact:
+                case RepoSpec():
+                    features.record_repo(db, who, fact, now=now)
+                case ServingManifest():
+                    features.record_serving_manifest(db, who, fact, now=now)
+                case TrainingSetManifest():
+                    features.record_training_set(db, who, fact, now=now)
+
+    def repo(self, project: str) -> RepoSpec:
+        """Return the definitions that were applied last to ``project``."""
+        with self._reading() as db:
+            return features.repo(db, project)
+
+    def projects(self) -> list[str]:
+        """Return the names of the projects that have definitions."""
+        with self._reading() as db:
+            return features.projects(db)
+
+    def serving_manifest(self, project: str) -> ServingManifest:
+        """Return what ``project`` serves."""
+        with self._reading() as db:
+            return features.serving_manifest(db, project)
+
+    def training_set(self, identity: str) -> TrainingSetManifest:
+        """Return what the training set ``identity`` was made of; the start of an id will do."""
+        with self._reading() as db:
+            return features.training_set(db, self._who(db), identity, now=self._clock())
+
+    def training_sets(self) -> list[TrainingSetManifest]:
+        """Return the training sets whose datasets the actor may discover, newest first."""
+        with self._reading() as db:
+            return features.training_sets(db, self._who(db), now=self._clock())
+
+    def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
+        """Return what the actor may discover that fits ``text``, best first, with why."""
+        with self._reading() as db:
+            who = self._who(db)
+            return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
+
+    def lineage(self, node: Node, depth: int = 3) -> list[Edge]:
+        """Return the edges within ``depth`` steps up and down from ``node``.
+
+        Views and services are named ``project/name``, dataset versions ``domain.name@version``.
+        """
+        with self._reading() as db:
+            who = self._who(db)
+            return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+
+    def audit_events(
+        self,
+        *,
+        kind: EventKind | None = None,
+        actor: str = "",
+        subject: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[AuditEvent]:
+        """Return the last ``limit`` events that the actor may read and that fit, newest first."""
+        with self._reading() as db:
+            readable = access.readable_events(db, self._who(db), now=self._clock())
+            return audit.events(
+                db,
+                readable=readable,
+                kind=kind,
+                actor=actor,
+                subject=subject,
+                since=since,
+                until=until,
+                before=before,
+                limit=limit,
+            )
+
+    def verify_audit(self) -> int:
+        """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
+        with self._reading() as db:
+            return audit.verify(db)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _who(self, db: Session) -> Actor:
+        return access.actor(db, self._identity)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        with access.gate(self._engine, clock=self._clock) as db:
+            yield db
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with access.gate(self._engine, clock=self._clock, write=True) as db:
+            yield db

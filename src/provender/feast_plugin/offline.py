@@ -1,0 +1,283 @@
+"""The offline store: Feast's calls translated to plans for our engine, on the terms of its configuration.
+
+Feast finds the configuration's class beside the store's, by name; both belong in this file.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+from feast.data_source import DataSource
+from feast.feature_logging import LoggingConfig, LoggingSource
+from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
+from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
+from feast.infra.registry.base_registry import BaseRegistry
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.repo_config import FeastConfigBaseModel, RepoConfig
+from pydantic import Field, PositiveInt, field_validator
+
+from provender.core.clock import to_utc, utc_now
+from provender.core.errors import InvalidInput
+from provender.core.names import DatasetRef
+from provender.core.policy import Action
+from provender.core.training import PointInTimePlan, ViewJoin
+from provender.feast_plugin import appends
+from provender.feast_plugin.errors import SpineLacksColumns
+from provender.feast_plugin.joins import plan_retrieval
+from provender.feast_plugin.retrieval import ProvenderRetrievalJob
+from provender.feast_plugin.spine import Spine, read_spine
+from provender.feast_plugin.terms import Terms
+
+
+class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
+    """The section ``offline_store`` of feature_store.yaml. Empty values are those of the settings."""
+
+    type: Literal["provender.feast_plugin.offline.ProvenderOfflineStore"] = (
+        "provender.feast_plugin.offline.ProvenderOfflineStore"
+    )
+    pins: dict[str, PositiveInt] = Field(
+        default_factory=dict, description="dataset versions to read, as domain.name: 2"
+    )
+    as_of: datetime | None = Field(
+        None, description="read the versions that were the latest at this instant"
+    )
+    purpose: str = Field("", description="what governed rows are read for")
+    actor: str = Field("", description="who asks: person:…, team:… or service:…")
+    filter_by_created_timestamp: bool = Field(
+        False, description="only rows created by the spine's instant count, in every retrieval"
+    )
+    memory_limit: str = Field("", description="DuckDB's memory limit, such as 4GB")
+    threads: PositiveInt | None = Field(None, description="DuckDB's threads")
+    temp_directory: str = Field("", description="where DuckDB spills what memory cannot hold")
+
+    @field_validator("pins")
+    @classmethod
+    def _pins_name_datasets(cls, pins: dict[str, int]) -> dict[str, int]:
+        try:
+            for name in pins:
+                if DatasetRef.parse(name).version is not None:
+                    raise ValueError(f"write the version of {name} behind the colon")
+        except InvalidInput as error:
+            raise ValueError(f"pins: {error.message}; {error.hint}") from error
+        return pins
+
+
+class ProvenderOfflineStore(OfflineStore):
+    """Point-in-time correct retrieval from datasets of the catalog and from files."""
+
+    supports_filter_by_created_timestamp = True
+
+    @staticmethod
+    def get_historical_features(
+        config: RepoConfig,
+        feature_views: list[FeatureView],
+        feature_refs: list[str],
+        entity_df: Any,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        **kwargs: Any,
+    ) -> ProvenderRetrievalJob:
+        """Return the job that puts the features beside the spine, in its order.
+
+        Versions are resolved now, so that a job always reads the same; whether they may be
+        read is asked when they are.
+
+        Raises:
+            SpineLacksColumns: a join key or the event timestamp is missing.
+            InvalidInput: the spine cannot be read, or two columns would have one name.
+            NotFound: a dataset, a version, a file or a feature is not there.
+        """
+        terms = Terms.of(config)
+        spine = read_spine(entity_df)
+        known_by_then = kwargs.get("filter_by_created_timestamp") or getattr(
+            config.offline_store, "filter_by_created_timestamp", False
+        )
+        plan = plan_retrieval(
+            feature_views,
+            feature_refs,
+            terms,
+            event_timestamp=spine.event_timestamp,
+            full_feature_names=full_feature_names,
+            known_by_then=bool(known_by_then),
+        )
+        _check_spine(plan, spine)
+        earliest, latest = spine.range
+        return ProvenderRetrievalJob(
+            read=lambda: _run(plan, spine, terms),
+            explain=lambda: terms.engine.explain(plan, spine.rows),
+            place=lambda path: terms.path(path, must_exist=False),
+            details=RetrievalMetadata(
+                features=feature_refs,
+                keys=[name for name in spine.rows.column_names if name != spine.event_timestamp],
+                min_event_timestamp=earliest,
+                max_event_timestamp=latest,
+            ),
+            computed=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            full_names=full_feature_names,
+        )
+
+    @staticmethod
+    def pull_latest_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None,
+        start_date: datetime,
+        end_date: datetime,
+        **kwargs: Any,
+    ) -> ProvenderRetrievalJob:
+        """Return the job that reads the latest row per key in the window, both ends inclusive."""
+        join = _source_join(
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+        )
+        return _window(config, join, start_date, end_date, keep_all=False)
+
+    @staticmethod
+    def pull_all_from_table_or_query(
+        config: RepoConfig,
+        data_source: DataSource,
+        join_key_columns: list[str],
+        feature_name_columns: list[str],
+        timestamp_field: str,
+        created_timestamp_column: str | None = None,
+        start_date: datetime | None = None,
+        end_date: datetime | None = None,
+        **kwargs: Any,
+    ) -> ProvenderRetrievalJob:
+        """Return the job that reads every row in the window, both ends inclusive."""
+        join = _source_join(
+            config,
+            data_source,
+            join_key_columns,
+            feature_name_columns,
+            timestamp_field,
+            created_timestamp_column,
+        )
+        return _window(config, join, start_date, end_date, keep_all=True)
+
+    @staticmethod
+    def offline_write_batch(
+        config: RepoConfig,
+        feature_view: FeatureView,
+        table: pa.Table,
+        progress: Callable[[int], Any] | None,
+        **kwargs: Any,
+    ) -> None:
+        """Append ``table`` to the view's source: a new version of its dataset, or more rows in its files."""
+        terms = Terms.of(config)
+        appends.append(feature_view.batch_source, table, terms, wanted_by=feature_view.name)
+        if progress:
+            progress(table.num_rows)
+
+    @staticmethod
+    def write_logged_features(
+        config: RepoConfig,
+        data: pa.Table | Path,
+        source: LoggingSource,
+        logging_config: LoggingConfig,
+        registry: BaseRegistry,
+        **kwargs: Any,
+    ) -> None:
+        """Append served features to the Parquet folder that ``logging_config`` names."""
+        appends.append_log(data, logging_config.destination, Terms.of(config))
+
+    def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
+        """Return if the source's rows are there and it names its timestamps rightly."""
+        data_source.validate(config)
+        Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
+
+    def get_table_column_names_and_types_from_data_source(
+        self, config: RepoConfig, data_source: DataSource
+    ) -> list[tuple[str, str]]:
+        """Return the source's columns, with the type words that the source itself understands."""
+        return list(data_source.get_table_column_names_and_types(config))
+
+
+def _run(plan: PointInTimePlan, spine: Spine, terms: Terms) -> pa.Table:
+    permit = terms.permit(Action.READ, plan.reads, purpose=terms.purpose)
+    return terms.engine.run(plan, spine.rows, permit, now=utc_now()).rows
+
+
+def _check_spine(plan: PointInTimePlan, spine: Spine) -> None:
+    columns = spine.rows.column_names
+    keys = {key for join in plan.joins for key, _ in join.keys}
+    missing = sorted(keys - set(columns))
+    try:
+        plan.check_spine(columns)
+    except InvalidInput as error:
+        if not missing:
+            raise
+        raise SpineLacksColumns(error.message, hint=error.hint, missing=missing) from error
+
+
+def _source_join(
+    config: RepoConfig,
+    source: DataSource,
+    join_keys: Sequence[str],
+    features: Sequence[str],
+    timestamp_field: str,
+    created_timestamp_column: str | None,
+) -> ViewJoin:
+    """Columns of the source as they are: Feast maps their names itself in these calls."""
+    return ViewJoin(
+        view=source.name,
+        table=Terms.of(config).table(source, wanted_by=f"source {source.name}"),
+        keys=tuple((key, key) for key in join_keys if key != DUMMY_ENTITY_ID),
+        features=tuple((feature, feature) for feature in features),
+        event_timestamp=timestamp_field,
+        created_timestamp=created_timestamp_column or None,
+    )
+
+
+def _window(
+    config: RepoConfig,
+    join: ViewJoin,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    keep_all: bool,
+) -> ProvenderRetrievalJob:
+    terms = Terms.of(config)
+
+    def read() -> pa.Table:
+        permit = terms.permit(Action.READ, join.reads, purpose=terms.purpose)
+        batches = terms.engine.latest(
+            join,
+            permit,
+            start=to_utc(start) if start else None,
+            end=to_utc(end) if end else None,
+            now=utc_now(),
+            keep_all=keep_all,
+        )
+        return _as_in_source(pa.Table.from_batches(list(batches)), join)
+
+    return ProvenderRetrievalJob(
+        read=read,
+        explain=lambda: (
+            f"-- {'every row' if keep_all else 'the latest row per key'} of {join.view}"
+        ),
+        place=lambda path: terms.path(path, must_exist=False),
+    )
+
+
+def _as_in_source(rows: pa.Table, join: ViewJoin) -> pa.Table:
+    """Give the timestamps the source's names, and views without entities Feast's dummy key."""
+    created = join.created_timestamp
+    names = [name for name, _ in join.keys] + list(join.outputs)
+    rows = rows.rename_columns([*names, join.event_timestamp, created or "created_timestamp"])
+    if created is None:
+        rows = rows.drop_columns([rows.column_names[-1]])
+    if not join.keys:
+        dummy = pa.array([DUMMY_ENTITY_VAL] * rows.num_rows, pa.string())
+        rows = rows.append_column(DUMMY_ENTITY_ID, dummy)
+    return rows

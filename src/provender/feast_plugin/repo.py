@@ -1,0 +1,257 @@
+"""Feature repositories: read, applied, and whether everything agrees.
+
+`apply` goes check → plan → Feast's registry → the catalog → the online store. Every step can be
+repeated, so after a crash between two of them applying again heals it, and `status` shows it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from feast import FeatureStore
+from feast.errors import FeastError, FeastObjectNotFoundException
+from feast.feature_view import FeatureView
+from feast.project import Project
+
+from provender import bootstrap
+from provender.catalog.local import LocalCatalog
+from provender.core.clock import utc_now
+from provender.core.errors import Conflict, InvalidInput, NotFound, Problems
+from provender.core.features import RepoSpec, check
+from provender.core.names import DatasetRef
+from provender.core.schema import Schema
+from provender.core.serving import ServingManifest
+from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
+from provender.feast_plugin.definitions import OpenRepo, open_repo, registered_views
+from provender.feast_plugin.policy import compile_serving
+from provender.feast_plugin.translation import translate
+from provender.online.store import OnlineStore
+from provender.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What applying changed, or with ``dry_run`` would; the manifest is what servers get then."""
+
+    repo: RepoSpec
+    changes: tuple[DefinitionChange, ...]
+    manifest: ServingManifest
+    dry_run: bool
+
+    @property
+    def changed(self) -> tuple[DefinitionChange, ...]:
+        """The changes without what stays as it is."""
+        return tuple(change for change in self.changes if change.verb is not Verb.KEEP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Whether repository, catalog, Feast's registry and online store agree, and where not."""
+
+    project: str
+    defined: str
+    recorded: str
+    published: str
+    differences: tuple[str, ...]
+
+    @property
+    def agrees(self) -> bool:
+        return not self.differences
+
+
+def read_repo(path: Path, settings: Settings) -> RepoSpec:
+    """Return the definitions in the Feast repository ``path``; nothing is written.
+
+    Raises:
+        NotFound: there is no repository.
+        Misconfigured: feature_store.yaml cannot be used.
+        Problems: definitions cannot be read or served; all of them are listed.
+    """
+    with open_repo(path, settings) as opened:
+        spec, problems = _translated(opened)
+    if problems:
+        raise Problems(f"the definitions in {path}", problems)
+    return spec
+
+
+def apply(
+    path: Path,
+    catalog: LocalCatalog,
+    online: OnlineStore | None,
+    *,
+    settings: Settings,
+    dry_run: bool = False,
+) -> Applied:
+    """Make the definitions in ``path`` those of its project, and say what that changed.
+
+    Objects that other repositories put into Feast's registry stay; of this project those are
+    removed that were applied before and are not defined any more, with their rows online.
+    ``online`` may be None for a dry run.
+
+    Raises:
+        NotFound, Misconfigured: as `read_repo`.
+        Problems: anything is wrong; all of it is listed, and nothing is written.
+    """
+    bootstrap.prepare_home(settings)
+    with open_repo(path, settings) as opened:
+        repo = _checked(opened, catalog)
+        changes = compare_repos(_recorded(catalog, repo.project), repo)
+        manifest = compile_serving(repo, catalog, now=utc_now())
+        applied = Applied(repo=repo, changes=changes, manifest=manifest, dry_run=dry_run)
+        if dry_run:
+            return applied
+        if online is None:
+            raise InvalidInput(
+                "applying needs the online store", hint="give it, or ask for a dry run"
+            )
+        _apply_to_feast(opened, changes)
+        catalog.record(repo)
+        catalog.record(manifest)
+        online.publish_manifest(manifest)
+        return applied
+
+
+def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: Settings) -> Status:
+    """Return where the repository, the catalog, Feast's registry and the online store differ.
+
+    Raises:
+        NotFound, Misconfigured, Problems: as `read_repo`.
+    """
+    bootstrap.prepare_home(settings)
+    with open_repo(path, settings) as opened:
+        repo, problems = _translated(opened)
+        if problems:
+            raise Problems(f"the definitions in {path}", problems)
+        recorded = _recorded(catalog, repo.project)
+        published = online.manifest(repo.project)
+        differences = [
+            *(
+                f"not applied yet: {c}"
+                for c in compare_repos(recorded, repo)
+                if c.verb is not Verb.KEEP
+            ),
+            *_not_registered(opened.store, recorded),
+            *_not_published(recorded, published, catalog),
+        ]
+    return Status(
+        project=repo.project,
+        defined=repo.digest,
+        recorded=recorded.digest if recorded else "",
+        published=published.repo_digest if published else "",
+        differences=tuple(differences),
+    )
+
+
+def _translated(opened: OpenRepo) -> tuple[RepoSpec, list[str]]:
+    translation = translate(opened.contents, project=opened.project, folder=opened.folder)
+    return translation.repo, [*opened.problems, *translation.problems]
+
+
+def _checked(opened: OpenRepo, catalog: LocalCatalog) -> RepoSpec:
+    repo, problems = _translated(opened)
+    problems += check(repo, _schemas(repo, catalog), catalog.governance().taxonomy)
+    if problems:
+        raise Problems(
+            f"the definitions in {opened.folder}",
+            list(dict.fromkeys(problems)),
+            hint="nothing was changed; correct them and apply again",
+        )
+    return repo
+
+
+def _schemas(repo: RepoSpec, catalog: LocalCatalog) -> dict[str, Schema]:
+    """Return the schema of every dataset in the catalog, at the version that a view names."""
+    named = {view.dataset.dataset: view.dataset for view in repo.views if view.dataset}
+    published = [summary.name for summary in catalog.datasets() if summary.latest is not None]
+    refs = {name: DatasetRef.parse(name) for name in published} | named
+    schemas: dict[str, Schema] = {}
+    for name, ref in refs.items():
+        try:
+            schemas[name] = catalog.resolve(ref).manifest.schema
+        except NotFound:
+            continue
+    return schemas
+
+
+def _recorded(catalog: LocalCatalog, project: str) -> RepoSpec | None:
+    try:
+        return catalog.repo(project)
+    except NotFound:
+        return None
+
+
+def _apply_to_feast(opened: OpenRepo, changes: Sequence[DefinitionChange]) -> None:
+    contents, store = opened.contents, opened.store
+    objects: list[Any] = [Project(name=opened.project)] if not contents.projects else []
+    for kind in contents:
+        objects += kind
+    try:
+        removed = _removed(store, changes)
+        store.apply(objects, objects_to_delete=removed, partial=False)
+    except (FeastError, ValueError, TypeError, KeyError, AssertionError) as error:
+        raise Conflict(
+            f"Feast does not accept the definitions of {opened.project}: {error}",
+            hint="correct them and apply again; the catalog and the servers are as they were",
+        ) from error
+
+
+def _removed(store: FeatureStore, changes: Sequence[DefinitionChange]) -> list[Any]:
+    """Return Feast's objects of the definitions that are gone, with sources nobody else uses."""
+    find: dict[str, Callable[[str], Any]] = {
+        "entity": store.get_entity,
+        "feature view": lambda name: store.registry.get_any_feature_view(name, store.project),
+        "on-demand view": store.get_on_demand_feature_view,
+        "feature service": store.get_feature_service,
+    }
+    found: list[Any] = []
+    for change in changes:
+        if change.verb is Verb.REMOVE:
+            try:
+                found.append(find[change.kind](change.name))
+            except FeastObjectNotFoundException:
+                continue
+    gone = [view for view in found if isinstance(view, FeatureView)]
+    names = {view.name for view in gone}
+    used = {
+        source.name
+        for view in registered_views(store)
+        if view.name not in names
+        for source in _sources(view)
+    }
+    orphans = {s.name: s for view in gone for s in _sources(view) if s.name not in used}
+    return found + list(orphans.values())
+
+
+def _sources(view: FeatureView) -> list[Any]:
+    return [source for source in (view.batch_source, view.stream_source) if source is not None]
+
+
+def _not_registered(store: FeatureStore, recorded: RepoSpec | None) -> Iterator[str]:
+    if recorded is None:
+        return
+    project, registry = store.project, store.registry
+    has = {
+        "entity": {entity.name for entity in registry.list_entities(project)},
+        "feature view": {view.name for view in registered_views(store)},
+        "on-demand view": {v.name for v in registry.list_on_demand_feature_views(project)},
+        "feature service": {service.name for service in registry.list_feature_services(project)},
+    }
+    for change in compare_repos(None, recorded):
+        if change.name not in has[change.kind]:
+            yield f"{change.kind} {change.name} is recorded but not in Feast's registry: apply again"
+
+
+def _not_published(
+    recorded: RepoSpec | None,
+    published: ServingManifest | None,
+    catalog: LocalCatalog,
+) -> Iterator[str]:
+    if recorded is None:
+        return
+    if published is None:
+        yield "no serving manifest is published to the online store: apply again"
+    elif published.repo_digest != recorded.digest:
+        yield "servers have the definitions of another apply: apply again"
+    elif published.digest != compile_serving(recorded, catalog, now=utc_now()).digest:
+        yield "the policy has changed since servers were told: apply again"

@@ -1,0 +1,174 @@
+"""Rows into the online store: materialised from the sources, or pushed as they arrive."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+import pyarrow as pa
+from feast import FeatureStore
+from feast.data_source import PushSource
+from feast.feature_view import FeatureView
+from feast.infra.common.materialization_job import MaterializationTask
+from feast.infra.passthrough_provider import PassthroughProvider
+
+from provender import bootstrap
+from provender.core.clock import to_utc
+from provender.core.errors import InvalidInput
+from provender.core.names import unknown
+from provender.core.serving import serve_view
+from provender.feast_plugin import collaborators
+from provender.feast_plugin.appends import append
+from provender.feast_plugin.definitions import open_store, registered_views
+from provender.feast_plugin.engine import EPOCH, Materialized, ProvenderEngine
+from provender.feast_plugin.joins import batch_source
+from provender.feast_plugin.online import store_of
+from provender.feast_plugin.terms import Terms
+from provender.feast_plugin.translation import view_spec
+from provender.online.arrow import BatchEncoder, Materialised, write_batches
+from provender.settings import Settings
+
+Target = Literal["online", "offline", "both"]
+ViewProgress = Callable[[str, int], None]
+"""Called with a view's name and how many rows of it were handled since the last call."""
+
+
+def materialize(
+    path: Path,
+    *,
+    settings: Settings,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    views: Sequence[str] = (),
+    progress: ViewProgress | None = None,
+) -> Iterator[Materialized]:
+    """Write the latest rows of each applied view to the online store; yield what each run did.
+
+    The window is inclusive on both ends. Without ``start`` it goes on where the view's last
+    run ended, or begins with the data; it never ends after now, so that later runs see what
+    comes later.
+
+    Raises:
+        NotFound: the repository or a view is not there.
+        InvalidInput: ``start`` is after ``end``.
+        Denied: the actor may not serve a column.
+        Unavailable: the online store does not answer; running again is safe.
+    """
+    bootstrap.prepare_home(settings)
+    now = settings.now()
+    until = min(to_utc(end), now) if end else now
+    with open_store(path, settings) as store:
+        chosen = _to_materialize(store, views)
+        engine = _engine(store)
+    for view in chosen:
+        since = to_utc(start) if start else view.most_recent_end_time or EPOCH
+        if to_utc(since) > until:
+            raise InvalidInput(
+                f"the window of {view.name} starts at {since.isoformat()}, after its end {until.isoformat()}",
+                hint="give an earlier --start, or a later --end that is not in the future",
+            )
+        task = MaterializationTask(
+            project=store.project, feature_view=view, start_time=to_utc(since), end_time=until
+        )
+        with collaborators.using(settings):
+            outcome = engine.run(task, progress=_of_view(progress, view.name))
+            store.registry.apply_materialization(view, store.project, to_utc(since), until)
+        yield outcome
+
+
+def push(
+    path: Path,
+    source: str,
+    rows: pa.Table | pd.DataFrame,
+    *,
+    settings: Settings,
+    to: Target = "online",
+) -> Materialised:
+    """Push ``rows`` to every view behind a push source; return what became of them online.
+
+    Columns are the source's. Offline they are appended to the source of the views.
+
+    Raises:
+        NotFound: no applied view has that push source.
+        InvalidInput: the rows lack a column, or have one of the wrong type.
+        Denied: the actor may not publish the dataset behind the source.
+    """
+    bootstrap.prepare_home(settings)
+    table = _as_table(rows)
+    done = Materialised()
+    with open_store(path, settings) as store:
+        config = store.config
+        views = _pushed_views(store, source)
+        for view in views if to in ("online", "both") else ():
+            encoder = BatchEncoder(config.project, serve_view(view_spec(view)))
+            batches = table.combine_chunks().to_batches()
+            done = _sum(done, write_batches(store_of(config), encoder, batches))
+        if to in ("offline", "both"):
+            sources = [batch_source(view) for view in views]
+            for batch in {batch.name: batch for batch in sources}.values():
+                append(batch, table, Terms.of(config), wanted_by=f"push source {source}")
+    return done
+
+
+def _to_materialize(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]:
+    views = {view.name: view for view in registered_views(store)}
+    for name in names:
+        if name not in views:
+            raise unknown("feature view", name, views)
+        if not views[name].online:
+            raise InvalidInput(
+                f"feature view {name} is not served online", hint="set online=True and apply"
+            )
+    return [
+        view for name, view in sorted(views.items()) if view.online and (not names or name in names)
+    ]
+
+
+def _engine(store: FeatureStore) -> ProvenderEngine:
+    """Return the repository's engine; ours, on its stores, if it configures none."""
+    provider = store.provider
+    if not isinstance(provider, PassthroughProvider):
+        raise InvalidInput(
+            f"provider {store.config.provider} cannot be materialised by us",
+            hint="set provider: local in feature_store.yaml",
+        )
+    engine = provider.batch_engine
+    if isinstance(engine, ProvenderEngine):
+        return engine
+    return ProvenderEngine(
+        repo_config=store.config,
+        offline_store=provider.offline_store,
+        online_store=provider.online_store,
+    )
+
+
+def _of_view(progress: ViewProgress | None, view: str) -> Callable[[int], None] | None:
+    return None if progress is None else lambda rows: progress(view, rows)
+
+
+def _pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
+    behind: dict[str, list[FeatureView]] = {}
+    for view in registered_views(store):
+        if isinstance(view.stream_source, PushSource):
+            behind.setdefault(view.stream_source.name, []).append(view)
+    if source not in behind:
+        raise unknown("push source", source, behind)
+    return behind[source]
+
+
+def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:
+    if isinstance(rows, pa.Table):
+        return rows
+    try:
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InvalidInput(
+            f"the rows cannot be read: {'; '.join(str(part) for part in error.args)}",
+            hint="give every column values of one type",
+        ) from error
+
+
+def _sum(one: Materialised, other: Materialised) -> Materialised:
+    return Materialised(*(a + b for a, b in zip(astuple(one), astuple(other), strict=True)))

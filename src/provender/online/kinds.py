@@ -1,0 +1,265 @@
+"""How a value of each type word lies in the online store: an 8-byte slot, or bytes of its own.
+
+Pure. `kind_of` is the whole table. Writing accepts what Python, Arrow and JSON give for the
+type and refuses the rest; reading gives the one Python type of the word.
+"""
+
+import base64
+import binascii
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from functools import cache, partial
+from typing import Any
+
+from provender.core.clock import to_utc
+from provender.core.errors import InvalidInput
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock reading has no zone
+MICROSECOND = timedelta(microseconds=1)
+COUNT = struct.Struct("<I")
+FLOAT32 = struct.Struct("<f")
+NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+"""How JSON writes the floats it has no numbers for."""
+INTEGERS = {
+    f"{sign}int{bits}": (0 if sign else -(1 << (bits - 1)), (1 << (bits if sign else bits - 1)) - 1)
+    for sign in ("", "u")
+    for bits in (8, 16, 32, 64)
+}
+"""The bounds of every integer type, both inclusive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One type: ``slot`` is the struct code of its 8 bytes, ``II`` (offset, length) if variable.
+
+    ``write`` turns a value into what the slot packs, or into the variable bytes; it raises
+    TypeError, ValueError or OverflowError for a value that is none of the type. ``read`` is
+    the way back; None where what the slot unpacks is the value.
+    """
+
+    slot: str
+    write: Callable[[Any], Any]
+    read: Callable[[Any], Any] | None = None
+
+    @property
+    def variable(self) -> bool:
+        return self.slot == "II"
+
+
+def micros(instant: datetime) -> int:
+    """Return the microseconds from 1970 to ``instant``, exactly; without a zone it is UTC."""
+    return (to_utc(instant) - EPOCH) // MICROSECOND
+
+
+def from_micros(value: int) -> datetime:
+    """Return the instant ``value`` microseconds after 1970, in UTC."""
+    return EPOCH + timedelta(microseconds=value)
+
+
+@cache
+def kind_of(word: str) -> Kind:
+    """Return how values of the type ``word`` (see `core.schema.TYPES`) are stored.
+
+    Raises:
+        InvalidInput: the online store cannot hold values of that type.
+    """
+    if word in INTEGERS:
+        low, high = INTEGERS[word]
+        return Kind("Q" if word == "uint64" else "q", partial(_integer, low=low, high=high))
+    if word.startswith("list<") and word.endswith(">"):
+        inner = kind_of(word[5:-1])
+        return Kind("II", partial(_pack_list, inner=inner), partial(_unpack_list, inner=inner))
+    if word.startswith("decimal("):
+        scale = int(word[8:-1].split(",")[1])
+        return Kind("II", partial(_decimal, scale=scale), lambda data: Decimal(data.decode()))
+    if word.startswith(("struct<", "map<")):
+        return Kind("II", _json, json.loads)
+    if word not in SIMPLE:
+        raise InvalidInput(
+            f"values of type {word!r} cannot be served online",
+            hint=f"types are {', '.join((*INTEGERS, *SIMPLE))}, list<…>, struct<…>, map<…>, decimal(p,s)",
+        )
+    return SIMPLE[word]
+
+
+def is_null(value: object) -> bool:
+    """Return whether ``value`` is None or pandas' NaT; a float NaN is a value."""
+    return value is None or (isinstance(value, datetime) and value != value)
+
+
+def _integer(value: Any, *, low: int, high: int) -> int:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no number")
+    if isinstance(value, str):
+        number = int(value)
+    elif isinstance(value, float) or not hasattr(value, "__index__"):
+        number = int(value)
+        if number != value:
+            raise ValueError("it has a fraction")
+    else:
+        number = value.__index__()
+    if not low <= number <= high:
+        raise OverflowError(f"it is not between {low} and {high}")
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, str) or value not in (0, 1):
+        raise TypeError("write true or false")
+    return bool(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no number")
+    if isinstance(value, str):
+        if value not in NON_FINITE:
+            raise TypeError("text is no number")
+        return NON_FINITE[value]
+    return float(value)
+
+
+def _float32(value: Any) -> float:
+    rounded: float = FLOAT32.unpack(FLOAT32.pack(_float(value)))[0]
+    return rounded
+
+
+def _string(value: Any) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError("it is no text")
+    return value.encode()
+
+
+def _binary(value: Any) -> bytes:
+    if isinstance(value, str):
+        try:
+            return base64.b64decode(value, validate=True)
+        except binascii.Error:
+            raise ValueError("as text, bytes are written in base64") from None
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise TypeError("it is no bytes")
+    return bytes(value)
+
+
+def _instant(value: Any) -> int:
+    if isinstance(value, datetime):
+        return micros(value)
+    if isinstance(value, str):
+        return micros(datetime.fromisoformat(value))
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no instant")
+    if isinstance(value, int | float):  # epoch seconds, as Feast writes instants in JSON
+        return micros(EPOCH + timedelta(seconds=value))
+    raise TypeError("write an instant, ISO 8601 text or epoch seconds")
+
+
+def _instant_ns(value: Any) -> int:
+    nanoseconds = _instant(value) * 1000 + int(getattr(value, "nanosecond", 0))
+    low, high = INTEGERS["int64"]
+    if not low <= nanoseconds <= high:
+        raise OverflowError("nanoseconds reach from 1677 to 2262")
+    return nanoseconds
+
+
+def _local(value: Any) -> int:
+    reading = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(reading, datetime) or reading.tzinfo is not None:
+        raise TypeError("write a date and time without a zone")
+    return (reading - LOCAL_EPOCH) // MICROSECOND
+
+
+def _date(value: Any) -> int:
+    day = date.fromisoformat(value) if isinstance(value, str) else value
+    if isinstance(day, datetime):
+        day = day.date()
+    if not isinstance(day, date):
+        raise TypeError("write a date")
+    return (day - EPOCH.date()).days
+
+
+def _time(value: Any) -> int:
+    reading = time.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(reading, time) or reading.tzinfo is not None:
+        raise TypeError("write a time of day without a zone")
+    return (datetime.combine(LOCAL_EPOCH, reading) - LOCAL_EPOCH) // MICROSECOND
+
+
+def _decimal(value: Any, *, scale: int) -> bytes:
+    if isinstance(value, bool):
+        raise TypeError("a truth value is no number")
+    try:
+        number = Decimal(str(value))
+        exact = number.quantize(Decimal(1).scaleb(-scale))
+    except InvalidOperation:
+        raise ValueError("it is no decimal number of that size") from None
+    if exact != number:
+        raise ValueError(f"it has more than {scale} digits after the point")
+    return format(exact, "f").encode()
+
+
+def _json(value: Any) -> bytes:
+    loaded = json.loads(value) if isinstance(value, str) else value
+    return json.dumps(loaded, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+
+
+def _pack_list(value: Any, *, inner: Kind) -> bytes:
+    """Return count, null bitmap, then per element a slot, or length and bytes."""
+    if isinstance(value, str | bytes | dict):
+        raise TypeError("it is no list")
+    items = list(value)
+    nulls = bytearray((len(items) + 7) // 8)
+    parts: list[bytes] = []
+    slot = struct.Struct(f"<{inner.slot}")
+    for index, item in enumerate(items):
+        if is_null(item):
+            nulls[index >> 3] |= 1 << (index & 7)
+            parts.append(bytes(0 if inner.variable else 8))
+        elif inner.variable:
+            data = inner.write(item)
+            parts += (COUNT.pack(len(data)), data)
+        else:
+            parts.append(slot.pack(inner.write(item)))
+    return b"".join((COUNT.pack(len(items)), bytes(nulls), *parts))
+
+
+def _unpack_list(data: bytes, *, inner: Kind) -> list[Any]:
+    (count,) = COUNT.unpack_from(data)
+    nulls = data[4 : 4 + (count + 7) // 8]
+    at = 4 + len(nulls)
+    slot = struct.Struct(f"<{inner.slot}")
+    items: list[Any] = []
+    for index in range(count):
+        null = nulls[index >> 3] & (1 << (index & 7))
+        if null:
+            items.append(None)
+            at += 0 if inner.variable else 8
+            continue
+        if inner.variable:
+            (length,) = COUNT.unpack_from(data, at)
+            raw: Any = data[at + 4 : at + 4 + length]
+            at += 4 + length
+        else:
+            (raw,) = slot.unpack_from(data, at)
+            at += 8
+        items.append(inner.read(raw) if inner.read else raw)
+    return items
+
+
+SIMPLE: dict[str, Kind] = {
+    "bool": Kind("?7x", _boolean),
+    "float32": Kind("d", _float32),
+    "float64": Kind("d", _float),
+    "string": Kind("II", _string, bytes.decode),
+    "binary": Kind("II", _binary, bytes),
+    "date": Kind("q", _date, lambda days: EPOCH.date() + timedelta(days=days)),
+    "time": Kind("q", _time, lambda us: (LOCAL_EPOCH + timedelta(microseconds=us)).time()),
+    "timestamp": Kind("q", _instant, from_micros),
+    "timestamp_ns": Kind("q", _instant_ns, lambda ns: from_micros(ns // 1000)),
+    "timestamp_local": Kind("q", _local, lambda us: LOCAL_EPOCH + timedelta(microseconds=us)),
+}
+"""The types without parameters that are no integers."""

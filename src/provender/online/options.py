@@ -1,0 +1,220 @@
+"""How to reach Redis or Valkey: options from a URL, or from Feast's connection string.
+
+Secrets stay out of `repr`, of `address` and of every message.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import redis
+import redis.asyncio
+import redis.connection
+import redis.sentinel
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from provender.core.errors import Misconfigured
+
+Client = Any
+"""A redis-py client; its type hints differ between standalone, cluster and asyncio."""
+SYNC: Any = redis
+ASYNC: Any = redis.asyncio
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 5.0
+WATCHING = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
+"""What the sentinels themselves are asked with: they hold no data, so get no secrets."""
+
+
+class Topology(StrEnum):
+    """How the servers are arranged; the words are Feast's ``redis_type``."""
+
+    REDIS = "redis"
+    CLUSTER = "redis_cluster"
+    SENTINEL = "redis_sentinel"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreOptions:
+    """Where the servers are, and with what to connect. ``extra`` goes to redis-py as it is."""
+
+    topology: Topology = Topology.REDIS
+    nodes: tuple[tuple[str, int], ...] = (("localhost", 6379),)
+    unix_socket_path: str = ""
+    db: int = 0
+    ssl: bool = False
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    sentinel_master: str = "mymaster"
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def address(self) -> str:
+        """Where the store is, for people to read."""
+        if self.unix_socket_path:
+            return f"unix://{self.unix_socket_path}"
+        hosts = ",".join(f"{host}:{port}" for host, port in self.nodes)
+        return f"{'rediss' if self.ssl else 'redis'}://{hosts}/{self.db}"
+
+    def connect(self) -> Client:
+        """Return a client; nothing is sent yet, but for a cluster's map.
+
+        Raises:
+            Misconfigured: redis-py has no such option.
+        """
+        return self._client(SYNC, attempts=4)
+
+    def connect_async(self) -> Client:
+        """Return a client for the running event loop; it gives up sooner than the other one.
+
+        Raises:
+            Misconfigured: redis-py has no such option.
+        """
+        return self._client(ASYNC, attempts=2)
+
+    def _client(self, library: Any, *, attempts: int) -> Client:
+        options = self._common(attempts=attempts)
+        try:
+            if self.topology is Topology.CLUSTER:
+                nodes = [library.cluster.ClusterNode(host, port) for host, port in self.nodes]
+                return library.RedisCluster(startup_nodes=nodes, **options)
+            if self.topology is Topology.SENTINEL:
+                watchers = library.sentinel.Sentinel(list(self.nodes), **WATCHING)
+                return watchers.master_for(self.sentinel_master, db=self.db, **options)
+            return library.Redis(**self._place(), **options)
+        except TypeError as error:
+            raise Misconfigured(
+                f"the online store's connection has an unknown option: {error}",
+                hint="parameters are those of redis-py, such as socket_timeout or ssl_ca_certs",
+            ) from None
+
+    def _place(self) -> dict[str, Any]:
+        if self.unix_socket_path:
+            return {"unix_socket_path": self.unix_socket_path, "db": self.db}
+        host, port = self.nodes[0]
+        return {"host": host, "port": port, "db": self.db}
+
+    def _common(self, *, attempts: int) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": ANSWER_SECONDS,
+            "username": self.username,
+            "password": self.password,
+            **self.extra,
+        }
+        if self.topology is not Topology.CLUSTER:
+            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), attempts - 1)
+        if self.ssl:
+            options["ssl"] = True
+        return options
+
+
+def disconnect(client: Client) -> None:
+    """Close the client's connections, and those to the sentinels that it asked."""
+    client.close()
+    for watcher in _watchers(client):
+        watcher.close()
+
+
+async def disconnect_async(client: Client) -> None:
+    """Do as `disconnect`, for a client of the event loop."""
+    await client.aclose()
+    for watcher in _watchers(client):
+        await watcher.aclose()
+
+
+def _watchers(client: Client) -> list[Client]:
+    pool = getattr(client, "connection_pool", None)
+    manager = getattr(pool, "sentinel_manager", None)
+    return list(manager.sentinels) if manager else []
+
+
+def from_url(url: str) -> StoreOptions:
+    """Return the options of ``redis://``, ``rediss://`` or ``unix://`` URLs, as redis-py has them.
+
+    Raises:
+        Misconfigured: the URL is malformed. It is not shown, as it may hold a password.
+    """
+    try:
+        parts = dict(SYNC.connection.parse_url(url))
+    except ValueError as error:
+        raise Misconfigured(
+            f"the URL of the online store is malformed: {error}",
+            hint="write redis://host:port/0, rediss://… or unix:///path.sock",
+        ) from None
+    parts.pop("connection_class", None)
+    node = (str(parts.pop("host", "localhost")), int(parts.pop("port", 6379)))
+    return StoreOptions(
+        nodes=(node,),
+        unix_socket_path=str(parts.pop("path", "")),
+        db=int(parts.pop("db", 0)),
+        ssl=url.startswith("rediss://"),
+        username=parts.pop("username", None),
+        password=parts.pop("password", None),
+        extra=parts,
+    )
+
+
+def from_connection_string(
+    text: str, *, redis_type: str = Topology.REDIS, sentinel_master: str = "mymaster"
+) -> StoreOptions:
+    """Return the options of Feast's ``host:port,host:port,parameter=value,…``.
+
+    Values are JSON where they can be, as with Feast: ``ssl=true``, ``db=1``; but a user name
+    and a password are taken as they are written.
+
+    Raises:
+        Misconfigured: a part is malformed; values of parameters are not shown.
+    """
+    nodes: list[tuple[str, int]] = []
+    given: dict[str, Any] = {}
+    for part in (part.strip() for part in text.split(",") if part.strip()):
+        name, equals, value = part.partition("=")
+        if equals:
+            given[name] = value if name in ("username", "password") else _json_or_text(value)
+        else:
+            nodes.append(_node(part))
+    if redis_type not in list(Topology):
+        raise Misconfigured(
+            f"redis_type {redis_type!r} is unknown", hint=f"it is one of {', '.join(Topology)}"
+        )
+    if not nodes and "unix_socket_path" not in given:
+        raise Misconfigured(
+            "the connection string names no server", hint="write host:port,parameter=value"
+        )
+    return StoreOptions(
+        topology=Topology(redis_type),
+        nodes=tuple(nodes) or (("localhost", 0),),
+        unix_socket_path=str(given.pop("unix_socket_path", "")),
+        db=_whole(given.pop("db", 0)),
+        ssl=bool(given.pop("ssl", False)),
+        username=given.pop("username", None),
+        password=given.pop("password", None),
+        sentinel_master=sentinel_master,
+        extra=given,
+    )
+
+
+def _node(part: str) -> tuple[str, int]:
+    host, colon, port = part.rpartition(":")
+    if not (colon and host and port.isdecimal()):
+        raise Misconfigured(
+            f"{part!r} in the connection string is no server",
+            hint="write host:port, for example localhost:6379",
+        )
+    return host.strip("[]"), int(port)
+
+
+def _whole(db: Any) -> int:
+    if not isinstance(db, int) or isinstance(db, bool) or db < 0:
+        raise Misconfigured("db in the connection string is no number", hint="write db=0")
+    return db
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value

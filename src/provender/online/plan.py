@@ -1,0 +1,234 @@
+"""What a lookup has to do, compiled once from the serving manifest. Pure.
+
+Refuses what cannot be answered before any row is read: unknown names, features closed for
+serving, two outputs with one name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from provender.core.errors import Denied, InvalidInput
+from provender.core.features import FieldSpec, OnDemandSpec
+from provender.core.names import FeatureRef, unknown
+from provender.core.serving import ServedView, ServingManifest
+from provender.core.training import output_name
+from provender.online.codec import KeyCodec, RowCodec, RowReader
+from provender.online.kinds import MICROSECOND
+
+Values = dict[str, list[Any]]
+Transform = Callable[[Values], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewRead:
+    """The columns to read of one view, and after how many microseconds a row is too old."""
+
+    view: ServedView
+    keys: KeyCodec
+    reader: RowReader
+    features: tuple[str, ...]
+    max_age_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a stored column is found: which read, which of its columns."""
+
+    read: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """A function to call: with the inputs under their names, then with request columns."""
+
+    spec: OnDemandSpec
+    transform: Transform
+    inputs: tuple[tuple[str, Source], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of the answer: stored (a source), or computed (a demand and its feature)."""
+
+    name: str
+    type: str
+    source: Source | None = None
+    demand: int = 0
+    feature: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookupPlan:
+    """A compiled lookup. ``join_keys`` and ``request`` must be given.
+
+    ``echoed`` columns come back before the features where they are given: join keys, and
+    never request columns, as in Feast.
+    """
+
+    project: str
+    reads: tuple[ViewRead, ...]
+    demands: tuple[Demand, ...]
+    outputs: tuple[Output, ...]
+    join_keys: dict[str, FieldSpec]
+    request: dict[str, FieldSpec]
+    echoed: frozenset[str]
+    open_until: dict[str, datetime]
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views that are read."""
+        return tuple(read.view.name for read in self.reads)
+
+    def still_open(self, now: datetime) -> None:
+        """Return if every feature is open for serving at ``now``.
+
+        Raises:
+            Denied: the permission for one of them is over.
+        """
+        for ref, until in self.open_until.items():
+            if now >= until:
+                raise Denied(
+                    f"feature {ref} was open for serving until {until.isoformat()}",
+                    hint="ask a steward of its dataset to renew the grant, then apply the features again",
+                )
+
+
+def compile_plan(
+    manifest: ServingManifest,
+    asked: Sequence[FeatureRef],
+    *,
+    full_feature_names: bool = False,
+    transforms: Mapping[str, Transform] | None = None,
+) -> LookupPlan:
+    """Return the plan for the features ``asked`` for, in that order.
+
+    ``transforms`` holds the function of each on-demand view, by the view's name.
+
+    Raises:
+        NotFound: a view or feature is not served; the hint names a near one.
+        Denied: a feature, or an input of one, is closed for serving.
+        InvalidInput: no features, or two with the same name in the output.
+    """
+    if not asked:
+        raise InvalidInput("no features are asked for", hint="name features or a feature service")
+    computed = {spec.name: spec for spec in manifest.on_demand}
+    demanded = {ref.view: computed[ref.view] for ref in asked if ref.view in computed}
+    inputs = [ref for spec in demanded.values() for ref in spec.inputs]
+    stored = [ref for ref in (*asked, *inputs) if ref.view not in computed]
+    reads, sources = _reads(manifest, stored)
+    _check_open(manifest, (*asked, *inputs))
+    outputs = tuple(
+        _output(ref, computed, list(demanded), reads, sources, full=full_feature_names)
+        for ref in asked
+    )
+    join_keys = {key.name: key for read in reads for key in read.view.join_keys}
+    request = {field.name: field for spec in demanded.values() for field in spec.request}
+    echoed = frozenset(key.name for view in manifest.views for key in view.join_keys)
+    _check_names(outputs, asked, {*join_keys, *request})
+    used = {str(ref) for ref in (*asked, *inputs)}
+    return LookupPlan(
+        project=manifest.project,
+        reads=reads,
+        demands=tuple(_demand(spec, transforms or {}, sources) for spec in demanded.values()),
+        outputs=outputs,
+        join_keys=join_keys,
+        request=request,
+        echoed=echoed,
+        open_until={ref: until for ref, until in manifest.open_until.items() if ref in used},
+    )
+
+
+def _reads(
+    manifest: ServingManifest, stored: Sequence[FeatureRef]
+) -> tuple[tuple[ViewRead, ...], dict[FeatureRef, Source]]:
+    by_view: dict[str, list[str]] = {}
+    sources: dict[FeatureRef, Source] = {}
+    for ref in stored:
+        if ref in sources:
+            continue
+        view = manifest.view(ref.view)
+        names = [column.name for column in view.columns]
+        if ref.feature not in names:
+            raise unknown(f"feature of view {view.name}", ref.feature, names)
+        features = by_view.setdefault(view.name, [])
+        features.append(ref.feature)
+        sources[ref] = Source(list(by_view).index(view.name), len(features) - 1)
+    reads = tuple(
+        _read(manifest.project, manifest.view(name), tuple(features))
+        for name, features in by_view.items()
+    )
+    return reads, sources
+
+
+def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead:
+    return ViewRead(
+        view=view,
+        keys=KeyCodec(project, view),
+        reader=RowCodec(view).reader(features),
+        features=features,
+        max_age_us=view.ttl // MICROSECOND if view.ttl else None,
+    )
+
+
+def _check_open(manifest: ServingManifest, used: Sequence[FeatureRef]) -> None:
+    for ref in used:
+        why = manifest.closed.get(str(ref))
+        if why is not None:
+            raise Denied(
+                f"feature {ref} is closed for serving: {why}",
+                hint="ask a steward of its dataset for a grant to serve it, then apply the features again",
+            )
+
+
+def _output(
+    ref: FeatureRef,
+    computed: Mapping[str, OnDemandSpec],
+    demanded: Sequence[str],
+    reads: Sequence[ViewRead],
+    sources: Mapping[FeatureRef, Source],
+    *,
+    full: bool,
+) -> Output:
+    name = output_name(ref.view, ref.feature, full=full)
+    if ref.view in computed:
+        field = computed[ref.view].feature(ref.feature)
+        demand = demanded.index(ref.view)
+        return Output(name, field.type, demand=demand, feature=ref.feature)
+    source = sources[ref]
+    view = reads[source.read].view
+    field = next(column for column in view.columns if column.name == ref.feature)
+    return Output(name, field.type, source=source)
+
+
+def _demand(
+    spec: OnDemandSpec, transforms: Mapping[str, Transform], sources: Mapping[FeatureRef, Source]
+) -> Demand:
+    """Bind ``spec``; as with Feast, inputs go by ``feature`` and by ``view__feature``."""
+    if spec.name not in transforms:
+        raise unknown("function of on-demand view", spec.name, transforms)
+    inputs = [
+        (output_name(r.view, r.feature, full=full), r)
+        for r in spec.inputs
+        for full in (False, True)
+    ]
+    return Demand(
+        spec=spec,
+        transform=transforms[spec.name],
+        inputs=tuple((name, sources[ref]) for name, ref in inputs),
+    )
+
+
+def _check_names(
+    outputs: Sequence[Output], asked: Sequence[FeatureRef], entities: set[str]
+) -> None:
+    first: dict[str, str] = dict.fromkeys(entities, "the entity columns")
+    for output, ref in zip(outputs, asked, strict=True):
+        if output.name in first:
+            raise InvalidInput(
+                f"feature name {output.name!r} comes from both {first[output.name]} and {ref}",
+                hint="name each feature once; ask with full_feature_names for features of several views",
+            )
+        first[output.name] = str(ref)

@@ -1,0 +1,210 @@
+"""What the server serves: the manifest published last, compiled, and swapped as one reference.
+
+A manifest that cannot be fetched or read changes nothing: the last good one goes on, and
+`Snapshots.problem` says why. A copy on disk serves a start while the store does not answer.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from provender.core.errors import InvalidInput, NotFound, ProvenderError, Unavailable
+from provender.core.features import OnDemandSpec
+from provender.core.names import FeatureRef, unknown
+from provender.core.serving import ServingManifest
+from provender.online.columns import ColumnEncoder
+from provender.online.plan import LookupPlan, Transform, Values, compile_plan
+from provender.online.store import OnlineStore
+from provender.serving.wire import FeaturesRequest
+from provender.values import from_json, to_json
+
+PLANS = 1000
+"""Compiled plans kept; a client that asks for ever other lists costs time, not memory."""
+
+LoadTransform = Callable[[OnDemandSpec], Transform]
+PlanKey = tuple[str, tuple[str, ...], bool]
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """One manifest with all that is compiled from it. ``problems`` are of on-demand functions."""
+
+    manifest: ServingManifest
+    digest: str
+    transforms: dict[str, Transform]
+    problems: dict[str, str]
+    _plans: dict[PlanKey, LookupPlan] = field(default_factory=dict)
+    _encoders: dict[str, ColumnEncoder] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, manifest: ServingManifest, load: LoadTransform) -> "Snapshot":
+        """Return the snapshot of ``manifest``; a function that cannot be loaded is refused later."""
+        transforms: dict[str, Transform] = {}
+        problems: dict[str, str] = {}
+        for spec in manifest.on_demand:
+            try:
+                transforms[spec.name] = load(spec)
+            except ProvenderError as error:
+                problems[spec.name] = error.message
+                transforms[spec.name] = _refusing(error)
+        return cls(manifest, manifest.digest, transforms, problems)
+
+    def plan(self, request: FeaturesRequest) -> LookupPlan:
+        """Return the compiled plan that answers ``request``.
+
+        Raises:
+            NotFound, Denied, InvalidInput: as `compile_plan`.
+        """
+        asked = () if request.service else request.features
+        key = (request.service, asked, request.full_feature_names)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = compile_plan(
+                self.manifest,
+                self.manifest.service(request.service).features
+                if request.service
+                else [FeatureRef.parse(text) for text in asked],
+                full_feature_names=request.full_feature_names,
+                transforms=self.transforms,
+            )
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            self._plans[key] = plan
+        return plan
+
+    def encoder(self, view: str) -> ColumnEncoder:
+        """Return what encodes rows for the feature view called ``view``; NotFound if none is."""
+        if view not in self._encoders:
+            served = self.manifest.view(view)
+            self._encoders[view] = ColumnEncoder(self.manifest.project, served)
+        return self._encoders[view]
+
+    def encoders(self, push_source: str) -> list[ColumnEncoder]:
+        """Return an encoder per feature view that ``push_source`` feeds.
+
+        Raises:
+            NotFound: it feeds none.
+        """
+        views = self.manifest.views
+        fed = [view.name for view in views if push_source in view.push_sources]
+        if not fed:
+            known = [name for view in views for name in view.push_sources]
+            raise unknown("push source", push_source, known)
+        return [self.encoder(view) for view in fed]
+
+
+def _refusing(error: ProvenderError) -> Transform:
+    def refuse(columns: Values) -> Values:
+        raise error
+
+    return refuse
+
+
+class Snapshots:
+    """The current snapshot of one project, and how to look for a newer one."""
+
+    def __init__(self, store: OnlineStore, project: str, folder: Path, load: LoadTransform) -> None:
+        self.project = project
+        self.problem = ""
+        self._current: Snapshot | None = None
+        self._store = store
+        self._load = load
+        self._copy = folder / f"{quote(project, safe='')}.json"
+
+    @property
+    def current(self) -> Snapshot:
+        """The snapshot to answer with.
+
+        Raises:
+            Unavailable: there is none yet.
+        """
+        if self._current is None:
+            raise Unavailable(
+                f"project {self.project} has no serving manifest: {self.problem}",
+                hint="run provender features apply",
+            )
+        return self._current
+
+    @property
+    def found(self) -> Snapshot | None:
+        return self._current
+
+    def refresh(self) -> bool:
+        """Swap to the manifest published last; return whether that changed anything."""
+        try:
+            digest = self._store.manifest_digest(self.project)
+            if self._is_current(digest):
+                self.problem = ""
+                return False
+            manifest = self._store.manifest(self.project)
+        except ProvenderError as error:
+            self.problem = error.message
+            return self._fall_back()
+        if manifest is None:
+            self.problem = "the online store has none"
+            return self._fall_back()
+        self._current = Snapshot.of(manifest, self._load)
+        self.problem = ""
+        self._keep(manifest)
+        return True
+
+    def _is_current(self, digest: str | None) -> bool:
+        """Whether there is nothing to do; a function that could not be loaded is tried again."""
+        current = self._current
+        return current is not None and current.digest == digest and not current.problems
+
+    def _fall_back(self) -> bool:
+        """Serve the copy on disk, where there is nothing else to serve."""
+        if self._current is not None or not self._copy.exists():
+            return False
+        try:
+            manifest = from_json(ServingManifest, self._copy.read_bytes())
+        except (ProvenderError, OSError) as error:
+            self.problem += f"; the copy {self._copy} cannot be read: {error}"
+            return False
+        self._current = Snapshot.of(manifest, self._load)
+        return True
+
+    def _keep(self, manifest: ServingManifest) -> None:
+        """Write the copy on disk; that it cannot be written is said, and harms nothing else."""
+        try:
+            self._copy.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=self._copy.parent, prefix=".manifest-")
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(to_json(manifest))
+            Path(name).replace(self._copy)
+        except OSError as error:
+            self.problem = f"the copy {self._copy} cannot be written: {error.strerror or error}"
+
+
+def choose_project(store: OnlineStore, project: str, folder: Path) -> str:
+    """Return ``project``, or the only one that has a manifest where none is named.
+
+    Raises:
+        NotFound: no project has one yet.
+        InvalidInput: several have; they are listed.
+        Unavailable: the store does not answer, and no copy of one project is on disk.
+    """
+    if project:
+        return project
+    try:
+        known = store.projects()
+    except Unavailable:
+        known = [unquote(copy.stem) for copy in folder.glob("[!.]*.json")]
+        if len(known) != 1:
+            raise
+    if not known:
+        raise NotFound(
+            f"no project has features to serve in {store.options.address}",
+            hint="run provender features apply first",
+            what="project",
+        )
+    if len(known) > 1:
+        raise InvalidInput(
+            f"there are {len(known)} projects: {', '.join(known)}",
+            hint="say which with --project",
+        )
+    return known[0]

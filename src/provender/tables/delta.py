@@ -1,0 +1,235 @@
+"""Delta Lake: one table per dataset; publishing is one commit, a version pins one of them.
+
+Old commits and their files are kept for good: the table says so, to other tools too. The
+logical digest is in the commit's metadata, so that rows which are there already are found.
+"""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    WriterProperties,
+    write_deltalake,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
+from provender.core.schema import Schema
+from provender.core.training import Table
+from provender.tables import storage, words
+from provender.tables.arrow import arrow_schema
+from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
+from provender.tables.rows import inspect
+from provender.tables.session import session
+
+DIGEST_KEY = "provender.logical_digest"
+FOR_GOOD = "interval 36500 days"
+CONFIGURATION = {
+    "delta.enableExpiredLogCleanup": "false",
+    "delta.logRetentionDuration": FOR_GOOD,
+    "delta.deletedFileRetentionDuration": FOR_GOOD,
+}
+REFUSED = frozenset("[]|^\\%")
+"""deltalake 1.6 stops with a panic, or looks elsewhere, where these are in a local path."""
+PLAIN_FEATURES = frozenset({"timestampNtz"})
+"""What a table may ask of its readers that deltalake's Arrow dataset understands."""
+ABSENT = frozenset({"uint8", "uint16", "uint32", "uint64", "time", "timestamp_ns"})
+
+
+class DeltaFormat:
+    """Reads and writes Delta tables."""
+
+    def write(self, rows: Spool, root: Path, location: str) -> Stored:
+        """Commit the spooled rows to the table at ``location``, or find the commit that has them.
+
+        Raises:
+            InvalidInput: Delta has no type for a column.
+            Conflict: another writer, not one of ours, committed at the same time.
+        """
+        _check_types(rows.schema)
+        place = f"{location}/delta"
+        folder = storage.resolve(root, place)
+        _check_path(folder)
+        with storage.locked(root, place.replace("/", ".")):
+            table = _existing(folder)
+            if table is not None and (pinned := _find(table, folder, rows)) is not None:
+                return _stored(pinned, folder, place)
+            storage.make_folder(folder, root)
+            _commit(rows, folder)
+            pinned = _pinned(DeltaTable(folder), folder, rows.logical_digest)[0]
+            _flush(pinned, folder)
+            return _stored(pinned, folder, place)
+
+    def relation(
+        self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
+    ) -> duckdb.DuckDBPyRelation:
+        """Return the rows of ``table`` at its snapshot (none: the latest).
+
+        Data files are read by DuckDB itself; tables with partitions by deltalake's Arrow
+        dataset; those with deletion vectors or mapped columns are read into memory first.
+
+        Raises:
+            Corrupt: a file of a governed table is gone.
+            NotFound: there is no table at that place, or not that snapshot of it.
+        """
+        if table.version is not None:
+            return read_parquet(connection, storage.files_of(root, table.location, table.files))
+        return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
+
+
+def _commit(rows: Spool, folder: Path) -> None:
+    target = arrow_schema(rows.schema)
+    with pq.ParquetFile(rows.file) as spool:
+        batches = pa.RecordBatchReader.from_batches(target, spool.iter_batches(ROW_GROUP_ROWS))
+        try:
+            write_deltalake(
+                folder,
+                batches,
+                mode="overwrite",
+                schema_mode="overwrite",
+                configuration=CONFIGURATION,
+                writer_properties=_properties(rows.schema),
+                commit_properties=CommitProperties(
+                    custom_metadata={DIGEST_KEY: rows.logical_digest}, max_commit_retries=0
+                ),
+                post_commithook_properties=PostCommitHookProperties(cleanup_expired_logs=False),
+            )
+        except CommitFailedError as error:
+            raise Conflict(
+                f"another writer committed to the Delta table {folder} meanwhile: {error}",
+                hint="publish again",
+            ) from error
+        except DeltaError as error:
+            raise Unavailable(
+                f"the Delta table {folder} cannot be written: {error}",
+                hint="check the disk and the folder; nothing was published",
+            ) from error
+
+
+def _properties(schema: Schema) -> WriterProperties:
+    """Say how files are written: floats without minimum and maximum, as in `write_parquet`."""
+    untold = ColumnProperties(statistics_enabled="NONE")
+    floats = [c.name for c in schema.columns if c.type in ("float32", "float64")]
+    return WriterProperties(compression="ZSTD", column_properties=dict.fromkeys(floats, untold))
+
+
+def _existing(folder: Path) -> DeltaTable | None:
+    try:
+        return DeltaTable(folder)
+    except TableNotFoundError:
+        return None
+    except DeltaError as error:
+        raise Corrupt(
+            f"the log of the Delta table {folder} cannot be read: {error}",
+            hint=f"restore {folder / '_delta_log'} from a backup",
+        ) from error
+
+
+def _find(table: DeltaTable, folder: Path, rows: Spool) -> DeltaTable | None:
+    """Return the table at the latest commit that still holds exactly these rows, if one does."""
+    found = _pinned(table, folder, rows.logical_digest)
+    return next((pinned for pinned in found if _holds(pinned, rows)), None)
+
+
+def _pinned(table: DeltaTable, folder: Path, logical_digest: str) -> list[DeltaTable]:
+    """Return the table at each commit that was made with ``logical_digest``, latest first."""
+    return [
+        DeltaTable(folder, version=commit["version"])
+        for commit in table.history()
+        if commit.get(DIGEST_KEY) == logical_digest
+    ]
+
+
+def _holds(pinned: DeltaTable, rows: Spool) -> bool:
+    """Whether the rows that can be read are those of ``rows``: files may be damaged."""
+    try:
+        with session() as connection:
+            relation = read_parquet(connection, _paths(pinned))
+            facts = inspect(relation, rows.schema, connection)
+    except duckdb.Error:
+        return False
+    return facts.logical_digest == rows.logical_digest
+
+
+def _stored(pinned: DeltaTable, folder: Path, place: str) -> Stored:
+    return Stored(
+        location=place,
+        files=tuple(storage.entry(path, folder) for path in _paths(pinned)),
+        native_snapshot=str(pinned.version()),
+    )
+
+
+def _paths(pinned: DeltaTable) -> list[Path]:
+    """Return the data files; deltalake writes their places percent-encoded."""
+    return sorted(Path(unquote(uri.removeprefix("file://"))) for uri in pinned.file_uris())
+
+
+def _flush(pinned: DeltaTable, folder: Path) -> None:
+    for path in _paths(pinned):
+        storage.flush(path)
+    log = folder / "_delta_log"
+    storage.flush(log / f"{pinned.version():020}.json")
+    storage.flush(log)
+    storage.flush(folder)
+
+
+def _check_types(schema: Schema) -> None:
+    absent = [f"{c.name} ({c.type})" for c in schema.columns if words.parse(c.type).kinds & ABSENT]
+    if absent:
+        raise InvalidInput(
+            f"Delta has no such type: {', '.join(absent)}",
+            hint="cast unsigned integers to wider signed ones, or publish as parquet",
+        )
+
+
+def _check_path(folder: Path) -> None:
+    if refused := sorted(REFUSED.intersection(str(folder))):
+        raise Unavailable(
+            f"Delta tables cannot be kept in {folder}: its path has {' '.join(refused)}",
+            hint="set PROVENDER_HOME to a folder without these characters",
+        )
+
+
+def _open(location: str, snapshot: str) -> DeltaTable:
+    _check_path(Path(location))
+    try:
+        return DeltaTable(location, version=int(snapshot) if snapshot else None)
+    except TableNotFoundError as error:
+        raise NotFound(
+            f"there is no Delta table at {location}", hint="check the path of the source"
+        ) from error
+    except DeltaError as error:
+        raise NotFound(
+            f"the Delta table {location} has no readable snapshot {snapshot or '(latest)'}: {error}",
+            hint="check the snapshot; old ones may have been vacuumed",
+        ) from error
+
+
+def _read(table: DeltaTable, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+    features = set(table.protocol().reader_features or ())
+    plain = not _is_mapped(table) and not ("deletionVectors" in features and _has_deleted(table))
+    if plain and not table.metadata().partition_columns:
+        relation = read_parquet(connection, _paths(table), options=", union_by_name=true")
+        if relation.columns == [field.name for field in table.schema().fields]:
+            return relation
+    if plain and features <= PLAIN_FEATURES:
+        return connection.from_arrow(table.to_pyarrow_dataset())
+    return connection.from_arrow(pa.table(table.scan()))
+
+
+def _is_mapped(table: DeltaTable) -> bool:
+    """Whether columns are called otherwise in the files than in the table."""
+    mode = table.metadata().configuration.get("delta.columnMapping.mode", "none")
+    return bool(mode != "none")
+
+
+def _has_deleted(table: DeltaTable) -> bool:
+    vectors = pa.RecordBatchReader.from_stream(table.deletion_vectors())
+    return any(batch.num_rows for batch in vectors)

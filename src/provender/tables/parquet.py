@@ -1,0 +1,176 @@
+"""Parquet: a version is a folder of its own, named after its rows, never written again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from provender.core.datasets import FileEntry
+from provender.core.digest import short
+from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.core.schema import Schema
+from provender.core.training import Table
+from provender.tables import storage
+from provender.tables.arrow import literal, to_stored
+
+ROW_GROUP_ROWS = 122_880
+"""What one DuckDB thread takes at a time; smaller groups cost, larger ones idle threads."""
+PART = "part-00000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spool:
+    """Rows to publish, already in their stored form: one Parquet file alone in a staging folder."""
+
+    folder: Path
+    schema: Schema
+    logical_digest: str
+
+    @property
+    def file(self) -> Path:
+        return self.folder / f"{PART}.parquet"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """Where a format put the rows; see `core.datasets.Manifest` for the fields."""
+
+    location: str
+    files: tuple[FileEntry, ...]
+    native_snapshot: str = ""
+
+
+class ParquetFormat:
+    """Reads and writes folders of Parquet files."""
+
+    def write(self, rows: Spool, root: Path, location: str) -> Stored:
+        """Keep the spooled file itself as the version below ``location``."""
+        place = folder_name(location, "parquet", rows.logical_digest)
+        return Stored(location=place, files=storage.keep(rows.folder, root, place))
+
+    def relation(
+        self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
+    ) -> duckdb.DuckDBPyRelation:
+        """Return the rows of exactly the files of ``table``.
+
+        A table that no catalog governs is a file, a folder (all Parquet files below it) or a
+        pattern.
+
+        Raises:
+            Corrupt: a file of a governed table is gone.
+            NotFound: there are no files.
+            Unavailable: the place needs a network file system that DuckDB does not have here.
+        """
+        if table.version is None:
+            return read_place(connection, "read_parquet", ungoverned(table, ".parquet"))
+        return read_parquet(connection, storage.files_of(root, table.location, table.files))
+
+
+def folder_name(location: str, kind: str, logical_digest: str) -> str:
+    """Return the place of the version with these rows: equal rows, one place."""
+    return f"{location}/{kind}-{short(logical_digest, length=24)}"
+
+
+def read_parquet(
+    connection: duckdb.DuckDBPyConnection, files: Iterable[Path], *, options: str = ""
+) -> duckdb.DuckDBPyRelation:
+    """Return the rows of ``files``; nothing is guessed from their paths."""
+    listed = ", ".join(literal(escape(path)) for path in files)
+    return connection.sql(
+        f"SELECT * FROM read_parquet([{listed}], hive_partitioning=false{options})"
+    )
+
+
+def escape(path: Path) -> str:
+    """Return ``path`` such that DuckDB takes it as it is and not as a pattern."""
+    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(path))
+
+
+def ungoverned(table: Table, suffix: str) -> list[str]:
+    """Return the places of a table that no catalog governs, as DuckDB takes them."""
+    place = table.location.removeprefix("file://")
+    if table.files:
+        return [f"{place.rstrip('/')}/{file}" for file in table.files]
+    if "://" not in place and Path(place).is_dir():
+        return [f"{escape(Path(place))}/**/*{suffix}"]
+    if "://" not in place and Path(place).is_file():
+        return [escape(Path(place))]
+    return [place]
+
+
+def read_place(
+    connection: duckdb.DuckDBPyConnection, function: str, places: list[str], *, options: str = ""
+) -> duckdb.DuckDBPyRelation:
+    """Return what the table ``function`` reads from ``places``.
+
+    Raises:
+        NotFound: there are no files.
+        InvalidInput: they are not files of that format.
+        Unavailable: DuckDB cannot reach that kind of place here.
+    """
+    listed = ", ".join(literal(place) for place in places)
+    try:
+        return connection.sql(f"SELECT * FROM {function}([{listed}]{options})")
+    except duckdb.Error as error:
+        raise _explained(error, places) from error
+
+
+def write_parquet(batches: Iterable[pa.RecordBatch], target: pa.Schema, file: Path) -> None:
+    """Write ``batches``, brought to the schema ``target``, to ``file`` in constant memory.
+
+    Floats get no minimum and maximum: these leave NaN out, and DuckDB 2.0 then takes a
+    comparison with NaN to be false without looking at the values.
+
+    Raises:
+        InvalidInput: a value does not fit ``target``, or is null where none may be.
+    """
+    told = [field.name for field in target if not pa.types.is_floating(field.type)]
+    with pq.ParquetWriter(file, target, compression="zstd", write_statistics=told) as writer:
+        waiting: list[pa.RecordBatch] = []
+        position = 0
+        for batch in batches:
+            waiting.append(_without_nulls(to_stored(batch, target), position))
+            position += batch.num_rows
+            if sum(part.num_rows for part in waiting) >= ROW_GROUP_ROWS:
+                waiting = _write_groups(writer, waiting, target)
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting, target), ROW_GROUP_ROWS)
+
+
+def _write_groups(
+    writer: pq.ParquetWriter, waiting: list[pa.RecordBatch], target: pa.Schema
+) -> list[pa.RecordBatch]:
+    """Write all whole row groups and return the rest."""
+    table = pa.Table.from_batches(waiting, target)
+    whole = table.num_rows - table.num_rows % ROW_GROUP_ROWS
+    writer.write_table(table.slice(0, whole), ROW_GROUP_ROWS)
+    rest: list[pa.RecordBatch] = table.slice(whole).to_batches()
+    return rest
+
+
+def _without_nulls(batch: pa.RecordBatch, position: int) -> pa.RecordBatch:
+    """Return ``batch``, whose first row is row ``position`` of all, if its nulls are allowed."""
+    for field, array in zip(batch.schema, batch.columns, strict=True):
+        if not field.nullable and array.null_count:
+            row = position + array.is_null().to_pylist().index(True)
+            raise InvalidInput(
+                f"column {field.name!r} may not be null, but is in row {row} (counted from 0)",
+                hint="drop the rows without it, or fill in the values; "
+                "an event timestamp is never null",
+            )
+    return batch
+
+
+def _explained(error: duckdb.Error, places: list[str]) -> NotFound | InvalidInput | Unavailable:
+    where = ", ".join(places)
+    if any("://" in place for place in places):
+        return Unavailable(
+            f"{where} cannot be read: {error}",
+            hint="copy the files to a local folder; DuckDB extensions are never downloaded",
+        )
+    if isinstance(error, duckdb.IOException) and "No files found" in str(error):
+        return NotFound(f"there are no files at {where}", hint="check the path of the source")
+    return InvalidInput(f"{where} cannot be read: {error}", hint="check the format of the source")

@@ -1,0 +1,283 @@
+"""The lake's folder: safe paths, staging that survives a crash, locks, durable renames.
+
+A version's folder appears in one step: it is written under ``.staging``, flushed to the disk
+and renamed. Whoever stages holds a file lock, which the kernel drops when the process ends in
+whatever way; what lies in ``.staging`` without a holder is left over and removed by the next
+publish. A kept folder has its list of files beside them, so that it can be checked, and healed
+by publishing the same bytes again, without any catalog.
+"""
+
+import errno
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from provender.core.datasets import FileEntry
+from provender.core.digest import CHUNK_BYTES, digest_stream
+from provender.core.errors import Conflict, Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.values import from_json, to_json
+
+STAGING = ".staging"
+CONTENTS = "_files.json"
+PATIENCE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The files of a kept folder, as they were when it was written."""
+
+    files: tuple[FileEntry, ...]
+
+
+def resolve(root: Path, location: str) -> Path:
+    """Return the path of ``location`` in the lake at ``root``; it need not exist.
+
+    Raises:
+        InvalidInput: it is absolute, or leads out of the lake by ``..`` or a symbolic link.
+    """
+    base = root.resolve()
+    path = (base / location).resolve()
+    if Path(location).is_absolute() or ".." in Path(location).parts or not _within(path, base):
+        raise InvalidInput(
+            f"{location!r} is not a place in the lake {root}",
+            hint="locations are relative to the lake and stay inside it",
+        )
+    return path
+
+
+def files_of(root: Path, location: str, files: tuple[str, ...]) -> list[Path]:
+    """Return the paths of ``files`` at ``location``.
+
+    Raises:
+        Corrupt: one of them is gone; it is named.
+    """
+    paths = [resolve(root, f"{location}/{file}") for file in files]
+    for path in paths:
+        if not path.is_file():
+            raise Corrupt(
+                f"file {path} of the lake is gone",
+                hint="restore it from a backup",
+            )
+    return paths
+
+
+def entry(path: Path, folder: Path) -> FileEntry:
+    """Return size and SHA-256 of the file at ``path``, named relative to ``folder``."""
+    return FileEntry(
+        path=path.relative_to(folder).as_posix(),
+        size_bytes=path.stat().st_size,
+        sha256=digest_stream(_chunks(path)),
+    )
+
+
+def fault(folder: Path, expected: FileEntry) -> str:
+    """Return in words how the file in ``folder`` differs from ``expected``; empty if it does not."""
+    path = folder / expected.path
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size != expected.size_bytes:
+        return f"has {size} bytes instead of {expected.size_bytes}"
+    if digest_stream(_chunks(path)) != expected.sha256:
+        return "holds other bytes than were published (SHA-256 differs)"
+    return ""
+
+
+@contextmanager
+def staging(root: Path) -> Iterator[Path]:
+    """A new folder to write in, on the lake's file system, removed at the end with what is left.
+
+    What killed processes left behind is removed first.
+
+    Raises:
+        Unavailable: the lake cannot be written.
+    """
+    with explained(root):
+        area = root / STAGING
+        area.mkdir(parents=True, exist_ok=True)
+        name = f"{os.getpid()}-{token_hex(4)}"
+        with _held(area / "area.lock"):
+            _collect(area)
+            mine = _open_lock(area / f"{name}.lock")
+            fcntl.flock(mine, fcntl.LOCK_EX)
+            folder = area / name
+            folder.mkdir()
+    try:
+        with explained(root):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        (area / f"{name}.lock").unlink(missing_ok=True)
+        os.close(mine)
+
+
+@contextmanager
+def locked(root: Path, name: str) -> Iterator[None]:
+    """Keep other publishers of ``name`` out; wait for one that is at work.
+
+    Raises:
+        Conflict: it is still at work after a minute.
+    """
+    with explained(root):
+        folder = root / STAGING / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+    with _held(folder / f"{name}.lock"):
+        yield
+
+
+def keep(staged: Path, root: Path, location: str) -> tuple[FileEntry, ...]:
+    """Move the ``staged`` folder to ``location`` in one step and return its files.
+
+    Where ``location`` is there already, it stays: its name says what is in it. Files of it
+    that got damaged are replaced if the staged ones are the same bytes.
+
+    Raises:
+        Corrupt: a file there is damaged, and the staged ones cannot replace it.
+    """
+    target = resolve(root, location)
+    entries = tuple(entry(path, staged) for path in sorted(staged.rglob("*")) if path.is_file())
+    (staged / CONTENTS).write_text(to_json(Contents(entries)), encoding="utf-8")
+    for path in staged.rglob("*"):
+        flush(path)
+    flush(staged)
+    make_folder(target.parent, root)
+    try:
+        staged.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return _heal(staged, target, entries)
+    flush(target.parent)
+    return entries
+
+
+def make_folder(folder: Path, root: Path) -> None:
+    """Make ``folder`` and those above it, up to the lake, so that they survive a power cut."""
+    folder.mkdir(parents=True, exist_ok=True)
+    flush(folder)
+    for above in folder.parents:
+        if not _within(above, root.resolve()):
+            break
+        flush(above)
+
+
+def flush(path: Path) -> None:
+    """Wait until the file or folder at ``path`` is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def explained(root: Path) -> Iterator[None]:
+    """Say what the operating system refuses in our words.
+
+    Raises:
+        Unavailable: the disk is full, the folder read-only or not a folder, or the disk fails.
+    """
+    try:
+        yield
+    except ProvenderError:
+        raise
+    except OSError as error:
+        raise Unavailable(
+            f"the lake {root} cannot be written: {error.strerror or error}", hint=_hint(error, root)
+        ) from error
+
+
+def _hint(error: OSError, root: Path) -> str:
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return "make room on the disk; nothing was published, and what was written is removed"
+        case errno.EACCES | errno.EPERM | errno.EROFS:
+            return f"make {root} writable for this user, or set PROVENDER_HOME to a folder that is"
+        case errno.ENOTDIR | errno.EEXIST:
+            return "a file is where a folder should be; set PROVENDER_HOME to another folder"
+    return "check the disk, then publish again; nothing was published"
+
+
+def _within(path: Path, base: Path) -> bool:
+    return path == base or base in path.parents
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+
+
+def _heal(staged: Path, target: Path, fresh: tuple[FileEntry, ...]) -> tuple[FileEntry, ...]:
+    try:
+        kept = from_json(Contents, (target / CONTENTS).read_bytes()).files
+    except (OSError, Corrupt):
+        kept = fresh
+    for expected in kept:
+        wrong = fault(target, expected)
+        if wrong and expected not in fresh:
+            raise Corrupt(
+                f"file {target / expected.path} {wrong}, and the rows given now are other bytes",
+                hint="restore it from a backup, or remove the folder if nothing refers to it",
+            )
+        if wrong:
+            (staged / expected.path).replace(target / expected.path)
+    if kept is fresh:
+        (staged / CONTENTS).replace(target / CONTENTS)
+    flush(target)
+    return kept
+
+
+def _collect(area: Path) -> None:
+    """Remove every staged folder that no living process holds. The area is locked."""
+    held: set[str] = set()
+    for lock in area.glob("*.lock"):
+        if lock.name == "area.lock":
+            continue
+        handle = _open_lock(lock)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.add(lock.stem)
+        else:
+            shutil.rmtree(area / lock.stem, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+    for folder in area.iterdir():
+        if folder.is_dir() and folder.name != "locks" and folder.name not in held:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[None]:
+    handle = _open_lock(lock)
+    try:
+        _acquire(handle, lock)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, lock: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"another process has held {lock} for {PATIENCE_SECONDS:.0f} seconds",
+                hint="wait until it has published, or end it if it hangs",
+            )
+        time.sleep(0.02)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,0 +1,136 @@
+"""Writing and verifying dataset versions: the one door by which rows enter the lake.
+
+Rows are first spooled to the staging folder in their stored form and looked at there; only
+then does the format make them a version, in one step. Until that step nothing can be seen,
+and after it the catalog alone decides whether the version exists.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from provender.core.datasets import Dataset, Format, Manifest
+from provender.core.errors import Corrupt, InvalidInput
+from provender.core.names import DatasetRef, suggest
+from provender.core.schema import Schema
+from provender.tables import format_for, storage
+from provender.tables.arrow import Naive, arrow_schema, stored_schema
+from provender.tables.parquet import PART, Spool, Stored, read_parquet, write_parquet
+from provender.tables.rows import Facts, inspect
+from provender.tables.session import session
+
+INSTANTS = ("timestamp", "date")
+
+
+def write_version(
+    root: Path,
+    dataset: Dataset,
+    rows: pa.Table | pa.RecordBatchReader,
+    *,
+    inputs: Sequence[DatasetRef] = (),
+    producer: str = "",
+    naive: Naive = Naive.UTC,
+) -> Manifest:
+    """Write ``rows`` to the lake at ``root`` and return the manifest to publish in the catalog.
+
+    Timestamps are kept as microseconds in UTC; those without a zone are taken as UTC unless
+    ``naive`` says otherwise. Equal rows, in whatever order, give the same content.
+
+    Raises:
+        InvalidInput: there are no rows; the event timestamp is missing, null or no instant; a
+            column or value cannot be stored in the dataset's format.
+        Unavailable: the lake cannot be written: read-only, or the disk is full.
+        Conflict: another process publishes the same dataset and does not finish.
+        Corrupt: these rows are there already, but damaged beyond repair.
+    """
+    if isinstance(rows, pa.Table) and rows.num_rows == 0:
+        raise _no_rows(dataset)
+    schema = stored_schema(rows.schema, event_timestamp=dataset.event_timestamp, naive=naive)
+    _check_event_timestamp(dataset, schema)
+    location = f"{dataset.ref.domain}/{dataset.ref.name}"
+    storage.resolve(root, location)
+    with storage.staging(root) as staged:
+        folder = staged / "rows"
+        folder.mkdir()
+        facts = _spool(rows, schema, folder, dataset)
+        spool = Spool(folder=folder, schema=schema, logical_digest=facts.logical_digest)
+        stored: Stored = format_for(dataset.format).write(spool, root, location)
+    return Manifest(
+        format=dataset.format,
+        location=stored.location,
+        files=stored.files,
+        schema=schema,
+        row_count=facts.row_count,
+        logical_digest=facts.logical_digest,
+        event_timestamp=dataset.event_timestamp,
+        event_range=facts.event_range,
+        native_snapshot=stored.native_snapshot,
+        inputs=tuple(inputs),
+        producer=producer,
+    )
+
+
+def verify_version(root: Path, manifest: Manifest) -> None:
+    """Return if every file of ``manifest`` is there, byte for byte. Other files do not matter.
+
+    Raises:
+        Corrupt: a file is missing, or has another size or other bytes; every such file is named.
+    """
+    folder = storage.resolve(root, manifest.location)
+    faults = []
+    for expected in manifest.files:
+        storage.resolve(root, f"{manifest.location}/{expected.path}")
+        if wrong := storage.fault(folder, expected):
+            faults.append(f"file {folder / expected.path} {wrong}")
+    if faults:
+        heals = ", or publish the same rows again" if manifest.format is not Format.DELTA else ""
+        raise Corrupt("; ".join(faults), hint=f"restore it from a backup{heals}")
+
+
+def _spool(
+    rows: pa.Table | pa.RecordBatchReader, schema: Schema, folder: Path, dataset: Dataset
+) -> Facts:
+    file = folder / f"{PART}.parquet"
+    write_parquet(_batches(rows), arrow_schema(schema), file)
+    with session() as connection:
+        relation = read_parquet(connection, [file])
+        facts = inspect(relation, schema, connection, event_timestamp=dataset.event_timestamp)
+    if facts.row_count == 0:
+        raise _no_rows(dataset)
+    return facts
+
+
+def _no_rows(dataset: Dataset) -> InvalidInput:
+    return InvalidInput(
+        f"there are no rows to publish as {dataset.ref.dataset}",
+        hint="a version holds at least one row; check what produced them",
+    )
+
+
+def _batches(rows: pa.Table | pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from rows.to_batches() if isinstance(rows, pa.Table) else rows
+    except (OSError, pa.ArrowException) as error:
+        raise InvalidInput(
+            f"the rows to publish cannot be read to their end: {error}",
+            hint="check what produces them; nothing was published",
+        ) from error
+
+
+def _check_event_timestamp(dataset: Dataset, schema: Schema) -> None:
+    name = dataset.event_timestamp
+    if name is None:
+        return
+    if name not in schema:
+        raise InvalidInput(
+            f"the rows have no column {name!r}, the event timestamp of {dataset.ref.dataset}; "
+            f"they have {', '.join(schema.names)}",
+            hint=suggest(name, schema.names),
+        )
+    found = schema.column(name).type
+    if found not in INSTANTS:
+        raise InvalidInput(
+            f"the event timestamp {name!r} of {dataset.ref.dataset} is {found}, not a timestamp",
+            hint="convert it to a timestamp in UTC, or a date",
+        )

@@ -1,0 +1,124 @@
+"""The application of the pages: addresses, answers in HTML or JSON, and errors in words."""
+
+from collections.abc import Callable, Collection
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from provender.catalog.local import LocalCatalog
+from provender.core.clock import Clock, utc_now
+from provender.core.digest import plain
+from provender.core.errors import NotFound, ProvenderError
+from provender.web import audit, datasets, features, search, training
+from provender.web.guard import Guard, Twins, wants_json
+from provender.web.page import Page, PageFunction, Visit
+from provender.web.templates import Templates
+
+PAGES: tuple[tuple[str, PageFunction], ...] = (
+    ("/", search.home),
+    ("/search", search.results),
+    ("/datasets", search.datasets),
+    ("/datasets/{name}", datasets.dataset),
+    ("/datasets/{name}/versions/{number}", datasets.version),
+    ("/features", features.features),
+    ("/features/{name}", features.view),
+    ("/services/{name}", features.service),
+    ("/training-sets", training.training_sets),
+    ("/training-sets/{id}", training.training_set),
+    ("/audit", audit.events),
+)
+STATIC = Path(__file__).parent / "static"
+Endpoint = Callable[[Request], Response]
+
+
+def application(
+    catalog: LocalCatalog, *, clock: Clock = utc_now, hosts: Collection[str] | None = None
+) -> Starlette:
+    """Return the pages of ``catalog``, shown to the actor that it speaks for.
+
+    ``hosts`` are the names it may be asked by; None is any. A page on this machine's loopback
+    address should answer to loopback names only, so that no other site's script can read it.
+    """
+    site = Site(catalog, clock)
+    return Starlette(
+        routes=[
+            *(Route(path, site.endpoint(show), methods=["GET"]) for path, show in PAGES),
+            Route("/healthz", site.health, methods=["GET"]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(Guard, hosts=hosts), Middleware(Twins)],
+        exception_handlers={
+            ProvenderError: site.explain,
+            HTTPException: site.explain,
+            Exception: site.explain,
+        },
+    )
+
+
+class Site:
+    """Turns page functions into endpoints, and errors into pages."""
+
+    def __init__(self, catalog: LocalCatalog, clock: Clock) -> None:
+        self._catalog = catalog
+        self._clock = clock
+        self._templates = Templates(STATIC)
+
+    def endpoint(self, show: PageFunction) -> Endpoint:
+        """Return an endpoint that runs in a thread, since the catalog is synchronous."""
+
+        def answer(request: Request) -> Response:
+            visit = Visit(self._catalog, request, self._clock())
+            return self._answer(visit, show(visit))
+
+        return answer
+
+    def health(self, request: Request) -> Response:
+        """Say whether the catalog can be read."""
+        self._catalog.projects()
+        return JSONResponse({"status": "ok"})
+
+    def explain(self, request: Request, error: Exception) -> Response:
+        """Answer an error with its words, its hint and its status."""
+        shown = _in_words(request, error)
+        if wants_json(request.scope):
+            return _json({"error": shown}, status=shown["status"])
+        visit = Visit(self._catalog, request, self._clock())
+        page = Page(template="error.html", title=str(shown["title"]), facts=shown)
+        return self._answer(visit, page, status=shown["status"])
+
+    def _answer(self, visit: Visit, page: Page, *, status: int = 200) -> Response:
+        if wants_json(visit.request.scope):
+            return _json(page.facts, status=status)
+        return HTMLResponse(self._templates.render(page, visit), status_code=status)
+
+
+def _json(facts: Any, *, status: int) -> Response:
+    return JSONResponse(plain(facts), status_code=status)
+
+
+def _in_words(request: Request, error: Exception) -> dict[str, Any]:
+    """Return what an error page says; of an error that nobody foresaw, nothing of its inside."""
+    if isinstance(error, HTTPException) and error.status_code == HTTPStatus.NOT_FOUND:
+        error = NotFound(f"there is no page {request.url.path}", hint="search, or begin at /")
+    if isinstance(error, ProvenderError):
+        status, code, message, hint = error.status, error.code, error.message, error.hint
+    elif isinstance(error, HTTPException):
+        status, code, message, hint = error.status_code, "http", error.detail, "pages are only read"
+    else:
+        status, code = int(HTTPStatus.INTERNAL_SERVER_ERROR), "error"
+        message, hint = "something went wrong on the server", "the server's log says what"
+    return {
+        "status": status,
+        "title": HTTPStatus(status).phrase,
+        "code": code,
+        "message": message,
+        "hint": hint,
+    }

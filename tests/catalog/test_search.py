@@ -1,0 +1,159 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from provender.catalog.documents import read_governance
+from provender.catalog.local import LocalCatalog
+from provender.catalog.search import Hit
+from provender.core.datasets import Manifest
+from provender.core.errors import NotFound
+from provender.core.governance import Governance
+from provender.core.schema import Column, Schema
+from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, SCHEMA, Clock, Connect, manifest
+
+
+@pytest.fixture
+def found(connect: Connect) -> Connect:
+    connect("ops").publish(FLIGHTS, manifest())
+    connect("ops").record(REPO)
+    return connect
+
+
+def named(hits: list[Hit]) -> list[str]:
+    return [f"{hit.kind} {hit.name}" for hit in hits]
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("aviation.flights", "dataset aviation.flights"),
+        ("flights", "dataset aviation.flights"),
+        ("tailnum", "column aviation.flights.tailnum"),
+        ("weather:temp", "feature weather:temp"),
+        ("temperature", "feature weather:temp"),
+        ("sky", "feature-view weather"),
+        ("delay_v1", "feature-service delay_v1"),
+        ("Celsius", "feature heat:celsius"),
+        ("how late was the arrival", "column aviation.flights.arr_delay"),
+        ("hourly observations", "dataset aviation.weather"),
+        ("departure", "dataset aviation.flights"),  # the text says departures
+    ],
+)
+def test_the_best_hit_comes_first(found: Connect, text: str, first: str):
+    assert named(found("ana").search(text))[0] == first
+
+
+def test_one_word_is_enough_and_more_are_better(found: Connect):
+    hits = named(found("ana").search("late zebra arrivals"))
+    assert hits[0] == "column aviation.flights.arr_delay"
+    assert "dataset aviation.flights" in hits
+
+
+def test_a_hit_says_why(found: Connect):
+    exact, *_ = found("ana").search("aviation.flights")
+    assert exact.why == "exactly that name; aviation, flights in the name"
+    late, *_ = found("ana").search("late")
+    assert late.why == "late in the description"
+
+
+def test_a_misspelt_word_is_read_as_a_known_one_and_that_is_said(found: Connect):
+    first, *_ = found("ana").search("tialnum")
+    assert first.name == "aviation.flights.tailnum"
+    assert first.why == "tailnum (for tialnum) in the name"
+
+
+def test_hidden_things_are_neither_found_nor_corrected_to(found: Connect):
+    ana = found("ana")
+    for text in ("salaries", "salary", "salaires", "people.salaries", "pay", "earns", "hr"):
+        assert not [h for h in ana.search(text) if "salar" in str(h) or "pay" in h.name], text
+
+
+def test_the_kind_can_be_chosen(found: Connect):
+    assert {hit.kind for hit in found("ana").search("weather", kind="feature")} == {"feature"}
+    with pytest.raises(NotFound, match="kind of thing to find 'colum' not found") as error:
+        found("ana").search("weather", kind="colum")
+    assert error.value.hint == "did you mean column?"
+
+
+def test_a_limit_is_kept(found: Connect):
+    assert len(found("ana").search("aviation", limit=2)) == 2
+
+
+def test_what_is_renamed_is_not_found_under_its_old_words(found: Connect):
+    flights = next(d for d in GOVERNANCE.datasets if d.ref == FLIGHTS)
+    changed = replace(flights, description="Trips.", column_descriptions={})
+    found("gov").apply_governance(Governance(datasets=(changed,)))
+    assert "dataset aviation.flights" not in named(found("ana").search("departures"))
+    assert named(found("ana").search("trips"))[0] == "dataset aviation.flights"
+
+
+def test_a_new_column_is_found_when_it_is_published(found: Connect):
+    wider = Schema((*SCHEMA.columns, Column(name="gate_number", type="string")))
+    found("ops").publish(FLIGHTS, manifest(2, schema=wider))
+    assert named(found("ana").search("gate"))[0] == "column aviation.flights.gate_number"
+
+
+@pytest.mark.parametrize("text", ["", "   ", "'\"*(){}:^-", "zzzzqqq", "\x00"])
+def test_nothing_is_found_for_nothing(found: Connect, text: str):
+    assert found("ana").search(text) == []
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    text=st.text(max_size=20) | st.sampled_from(["NOT late", "late AND", 'a" OR b', "NEAR(late)"])
+)
+def test_any_text_is_answered(found: Connect, text: str):
+    for hit in found("ana").search(text):
+        assert hit.why
+
+
+@pytest.fixture
+def flights(url: str) -> Iterator[LocalCatalog]:
+    """The real governance of this project, every dataset published once."""
+    governance = read_governance(Path(__file__).parents[2] / "catalog")
+    with LocalCatalog(url, actor="person:sam", clock=Clock()) as catalog:
+        catalog.apply_governance(governance)
+        for dataset in governance.datasets:
+            columns = {**dataset.column_tags, **dataset.column_descriptions}
+            if dataset.event_timestamp:
+                columns.setdefault(dataset.event_timestamp, "")
+            schema = Schema(tuple(Column(name=name, type="string") for name in columns))
+            catalog.publish(
+                dataset.ref,
+                Manifest(
+                    format=dataset.format,
+                    location="",
+                    files=(),
+                    schema=schema,
+                    row_count=1,
+                    logical_digest="sha256:1",
+                    event_timestamp=dataset.event_timestamp,
+                ),
+            )
+        yield catalog
+
+
+def test_late_arrivals_weather_finds_all_three(flights: LocalCatalog):
+    hits = flights.search("late arrivals weather", limit=8)
+    datasets = {hit.name for hit in hits if hit.kind == "dataset"}
+    assert {"aviation.weather", "aviation.route_history", "aviation.tail_last"} <= datasets
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wether", "aviation.weather"),
+        ("registration", "aviation.planes"),
+        ("route", "aviation.route_history"),
+        ("airport", "aviation.airports"),
+    ],
+)
+def test_questions_about_flights_lead_to_their_dataset(flights, text: str, expected: str):
+    hits = flights.search(text, kind="dataset", limit=3)
+    assert expected in [hit.name for hit in hits]

@@ -1,0 +1,154 @@
+"""What every Catalog must do, whatever it is made of."""
+
+from datetime import timedelta
+
+import pytest
+
+from provender.core.datasets import Format
+from provender.core.errors import Conflict, Denied, Incompatible, InvalidInput, NotFound
+from provender.core.names import DatasetRef
+from provender.core.policy import Action, ColumnRef
+from provender.core.protocols import Catalog
+from provender.core.schema import Column, Schema, Verdict
+from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
+    NOW,
+    REPO,
+    SCHEMA,
+    SERVED,
+    Clock,
+    Connect,
+    manifest,
+    training_set,
+)
+
+TAILNUM = ColumnRef("aviation.flights", "tailnum")
+DELAY = ColumnRef("aviation.flights", "arr_delay")
+
+
+@pytest.fixture
+def catalog(connect: Connect) -> Catalog:
+    """The catalog of somebody who may publish flights."""
+    return connect("ops")
+
+
+def test_a_dataset_comes_back_as_it_was_declared(catalog: Catalog):
+    assert catalog.dataset(FLIGHTS) == next(d for d in GOVERNANCE.datasets if d.ref == FLIGHTS)
+
+
+def test_a_version_comes_back_as_it_was_published(catalog: Catalog):
+    published = catalog.publish(FLIGHTS, manifest(), note="first")
+    assert published.ref == FLIGHTS.at(1)
+    assert published.published_at == NOW
+    assert published.published_by == "person:ops"
+    assert catalog.resolve(FLIGHTS.at(1)) == published
+    assert catalog.resolve(FLIGHTS) == published
+
+
+def test_the_same_content_is_the_same_version_even_when_another_came_between(catalog: Catalog):
+    first = catalog.publish(FLIGHTS, manifest(1))
+    catalog.publish(FLIGHTS, manifest(2))
+    assert catalog.publish(FLIGHTS, manifest(1, location="elsewhere")) == first
+    assert catalog.resolve(FLIGHTS).number == 2
+
+
+def test_a_publisher_who_missed_a_version_is_told(catalog: Catalog):
+    catalog.publish(FLIGHTS, manifest(1))
+    catalog.publish(FLIGHTS, manifest(2), parent=1)
+    with pytest.raises(Conflict, match="is at version 2, not 1"):
+        catalog.publish(FLIGHTS, manifest(3), parent=1)
+    assert catalog.resolve(FLIGHTS).number == 2
+
+
+def test_a_breaking_schema_needs_a_reason(catalog: Catalog):
+    catalog.publish(FLIGHTS, manifest(1))
+    narrower = manifest(2, schema=Schema(SCHEMA.columns[:2]))
+    with pytest.raises(Incompatible, match="column arr_delay is gone"):
+        catalog.publish(FLIGHTS, narrower)
+    made = catalog.publish(FLIGHTS, narrower, breaking_reason="nobody reads it")
+    assert (made.compatibility.verdict, made.note) == (Verdict.BREAKING, "nobody reads it")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": Format.CSV}, "declared as parquet, the version is csv"),
+        ({"event_timestamp": None}, "the event timestamp event_timestamp, the version None"),
+        ({"inputs": (FLIGHTS,)}, "names no version"),
+        (
+            {"schema": Schema((Column(name="event_timestamp", type="timestamp"),))},
+            "has tags on column 'tailnum', which it does not have",
+        ),
+    ],
+)
+def test_a_manifest_that_is_not_as_declared_is_refused(catalog: Catalog, changes, message):
+    with pytest.raises(InvalidInput, match=message):
+        catalog.publish(FLIGHTS, manifest(**changes))
+    with pytest.raises(NotFound, match="has no published version"):
+        catalog.resolve(FLIGHTS)
+
+
+def test_a_version_that_is_not_there_is_not_found_and_the_error_says_which_are(catalog: Catalog):
+    for rows in (1, 2):
+        catalog.publish(FLIGHTS, manifest(rows))
+    with pytest.raises(NotFound, match=r"aviation.flights@9 not found; versions are 1–2") as error:
+        catalog.resolve(FLIGHTS.at(9))
+    assert "did you mean aviation.flights@2" in error.value.hint
+    with pytest.raises(NotFound, match=r"dataset 'aviation.flihgts' not found") as error:
+        catalog.resolve(DatasetRef("aviation", "flihgts"))
+    assert error.value.hint == "did you mean aviation.flights?"
+
+
+def test_as_of_is_the_latest_version_of_that_time(catalog: Catalog, clock: Clock):
+    catalog.publish(FLIGHTS, manifest(1))
+    clock.advance(timedelta(days=1))
+    catalog.publish(FLIGHTS, manifest(2))
+    assert catalog.resolve(FLIGHTS, as_of=NOW).number == 1
+    assert catalog.resolve(FLIGHTS, as_of=NOW + timedelta(days=1)).number == 2
+    with pytest.raises(NotFound, match="had no version at"):
+        catalog.resolve(FLIGHTS, as_of=NOW - timedelta(microseconds=1))
+    with pytest.raises(InvalidInput, match="no time zone"):
+        catalog.resolve(FLIGHTS, as_of=NOW.replace(tzinfo=None))
+
+
+def test_a_permit_covers_what_was_asked_and_nothing_else(catalog: Catalog, clock: Clock):
+    permit = catalog.permit(Action.READ, [DELAY], purpose="report")
+    permit.cover([DELAY], now=clock())
+    with pytest.raises(Denied, match=r"is not for aviation.flights.tailnum"):
+        permit.cover([TAILNUM], now=clock())
+
+
+def test_a_protected_column_is_closed_and_the_hint_says_who_opens_it(catalog: Catalog):
+    with pytest.raises(Denied, match="tagged personal") as error:
+        catalog.permit(Action.READ, [DELAY, TAILNUM], purpose="report")
+    assert "person:sam or team:ops can grant it" in error.value.hint
+    assert "--columns tailnum --purpose report" in error.value.hint
+
+
+def test_an_undeclared_purpose_is_not_found(catalog: Catalog):
+    with pytest.raises(NotFound, match="purpose 'reprot' is not declared") as error:
+        catalog.permit(Action.READ, [DELAY], purpose="reprot")
+    assert "did you mean report?" in error.value.hint
+
+
+def test_definitions_come_back_as_they_were_recorded(catalog: Catalog):
+    catalog.record(REPO)
+    catalog.record(SERVED)
+    assert catalog.repo("delays") == REPO
+    with pytest.raises(NotFound, match="project 'delay' not found"):
+        catalog.repo("delay")
+
+
+def test_publishing_needs_an_office_or_a_rule(connect: Connect):
+    with pytest.raises(Denied, match=r"person:ana may not publish aviation.flights"):
+        connect("ana").publish(FLIGHTS, manifest())
+
+
+def test_a_training_set_is_recorded_by_who_made_it(catalog: Catalog):
+    catalog.publish(FLIGHTS, manifest())
+    catalog.record(training_set(FLIGHTS.at(1), by="person:ops"))
+    with pytest.raises(InvalidInput, match="says that person:ana made it"):
+        catalog.record(training_set(FLIGHTS.at(1), by="person:ana"))
+    with pytest.raises(NotFound, match=r"aviation.flights@2 not found"):
+        catalog.record(training_set(FLIGHTS.at(2), by="person:ops"))

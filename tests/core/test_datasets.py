@@ -1,0 +1,115 @@
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from provender.core.datasets import (
+    Dataset,
+    DatasetVersion,
+    EventRange,
+    FileEntry,
+    Format,
+    Manifest,
+    next_version,
+)
+from provender.core.errors import Conflict, Incompatible
+from provender.core.names import DatasetRef
+from provender.core.schema import Column, Schema, Verdict
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+REF = DatasetRef("aviation", "weather")
+OLD = Manifest(
+    format=Format.PARQUET,
+    location="aviation/weather/parquet-1",
+    files=(FileEntry(path="a", size_bytes=3, sha256="sha256:a"),),
+    schema=Schema((Column(name="temp", type="float64"),)),
+    row_count=1,
+    logical_digest="sha256:1",
+)
+NEW = replace(OLD, logical_digest="sha256:2")
+
+
+def publish(history: list[DatasetVersion], manifest: Manifest, **rest: object) -> DatasetVersion:
+    return next_version(history, REF, manifest, by="person:ana", now=NOW, **rest)  # type: ignore[arg-type]
+
+
+def test_versions_count_from_one_and_name_their_parent() -> None:
+    first = publish([], OLD)
+    second = publish([first], NEW)
+    assert (first.number, first.parent) == (1, None)
+    assert (second.number, second.parent) == (2, 1)
+    assert str(second.ref) == "aviation.weather@2"
+    assert second.compatibility.verdict is Verdict.IDENTICAL
+
+
+def test_the_same_content_again_is_the_same_version_even_if_it_is_not_the_latest() -> None:
+    first = publish([], OLD)
+    second = publish([first], NEW)
+    assert publish([first, second], replace(OLD, location="elsewhere")) is first
+    assert publish([first, second], OLD, parent=1) is first
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"location": "x"}, True),
+        ({"format": Format.CSV}, True),
+        ({"files": ()}, True),
+        ({"producer": "x"}, True),
+        ({"inputs": (REF.at(1),)}, True),
+        ({"native_snapshot": "3"}, True),
+        ({"event_range": EventRange(earliest=NOW, latest=NOW)}, True),
+        ({"schema": Schema((Column(name="temp", type="float64", nullable=False),))}, True),
+        ({"schema": Schema((Column(name="t", type="float64"),))}, False),
+        ({"row_count": 2}, False),
+        ({"logical_digest": "sha256:2"}, False),
+        ({"event_timestamp": "temp"}, False),
+    ],
+)
+def test_content_is_rows_and_schema_whatever_holds_them(
+    change: dict[str, object], same: bool
+) -> None:
+    changed = replace(OLD, **change)  # type: ignore[arg-type]
+    assert (changed.content == OLD.content) is same
+    assert changed.digest != OLD.digest
+
+
+@pytest.mark.parametrize("believed", [0, 2, 7])
+def test_publishing_on_top_of_what_is_not_the_latest_is_a_conflict(believed: int) -> None:
+    with pytest.raises(Conflict, match=f"at version 1, not {believed}"):
+        publish([publish([], OLD)], NEW, parent=believed)
+
+
+def test_publishing_on_top_of_the_latest_is_not() -> None:
+    assert publish([publish([], OLD)], NEW, parent=1).number == 2
+    assert publish([], OLD, parent=0).number == 1
+
+
+def test_a_schema_that_breaks_readers_needs_a_reason() -> None:
+    history = [publish([], OLD)]
+    narrower = replace(NEW, schema=Schema((Column(name="temp", type="float32"),)))
+    with pytest.raises(Incompatible, match="column temp changed from float64 to float32"):
+        publish(history, narrower)
+    version = publish(history, narrower, breaking_reason="sensors are coarse")
+    assert version.note == "sensors are coarse"
+    assert version.compatibility.verdict is Verdict.BREAKING
+
+
+def test_a_version_without_a_number_has_none() -> None:
+    version = replace(publish([], OLD), ref=REF)
+    with pytest.raises(ValueError, match="names no version"):
+        _ = version.number
+
+
+def test_a_manifest_weighs_what_its_files_weigh() -> None:
+    assert replace(OLD, files=OLD.files * 2).size_bytes == 6
+
+
+def test_tags_of_a_column_are_the_datasets_and_its_own() -> None:
+    dataset = Dataset(
+        ref=REF, description="", owner="team:a", format=Format.CSV, stewards=("person:b", "team:a"),
+        tags=("t",), column_tags={"x": ("u",)},
+    )  # fmt: skip
+    assert dataset.tags_of("x") == {"t", "u"}
+    assert dataset.tags_of("y") == {"t"}
+    assert dataset.who_decides == ("person:b", "team:a")

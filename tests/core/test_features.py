@@ -1,0 +1,127 @@
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from provender.core.errors import NotFound
+from provender.core.features import FieldSpec, RepoSpec, check, resolve
+from provender.core.names import DatasetRef, FeatureRef
+from provender.core.schema import Column, Schema
+from tests.core.repo import CHILL, DELAY, ORIGIN, REPO, SCHEMA, SCHEMAS, TAXONOMY, TEMP, WEATHER
+
+
+def problems(repo: RepoSpec) -> list[str]:
+    return check(repo, SCHEMAS, TAXONOMY)
+
+
+def with_view(**change: Any) -> RepoSpec:
+    return replace(REPO, views=(replace(WEATHER, **change),))
+
+
+def test_a_repository_in_order_has_no_problems() -> None:
+    assert problems(REPO) == []
+
+
+BROKEN: list[tuple[RepoSpec, str]] = [
+    (with_view(owner=""), "feature view weather: has no owner"),
+    (with_view(ttl=timedelta(-1)), "feature view weather: the TTL -1 day, 0:00:00 is negative"),
+    (with_view(entities=("airprt",)), "entity 'airprt' is not defined (did you mean airport?)"),
+    (with_view(tags=("quality.row",)), "tag 'quality.row' is not in the taxonomy (did you mean quality.raw?)"),
+    (with_view(features=(replace(TEMP, tags=("x",)),)), "feature view weather: feature temp: tag 'x' is not in the taxonomy"),
+    (with_view(features=()), "feature view weather: has no features"),
+    (with_view(features=(replace(TEMP, column="tmp"),)), "column 'tmp' is not in the dataset (did you mean temp?)"),
+    (with_view(features=(replace(TEMP, type="string"),)), "column 'temp' is float64 in the dataset but declared string"),
+    (with_view(join_keys=(replace(ORIGIN, column="orign"),)), "column 'orign' is not in the dataset (did you mean origin?)"),
+    (with_view(join_keys=(replace(ORIGIN, type="int64"),)), "column 'origin' is string in the dataset but declared int64"),
+    (with_view(event_timestamp="event_time"), "event timestamp 'event_time' is not in the dataset (did you mean event_timestamp?)"),
+    (with_view(event_timestamp="temp"), "event timestamp 'temp' is float64, not a timestamp"),
+    (with_view(created_timestamp="origin"), "created timestamp 'origin' is string, not a timestamp"),
+    (with_view(dataset=DatasetRef("aviation", "wether")), "dataset aviation.wether has no published version (did you mean aviation.weather?)"),
+    (replace(REPO, views=(WEATHER, WEATHER)), "weather: two views have this name"),
+    (replace(REPO, on_demand=(replace(CHILL, name="weather"), CHILL)), "weather: two views have"),
+    (replace(REPO, on_demand=(replace(CHILL, inputs=(FeatureRef("weather", "tmp"),)),)), "on-demand view chill: feature weather:tmp is not defined (did you mean weather:temp?)"),
+    (replace(REPO, on_demand=(replace(CHILL, owner=""),)), "on-demand view chill: has no owner"),
+    (replace(REPO, services=(replace(DELAY, owner=""),)), "feature service delay: has no owner"),
+    (replace(REPO, services=(replace(DELAY, features=()),)), "feature service delay: has no features"),
+    (replace(REPO, services=(replace(DELAY, tags=("x",)),)), "feature service delay: tag 'x'"),
+    (replace(REPO, services=(replace(DELAY, features=(FeatureRef("chill", "cill"),)),)), "feature service delay: feature chill:cill is not defined"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("repo", "problem"), BROKEN, ids=[problem for _, problem in BROKEN])
+def test_what_is_wrong_is_said(repo: RepoSpec, problem: str) -> None:
+    found = problems(repo)
+    assert any(problem in line for line in found), found
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    view = replace(WEATHER, owner="", ttl=timedelta(-1), entities=("x",), event_timestamp="y")
+    service = replace(DELAY, owner="", features=(FeatureRef("a", "b"),))
+    assert len(problems(replace(REPO, views=(view,), services=(service,)))) == 6
+
+
+def test_a_view_of_a_file_is_not_checked_against_any_schema() -> None:
+    assert problems(with_view(dataset=None, event_timestamp="anything")) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "declared", "fits"),
+    [
+        ("int8", "int32", True),
+        ("int16", "int64", True),
+        ("uint16", "int32", True),
+        ("uint32", "int64", True),
+        ("int64", "float64", True),
+        ("int64", "int32", False),
+        ("uint32", "int32", False),
+        ("uint64", "int64", False),
+        ("uint64", "float64", False),
+        ("float32", "float64", True),
+        ("float64", "float32", False),
+        ("timestamp_ns", "timestamp", True),
+        ("timestamp", "timestamp", True),
+        ("string", "binary", False),
+        ("list<int64>", "list<int64>", True),
+    ],
+)
+def test_a_column_serves_a_declared_type_only_without_loss(
+    found: str, declared: str, fits: bool
+) -> None:
+    columns = [c for c in SCHEMA.columns if c.name != "temp"]
+    schema = Schema((*columns, Column(name="temp", type=found)))
+    view = replace(WEATHER, features=(FieldSpec(name="temp", type=declared),))
+    repo = RepoSpec(project="p", entities=REPO.entities, views=(view,))
+    assert (check(repo, {"aviation.weather": schema}, TAXONOMY) == []) is fits
+
+
+def test_the_inputs_of_on_demand_features_are_among_the_stored_ones() -> None:
+    resolved = resolve(REPO, DELAY.features)
+    assert resolved.asked == DELAY.features
+    assert [str(ref) for ref in resolved.stored] == ["weather:temp", "weather:wind"]
+    assert resolved.on_demand == (CHILL,)
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("wether:temp", "did you mean weather"),
+        ("weather:tmp", "did you mean temp"),
+        ("chill:cill", "did you mean chill"),
+    ],
+)
+def test_asking_for_what_is_not_defined_names_a_near_one(asked: str, near: str) -> None:
+    with pytest.raises(NotFound, match=near):
+        resolve(REPO, (FeatureRef.parse(asked),))
+
+
+def test_an_unknown_service_names_a_near_one() -> None:
+    with pytest.raises(NotFound, match="did you mean delay"):
+        REPO.service("dely")
+    assert REPO.service("delay") is DELAY
+    assert REPO.on_demand_view("weather") is None
+
+
+def test_the_digest_is_of_the_definitions_and_not_of_the_commit() -> None:
+    assert replace(REPO, commit="abc").digest == REPO.digest
+    assert with_view(ttl=None).digest != REPO.digest

@@ -1,0 +1,86 @@
+"""Settings of their own for every test, and one embedded Valkey for all that need an online store."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from provender import bootstrap
+from provender.catalog.local import LocalCatalog
+from provender.feast_plugin import collaborators
+from provender.online.embedded import embedded_server
+from provender.online.store import OnlineStore
+from provender.settings import Settings
+from tests.feast_plugin import governed
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _feast_knows_it_is_tested() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IS_TEST", "True")  # or it warns that on-demand views are experimental
+        yield
+    collaborators.close()
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with embedded_server(tmp_path_factory.mktemp("valkey")) as server:
+        yield server.url
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A state folder that nothing has touched yet."""
+    for name in ("REDIS_URL", "CATALOG_URL", "CLOCK", "ACTOR", "PURPOSE"):
+        monkeypatch.delenv(f"PROVENDER_{name}", raising=False)
+    monkeypatch.setenv("PROVENDER_HOME", str(tmp_path / "home"))
+    bootstrap.settings.cache_clear()
+    yield tmp_path / "home"
+    bootstrap.settings.cache_clear()
+
+
+@pytest.fixture
+def valkey(valkey_url: str, monkeypatch: pytest.MonkeyPatch, home: Path) -> str:
+    """The URL of a running store, which the settings name."""
+    monkeypatch.setenv("PROVENDER_REDIS_URL", valkey_url)
+    bootstrap.settings.cache_clear()
+    return valkey_url
+
+
+@pytest.fixture(scope="session")
+def governed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with a catalog and a lake, to be copied."""
+    made = tmp_path_factory.mktemp("governed") / "home"
+    governed.govern(Settings(home=made))
+    return made
+
+
+@pytest.fixture
+def settings(
+    valkey: str, governed_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """The settings of a governed world that person:ana works in."""
+    assert valkey
+    monkeypatch.setenv("PROVENDER_ACTOR", governed.ANA)
+    bootstrap.settings.cache_clear()
+    shutil.copytree(governed_home, home)
+    return bootstrap.settings()
+
+
+@pytest.fixture
+def catalog(settings: Settings) -> LocalCatalog:
+    return collaborators.catalog(settings)
+
+
+@pytest.fixture
+def online(settings: Settings) -> Iterator[OnlineStore]:
+    store = collaborators.online(settings)
+    yield store
+    store.delete("trips")
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """The folder of a feature repository on the governed dataset."""
+    return governed.repository(tmp_path / "repo")

@@ -1,0 +1,117 @@
+"""Rows written through Feast to files: appended whole, also by many at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from feast import FeatureService, FeatureStore
+from feast.data_format import DeltaFormat
+from feast.feature_logging import LoggingConfig
+from feast.infra.offline_stores.file_source import FileLoggingDestination
+
+from provender.core.errors import InvalidInput
+from provender.feast_plugin.appends import append
+from provender.feast_plugin.terms import Terms
+from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> FeatureStore:
+    return store(tmp_path / "repo")
+
+
+def test_a_single_file_grows(repo: FeatureStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "f.parquet", rows((1, NOON, 7)))
+    repo.apply([DRIVER, view(path)])
+    repo.write_to_offline_store(
+        "stats", rows((2, NOON, 8))[["value", "event_timestamp", "driver_id"]]
+    )
+    assert pq.read_table(path).column("value").to_pylist() == [7, 8]
+    assert [file.name for file in tmp_path.glob("*parquet*")] == ["f.parquet"]
+
+
+def test_a_folder_gets_one_more_file(repo: FeatureStore, tmp_path: Path) -> None:
+    first = Path(write(tmp_path / "many" / "a.parquet", rows((1, NOON, 7))))
+    before = first.read_bytes()
+    repo.apply([DRIVER, view(str(tmp_path / "many"))])
+    repo.write_to_offline_store("stats", rows((2, NOON, 8)))
+    assert first.read_bytes() == before
+    assert len(list((tmp_path / "many").iterdir())) == 2
+    spine = rows((1, NOON), (2, NOON), columns="driver_id event_timestamp")
+    answer = repo.get_historical_features(spine, features=["stats:value"]).to_df()
+    assert list(answer["value"]) == [7, 8]
+
+
+def test_a_delta_table_gets_a_commit(repo: FeatureStore, tmp_path: Path) -> None:
+    place = str(tmp_path / "delta")
+    write_deltalake(place, pa.Table.from_pandas(rows((1, NOON, 7))))
+    repo.apply([DRIVER, view(place, file_format=DeltaFormat())])
+    repo.write_to_offline_store("stats", rows((2, NOON, 8)))
+    assert DeltaTable(place).version() == 1
+    assert sorted(DeltaTable(place).to_pyarrow_table().column("value").to_pylist()) == [7, 8]
+
+
+def test_other_columns_and_other_types_are_refused_and_nothing_changes(
+    repo: FeatureStore, tmp_path: Path
+) -> None:
+    path = Path(write(tmp_path / "f.parquet", rows((1, NOON, 7))))
+    before = path.read_bytes()
+    table = view(str(path))
+    repo.apply([DRIVER, table])
+    terms = Terms.of(repo.config)
+    for wrong, said in (
+        (rows((1, NOON), columns="driver_id event_timestamp"), "lack value"),
+        (
+            rows((1, NOON, 1, 2), columns="driver_id event_timestamp value more"),
+            "have more besides",
+        ),
+        (rows((1, NOON, "seven")), "another type"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            append(table.batch_source, pa.Table.from_pandas(wrong), terms, wanted_by="test")
+    assert path.read_bytes() == before
+
+
+def test_many_writers_of_one_file_lose_nothing(repo: FeatureStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "f.parquet", rows((0, NOON, 0)))
+    table = view(path)
+    terms = Terms.of(repo.config)
+
+    def one(number: int) -> None:
+        added = pa.Table.from_pandas(rows((number, NOON, number)))
+        append(table.batch_source, added, terms, wanted_by="test")
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(one, range(1, 41)))
+    assert sorted(pq.read_table(path).column("value").to_pylist()) == list(range(41))
+
+
+def test_served_features_are_logged_to_a_folder(repo: FeatureStore, tmp_path: Path) -> None:
+    table = view(write(tmp_path / "f.parquet", rows((1, NOON, 7))))
+    service = FeatureService(
+        name="service",
+        features=[table],
+        logging_config=LoggingConfig(destination=FileLoggingDestination(path="logs")),
+    )
+    repo.apply([DRIVER, table, service])
+    logged = pa.Table.from_pandas(
+        pd.DataFrame({"driver_id": [1], "__log_timestamp": [NOON], "__request_id": ["a"]})
+    )
+    repo.write_logged_features(logged, service)
+    repo.write_logged_features(logged, service)
+    folder = tmp_path / "repo" / "logs"
+    assert len(list(folder.glob("*.parquet"))) == 2
+    read = repo.provider.offline_store.pull_all_from_table_or_query(
+        repo.config,
+        service.logging_config.destination.to_data_source(),
+        [],
+        ["driver_id"],
+        "__log_timestamp",
+        start_date=NOON - HOUR,
+        end_date=NOON + HOUR,
+    )
+    assert read.to_arrow().column("driver_id").to_pylist() == [1, 1]

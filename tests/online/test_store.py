@@ -1,0 +1,205 @@
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from provender.core.errors import Corrupt, Unavailable
+from provender.online.codec import KeyCodec, RowCodec
+from provender.online.embedded import EmbeddedServer
+from provender.online.options import StoreOptions, Topology
+from provender.online.store import BATCH_ROWS, OnlineStore, Written
+from tests.online.servers import cluster_node, sentinel
+from tests.online.views import T0, TICK, manifest, view
+
+VIEW = view({"x": "int64"}, keys={"id": "int64"})
+ROWS = RowCodec(VIEW)
+
+
+def key(project: str, identity: int = 1, name: str = "weather") -> bytes:
+    made = KeyCodec(project, view({"x": "int64"}, name=name, keys={"id": "int64"})).key([identity])
+    assert made is not None
+    return made
+
+
+def value(store: OnlineStore, at: bytes) -> int | None:
+    row = store.read([at])[0]
+    decoded = ROWS.decode(row) if row is not None else None
+    return decoded.values[0] if decoded else None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "lands"),
+    [
+        ((T0, None), (T0 + TICK, None), True),
+        ((T0, None), (T0 - TICK, None), False),
+        ((T0, None), (T0, None), True),
+        ((T0, None), (T0, T0), True),
+        ((T0, T0), (T0, None), False),
+        ((T0, T0), (T0, T0 + TICK), True),
+        ((T0, T0), (T0, T0 - TICK), False),
+        ((T0, T0 + timedelta(days=9)), (T0 + TICK, T0), True),
+        ((T0.replace(year=1969), None), (T0.replace(year=1968), None), False),
+        ((T0.replace(year=1969), None), (T0.replace(year=1970), None), True),
+        ((T0, None), (T0 + timedelta(seconds=2**32), None), True),
+    ],
+)
+def test_the_newer_of_two_rows_stays(store, first, second, lands) -> None:
+    at = key("p")
+    store.write([(at, ROWS.encode({"x": 1}, *first))])
+    done = store.write([(at, ROWS.encode({"x": 2}, *second))])
+    assert value(store, at) == (2 if lands else 1)
+    assert done == (Written(1, 0) if lands else Written(0, 1))
+
+
+def test_a_row_of_another_layout_is_replaced_whatever_its_age(store: OnlineStore) -> None:
+    at = key("p")
+    store.write([(at, RowCodec(view({"y": "int64"})).encode({}, T0 + TICK))])
+    assert store.write([(at, ROWS.encode({"x": 1}, T0))]) == Written(1, 0)
+    assert value(store, at) == 1
+
+
+def test_eight_writers_at_once_leave_the_newest_row(server: EmbeddedServer, store) -> None:
+    keys = [key("p", identity) for identity in range(20)]
+    rows = [(at, ROWS.encode({"x": n}, T0 + n * TICK)) for at in keys for n in range(100)]
+    shares = [random.Random(n).sample(rows, len(rows) // 2) for n in range(8)]
+    shares[3] += [(at, ROWS.encode({"x": 99}, T0 + 99 * TICK)) for at in keys]
+
+    def write(share: list[tuple[bytes, bytes]]) -> Written:
+        with OnlineStore(server.url) as own:
+            return own.write(share)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = sum(pool.map(write, shares), start=Written())
+    assert done.written + done.kept == sum(len(share) for share in shares)
+    assert [value(store, at) for at in keys] == [99] * 20
+
+
+def test_a_project_sees_and_deletes_only_its_own(store: OnlineStore) -> None:
+    for project in ("risk", "fraud_risk", "risk_fraud", "ris*"):
+        store.write([(key(project), ROWS.encode({"x": 1}, T0))])
+        store.publish_manifest(manifest(VIEW, project=project))
+    assert store.delete("risk") == 1
+    assert value(store, key("risk")) is None
+    assert store.delete("ris*") == 1
+    assert [value(store, key(other)) for other in ("fraud_risk", "risk_fraud")] == [1, 1]
+    assert store.projects() == ["fraud_risk", "risk_fraud"]
+    assert store.manifest("risk") is None
+
+
+def test_deleting_a_view_leaves_the_others(store: OnlineStore) -> None:
+    many = [(key("p", n), ROWS.encode({"x": n}, T0)) for n in range(BATCH_ROWS + 5)]
+    store.write(many)
+    store.write([(key("p", 1, "weather_hourly"), ROWS.encode({"x": 7}, T0))])
+    assert store.count("p") == len(many) + 1
+    assert store.delete("p", "weather") == len(many)
+    assert store.count("p") == 1
+
+
+def test_many_keys_are_read_in_order_with_gaps(store: OnlineStore) -> None:
+    store.write([(key("p", n), ROWS.encode({"x": n}, T0)) for n in range(0, 3000, 2)])
+    rows = store.read([key("p", n) for n in range(3000)])
+    assert [row is not None for row in rows] == [n % 2 == 0 for n in range(3000)]
+    assert store.read([]) == []
+
+
+def test_keys_expire_where_a_time_to_live_is_set(server: EmbeddedServer, store) -> None:
+    with OnlineStore(server.url, key_ttl_seconds=1) as brief:
+        brief.write([(key("p"), ROWS.encode({"x": 1}, T0))])
+    assert value(store, key("p")) == 1
+    time.sleep(1.1)
+    assert value(store, key("p")) is None
+
+
+def test_a_manifest_comes_back_as_it_was_published(store: OnlineStore) -> None:
+    published = manifest(VIEW, closed={"weather:x": "tagged personal"}, open_until={"a:b": T0})
+    digest = store.publish_manifest(published)
+    assert store.manifest("flights") == published
+    assert store.manifest_digest("flights") == digest == published.digest
+    assert store.manifest_digest("other") is None
+
+
+def test_a_manifest_that_is_not_what_its_digest_says_is_refused(
+    server: EmbeddedServer, store: OnlineStore
+) -> None:
+    store.publish_manifest(manifest(VIEW))
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("provender:manifest:flights", "digest", "sha256:1")
+        with pytest.raises(Corrupt, match="not what its digest says"):
+            store.manifest("flights")
+        client.hset("provender:manifest:flights", "manifest", "{}")
+        with pytest.raises(Corrupt, match="cannot be read"):
+            store.manifest("flights")
+
+
+def test_a_store_that_does_not_answer_is_unavailable_and_keeps_its_secret() -> None:
+    options = StoreOptions(nodes=(("127.0.0.1", 1),), username="u", password="hush")
+    with OnlineStore(options) as store:
+        with pytest.raises(Unavailable, match=r"redis://127.0.0.1:1/0 does not answer") as caught:
+            store.read([b"k"])
+        assert not store.health().ok
+        assert "hush" not in f"{caught.value} {store!r} {options!r} {store.health()}"
+
+
+def test_lookups_of_one_tick_are_answered_each_with_its_own(store: OnlineStore) -> None:
+    store.write([(key("p", n), ROWS.encode({"x": n}, T0)) for n in range(5000)])
+
+    async def ask() -> list[list[bytes | None]]:
+        reader = store.reader()
+        try:
+            asked = [[key("p", n + i) for i in range(n % 7)] for n in range(0, 5200, 13)]
+            return await asyncio.gather(*(reader.read(keys) for keys in asked))
+        finally:
+            await reader.close()
+
+    answers = asyncio.run(ask())
+    for n, rows in zip(range(0, 5200, 13), answers, strict=True):
+        decoded = [row and ROWS.decode(row) for row in rows]
+        assert [row and row.values[0] for row in decoded] == [
+            n + i if n + i < 5000 else None for i in range(n % 7)
+        ]
+
+
+def test_a_failed_read_fails_every_lookup_of_its_tick() -> None:
+    async def ask() -> list[object]:
+        reader = OnlineStore("redis://127.0.0.1:1/0").reader()
+        try:
+            reads = (reader.read([b"k"]) for _ in range(3))
+            return await asyncio.gather(*reads, return_exceptions=True)
+        finally:
+            await reader.close()
+
+    assert [type(answer) for answer in asyncio.run(ask())] == [Unavailable] * 3
+
+
+@pytest.mark.parametrize("topology", [Topology.CLUSTER, Topology.SENTINEL])
+def test_other_topologies_are_written_read_and_deleted(topology: Topology, tmp_path: Path) -> None:
+    arranged = cluster_node if topology is Topology.CLUSTER else sentinel
+    pairs = [(key("p", n), ROWS.encode({"x": n}, T0)) for n in range(50)]
+    older = [(at, ROWS.encode({}, T0 - TICK)) for at, _ in pairs]
+    with arranged(tmp_path) as port:
+        options = StoreOptions(
+            topology=topology,
+            nodes=(("127.0.0.1", port),),
+            password="hush" if topology is Topology.SENTINEL else None,
+            sentinel_master="main",
+        )
+        with OnlineStore(options) as store:
+            assert store.write(pairs) == Written(50, 0)
+            assert store.write(older) == Written(0, 50)
+            assert store.read([at for at, _ in pairs]) == [row for _, row in pairs]
+            assert asyncio.run(read_async(store, [at for at, _ in pairs]))[49] == pairs[49][1]
+            store.publish_manifest(manifest(VIEW, project="p"))
+            assert store.delete("p") == 50
+
+
+async def read_async(store: OnlineStore, keys: list[bytes]) -> list[bytes | None]:
+    reader = store.reader()
+    try:
+        return await reader.read(keys)
+    finally:
+        await reader.close()

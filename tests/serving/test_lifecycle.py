@@ -1,0 +1,188 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.online.embedded import EmbeddedServer, embedded_server
+from provender.online.place import Place
+from provender.online.store import OnlineStore
+from provender.serving.server import application, serve
+from tests.online.views import T0, manifest, view
+from tests.serving.conftest import Start, flights
+
+
+def test_a_newly_published_manifest_is_served_without_a_restart(
+    start: Start, store: OnlineStore
+) -> None:
+    store.publish_manifest(flights(project="moving"))
+    running = start(project="moving")
+    body = {"entities": {"origin": ["a"]}, "features": ["fresh:x"]}
+    assert running.post("/get-online-features", body).status_code == 404
+    fresh = manifest(view({"x": "int64"}, name="fresh"), project="moving")
+    digest = store.publish_manifest(fresh)
+    deadline = time.monotonic() + 10
+    while running.post("/get-online-features", body).status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    health = running.client.get("/health").json()
+    assert health["snapshot"] == {
+        "digest": digest,
+        "compiled_at": T0.isoformat(),
+        "stale": False,
+        "problem": "",
+    }
+
+
+def test_a_function_other_than_the_applied_one_is_refused_alone(
+    start: Start, filled: OnlineStore, tmp_path: Path
+) -> None:
+    (tmp_path / "transforms.py").write_text("def departure(columns):\n    return {'warm': [1.0]}\n")
+    running = start(repo=str(tmp_path))
+    entities = {"origin": ["JFK"], "hour": [1]}
+    found = running.error(
+        "/get-online-features", {"entities": entities, "features": ["departure:warm"]}
+    )
+    assert (found[0], "is not the text that was applied" in found[2]) == (409, True)
+    assert running.features(entities, features=["weather:temp"])["results"][-1]["values"] == [1.0]
+    assert "departure" in running.client.get("/health").json()["on_demand"]
+
+
+def test_a_dead_store_is_a_503_and_its_return_needs_no_restart(
+    tmp_path: Path, start: Start
+) -> None:
+    with embedded_server(tmp_path / "own") as server, OnlineStore(server.url) as store:
+        store.publish_manifest(flights())
+        running = start(url=server.url)
+        body = {"entities": {"origin": ["a"]}, "features": ["weather:temp"]}
+        assert running.post("/get-online-features", body).status_code == 200
+    deadline = time.monotonic() + 10
+    while running.post("/get-online-features", body).status_code != 503:
+        assert time.monotonic() < deadline
+    while not (health := running.client.get("/health")).json()["snapshot"]["stale"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert health.status_code == 503
+    assert "unix://" in running.error("/get-online-features", body)[2]
+    with embedded_server(tmp_path / "own"):
+        deadline = time.monotonic() + 10
+        while running.client.get("/health").json()["snapshot"]["stale"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert running.post("/get-online-features", body).status_code == 200
+
+
+def test_a_start_without_the_store_serves_the_copy_on_disk(tmp_path: Path, start: Start) -> None:
+    home = tmp_path / "home"
+    with embedded_server(tmp_path / "own") as server, OnlineStore(server.url) as store:
+        digest = store.publish_manifest(flights())
+        start(home=home, url=server.url, project="").client.get("/health")
+    running = start(home=home, url=f"unix://{Place.of(tmp_path / 'gone').socket}", project="")
+    health = running.client.get("/health").json()
+    assert (health["project"], health["snapshot"]["digest"]) == ("flights", digest)
+    assert health["snapshot"]["stale"]
+    body = {"entities": {"origin": ["a"]}, "features": ["weather:temp"]}
+    assert running.post("/get-online-features", body).status_code == 503
+    assert running.post("/get-online-features", {**body, "features": ["x:y"]}).status_code == 404
+
+
+def test_a_server_that_is_told_to_end_ends(start: Start, store: OnlineStore) -> None:
+    running = start()
+    running.process.send_signal(signal.SIGTERM)
+    _, err = running.process.communicate(timeout=10)
+    assert (running.process.returncode, err) == (0, "")
+
+
+def test_two_workers_answer_on_one_port(start: Start, filled: OnlineStore) -> None:
+    running = start(workers=2)
+    body = {"entities": {"origin": ["JFK"]}, "features": ["weather:temp"]}
+    deadline = time.monotonic() + 20
+    while running.post("/get-online-features", body).status_code != 200:
+        assert time.monotonic() < deadline
+    with ThreadPoolExecutor(8) as pool:
+        answers = pool.map(
+            lambda _: httpx.post(f"{running.address}/get-online-features", json=body), range(40)
+        )
+        assert {answer.json()["results"][1]["values"][0] for answer in answers} == {1.0}
+
+
+def test_a_unix_socket_serves_too(start: Start, filled: OnlineStore, tmp_path: Path) -> None:
+    path = Path(f"/tmp/provender-test-{os.getpid()}.sock")
+    start(uds=str(path))
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+        assert client.get("http://localhost/health").status_code == 200
+        with pytest.raises(Unavailable, match="cannot listen at"):
+            serve(application(filled_url(filled), home=tmp_path, repo=tmp_path), uds=path)
+
+
+def filled_url(store: OnlineStore) -> str:
+    return store.options.address
+
+
+def test_a_taken_port_is_an_error_that_names_it(
+    valkey: EmbeddedServer, store: OnlineStore, tmp_path: Path
+) -> None:
+    make = application(valkey.url, home=tmp_path, repo=tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"cannot listen on 127.0.0.1:{port}"):
+            serve(make, port=port)
+
+
+def test_the_project_is_chosen_only_where_there_is_no_doubt(
+    valkey: EmbeddedServer, store: OnlineStore, tmp_path: Path
+) -> None:
+    assert application(valkey.url, home=tmp_path, repo=tmp_path).project == "flights"
+    store.publish_manifest(manifest(project="risk"))
+    with pytest.raises(InvalidInput, match="there are 2 projects: flights, risk"):
+        application(valkey.url, home=tmp_path, repo=tmp_path)
+    assert application(valkey.url, project="risk", home=tmp_path, repo=tmp_path).project == "risk"
+    store.delete("flights")
+    store.delete("risk")
+    with pytest.raises(NotFound, match="no project has features to serve"):
+        application(valkey.url, home=tmp_path, repo=tmp_path)
+
+
+IN_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from provender.serving.server import application
+
+async def main():
+    app = application(sys.argv[1], home=Path(sys.argv[2]), repo=Path(sys.argv[3]))()
+    await app.start()
+    body = b'{"entities": {"origin": ["JFK"], "hour": [1]}, "features": ["departure:warm"]}'
+    sent = []
+    async def receive(): return {"type": "http.request", "body": body}
+    async def send(message): sent.append(message)
+    scope = {"type": "http", "method": "POST", "path": "/get-online-features"}
+    await app(scope, receive, send)
+    await app.stop()
+    return sent[0]["status"]
+
+print(asyncio.run(main()), *sorted(name for name in sys.modules if "." not in name))
+"""
+
+
+def test_answering_loads_nothing_heavy(
+    valkey: EmbeddedServer, filled: OnlineStore, tmp_path: Path
+) -> None:
+    arguments = [valkey.url, str(tmp_path), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IN_PROCESS, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, *modules = done.stdout.split()
+    assert status == "200"
+    assert {"feast", "sqlalchemy", "pandas", "duckdb", "pyarrow", "numpy"}.isdisjoint(modules)

@@ -1,0 +1,360 @@
+import re
+from datetime import datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from provender.core.names import DatasetRef
+from tests.web.scenario import ATTACK, NOW, REPO, many_versions
+
+PAGES = (
+    "/",
+    "/search",
+    "/search?q=late+arrivals+weather",
+    "/search?q=weather&kind=feature",
+    "/search?q=xyzzyqqq",
+    "/datasets",
+    "/datasets?domain=aviation&tag=source.bts",
+    "/datasets/aviation.flights",
+    "/datasets/aviation.tail_last",
+    "/datasets/aviation.weather",
+    "/datasets/aviation.unpublished",
+    "/datasets/aviation.flights/versions/2",
+    "/datasets/aviation.weather/versions/1",
+    "/features",
+    "/features/weather",
+    "/features/departure?project=flights",
+    "/services/delay_v1",
+    "/training-sets",
+    "/training-sets/ts_",
+    "/audit",
+    "/audit?verify=1&kind=features%3Aapply",
+)
+VOID = {"meta", "link", "img", "input", "br", "hr", "path"}
+WRONG_PAGES = (
+    ("/nowhere", 404, "there is no page /nowhere"),
+    ("/datasets/aviation.flihgts", 404, "did you mean aviation.flights?"),
+    ("/datasets/Aviation.flights", 422, "is not a dataset name"),
+    ("/datasets/aviation.flights/versions/9", 404, "did you mean aviation.flights@2"),
+    ("/datasets/aviation.flights/versions/0", 422, "is not a version"),
+    ("/datasets/aviation.flights/versions/²", 422, "is not a version"),
+    ("/features/wether", 404, "did you mean weather?"),
+    ("/features/weather?project=nope", 404, "project"),
+    ("/services/delay_v2", 404, "did you mean delay_v1?"),
+    ("/training-sets/ts_ffffffffffffffff", 404, "training set"),
+    ("/training-sets?page=-1", 422, "page="),
+    ("/audit?kind=access%3Adenyy", 404, "did you mean access:deny?"),
+    ("/audit?before=many", 422, "before="),
+    ("/search?q=a&kind=datasets", 404, "did you mean dataset?"),
+)
+
+
+class Reading(HTMLParser):
+    """Collects what the tests look at; fails on tags that do not close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            implied = {"li", "td", "th", "tr", "p", "option", "dt", "dd"}
+            while self.open[-1] != tag and self.open[-1] in implied:
+                self.open.pop()
+            assert self.open.pop() == tag
+
+    def all(self, tag, name):
+        return [attrs.get(name) for found, attrs in self.tags if found == tag]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_whole_small_and_runs_nothing(ana, path):
+    answer = ana.get(path)
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) < 100_000
+    page = Reading(answer.text)
+    attributes = {name for _, attrs in page.tags for name in attrs}
+    assert not {name for name in attributes if name.startswith("on") or name == "style"}
+    assert not {"script", "iframe", "object", "style"} & {tag for tag, _ in page.tags}
+    assert all("javascript:" not in (href or "") for href in page.all("a", "href"))
+    identities = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(identities) == len(set(identities))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_one_heading_a_language_and_a_name_for_every_field(ana, path):
+    page = Reading(ana.get(path).text)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("h1") == 1
+    assert tags.count("main") == 1
+    assert page.all("html", "lang") == ["en"]
+    labelled = set(page.all("label", "for"))
+    for tag, attrs in page.tags:
+        if tag in ("input", "select"):
+            named = "aria-label" in attrs or attrs.get("id") in labelled or attrs.get("name")
+            assert named, attrs
+        if tag == "img":
+            assert "alt" in attrs
+        if tag == "svg":
+            assert attrs["role"] == "img"
+            assert attrs["aria-label"]
+
+
+def test_every_link_inside_leads_to_a_page(ana):
+    ahead, seen = [*PAGES], set(PAGES)
+    while ahead:
+        answer = ana.get(ahead.pop())
+        assert answer.status_code == 200, answer.url
+        if answer.headers["content-type"].startswith("text/html"):
+            links = {link.partition("#")[0] for link in Reading(answer.text).all("a", "href")}
+            fresh = {link for link in links if link.startswith("/")} - seen
+            ahead += sorted(fresh)
+            seen |= fresh
+    assert len(seen) > 40
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_has_a_twin_in_json_that_it_links_to(ana, path):
+    page = Reading(ana.get(path).text)
+    (twin,) = [attrs["href"] for tag, attrs in page.tags if attrs.get("rel") == "alternate"]
+    answer = ana.get(twin)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert isinstance(answer.json(), dict)
+
+
+@pytest.mark.parametrize(("path", "status", "words"), WRONG_PAGES)
+def test_a_wrong_address_is_answered_in_words_with_a_hint(ana, path, status, words):
+    answer = ana.get(path)
+    assert answer.status_code == status
+    Reading(answer.text)
+    assert words in answer.text.replace("&#39;", "'")
+    head, _, query = path.partition("?")
+    twin = ana.get(f"{head}.json?{query}")
+    error = twin.json()["error"]
+    assert (twin.status_code, error["status"]) == (status, status)
+    assert words in f"{error['message']} {error['hint']}"
+
+
+def test_what_people_wrote_is_shown_as_text_or_harmless_markdown(ana):
+    page = ana.get("/datasets/aviation.weather").text
+    assert ATTACK not in page
+    assert "&lt;script&gt;" in page
+    assert "<li>airports only</li>" in page
+    assert 'href="https://example.com"' in page
+    assert '<img src="https' not in page
+    assert ATTACK not in ana.get("/datasets").text
+    assert ATTACK not in ana.get("/features/tail_last").text
+
+
+def test_a_search_is_echoed_as_text(ana):
+    answer = ana.get("/search", params={"q": f'"{ATTACK}'})
+    assert answer.status_code == 200
+    assert ATTACK not in answer.text
+
+
+def test_the_first_page_counts_and_ranks_what_is_there(ana):
+    facts = ana.get("/index.json").json()
+    assert facts["counts"] == {
+        "datasets": 5,
+        "feature_views": 3,
+        "feature_services": 1,
+        "training_sets": 1,
+    }
+    assert [entry["dataset"]["name"] for entry in facts["most_used"]] == [
+        "aviation.tail_last",
+        "aviation.weather",
+    ]
+    assert facts["published_last"][0]["name"] in ("aviation.tail_last", "aviation.flights")
+
+
+def test_search_says_why_and_narrows_to_a_kind(ana):
+    facts = ana.get("/search.json", params={"q": "late arrivals weather"}).json()
+    assert {"aviation.weather", "aviation.tail_last"} <= {hit["name"] for hit in facts["hits"]}
+    assert all(hit["why"] for hit in facts["hits"])
+    narrowed = ana.get("/search.json", params={"q": "weather", "kind": "feature-view"}).json()
+    assert [hit["name"] for hit in narrowed["hits"]] == ["weather"]
+
+
+def test_a_hit_on_a_column_leads_to_its_row(ana):
+    page = ana.get("/search", params={"q": "arr_delay", "kind": "column"}).text
+    assert 'href="/datasets/aviation.flights#column-arr_delay"' in page
+    assert 'id="column-arr_delay"' in ana.get("/datasets/aviation.flights").text
+
+
+def test_a_dataset_page_tells_verified_from_stated(ana):
+    facts = ana.get("/datasets/aviation.flights.json").json()
+    assert [version["number"] for version in facts["versions"]] == [2, 1]
+    latest = facts["versions"][0]
+    assert latest["row_count"] == 435_352
+    assert latest["compatibility"] == "compatible"
+    assert latest["differences"] == ["column arr_delay (float64) is new"]
+    tailnum = next(column for column in facts["schema"] if column["name"] == "tailnum")
+    assert tailnum == {
+        "name": "tailnum",
+        "type": "string",
+        "nullable": True,
+        "tags": ["personal.quasi_identifier"],
+        "description": "Registration of the aircraft.",
+    }
+    text = ana.get("/datasets/aviation.flights").text
+    assert "435,352" in text
+    assert "21.4 MB in 3 files" in text
+    assert "Sam, data steward" in text
+
+
+def test_a_dataset_page_says_what_you_may_read_and_whom_to_ask(ana, max_):
+    def reach(reader):
+        facts = reader.get("/datasets/aviation.flights.json").json()
+        return {one["purpose"]: one for one in facts["reading"]}
+
+    mine = reach(ana)
+    assert mine["delay-prediction"]["closed"] == []
+    assert mine["delay-prediction"]["because"] == ["rule delay-models-read"]
+    assert [r["column"]["column"] for r in mine["reporting"]["closed"]] == ["tailnum"]
+    assert "person:sam or team:flight-ops can grant it" in mine["reporting"]["hint"]
+    assert "provender access grant aviation.flights --to person:ana" in mine["reporting"]["hint"]
+    granted = reach(max_)["reporting"]
+    assert granted["closed"] == []
+    assert "grant g1" in granted["because"]
+
+
+def test_grants_are_shown_to_those_they_concern_only(ana, max_, sam):
+    def grants(reader):
+        return reader.get("/datasets/aviation.flights.json").json()["grants"]
+
+    assert grants(ana) == []
+    assert [grant["id"] for grant in grants(max_)] == ["g1"]
+    assert [grant["id"] for grant in grants(sam)] == ["g1"]
+
+
+def test_a_version_page_lists_every_file_with_its_sha256(ana):
+    facts = ana.get("/datasets/aviation.flights/versions/1.json").json()
+    assert [file["path"] for file in facts["files"]] == [f"part-{n}.parquet" for n in range(3)]
+    page = ana.get("/datasets/aviation.flights/versions/1").text
+    for file in facts["files"]:
+        assert file["sha256"].removeprefix("sha256:") in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/datasets/people.salaries",
+        "/datasets/people.salaries/versions/1",
+        "/features/pay",
+        "/services/payroll_v1",
+    ],
+)
+def test_what_you_may_not_discover_is_not_found(ana, sam, path):
+    assert ana.get(path).status_code == 404
+    assert ana.get(f"{path}.json").status_code == 404
+    assert sam.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/datasets/aviation.tail_last/versions/1"])
+def test_no_page_names_what_you_may_not_discover(ana, path):
+    for answer in (ana.get(path), ana.get(twin(path))):
+        assert "salar" not in answer.text
+        assert "payroll" not in answer.text
+
+
+def twin(path: str) -> str:
+    head, mark, query = path.partition("?")
+    return f"{'/index' if head == '/' else head}.json{mark}{query}"
+
+
+def test_the_steward_sees_what_others_may_not(sam):
+    facts = sam.get("/datasets/aviation.tail_last/versions/1.json").json()
+    assert facts["inputs"] == ["aviation.flights@2", "people.salaries@1"]
+    assert sam.get("/index.json").json()["counts"]["training_sets"] == 2
+
+
+def test_a_view_page_says_what_is_closed_online_and_why(ana):
+    assert ana.get("/features/tail_last.json").json()["closed_online"] == {
+        "tail_last:last_arr_epoch": "no rule or grant, for purpose serving"
+    }
+    computed = ana.get("/features/departure.json").json()["closed_online"]
+    assert set(computed) == {"departure:minutes_since_arrival", "departure:hour_local"}
+    assert computed["departure:hour_local"].startswith("computed from tail_last:last_arr_epoch")
+    assert ana.get("/features/weather.json").json()["closed_online"] == {}
+
+
+def test_lineage_goes_both_ways_without_versions_in_between(ana):
+    facts = ana.get("/datasets/aviation.tail_last.json").json()["lineage"]
+    assert [(n["name"], n["versions"]) for n in facts["upstream"]] == [("aviation.flights", [2])]
+    below = {node["name"]: node["steps"] for node in facts["downstream"]}
+    assert below["flights/tail_last"] == 1
+    assert below["flights/delay_v1"] == 2
+    assert any(name.startswith("ts_") for name in below)
+
+
+def test_a_training_set_page_shows_pins_and_digests(ana):
+    (listed,) = ana.get("/training-sets.json").json()["training_sets"]
+    facts = ana.get(f"/training-sets/{listed['id']}.json").json()
+    assert facts["pins"] == ["aviation.weather@1", "aviation.tail_last@1"]
+    assert facts["manifest"]["repo_digest"] == REPO.digest
+    page = ana.get(f"/training-sets/{listed['id']}").text
+    assert "336,776 rows" in page
+    assert 'href="/datasets/aviation.tail_last/versions/1"' in page
+
+
+def test_the_audit_trail_is_filtered_paged_and_verified(as_actor):
+    lee = as_actor("person:lee")
+    everything = lee.get("/audit.json?verify=1").json()
+    assert everything["verified"]["whole"] is True
+    numbers = [event["sequence"] for event in everything["events"]]
+    assert numbers == sorted(numbers, reverse=True)
+    before = lee.get(f"/audit.json?before={numbers[2]}").json()["events"]
+    assert [event["sequence"] for event in before] == numbers[3:]
+    grants = lee.get("/audit.json?kind=access:grant").json()["events"]
+    assert [event["subject"] for event in grants] == ["aviation.flights"]
+    assert lee.get("/audit.json?actor=person:nobody").json()["events"] == []
+
+
+def test_an_analyst_reads_their_own_events_only(max_):
+    assert max_.get("/audit.json").json()["events"] == []
+
+
+def test_many_versions_fit_a_page(tmp_path):
+    from tests.web.conftest import Reader
+    from tests.web.scenario import fill
+
+    url = f"sqlite:///{tmp_path / 'catalog.db'}"
+    fill(url)
+    steward = Reader(url, "person:sam")
+    many_versions(steward.catalog, 60)
+    answer = steward.get("/datasets/aviation.carriers")
+    assert answer.status_code == 200
+    assert len(answer.content) < 100_000
+    assert steward.catalog.resolve(DatasetRef.parse("aviation.carriers")).number == 61
+    steward.catalog.close()
+
+
+def test_an_empty_catalog_says_how_to_begin(tmp_path):
+    from tests.web.conftest import Reader
+
+    reader = Reader(f"sqlite:///{tmp_path / 'catalog.db'}", "person:me")
+    for path in ("/", "/datasets", "/features", "/training-sets", "/audit", "/search?q=weather"):
+        answer = reader.get(path)
+        assert answer.status_code == 200, path
+        Reading(answer.text)
+    assert "provender governance apply" in reader.get("/").text
+    reader.catalog.close()
+
+
+def test_instants_on_pages_are_exact_and_in_utc(ana):
+    found = re.findall(r'<time datetime="([^"]+)"', ana.get("/datasets/aviation.flights").text)
+    assert found
+    assert all(datetime.fromisoformat(text).utcoffset() == NOW.utcoffset() for text in found)
