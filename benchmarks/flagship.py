@@ -64,7 +64,7 @@ def run(*, quick: bool, runs: int | None, say: Callable[[str], None]) -> list[Ro
 def prepare(folder: Path, *, rows: int | None) -> int:
     """Write the feature tables and the spine to ``folder``; return the spine's length."""
     raw = data.load(2013)
-    for name, table in derive.derive(raw).items():
+    for name, table in derive.derive(raw, year=2013).items():
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd")
     spine = labels.spine(raw["flights"]).drop_columns(["arr_delay", "late", "distance"])
     spine = spine if rows is None else spine.slice(0, rows)

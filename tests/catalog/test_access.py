@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
@@ -129,7 +129,9 @@ REFS = [DatasetRef("a", "x"), DatasetRef("b", "x")]
 WHO = Actor("person:p", frozenset({"team:t"}))
 names = st.sampled_from(["person:p", "team:t", "person:other"])
 officers = st.sampled_from(["person:other"] * 4 + ["person:p", "team:t"])
-actions = st.sampled_from([Action.DISCOVER, Action.READ, Action.STEWARD, Action.GOVERN])
+actions = st.sampled_from(
+    [Action.DISCOVER, Action.READ, Action.READ, Action.STEWARD, Action.GOVERN]
+)
 tags = st.sampled_from([(), ("closed",), ("open",), ("open", "closed")])
 purposes = st.sampled_from([("*",), ("work",), ("",), ("work", "*")])
 rules = st.builds(
@@ -151,8 +153,8 @@ grants = st.builds(
     granted_at=st.just(NOW),
     columns=st.sampled_from([(), ("c",)]),
     purposes=purposes,
-    until=st.sampled_from([None, NOW, NOW + timedelta(microseconds=1)]),
-    revoked_at=st.sampled_from([None, None, NOW]),
+    until=st.sampled_from([None, None, NOW, NOW + timedelta(microseconds=1)]),
+    revoked_at=st.sampled_from([None, None, None, NOW]),
 )
 declared = st.tuples(
     *(
@@ -221,8 +223,25 @@ examples = settings(
 )
 
 
+FOR_WORK_ONLY = Grant(
+    id="g",
+    grantee="team:t",
+    action=Action.READ,
+    dataset="a.x",
+    granted_by="person:s",
+    granted_at=NOW,
+    purposes=("work",),
+)
+
+
 @examples
 @worlds
+@example(
+    declared=[dataset(ref, "", owner="person:other") for ref in REFS],
+    rules=[],
+    grants=[FOR_WORK_ONLY],
+    action=Action.READ,
+)
 def test_a_dataset_is_listed_exactly_when_a_direct_check_allows_it(sqlite_engine: Engine, **world):
     check_listing(sqlite_engine, **world)
 
