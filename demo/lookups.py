@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from demo.cast import ANA, REPLAY_AT, SERVICE
 from demo.stage import Stage
+from provender.core.serving import SERVER
 from provender.sdk import connect
 
 
@@ -35,7 +36,8 @@ def materialise(stage: Stage) -> None:
                 )
         late = arrivals()
         with stage.working("pushing late arrivals"):
-            runs.push(settings.feature_repo, "tail_arrivals", late, settings=settings)
+            server = settings.model_copy(update={"actor": SERVER})
+            runs.push(settings.feature_repo, "tail_arrivals", late, settings=server)
         stage.fact(f"pushed {late.num_rows} late arrivals to tail_last through tail_arrivals")
 
 

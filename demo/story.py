@@ -14,7 +14,7 @@ import pyarrow as pa
 from demo import data, derive
 from demo.cast import ANA, LEE, MAX, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
 from demo.learning import train
-from demo.lookups import materialise, serve
+from demo.lookups import QUESTION, materialise, serve
 from demo.stage import Stage
 from provender.core.errors import Denied, ProvenderError
 from provender.core.names import DatasetRef
@@ -216,11 +216,14 @@ def _summary(stage: Stage) -> None:
         stage.fact(f"• {line}")
     stage.console.print("\nTry next:")
     for command in (
-        "export PATH=$PWD/.venv/bin:$PATH PROVENDER_ACTOR=person:ana",
+        f"export PATH=$PWD/.venv/bin:$PATH PROVENDER_ACTOR={ANA} PROVENDER_CLOCK={REPLAY_AT:%Y-%m-%dT%H:%M:%SZ}",
         "provender dataset show aviation.weather@2",
         'provender search "late arrivals weather"',
-        "provender training list",
-        "provender access explain aviation.planes --columns tailnum --purpose reporting --as person:max",
-        "make up        # the catalog's pages and the online server, until make down",
+        f"provender training show {made[0].id}",
+        "provender access explain aviation.planes --columns tailnum --purpose reporting",
+        "make up        # pages on http://127.0.0.1:8400, lookups on http://127.0.0.1:6566, until make down",
+        """curl -s http://127.0.0.1:6566/get-online-features -d '{"feature_service": "delay_v1", """
+        """"entities": {"origin": ["EWR"], "carrier": ["UA"], "dest": ["IAH"], "tailnum": ["N14228"], """
+        f""""departure_epoch": [{QUESTION["departure_epoch"][0]}]}}}}'""",
     ):
         stage.command(command)

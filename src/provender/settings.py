@@ -1,11 +1,12 @@
 """All settings, read once from ``PROVENDER_*``; an unknown or malformed one is an error that names it."""
 
 import os
+import re
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from provender.core.clock import Clock, frozen_at, utc_now
 from provender.core.errors import Misconfigured
@@ -13,6 +14,7 @@ from provender.core.names import suggest
 from provender.core.people import ACTOR_ID
 
 PREFIX = "PROVENDER_"
+MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
 class Settings(BaseModel):
@@ -29,7 +31,7 @@ class Settings(BaseModel):
     purpose: str = Field(
         "", description="what governed rows are read for, where a call does not say"
     )
-    clock: datetime | None = Field(
+    clock: AwareDatetime | None = Field(
         None, description="freeze the time of lookups, to replay old data"
     )
     feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
@@ -53,11 +55,22 @@ class Settings(BaseModel):
             raise ValueError("write postgresql://user@host/database or sqlite:///path")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _memory_limit(cls, value: str) -> str:
+        if value and not MEMORY.match(value):
+            raise ValueError("write a number and a unit, such as 4GB, 512MiB or 80%")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str) -> str:
         if value and not value.startswith(("redis://", "rediss://", "unix://")):
             raise ValueError("write redis://host:port/0, rediss://… or unix:///path.sock")
+        try:
+            urlsplit(value).port  # noqa: B018 - asking is what checks it
+        except ValueError:
+            raise ValueError("the port is not a number between 0 and 65535") from None
         return value
 
     @field_validator("home", "feature_repo", "governance")
@@ -96,7 +109,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
+        shown = "" if name.endswith("_url") else f"={given[name]!r}"  # URLs may hold passwords
         raise Misconfigured(
-            f"setting {PREFIX}{name.upper()}={given[name]!r} is not usable: {first['msg']}",
+            f"setting {PREFIX}{name.upper()}{shown} is not usable: {first['msg'].removeprefix('Value error, ')}",
             hint=Settings.model_fields[name].description or "",
         ) from error

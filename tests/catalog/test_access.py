@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, datasets, governance
 from provender.catalog.db import open_database
+from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import GrantRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
 from provender.core.governance import Domain, Governance, diff
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule
@@ -76,6 +78,39 @@ def test_a_refusal_is_written_down_even_though_nothing_else_happened(connect: Co
     assert hidden.subject == "people.salaries"
 
 
+def test_asking_for_what_is_hidden_is_written_down_but_not_for_the_asker_to_read(connect: Connect):
+    ana, gov = connect("ana"), connect("gov")
+    asks = [
+        lambda: ana.dataset(SALARIES),
+        lambda: ana.resolve(SALARIES.at(1)),
+        lambda: ana.versions(SALARIES),
+        lambda: ana.grants(SALARIES),
+        lambda: ana.lineage(Node(NodeKind.DATASET, "people.salaries@1")),
+        lambda: ana.permit(Action.READ, [SALARY], purpose="report"),
+    ]
+    for ask in asks:
+        before = gov.verify_audit()
+        with pytest.raises(NotFound, match=r"dataset 'people.salaries.* not found"):
+            ask()
+        (event,) = gov.audit_events(limit=gov.verify_audit() - before)
+        assert (event.actor, event.kind, event.subject) == (
+            "person:ana",
+            EventKind.ACCESS_DENY,
+            "people.salaries",
+        )
+    assert ana.audit_events() == []
+    with pytest.raises(Denied):
+        ana.permit(Action.READ, [TAILNUM], purpose="report")
+    assert [event.subject for event in ana.audit_events()] == ["aviation.flights"]
+
+
+def test_asking_for_what_does_not_exist_is_not_written_down(connect: Connect):
+    before = connect("gov").verify_audit()
+    with pytest.raises(NotFound):
+        connect("ana").dataset(DatasetRef("people", "salmiac"))
+    assert connect("gov").verify_audit() == before
+
+
 def test_a_permit_to_read_is_written_down_with_what_opened_it(connect: Connect):
     permit = connect("ana").permit(Action.READ, [DELAY], purpose="report")
     (event,) = connect("gov").audit_events(kind=EventKind.ACCESS_PERMIT)
@@ -120,7 +155,7 @@ NAMES = st.text(alphabet="ab_.", min_size=1, max_size=6)
 @given(pattern=PATTERNS, name=NAMES)
 @settings(max_examples=500, deadline=None)
 def test_a_pattern_means_the_same_in_sql_as_in_the_core(pattern: str, name: str):
-    translated = access.name_pattern(pattern)
+    translated = name_pattern(pattern)
     assert bool(re.search(translated, name)) == fnmatchcase(name, pattern)
 
 

@@ -4,10 +4,19 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.governance import Governance
 from provender.core.names import DatasetRef
 from provender.core.schema import Column, Schema
-from tests.catalog.world import FLIGHTS, GOVERNANCE, HOURLY, NOW, SCHEMA, Connect, manifest
+from tests.catalog.world import (
+    FLIGHTS,
+    HOURLY,
+    NOW,
+    SALARIES,
+    SCHEMA,
+    Connect,
+    declared,
+    governing,
+    manifest,
+)
 
 
 def test_the_list_has_what_is_latest_of_each_dataset(connect: Connect):
@@ -78,8 +87,48 @@ def test_publishing_again_writes_nothing_down(connect: Connect):
 
 def test_declaring_again_keeps_the_versions(connect: Connect):
     connect("ops").publish(FLIGHTS, manifest())
-    flights = next(d for d in GOVERNANCE.datasets if d.ref == FLIGHTS)
-    changed = replace(flights, description="Other words.")
-    connect("gov").apply_governance(Governance(datasets=(changed,)))
+    changed = replace(declared(FLIGHTS), description="Other words.")
+    connect("gov").apply_governance(governing(changed))
     assert connect("ana").dataset(FLIGHTS).description == "Other words."
     assert connect("ana").resolve(FLIGHTS).number == 1
+
+
+def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_whole(
+    connect: Connect,
+):
+    open_to_ops = replace(declared(SALARIES), stewards=("person:ops",))
+    connect("gov").apply_governance(governing(open_to_ops))
+    ops, ana = connect("ops"), connect("ana")
+    ops.publish(SALARIES, manifest(event_timestamp=None))
+    ops.publish(FLIGHTS, manifest())
+    whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)))
+    made = ops.publish(HOURLY, whole)
+    assert made.manifest == whole
+    for seen in (ana.resolve(HOURLY), *ana.versions(HOURLY)):
+        assert seen.manifest.inputs == (FLIGHTS.at(1),)
+        assert seen.manifest.digest == whole.digest
+        assert seen.manifest.content == whole.content
+    assert ops.resolve(HOURLY) == ops.versions(HOURLY)[0] == made
+
+
+def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_content(
+    connect: Connect,
+):
+    governed = governing(
+        replace(declared(SALARIES), stewards=("person:ops",)),
+        replace(declared(HOURLY), stewards=("person:sam",)),
+    )
+    connect("gov").apply_governance(governed)
+    connect("ops").publish(SALARIES, manifest(event_timestamp=None))
+    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),)))
+    assert connect("sam").publish(HOURLY, manifest()).manifest.inputs == ()
+
+
+def test_what_a_publisher_calls_the_digest_of_the_whole_is_not_believed(connect: Connect):
+    made = connect("ops").publish(FLIGHTS, manifest(whole="sha256:forged"))
+    assert made.manifest.digest == manifest().digest
+
+
+def test_the_latest_content_again_with_its_number_as_parent_is_that_version(connect: Connect):
+    made = connect("ops").publish(FLIGHTS, manifest())
+    assert connect("ops").publish(FLIGHTS, manifest(), parent=1) == made

@@ -3,63 +3,182 @@ from dataclasses import replace
 import pytest
 
 from provender.core.audit import EventKind
-from provender.core.errors import NotFound
+from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.policy import Action, Rule
 from tests.catalog.world import (
     FLIGHTS,
+    GOVERNANCE,
+    HOURLY,
     REPO,
     SALARIES,
-    SERVED,
-    Clock,
+    VISIBLE,
     Connect,
+    declared,
+    governing,
     manifest,
+    permitted,
     training_set,
 )
 
+SERVES = Rule(id="serve", actors=("service:online",), actions=(Action.SERVE,))
+
 
 def test_the_same_definitions_again_write_nothing(connect: Connect):
-    ana, gov = connect("ana"), connect("gov")
-    ana.record(REPO)
-    ana.record(SERVED)
+    dev, gov = connect("dev"), connect("gov")
+    dev.record(REPO)
     before = gov.verify_audit()
-    ana.record(replace(REPO, commit="abc"))
-    ana.record(replace(SERVED, compiled_at=Clock()()))
+    dev.record(replace(REPO, commit="abc"))
     assert gov.verify_audit() == before
-    assert ana.serving_manifest("delays") == SERVED
 
 
 def test_the_definitions_recorded_last_are_in_force_even_if_they_are_old_ones(connect: Connect):
-    ana = connect("ana")
+    dev = connect("dev")
     smaller = replace(REPO, services=())
     for repo in (REPO, smaller, REPO):
-        ana.record(repo)
-        assert ana.repo("delays") == repo
+        dev.record(repo)
+        assert dev.repo("delays") == repo
     events = connect("gov").audit_events(kind=EventKind.FEATURES_APPLY)
-    assert [event.detail["number"] for event in events] == [3, 2, 1]
+    numbers = [event.detail["number"] for event in events if "definitions" in event.detail]
+    assert numbers == [3, 2, 1]
 
 
 def test_projects_do_not_mix_even_if_one_name_ends_with_the_other(connect: Connect):
-    ana = connect("ana")
-    other = replace(REPO, project="more_delays", views=REPO.views[:1], on_demand=(), services=())
-    ana.record(REPO)
-    ana.record(other)
-    assert ana.projects() == ["delays", "more_delays"]
-    ana.record(replace(REPO, views=(), on_demand=(), services=()))
-    assert ana.repo("more_delays") == other
-    assert [(h.project, h.name) for h in ana.search("sky", kind="feature-view")] == [
+    dev = connect("dev")
+    other = replace(VISIBLE, project="more_delays", on_demand=(), services=())
+    dev.record(REPO)
+    dev.record(other)
+    assert dev.projects() == ["delays", "more_delays"]
+    dev.record(replace(REPO, views=(), on_demand=(), services=()))
+    assert dev.repo("more_delays") == other
+    assert [(h.project, h.name) for h in dev.search("sky", kind="feature-view")] == [
         ("more_delays", "weather")
     ]
 
 
-def test_what_was_never_served_is_not_found(connect: Connect):
-    with pytest.raises(NotFound, match="serving manifest of project 'delays' not found"):
-        connect("ana").serving_manifest("delays")
+def test_what_was_never_applied_is_not_served(connect: Connect):
+    for ask in (connect("ana").serving_manifest, connect("ana").serving_digest):
+        with pytest.raises(NotFound, match="project 'delays' not found"):
+            ask("delays")
+
+
+def test_defining_needs_an_office_over_every_dataset_that_is_read(connect: Connect):
+    before = connect("gov").verify_audit()
+    for asks in (connect("max").record, connect("max").compile_serving):
+        with pytest.raises(Denied, match=r"person:max may not define aviation\.weather_hourly"):
+            asks(VISIBLE)
+    event, _ = connect("gov").audit_events(limit=connect("gov").verify_audit() - before)
+    assert (event.kind, event.actor, event.subject) == (
+        EventKind.ACCESS_DENY,
+        "person:max",
+        "aviation.weather_hourly",
+    )
+    assert event.detail["action"] == "define"
+    with pytest.raises(NotFound, match=r"dataset 'people\.salaries' not found"):
+        connect("ana").record(REPO)
+    assert connect("dev").projects() == []
+    connect("sam").grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
+    over_flights = replace(VISIBLE.views[0], dataset=FLIGHTS)
+    connect("max").record(replace(VISIBLE, views=(over_flights,)))
+    assert connect("ana").repo("delays").view("weather").dataset == FLIGHTS
+
+
+def test_a_view_of_a_file_needs_nothing(connect: Connect):
+    files = replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=None),))
+    connect("max").record(files)
+    assert connect("ana").repo("delays") == files
+
+
+def test_who_may_not_define_over_what_was_read_may_not_take_its_place_either(connect: Connect):
+    connect("dev").record(VISIBLE)
+    files = replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=None),))
+    with pytest.raises(Denied, match=r"person:max may not define aviation\.weather_hourly"):
+        connect("max").record(files)
+    connect("dev").record(REPO)
+    with pytest.raises(Denied, match="data that person:ana may not discover") as error:
+        connect("ana").record(VISIBLE)
+    assert "salaries" not in str(error.value) + error.value.hint
+    with pytest.raises(Denied, match="data that person:ana may not discover"):
+        connect("ana").record(connect("ana").repo("delays"))
+    (event, *_) = connect("gov").audit_events(kind=EventKind.ACCESS_DENY)
+    assert event.subject == "people.salaries"
+    assert connect("dev").repo("delays") == REPO
+
+
+def test_a_dataset_that_is_gone_does_not_hold_up_the_definitions(connect: Connect):
+    connect("dev").record(REPO)
+    connect("gov").apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:3]))
+    connect("ana").record(VISIBLE)
+    assert connect("ana").repo("delays") == VISIBLE
+
+
+def test_definitions_are_shown_as_far_as_what_they_rest_on_may_be_discovered(connect: Connect):
+    dev, ana = connect("dev"), connect("ana")
+    dev.record(REPO)
+    seen = ana.repo("delays")
+    assert seen == replace(VISIBLE, whole=REPO.digest)
+    assert seen.digest == dev.repo("delays").digest == REPO.digest
+    served = ana.serving_manifest("delays")
+    assert [view.name for view in served.views] == ["weather"]
+    assert [service.name for service in served.services] == ["delay_v1"]
+    assert set(served.closed) == {"weather:temp", "heat:celsius"}
+    assert served.repo_digest == REPO.digest
+    assert "pay" not in str(served)
+    assert ana.serving_digest("delays") == dev.serving_manifest("delays").digest
+
+
+def test_a_project_that_rests_on_hidden_data_only_is_not_there(connect: Connect):
+    connect("dev").record(replace(REPO, project="payroll", views=REPO.views[1:], on_demand=()))
+    connect("dev").record(VISIBLE)
+    assert connect("ana").projects() == ["delays"]
+    said = []
+    for project in ("payroll", "paybill"):
+        ana = connect("ana")
+        for ask in (ana.repo, ana.serving_manifest, ana.serving_digest):
+            with pytest.raises(NotFound) as error:
+                ask(project)
+            said.append(str(error.value).replace(project, "…"))
+    assert len(set(said)) == 1
+
+
+def test_what_a_reader_was_shown_is_no_forgery_when_it_is_recorded(connect: Connect):
+    connect("dev").record(replace(VISIBLE, whole="sha256:forged"))
+    assert connect("dev").repo("delays").digest == VISIBLE.digest
+
+
+def test_an_entity_of_hidden_views_only_is_hidden(connect: Connect):
+    entity = replace(REPO.entities[0], name="employee")
+    pay = replace(REPO.views[1], entities=("employee",))
+    connect("dev").record(
+        replace(REPO, entities=(*REPO.entities, entity), views=(REPO.views[0], pay))
+    )
+    assert [e.name for e in connect("ana").repo("delays").entities] == ["origin"]
+
+
+def test_definitions_as_they_were_bring_what_is_served_up_to_the_policy(connect: Connect):
+    ana, gov = connect("ana"), connect("gov")
+    ana.record(VISIBLE)
+    assert "weather:temp" in ana.serving_manifest("delays").closed
+    person = replace(GOVERNANCE.people[0], id="service:online", teams=())
+    gov.apply_governance(
+        governing(rules=(*GOVERNANCE.rules, SERVES), people=(*GOVERNANCE.people, person))
+    )
+    assert ana.serving_manifest("delays").digest != ana.serving_digest("delays")
+    before = gov.verify_audit()
+    ana.record(VISIBLE)
+    assert ana.serving_manifest("delays").closed == {}
+    assert ana.serving_manifest("delays").digest == ana.serving_digest("delays")
+    (event,) = gov.audit_events(limit=gov.verify_audit() - before)
+    assert event.kind == EventKind.FEATURES_APPLY
+    assert event.detail["closed"] == []
 
 
 def test_a_training_set_is_found_by_the_start_of_its_id(connect: Connect):
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest())
+    decision = permitted(ops, FLIGHTS)
     one, two = (
-        training_set(FLIGHTS.at(1), by="person:ops", content=content) for content in ("a", "b")
+        training_set(FLIGHTS.at(1), by="person:ops", content=content, decision=decision)
+        for content in ("a", "b")
     )
     ops.record(one)
     ops.record(two)
@@ -72,16 +191,63 @@ def test_a_training_set_is_found_by_the_start_of_its_id(connect: Connect):
             connect("ana").training_set(unclear)
 
 
+def test_every_maker_of_a_training_set_is_written_down(connect: Connect):
+    connect("ops").publish(FLIGHTS, manifest())
+    made = {}
+    for name in ("ops", "ana"):
+        decision = permitted(connect(name), FLIGHTS)
+        made[name] = training_set(FLIGHTS.at(1), by=f"person:{name}", decision=decision)
+        connect(name).record(made[name])
+    assert made["ops"].id == made["ana"].id
+    assert connect("max").training_sets() == [made["ops"]]
+    events = connect("gov").audit_events(kind=EventKind.TRAINING_SET_RECORD)
+    assert [(e.actor, e.subject, e.detail["decision"]) for e in events] == [
+        ("person:ana", made["ana"].id, made["ana"].decision),
+        ("person:ops", made["ops"].id, made["ops"].decision),
+    ]
+
+
+def test_a_training_set_rests_on_a_permit_of_its_maker_for_its_data_and_purpose(connect: Connect):
+    ops = connect("ops")
+    for ref in (FLIGHTS, HOURLY):
+        ops.publish(ref, manifest())
+    rule = Rule(id="delay", actors=("anyone",), actions=(Action.READ,), purposes=("delay",))
+    connect("gov").apply_governance(governing(rules=(*GOVERNANCE.rules, rule)))
+    own = permitted(ops, FLIGHTS)
+    forged = [
+        "dec_1",
+        "",
+        "%",
+        own[:-1],
+        permitted(connect("ana"), FLIGHTS),
+        permitted(ops, HOURLY),
+        permitted(ops, FLIGHTS, purpose="delay"),
+    ]
+    for decision in forged:
+        with pytest.raises(InvalidInput, match=r"did not let person:ops read aviation\.flights"):
+            ops.record(training_set(FLIGHTS.at(1), by="person:ops", decision=decision))
+    both = (FLIGHTS.at(1), HOURLY.at(1))
+    with pytest.raises(InvalidInput, match=r"did not let person:ops read aviation\.weather_hourly"):
+        ops.record(training_set(*both, by="person:ops", decision=own))
+    assert ops.training_sets() == []
+    assert connect("gov").audit_events(kind=EventKind.TRAINING_SET_RECORD) == []
+    together = permitted(ops, FLIGHTS, HOURLY)
+    ops.record(training_set(*both, by="person:ops", decision=together))
+    ops.record(training_set(by="person:ops", decision="dec_1"))
+    assert len(ops.training_sets()) == 2
+
+
 def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
     gov, sam = connect("gov"), connect("sam")
-    hr = replace(gov_salaries(), stewards=("person:sam",))
-    from provender.core.governance import Governance
-
-    gov.apply_governance(Governance(datasets=(hr,)))
+    reads = Rule(
+        id="pay", actors=("person:sam",), actions=(Action.READ,), datasets=("people.salaries",)
+    )
+    hr = replace(declared(SALARIES), stewards=("person:sam",))
+    gov.apply_governance(governing(hr, rules=(*GOVERNANCE.rules, reads)))
     with pytest.raises(NotFound):
         sam.record(training_set(SALARIES.at(1), by="person:sam"))
     sam.publish(SALARIES, manifest(event_timestamp=None))
-    made = training_set(SALARIES.at(1), by="person:sam")
+    made = training_set(SALARIES.at(1), by="person:sam", decision=permitted(sam, SALARIES))
     sam.record(made)
     assert sam.training_sets() == [made]
     assert connect("ana").training_sets() == []
@@ -90,7 +256,15 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
     assert made.id not in error.value.hint
 
 
-def gov_salaries():
-    from tests.catalog.world import GOVERNANCE
-
-    return next(d for d in GOVERNANCE.datasets if d.ref == SALARIES)
+def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connect: Connect):
+    ana = connect("ana")
+    for kind in (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH):
+        ana.note(kind, "delays/weather", {"rows": 3, "version": "aviation.weather_hourly@1"})
+        (event,) = connect("gov").audit_events(kind=kind)
+        assert (event.actor, event.subject) == ("person:ana", "delays/weather")
+        assert event.detail == {"rows": 3, "version": "aviation.weather_hourly@1"}
+    before = connect("gov").verify_audit()
+    for kind in set(EventKind) - {EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH}:
+        with pytest.raises(InvalidInput, match="is not for noting"):
+            ana.note(kind, "aviation.flights", {})
+    assert connect("gov").verify_audit() == before

@@ -4,12 +4,23 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.errors import Denied, Problems
-from provender.core.governance import Change, Governance
+from provender.core.governance import Change, Governance, Step
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
-from tests.catalog.world import FLIGHTS, GOVERNANCE, SALARIES, Connect
+from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
+    SALARIES,
+    Clock,
+    Connect,
+    dataset,
+    declared,
+    governing,
+    manifest,
+)
 
-MORE = Governance(people=(Person(id="person:new", teams=("team:ops",)),))
+NEW = Person(id="person:new", teams=("team:ops",))
+MORE = governing(people=(*GOVERNANCE.people, NEW))
 
 
 def test_anybody_may_apply_the_first_and_only_governors_the_next(connect_empty: Connect):
@@ -23,16 +34,29 @@ def test_anybody_may_apply_the_first_and_only_governors_the_next(connect_empty: 
     assert connect_empty("new").actor.teams == {"team:ops"}
 
 
-def test_applying_the_same_again_changes_nothing_and_needs_no_office(connect: Connect):
+def test_applying_the_same_again_changes_nothing(connect: Connect):
     before = connect("gov").verify_audit()
-    steps = connect("ana").apply_governance(GOVERNANCE)
+    steps = connect("gov").apply_governance(GOVERNANCE)
     assert {step.change for step in steps} == {Change.KEEP}
     assert connect("gov").verify_audit() == before
 
 
+@pytest.mark.parametrize("desired", [GOVERNANCE, MORE, Governance()])
+def test_a_plan_is_for_governors_since_it_tells_of_everything(connect: Connect, desired):
+    with pytest.raises(Denied, match="person:ana may not change governance"):
+        connect("ana").apply_governance(desired, dry_run=True)
+    (event,) = connect("gov").audit_events(kind=EventKind.ACCESS_DENY)
+    assert (event.actor, event.subject) == ("person:ana", "*")
+
+
+def test_anybody_may_plan_the_first(connect_empty: Connect):
+    steps = connect_empty("ana").apply_governance(GOVERNANCE, dry_run=True)
+    assert {step.change for step in steps} == {Change.ADD}
+
+
 def test_a_dry_run_plans_and_writes_nothing(connect: Connect):
     before = connect("gov").verify_audit()
-    (step,) = connect("ana").apply_governance(MORE, dry_run=True)
+    (step,) = changed(connect("gov").apply_governance(MORE, dry_run=True))
     assert (step.change, step.kind, step.name) == (Change.ADD, "person", "person:new")
     assert connect("gov").verify_audit() == before
     assert connect("new").actor.teams == frozenset()
@@ -47,9 +71,8 @@ def test_what_is_in_force_comes_back_without_what_is_hidden(connect: Connect):
 
 
 def test_a_changed_dataset_changes_who_sees_it(connect: Connect):
-    flights = next(d for d in GOVERNANCE.datasets if d.ref == FLIGHTS)
-    closed = replace(flights, tags=("personal",), stewards=("person:max",))
-    steps = connect("gov").apply_governance(Governance(datasets=(closed,)))
+    closed = replace(declared(FLIGHTS), tags=("personal",), stewards=("person:max",))
+    steps = changed(connect("gov").apply_governance(governing(closed)))
     assert [(step.change, step.name) for step in steps] == [(Change.CHANGE, "aviation.flights")]
     assert FLIGHTS.dataset not in {s.name for s in connect("ana").datasets()}
     assert FLIGHTS.dataset in {s.name for s in connect("max").datasets()}
@@ -86,6 +109,93 @@ def test_what_is_applied_is_written_down(connect: Connect):
 def test_a_rule_that_is_changed_is_in_force_at_once(connect: Connect):
     asked = [ColumnRef("aviation.flights", "tailnum")]
     rule = Rule(id="report", actors=("anyone",), actions=(Action.READ,), tags=("personal",))
+    others = tuple(r for r in GOVERNANCE.rules if r.id != "report")
     assert not connect("ana").decide(Action.READ, asked, purpose="report").allowed
-    connect("gov").apply_governance(Governance(rules=(rule,)))
+    connect("gov").apply_governance(governing(rules=(*others, rule)))
     assert connect("ana").decide(Action.READ, asked, purpose="report").allowed
+    steps = connect("gov").apply_governance(governing(rules=others))
+    assert [(s.change, s.kind, s.name) for s in changed(steps)] == [
+        (Change.REMOVE, "rule", "report")
+    ]
+    assert not connect("ana").decide(Action.READ, asked, purpose="report").allowed
+
+
+def test_what_is_no_longer_declared_is_gone_and_that_is_written_down(connect: Connect):
+    smaller = Governance(
+        domains=GOVERNANCE.domains[:1],
+        teams=("team:ops",),
+        people=(Person(id="person:gov"), Person(id="person:ops", teams=("team:ops",))),
+        tags=GOVERNANCE.tags[1:],
+        rules=GOVERNANCE.rules[:2],
+        datasets=(dataset(FLIGHTS, "Flights."),),
+    )
+    gov = connect("gov")
+    planned = gov.apply_governance(smaller, dry_run=True)
+    assert gov.governance() != smaller
+    assert gov.apply_governance(smaller) == planned
+    assert gov.apply_governance(smaller, dry_run=True) == [
+        step for step in gov.apply_governance(smaller) if step.change is Change.KEEP
+    ]
+    kept = connect("ops").governance()
+    assert kept == replace(smaller, people=kept.people, rules=kept.rules)
+    (event, _) = gov.audit_events(kind=EventKind.GOVERNANCE_APPLY)
+    removed = {(s["kind"], s["name"]) for s in event.detail["steps"] if s["change"] == "remove"}
+    assert removed >= {
+        ("domain", "people"),
+        ("team", "team:hr"),
+        ("person", "person:sam"),
+        ("tag", "personal"),
+        ("purpose", "report"),
+        ("rule", "report"),
+        ("dataset", "people.salaries"),
+    }
+    assert connect("ops").search("weather") == []
+
+
+def test_a_dataset_with_versions_must_stay_declared(connect: Connect):
+    connect("ops").publish(FLIGHTS, manifest())
+    without = replace(GOVERNANCE, datasets=GOVERNANCE.datasets[1:])
+    for dry_run in (True, False):
+        with pytest.raises(Problems) as error:
+            connect("gov").apply_governance(without, dry_run=dry_run)
+        assert error.value.problems == [
+            "dataset aviation.flights is no longer declared, but has 1 version: "
+            "keep its declaration"
+        ]
+    assert connect("ops").dataset(FLIGHTS)
+
+
+def test_what_a_removed_person_was_granted_ends_for_good(connect: Connect, clock: Clock):
+    gov, max_ = connect("gov"), connect("max")
+    given = connect("sam").grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
+    asked = [ColumnRef("aviation.flights", "tailnum")]
+    assert max_.decide(Action.READ, asked, purpose="report").allowed
+    gone = governing(people=tuple(p for p in GOVERNANCE.people if p.id != "person:max"))
+    gov.apply_governance(gone)
+    assert not max_.decide(Action.READ, asked, purpose="report").allowed
+    (event,) = gov.audit_events(kind=EventKind.ACCESS_REVOKE)
+    assert (event.actor, event.detail["grant"]) == ("person:gov", given.id)
+    gov.apply_governance(GOVERNANCE)
+    assert not max_.decide(Action.READ, asked, purpose="report").allowed
+    assert [grant.revoked_at for grant in connect("sam").grants()] == [clock()]
+
+
+def test_a_dataset_that_comes_back_has_none_of_its_old_grants(connect: Connect):
+    gov, sam = connect("gov"), connect("sam")
+    first = sam.grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
+    gov.apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[1:]))
+    gov.apply_governance(GOVERNANCE)
+    assert sam.grants() == []
+    assert sam.grant(FLIGHTS, grantee="person:max").id != first.id
+
+
+def test_what_still_names_something_that_goes_is_a_problem(connect: Connect):
+    with pytest.raises(Problems) as error:
+        connect("gov").apply_governance(replace(GOVERNANCE, tags=(), teams=("team:ops",)))
+    said = "\n".join(error.value.problems)
+    assert "dataset aviation.flights: tag 'personal' is not in the taxonomy" in said
+    assert "dataset people.salaries: owner 'team:hr' is not declared" in said
+
+
+def changed(steps: list[Step]) -> list[Step]:
+    return [step for step in steps if step.change is not Change.KEEP]

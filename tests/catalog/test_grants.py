@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -5,7 +6,17 @@ import pytest
 from provender.core.audit import EventKind
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.policy import Action, ColumnRef
-from tests.catalog.world import FLIGHTS, NOW, SALARIES, WEATHER, Clock, Connect, manifest
+from tests.catalog.world import (
+    FLIGHTS,
+    NOW,
+    SALARIES,
+    WEATHER,
+    Clock,
+    Connect,
+    declared,
+    governing,
+    manifest,
+)
 
 TAILNUM = ColumnRef("aviation.flights", "tailnum")
 
@@ -120,20 +131,10 @@ def test_grants_are_seen_by_who_has_them_and_by_who_decides(connect: Connect):
 
 
 def test_whoever_may_read_may_discover(connect: Connect):
-    hr = connect("gov")
-    hr.apply_governance(with_steward())
+    stewarded = replace(declared(SALARIES), stewards=("person:sam",))
+    connect("gov").apply_governance(governing(stewarded))
     given = connect("sam").grant(SALARIES, grantee="person:max")
     assert connect("max").dataset(SALARIES).ref == SALARIES
     connect("sam").revoke(given.id)
     with pytest.raises(NotFound):
         connect("max").dataset(SALARIES)
-
-
-def with_steward():
-    from dataclasses import replace
-
-    from provender.core.governance import Governance
-    from tests.catalog.world import GOVERNANCE
-
-    salaries = next(d for d in GOVERNANCE.datasets if d.ref == SALARIES)
-    return Governance(datasets=(replace(salaries, stewards=("person:sam",)),))

@@ -4,7 +4,16 @@ import pytest
 
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.lineage import Edge, Node, NodeKind, downstream, upstream
-from tests.catalog.world import FLIGHTS, HOURLY, REPO, SALARIES, Connect, manifest, training_set
+from tests.catalog.world import (
+    FLIGHTS,
+    HOURLY,
+    REPO,
+    SALARIES,
+    Connect,
+    manifest,
+    permitted,
+    training_set,
+)
 
 
 def edges(found: list[Edge]) -> set[str]:
@@ -22,8 +31,9 @@ def worked(connect: Connect) -> Connect:
     for rows in (1, 2):
         ops.publish(FLIGHTS, manifest(rows))
         ops.publish(HOURLY, manifest(rows, inputs=(FLIGHTS.at(rows),)))
-    ops.record(REPO)
-    ops.record(training_set(HOURLY.at(1), by="person:ops"))
+    connect("dev").record(REPO)
+    decision = permitted(ops, HOURLY)
+    ops.record(training_set(HOURLY.at(1), by="person:ops", decision=decision))
     return connect
 
 
@@ -60,7 +70,7 @@ def test_depth_is_the_number_of_steps(worked: Connect):
 
 
 def test_new_definitions_take_the_place_of_the_old(worked: Connect):
-    worked("ana").record(replace(REPO, on_demand=(), services=()))
+    worked("dev").record(replace(REPO, on_demand=(), services=()))
     found = edges(worked("ana").lineage(node("dataset:aviation.weather_hourly")))
     assert "dataset:aviation.weather_hourly > feature-view:delays/weather" in found
     assert not any("on-demand" in edge for edge in found)

@@ -47,6 +47,7 @@ def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str,
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
         catalog.apply_governance(GOVERNANCE)
         catalog.publish(FLIGHTS, manifest())
+    with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     with engine.connect() as connection:
         scripts = ScriptDirectory.from_config(migrations(connection))

@@ -10,16 +10,24 @@ from provender.catalog.documents import read_governance
 from provender.catalog.local import LocalCatalog
 from provender.catalog.search import Hit
 from provender.core.datasets import Manifest
-from provender.core.errors import NotFound
-from provender.core.governance import Governance
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.schema import Column, Schema
-from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, SCHEMA, Clock, Connect, manifest
+from tests.catalog.world import (
+    FLIGHTS,
+    REPO,
+    SCHEMA,
+    Clock,
+    Connect,
+    declared,
+    governing,
+    manifest,
+)
 
 
 @pytest.fixture
 def found(connect: Connect) -> Connect:
     connect("ops").publish(FLIGHTS, manifest())
-    connect("ops").record(REPO)
+    connect("dev").record(REPO)
     return connect
 
 
@@ -81,12 +89,20 @@ def test_the_kind_can_be_chosen(found: Connect):
 
 def test_a_limit_is_kept(found: Connect):
     assert len(found("ana").search("aviation", limit=2)) == 2
+    assert found("ana").search("aviation", limit=10_000)
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 10_001, 2**63])
+def test_a_limit_that_cannot_be_kept_is_refused(found: Connect, limit: int):
+    with pytest.raises(InvalidInput, match="ask for 1 to 10000 at a time"):
+        found("ana").search("aviation", limit=limit)
+    with pytest.raises(InvalidInput, match="ask for 1 to 10000 at a time"):
+        found("ana").audit_events(limit=limit)
 
 
 def test_what_is_renamed_is_not_found_under_its_old_words(found: Connect):
-    flights = next(d for d in GOVERNANCE.datasets if d.ref == FLIGHTS)
-    changed = replace(flights, description="Trips.", column_descriptions={})
-    found("gov").apply_governance(Governance(datasets=(changed,)))
+    changed = replace(declared(FLIGHTS), description="Trips.", column_descriptions={})
+    found("gov").apply_governance(governing(changed))
     assert "dataset aviation.flights" not in named(found("ana").search("departures"))
     assert named(found("ana").search("trips"))[0] == "dataset aviation.flights"
 

@@ -1,6 +1,7 @@
 """A small catalog to test with: two domains, people of every office, a protected column."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from provender.catalog.local import LocalCatalog
@@ -16,9 +17,8 @@ from provender.core.features import (
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.people import Person
-from provender.core.policy import Action, Rule
+from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.schema import Column, Schema
-from provender.core.serving import compile_manifest
 from provender.core.tags import Tag
 from provender.core.training import TrainingSetManifest, TrainingSetSpec
 
@@ -65,6 +65,7 @@ GOVERNANCE = Governance(
     teams=("team:hr", "team:models", "team:ops"),
     people=(
         Person(id="person:ana", name="Ana", teams=("team:models",)),
+        Person(id="person:dev", name="Dev"),
         Person(id="person:gov", name="Gov"),
         Person(id="person:max", name="Max"),
         Person(id="person:ops", name="Ops", teams=("team:ops",)),
@@ -78,6 +79,13 @@ GOVERNANCE = Governance(
             id="aviation-is-known",
             actors=("anyone",),
             actions=(Action.DISCOVER,),
+            datasets=("aviation.*",),
+        ),
+        Rule(id="develop", actors=("person:dev",), actions=(Action.DEFINE,)),
+        Rule(
+            id="model",
+            actors=("team:models",),
+            actions=(Action.DEFINE,),
             datasets=("aviation.*",),
         ),
         Rule(
@@ -102,6 +110,19 @@ GOVERNANCE = Governance(
         dataset(SALARIES, "Who earns what.", owner="team:hr", event_timestamp=None),
     ),
 )
+
+
+def governing(*datasets: Dataset, **changes: object) -> Governance:
+    """`GOVERNANCE` with ``datasets`` in place of those of their names."""
+    changed = {dataset.ref: dataset for dataset in datasets}
+    every = tuple(changed.pop(d.ref, d) for d in GOVERNANCE.datasets)
+    said: dict[str, object] = {"datasets": (*every, *changed.values()), **changes}
+    return replace(GOVERNANCE, **said)  # type: ignore[arg-type]
+
+
+def declared(ref: DatasetRef) -> Dataset:
+    """What `GOVERNANCE` says about a dataset."""
+    return next(dataset for dataset in GOVERNANCE.datasets if dataset.ref == ref)
 
 
 def manifest(rows: int = 10, **changes: object) -> Manifest:
@@ -164,21 +185,30 @@ REPO = RepoSpec(
         ServiceSpec(name="pay_v1", features=(FeatureRef("pay", "salary"),), owner="team:hr"),
     ),
 )
-SERVED = compile_manifest(REPO, closed={}, open_until={}, now=NOW)
+VISIBLE = replace(REPO, views=REPO.views[:1], services=REPO.services[:1])
+"""The part that rests on no hidden dataset."""
 
 
-def training_set(*pins: DatasetRef, by: str, content: str = "sha256:c") -> TrainingSetManifest:
+def permitted(catalog: LocalCatalog, *pins: DatasetRef, purpose: str = "report") -> str:
+    """Return the decision that lets the catalog's actor read a column of each of ``pins``."""
+    columns = [ColumnRef(pin.dataset, "arr_delay") for pin in pins]
+    return catalog.permit(Action.READ, columns, purpose=purpose).decision
+
+
+def training_set(
+    *pins: DatasetRef, by: str, content: str = "sha256:c", decision: str = "dec_1"
+) -> TrainingSetManifest:
     return TrainingSetManifest(
         spec=TrainingSetSpec(
             project="delays",
             features=(FeatureRef("weather", "temp"),),
-            purpose="delay",
+            purpose="report",
             service="delay_v1",
         ),
         pins=pins,
         plan_digest="sha256:p",
         repo_digest=REPO.digest,
-        decision="dec_1",
+        decision=decision,
         spine_digest="sha256:s",
         content_digest=content,
         row_count=3,

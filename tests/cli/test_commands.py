@@ -223,3 +223,101 @@ def test_timestamps_without_a_zone_are_refused_unless_said_to_be_utc(governed, h
     assert governed("dataset", "publish", "shop.orders", path, "--assume-utc").out.startswith(
         "shop.orders@1"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "says"),
+    [
+        (("dataset", "publish", "shop.orders", "catalog/people.yml"), {}, "not a whole Parquet file"),
+        (("dataset", "publish", "shop.orders", "catalog"), {}, "there is no file"),
+        (("serve", "online", "--port", "99999"), {}, "99999"),
+        (("audit", "list", "--limit", "99999999999999999999"), {}, "limit"),
+        (("status",), {"PROVENDER_HOME": "orders.parquet"}, "orders.parquet"),
+        (("training", "create", "orders.parquet", "--service", "s", "--out", "nowhere/x.parquet"), {}, "nowhere"),
+    ],
+)  # fmt: skip
+def test_odd_input_never_ends_in_a_traceback(published, arguments, environment, says):
+    failed = published(*arguments, **environment)
+    said = failed.err + failed.out
+    assert says in said
+    assert "Traceback" not in said
+    assert failed.code == 2 or arguments == ("status",)
+
+
+@pytest.mark.parametrize("name", ["PROVENDER_REDIS_URL", "PROVENDER_CATALOG_URL"])
+def test_a_malformed_url_is_named_without_its_password(run, name):
+    failed = run("status", **{name: "http://user:secretword@host/0"})
+    assert name in failed.err
+    assert "secretword" not in failed.err
+
+
+def test_the_lake_is_no_way_around_the_gate(published, home):
+    (file,) = (home / ".provender" / "lake" / "shop" / "orders").rglob("*.parquet")
+    (home / "link.parquet").symlink_to(file)
+    for path in (file, home / "link.parquet"):
+        refused = published("dataset", "publish", "shop.orders", path, actor="person:sam")
+        assert refused.code == 4
+        assert "in the lake" in refused.err
+
+
+def test_publishing_older_rows_says_which_version_is_the_latest(published, home):
+    more = orders(home / "more.parquet", amounts=[1.0])
+    published("dataset", "publish", "shop.orders", more)
+    again = published("dataset", "publish", "shop.orders", home / "orders.parquet")
+    assert again.out.startswith("shop.orders@1 ")
+    assert "the latest is @2" in again.out
+    refused = published(
+        "dataset", "publish", "shop.orders", home / "orders.parquet", "--parent", "2"
+    )
+    assert refused.code == 5
+    assert "shop.orders@1 already" in refused.err
+
+
+def test_a_refused_version_leaves_nothing_in_the_lake(published, home):
+    lake = home / ".provender" / "lake"
+    before = sorted(path for path in lake.rglob("*") if ".staging" not in path.parts)
+    broken = orders(home / "broken.parquet", amounts=["1.0"])
+    more = orders(home / "more.parquet", amounts=[1.0])
+    assert published("dataset", "publish", "shop.orders", broken).code == 5
+    assert published("dataset", "publish", "shop.orders", more, "--parent", "7").code == 5
+    assert sorted(path for path in lake.rglob("*") if ".staging" not in path.parts) == before
+
+
+def test_up_before_anything_is_applied_shows_the_pages_only(published, home):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    started = published("up", "--web-port", port)
+    try:
+        assert started.code == 0, started.err
+        assert f"http://127.0.0.1:{port}" in started.out
+        assert "features apply" in started.err
+        assert "already running" in published("up", "--web-port", port).out
+    finally:
+        assert "stopped web" in published("down").out
+
+
+def test_up_with_a_taken_port_starts_nothing(published, home):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        failed = published("up", "--web-port", taken.getsockname()[1])
+    assert failed.code == 7
+    assert "--web-port" in failed.err
+    assert published("down").out == "nothing was running\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PROVENDER_MEMORY_LIMIT", "lots"),
+        ("PROVENDER_CLOCK", "2013-01-01T00:00:00"),
+        ("PROVENDER_REDIS_URL", "redis://h:xx/0"),
+        ("PROVENDER_THREADS", "0"),
+        ("PROVENDER_ACTOR", "Ana"),
+    ],
+)
+def test_a_malformed_setting_is_named(run, name, value):
+    failed = run("status", **{name: value})
+    assert failed.code == 2
+    assert name in failed.err

@@ -16,7 +16,7 @@ from tests.catalog.world import (
     NOW,
     REPO,
     SCHEMA,
-    SERVED,
+    VISIBLE,
     Clock,
     Connect,
     manifest,
@@ -132,12 +132,27 @@ def test_an_undeclared_purpose_is_not_found(catalog: Catalog):
     assert "did you mean report?" in error.value.hint
 
 
-def test_definitions_come_back_as_they_were_recorded(catalog: Catalog):
+def test_definitions_come_back_as_they_were_recorded(connect: Connect):
+    catalog: Catalog = connect("dev")
     catalog.record(REPO)
-    catalog.record(SERVED)
     assert catalog.repo("delays") == REPO
     with pytest.raises(NotFound, match="project 'delay' not found"):
         catalog.repo("delay")
+
+
+def test_what_would_be_served_is_compiled_and_nothing_recorded(connect: Connect):
+    catalog: Catalog = connect("dev")
+    compiled = catalog.compile_serving(REPO)
+    assert [view.name for view in compiled.views] == ["weather", "pay"]
+    assert compiled.repo_digest == REPO.digest
+    with pytest.raises(NotFound):
+        catalog.repo("delays")
+
+
+def test_defining_features_needs_a_rule_or_grant(connect: Connect):
+    with pytest.raises(Denied, match=r"person:max may not define aviation\.weather_hourly"):
+        connect("max").record(VISIBLE)
+    connect("ana").record(VISIBLE)
 
 
 def test_publishing_needs_an_office_or_a_rule(connect: Connect):
@@ -147,7 +162,10 @@ def test_publishing_needs_an_office_or_a_rule(connect: Connect):
 
 def test_a_training_set_is_recorded_by_who_made_it(catalog: Catalog):
     catalog.publish(FLIGHTS, manifest())
-    catalog.record(training_set(FLIGHTS.at(1), by="person:ops"))
+    decision = catalog.permit(Action.READ, [DELAY], purpose="report").decision
+    catalog.record(training_set(FLIGHTS.at(1), by="person:ops", decision=decision))
+    with pytest.raises(InvalidInput, match="'dec_1', which did not let person:ops read"):
+        catalog.record(training_set(FLIGHTS.at(1), by="person:ops"))
     with pytest.raises(InvalidInput, match="says that person:ana made it"):
         catalog.record(training_set(FLIGHTS.at(1), by="person:ana"))
     with pytest.raises(NotFound, match=r"aviation.flights@2 not found"):

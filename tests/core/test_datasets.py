@@ -46,7 +46,9 @@ def test_the_same_content_again_is_the_same_version_even_if_it_is_not_the_latest
     first = publish([], OLD)
     second = publish([first], NEW)
     assert publish([first, second], replace(OLD, location="elsewhere")) is first
-    assert publish([first, second], OLD, parent=1) is first
+    assert publish([first, second], NEW, parent=1) is second
+    with pytest.raises(Conflict, match="already"):
+        publish([first, second], OLD, parent=2)
 
 
 @pytest.mark.parametrize(

@@ -125,3 +125,17 @@ def test_an_unknown_service_names_a_near_one() -> None:
 def test_the_digest_is_of_the_definitions_and_not_of_the_commit() -> None:
     assert replace(REPO, commit="abc").digest == REPO.digest
     assert with_view(ttl=None).digest != REPO.digest
+
+
+def test_a_part_rests_on_the_given_datasets_only_and_keeps_the_digest_of_the_whole() -> None:
+    assert REPO.over(REPO.datasets) is REPO
+    none = REPO.over(())
+    assert (none.views, none.on_demand, none.services, none.entities) == ((), (), (), ())
+    assert none.digest == REPO.digest
+    other = replace(WEATHER, name="other", dataset=DatasetRef("aviation", "other"))
+    both = replace(REPO, views=(*REPO.views, other))
+    part = both.over(REPO.datasets)
+    assert part == replace(REPO, whole=both.digest)
+    assert part.over(()).digest == both.digest
+    files = with_view(dataset=None)
+    assert files.over(()) is files

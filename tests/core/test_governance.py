@@ -79,7 +79,7 @@ def test_applying_again_keeps_everything() -> None:
     assert {step.change for step in diff(GOOD, GOOD)} == {Change.KEEP}
 
 
-def test_only_what_differs_is_changed_and_nothing_is_ever_removed() -> None:
+def test_only_what_differs_is_changed_and_what_is_not_declared_is_removed() -> None:
     desired = replace(
         GOOD,
         datasets=(replace(DATASET, description="All flights."),),
@@ -89,7 +89,17 @@ def test_only_what_differs_is_changed_and_nothing_is_ever_removed() -> None:
     steps = diff(GOOD, desired)
     changed = [(step.kind, step.name) for step in steps if step.change is Change.CHANGE]
     assert changed == [("purpose", "delays"), ("dataset", "aviation.flights")]
-    assert not [step for step in steps if step.kind == "rule"]
+    removed = [(step.kind, step.name, step.value) for step in steps if step.change is Change.REMOVE]
+    assert removed == [("rule", "ml", RULE)]
+
+
+def test_removals_come_last_and_what_rests_on_something_goes_before_it() -> None:
+    steps = diff(GOOD, replace(Governance(), teams=("team:new",)))
+    assert (steps[0].change, steps[0].name) == (Change.ADD, "team:new")
+    assert {step.change for step in steps[1:]} == {Change.REMOVE}
+    kinds = list(dict.fromkeys(step.kind for step in steps[1:]))
+    assert kinds == ["dataset", "rule", "purpose", "tag", "domain", "person", "team"]
+    assert len(steps) == 11
 
 
 def test_the_order_of_a_datasets_columns_is_no_change() -> None:

@@ -81,3 +81,24 @@ def test_what_is_not_served_is_answered_with_a_near_one() -> None:
         manifest.view("wether")
     with pytest.raises(NotFound, match="did you mean delay"):
         manifest.service("dely")
+
+
+def test_the_part_of_a_part_of_the_definitions_has_nothing_of_the_rest() -> None:
+    shut = {FeatureRef("weather", "temp"): "x"}
+    manifest = compile_manifest(REPO, closed=shut, open_until={}, now=NOW)
+    assert manifest.of(REPO) == manifest
+    part = manifest.of(REPO.over(()))
+    assert (part.views, part.on_demand, part.services, part.closed) == ((), (), (), {})
+    assert part.repo_digest == REPO.digest
+
+
+def test_why_rows_are_not_taken_is_part_of_what_is_served() -> None:
+    open_ = compile_manifest(REPO, closed={}, open_until={}, now=NOW)
+    shut = compile_manifest(
+        REPO, closed={}, open_until={}, write_closed={"weather": "no rule"}, now=NOW
+    )
+    assert (open_.view("weather").write_closed, shut.view("weather").write_closed) == (
+        "",
+        "no rule",
+    )
+    assert shut.digest != open_.digest

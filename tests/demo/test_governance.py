@@ -139,7 +139,7 @@ def test_who_publishes_serves_and_governs(ask):
         for who in ("person:ana", "person:sam", "person:lee", "person:max", "service:online")
     }
     assert allowed == {
-        "person:ana": {Action.DISCOVER, Action.SERVE},
+        "person:ana": {Action.DISCOVER, Action.SERVE, Action.DEFINE},
         "person:sam": {Action.DISCOVER, Action.PUBLISH, Action.STEWARD},
         "person:lee": {Action.DISCOVER, Action.STEWARD, Action.GOVERN},
         "person:max": {Action.DISCOVER},
@@ -147,3 +147,23 @@ def test_who_publishes_serves_and_governs(ask):
     }
     assert ask("person:lee", Action.GOVERN, ColumnRef("*")).allowed
     assert not ask("service:online", Action.SERVE, TAILNUM, purpose="serving").allowed
+
+
+def test_registrations_address_rows_online_and_are_served_nowhere_else(ask):
+    for who in ("service:online", "person:ana"):
+        for table in ("tail_last", "plane_facts"):
+            key = ColumnRef(f"aviation.{table}", "tailnum")
+            assert ask(who, Action.SERVE, key, purpose="serving").allowed
+            assert not ask(who, Action.SERVE, key, purpose="reporting").allowed
+        assert not ask(who, Action.SERVE, TAILNUM, purpose="serving").allowed
+
+
+def test_the_server_takes_arrivals_and_publishes_no_registrations(ask, governance):
+    taken = [
+        dataset.ref.dataset
+        for dataset in governance.datasets
+        if ask("service:online", Action.PUBLISH, ColumnRef(dataset.ref.dataset)).allowed
+    ]
+    assert taken == ["aviation.tail_last"]
+    tailnum = ColumnRef("aviation.tail_last", "tailnum")
+    assert not ask("service:online", Action.PUBLISH, tailnum).allowed

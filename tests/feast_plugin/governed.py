@@ -41,6 +41,7 @@ GOVERNANCE = Governance(
     purposes={"research": "To learn.", "serving": "To serve.", "fun": "No."},
     rules=(
         Rule(id="models-govern", actors=("team:models",), actions=(Action.GOVERN,)),
+        Rule(id="models-define", actors=("team:models",), actions=(Action.DEFINE,)),
         Rule(id="all-discover", actors=("anyone",), actions=(Action.DISCOVER,)),
         Rule(
             id="models-read",

@@ -46,6 +46,22 @@ def test_a_folder_gets_one_more_file(repo: FeatureStore, tmp_path: Path) -> None
     assert list(answer["value"]) == [7, 8]
 
 
+def test_an_empty_folder_gets_its_first_file(repo: FeatureStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    source = view(str(tmp_path / "empty")).batch_source
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    append(source, added, Terms.of(repo.config), wanted_by="test")
+    assert len(list((tmp_path / "empty").iterdir())) == 1
+
+
+def test_files_on_other_machines_do_not_grow(repo: FeatureStore) -> None:
+    terms = Terms.of(repo.config)
+    added = pa.Table.from_pandas(rows((1, NOON, 1)))
+    remote = view("s3://bucket/rows.parquet").batch_source
+    with pytest.raises(InvalidInput, match="cannot be appended to s3://bucket"):
+        append(remote, added, terms, wanted_by="test")
+
+
 def test_a_delta_table_gets_a_commit(repo: FeatureStore, tmp_path: Path) -> None:
     place = str(tmp_path / "delta")
     write_deltalake(place, pa.Table.from_pandas(rows((1, NOON, 7))))

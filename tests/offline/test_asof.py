@@ -191,3 +191,116 @@ def test_a_key_column_of_nothing_but_nulls_matches_nothing(tmp_path):
 def test_a_column_that_the_source_lacks_is_named(tmp_path):
     with pytest.raises(InvalidInput, match="no column y"):
         run(tmp_path, spine_table([("a", "b", 2)]), features=(("y", "y"),))
+
+
+INTERNAL = (
+    "created_at",
+    "event_at",
+    "known_at",
+    "k0",
+    "f0",
+    "r0",
+    "rid",
+    "t",
+    "s0",
+    "__rid",
+    "source_0",
+    "e",
+)
+
+
+@pytest.mark.parametrize("known_by_then", [False, True])
+@pytest.mark.parametrize("extra", INTERNAL)
+def test_columns_called_like_ours_change_nothing(tmp_path, extra, known_by_then):
+    """Two rows of one instant, the later created one is right, whatever else the source holds."""
+    instant = pa.timestamp("us", tz="UTC")
+    rows = {
+        "key": ["a", "a"],
+        "event": pa.array([at(1), at(1)], instant),
+        "loaded": pa.array([at(2), at(3)], instant),
+        "x": ["old", "NEW"],
+        extra: pa.array([at(6), at(0)], instant),
+    }
+    path = tmp_path / "view.parquet"
+    pq.write_table(pa.table(rows), path)
+    join = ViewJoin(
+        view="v", table=Table(format=Format.PARQUET, location=str(path)), keys=((extra, "key"),),
+        features=(("x", "x"),), event_timestamp="event", created_timestamp="loaded",
+    )  # fmt: skip
+    plan = PointInTimePlan(event_timestamp="when", joins=(join,), known_by_then=known_by_then)
+    spine = pa.table({extra: ["a"], "when": pa.array([at(5)], instant)})
+    answer = DuckEngine(tmp_path).run(plan, spine, NOTHING_GOVERNED, now=START)
+    assert answer.rows.column("x").to_pylist() == ["NEW"]
+    latest = DuckEngine(tmp_path).latest(join, NOTHING_GOVERNED, start=None, end=None, now=START)
+    assert [row["x"] for batch in latest for row in batch.to_pylist()] == ["NEW"]
+
+
+def test_ties_do_not_depend_on_which_features_are_asked_for(tmp_path):
+    instant = pa.timestamp("us", tz="UTC")
+    path = tmp_path / "view.parquet"
+    pq.write_table(
+        pa.table(
+            {"k1": ["a", "a"], "event": pa.array([at(1)] * 2, instant), "p": [2, 1], "q": [1, 9]}
+        ),
+        path,
+    )
+    options = {
+        "view": "v", "table": Table(format=Format.PARQUET, location=str(path)), "keys": (("p1", "k1"),),
+        "event_timestamp": "event", "ranked_by": ("p", "q"),
+    }  # fmt: skip
+    spine = pa.table({"p1": ["a"], "t": pa.array([at(2)], instant)})
+    for features, expected in (((("q", "q"),), [1]), ((("p", "p"), ("q", "q")), [1])):
+        plan = PointInTimePlan(event_timestamp="t", joins=(ViewJoin(**options, features=features),))
+        rows = DuckEngine(tmp_path).run(plan, spine, NOTHING_GOVERNED, now=START).rows
+        assert rows.column("q").to_pylist() == expected
+
+
+def test_outputs_that_differ_only_in_case_are_two(tmp_path):
+    instant = pa.timestamp("us", tz="UTC")
+    path = tmp_path / "view.parquet"
+    pq.write_table(
+        pa.table({"k1": ["a"], "event": pa.array([at(1)], instant), "p": [1], "q": [2]}), path
+    )
+    out = run(
+        tmp_path,
+        pa.table({"p1": ["a"], "P1": ["b"], "t": pa.array([at(2)], instant)}),
+        table=Table(format=Format.PARQUET, location=str(path)),
+        features=(("p", "Temp"), ("q", "temp")),
+    )
+    assert out.to_pylist()[0] | {"t": None} == {
+        "p1": "a",
+        "P1": "b",
+        "t": None,
+        "Temp": 1,
+        "temp": 2,
+    }
+
+
+@pytest.mark.parametrize("keys", [[1.5], [2.0**53]])
+def test_integer_keys_that_came_as_floats_must_still_be_exact(tmp_path, keys):
+    instant = pa.timestamp("us", tz="UTC")
+    path = tmp_path / "view.parquet"
+    pq.write_table(
+        pa.table({"k1": [1, 2**53 + 1], "event": pa.array([at(1)] * 2, instant), "x": [7, 8]}), path
+    )
+    table = Table(format=Format.PARQUET, location=str(path))
+    out = run(
+        tmp_path, pa.table({"p1": [1.0, None], "t": pa.array([at(2)] * 2, instant)}), table=table
+    )
+    assert out.column("x").to_pylist() == [7, None]
+    with pytest.raises(InvalidInput, match="whole number"):
+        run(tmp_path, pa.table({"p1": keys, "t": pa.array([at(2)], instant)}), table=table)
+
+
+def test_a_year_that_nobody_means_is_refused(tmp_path):
+    far = pa.array([400_000_000_000_000_000], pa.timestamp("us", tz="UTC"))
+    with pytest.raises(InvalidInput, match="years 1 to 9999"):
+        run(tmp_path, pa.table({"p1": ["a"], "t": far}))
+
+
+def test_a_spine_with_a_column_twice_is_refused(tmp_path):
+    spine = pa.Table.from_arrays(
+        [pa.array(["a"]), pa.array(["b"]), pa.array([START])], ["p1", "p1", "t"]
+    )
+    with pytest.raises(InvalidInput, match="columns twice: p1"):
+        run(tmp_path, spine)

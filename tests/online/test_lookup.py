@@ -15,6 +15,7 @@ from provender.online.store import OnlineStore
 from tests.online.views import T0, TICK, field, manifest, view
 
 HOUR = timedelta(hours=1)
+CLOCK_SKEW = timedelta(minutes=1)
 WEATHER = view({"gusts": "int64", "temp": "float64", "word": "string"}, ttl=2 * HOUR)
 ROUTE = view(
     {"delay": "float64", "temp": "float64"},
@@ -102,14 +103,15 @@ def test_statuses_tell_values_nulls_and_missing_rows_apart(filled: OnlineStore) 
         (T0 + 2 * HOUR - TICK, "PRESENT"),
         (T0 + 2 * HOUR, "PRESENT"),
         (T0 + 2 * HOUR + TICK, "OUTSIDE_MAX_AGE"),
-        (T0 - HOUR, "PRESENT"),
+        (T0 - CLOCK_SKEW, "PRESENT"),
+        (T0 - CLOCK_SKEW - TICK, "NOT_FOUND"),
     ],
 )
-def test_a_row_serves_until_its_ttl_inclusive(
+def test_a_row_serves_from_its_instant_until_its_ttl_both_inclusive(
     filled: OnlineStore, now: datetime, status: str
 ) -> None:
     answer = ask(filled, "weather:temp weather:gusts", {"origin": ["JFK"]}, now=now)
-    value = {"PRESENT": ([1.5], [7]), "OUTSIDE_MAX_AGE": ([None], [None])}[status]
+    value = ([1.5], [7]) if status == "PRESENT" else ([None], [None])
     assert (answer.statuses[1], answer.statuses[2]) == ([status], [status])
     assert answer.values[1:] == value
     assert answer.event_timestamps[1] == [T0]

@@ -12,7 +12,7 @@ from provender.core.errors import Corrupt, Unavailable
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.embedded import EmbeddedServer
 from provender.online.options import StoreOptions, Topology
-from provender.online.store import BATCH_ROWS, OnlineStore, Written
+from provender.online.store import BATCH_ROWS, Coverage, OnlineStore, Written
 from tests.online.servers import cluster_node, sentinel
 from tests.online.views import T0, TICK, manifest, view
 
@@ -98,6 +98,24 @@ def test_deleting_a_view_leaves_the_others(store: OnlineStore) -> None:
     assert store.count("p") == len(many) + 1
     assert store.delete("p", "weather") == len(many)
     assert store.count("p") == 1
+
+
+def test_what_rows_hold_is_remembered_as_long_as_they_are_there(
+    server: EmbeddedServer, store: OnlineStore
+) -> None:
+    told = Coverage(source="shop.trips@2", layout="sha256:0", end=T0)
+    for project, name in (("p", "a"), ("p", "b"), ("q", "a")):
+        store.keep_coverage(project, name, told)
+    store.delete("p", "a")
+    found = [
+        store.coverage(project, view) for project, view in (("p", "a"), ("p", "b"), ("q", "a"))
+    ]
+    assert found == [None, told, told]
+    store.delete("p")
+    assert (store.coverage("p", "b"), store.coverage("q", "a")) == (None, told)
+    with redis.Redis.from_url(server.url) as client:
+        client.hset("provender:coverage:q", "a", "{}")
+    assert store.coverage("q", "a") is None
 
 
 def test_many_keys_are_read_in_order_with_gaps(store: OnlineStore) -> None:

@@ -54,7 +54,13 @@ WIDE = view(
     push_sources=("weather_push",),
 )
 ROUTE = view({"delay": "float32"}, name="route", keys={"dest": "string", "origin": "string"})
-ALSO = view({"temp": "float64"}, name="also", push_sources=("weather_push",))
+ALSO = view({"temp": "float64"}, name="also", push_sources=("weather_push", "mixed_push"))
+CLOSED = view(
+    {"temp": "float64"},
+    name="closed",
+    push_sources=("mixed_push",),
+    write_closed="service:online may not publish a.b (no rule or grant)",
+)
 DEPARTURE = OnDemandSpec(
     name="departure",
     inputs=(FeatureRef("weather", "temp"),),
@@ -74,7 +80,7 @@ def flights(**more: Any) -> ServingManifest:
             features=(FeatureRef("weather", "temp"), FeatureRef("route", "delay")),
         ),
     )
-    return manifest(WIDE, ROUTE, ALSO, services=services, on_demand=(DEPARTURE,), **more)
+    return manifest(WIDE, ROUTE, ALSO, CLOSED, services=services, on_demand=(DEPARTURE,), **more)
 
 
 class Running:

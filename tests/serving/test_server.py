@@ -222,3 +222,20 @@ def test_nothing_is_written_where_one_of_the_views_cannot_take_the_rows(
     status, _, message = shared.error("/push", {"push_source_name": "weather_push", "df": frame})
     assert (status, "'blob' is missing" in message) == (422, True)
     assert store.count("flights") == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        ("/push", {"push_source_name": "mixed_push"}),
+        ("/write-to-online-store", {"feature_view_name": "closed"}),
+    ],
+)
+def test_views_that_the_server_may_not_write_take_no_rows(
+    shared: Running, store: OnlineStore, path: str, to: dict[str, str]
+) -> None:
+    frame = {"origin": ["JFK"], "temp": [2], "event_timestamp": ["2013-01-01"]}
+    status, name, message = shared.error(path, {**to, "df": frame})
+    assert (status, name) == (403, "FeastPermissionError")
+    assert "closed takes no rows over HTTP: service:online may not publish a.b" in message
+    assert store.count("flights") == 0

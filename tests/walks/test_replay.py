@@ -8,6 +8,7 @@ import pytest
 
 from provender import bootstrap
 from provender.core.names import FeatureRef
+from provender.core.serving import SERVER
 from provender.online.lookup import Lookup, compile_plan
 from provender.sdk import connect
 
@@ -26,7 +27,15 @@ def asked(spine):
     return again.slice(0, FLIGHTS).sort_by("event_timestamp")
 
 
-def test_a_lookup_after_every_push_is_what_retrieval_says_of_that_instant(flights, asked, derived):
+@pytest.fixture
+def server(flights):
+    """The settings of who may write arrivals."""
+    return flights.model_copy(update={"actor": SERVER})
+
+
+def test_a_lookup_after_every_push_is_what_retrieval_says_of_that_instant(
+    flights, server, asked, derived
+):
     """The whole of tail_last is pushed in time order; before each flight it is looked up."""
     from provender.feast_plugin import collaborators, runs
 
@@ -54,7 +63,7 @@ def test_a_lookup_after_every_push_is_what_retrieval_says_of_that_instant(flight
                     flights.feature_repo,
                     "tail_arrivals",
                     arrivals.slice(known, pushed - known),
-                    settings=flights,
+                    settings=server,
                 )
             upto = at
             while upto < len(times) and times[upto] == times[at]:
@@ -74,7 +83,7 @@ def test_a_lookup_after_every_push_is_what_retrieval_says_of_that_instant(flight
     assert differing == []
 
 
-def test_out_of_order_arrivals_end_at_the_latest(flights, derived):
+def test_out_of_order_arrivals_end_at_the_latest(flights, server, derived):
     """The same arrivals pushed backwards leave the same rows: an older one never overwrites."""
     from provender.feast_plugin import collaborators, runs
 
@@ -82,7 +91,7 @@ def test_out_of_order_arrivals_end_at_the_latest(flights, derived):
     backwards = part.take(pa.array(range(part.num_rows - 1, -1, -1)))
     with closing(bootstrap.online(flights)) as store:
         store.delete("flights", "tail_last")
-        runs.push(flights.feature_repo, "tail_arrivals", part, settings=flights)
+        runs.push(flights.feature_repo, "tail_arrivals", part, settings=server)
         forwards = rows(flights, store, part)
         store.delete("flights", "tail_last")
         for start in range(0, backwards.num_rows, 1_000):
@@ -90,7 +99,7 @@ def test_out_of_order_arrivals_end_at_the_latest(flights, derived):
                 flights.feature_repo,
                 "tail_arrivals",
                 backwards.slice(start, 1_000),
-                settings=flights,
+                settings=server,
             )
         assert rows(flights, store, part) == forwards
     collaborators.close()

@@ -187,3 +187,30 @@ def test_naive_timestamps_are_refused_unless_said_to_be_utc(workspace, spine):
     said = workspace.training_set(naive, features=["weather:temp"], assume_utc=True)
     aware = workspace.training_set(part, features=["weather:temp"])
     assert said.arrow().column("temp") == aware.arrow().column("temp")
+
+
+def test_a_file_of_the_lake_is_no_spine(workspace, flights):
+    file = next(flights.lake.rglob("*.parquet"))
+    with pytest.raises(Denied, match="in the lake"):
+        workspace.training_set(file, features=["weather:temp"])
+
+
+def test_who_may_not_serve_may_not_look_up(flights):
+    with connect(settings=flights, actor="person:max") as workspace:
+        with pytest.raises((Denied, NotFound)):
+            workspace.online(SERVICE)
+        with pytest.raises((Denied, NotFound)):
+            workspace.online(features=["weather:temp"])
+
+
+@pytest.mark.parametrize(
+    "instants", [["2013-06-01T10:00:00"], [date(2013, 6, 1)]], ids=["text", "a date"]
+)
+def test_what_has_no_zone_is_no_instant(workspace, instants):
+    spine = pa.table({"origin": ["EWR"], "event_timestamp": instants})
+    with pytest.raises(InvalidInput, match="no time zone"):
+        workspace.training_set(spine, features=["weather:temp"])
+    assert (
+        workspace.training_set(spine, features=["weather:temp"], assume_utc=True).manifest.row_count
+        == 1
+    )

@@ -17,9 +17,8 @@ from provender.core.features import (
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.people import Person
-from provender.core.policy import Action, Rule
+from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.schema import Column, Schema
-from provender.core.serving import compile_manifest
 from provender.core.tags import Tag
 from provender.core.training import TrainingSetManifest, TrainingSetSpec
 
@@ -92,13 +91,18 @@ GOVERNANCE = Governance(
         ),
         Person(id="person:lee", name="Lee, data governance", teams=("team:governance",)),
         Person(id="person:max", name="Max, analyst"),
+        Person(id="service:online", name="Online feature server"),
     ),
     tags=(
         Tag(name="personal.quasi_identifier", description="Leads to a person.", protected=True),
         Tag(name="source.bts", description="US Bureau of Transportation Statistics."),
         Tag(name="kind.feature_table", description="Computed, for feature views to read."),
     ),
-    purposes={"delay-prediction": "Predict late arrivals.", "reporting": "Count and chart."},
+    purposes={
+        "delay-prediction": "Predict late arrivals.",
+        "reporting": "Count and chart.",
+        "serving": "Answer at once.",
+    },
     rules=(
         Rule(
             id="everyone-discovers",
@@ -121,6 +125,21 @@ GOVERNANCE = Governance(
             actions=(Action.READ,),
             datasets=("aviation.*",),
             purposes=("reporting",),
+        ),
+        Rule(id="flight-ops-define", actors=("team:flight-ops",), actions=(Action.DEFINE,)),
+        Rule(
+            id="flight-ops-pay",
+            actors=("team:flight-ops",),
+            actions=(Action.READ,),
+            datasets=("people.salaries",),
+            purposes=("delay-prediction",),
+        ),
+        Rule(
+            id="weather-is-served",
+            actors=("service:online",),
+            actions=(Action.SERVE,),
+            datasets=("aviation.weather",),
+            purposes=("serving",),
         ),
         Rule(id="governs", actors=("team:governance",), actions=(Action.GOVERN, Action.DISCOVER)),
     ),
@@ -300,17 +319,26 @@ def fill(url: str) -> None:
             until=NOW + timedelta(days=30),
             reason="aircraft of the week",
         )
-    with acting("person:ana", days_ago=1) as catalog:
-        catalog.record(REPO)
-        closed = {
-            FeatureRef("tail_last", "last_arr_epoch"): "no rule or grant, for purpose serving"
-        }
-        catalog.record(compile_manifest(REPO, closed=closed, open_until={}, now=NOW))
-        catalog.record(
-            training_manifest("aviation.weather@1", "aviation.tail_last@1", by="person:ana")
+        catalog.grant(
+            DatasetRef.parse("aviation.tail_last"),
+            grantee="service:online",
+            action=Action.SERVE,
+            columns=("tailnum", "last_arr_delay"),
+            purposes=("serving",),
         )
     with acting("person:sam", days_ago=1) as catalog:
-        catalog.record(training_manifest("people.salaries@1", by="person:sam"))
+        catalog.record(REPO)
+        train(catalog, "people.salaries@1", column="name")
+    with acting("person:ana", days_ago=1) as catalog:
+        train(catalog, "aviation.weather@1", "aviation.tail_last@1", column="event_timestamp")
+
+
+def train(catalog: LocalCatalog, *pins: str, column: str) -> None:
+    """Record a training set made with a permit to read ``column`` of each of ``pins``."""
+    columns = [ColumnRef(DatasetRef.parse(pin).dataset, column) for pin in pins]
+    permit = catalog.permit(Action.READ, columns, purpose="delay-prediction")
+    made = training_manifest(*pins, by=permit.actor)
+    catalog.record(replace(made, decision=permit.decision))
 
 
 def publish(

@@ -283,11 +283,14 @@ def test_the_steward_sees_what_others_may_not(sam):
 
 def test_a_view_page_says_what_is_closed_online_and_why(ana):
     assert ana.get("/features/tail_last.json").json()["closed_online"] == {
-        "tail_last:last_arr_epoch": "no rule or grant, for purpose serving"
+        "tail_last:last_arr_epoch": "service:online may not serve "
+        "aviation.tail_last.last_arr_epoch (no rule or grant, for purpose serving)"
     }
     computed = ana.get("/features/departure.json").json()["closed_online"]
     assert set(computed) == {"departure:minutes_since_arrival", "departure:hour_local"}
-    assert computed["departure:hour_local"].startswith("computed from tail_last:last_arr_epoch")
+    assert computed["departure:hour_local"].startswith(
+        "it is computed from tail_last:last_arr_epoch"
+    )
     assert ana.get("/features/weather.json").json()["closed_online"] == {}
 
 
@@ -319,7 +322,7 @@ def test_the_audit_trail_is_filtered_paged_and_verified(as_actor):
     before = lee.get(f"/audit.json?before={numbers[2]}").json()["events"]
     assert [event["sequence"] for event in before] == numbers[3:]
     grants = lee.get("/audit.json?kind=access:grant").json()["events"]
-    assert [event["subject"] for event in grants] == ["aviation.flights"]
+    assert [event["subject"] for event in grants] == ["aviation.tail_last", "aviation.flights"]
     assert lee.get("/audit.json?actor=person:nobody").json()["events"] == []
 
 

@@ -7,14 +7,13 @@ a property test holds them together. A refusal is written down in a transaction 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from fnmatch import fnmatchcase
-from string import ascii_lowercase, digits
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from provender.catalog import audit
 from provender.catalog.db import transaction
+from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
     AuditRow,
     DatasetRow,
@@ -44,8 +43,6 @@ from provender.core.policy import (
     decide,
 )
 
-ALPHABET = ascii_lowercase + digits + "_."
-"""The characters of dataset names."""
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
 SUGGESTED = 2000
@@ -104,6 +101,20 @@ def explain(
         NotFound: the purpose is not declared.
     """
     _check_purpose(db, purpose)
+    return weigh(db, who, action, columns, purpose=purpose, now=now, seen_by=seen_by)
+
+
+def weigh(
+    db: Session,
+    who: Actor,
+    action: Action,
+    columns: Iterable[ColumnRef],
+    *,
+    purpose: str,
+    now: datetime,
+    seen_by: Actor | None = None,
+) -> Decision:
+    """`explain`, for a purpose that need not be declared: one that is not is opened by nothing."""
     asked = list(columns)
     datasets = _datasets(db, {column.dataset for column in asked})
     if seen_by is not None:
@@ -153,11 +164,14 @@ def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
     """Return the declaration of dataset ``name``.
 
     Raises:
-        NotFound: it is not there, or not for ``who`` to discover.
+        NotFound: it is not there, or not for ``who`` to discover: that is written down.
     """
     row = db.get(DatasetRow, name)
-    if row is None or not _may_discover(db, who, name, now=now):
+    if row is None:
         raise unknown_dataset(db, who, name, now=now)
+    decision = explain(db, who, Action.DISCOVER, [ColumnRef(name)], purpose="", now=now)
+    if not decision.allowed:
+        raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row.value
 
 
@@ -199,6 +213,8 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """Return the condition on audit events that ``who`` may read.
 
     Who governs reads all; others what they did, and what befell datasets they are steward of.
+    That they were refused what they may not discover is not theirs to read: it would say that
+    it is there.
     """
     if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
         return true()
@@ -210,7 +226,11 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
             func.substr(AuditRow.subject, 1, func.length(versions)) == versions,
         )
     )
-    return or_(AuditRow.actor == who.id, about.correlate(AuditRow).exists())
+    shown = visible(db, who, Action.DISCOVER, now=now)
+    hidden = select(DatasetRow.name).where(DatasetRow.name.not_in(shown))
+    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
+    own = and_(AuditRow.actor == who.id, ~telling)
+    return or_(own, about.correlate(AuditRow).exists())
 
 
 def names_of(who: Actor) -> tuple[str, ...]:
@@ -351,30 +371,3 @@ def _matches(pattern: str) -> ColumnElement[bool]:
     if pattern == EVERY:
         return true()
     return DatasetRow.name.regexp_match(name_pattern(pattern))
-
-
-def name_pattern(pattern: str) -> str:
-    """Return the regular expression of a shell-style ``pattern`` of dataset names.
-
-    Understood alike by Python and PostgreSQL: a set such as ``[!a-c]`` is written out as the
-    characters of names that are in it.
-    """
-    written, rest = "", pattern
-    while rest:
-        end = rest.find("]", 3 if rest.startswith("[!") else 2) if rest[0] == "[" else -1
-        if rest[0] == "[" and end > 0:
-            fitting = "".join(letter for letter in ALPHABET if fnmatchcase(letter, rest[: end + 1]))
-            written += f"[{fitting}]" if fitting else f"[^{ALPHABET}]"
-            rest = rest[end + 1 :]
-            continue
-        letter, rest = rest[0], rest[1:]
-        written += {"*": ".*", "?": "."}.get(letter) or _literal(letter)
-    return f"^({written})$"
-
-
-def _literal(letter: str) -> str:
-    return letter if letter.isalnum() or letter == "_" else f"[{ESCAPED.get(letter, letter)}]"
-
-
-ESCAPED = {"\\": "\\\\", "^": "\\^", "[": "\\[", "]": "\\]"}
-"""Inside a set, in both dialects."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarResult, select, true
+from sqlalchemy import ColumnElement, ScalarResult, Text, func, select, true, type_coerce
 from sqlalchemy.orm import Session
 
 from provender.catalog.rows import AuditRow
@@ -12,6 +12,7 @@ from provender.core import audit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.digest import plain
 from provender.core.errors import Corrupt
+from provender.core.policy import Action
 
 BATCH = 1000
 
@@ -85,6 +86,26 @@ def events(
         wanted = wanted.where(AuditRow.sequence < before)
     found = db.scalars(wanted.order_by(AuditRow.sequence.desc()).limit(limit))
     return [_event(row) for row in found]
+
+
+def count(db: Session, kind: EventKind) -> int:
+    """Return how often ``kind`` has happened."""
+    return db.scalar(select(func.count()).where(AuditRow.kind == kind.value)) or 0
+
+
+def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> set[str]:
+    """Return the datasets that ``actor`` was let read by ``decision``, for ``purpose``."""
+    wanted = select(AuditRow).where(
+        AuditRow.kind == EventKind.ACCESS_PERMIT.value,
+        AuditRow.actor == actor,
+        type_coerce(AuditRow.detail, Text).contains(decision, autoescape=True),
+    )
+    asked = {"decision": decision, "action": Action.READ.value, "purpose": purpose}
+    return {
+        row.subject
+        for row in db.scalars(wanted)
+        if {key: row.detail.get(key) for key in asked} == asked
+    }
 
 
 def verify(db: Session) -> int:

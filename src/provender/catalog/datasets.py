@@ -1,14 +1,14 @@
 """Datasets and their versions: declared by governance, published by their owners, resolved by all."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, lineage, search
-from provender.catalog.rows import DatasetRow, DatasetTagRow, StewardRow, VersionRow
+from provender.catalog.rows import DatasetRow, DatasetTagRow, GrantRow, StewardRow, VersionRow
 from provender.core.audit import EventKind
 from provender.core.datasets import (
     Dataset,
@@ -81,6 +81,7 @@ def publish(
     """
     dataset = access.discover(db, by, ref.dataset, now=now)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=now)
+    manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
     _check_manifest(db, by, dataset, ref, manifest, now=now)
     version = next_version(
         _relevant_history(db, ref.dataset, manifest.content),
@@ -94,13 +95,15 @@ def publish(
     )
     if db.get(VersionRow, (ref.dataset, version.number)) is None:
         _add(db, dataset, version)
-    return version
+    return _seen(db, by, [version], now=now)[0]
 
 
 def resolve(
     db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
 ) -> DatasetVersion:
     """Return the version that ``ref`` names, else the latest (as it was at ``as_of``).
+
+    Inputs that ``who`` may not discover are left out of its manifest.
 
     Raises:
         NotFound: there is no such dataset for ``who``, or no such version of it.
@@ -116,14 +119,14 @@ def resolve(
         found = _latest(db, ref.dataset, as_of=as_of)
     if found is None:
         raise _no_such_version(db, ref, as_of)
-    return found
+    return _seen(db, who, [found], now=now)[0]
 
 
 def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
-    """Return every version of a dataset, oldest first."""
+    """Return every version of a dataset, oldest first; inputs that are hidden are left out."""
     access.discover(db, who, ref.dataset, now=now)
     wanted = select(VersionRow.value).where(VersionRow.dataset == ref.dataset)
-    return list(db.scalars(wanted.order_by(VersionRow.number)))
+    return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
 
 
 def summaries(
@@ -184,6 +187,28 @@ def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions)))
 
 
+def withdraw(db: Session, name: str) -> None:
+    """Take away a dataset without versions, with what was granted on it."""
+    node = lineage.dataset_node(DatasetRef.parse(name))
+    search.replace_documents(db, search.documents_of_node(db, node), ())
+    lineage.rest_on(db, node, ())
+    for kind in (StewardRow, DatasetTagRow, GrantRow):
+        db.execute(delete(kind).where(kind.dataset == name))
+    db.execute(delete(DatasetRow).where(DatasetRow.name == name))
+
+
+def _seen(
+    db: Session, who: Actor, found: Sequence[DatasetVersion], *, now: datetime
+) -> list[DatasetVersion]:
+    """``found``, without the inputs that ``who`` may not discover."""
+    inputs = {ref for version in found for ref in version.manifest.inputs}
+    if not inputs:
+        return list(found)
+    shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
+    hidden = {ref for ref in inputs if ref.dataset not in shown}
+    return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
+
+
 def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
     manifest = version.manifest
     db.add(
@@ -223,9 +248,9 @@ def _relevant_history(db: Session, name: str, content: str) -> list[DatasetVersi
     """The versions that decide about a new one: the one with equal content, and the latest."""
     same = db.scalars(
         select(VersionRow.value).where(VersionRow.dataset == name, VersionRow.content == content)
-    ).all()
-    latest = _latest(db, name)
-    return [*same, *([latest] if latest else [])]
+    )
+    relevant = {version.number: version for version in (*same, _latest(db, name)) if version}
+    return list(relevant.values())
 
 
 def _latest(db: Session, name: str, *, as_of: datetime | None = None) -> DatasetVersion | None:

@@ -1,22 +1,24 @@
 """What feature repositories and training record: definitions, serving manifests, training sets."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Select, literal, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, datasets, lineage, search
+from provender.catalog import access, audit, datasets, lineage, search
 from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import RepoRow, ServingManifestRow, TrainingSetRow
+from provender.catalog.rows import DatasetRow, RepoRow, ServingManifestRow, TrainingSetRow
+from provender.catalog.serving import compile_serving
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
-from provender.core.policy import Action
+from provender.core.policy import Action, ColumnRef
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
@@ -24,8 +26,47 @@ SUGGESTED = 2000
 Fact = TypeVar("Fact", RepoRow, ServingManifestRow)
 
 
+def preview(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> ServingManifest:
+    """Return what servers would get if ``by`` recorded ``repo``; raises as recording it would."""
+    _check_may_define(db, by, repo, now=now)
+    return compile_serving(db, repo, now=now)
+
+
 def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
-    """Make ``repo`` the current definitions of its project; nothing happens if they are already."""
+    """Make ``repo`` the current definitions of its project, and what servers get of them.
+
+    Nothing happens if they are already; only the policy may have changed what is served.
+
+    Raises:
+        Denied: ``by`` may not define features over a dataset that they read, or that those
+            they take the place of read.
+        NotFound: a dataset is not there, or not for ``by`` to discover.
+    """
+    repo = replace(repo, whole="")
+    _check_may_define(db, by, repo, now=now)
+    _record_definitions(db, by, repo, now=now)
+    _record_serving(db, by, compile_serving(db, repo, now=now), now=now)
+
+
+def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+    """Both what is read now and what was: who cannot add a view cannot take one away either."""
+    access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
+    last = _last(db, RepoRow, repo.project)
+    read = last.value.datasets - repo.datasets if last else frozenset[str]()
+    there = db.scalars(select(DatasetRow.name).where(DatasetRow.name.in_(sorted(read)))).all()
+    before = [ColumnRef(name) for name in sorted(there)]
+    try:
+        access.check(db, by, Action.DEFINE, before, now=now)
+    except access.Hidden as hidden:
+        raise access.Refused(
+            hidden.decision,
+            f"{by} may not change project {repo.project}: it has feature views over data that "
+            f"{by} may not discover",
+            hint="ask who applied it last, or take another project name",
+        ) from None
+
+
+def _record_definitions(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
     last = _last(db, RepoRow, repo.project)
     if last is not None and last.digest == repo.digest:
         return
@@ -53,10 +94,7 @@ def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Non
     )
 
 
-def record_serving_manifest(
-    db: Session, by: Actor, manifest: ServingManifest, *, now: datetime
-) -> None:
-    """Make ``manifest`` what the project serves; nothing happens if it is already."""
+def _record_serving(db: Session, by: Actor, manifest: ServingManifest, *, now: datetime) -> None:
     last = _last(db, ServingManifestRow, manifest.project)
     if last is not None and last.digest == manifest.digest:
         return
@@ -84,10 +122,13 @@ def record_serving_manifest(
 def record_training_set(
     db: Session, by: Actor, manifest: TrainingSetManifest, *, now: datetime
 ) -> None:
-    """Write down what a training set was made of; nothing happens if it is known already.
+    """Write down what a training set was made of, and that ``by`` made it.
+
+    Of one that was made before the first manifest is kept; the audit trail names every maker.
 
     Raises:
-        InvalidInput: it says that somebody else made it.
+        InvalidInput: it says that somebody else made it, or rests on no permit of ``by`` to
+            read what it is pinned to.
         NotFound: a dataset version it is pinned to does not exist.
     """
     if manifest.created_by != by.id:
@@ -95,19 +136,19 @@ def record_training_set(
             f"training set {manifest.id} says that {manifest.created_by} made it, not {by}",
             hint="record a training set as the actor that made it",
         )
-    if db.get(TrainingSetRow, manifest.id) is not None:
-        return
     for pin in manifest.pins:
         datasets.resolve(db, by, pin, now=now)
-    db.add(
-        TrainingSetRow(
-            id=manifest.id,
-            project=manifest.spec.project,
-            created_at=manifest.created_at,
-            value=manifest,
+    _check_permitted(db, by, manifest)
+    if db.get(TrainingSetRow, manifest.id) is None:
+        db.add(
+            TrainingSetRow(
+                id=manifest.id,
+                project=manifest.spec.project,
+                created_at=manifest.created_at,
+                value=manifest,
+            )
         )
-    )
-    lineage.record_training_set(db, manifest)
+        lineage.record_training_set(db, manifest)
     audit.append(
         db,
         at=now,
@@ -125,26 +166,61 @@ def record_training_set(
     )
 
 
-def repo(db: Session, project: str) -> RepoSpec:
-    """Return the definitions that were applied last to ``project``."""
+def _check_permitted(db: Session, by: Actor, manifest: TrainingSetManifest) -> None:
+    permitted = audit.permitted(
+        db, actor=by.id, decision=manifest.decision, purpose=manifest.spec.purpose
+    )
+    unread = sorted({pin.dataset for pin in manifest.pins} - permitted)
+    if unread:
+        raise InvalidInput(
+            f"training set {manifest.id} rests on the decision {manifest.decision!r}, which did "
+            f"not let {by} read {', '.join(unread)} for purpose {manifest.spec.purpose!r}",
+            hint="record what was made with a permit, under the id of its decision",
+        )
+
+
+def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
+    """Return the definitions applied last to ``project``, as far as ``who`` may know them.
+
+    Raises:
+        NotFound: there are none, or all of them rest on data that ``who`` may not discover.
+    """
+    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
     row = _last(db, RepoRow, project)
-    if row is None:
-        raise unknown("project", project, projects(db))
-    return row.value
+    known = _known(row.value, shown) if row else None
+    if known is None:
+        raise unknown("project", project, projects(db, who, now=now))
+    return known
 
 
-def projects(db: Session) -> list[str]:
-    """Return the names of the projects that have definitions."""
-    return list(db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)))
+def projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
+    """Return the names of the projects that have definitions which ``who`` may know."""
+    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
+    names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
+    last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
+    return [row.project for row in last if _known(row.value, shown)]
 
 
-def serving_manifest(db: Session, project: str) -> ServingManifest:
-    """Return what ``project`` serves."""
+def _known(repo: RepoSpec, shown: set[str]) -> RepoSpec | None:
+    """The part of ``repo`` that rests on ``shown`` datasets; None if it is all hidden."""
+    part = repo.over(shown)
+    return None if repo.views and not part.views else part
+
+
+def serving_manifest(db: Session, who: Actor, project: str, *, now: datetime) -> ServingManifest:
+    """Return what ``project`` serves, as far as ``who`` may know it."""
+    part = repo(db, who, project, now=now)
     row = _last(db, ServingManifestRow, project)
     if row is None:
-        served = select(ServingManifestRow.project).distinct()
-        raise unknown("serving manifest of project", project, db.scalars(served))
-    return row.value
+        raise unknown("serving manifest of project", project, [])
+    return row.value.of(part)
+
+
+def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> str:
+    """Return the digest of what servers would get of ``project``, whole, if recorded again."""
+    repo(db, who, project, now=now)
+    row = _last(db, RepoRow, project)
+    return compile_serving(db, row.value, now=now).digest if row else ""
 
 
 def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> TrainingSetManifest:

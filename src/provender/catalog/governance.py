@@ -1,14 +1,14 @@
 """Governance as code, applied: who, which tags and purposes, which rules, which datasets."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, audit, datasets
+from provender.catalog import access, audit, datasets, grants
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
@@ -18,6 +18,7 @@ from provender.catalog.rows import (
     RuleRow,
     TagRow,
     TeamRow,
+    VersionRow,
 )
 from provender.core import governance
 from provender.core.audit import EventKind
@@ -27,7 +28,6 @@ from provender.core.governance import Change, Governance, Step
 from provender.core.people import Actor
 from provender.core.policy import Action
 
-T = TypeVar("T")
 ROWS: dict[str, Callable[[Any], Row]] = {
     "team": lambda value: TeamRow(id=value["id"]),
     "person": lambda value: PersonRow(id=value.id, value=value),
@@ -37,6 +37,15 @@ ROWS: dict[str, Callable[[Any], Row]] = {
     "rule": lambda value: RuleRow(id=value.id, value=value),
 }
 """The row of each kind of object but datasets, which have an index as well."""
+KEYS: dict[str, InstrumentedAttribute[str]] = {
+    "team": TeamRow.id,
+    "person": PersonRow.id,
+    "domain": DomainRow.name,
+    "tag": TagRow.name,
+    "purpose": PurposeRow.name,
+    "rule": RuleRow.id,
+}
+"""What such a row is found by."""
 
 
 def current(db: Session) -> Governance:
@@ -60,17 +69,20 @@ def seen(db: Session, who: Actor, *, now: datetime) -> Governance:
     return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
 
 
-def plan(db: Session, desired: Governance) -> list[Step]:
-    """Return what applying ``desired`` would do, one step per object.
+def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
+    """Return what applying ``desired`` would do, one step per object. Anybody may plan the first.
 
     Raises:
-        Problems: ``desired``, together with what is in force, does not fit together.
+        Denied: ``by`` may not govern.
+        Problems: ``desired`` does not fit together, or forgets a dataset that has versions.
     """
     existing = current(db)
-    together = _together(existing, desired)
-    problems = governance.check(together)
-    if not any(Action.GOVERN in rule.actions for rule in together.rules):
+    if existing != Governance():
+        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    problems = governance.check(desired)
+    if not any(Action.GOVERN in rule.actions for rule in desired.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
+    problems += _forgotten(db, existing, desired)
     if problems:
         raise Problems(
             "governance cannot be applied", problems, hint="correct the files, then try again"
@@ -82,15 +94,12 @@ def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list
     """Return the steps of the plan, taken. Anybody may take the first, on an empty catalog.
 
     Raises:
-        Problems: ``desired``, together with what is in force, does not fit together.
-        Denied: something would change and ``by`` may not govern.
+        Denied, Problems: as `plan`.
     """
-    steps = plan(db, desired)
+    steps = plan(db, by, desired, now=now)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
-    if current(db) != Governance():
-        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
     for step in changed:
         _take(db, by, step, now=now)
     audit.append(
@@ -101,7 +110,7 @@ def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list
         subject="governance",
         detail={
             "steps": [
-                {"change": s.change, "kind": s.kind, "name": s.name, "becomes": digest(s.value)}
+                {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)}
                 for s in changed
             ]
         },
@@ -110,36 +119,46 @@ def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list
 
 
 def _take(db: Session, by: Actor, step: Step, *, now: datetime) -> None:
-    if step.kind != "dataset":
-        db.merge(ROWS[step.kind](step.value))
-        db.flush()
-        return
-    datasets.declare(db, step.value)
-    audit.append(
-        db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.DATASET_DECLARE,
-        subject=step.name,
-        detail={"change": step.change, "becomes": digest(step.value)},
+    match step.change, step.kind:
+        case Change.REMOVE, "dataset":
+            grants.revoke_all(db, by, step.name, now=now)
+            datasets.withdraw(db, step.name)
+        case Change.REMOVE, kind:
+            if kind in ("person", "team"):
+                grants.revoke_all(db, by, step.name, now=now)
+            db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
+        case _, "dataset":
+            datasets.declare(db, step.value)
+        case _, kind:
+            db.merge(ROWS[kind](step.value))
+    db.flush()
+    if step.kind == "dataset":
+        audit.append(
+            db,
+            at=now,
+            actor=by.id,
+            kind=EventKind.DATASET_DECLARE,
+            subject=step.name,
+            detail={"change": step.change, "becomes": _becomes(step)},
+        )
+
+
+def _becomes(step: Step) -> str:
+    return "" if step.change is Change.REMOVE else digest(step.value)
+
+
+def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterator[str]:
+    """Say which datasets are no longer declared though they have versions."""
+    declared = {dataset.ref for dataset in desired.datasets}
+    gone = [d.ref.dataset for d in existing.datasets if d.ref not in declared]
+    counted = (
+        select(VersionRow.dataset, func.count())
+        .where(VersionRow.dataset.in_(gone))
+        .group_by(VersionRow.dataset)
+        .order_by(VersionRow.dataset)
     )
-
-
-def _together(existing: Governance, desired: Governance) -> Governance:
-    """What would be in force: nothing is removed, and ``desired`` wins."""
-    return Governance(
-        domains=_over(existing.domains, desired.domains, lambda domain: domain.name),
-        teams=_over(existing.teams, desired.teams, str),
-        people=_over(existing.people, desired.people, lambda person: person.id),
-        tags=_over(existing.tags, desired.tags, lambda tag: tag.name),
-        purposes=existing.purposes | desired.purposes,
-        rules=_over(existing.rules, desired.rules, lambda rule: rule.id),
-        datasets=_over(existing.datasets, desired.datasets, lambda dataset: dataset.ref),
-    )
-
-
-def _over(
-    existing: tuple[T, ...], desired: tuple[T, ...], key: Callable[[T], object]
-) -> tuple[T, ...]:
-    written = {key(item) for item in desired}
-    return (*(item for item in existing if key(item) not in written), *desired)
+    for name, versions in db.execute(counted):
+        yield (
+            f"dataset {name} is no longer declared, but has {versions} "
+            f"version{'s' if versions > 1 else ''}: keep its declaration"
+        )

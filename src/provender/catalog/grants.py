@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, datasets
@@ -76,18 +76,17 @@ def revoke(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
     if row is None:
         raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=now)))
     access.check(db, by, Action.STEWARD, [ColumnRef(row.dataset)], now=now)
-    if row.value.revoked_at is not None:
-        return row.value
-    row.revoked_at, row.value = now, replace(row.value, revoked_at=now)
-    audit.append(
-        db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.ACCESS_REVOKE,
-        subject=row.dataset,
-        detail={"grant": row.value.id, "grantee": row.grantee, "action": row.action},
-    )
+    if row.value.revoked_at is None:
+        _end(db, by, row, now=now)
     return row.value
+
+
+def revoke_all(db: Session, by: Actor, concerning: str, *, now: datetime) -> None:
+    """End every grant to a grantee, or on a dataset, that is gone: over for good, whatever comes."""
+    concerned = or_(GrantRow.grantee == concerning, GrantRow.dataset == concerning)
+    wanted = select(GrantRow).where(concerned, GrantRow.revoked_at.is_(None))
+    for row in db.scalars(wanted.order_by(GrantRow.number)).all():
+        _end(db, by, row, now=now)
 
 
 def grants(db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime) -> list[Grant]:
@@ -109,8 +108,20 @@ def _rows(
     return db.scalars(wanted.order_by(GrantRow.number)).all()
 
 
+def _end(db: Session, by: Actor, row: GrantRow, *, now: datetime) -> None:
+    row.revoked_at, row.value = now, replace(row.value, revoked_at=now)
+    audit.append(
+        db,
+        at=now,
+        actor=by.id,
+        kind=EventKind.ACCESS_REVOKE,
+        subject=row.dataset,
+        detail={"grant": row.value.id, "grantee": row.grantee, "action": row.action},
+    )
+
+
 def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
-    number = (db.scalar(select(func.max(GrantRow.number))) or 0) + 1
+    number = audit.count(db, EventKind.ACCESS_GRANT) + 1  # never that of one that is gone
     given = replace(asked, id=f"g{number}")
     db.add(
         GrantRow(

@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlalchemy import and_, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
+from provender.catalog import access
 from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import DatasetRow, DocumentRow, EdgeRow, RestsOnRow, VersionRow
+from provender.catalog.rows import DocumentRow, EdgeRow, RestsOnRow, VersionRow
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec, view_names
 from provender.core.lineage import Edge, Node, NodeKind
@@ -164,11 +165,11 @@ def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
     shown = visible(db, who, Action.DISCOVER, now=now)
     text = str(node)
     if node.kind is NodeKind.DATASET:
-        there = _dataset_is_there(db, DatasetRef.parse(node.name))
-        open_to = shown.where(DatasetRow.name == node.name.partition("@")[0])
-        if there and db.scalar(open_to):
-            return
-        raise unknown("dataset", node.name, db.scalars(shown.limit(PORTION)))
+        ref = DatasetRef.parse(node.name)
+        access.discover(db, who, ref.dataset, now=now)
+        if ref.version is not None and db.get(VersionRow, (ref.dataset, ref.version)) is None:
+            raise unknown("dataset", node.name, db.scalars(shown.limit(PORTION)))
+        return
     known = or_(
         exists().where(RestsOnRow.node == text),
         exists().where(or_(EdgeRow.upstream == text, EdgeRow.downstream == text)),
@@ -181,9 +182,3 @@ def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
         )
         near = [text.partition(":")[2] for text in db.scalars(names.distinct().limit(PORTION))]
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
-
-
-def _dataset_is_there(db: Session, ref: DatasetRef) -> bool:
-    if ref.version is None:
-        return db.get(DatasetRow, ref.dataset) is not None
-    return db.get(VersionRow, (ref.dataset, ref.version)) is not None

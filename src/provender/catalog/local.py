@@ -1,10 +1,10 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,7 @@ from provender.catalog.search import Hit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance, Step
 from provender.core.lineage import Edge, Node
@@ -33,6 +34,11 @@ from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
+
+MOST = 10_000
+"""Events or hits that one question may ask for."""
+NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
+"""What happens outside of the catalog, and is written down by who did it."""
 
 
 class LocalCatalog:
@@ -158,10 +164,13 @@ class LocalCatalog:
             return grants.grants(db, self._who(db), dataset, now=self._clock())
 
     def apply_governance(self, desired: Governance, *, dry_run: bool = False) -> list[Step]:
-        """Return the plan from what is in force to ``desired``, applied unless ``dry_run``."""
+        """Return the plan from what is in force to ``desired``, applied unless ``dry_run``.
+
+        What ``desired`` does not declare is removed. Grants to people who are, end.
+        """
         if dry_run:
             with self._reading() as db:
-                return governance.plan(db, desired)
+                return governance.plan(db, self._who(db), desired, now=self._clock())
         with self._writing() as db:
             return governance.apply(db, self._who(db), desired, now=self._clock())
 
@@ -170,32 +179,64 @@ class LocalCatalog:
         with self._reading() as db:
             return governance.seen(db, self._who(db), now=self._clock())
 
-    def record(self, fact: TrainingSetManifest | RepoSpec | ServingManifest) -> None:
-        """Write a fact down; the same fact again changes nothing."""
+    def compile_serving(self, repo: RepoSpec) -> ServingManifest:
+        """Return what servers would get if the actor recorded ``repo`` now; nothing is written."""
+        with self._reading() as db:
+            return features.preview(db, self._who(db), repo, now=self._clock())
+
+    def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
+        """Write a fact down; definitions together with the serving manifest that they give.
+
+        The same definitions again only bring the serving manifest up to the policy's date; the
+        same training set again only adds its maker to the audit trail.
+        """
         with self._writing() as db:
             who, now = self._who(db), self._clock()
             match fact:
                 case RepoSpec():
                     features.record_repo(db, who, fact, now=now)
-                case ServingManifest():
-                    features.record_serving_manifest(db, who, fact, now=now)
                 case TrainingSetManifest():
                     features.record_training_set(db, who, fact, now=now)
 
+    def note(self, kind: EventKind, subject: str, detail: Mapping[str, Any]) -> None:
+        """Write into the audit trail what happened to features outside of the catalog."""
+        if kind not in NOTED:
+            raise InvalidInput(
+                f"{kind} is not for noting: the catalog writes it down when it happens",
+                hint=f"note {' or '.join(NOTED)}",
+            )
+        with self._writing() as db:
+            audit.append(
+                db,
+                at=self._clock(),
+                actor=self._identity,
+                kind=kind,
+                subject=subject,
+                detail=detail,
+            )
+
     def repo(self, project: str) -> RepoSpec:
-        """Return the definitions that were applied last to ``project``."""
+        """Return the definitions applied last to ``project``, as far as the actor may know them."""
         with self._reading() as db:
-            return features.repo(db, project)
+            return features.repo(db, self._who(db), project, now=self._clock())
 
     def projects(self) -> list[str]:
-        """Return the names of the projects that have definitions."""
+        """Return the names of the projects that have definitions which the actor may know."""
         with self._reading() as db:
-            return features.projects(db)
+            return features.projects(db, self._who(db), now=self._clock())
 
     def serving_manifest(self, project: str) -> ServingManifest:
-        """Return what ``project`` serves."""
+        """Return what ``project`` serves, as far as the actor may know it."""
         with self._reading() as db:
-            return features.serving_manifest(db, project)
+            return features.serving_manifest(db, self._who(db), project, now=self._clock())
+
+    def serving_digest(self, project: str) -> str:
+        """Return the digest that the serving manifest of ``project`` has by the policy of now.
+
+        Of the whole manifest, even to those who may know a part of it.
+        """
+        with self._reading() as db:
+            return features.serving_digest(db, self._who(db), project, now=self._clock())
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
@@ -209,6 +250,7 @@ class LocalCatalog:
 
     def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
         """Return what the actor may discover that fits ``text``, best first, with why."""
+        _check_limit(limit)
         with self._reading() as db:
             who = self._who(db)
             return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
@@ -234,6 +276,7 @@ class LocalCatalog:
         limit: int = 50,
     ) -> list[AuditEvent]:
         """Return the last ``limit`` events that the actor may read and that fit, newest first."""
+        _check_limit(limit)
         with self._reading() as db:
             readable = access.readable_events(db, self._who(db), now=self._clock())
             return audit.events(
@@ -280,3 +323,10 @@ class LocalCatalog:
     def _writing(self) -> Iterator[Session]:
         with access.gate(self._engine, clock=self._clock, write=True) as db:
             yield db
+
+
+def _check_limit(limit: int) -> None:
+    if not 1 <= limit <= MOST:
+        raise InvalidInput(
+            f"a limit of {limit} cannot be kept", hint=f"ask for 1 to {MOST} at a time"
+        )

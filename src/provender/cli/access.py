@@ -6,7 +6,7 @@ import click
 
 from provender.cli.output import as_json, show, table
 
-ACTIONS = ("discover", "read", "serve", "publish", "steward")
+ACTIONS = ("discover", "read", "serve", "publish", "define", "steward")
 
 
 @click.group()
@@ -142,7 +142,13 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--limit", default=50, show_default=True, help="The last so many events.")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="The last so many events.",
+)
 @as_json
 def list_events(limit: int, as_json: bool) -> None:  # noqa: FBT001
     """List the last events, newest first."""

@@ -155,11 +155,13 @@ def publish_version(
             note=note,
             assume_utc=assume_utc,
         )
+        latest = workspace.version(version.ref.dataset).number
     show(
         version,
         machine=as_json,
         human=lambda: click.echo(
             f"{version.ref} {version.manifest.digest[:19]} {version.manifest.row_count:,} rows"
+            + (f" (as it was; the latest is @{latest})" if latest != version.number else "")
         ),
     )
 
@@ -183,7 +185,13 @@ def verify_files(name: str, as_json: bool) -> None:  # noqa: FBT001
 
 @click.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("--limit", default=20, show_default=True, help="At most so many hits.")
+@click.option(
+    "--limit",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="At most so many hits.",
+)
 @as_json
 def search(text: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001
     """Search datasets, columns, feature views, features and services."""

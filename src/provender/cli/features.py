@@ -54,6 +54,8 @@ def show_status(repo: Path | None, as_json: bool) -> None:  # noqa: FBT001
         click.echo("\n".join(found.differences) or "everything agrees")
 
     show(found, machine=as_json, human=human)
+    if found.differences:
+        raise SystemExit(1)
 
 
 @features.command("list")
@@ -133,6 +135,9 @@ def materialize_views(
                 progress=count,
             )
         )
+    for run in runs:
+        if run.warning:
+            click.echo(click.style("warning: ", fg="yellow") + run.warning, err=True)
     show(
         runs,
         machine=as_json,
@@ -142,7 +147,7 @@ def materialize_views(
                 (r.view, r.source, r.read, r.written, r.kept, r.skipped, f"{r.seconds:.2f}")
                 for r in runs
             ),
-            empty="no view is served online",
+            empty="no view is served online yet: provender features apply",
         ),
     )
 
@@ -167,7 +172,7 @@ def push(source: str, path: Path, to: str, repo: Path | None, as_json: bool) -> 
     done = repository.push(
         repo or settings.feature_repo,
         source,
-        arrow_table(path),
+        arrow_table(path, lake=settings.lake),
         settings=settings,
         to="offline" if to == "offline" else "both" if to == "both" else "online",
     )

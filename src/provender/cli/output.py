@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from provender.core.digest import plain
-from provender.core.errors import ProvenderError
+from provender.core.errors import ProvenderError, Unavailable
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
@@ -25,6 +25,13 @@ class ErrorsInWords(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(0)
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            failed = Unavailable(
+                f"{place}{error.strerror or error}",
+                hint="check that the folder is there and may be written, and that the disk is not full",
+            )
+            sys.exit(report(failed, machine="--json" in sys.argv))
 
 
 def report(error: ProvenderError, *, machine: bool = False) -> int:

@@ -64,16 +64,16 @@ def running(home: Path, name: str) -> Server | None:
             except BlockingIOError:
                 lock.seek(0)
                 text = lock.read()
-                if not text:
-                    return None
+                if not text.endswith("}"):
+                    return None  # it is about to say so
                 known = json.loads(text)
                 return Server(name, int(known["pid"]), str(known["url"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return None
 
 
-def check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int, *, option: str = "--port") -> None:
     """Return if nothing listens on ``host:port``.
 
     Raises:
@@ -87,7 +87,7 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             raise Unavailable(
                 f"cannot listen on {host}:{port}: {error.strerror or error}",
-                hint="choose another with --port, or stop what listens there",
+                hint=f"choose another with {option}, or stop what listens there",
             ) from error
 
 

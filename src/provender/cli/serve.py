@@ -5,10 +5,12 @@ from pathlib import Path
 import click
 
 from provender.cli.output import as_json, show
+from provender.core.errors import ProvenderError
 
 WEB_PORT = 8400
 ONLINE_PORT = 6566
 LOOPBACK = "127.0.0.1"
+PORTS = click.IntRange(0, 65_535)
 host_option = click.option(
     "--host", default=LOOPBACK, show_default=True, help="Address to listen on."
 )
@@ -21,7 +23,9 @@ def serve() -> None:
 
 @serve.command("online")
 @host_option
-@click.option("--port", default=ONLINE_PORT, show_default=True, help="TCP port; 0 for a free one.")
+@click.option(
+    "--port", default=ONLINE_PORT, show_default=True, type=PORTS, help="TCP port; 0 for a free one."
+)
 @click.option("--uds", type=click.Path(path_type=Path), help="UNIX socket instead of a port.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--project", default="", help="Default: the only project there is.")
@@ -53,7 +57,7 @@ def serve_online(host: str, port: int, uds: Path | None, workers: int, project: 
 
 @serve.command("web")
 @host_option
-@click.option("--port", default=WEB_PORT, show_default=True, help="TCP port.")
+@click.option("--port", default=WEB_PORT, show_default=True, type=PORTS, help="TCP port.")
 def serve_web(host: str, port: int) -> None:
     """Show the catalog's pages: search, datasets, features, training sets, audit."""
     from provender import bootstrap
@@ -61,6 +65,7 @@ def serve_web(host: str, port: int) -> None:
     from provender.cli.running import check_port, registered
 
     settings = bootstrap.settings()
+    bootstrap.prepare_home(settings)
     check_port(host, port)
     where = f"http://{host}:{port}"
     with registered(settings.home, "web", where):
@@ -69,27 +74,56 @@ def serve_web(host: str, port: int) -> None:
 
 
 @click.command()
-@click.option("--web-port", default=WEB_PORT, show_default=True, help="Port of the pages.")
-@click.option("--online-port", default=ONLINE_PORT, show_default=True, help="Port of the lookups.")
+@click.option(
+    "--web-port", default=WEB_PORT, show_default=True, type=PORTS, help="Port of the pages."
+)
+@click.option(
+    "--online-port", default=ONLINE_PORT, show_default=True, type=PORTS, help="Port of the lookups."
+)
 @as_json
 def up(web_port: int, online_port: int, as_json: bool) -> None:  # noqa: FBT001
     """Start the web pages and the online server in the background; provender down stops them."""
     from provender import bootstrap
-    from provender.cli.running import start
+    from provender.cli.running import check_port, running, start, stop
 
-    home = bootstrap.settings().home
-    bootstrap.prepare_home(bootstrap.settings())
-    servers = [
-        start(home, "web", ["serve", "web", "--port", str(web_port)], health="/"),
-        start(home, "online", ["serve", "online", "--port", str(online_port)], health="/health"),
-    ]
+    settings = bootstrap.settings()
+    bootstrap.prepare_home(settings)
+    plans = {
+        "web": (web_port, "--web-port", "/healthz"),
+        "online": (online_port, "--online-port", "/health"),
+    }
+    if not _anything_applied():
+        del plans["online"]
+        click.echo("nothing to serve online yet: make demo, or provender features apply", err=True)
+    before = {name for name in plans if running(settings.home, name)}
+    for name in plans.keys() - before:
+        port, option, _ = plans[name]
+        check_port(LOOPBACK, port, option=option)
+    servers = []
+    try:
+        for name, (port, _, health) in plans.items():
+            command = ["serve", name, "--port", str(port)]
+            servers.append(start(settings.home, name, command, health=health))
+    except ProvenderError:
+        for server in servers:
+            if server.name not in before:
+                stop(settings.home, server.name)
+        raise
 
     def human() -> None:
         for server in servers:
-            click.echo(f"{server.name:7} {server.url}  (process {server.pid})")
-        click.echo("stop both with: provender down")
+            already = "  already running" if server.name in before else ""
+            click.echo(f"{server.name:7} {server.url}  (process {server.pid}){already}")
+        click.echo("stop with: provender down")
 
     show(servers, machine=as_json, human=human)
+
+
+def _anything_applied() -> bool:
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        return bool(workspace.catalog.projects())
 
 
 @click.command()

@@ -17,6 +17,7 @@ def training() -> None:
 @click.option("--service", required=True, help="The feature service.")
 @click.option("--purpose", default=None, help="What for; default: PROVENDER_PURPOSE.")
 @click.option("--pin", "pins", multiple=True, help="A dataset version, such as aviation.weather@1.")
+@click.option("--assume-utc", is_flag=True, help="Event timestamps without a zone are UTC.")
 @click.option("--known-by-then", is_flag=True, help="Leave out values recorded after the instant.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Parquet file to write."
@@ -27,16 +28,25 @@ def create_set(
     service: str,
     purpose: str | None,
     pins: tuple[str, ...],
+    assume_utc: bool,  # noqa: FBT001
     known_by_then: bool,  # noqa: FBT001
     out: Path,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Join the features of a service to the Parquet file SPINE, as known at each row's instant."""
+    from provender.core.errors import InvalidInput
     from provender.sdk import connect
 
+    if not out.absolute().parent.is_dir():
+        raise InvalidInput(f"there is no folder {out.absolute().parent}", hint="make it first")
     with connect() as workspace:
         made = workspace.training_set(
-            spine, service=service, purpose=purpose, pins=pins, known_by_then=known_by_then
+            spine,
+            service=service,
+            purpose=purpose,
+            pins=pins,
+            known_by_then=known_by_then,
+            assume_utc=assume_utc,
         )
         made.to_parquet(out)
     for warning in made.warnings:

@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     DATASET_PUBLISH = "dataset:publish"
     FEATURES_APPLY = "features:apply"
     FEATURES_MATERIALIZE = "features:materialize"
+    FEATURES_PUSH = "features:push"
     GOVERNANCE_APPLY = "governance:apply"
     TRAINING_SET_RECORD = "training-set:record"
 

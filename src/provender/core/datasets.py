@@ -4,8 +4,8 @@ A version is identified by its content: publishing the same content again is the
 version (`next_version`). Files are listed relative to the lake's root, so a lake can move.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -48,6 +48,7 @@ class Manifest:
     own version (Delta: the table version as text), empty where the format has none.
     ``logical_digest`` depends on the rows and the schema only, not on their order, their
     files or their format. ``inputs`` are the dataset versions this one was computed from.
+    ``whole`` is empty, or the digest of the whole where inputs were left out for a reader.
     """
 
     format: Format
@@ -61,6 +62,7 @@ class Manifest:
     native_snapshot: str = ""
     inputs: tuple[DatasetRef, ...] = ()
     producer: str = ""
+    whole: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -68,8 +70,17 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The digest of the whole manifest."""
-        return digest(self)
+        """The digest of the whole manifest, whatever part of it this is."""
+        return self.whole or digest(
+            {part.name: getattr(self, part.name) for part in fields(self) if part.name != "whole"}
+        )
+
+    def without_inputs(self, hidden: Collection[DatasetRef]) -> "Manifest":
+        """Return the part of the manifest that does not name ``hidden`` inputs; same digest."""
+        shown = tuple(ref for ref in self.inputs if ref not in hidden)
+        if len(shown) == len(self.inputs):
+            return self
+        return replace(self, inputs=shown, whole=self.digest)
 
     @property
     def content(self) -> str:
@@ -154,13 +165,19 @@ def next_version(
     the version the publisher believes to be the latest (optimistic concurrency).
 
     Raises:
-        Conflict: somebody published after ``parent``.
+        Conflict: somebody published after ``parent``, or the rows are those of an older version.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
-    for version in history:
-        if version.manifest.content == manifest.content:
-            return version
     latest = history[-1] if history else None
+    for version in history:
+        if version.manifest.content != manifest.content:
+            continue
+        if parent is None or version is latest:
+            return version
+        raise Conflict(
+            f"these rows are {version.ref} already, and {history[-1].ref} came after it",
+            hint=f"pin {version.ref}, or publish without a parent to be told the same version",
+        )
     last_number = latest.number if latest else 0
     if parent is not None and parent != last_number:
         raise Conflict(

@@ -4,8 +4,8 @@ The Feast plug-in translates Feast's objects into these; the catalog records the
 and serving read them. `check` finds everything that is wrong with them at once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provender.core.digest import digest
@@ -111,7 +111,10 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepoSpec:
-    """Everything that one feature repository defines, as applied."""
+    """Everything that one feature repository defines, as applied.
+
+    ``whole`` is empty, or the digest of the whole where this is the part that somebody may know.
+    """
 
     project: str
     entities: tuple[EntitySpec, ...] = ()
@@ -119,11 +122,40 @@ class RepoSpec:
     on_demand: tuple[OnDemandSpec, ...] = ()
     services: tuple[ServiceSpec, ...] = ()
     commit: str = ""
+    whole: str = ""
 
     @property
     def digest(self) -> str:
-        """The identity of the definitions; the commit they came from does not matter."""
-        return digest([self.project, self.entities, self.views, self.on_demand, self.services])
+        """The identity of the definitions, whole; the commit they came from does not matter."""
+        return self.whole or digest(
+            [self.project, self.entities, self.views, self.on_demand, self.services]
+        )
+
+    @property
+    def datasets(self) -> frozenset[str]:
+        """The names of the datasets that its views read."""
+        return frozenset(view.dataset.dataset for view in self.views if view.dataset)
+
+    def over(self, datasets: Collection[str]) -> "RepoSpec":
+        """Return the part that rests on ``datasets`` only (and on files), with the same digest."""
+        if self.datasets <= frozenset(datasets):
+            return self
+        views = tuple(v for v in self.views if not v.dataset or v.dataset.dataset in datasets)
+        names = {view.name for view in views}
+        on_demand = tuple(v for v in self.on_demand if all(ref.view in names for ref in v.inputs))
+        names |= {view.name for view in on_demand}
+        used = {name for view in views for name in view.entities}
+        needed_elsewhere = {n for view in self.views for n in view.entities} - used
+        return replace(
+            self,
+            entities=tuple(e for e in self.entities if e.name not in needed_elsewhere),
+            views=views,
+            on_demand=on_demand,
+            services=tuple(
+                s for s in self.services if all(ref.view in names for ref in s.features)
+            ),
+            whole=self.digest,
+        )
 
     def view(self, name: str) -> ViewSpec:
         """Return the feature view called ``name``; NotFound, with a near one, if there is none."""

@@ -40,16 +40,17 @@ class Governance:
 
 
 class Change(StrEnum):
-    """What a step does. Nothing is ever removed by applying; removal is its own command."""
+    """What a step does: catalog/ is the whole truth, so what it does not declare is removed."""
 
     ADD = "add"
     CHANGE = "change"
     KEEP = "keep"
+    REMOVE = "remove"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One object to write, with what it becomes."""
+    """One object to write, with what it becomes; or to remove, with what it was."""
 
     change: Change
     kind: str
@@ -87,12 +88,21 @@ def check(desired: Governance) -> list[str]:
 
 
 def diff(current: Governance, desired: Governance) -> list[Step]:
-    """Return one step per object of ``desired``, in the order in which they must be written."""
-    had = _objects(current)
-    return [
+    """Return one step per object of either, in the order in which they must be taken.
+
+    Removals come last, and in reverse: whatever rests on something goes before it.
+    """
+    had, wanted = _objects(current), _objects(desired)
+    written = [
         Step(change=_change(had.get((kind, name)), value), kind=kind, name=name, value=value)
-        for (kind, name), value in _objects(desired).items()
+        for (kind, name), value in wanted.items()
     ]
+    removed = [
+        Step(change=Change.REMOVE, kind=kind, name=name, value=value)
+        for (kind, name), value in had.items()
+        if (kind, name) not in wanted
+    ]
+    return written + removed[::-1]
 
 
 def _change(old: Any, new: Any) -> Change:

@@ -20,6 +20,8 @@ from provender.core.errors import Denied
 from provender.core.people import Actor
 
 EVERY = "*"
+NAMED = 3
+"""How many columns a refusal names of each dataset."""
 
 
 class Action(StrEnum):
@@ -28,6 +30,7 @@ class Action(StrEnum):
     DISCOVER = "discover"  # see that it is there, and its metadata
     READ = "read"  # rows, offline
     SERVE = "serve"  # rows, online
+    DEFINE = "define"  # feature views over it
     PUBLISH = "publish"  # a new version
     STEWARD = "steward"  # grant and revoke access
     GOVERN = "govern"  # change people, tags, rules and datasets
@@ -154,8 +157,7 @@ class Decision:
         closed = [reason for reason in self.reasons if not reason.allowed]
         if closed:
             raise Denied(
-                f"{self.actor} may not {self.action} "
-                + "; ".join(f"{reason.column} ({reason.because})" for reason in closed),
+                f"{self.actor} may not {self.action} {'; '.join(_in_words(closed))}",
                 hint=self._hint(closed),
             )
         return Permit(
@@ -169,6 +171,11 @@ class Decision:
         )
 
     def _hint(self, closed: Sequence[Reason]) -> str:
+        if not self.purpose and self.action in (Action.READ, Action.SERVE):
+            return (
+                "say what for: --purpose NAME, purpose=…, or PROVENDER_PURPOSE; "
+                "purposes are declared in catalog/purposes.yml"
+            )
         if not self.who_decides:
             return "nobody is its steward yet; name one in catalog/datasets/"
         dataset = closed[0].column.dataset
@@ -183,6 +190,21 @@ class Decision:
         if self.purpose:
             command += f" --purpose {self.purpose}"
         return f"{' or '.join(self.who_decides)} can grant it: {command}"
+
+
+def _in_words(closed: Sequence[Reason]) -> list[str]:
+    """Return one phrase per dataset and reason, naming a few of its columns."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    for reason in closed:
+        columns.setdefault((reason.column.dataset, reason.because), []).append(reason.column.column)
+    phrases = []
+    for (dataset, because), names in columns.items():
+        shown = ", ".join(names[:NAMED]) + (
+            f" and {len(names) - NAMED} more" if names[NAMED:] else ""
+        )
+        what = dataset if names == [EVERY] else f"{dataset}.{shown}"
+        phrases.append(f"{what} ({because})")
+    return phrases
 
 
 def decide(

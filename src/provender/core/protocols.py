@@ -36,10 +36,16 @@ class Catalog(Protocol):
         """Return proof that the actor may; raise Denied, and write the denial down, if not."""
         ...
 
-    def record(self, fact: TrainingSetManifest | RepoSpec | ServingManifest) -> None: ...
+    def compile_serving(self, repo: RepoSpec) -> ServingManifest:
+        """Return what servers would get if ``repo`` were recorded now; nothing is written."""
+        ...
+
+    def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
+        """Write a fact down. Definitions are recorded with the serving manifest they give."""
+        ...
 
     def repo(self, project: str) -> RepoSpec:
-        """Return the definitions that were applied last to ``project``."""
+        """Return the definitions applied last to ``project``, as far as the actor may know them."""
         ...
 
 

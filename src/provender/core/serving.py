@@ -5,17 +5,33 @@ is refused at every lookup.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from provender.core.digest import digest, digest_bytes
-from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.features import (
+    FieldSpec,
+    OnDemandSpec,
+    RepoSpec,
+    ServiceSpec,
+    ViewSpec,
+    view_names,
+)
 from provender.core.names import FeatureRef, unknown
+
+SERVER = "service:online"
+"""Who serves: what is open depends on the server's permission, not on that of whoever applies."""
+PURPOSE = "serving"
+"""What it serves for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedView:
-    """How rows of a view lie in the online store: values in the order of ``columns``."""
+    """How rows of a view lie in the online store: values in the order of ``columns``.
+
+    ``write_closed`` says why the server takes no pushed rows for it; empty: it takes them.
+    """
 
     name: str
     join_keys: tuple[FieldSpec, ...]
@@ -24,6 +40,7 @@ class ServedView:
     push_sources: tuple[str, ...] = ()
     event_timestamp: str = "event_timestamp"
     created_timestamp: str | None = None
+    write_closed: str = ""
 
     @property
     def fingerprint(self) -> bytes:
@@ -51,6 +68,18 @@ class ServingManifest:
         content = [self.project, self.views, self.on_demand, self.services, self.closed]
         return digest([*content, self.open_until])
 
+    def of(self, repo: RepoSpec) -> "ServingManifest":
+        """Return the part that is of the views and services in ``repo``, a part of what it is of."""
+        views, services = view_names(repo.views, repo.on_demand), [s.name for s in repo.services]
+        return replace(
+            self,
+            views=tuple(view for view in self.views if view.name in views),
+            on_demand=tuple(view for view in self.on_demand if view.name in views),
+            services=tuple(service for service in self.services if service.name in services),
+            closed={k: v for k, v in self.closed.items() if k.partition(":")[0] in views},
+            open_until={k: v for k, v in self.open_until.items() if k.partition(":")[0] in views},
+        )
+
     def view(self, name: str) -> ServedView:
         """Return the served view called ``name``; NotFound, with a near one, if there is none."""
         for view in self.views:
@@ -67,7 +96,7 @@ class ServingManifest:
         raise unknown("feature service", name, [s.name for s in self.services])
 
 
-def serve_view(view: ViewSpec) -> ServedView:
+def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
     """Return how ``view`` lies in the online store: its features sorted by name.
 
     Sorted, because the order of features in a Feast view differs between processes.
@@ -80,6 +109,7 @@ def serve_view(view: ViewSpec) -> ServedView:
         push_sources=view.push_sources,
         event_timestamp=view.event_timestamp,
         created_timestamp=view.created_timestamp,
+        write_closed=write_closed,
     )
 
 
@@ -88,14 +118,21 @@ def compile_manifest(
     *,
     closed: Mapping[FeatureRef, str],
     open_until: Mapping[FeatureRef, datetime],
+    write_closed: Mapping[str, str] = MappingProxyType({}),
     now: datetime,
 ) -> ServingManifest:
-    """Return the manifest of ``repo``; ``closed`` and ``open_until`` are policy's answers."""
+    """Return the manifest of ``repo``; ``closed``, ``open_until`` and ``write_closed`` (by view)
+    are policy's answers.
+    """
     return ServingManifest(
         project=repo.project,
         repo_digest=repo.digest,
         compiled_at=now,
-        views=tuple(serve_view(view) for view in repo.views if view.online),
+        views=tuple(
+            serve_view(view, write_closed=write_closed.get(view.name, ""))
+            for view in repo.views
+            if view.online
+        ),
         on_demand=repo.on_demand,
         services=repo.services,
         closed={str(ref): why for ref, why in sorted(closed.items())},

@@ -2,9 +2,9 @@
 
 The meaning of the plan, held by tests/oracle/asof.py: for each spine row the row of the view
 with the same keys and the greatest event timestamp not after the spine's; among equals the
-latest created (null last), then the greatest values (null last), columns taken by name; nothing
-if it is older than the TTL. Both bounds are
-inclusive. With ``known_by_then`` only rows created by the spine's instant count.
+latest created (null last), then the greatest values (null last) of the view's features, taken by
+name, asked for or not; nothing if it is older than the TTL. Both bounds are inclusive. With
+``known_by_then`` only rows created by the spine's instant count.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,8 @@ class Table:
     """Where rows are, for an engine: a version of a dataset, or a file no catalog governs.
 
     ``location`` is relative to the lake for a governed table, else a path or URL; ``files``
-    are relative to it (empty: let the format find them).
+    are relative to it, or absolute where no catalog governs (empty: let the format find
+    them). ``content`` identifies the rows of a governed table, wherever they lie.
     """
 
     format: Format
@@ -34,6 +35,7 @@ class Table:
     snapshot: str = ""
     schema: Schema | None = None
     version: DatasetRef | None = None
+    content: str = ""
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "Table":
@@ -46,6 +48,7 @@ class Table:
             snapshot=manifest.native_snapshot,
             schema=manifest.schema,
             version=version.ref,
+            content=manifest.content,
         )
 
     def columns(self, names: Iterable[str]) -> frozenset[ColumnRef]:
@@ -57,7 +60,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewJoin:
-    """One feature view to join: pairs are (spine column, source column) and (source column, output)."""
+    """One feature view to join: pairs are (spine column, source column) and (source column, output).
+
+    ``ranked_by`` are the source columns that decide among rows equal in event and created
+    timestamp: all features of the view, so that the answer does not depend on which are asked.
+    """
 
     view: str
     table: Table
@@ -66,6 +73,7 @@ class ViewJoin:
     event_timestamp: str
     created_timestamp: str | None = None
     ttl: timedelta | None = None
+    ranked_by: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -75,6 +83,18 @@ class ViewJoin:
     def reads(self) -> frozenset[ColumnRef]:
         """The governed columns whose values come out. Join keys do not: the spine brings them."""
         return self.table.columns(source for source, _ in self.features)
+
+    @property
+    def emits(self) -> frozenset[ColumnRef]:
+        """The governed columns that come out where no spine brings the keys: keys and times, too."""
+        times = [name for name in (self.event_timestamp, self.created_timestamp) if name]
+        keys = [source for _, source in self.keys]
+        return self.reads | self.table.columns([*keys, *times])
+
+    @property
+    def tie_breakers(self) -> tuple[str, ...]:
+        """The source columns that decide among equals, by name."""
+        return tuple(sorted(self.ranked_by or (source for source, _ in self.features)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +116,23 @@ class PointInTimePlan:
 
     @property
     def digest(self) -> str:
-        return digest(self)
+        """The identity of the question: of governed tables the rows count, not where they lie."""
+        identity = [
+            [
+                join.table
+                if join.table.version is None
+                else [join.table.version, join.table.content],
+                join.view,
+                join.keys,
+                join.features,
+                join.event_timestamp,
+                join.created_timestamp,
+                join.ttl,
+                join.ranked_by,
+            ]
+            for join in self.joins
+        ]
+        return digest([self.event_timestamp, self.known_by_then, identity])
 
     def check_spine(self, columns: Sequence[str]) -> None:
         """Return if a spine with ``columns`` can be joined.
@@ -105,6 +141,11 @@ class PointInTimePlan:
             InvalidInput: a join key or the event timestamp is missing, or a column has the
                 name of a feature; every such column is named.
         """
+        twice = sorted({name for name in columns if list(columns).count(name) > 1})
+        if twice:
+            raise InvalidInput(
+                f"the spine has columns twice: {', '.join(twice)}", hint="rename one of each"
+            )
         needed = {self.event_timestamp: "the event timestamp"}
         for join in self.joins:
             for spine_column, _ in join.keys:
@@ -222,6 +263,7 @@ def join_view(
         event_timestamp=view.event_timestamp,
         created_timestamp=view.created_timestamp,
         ttl=view.ttl or None,
+        ranked_by=tuple(sorted(feature.source_column for feature in view.features)),
     )
 
 

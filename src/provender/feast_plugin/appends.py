@@ -13,7 +13,7 @@ import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
 from feast.data_source import DataSource
-from feast.infra.offline_stores.file_source import FileLoggingDestination
+from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 
 from provender.core.clock import utc_now
 from provender.core.datasets import Format
@@ -21,6 +21,7 @@ from provender.core.errors import InvalidInput
 from provender.core.policy import Action
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.retrieval import write_parquet
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
@@ -44,10 +45,18 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     if isinstance(source, CatalogSource):
         _publish(source, rows, terms)
         return
-    table = terms.table(source, wanted_by=wanted_by)
+    if isinstance(source, FileSource):
+        table = terms.place(source)
+    else:
+        table = terms.table(source, wanted_by=wanted_by)
     if table.format is Format.DELTA:
         schema = pa.schema(DeltaTable(table.location).schema().to_arrow())
         write_deltalake(table.location, _fitted(rows, schema, table.location), mode="append")
+    elif is_remote(table.location):
+        raise InvalidInput(
+            f"rows cannot be appended to {table.location}",
+            hint="append to a local file or folder, to a Delta table, or to a dataset of the catalog",
+        )
     elif Path(table.location).is_dir():
         _add_file(Path(table.location), rows)
     else:

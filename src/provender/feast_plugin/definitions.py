@@ -2,7 +2,8 @@
 
 Feast imports the files of a repository as top-level modules of the current folder. Here that
 happens for the time of a ``with`` only, so that two repositories, or one that was edited, can be
-opened in one process; and what Feast prints meanwhile goes nowhere.
+opened in one process; and what Feast prints meanwhile goes nowhere. The current folder, the
+environment, the modules and ``sys.stdout`` are the whole process's: one thread at a time.
 """
 
 import importlib
@@ -14,6 +15,7 @@ from contextlib import ExitStack, chdir, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 
 import yaml
@@ -35,6 +37,7 @@ from provender.feast_plugin.translation import sentence
 from provender.settings import PREFIX, Settings
 
 CONFIGURATION = "feature_store.yaml"
+_ALONE = RLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def open_store(folder: Path, settings: Settings) -> Iterator[FeatureStore]:
             hint="name the folder of a Feast repository, or set PROVENDER_FEATURE_REPO",
         )
     home = {f"{PREFIX}HOME": str(settings.home)}
-    with _variables(home), collaborators.using(settings), quiet():
+    with _ALONE, _variables(home), collaborators.using(settings), quiet():
         try:
             store = FeatureStore(repo_path=str(folder))
         except (FeastConfigError, FeastError, yaml.YAMLError, ValueError) as error:
@@ -88,7 +91,7 @@ def open_repo(folder: Path, settings: Settings) -> Iterator[OpenRepo]:
         InvalidInput: one of its files cannot be imported.
     """
     folder = folder.resolve()
-    with ExitStack() as stack:
+    with _ALONE, ExitStack() as stack:
         store = stack.enter_context(open_store(folder, settings))
         stack.enter_context(chdir(folder))
         stack.enter_context(_own_modules(folder))

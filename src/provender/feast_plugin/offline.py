@@ -12,6 +12,7 @@ import pyarrow as pa
 from feast.data_source import DataSource
 from feast.feature_logging import LoggingConfig, LoggingSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
+from feast.infra.offline_stores.file_source import FileSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
@@ -194,17 +195,23 @@ class ProvenderOfflineStore(OfflineStore):
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Return if the source's rows are there and it names its timestamps rightly."""
         data_source.validate(config)
-        Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
+        terms = Terms.of(config)
+        if isinstance(data_source, FileSource):
+            terms.place(data_source)  # a folder may still be empty
+        else:
+            terms.table(data_source, wanted_by=f"source {data_source.name}")
 
     def get_table_column_names_and_types_from_data_source(
         self, config: RepoConfig, data_source: DataSource
     ) -> list[tuple[str, str]]:
         """Return the source's columns, with the type words that the source itself understands."""
+        Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
         return list(data_source.get_table_column_names_and_types(config))
 
 
 def _run(plan: PointInTimePlan, spine: Spine, terms: Terms) -> pa.Table:
-    permit = terms.permit(Action.READ, plan.reads, purpose=terms.purpose)
+    tables = [join.table for join in plan.joins]
+    permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
     return terms.engine.run(plan, spine.rows, permit, now=utc_now()).rows
 
 
@@ -250,7 +257,7 @@ def _window(
     terms = Terms.of(config)
 
     def read() -> pa.Table:
-        permit = terms.permit(Action.READ, join.reads, purpose=terms.purpose)
+        permit = terms.permit(Action.READ, [join.table], join.emits, purpose=terms.purpose)
         batches = terms.engine.latest(
             join,
             permit,

@@ -27,13 +27,14 @@ from pydantic import Field, PositiveInt
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
-from provender.core.serving import ServedView, serve_view
-from provender.feast_plugin import collaborators
+from provender.core.serving import PURPOSE, ServedView, serve_view
+from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
 from provender.online.codec import KeyCodec, RowCodec
-from provender.online.kinds import from_micros
+from provender.online.kinds import from_micros, micros
+from provender.online.lookup import CLOCK_SKEW_US
 from provender.online.options import from_connection_string
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
@@ -65,6 +66,7 @@ class ProvenderOnlineStoreConfig(FeastConfigBaseModel):
         True, description="delete the rows of feature views that are removed"
     )
     enforce_ttl: bool = Field(True, description="withhold values older than the feature view's ttl")
+    purpose: str = Field(PURPOSE, description="what governed features are looked up for")
 
 
 class ProvenderOnlineStore(FeastOnlineStore):
@@ -91,11 +93,14 @@ class ProvenderOnlineStore(FeastOnlineStore):
         """Write rows, each unless a newer one is stored; a row with a null join key is left out.
 
         Raises:
+            Denied: the actor may not publish the dataset behind the view.
             InvalidInput: a value is not of its field's type.
             Unavailable: the store does not answer; writing all rows again is safe.
         """
         codec = codec_of(config, table)
-        store_of(config).write(codec.pairs(data))
+        gate.check_push(config, [table])
+        done = store_of(config).write(codec.pairs(data))
+        gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
 
@@ -119,8 +124,13 @@ class ProvenderOnlineStore(FeastOnlineStore):
         """Return per entity its event timestamp and values; two Nones where there is no row.
 
         The values of a row older than the view's TTL are null.
+
+        Raises:
+            Denied: the actor may not look one of the features up, or nobody may.
         """
         codec = codec_of(config, table)
+        if asked := codec.unanswered(config, requested_features):
+            gate.ask(asked)
         rows = store_of(config).read(codec.keys(entity_keys))
         return codec.answer(rows, requested_features, now=_now())
 
@@ -133,6 +143,8 @@ class ProvenderOnlineStore(FeastOnlineStore):
     ) -> list[Read]:
         """Do as `online_read`, through connections of the running event loop."""
         codec = codec_of(config, table)
+        if asked := codec.unanswered(config, requested_features):
+            await asyncio.to_thread(gate.ask, asked)
         rows = await self._reader(config).read(codec.keys(entity_keys))
         return codec.answer(rows, requested_features, now=_now())
 
@@ -189,7 +201,13 @@ class ViewCodec:
         self._served = served
         self._keys, self._rows = _codecs(project, served)
         self._types = {feature.name: feature.dtype.to_value_type() for feature in view.features}
+        self._aged = aged
         self._ttl = served.ttl if aged else None
+
+    def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
+        """Return what has to be allowed before ``features`` are looked up, if anything."""
+        purpose = getattr(config.online_store, "purpose", PURPOSE)
+        return gate.unanswered(config, self._view, self._served, features, purpose=purpose)
 
     def keys(self, entities: Sequence[EntityKey]) -> list[bytes]:
         """Return the key of each entity."""
@@ -212,17 +230,18 @@ class ViewCodec:
     def answer(
         self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
     ) -> list[Read]:
-        """Return what Feast wants of each row, with the values of old ones withheld."""
+        """Return what Feast wants of each row; old values, and rows from later, are withheld."""
         names = list(features) if features else [column.name for column in self._served.columns]
         found = self._rows.reader(names).read(rows)
         oldest = self._note_oldest(names, now)
+        newest_us = micros(now) + CLOCK_SKEW_US
         columns = [
             to_protos(column, self._types[name])
             for name, column in zip(names, found.columns, strict=True)
         ]
         answers: list[Read] = []
         for index, there in enumerate(found.found):
-            if not there:
+            if not there or (self._aged and found.event_us[index] > newest_us):
                 answers.append((None, None))
                 continue
             event = from_micros(found.event_us[index])

@@ -5,7 +5,7 @@ repeated, so after a crash between two of them applying again heals it, and `sta
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from feast.project import Project
 
 from provender import bootstrap
 from provender.catalog.local import LocalCatalog
-from provender.core.clock import utc_now
 from provender.core.errors import Conflict, InvalidInput, NotFound, Problems
 from provender.core.features import RepoSpec, check
 from provender.core.names import DatasetRef
@@ -24,7 +23,6 @@ from provender.core.schema import Schema
 from provender.core.serving import ServingManifest
 from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
 from provender.feast_plugin.definitions import OpenRepo, open_repo, registered_views
-from provender.feast_plugin.policy import compile_serving
 from provender.feast_plugin.translation import translate
 from provender.online.store import OnlineStore
 from provender.settings import Settings
@@ -92,12 +90,13 @@ def apply(
     Raises:
         NotFound, Misconfigured: as `read_repo`.
         Problems: anything is wrong; all of it is listed, and nothing is written.
+        Denied: the actor may not define features over a dataset; nothing is written.
     """
     bootstrap.prepare_home(settings)
     with open_repo(path, settings) as opened:
         repo = _checked(opened, catalog)
         changes = compare_repos(_recorded(catalog, repo.project), repo)
-        manifest = compile_serving(repo, catalog, now=utc_now())
+        manifest = catalog.compile_serving(repo)
         applied = Applied(repo=repo, changes=changes, manifest=manifest, dry_run=dry_run)
         if dry_run:
             return applied
@@ -107,9 +106,9 @@ def apply(
             )
         _apply_to_feast(opened, changes)
         catalog.record(repo)
-        catalog.record(manifest)
-        online.publish_manifest(manifest)
-        return applied
+        recorded = catalog.serving_manifest(repo.project)
+        online.publish_manifest(recorded)
+        return replace(applied, manifest=recorded)
 
 
 def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: Settings) -> Status:
@@ -253,5 +252,5 @@ def _not_published(
         yield "no serving manifest is published to the online store: apply again"
     elif published.repo_digest != recorded.digest:
         yield "servers have the definitions of another apply: apply again"
-    elif published.digest != compile_serving(recorded, catalog, now=utc_now()).digest:
+    elif published.digest != catalog.serving_digest(recorded.project):
         yield "the policy has changed since servers were told: apply again"

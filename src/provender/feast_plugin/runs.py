@@ -19,15 +19,15 @@ from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.names import unknown
 from provender.core.serving import serve_view
-from provender.feast_plugin import collaborators
+from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
-from provender.feast_plugin.engine import EPOCH, Materialized, ProvenderEngine
+from provender.feast_plugin.engine import Materialized, ProvenderEngine
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
-from provender.online.arrow import BatchEncoder, Materialised, write_batches
+from provender.online.arrow import BatchEncoder, Encoded, Materialised
 from provender.settings import Settings
 
 Target = Literal["online", "offline", "both"]
@@ -47,8 +47,8 @@ def materialize(
     """Write the latest rows of each applied view to the online store; yield what each run did.
 
     The window is inclusive on both ends. Without ``start`` it goes on where the view's last
-    run ended, or begins with the data; it never ends after now, so that later runs see what
-    comes later.
+    run ended; but it begins with the data where the rows online are gone, or are from another
+    dataset version or definition. It never ends after now, so that later runs see what comes later.
 
     Raises:
         NotFound: the repository or a view is not there.
@@ -63,18 +63,19 @@ def materialize(
         chosen = _to_materialize(store, views)
         engine = _engine(store)
     for view in chosen:
-        since = to_utc(start) if start else view.most_recent_end_time or EPOCH
-        if to_utc(since) > until:
+        with collaborators.using(settings):
+            since = to_utc(start) if start else engine.resume(view)
+        if since > until:
             raise InvalidInput(
                 f"the window of {view.name} starts at {since.isoformat()}, after its end {until.isoformat()}",
                 hint="give an earlier --start, or a later --end that is not in the future",
             )
         task = MaterializationTask(
-            project=store.project, feature_view=view, start_time=to_utc(since), end_time=until
+            project=store.project, feature_view=view, start_time=since, end_time=until
         )
         with collaborators.using(settings):
             outcome = engine.run(task, progress=_of_view(progress, view.name))
-            store.registry.apply_materialization(view, store.project, to_utc(since), until)
+            store.registry.apply_materialization(view, store.project, outcome.start, until)
         yield outcome
 
 
@@ -88,7 +89,8 @@ def push(
 ) -> Materialised:
     """Push ``rows`` to every view behind a push source; return what became of them online.
 
-    Columns are the source's. Offline they are appended to the source of the views.
+    Columns are the source's. Offline they are appended to the source of the views, and that
+    comes first. Nothing is written before everything is known to be allowed and to fit.
 
     Raises:
         NotFound: no applied view has that push source.
@@ -97,18 +99,19 @@ def push(
     """
     bootstrap.prepare_home(settings)
     table = _as_table(rows)
-    done = Materialised()
     with open_store(path, settings) as store:
-        config = store.config
         views = _pushed_views(store, source)
-        for view in views if to in ("online", "both") else ():
-            encoder = BatchEncoder(config.project, serve_view(view_spec(view)))
-            batches = table.combine_chunks().to_batches()
-            done = _sum(done, write_batches(store_of(config), encoder, batches))
+        gate.check_push(store.config, views)
+        online = views if to in ("online", "both") else []
+        encoded = {view.name: _encode(store, view, table) for view in online}
         if to in ("offline", "both"):
             sources = [batch_source(view) for view in views]
             for batch in {batch.name: batch for batch in sources}.values():
-                append(batch, table, Terms.of(config), wanted_by=f"push source {source}")
+                append(batch, table, Terms.of(store.config), wanted_by=f"push source {source}")
+        done = Materialised()
+        for view in online:
+            one = _write(store, view, encoded[view.name])
+            done = Materialised(*(a + b for a, b in zip(astuple(done), astuple(one), strict=True)))
     return done
 
 
@@ -170,5 +173,15 @@ def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:
         ) from error
 
 
-def _sum(one: Materialised, other: Materialised) -> Materialised:
-    return Materialised(*(a + b for a, b in zip(astuple(one), astuple(other), strict=True)))
+def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table) -> list[Encoded]:
+    encoder = BatchEncoder(store.config.project, serve_view(view_spec(view)))
+    return [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
+
+
+def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
+    pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
+    done = store_of(store.config).write(pairs)
+    skipped = sum(one.skipped for one in batches)
+    read = skipped + done.written + done.kept
+    gate.note_push(store.config, view, read=read, written=done.written)
+    return Materialised(read, done.written, done.kept, skipped)

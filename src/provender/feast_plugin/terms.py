@@ -1,15 +1,14 @@
 """On which terms a store reads: who asks, what for, which versions; and where a Feast source's rows are.
 
 A source is either a dataset of the catalog, read at a pinned version and with a permit, or a
-file that no catalog governs. A file inside the lake is neither: it is refused.
+file that no catalog governs. A file inside the lake is neither: it is refused, whatever names it.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
 
 from feast.data_format import DeltaFormat, ParquetFormat
 from feast.data_source import DataSource
@@ -24,9 +23,12 @@ from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Permit, decide
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.files import is_remote, is_there, local_path, parquet_files
 from provender.feast_plugin.source import CatalogSource
 from provender.offline.duck import DuckEngine
 from provender.settings import Settings
+from provender.tables.delta import pin
+from provender.tables.storage import inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,24 +87,42 @@ class Terms:
         )
 
     def file(self, source: FileSource) -> Table:
-        """Return the table that a file source names, governed by nobody."""
+        """Return the table that a file source names, governed by nobody: its files as they are now.
+
+        Raises:
+            NotFound: there are no such files.
+            Denied: one of them is in the lake, be it by a link.
+            InvalidInput: the place or its format is none that we can read.
+        """
+        table = self.place(source)
+        if is_remote(table.location):
+            return table
+        if table.format is Format.DELTA:
+            table, paths = pin(table)
+        else:
+            paths = parquet_files(Path(table.location))
+            table = replace(table, files=tuple(str(path) for path in paths))
+        for path in paths:
+            self.refuse_lake(path)
+        return table
+
+    def place(self, source: FileSource) -> Table:
+        """Return where a file source's files are or will be, without naming them."""
         return Table(format=_format(source), location=self.path(source.path))
 
     def path(self, uri: str, *, must_exist: bool = True) -> str:
         """Return where ``uri`` is: relative paths belong to the repository.
 
-        One that is not there but in the current folder is taken from there, as Feast's own
-        DuckDB store does.
+        Raises:
+            NotFound: nothing is there, though it must be.
+            Denied: it is in the lake, or holds it.
+            InvalidInput: it is neither a local path nor on a machine that we can reach.
         """
-        parsed = urlparse(uri)
-        if parsed.scheme and parsed.netloc:
+        if is_remote(uri):
             return uri
-        bare = Path(unquote(parsed.path) if parsed.scheme == "file" else uri).expanduser()
-        found = self.repo_path / bare
-        if not bare.is_absolute() and not _is_there(found) and _is_there(bare.absolute()):
-            found = bare.absolute()
+        found = local_path(uri, self.repo_path)
         self.refuse_lake(found)
-        if must_exist and not _is_there(found):
+        if must_exist and not is_there(found):
             raise NotFound(
                 f"there is no file or folder {found}",
                 hint="relative paths are resolved against the folder of feature_store.yaml",
@@ -110,23 +130,37 @@ class Terms:
         return str(found)
 
     def refuse_lake(self, path: Path) -> None:
-        """Raise Denied if ``path`` is inside the lake of a catalog."""
+        """Raise Denied if ``path`` is in the lake of a catalog, or has the lake below it."""
         lake = self.settings.lake
-        if bootstrap.has_catalog(self.settings) and path.resolve().is_relative_to(lake.resolve()):
+        if bootstrap.has_catalog(self.settings) and inside(lake, path):
+            where = "inside" if path.resolve().is_relative_to(lake.resolve()) else "above"
             raise Denied(
-                f"{path} is inside the lake {lake}, which the catalog governs",
+                f"{path} is {where} the lake {lake}, which the catalog governs",
                 hint="name the dataset: CatalogSource(dataset=…)",
             )
 
-    def permit(self, action: Action, columns: Collection[ColumnRef], *, purpose: str) -> Permit:
-        """Return the permit for ``columns``; where no catalog governs any, nobody needs to be asked.
+    def permit(
+        self,
+        action: Action,
+        tables: Iterable[Table],
+        columns: Iterable[ColumnRef] = (),
+        *,
+        purpose: str,
+    ) -> Permit:
+        """Return the permit for ``columns`` of ``tables``; where no catalog governs one, nobody is asked.
+
+        Of a governed table without a column among them, it is for the dataset as a whole.
 
         Raises:
             Denied: the catalog says no.
         """
-        if columns:
+        asked = set(columns)
+        named = {column.dataset for column in asked}
+        governed = {table.version.dataset for table in tables if table.version is not None}
+        asked |= {ColumnRef(dataset) for dataset in governed - named}
+        if asked:
             catalog = collaborators.catalog(self.settings)
-            return catalog.permit(action, sorted(columns), purpose=purpose)
+            return catalog.permit(action, sorted(asked), purpose=purpose)
         return decide(
             Actor(self.settings.actor),
             action,
@@ -155,9 +189,3 @@ def _format(source: FileSource) -> Format:
         f"source {source.name} has the format {type(source.file_format).__name__}",
         hint="use ParquetFormat or DeltaFormat",
     )
-
-
-def _is_there(path: Path) -> bool:
-    if any(sign in str(path) for sign in "*?["):
-        return any(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-    return path.exists()

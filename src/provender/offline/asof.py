@@ -8,6 +8,10 @@ row per key and instant, in order, so one ASOF join finds the answer and the TTL
 it. Everything runs on the rows that the spine can reach at all: its keys, and its time range.
 
 Instants are compared as microseconds since 1970 UTC, both bounds inclusive.
+
+Names: users' columns occur only in the innermost SELECT of a source, each under an alias of
+ours (k0, f0, …), and all ranking happens outside of it. The spine comes with our names, too.
+So no column of anybody's can be taken for one of ours.
 """
 
 from dataclasses import dataclass
@@ -16,8 +20,6 @@ from datetime import UTC, datetime, timedelta
 from provender.core.training import PointInTimePlan, ViewJoin
 
 SPINE = "spine"
-RID = "__rid"
-INSTANT = "__t"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -39,9 +41,20 @@ def table_name(position: int) -> str:
     return f"source_{position}"
 
 
+def spine_columns(plan: PointInTimePlan) -> dict[str, str]:
+    """Return the join-key columns of the spine under the names they go by here, s0 and on."""
+    keys = dict.fromkeys(spine for join in plan.joins for spine, _ in join.keys)
+    return {name: f"s{number}" for number, name in enumerate(keys)}
+
+
+def output_name(position: int, number: int) -> str:
+    """Return the name of the ``number``-th feature of a join in the answer."""
+    return f"o{position}_{number}"
+
+
 def known_later(position: int) -> str:
     """Return the output column that says whether the answer was created after the instant asked."""
-    return f"__known_later_{position}"
+    return f"later_{position}"
 
 
 def micros(column: str) -> str:
@@ -59,34 +72,35 @@ def from_micros(micros_since_epoch: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros_since_epoch)
 
 
-def spine_bounds(event_timestamp: str) -> str:
+def spine_bounds() -> str:
     """Return the query for the earliest and latest instant of the spine, as microseconds."""
-    at = micros(quote(event_timestamp))
-    return f"SELECT min({at}), max({at}) FROM {SPINE}"
+    return f"SELECT min({micros('t')}), max({micros('t')}) FROM {SPINE}"
 
 
 def render(plan: PointInTimePlan, reach: Reach) -> str:
     """Return the query of the features, one row per spine row and in its order.
 
-    The spine is the table ``spine`` with a row number ``__rid``; the source of join *n* is
-    ``source_n``. Columns are the plan's outputs, then ``__known_later_n`` for each view with
-    created timestamps.
+    The spine is the table ``spine`` with a row number ``rid``, the instant ``t`` and the keys of
+    `spine_columns`; the source of join *n* is ``source_n``. Columns are named by `output_name`,
+    and ``later_n`` says of views with created timestamps whether the answer came only later.
     """
     if not plan.joins:
-        return f"SELECT {RID} FROM {SPINE} ORDER BY {RID}"
-    steps = [_spine(plan)]
+        return f"SELECT rid FROM {SPINE} ORDER BY rid"
+    spine = spine_columns(plan)
+    names = ", ".join(["rid", f"{micros('t')} AS t", *spine.values()])
+    steps = [f"e AS (SELECT {names} FROM {SPINE})"]
     columns: list[str] = []
     for position, join in enumerate(plan.joins):
-        steps.append(_candidates(plan, join, position, reach))
-        steps.append(_answers(plan, join, position))
-        columns += [f"a{position}.{quote(output)}" for output in join.outputs]
+        steps.append(_candidates(plan, join, position, reach, spine))
+        steps.append(_answers(plan, join, position, spine))
+        columns += [f"a{position}.{output_name(position, n)}" for n in range(len(join.features))]
         if tells_known_later(plan, join):
             columns.append(f"a{position}.{known_later(position)}")
     first, *others = range(len(plan.joins))
-    joined = "".join(f"\nJOIN a{n} ON a{n}.{RID} = a{first}.{RID}" for n in others)
+    joined = "".join(f"\nJOIN a{n} ON a{n}.rid = a{first}.rid" for n in others)
     return (
         f"WITH {', '.join(steps)}\nSELECT {', '.join(columns)}\n"
-        f"FROM a{first}{joined}\nORDER BY a{first}.{RID}"
+        f"FROM a{first}{joined}\nORDER BY a{first}.rid"
     )
 
 
@@ -120,61 +134,65 @@ def tells_known_later(plan: PointInTimePlan, join: ViewJoin) -> bool:
     return join.created_timestamp is not None and not plan.known_by_then
 
 
-def _spine(plan: PointInTimePlan) -> str:
-    keys = dict.fromkeys(spine for join in plan.joins for spine, _ in join.keys)
-    columns = [RID, f"{micros(quote(plan.event_timestamp))} AS {INSTANT}", *map(quote, keys)]
-    return f"e AS (SELECT {', '.join(columns)} FROM {SPINE})"
-
-
-def _candidates(plan: PointInTimePlan, join: ViewJoin, position: int, reach: Reach) -> str:
-    """Rows that can be an answer, at most one per keys and ``known_at``, with short names."""
-    event = micros(quote(join.event_timestamp))
-    created = micros(quote(join.created_timestamp)) if join.created_timestamp else "NULL::BIGINT"
+def _candidates(
+    plan: PointInTimePlan, join: ViewJoin, position: int, reach: Reach, spine: dict[str, str]
+) -> str:
+    """Rows that can be an answer, at most one per keys and ``known_at``, under our names."""
+    keys = [f"k{n}" for n in range(len(join.keys))]
     by_then = plan.known_by_then and join.created_timestamp is not None
-    known_at = f"greatest({event}, {created})" if by_then else event
+    known_at = "greatest(event_at, created_at)" if by_then else "event_at"
+    ties = "".join(f", r{n} DESC NULLS LAST" for n in range(len(join.tie_breakers)))
+    ranked = (
+        f"SELECT *, {known_at} AS known_at FROM ({_named(join, position, reach, spine, by_then=by_then)})"
+        f"\n  QUALIFY row_number() OVER (PARTITION BY {', '.join([*keys, known_at])} "
+        f"ORDER BY event_at DESC, created_at DESC NULLS LAST{ties}) = 1"
+    )
+    if not by_then:
+        return f"c{position} AS ({ranked})"
+    partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
+    return (
+        f"c{position} AS (SELECT * FROM ({ranked})\n  QUALIFY event_at >= max(event_at) OVER "
+        f"({partition}ORDER BY known_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
+    )
+
+
+def _named(
+    join: ViewJoin, position: int, reach: Reach, spine: dict[str, str], *, by_then: bool
+) -> str:
+    """The rows of a source that the spine can reach, every column under an alias of ours."""
+    created = micros(quote(join.created_timestamp)) if join.created_timestamp else "NULL::BIGINT"
+    columns = [f"{quote(source)} AS k{n}" for n, (_, source) in enumerate(join.keys)]
+    columns += [f"{quote(source)} AS f{n}" for n, (source, _) in enumerate(join.features)]
+    columns += [f"{quote(source)} AS r{n}" for n, source in enumerate(join.tie_breakers)]
+    columns += [f"{micros(quote(join.event_timestamp))} AS event_at", f"{created} AS created_at"]
     where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
     where += _bounds(join, _floor(reach.earliest, join.ttl), reach.latest)
     if by_then:
         where.append(f"{quote(join.created_timestamp or '')} IS NOT NULL")
     if join.keys:
         sources = ", ".join(quote(source) for _, source in join.keys)
-        spines = ", ".join(quote(spine) for spine, _ in join.keys)
-        where.append(f"({sources}) IN (SELECT ({spines}) FROM e)")
-    keys = [f"{quote(source)} AS k{n}" for n, (_, source) in enumerate(join.keys)]
-    features = [f"{quote(source)} AS f{n}" for n, (source, _) in enumerate(join.features)]
-    partition = ", ".join([*(f"k{n}" for n in range(len(join.keys))), "known_at"])
-    values = "".join(f", f{n} DESC NULLS LAST" for n in _by_name(join))
-    query = (
-        f"SELECT {', '.join([*keys, *features])}, {event} AS event_at, {created} AS created_at, "
-        f"{known_at} AS known_at\n  FROM {table_name(position)}\n  WHERE {' AND '.join(where)}"
-        f"\n  QUALIFY row_number() OVER (PARTITION BY {partition} "
-        f"ORDER BY event_at DESC, created_at DESC NULLS LAST{values}) = 1"
-    )
-    if not by_then:
-        return f"c{position} AS ({query})"
-    groups = ", ".join(f"k{n}" for n in range(len(join.keys)))
+        asked = ", ".join(f"e.{spine[name]}" for name, _ in join.keys)
+        where.append(f"({sources}) IN (SELECT ({asked}) FROM e)")
     return (
-        f"c{position} AS (SELECT * FROM ({query})\n  QUALIFY event_at >= max(event_at) OVER "
-        f"({f'PARTITION BY {groups} ' if groups else ''}ORDER BY known_at "
-        "ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
+        f"SELECT {', '.join(columns)}\n  FROM {table_name(position)}\n  WHERE {' AND '.join(where)}"
     )
 
 
-def _answers(plan: PointInTimePlan, join: ViewJoin, position: int) -> str:
+def _answers(plan: PointInTimePlan, join: ViewJoin, position: int, spine: dict[str, str]) -> str:
     """The answer of each spine row, null where there is none or it is older than the TTL."""
-    fresh = f"c.event_at >= e.{INSTANT} - {_micros_of(join.ttl)}" if join.ttl else "TRUE"
+    fresh = f"c.event_at >= e.t - {_micros_of(join.ttl)}" if join.ttl else "TRUE"
     columns = [
-        f"CASE WHEN {fresh} THEN c.f{n} END AS {quote(output)}"
-        for n, output in enumerate(join.outputs)
+        f"CASE WHEN {fresh} THEN c.f{n} END AS {output_name(position, n)}"
+        for n in range(len(join.features))
     ]
     if tells_known_later(plan, join):
         columns.append(
-            f"coalesce({fresh} AND c.created_at > e.{INSTANT}, FALSE) AS {known_later(position)}"
+            f"coalesce({fresh} AND c.created_at > e.t, FALSE) AS {known_later(position)}"
         )
-    on = [f"e.{quote(spine)} = c.k{n}" for n, (spine, _) in enumerate(join.keys)]
-    on.append(f"e.{INSTANT} >= c.known_at")
+    on = [f"e.{spine[name]} = c.k{n}" for n, (name, _) in enumerate(join.keys)]
+    on.append("e.t >= c.known_at")
     return (
-        f"a{position} AS (SELECT e.{RID}, {', '.join(columns)}\n"
+        f"a{position} AS (SELECT {', '.join(['e.rid', *columns])}\n"
         f"  FROM e ASOF LEFT JOIN c{position} AS c ON {' AND '.join(on)})"
     )
 
@@ -186,13 +204,8 @@ def _best(join: ViewJoin) -> str:
         if join.created_timestamp
         else []
     )
-    values = [f"{quote(join.features[n][0])} DESC NULLS LAST" for n in _by_name(join)]
+    values = [f"{quote(source)} DESC NULLS LAST" for source in join.tie_breakers]
     return ", ".join([*created, *values]) or "1"
-
-
-def _by_name(join: ViewJoin) -> list[int]:
-    """The features' numbers in the order of their columns' names: Feast's own order varies."""
-    return sorted(range(len(join.features)), key=lambda n: join.features[n][0])
 
 
 def _bounds(join: ViewJoin, start: datetime | None, end: datetime | None) -> list[str]:

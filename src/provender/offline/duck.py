@@ -13,6 +13,7 @@ from typing import cast
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.core.policy import Permit
@@ -20,6 +21,9 @@ from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline import asof
 from provender.tables import format_for
 
+FLOATS = ("FLOAT", "DOUBLE")
+EXACT_FLOAT = 2.0**53
+"""Below it every integer has a float of its own."""
 SESSION = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 
@@ -59,22 +63,21 @@ class DuckEngine:
                 "the spine has no rows", hint="give one row per entity and instant to be known"
             )
         with self._session() as session:
-            numbered = spine.append_column(asof.RID, pa.array(range(spine.num_rows), pa.int64()))
-            session.register(asof.SPINE, _keys_only(numbered, plan))
-            reach = _reach(session, plan.event_timestamp)
+            session.register(asof.SPINE, _narrow(spine, plan))
             for position, join in enumerate(plan.joins):
                 self._register(session, join, position)
-                _check_keys(session, join, position)
-            query = asof.render(plan, reach)
-            features = session.sql(query).to_arrow_table() if plan.joins else pa.table({})
+                _check_keys(session, spine, plan, position)
+            if not plan.joins:
+                return Answer(spine)
+            features = session.sql(asof.render(plan, _reach(session))).to_arrow_table()
         return _beside(spine, features, plan)
 
     def explain(self, plan: PointInTimePlan, spine: pa.Table) -> str:
         """Return the SQL that `run` would execute for ``spine``."""
         plan.check_spine(spine.column_names)
         with self._session() as session:
-            session.register(asof.SPINE, spine)
-            return asof.render(plan, _reach(session, plan.event_timestamp))
+            session.register(asof.SPINE, _narrow(spine, plan))
+            return asof.render(plan, _reach(session))
 
     def read(
         self, table: Table, columns: Sequence[str] | None, permit: Permit, *, now: datetime
@@ -84,10 +87,15 @@ class DuckEngine:
         Raises:
             Denied: ``permit`` is not for every one of them.
             NotFound: the table has no such column; a near one is named.
+            InvalidInput: no column is asked for.
         """
         with self._session() as session:
             relation = format_for(table.format).relation(table, self.lake, session)
             wanted = list(columns) if columns is not None else list(relation.columns)
+            if not wanted:
+                raise InvalidInput(
+                    "no columns are asked for", hint=f"there are: {', '.join(relation.columns)}"
+                )
             if table.schema is not None:
                 for name in wanted:
                     table.schema.column(name)
@@ -113,9 +121,9 @@ class DuckEngine:
         every row of the window instead.
 
         Raises:
-            Denied: ``permit`` is not for every feature column that is read.
+            Denied: ``permit`` is not for every column that comes out.
         """
-        permit.cover(join.reads, now=now)
+        permit.cover(join.emits, now=now)
         with self._session() as session:
             self._register(session, join, 0)
             query = asof.render_latest(join, start=start, end=end, keep_all=keep_all)
@@ -156,6 +164,7 @@ class DuckEngine:
     def _register(self, session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int) -> None:
         relation = format_for(join.table.format).relation(join.table, self.lake, session)
         needed = [source for _, source in join.keys] + [source for source, _ in join.features]
+        needed += join.tie_breakers
         needed += [
             join.event_timestamp,
             *([join.created_timestamp] if join.created_timestamp else []),
@@ -170,33 +179,59 @@ class DuckEngine:
         relation.create_view(asof.table_name(position))
 
 
-def _keys_only(numbered: pa.Table, plan: PointInTimePlan) -> pa.Table:
-    """The columns of the spine that the join needs; a column of nothing but nulls gets a type."""
-    keys = [spine for join in plan.joins for spine, _ in join.keys]
-    names = list(dict.fromkeys([asof.RID, plan.event_timestamp, *keys]))
-    return numbered.select(names)
+def _narrow(spine: pa.Table, plan: PointInTimePlan) -> pa.Table:
+    """The columns of the spine that the join needs, under the names that the SQL knows."""
+    columns = {
+        "rid": pa.array(range(spine.num_rows), pa.int64()),
+        "t": spine.column(plan.event_timestamp),
+    }
+    for name, short in asof.spine_columns(plan).items():
+        columns[short] = spine.column(name)
+    return pa.table(columns)
 
 
-def _reach(session: duckdb.DuckDBPyConnection, event_timestamp: str) -> asof.Reach:
+def _reach(session: duckdb.DuckDBPyConnection) -> asof.Reach:
     # fetchall, not fetchone: DuckDB 2.0 refuses other work while a result is unfinished.
-    ((low, high),) = session.execute(asof.spine_bounds(event_timestamp)).fetchall()
+    ((low, high),) = session.execute(asof.spine_bounds()).fetchall()
     if low is None:
         return asof.Reach(asof.EPOCH, asof.EPOCH)
-    return asof.Reach(asof.from_micros(low), asof.from_micros(high))
+    try:
+        return asof.Reach(asof.from_micros(low), asof.from_micros(high))
+    except OverflowError as error:
+        raise InvalidInput(
+            "the spine has an event timestamp outside of the years 1 to 9999",
+            hint="filter such rows out; they are often a placeholder for an unknown time",
+        ) from error
 
 
-def _check_keys(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int) -> None:
-    """Refuse to compare text with numbers: DuckDB would guess, and the join would be wrong."""
-    spine = _types(session, asof.SPINE)
-    source = _types(session, asof.table_name(position))
-    for spine_column, source_column in join.keys:
-        left, right = spine[spine_column], source[source_column]
+def _check_keys(
+    session: duckdb.DuckDBPyConnection, spine: pa.Table, plan: PointInTimePlan, position: int
+) -> None:
+    """Refuse keys that DuckDB would compare, and compare wrongly: text with numbers, lossy floats."""
+    join = plan.joins[position]
+    short = asof.spine_columns(plan)
+    asked, source = _types(session, asof.SPINE), _types(session, asof.table_name(position))
+    for name, source_column in join.keys:
+        left, right = asked[short[name]], source[source_column]
         if _family(left) != _family(right) and "NULL" not in _family(left):
             raise InvalidInput(
-                f"join key {spine_column} of {join.view} is {left} in the spine "
+                f"join key {name} of {join.view} is {left} in the spine "
                 f"but {source_column} is {right} in the source",
-                hint=f"cast {spine_column} in the spine to {right}",
+                hint=f"cast {name} in the spine to {right}",
             )
+        if left in FLOATS and _family(right) == "number" and right not in FLOATS:
+            _check_exact(spine.column(name), name)
+
+
+def _check_exact(column: pa.ChunkedArray, name: str) -> None:
+    """Integers that came as floats (pandas does so where one is missing) must be what they were."""
+    present = pc.filter(column, pc.is_valid(column))
+    whole = pc.and_(pc.equal(pc.floor(present), present), pc.less(pc.abs(present), EXACT_FLOAT))
+    if pc.all(whole).as_py() is False:
+        raise InvalidInput(
+            f"join key {name} is a float in the spine, and not every value is a whole number below 2^53",
+            hint=f"give {name} as integers (pandas: astype('Int64') before values are lost)",
+        )
 
 
 def _types(session: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -220,8 +255,8 @@ def _beside(spine: pa.Table, features: pa.Table, plan: PointInTimePlan) -> Answe
     later: dict[str, int] = {}
     rows = spine
     for position, join in enumerate(plan.joins):
-        for output in join.outputs:
-            rows = rows.append_column(output, features.column(output))
+        for number, output in enumerate(join.outputs):
+            rows = rows.append_column(output, features.column(asof.output_name(position, number)))
         if asof.tells_known_later(plan, join):
             later[join.view] = int(features.column(asof.known_later(position)).to_numpy().sum())
     return Answer(rows, later)

@@ -2,7 +2,8 @@
 
 The server and the SDK both answer with this, so they cannot differ. What a status means:
 PRESENT has a value; NULL_VALUE is stored as null; NOT_FOUND has no row (or none of the layout
-that is served, or a null join key); OUTSIDE_MAX_AGE has a row older than the view's TTL at
+that is served, or a null join key, or one from after the time of asking, which retrieval would
+not see either; a minute is allowed for clocks that differ); OUTSIDE_MAX_AGE has a row older than the view's TTL at
 the time of asking, whose values are withheld.
 """
 
@@ -28,6 +29,8 @@ PRESENT = "PRESENT"
 NULL_VALUE = "NULL_VALUE"
 NOT_FOUND = "NOT_FOUND"
 OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
+
+CLOCK_SKEW_US = 60_000_000
 
 Entities = Mapping[str, Sequence[Any]]
 
@@ -165,16 +168,17 @@ class Block:
 def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block:
     oldest = None if read.max_age_us is None else now_us - read.max_age_us
     rows = read.reader.read(stored)
+    newest = now_us + CLOCK_SKEW_US
     statuses = [
         NOT_FOUND
-        if not found
+        if not found or event > newest
         else OUTSIDE_MAX_AGE
         if oldest is not None and event < oldest
         else PRESENT
         for found, event in zip(rows.found, rows.event_us, strict=True)
     ]
-    if OUTSIDE_MAX_AGE in statuses:
-        outside = [index for index, status in enumerate(statuses) if status == OUTSIDE_MAX_AGE]
+    if OUTSIDE_MAX_AGE in statuses or NOT_FOUND in statuses:
+        outside = [index for index, status in enumerate(statuses) if status is not PRESENT]
         for column in rows.columns:
             for index in outside:
                 column[index] = None

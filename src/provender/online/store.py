@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import Self, cast
@@ -63,6 +64,18 @@ class Written:
 
     def __add__(self, other: "Written") -> "Written":
         return Written(self.written + other.written, self.kept + other.kept)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What the rows of a view hold: those of ``source``, in ``layout``, from the first until ``end``.
+
+    ``source`` is a dataset version; empty: a file. Kept beside the rows, so that it goes when they go.
+    """
+
+    source: str
+    layout: str
+    end: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +144,10 @@ class OnlineStore:
         pattern = key_prefix(project, view) + b"*"
         deleted = 0
         with self._answering() as client:
+            if view is None:
+                client.delete(_coverage_key(project))
+            else:
+                client.hdel(_coverage_key(project), view)
             found = client.scan_iter(match=pattern, count=BATCH_ROWS)
             while batch := list(islice(found, BATCH_ROWS)):
                 deleted += self._unlink(client, batch)
@@ -143,6 +160,23 @@ class OnlineStore:
         """Return the number of rows of a view or a project, by walking all keys."""
         with self._answering() as client:
             return sum(1 for _ in client.scan_iter(key_prefix(project, view) + b"*", BATCH_ROWS))
+
+    def coverage(self, project: str, view: str) -> Coverage | None:
+        """Return what the rows of a view hold, or None where that is not known: start anew then."""
+        with self._answering() as client:
+            text = client.hget(_coverage_key(project), view)
+        try:
+            return from_json(Coverage, text) if text else None
+        except Corrupt:
+            return None
+
+    def keep_coverage(self, project: str, view: str, coverage: Coverage | None) -> None:
+        """Remember what the rows of a view hold now; None: that is not known."""
+        with self._answering() as client:
+            if coverage is None:
+                client.hdel(_coverage_key(project), view)
+            else:
+                client.hset(_coverage_key(project), view, to_json(coverage))
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
         """Make ``manifest`` the one that servers of its project use; return its digest."""
@@ -253,3 +287,7 @@ class OnlineStore:
 
 def _manifest_key(project: str) -> str:
     return f"provender:manifest:{project}"
+
+
+def _coverage_key(project: str) -> str:
+    return f"provender:coverage:{project}"

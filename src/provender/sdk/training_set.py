@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
 
 if TYPE_CHECKING:
@@ -52,11 +53,24 @@ class TrainingSet:
         )
 
     def to_parquet(self, path: str | Path) -> Path:
-        """Write the rows to a Parquet file, with the training set's id in its metadata."""
+        """Write the rows to a Parquet file, whole or not at all, with the id in its metadata.
+
+        Raises:
+            InvalidInput: the file cannot be written there.
+        """
         target = Path(path)
         metadata = {
             **(self.rows.schema.metadata or {}),
             b"provender.training_set": self.id.encode(),
         }
-        pq.write_table(self.rows.replace_schema_metadata(metadata), target, compression="zstd")
+        partial = target.with_name(f".{target.name}.partial")
+        try:
+            pq.write_table(self.rows.replace_schema_metadata(metadata), partial, compression="zstd")
+            partial.replace(target)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise InvalidInput(
+                f"{target} cannot be written: {error.strerror or error}",
+                hint="name a file in a folder that exists and that you may write",
+            ) from error
         return target

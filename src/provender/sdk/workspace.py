@@ -11,22 +11,23 @@ import pyarrow as pa
 
 from provender import bootstrap
 from provender.core.clock import utc_now
-from provender.core.datasets import Dataset, DatasetVersion
-from provender.core.errors import InvalidInput
+from provender.core.datasets import Dataset, DatasetVersion, next_version
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec, resolve
 from provender.core.names import DatasetRef, FeatureRef, unknown
 from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.serving import PURPOSE as SERVING
 from provender.core.training import (
     Table,
     TrainingSetManifest,
     TrainingSetSpec,
-    output_name,
     plan_training_set,
 )
+from provender.sdk.on_demand import with_on_demand
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins
 from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
-from provender.tables.arrow import Naive, arrow_type
+from provender.tables.arrow import Naive
 from provender.tables.rows import logical_digest
 from provender.tables.versions import verify_version, write_version
 from provender.transforms import load_transform
@@ -74,13 +75,23 @@ class Workspace:
         dataset = self.catalog.dataset(ref)
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
+        history = self.catalog.versions(ref)
         manifest = write_version(
             self.settings.lake,
             dataset,
-            arrow_table(rows),
+            arrow_table(rows, lake=self.settings.lake),
             inputs=sources,
             producer=producer,
             naive=Naive.UTC if assume_utc else Naive.REFUSE,
+            accept=lambda found: next_version(
+                history,
+                ref,
+                found,
+                by=self.settings.actor,
+                now=utc_now(),
+                parent=parent,
+                breaking_reason=breaking_reason,
+            ),
         )
         return self.catalog.publish(
             ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
@@ -151,7 +162,7 @@ class Workspace:
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
         started = time.perf_counter()
-        rows = arrow_table(spine)
+        rows = arrow_table(spine, lake=self.settings.lake)
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,
@@ -166,7 +177,7 @@ class Workspace:
         check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
         permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
         answer = self._engine.run(plan, rows, permit, now=utc_now())
-        result = self._with_on_demand(answer.rows, rows, repo, spec)
+        result = with_on_demand(answer.rows, rows, repo, spec, folder=self.settings.feature_repo)
         manifest = TrainingSetManifest(
             spec=spec,
             pins=plan.pins,
@@ -197,11 +208,13 @@ class Workspace:
 
         Raises:
             NotFound: nothing was applied yet, or a name is unknown.
-            Denied: a feature is closed for serving.
+            Denied: a feature is closed for serving, or to the actor.
         """
         from provender.online.lookup import Lookup, compile_plan
 
         repo = self.repo(project)
+        asked = _asked(repo, service, features)
+        self.catalog.permit(Action.SERVE, served_columns(repo, asked), purpose=SERVING)
         manifest = self.catalog.serving_manifest(repo.project)
         transforms = {
             spec.name: load_transform(spec, self.settings.feature_repo)
@@ -209,7 +222,7 @@ class Workspace:
         }
         plan = compile_plan(
             manifest,
-            _asked(repo, service, features),
+            asked,
             full_feature_names=full_feature_names,
             transforms=transforms,
         )
@@ -231,7 +244,9 @@ class Workspace:
             raise unknown("project", project, names)
         if project is None and len(names) != 1:
             if not names:
-                raise unknown("feature definitions of project", "any", [])
+                raise NotFound(
+                    "no feature definitions were applied yet", hint="provender features apply"
+                )
             raise InvalidInput(
                 f"there are {len(names)} projects: {', '.join(names)}", hint="say project=…"
             )
@@ -284,33 +299,6 @@ class Workspace:
             for name, source in sources.items()
         }
 
-    def _with_on_demand(
-        self, answer: pa.Table, spine: pa.Table, repo: RepoSpec, spec: TrainingSetSpec
-    ) -> pa.Table:
-        """The spine's columns and the asked features in their order, on-demand ones computed."""
-        full = spec.full_feature_names
-        columns = {name: answer.column(name) for name in answer.column_names}
-        for view in resolve(repo, spec.features).on_demand:
-            missing = [field.name for field in view.request if field.name not in columns]
-            if missing:
-                raise InvalidInput(
-                    f"on-demand view {view.name} needs {', '.join(missing)}, which the spine does not have",
-                    hint="add the columns to the spine; at serving they come with the request",
-                )
-            inputs = {field.name: columns[field.name].to_pylist() for field in view.request}
-            for ref in view.inputs:
-                column = columns[output_name(ref.view, ref.feature, full=full)]
-                inputs[ref.feature] = column.to_pylist()
-            values = load_transform(view, self.settings.feature_repo)(inputs)
-            for field in view.features:
-                kind = arrow_type(field.type)
-                columns[output_name(view.name, field.name, full=full)] = pa.chunked_array(
-                    [pa.array(values[field.name], kind)]
-                )
-        asked = [output_name(ref.view, ref.feature, full=full) for ref in spec.features]
-        names = [*spine.column_names, *asked]
-        return pa.table({name: columns[name] for name in names})
-
 
 def connect(
     *,
@@ -342,3 +330,15 @@ def _asked(repo: RepoSpec, service: str | None, features: Sequence[str]) -> tupl
     if service is not None:
         return repo.service(service).features
     return tuple(FeatureRef.parse(text) for text in features)
+
+
+def served_columns(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> list[ColumnRef]:
+    """Return the governed columns whose values a lookup of the ``asked`` features gives."""
+    views = {ref: repo.view(ref.view) for ref in resolve(repo, asked).stored}
+    return sorted(
+        {
+            ColumnRef(view.dataset.dataset, view.feature(ref.feature).source_column)
+            for ref, view in views.items()
+            if view.dataset is not None
+        }
+    )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from provender.core.errors import InvalidInput, NotFound, ProvenderError, Unavailable
+from provender.core.errors import Denied, InvalidInput, NotFound, ProvenderError, Unavailable
 from provender.core.features import OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
@@ -76,9 +76,19 @@ class Snapshot:
         return plan
 
     def encoder(self, view: str) -> ColumnEncoder:
-        """Return what encodes rows for the feature view called ``view``; NotFound if none is."""
+        """Return what encodes rows for the feature view called ``view``.
+
+        Raises:
+            NotFound: there is no such view.
+            Denied: the server may not write rows of it.
+        """
         if view not in self._encoders:
             served = self.manifest.view(view)
+            if served.write_closed:
+                raise Denied(
+                    f"feature view {view} takes no rows over HTTP: {served.write_closed}",
+                    hint="give the server a rule or grant to publish the dataset, then apply the features again",
+                )
             self._encoders[view] = ColumnEncoder(self.manifest.project, served)
         return self._encoders[view]
 
@@ -87,6 +97,7 @@ class Snapshot:
 
         Raises:
             NotFound: it feeds none.
+            Denied: the server may not write rows of one of them.
         """
         views = self.manifest.views
         fed = [view.name for view in views if push_source in view.push_sources]

@@ -114,7 +114,7 @@ def stored_schema(schema: pa.Schema, *, event_timestamp: str | None, naive: Naiv
     if unsaid and naive is Naive.REFUSE:
         raise InvalidInput(
             f"timestamps without a time zone: {', '.join(unsaid)}",
-            hint="give them a zone (UTC if they are UTC), or say that they are local readings",
+            hint="give them a zone, or say assume_utc=True (--assume-utc) if they are UTC",
         )
     return Schema(
         tuple(

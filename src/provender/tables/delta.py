@@ -4,6 +4,7 @@ Old commits and their files are kept for good: the table says so, to other tools
 logical digest is in the commit's metadata, so that rows which are there already are found.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -82,6 +83,16 @@ class DeltaFormat:
         if table.version is not None:
             return read_parquet(connection, storage.files_of(root, table.location, table.files))
         return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
+
+
+def pin(table: Table) -> tuple[Table, list[Path]]:
+    """Return a local table that no catalog governs at its snapshot of now, and its data files.
+
+    Raises:
+        NotFound: there is no table at that place, or not that snapshot of it.
+    """
+    found = _open(table.location, table.snapshot)
+    return replace(table, snapshot=str(found.version())), _paths(found)
 
 
 def _commit(rows: Spool, folder: Path) -> None:

@@ -93,7 +93,7 @@ def ungoverned(table: Table, suffix: str) -> list[str]:
     """Return the places of a table that no catalog governs, as DuckDB takes them."""
     place = table.location.removeprefix("file://")
     if table.files:
-        return [f"{place.rstrip('/')}/{file}" for file in table.files]
+        return [escape(Path(place) / file) for file in table.files]
     if "://" not in place and Path(place).is_dir():
         return [f"{escape(Path(place))}/**/*{suffix}"]
     if "://" not in place and Path(place).is_file():

@@ -281,3 +281,9 @@ def _acquire(handle: int, lock: Path) -> None:
 
 def _open_lock(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def inside(root: Path, path: Path) -> bool:
+    """Return whether ``path`` lies in the folder ``root``, or holds it; links are followed."""
+    lake, asked = root.resolve(), path.resolve()
+    return asked.is_relative_to(lake) or lake.is_relative_to(asked)

@@ -5,7 +5,8 @@ then does the format make them a version, in one step. Until that step nothing c
 and after it the catalog alone decides whether the version exists.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,11 +32,14 @@ def write_version(
     inputs: Sequence[DatasetRef] = (),
     producer: str = "",
     naive: Naive = Naive.UTC,
+    accept: Callable[[Manifest], object] = lambda manifest: None,
 ) -> Manifest:
     """Write ``rows`` to the lake at ``root`` and return the manifest to publish in the catalog.
 
     Timestamps are kept as microseconds in UTC; those without a zone are taken as UTC unless
-    ``naive`` says otherwise. Equal rows, in whatever order, give the same content.
+    ``naive`` says otherwise. Equal rows, in whatever order, give the same content. ``accept`` is
+    asked before anything is kept: it gets the manifest as far as it is known, without files,
+    and raises to refuse.
 
     Raises:
         InvalidInput: there are no rows; the event timestamp is missing, null or no instant; a
@@ -54,20 +58,26 @@ def write_version(
         folder = staged / "rows"
         folder.mkdir()
         facts = _spool(rows, schema, folder, dataset)
+        manifest = Manifest(
+            format=dataset.format,
+            location=location,
+            files=(),
+            schema=schema,
+            row_count=facts.row_count,
+            logical_digest=facts.logical_digest,
+            event_timestamp=dataset.event_timestamp,
+            event_range=facts.event_range,
+            inputs=tuple(inputs),
+            producer=producer,
+        )
+        accept(manifest)
         spool = Spool(folder=folder, schema=schema, logical_digest=facts.logical_digest)
         stored: Stored = format_for(dataset.format).write(spool, root, location)
-    return Manifest(
-        format=dataset.format,
+    return replace(
+        manifest,
         location=stored.location,
         files=stored.files,
-        schema=schema,
-        row_count=facts.row_count,
-        logical_digest=facts.logical_digest,
-        event_timestamp=dataset.event_timestamp,
-        event_range=facts.event_range,
         native_snapshot=stored.native_snapshot,
-        inputs=tuple(inputs),
-        producer=producer,
     )
 
 

@@ -66,21 +66,19 @@ def version(visit: Visit) -> Page:
         raise InvalidInput(f"{text!r} is not a version", hint="versions are whole numbers from 1")
     found = visit.catalog.resolve(DatasetRef.parse(visit.part("name")).at(int(text)))
     described = visit.catalog.dataset(found.ref)
-    shown = {summary.name for summary in visit.catalog.datasets()}
-    inputs = tuple(ref for ref in found.manifest.inputs if ref.dataset in shown)
     return Page(
         template="version.html",
         title=f"{found.ref} – version",
         facts={
             **version_facts(found),
-            "inputs": [str(ref) for ref in inputs],
+            "inputs": [str(ref) for ref in found.manifest.inputs],
             "producer": found.manifest.producer,
             "location": found.manifest.location,
             "native_snapshot": found.manifest.native_snapshot,
             "files": found.manifest.files,
             "schema": columns(described, found),
         },
-        shown={"dataset": described, "version": found, "inputs": inputs},
+        shown={"dataset": described, "version": found, "inputs": found.manifest.inputs},
     )
 
 

@@ -1,25 +1,12 @@
-"""What feature repositories define, as far as the actor may discover all that it rests on."""
-
-from dataclasses import replace
+"""What feature repositories define, as the catalog shows it to the actor."""
 
 from provender.catalog.local import LocalCatalog
 from provender.core.features import OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
 
 
 def defined(catalog: LocalCatalog) -> list[RepoSpec]:
-    """Return the definitions of every project, without what the actor may not discover."""
-    shown = frozenset(summary.name for summary in catalog.datasets())
-    return [discoverable(catalog.repo(project), shown) for project in catalog.projects()]
-
-
-def discoverable(repo: RepoSpec, datasets: frozenset[str]) -> RepoSpec:
-    """Return ``repo`` without the views that read other datasets, and without what needs those."""
-    views = tuple(v for v in repo.views if v.dataset is None or v.dataset.dataset in datasets)
-    names = {view.name for view in views}
-    on_demand = tuple(v for v in repo.on_demand if all(ref.view in names for ref in v.inputs))
-    names |= {view.name for view in on_demand}
-    services = tuple(s for s in repo.services if all(ref.view in names for ref in s.features))
-    return replace(repo, views=views, on_demand=on_demand, services=services)
+    """Return the definitions of every project, as far as the actor may know them."""
+    return [catalog.repo(project) for project in catalog.projects()]
 
 
 def named_view(repo: RepoSpec, name: str) -> ViewSpec | OnDemandSpec | None:

@@ -1,6 +1,6 @@
 """Feature views, on-demand views and services: the list, and a page for each."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from provender.core.errors import NotFound
@@ -52,7 +52,7 @@ def view(visit: Visit) -> Page:
             "kind": kind,
             "view": found,
             "services": [s.name for s in repo.services if any(r in s.features for r in refs)],
-            "closed_online": _closed(repo, _serving(visit, repo.project), refs),
+            "closed_online": _closed(_serving(visit, repo.project), refs),
             "lineage": lineage.listed,
         },
         shown={"picture": lineage},
@@ -71,7 +71,7 @@ def service(visit: Visit) -> Page:
             "project": repo.project,
             "service": found,
             "features": [_described(repo, ref) for ref in found.features],
-            "closed_online": _closed(repo, _serving(visit, repo.project), found.features),
+            "closed_online": _closed(_serving(visit, repo.project), found.features),
             "lineage": lineage.listed,
         },
         shown={"picture": lineage},
@@ -128,22 +128,8 @@ def _serving(visit: Visit, project: str) -> ServingManifest | None:
         return None
 
 
-def _closed(
-    repo: RepoSpec, manifest: ServingManifest | None, refs: Iterable[FeatureRef]
-) -> dict[str, str] | None:
+def _closed(manifest: ServingManifest | None, refs: Iterable[FeatureRef]) -> dict[str, str] | None:
     """Return the features that are refused online, with why; None if nothing is served yet."""
     if manifest is None:
         return None
-    reasons = {ref: _why_closed(repo, manifest.closed, ref) for ref in refs}
-    return {str(ref): why for ref, why in reasons.items() if why}
-
-
-def _why_closed(repo: RepoSpec, closed: Mapping[str, str], ref: FeatureRef) -> str:
-    """Return why a feature is closed, by itself or through what it is computed from."""
-    if str(ref) in closed:
-        return closed[str(ref)]
-    computed = repo.on_demand_view(ref.view)
-    inputs = (
-        [str(needed) for needed in computed.inputs if str(needed) in closed] if computed else []
-    )
-    return f"computed from {inputs[0]}: {closed[inputs[0]]}" if inputs else ""
+    return {str(ref): manifest.closed[str(ref)] for ref in refs if str(ref) in manifest.closed}
