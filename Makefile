@@ -5,7 +5,7 @@ UV_COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench up down lock clean
+.PHONY: help setup demo test stress check bench up down lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -18,6 +18,9 @@ demo: setup  ## the whole story on real flights: publish, train, serve, find, as
 
 test: setup  ## all tests
 	$(VENV)/python -m pytest
+
+stress: setup  ## the reliability tests at ten times their numbers
+	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/catalog/test_publishing.py tests/online/test_embedded.py
 
 check: setup  ## format, lint, types, import contracts, dependencies
 	$(VENV)/ruff format --check

@@ -25,7 +25,11 @@ def materialise(stage: Stage) -> None:
     from provender.feast_plugin import runs
 
     settings = bootstrap.settings()
-    with closing(bootstrap.online(settings)):  # keeps the embedded server up between the two
+    with closing(bootstrap.online(settings)) as store:
+        with connect(actor=ANA) as workspace:
+            project = workspace.repo()
+        for view in project.views:  # a replay: what was looked up later must not be there yet
+            store.delete(project.project, view.name)
         with stage.working("materialising"):
             for run in runs.materialize(
                 settings.feature_repo, settings=settings, start=REPLAY_AT - timedelta(days=365)

@@ -8,6 +8,7 @@ import os
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -16,7 +17,8 @@ from demo.cast import ANA, LEE, MAX, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
 from demo.learning import train
 from demo.lookups import QUESTION, materialise, serve
 from demo.stage import Stage
-from provender.core.errors import Denied, ProvenderError
+from provender.cli import running
+from provender.core.errors import Conflict, Denied, ProvenderError
 from provender.core.names import DatasetRef
 from provender.core.policy import Action
 from provender.sdk import Workspace, connect
@@ -49,6 +51,7 @@ def tell() -> int:
 
 
 def _tell(stage: Stage) -> None:
+    _nothing_runs()
     with stage.step("Govern", "people, tags, rules and datasets, from catalog/"):
         govern(stage)
     with stage.step(
@@ -70,6 +73,16 @@ def _tell(stage: Stage) -> None:
     with stage.step("Ask for permission", "a protected column: denied, granted, read"):
         ask(stage)
     _summary(stage)
+
+
+def _nothing_runs() -> None:
+    """The story starts and stops the online server; one that serves somebody stays untouched."""
+    there = running.running(Path(os.environ["PROVENDER_HOME"]), "online")
+    if there:
+        raise Conflict(
+            f"the online server of this state folder is running at {there.url}",
+            hint="make down, then make demo; or set PROVENDER_HOME to another folder",
+        )
 
 
 def govern(stage: Stage) -> None:

@@ -32,7 +32,8 @@ class Settings(BaseModel):
         "", description="what governed rows are read for, where a call does not say"
     )
     clock: AwareDatetime | None = Field(
-        None, description="freeze the time of lookups, to replay old data"
+        None,
+        description="freeze the time of lookups, to replay old data, such as 2023-12-30T18:00:00Z",
     )
     feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
     governance: Path = Field(Path("catalog"), description="the folder of governance as code")

@@ -110,6 +110,7 @@ def test_access_is_denied_explained_granted_and_revoked(published):
         (("dataset", "publish", "shop.returns", "orders.parquet"), 3, "shop.returns"),
         (("access", "grant", "shop.orders", "--to", "sam"), 2, "person:name"),
         (("access", "grant", "shop.orders", "--to", "person:max", "--columns", "custmer"), 3, "did you mean customer"),
+        (("access", "explain", "shop.orders", "--columns", "custmer"), 3, "did you mean customer"),
         (("access", "revoke", "g99"), 3, "g99"),
         (("training", "show", "ts_0000"), 3, "ts_0000"),
         (("governance", "apply", "nowhere"), (2, 3), "nowhere"),

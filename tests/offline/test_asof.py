@@ -304,3 +304,12 @@ def test_a_spine_with_a_column_twice_is_refused(tmp_path):
     )
     with pytest.raises(InvalidInput, match="columns twice: p1"):
         run(tmp_path, spine)
+
+
+def test_a_window_with_nothing_in_it_has_columns_and_no_rows(tmp_path):
+    join = simple_plan(tmp_path).joins[0]
+    batches = list(
+        DuckEngine(tmp_path).latest(join, NOTHING_GOVERNED, start=at(5), end=at(6), now=START)
+    )
+    assert pa.Table.from_batches(batches).num_rows == 0
+    assert "x" in batches[0].schema.names

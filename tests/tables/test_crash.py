@@ -20,9 +20,10 @@ from provender.tables.rows import logical_digest
 from provender.tables.session import session
 from provender.tables.versions import verify_version, write_version
 from provender.values import from_json
+from tests.stress import times
 from tests.tables.conftest import NOON
 
-KILLS = 20
+KILLS = times(24)
 PUBLISH = """
 import os, sys
 from pathlib import Path

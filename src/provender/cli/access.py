@@ -35,6 +35,10 @@ def explain_access(
 
     with connect() as workspace:
         name = workspace.dataset(dataset).ref.dataset
+        if columns:
+            schema = workspace.version(name).manifest.schema
+            for column in _split(columns):
+                schema.column(column)
         asked = [ColumnRef(name, column) for column in _split(columns) or [EVERY]]
         decision = workspace.catalog.decide(Action(action), asked, purpose=purpose, actor=actor)
     show(

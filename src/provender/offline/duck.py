@@ -117,7 +117,7 @@ class DuckEngine:
         """Yield the latest row per key with ``start`` ≤ event timestamp ≤ ``end``, in batches.
 
         Columns are the join keys, the features, ``event_timestamp`` and ``created_timestamp``
-        (null where the view has none). Rows with a null key come too. ``keep_all`` yields
+        (null where the view has none); at least one batch, if with no rows. Rows with a null key come too. ``keep_all`` yields
         every row of the window instead.
 
         Raises:
@@ -127,7 +127,12 @@ class DuckEngine:
         with self._session() as session:
             self._register(session, join, 0)
             query = asof.render_latest(join, start=start, end=end, keep_all=keep_all)
-            yield from cast("pa.RecordBatchReader", session.sql(query).to_arrow_reader(batch_rows))
+            reader = cast("pa.RecordBatchReader", session.sql(query).to_arrow_reader(batch_rows))
+            batch = None
+            for batch in reader:
+                yield batch
+            if batch is None:
+                yield pa.RecordBatch.from_pylist([], schema=reader.schema)
 
     @contextmanager
     def _session(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -15,7 +15,6 @@ from typing import Any
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
-from provender.core.names import suggest
 from provender.online.codec import ReadRows
 from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
