@@ -215,7 +215,7 @@ def test_what_is_not_served_is_refused(
     ("entities", "message"),
     [
         ({}, "no join key 'origin', no join key 'dest', no request column 'hour'"),
-        ({"orign": ["JFK"], "dest": ["x"], "hour": [1]}, "did you mean orign"),
+        ({"orign": ["JFK"], "dest": ["x"], "hour": [1]}, "there are orign, dest, hour"),
         ({"origin": ["JFK"], "dest": ["x", "y"], "hour": [1]}, "different lengths"),
         ({"origin": "JFK", "dest": ["x"], "hour": [1]}, "'origin' is not a list"),
         ({"origin": [1.5], "dest": ["x"], "hour": [1]}, "join key origin is string"),

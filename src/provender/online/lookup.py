@@ -226,10 +226,11 @@ def _check_given(plan: LookupPlan, entities: Mapping[str, list[Any]]) -> None:
     needed |= dict.fromkeys(plan.request, "request column")
     missing = [f"{what} {name!r}" for name, what in needed.items() if name not in entities]
     if missing:
-        first = next(name for name in needed if name not in entities)
         raise InvalidInput(
             f"the entities have no {', no '.join(missing)}",
-            hint=suggest(first, entities) if entities else "give a list of values for each",
+            hint=f"there are {', '.join(entities)}"
+            if entities
+            else "give a list of values for each",
         )
 
 
