@@ -214,3 +214,22 @@ def test_what_has_no_zone_is_no_instant(workspace, instants):
         workspace.training_set(spine, features=["weather:temp"], assume_utc=True).manifest.row_count
         == 1
     )
+
+
+def test_a_plain_feast_retrieval_is_recorded_too(workspace, spine, as_ana):
+    from feast import FeatureStore
+
+    store = FeatureStore(repo_path=str(as_ana.feature_repo))
+    job = store.get_historical_features(
+        entity_df=spine.slice(0, 300).to_pandas(), features=["weather:temp", "plane:seats"]
+    )
+    assert job.training_set == ""
+    assert job.to_arrow().num_rows == 300
+    manifest = workspace.catalog.training_set(job.training_set)
+    assert [str(pin) for pin in manifest.pins] == [
+        "aviation.plane_facts@1",
+        "aviation.weather_hourly@1",
+    ]
+    assert [str(ref) for ref in manifest.spec.features] == ["weather:temp", "plane:seats"]
+    assert manifest.created_by == "person:ana"
+    assert manifest.row_count == 300

@@ -27,6 +27,7 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.feast_plugin import appends
 from provender.feast_plugin.errors import SpineLacksColumns
 from provender.feast_plugin.joins import plan_retrieval
+from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.feast_plugin.spine import Spine, read_spine
 from provender.feast_plugin.terms import Terms
@@ -84,7 +85,8 @@ class ProvenderOfflineStore(OfflineStore):
         """Return the job that puts the features beside the spine, in its order.
 
         Versions are resolved now, so that a job always reads the same; whether they may be
-        read is asked when they are.
+        read is asked when they are. What governed rows were read is recorded as a training
+        set then: the job's ``training_set``.
 
         Raises:
             SpineLacksColumns: a join key or the event timestamp is missing.
@@ -106,8 +108,10 @@ class ProvenderOfflineStore(OfflineStore):
         )
         _check_spine(plan, spine)
         earliest, latest = spine.range
+        recorded = Recorded(plan, spine, terms, project, feature_refs, full_feature_names)
         return ProvenderRetrievalJob(
-            read=lambda: _run(plan, spine, terms),
+            read=recorded,
+            manifests=recorded.manifests,
             explain=lambda: terms.engine.explain(plan, spine.rows),
             place=lambda path: terms.path(path, must_exist=False),
             details=RetrievalMetadata(
@@ -207,12 +211,6 @@ class ProvenderOfflineStore(OfflineStore):
         """Return the source's columns, with the type words that the source itself understands."""
         Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
         return list(data_source.get_table_column_names_and_types(config))
-
-
-def _run(plan: PointInTimePlan, spine: Spine, terms: Terms) -> pa.Table:
-    tables = [join.table for join in plan.joins]
-    permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
-    return terms.engine.run(plan, spine.rows, permit, now=utc_now()).rows
 
 
 def _check_spine(plan: PointInTimePlan, spine: Spine) -> None:

@@ -20,6 +20,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
 from provender.core.errors import InvalidInput
+from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 
 EXACT_IN_FLOAT = 2**53
@@ -39,6 +40,12 @@ class ProvenderRetrievalJob(RetrievalJob):
     details: RetrievalMetadata | None = None
     computed: list[OnDemandFeatureView] = field(default_factory=list)
     full_names: bool = False
+    manifests: list[TrainingSetManifest] = field(default_factory=list)
+
+    @property
+    def training_set(self) -> str:
+        """The id under which the last reading is recorded; empty before it, or if nothing governs it."""
+        return self.manifests[-1].id if self.manifests else ""
 
     def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
         """Return the rows as pandas.
