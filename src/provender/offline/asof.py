@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from provender.core.training import PointInTimePlan, ViewJoin
+from provender.tables.arrow import quote
 
 SPINE = "spine"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -29,11 +30,6 @@ class Reach:
 
     earliest: datetime
     latest: datetime
-
-
-def quote(identifier: str) -> str:
-    """Return ``identifier`` as a quoted SQL name."""
-    return '"' + identifier.replace('"', '""') + '"'
 
 
 def table_name(position: int) -> str:

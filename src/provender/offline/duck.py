@@ -20,6 +20,7 @@ from provender.core.policy import Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline import asof
 from provender.tables import format_for
+from provender.tables.arrow import quote
 
 FLOATS = ("FLOAT", "DOUBLE")
 EXACT_FLOAT = 2.0**53
@@ -100,7 +101,7 @@ class DuckEngine:
                 for name in wanted:
                     table.schema.column(name)
             permit.cover(table.columns(wanted), now=now)
-            listed = ", ".join(asof.quote(name) for name in wanted)
+            listed = ", ".join(quote(name) for name in wanted)
             return cast("pa.Table", relation.project(listed).to_arrow_table())
 
     def latest(
