@@ -13,6 +13,7 @@ from provender.core.errors import InvalidInput
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
+from provender.offline.spine import Spine
 from tests.oracle.asof import asof
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -86,15 +87,16 @@ def test_the_join_agrees_with_the_one_done_by_hand(folder, rows, spine, ttl, kno
         ttl=timedelta(minutes=ttl) if ttl else None,
     )
     plan = PointInTimePlan(event_timestamp="t", joins=(join,), known_by_then=known_by_then)
-    answer = DuckEngine(folder).run(plan, spine_table(spine), NOTHING_GOVERNED, now=START)
+    answer = DuckEngine(folder).run(plan, Spine(spine_table(spine)), NOTHING_GOVERNED, now=START)
     expected = asof(
         [(tuple(row[:n_keys]), row[2]) for row in spine],
         [(row[:n_keys], row[2], row[3], (row[4],)) for row in rows],
         ttl=ttl,
         known_by_then=known_by_then,
     )
-    assert answer.rows.column("x").to_pylist() == [e and e[0] for e in expected]
-    assert answer.rows.select(["p1", "p2", "t"]) == spine_table(spine)
+    found = answer.table()
+    assert found.column("x").to_pylist() == [e and e[0] for e in expected]
+    assert found.select(["p1", "p2", "t"]) == spine_table(spine)
 
 
 @settings(max_examples=60, deadline=None)
@@ -110,10 +112,9 @@ def test_answers_recorded_only_later_are_counted(folder, rows, spine, ttl):
         ttl=timedelta(minutes=ttl) if ttl else None,
     )
     plan = PointInTimePlan(event_timestamp="t", joins=(join,))
-    answer = DuckEngine(folder).run(plan, spine_table(spine), NOTHING_GOVERNED, now=START)
-    pairs = zip(
-        answer.rows.column("when").to_pylist(), answer.rows.column("t").to_pylist(), strict=True
-    )
+    answer = DuckEngine(folder).run(plan, Spine(spine_table(spine)), NOTHING_GOVERNED, now=START)
+    found = answer.table()
+    pairs = zip(found.column("when").to_pylist(), found.column("t").to_pylist(), strict=True)
     assert answer.known_later == {"v": sum(1 for when, t in pairs if when and t and when > t)}
 
 
@@ -132,8 +133,8 @@ def simple_plan(folder, **changes):
 def run(folder, spine, **changes):
     return (
         DuckEngine(folder)
-        .run(simple_plan(folder, **changes), spine, NOTHING_GOVERNED, now=START)
-        .rows
+        .run(simple_plan(folder, **changes), Spine(spine), NOTHING_GOVERNED, now=START)
+        .table()
     )
 
 
@@ -229,8 +230,8 @@ def test_columns_called_like_ours_change_nothing(tmp_path, extra, known_by_then)
     )  # fmt: skip
     plan = PointInTimePlan(event_timestamp="when", joins=(join,), known_by_then=known_by_then)
     spine = pa.table({extra: ["a"], "when": pa.array([at(5)], instant)})
-    answer = DuckEngine(tmp_path).run(plan, spine, NOTHING_GOVERNED, now=START)
-    assert answer.rows.column("x").to_pylist() == ["NEW"]
+    answer = DuckEngine(tmp_path).run(plan, Spine(spine), NOTHING_GOVERNED, now=START)
+    assert answer.table().column("x").to_pylist() == ["NEW"]
     latest = DuckEngine(tmp_path).latest(join, NOTHING_GOVERNED, start=None, end=None, now=START)
     assert [row["x"] for batch in latest for row in batch.to_pylist()] == ["NEW"]
 
@@ -251,7 +252,7 @@ def test_ties_do_not_depend_on_which_features_are_asked_for(tmp_path):
     spine = pa.table({"p1": ["a"], "t": pa.array([at(2)], instant)})
     for features, expected in (((("q", "q"),), [1]), ((("p", "p"), ("q", "q")), [1])):
         plan = PointInTimePlan(event_timestamp="t", joins=(ViewJoin(**options, features=features),))
-        rows = DuckEngine(tmp_path).run(plan, spine, NOTHING_GOVERNED, now=START).rows
+        rows = DuckEngine(tmp_path).run(plan, Spine(spine), NOTHING_GOVERNED, now=START).table()
         assert rows.column("q").to_pylist() == expected
 
 

@@ -14,6 +14,7 @@ from provender.core.datasets import Format
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
+from provender.offline.spine import Spine
 
 GOLDEN = Path(__file__).parents[1] / "demo" / "golden"
 WEATHER = (
@@ -101,8 +102,8 @@ def test_weather_by_hour_stamp_through_the_engine(cases, departures, by_hour_sta
         columns=frozenset(), decided_at=now,
     )  # fmt: skip
     plan = PointInTimePlan(event_timestamp="event_timestamp", joins=(join,))
-    answer = DuckEngine(tmp_path).run(plan, departures, permit, now=now)
-    assert differences(cases, answer.rows.to_pylist(), "H") == []
+    answer = DuckEngine(tmp_path).run(plan, Spine(departures), permit, now=now)
+    assert differences(cases, answer.table().to_pylist(), "H") == []
 
 
 @pytest.mark.parametrize(("semantics", "known_by_then"), [("H", False), ("O", False), ("K", True)])

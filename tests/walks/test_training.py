@@ -104,6 +104,7 @@ def test_a_leaky_table_is_found_out(flights, workspace, derived, spine):
     from provender.core.policy import Action, Permit
     from provender.core.training import PointInTimePlan, Table, ViewJoin
     from provender.offline.duck import DuckEngine
+    from provender.offline.spine import Spine
 
     naive = derived["weather_hourly"]
     stamps = pc.subtract(
@@ -128,7 +129,8 @@ def test_a_leaky_table_is_found_out(flights, workspace, derived, spine):
             columns=frozenset(), decided_at=utc_now(),
         )  # fmt: skip
         plan = PointInTimePlan(event_timestamp="event_timestamp", joins=(join,))
-        answer = DuckEngine(flights.lake).run(plan, at_departure, permit, now=utc_now())
+        answer = DuckEngine(flights.lake).run(plan, Spine(at_departure), permit, now=utc_now())
+        answer.table()
         counts[name] = answer.known_later["weather"] / part.num_rows
     assert counts["naive"] > 0.8
     assert counts["honest"] < 0.25

@@ -31,6 +31,7 @@ from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.feast_plugin.spine import Spine, read_spine
 from provender.feast_plugin.terms import Terms
+from provender.offline.spine import Spine as Rows
 
 
 class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
@@ -112,7 +113,7 @@ class ProvenderOfflineStore(OfflineStore):
         return ProvenderRetrievalJob(
             read=recorded,
             manifests=recorded.manifests,
-            explain=lambda: terms.engine.explain(plan, spine.rows),
+            explain=lambda: terms.engine.explain(plan, Rows(spine.rows)),
             place=lambda path: terms.path(path, must_exist=False),
             details=RetrievalMetadata(
                 features=feature_refs,

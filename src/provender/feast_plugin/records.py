@@ -14,6 +14,7 @@ from provender.core.training import PointInTimePlan, TrainingSetManifest, Traini
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.spine import Spine
 from provender.feast_plugin.terms import Terms
+from provender.offline.spine import Spine as Rows
 from provender.tables.rows import logical_digest
 
 
@@ -42,9 +43,10 @@ class Recorded:
         plan, terms = self.plan, self.terms
         tables = [join.table for join in plan.joins]
         permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
-        answer = terms.engine.run(plan, self.spine.rows, permit, now=utc_now())
+        answer = terms.engine.run(plan, Rows(self.spine.rows), permit, now=utc_now())
+        rows = answer.table()
         if not plan.pins:
-            return answer.rows
+            return rows
         catalog = collaborators.catalog(terms.settings)
         manifest = TrainingSetManifest(
             spec=TrainingSetSpec(
@@ -60,9 +62,9 @@ class Recorded:
             repo_digest=_or_empty(lambda: catalog.repo(self.project).digest),
             decision=permit.decision,
             spine_digest=logical_digest(self.spine.rows),
-            content_digest=logical_digest(answer.rows),
-            row_count=answer.rows.num_rows,
-            columns=tuple(answer.rows.column_names),
+            content_digest=logical_digest(rows),
+            row_count=rows.num_rows,
+            columns=tuple(rows.column_names),
             created_at=utc_now(),
             created_by=terms.settings.actor,
             seconds=round(time.perf_counter() - began, 3),
@@ -70,7 +72,7 @@ class Recorded:
         )
         catalog.record(manifest)
         self.manifests.append(manifest)
-        return answer.rows
+        return rows
 
 
 def _or_empty(digest: Callable[[], str]) -> str:

@@ -6,7 +6,7 @@ is ever downloaded, and time zones are always UTC.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast
@@ -19,6 +19,8 @@ from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.core.policy import Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline import asof
+from provender.offline.answer import Answer, Progress
+from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import quote
 
@@ -26,14 +28,6 @@ FLOATS = ("FLOAT", "DOUBLE")
 EXACT_FLOAT = 2.0**53
 """Below it every integer has a float of its own."""
 SESSION = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The rows of a retrieval, and how many answers per view were recorded only later."""
-
-    rows: pa.Table
-    known_later: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +40,13 @@ class DuckEngine:
     temp_directory: Path | None = None
 
     def run(
-        self, plan: PointInTimePlan, spine: pa.Table, permit: Permit, *, now: datetime
+        self,
+        plan: PointInTimePlan,
+        spine: Spine,
+        permit: Permit,
+        *,
+        now: datetime,
+        progress: Progress | None = None,
     ) -> Answer:
         """Return the spine's columns, then the plan's features; one row per spine row, in order.
 
@@ -59,25 +59,26 @@ class DuckEngine:
         """
         permit.cover(plan.reads, now=now)
         plan.check_spine(spine.column_names)
-        if spine.num_rows == 0:
+        if spine.row_count == 0:
             raise InvalidInput(
                 "the spine has no rows", hint="give one row per entity and instant to be known"
             )
         with self._session() as session:
-            session.register(asof.SPINE, _narrow(spine, plan))
+            rows = spine.table()
+            session.register(asof.SPINE, _narrow(rows, plan))
             for position, join in enumerate(plan.joins):
                 self._register(session, join, position)
-                _check_keys(session, spine, plan, position)
+                _check_keys(session, rows, plan, position)
             if not plan.joins:
-                return Answer(spine)
+                return Answer(rows.schema, iter(rows.to_batches()))
             features = session.sql(asof.render(plan, _reach(session))).to_arrow_table()
-        return _beside(spine, features, plan)
+        return _beside(rows, features, plan)
 
-    def explain(self, plan: PointInTimePlan, spine: pa.Table) -> str:
+    def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return the SQL that `run` would execute for ``spine``."""
         plan.check_spine(spine.column_names)
         with self._session() as session:
-            session.register(asof.SPINE, _narrow(spine, plan))
+            session.register(asof.SPINE, _narrow(spine.table(), plan))
             return asof.render(plan, _reach(session))
 
     def read(
@@ -265,4 +266,4 @@ def _beside(spine: pa.Table, features: pa.Table, plan: PointInTimePlan) -> Answe
             rows = rows.append_column(output, features.column(asof.output_name(position, number)))
         if asof.tells_known_later(plan, join):
             later[join.view] = int(features.column(asof.known_later(position)).to_numpy().sum())
-    return Answer(rows, later)
+    return Answer(rows.schema, iter(rows.to_batches()), later)

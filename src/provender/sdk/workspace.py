@@ -23,6 +23,7 @@ from provender.core.training import (
     TrainingSetSpec,
     plan_training_set,
 )
+from provender.offline.spine import Spine
 from provender.sdk.on_demand import with_on_demand
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins
 from provender.sdk.training_set import TrainingSet
@@ -176,8 +177,8 @@ class Workspace:
         plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
         check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
         permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
-        answer = self._engine.run(plan, rows, permit, now=utc_now())
-        result = with_on_demand(answer.rows, rows, repo, spec, folder=self.settings.feature_repo)
+        answer = self._engine.run(plan, Spine(rows), permit, now=utc_now())
+        result = with_on_demand(answer.table(), rows, repo, spec, folder=self.settings.feature_repo)
         manifest = TrainingSetManifest(
             spec=spec,
             pins=plan.pins,
