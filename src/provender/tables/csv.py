@@ -88,6 +88,10 @@ class CsvFormat:
         files = storage.files_of(root, table.location, table.files)
         return _read(connection, files, table.schema)
 
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return None: CSV is not Parquet."""
+        return None
+
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: Spool, file: Path) -> None:
     quoted = [c.name for c in rows.schema.columns if c.type in ("string", "binary")]

@@ -27,6 +27,7 @@ from provender.core.training import Table
 from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
+from provender.tables.places import is_remote
 from provender.tables.rows import inspect
 from provender.tables.session import session
 
@@ -83,6 +84,15 @@ class DeltaFormat:
         if table.version is not None:
             return read_parquet(connection, storage.files_of(root, table.location, table.files))
         return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
+
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
+        if table.version is not None:
+            return storage.files_of(root, table.location, table.files)
+        if is_remote(table.location):
+            return None
+        found = _open(table.location.removeprefix("file://"), table.snapshot)
+        return _plain_files(found)
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:
@@ -233,6 +243,19 @@ def _read(table: DeltaTable, connection: duckdb.DuckDBPyConnection) -> duckdb.Du
     if plain and features <= PLAIN_FEATURES:
         return connection.from_arrow(table.to_pyarrow_dataset())
     return connection.from_arrow(pa.table(table.scan()))
+
+
+def _plain_files(table: DeltaTable) -> list[Path] | None:
+    """Return the data files if each has just the table's columns, and no row of one is deleted."""
+    features = set(table.protocol().reader_features or ())
+    if _is_mapped(table) or table.metadata().partition_columns:
+        return None
+    if features - PLAIN_FEATURES - {"deletionVectors"} or _has_deleted(table):
+        return None
+    names = [field.name for field in table.schema().fields]
+    paths = _paths(table)
+    plain = bool(paths) and all(pq.read_schema(path).names == names for path in paths)
+    return paths if plain else None
 
 
 def _is_mapped(table: DeltaTable) -> bool:

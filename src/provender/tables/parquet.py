@@ -15,6 +15,7 @@ from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import storage
 from provender.tables.arrow import literal, to_stored
+from provender.tables.places import is_remote, local_files, partition_keys
 
 ROW_GROUP_ROWS = 122_880
 """What one DuckDB thread takes at a time; smaller groups cost, larger ones idle threads."""
@@ -67,6 +68,15 @@ class ParquetFormat:
         if table.version is None:
             return read_place(connection, "read_parquet", ungoverned(table, ".parquet"))
         return read_parquet(connection, storage.files_of(root, table.location, table.files))
+
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return the files of ``table``, where rows are in them alone; see `TableFormat`."""
+        if table.version is not None:
+            return storage.files_of(root, table.location, table.files)
+        if is_remote(table.location):
+            return None
+        base, paths = local_files(table, ".parquet")
+        return None if partition_keys(base, paths) else paths
 
 
 def folder_name(location: str, kind: str, logical_digest: str) -> str:
