@@ -79,13 +79,13 @@ class CsvFormat:
         pattern; without a schema DuckDB guesses the types.
 
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there are no files.
         """
         if table.version is None or table.schema is None:
             types = f", types={_types(table.schema)}" if table.schema is not None else ""
             return read_place(connection, "read_csv", ungoverned(table, ".csv"), options=types)
-        files = storage.files_of(root, table.location, table.files)
+        files = storage.verified_files(root, table)
         return _read(connection, files, table.schema)
 
     def files(self, table: Table, root: Path) -> list[Path] | None:

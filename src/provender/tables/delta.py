@@ -78,11 +78,11 @@ class DeltaFormat:
         dataset; those with deletion vectors or mapped columns are read into memory first.
 
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there is no table at that place, or not that snapshot of it.
         """
         if table.version is not None:
-            return read_parquet(connection, storage.files_of(root, table.location, table.files))
+            return read_parquet(connection, storage.verified_files(root, table))
         return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
 
     def files(self, table: Table, root: Path) -> list[Path] | None:

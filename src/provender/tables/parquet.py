@@ -61,13 +61,13 @@ class ParquetFormat:
         pattern.
 
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there are no files.
             Unavailable: the place needs a network file system that DuckDB does not have here.
         """
         if table.version is None:
             return read_place(connection, "read_parquet", ungoverned(table, ".parquet"))
-        return read_parquet(connection, storage.files_of(root, table.location, table.files))
+        return read_parquet(connection, storage.verified_files(root, table))
 
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return the files of ``table``, where rows are in them alone; see `TableFormat`."""
