@@ -27,12 +27,17 @@ class Outcome:
 def ask(engine, configuration, *, now):
     """Return the outcome of the question put to ``engine``."""
     answer = engine.run(configuration.plan, configuration.spine, configuration.permit, now=now)
-    return compare(configuration, answer.table(), answer.known_later)
+    table = answer.table()
+    return compare(configuration, by_hand(configuration), table, answer.known_later)
 
 
-def compare(configuration, found, known_later):
-    """Return how ``found`` and ``known_later`` differ from the oracle's answer."""
-    expected = retrieve(configuration.plan, configuration.rows, configuration.sources)
+def by_hand(configuration):
+    """Return the oracle's answer."""
+    return retrieve(configuration.plan, configuration.rows, configuration.sources)
+
+
+def compare(configuration, expected, found, known_later):
+    """Return how ``found`` and ``known_later`` differ from what is ``expected``."""
     rows = configuration.rows
     outcome = Outcome(rows=rows.num_rows)
     names = [*rows.column_names, *expected.features]

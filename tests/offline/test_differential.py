@@ -21,13 +21,13 @@ def lake(tmp_path_factory):
     return tmp_path_factory.mktemp("lake")
 
 
-@settings(max_examples=times(250), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=times(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(options=option_sets(without=DUCKDB.cannot))
 def test_every_cell_is_the_one_found_by_hand(lake, options):
     with tempfile.TemporaryDirectory(dir=lake) as place:
         configuration = build(options, lake, Path(place).name)
         outcome = ask(DUCKDB.make(lake), configuration, now=NOW)
-        assert not outcome.problems, configuration.describe()
+        assert not outcome.problems, "\n".join([*outcome.problems, configuration.describe()])
 
 
 def test_a_hundred_thousand_random_rows_have_no_differing_cell():
