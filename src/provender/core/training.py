@@ -26,7 +26,8 @@ class Table:
 
     ``location`` is relative to the lake for a governed table, else a path or URL; ``files``
     are relative to it, or absolute where no catalog governs (empty: let the format find
-    them). ``content`` identifies the rows of a governed table, wherever they lie.
+    them). ``content`` identifies the rows of a governed table, wherever they lie. ``endpoint``
+    is the object storage's address, where it is not the environment's.
     """
 
     format: Format
@@ -36,6 +37,7 @@ class Table:
     schema: Schema | None = None
     version: DatasetRef | None = None
     content: str = ""
+    endpoint: str = ""
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "Table":
