@@ -28,7 +28,7 @@ from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
-from provender.tables.endpoints import Endpoint
+from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
 from provender.tables.places import is_remote
 from provender.tables.rows import inspect
@@ -237,11 +237,11 @@ def _open(table: Table) -> DeltaTable:
             f"there is no Delta table at {location}", hint="check the path of the source"
         ) from error
     except (DeltaError, OSError) as error:
-        if options is not None and version is None:
-            raise _unreachable(location) from error
+        if options is not None:
+            raise _unreachable(table, location, error) from error
         raise NotFound(
             f"the Delta table {location} has no readable snapshot {table.snapshot or '(latest)'}"
-            + (f": {error}" if options is None else ""),
+            f": {error}",
             hint="check the snapshot; old ones may have been vacuumed",
         ) from error
 
@@ -255,7 +255,13 @@ def _version(table: Table) -> int | None:
     return int(table.snapshot) if table.snapshot else None
 
 
-def _unreachable(location: str) -> Unavailable:
+def _unreachable(table: Table, location: str, error: Exception) -> NotFound | Unavailable:
+    """Return what is wrong with a table in object storage, without what the storage said."""
+    if NO_BUCKET in str(error) or table.snapshot:
+        return NotFound(
+            f"there is no Delta table at {location}, or no readable snapshot {table.snapshot or 'of it'}",
+            hint="check the bucket, the path and the snapshot of the source",
+        )
     return Unavailable(
         f"the Delta table {location} cannot be reached or read",
         hint="check the bucket, the credentials of the environment and the storage's endpoint",

@@ -19,6 +19,8 @@ CONNECT_SECONDS = 5
 REQUEST_SECONDS = 30
 RETRIES = 2
 RETRY_SECONDS = 20
+NO_BUCKET = "NoSuchBucket"
+"""What S3 answers, and our libraries repeat, where a bucket is not there."""
 REGION = "us-east-1"
 """What servers of one region answer to; the environment's goes first."""
 

@@ -20,7 +20,7 @@ from obstore.exceptions import (
 )
 from obstore.store import ObjectStore, from_url
 
-from provender.tables.endpoints import Endpoint
+from provender.tables.endpoints import NO_BUCKET, Endpoint
 
 METADATA_SERVICE = "169.254.169.254"
 """Where clouds keep the credentials of a machine: asked last, so nobody has given any."""
@@ -57,7 +57,7 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
             listed = obstore.list(self.store(bucket), key or None)
             return [f"{bucket}/{meta['path']}" for batch in listed for meta in batch]
 
-    def exists(self, path: str, **_: Any) -> bool:
+    def exists(self, path: str, **options: Any) -> bool:
         """Return whether there is a file at ``path``."""
         try:
             self.info(path)
@@ -65,7 +65,7 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
             return False
         return True
 
-    def info(self, path: str, **_: Any) -> dict[str, Any]:
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
         """Return name, size in bytes and time of the file at ``path``."""
         name: str = self._strip_protocol(path)
         bucket, _, key = name.partition("/")
@@ -83,16 +83,16 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
         """Return when the file at ``path`` was written."""
         return self.info(path)["mtime"]
 
-    def glob(self, path: str, **_: Any) -> list[str]:
+    def glob(self, path: str, **options: Any) -> list[str]:
         """Return ``path``: files were listed before, and their names are no patterns."""
         return [self._strip_protocol(path)]
 
-    def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:  # noqa: FBT001, FBT002
+    def ls(self, path: str, detail: bool = True, **options: Any) -> list[Any]:  # noqa: FBT001, FBT002
         """Return the file at ``path``: folders are listed by `below`."""
         found = self.info(path)
         return [found] if detail else [found["name"]]
 
-    def _open(self, path: str, mode: str = "rb", **_: Any) -> "ObjectFile":
+    def _open(self, path: str, mode: str = "rb", **options: Any) -> "ObjectFile":
         if mode != "rb":
             raise OSError(errno.EROFS, "object storage is only read", path)
         return ObjectFile(self, path)
@@ -150,6 +150,8 @@ def _as_os_errors() -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError):
         raise PermissionError(errno.EACCES, "the storage does not let us in") from None
     except BaseError as error:
+        if NO_BUCKET in str(error):
+            raise FileNotFoundError(errno.ENOENT, "no such bucket") from None
         if METADATA_SERVICE in str(error):
             raise PermissionError(errno.EACCES, "no credentials are given") from None
         raise OSError(errno.EIO, "the storage does not answer as it should") from None

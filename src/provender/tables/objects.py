@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from provender.tables.objectfiles import ObjectFiles
 
+HTTP = ("http", "https")
+
 
 def files_of(endpoint: Endpoint) -> "ObjectFiles":
     """Return the files of one object storage.
@@ -117,11 +119,12 @@ def _find(files: "ObjectFiles", location: str, suffixes: tuple[str, ...]) -> lis
 
 
 def _check_url(location: str) -> None:
+    """Refuse what is no path: a signed query or a password is a secret that sources must not hold."""
     parts = urlsplit(location)
-    if parts.query or parts.fragment or parts.password:
+    if (parts.scheme in HTTP and parts.query) or parts.password:
         raise InvalidInput(
-            f"{parts.scheme}://{parts.hostname}{parts.path} has more than a path",
-            hint="write no query, fragment or password: credentials come from the environment",
+            f"{parts.scheme}://{parts.hostname}{parts.path} has a query or a password",
+            hint="write the path alone: credentials come from the environment",
         )
 
 
