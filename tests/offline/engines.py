@@ -20,10 +20,21 @@ def _duckdb(lake):
     return DuckEngine(lake)
 
 
+def _slots(lake):
+    from provender.offline.duck import DuckEngine
+    from provender.offline.shape import Join
+
+    return DuckEngine(lake, join=Join.SLOTS)
+
+
 def _spark(lake):
     from provender.offline.spark import SparkEngine
 
     return SparkEngine(lake, master="local[2]")
 
 
-ENGINES = {"duckdb": EngineUnderTest(_duckdb), "spark": EngineUnderTest(_spark)}
+ENGINES = {
+    "duckdb": EngineUnderTest(_duckdb),
+    "slots": EngineUnderTest(_slots),
+    "spark": EngineUnderTest(_spark),
+}

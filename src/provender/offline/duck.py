@@ -19,7 +19,7 @@ from provender.offline.session import Limits, connect, explained
 from provender.offline.shape import Join
 from provender.offline.sources import register
 from provender.offline.spine import Spine
-from provender.tables import format_for, storage
+from provender.tables import format_for
 from provender.tables.arrow import quote
 
 
@@ -101,8 +101,6 @@ class DuckEngine:
             InvalidInput: no column is asked for.
         """
         with connect(self.limits, self.temp_directory) as session:
-            if table.version is not None and table.entries:
-                storage.verified_files(self.lake, table)
             relation = format_for(table.format).relation(table, self.lake, session)
             wanted = list(columns) if columns is not None else list(relation.columns)
             if not wanted:

@@ -63,7 +63,7 @@ class Matching:
         count, table = 1, _table(columns)
         if columns:
             self.session.execute(asof.render_keys(columns, table))
-            ((count,),) = self.session.execute(f"SELECT count(*) FROM {table}").fetchall()  # noqa: S608
+            ((count,),) = self.session.execute(f"SELECT count(*) FROM {table}").fetchall()
         codes = np.full(self.spine_rows, -1, np.int32)
         instants = np.zeros(self.spine_rows, np.int64)
         query = self.session.sql(asof.render_coded(columns, table))
@@ -93,7 +93,7 @@ class Matching:
         self.session.register(TIES, tied)
         ranked = "".join(f"r{n} DESC NULLS LAST, " for n in range(len(columns)))
         won = self.session.sql(
-            f"SELECT slot, row FROM {TIES} "  # noqa: S608 - names of ours
+            f"SELECT slot, row FROM {TIES} "
             f"QUALIFY row_number() OVER (PARTITION BY slot ORDER BY {ranked}row) = 1"
         ).to_arrow_table()
         self.session.unregister(TIES)

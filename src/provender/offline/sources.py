@@ -14,9 +14,9 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline import asof
 from provender.offline.keys import check_key, must_be_exact
 from provender.offline.numbered import Numbered, plain_type
-from provender.tables import format_for, storage
+from provender.tables import format_for
 from provender.tables.arrow import literal
-from provender.tables.parquet import escape
+from provender.tables.sources import escape
 
 MICROS = 3
 """Columns that matching reads beside the keys: two instants and the row's number."""
@@ -80,8 +80,6 @@ def register(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, 
         InvalidInput: it lacks a column that the join needs.
         Corrupt: a file of a dataset's version is gone or changed; it is named.
     """
-    if join.table.version is not None and join.table.entries:
-        storage.verified_files(lake, join.table)
     relation = format_for(join.table.format).relation(join.table, lake, session)
     missing = sorted(set(needed_columns(join)) - set(relation.columns))
     if missing:
@@ -101,7 +99,7 @@ def register_numbered(
     session.execute(
         f"CREATE OR REPLACE VIEW {asof.numbered_name(position)} AS "
         "SELECT *, file_index AS file_index, file_row_number AS file_row_number "
-        f"FROM read_parquet([{listed}], hive_partitioning=false)"  # noqa: S608
+        f"FROM read_parquet([{listed}], hive_partitioning=false)"
     )
 
 
@@ -153,7 +151,7 @@ def _features(
     if numbered is not None:
         of = {field.name: plain_type(field.type) for field in numbered.schema}
     else:
-        nothing = session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table()  # noqa: S608
+        nothing = session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table()
         of = {field.name: field.type for field in nothing.schema}
     return pa.schema([pa.field(output, of[source]) for source, output in join.features])
 
