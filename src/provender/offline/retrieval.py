@@ -56,7 +56,6 @@ class Retrieval:
             InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
         """
         session = stack.enter_context(connect(limits, None, share=DUCKDB_SHARE))
-        short = asof.spine_columns(plan)
         nothing = pa.Table.from_batches([], spine.schema)
         session.register(asof.SPINE, narrow(nothing, plan, 0))
         sources = [open_source(session, plan, n, lake) for n in range(len(plan.joins))]
@@ -78,7 +77,6 @@ class Retrieval:
         ):
             found.folder = stack.enter_context(storage.staging(spill))
             session.execute("SET temp_directory = ?", [str(found.folder / "duckdb")])
-        del short
         return found
 
     @property
@@ -111,7 +109,7 @@ class Retrieval:
             if asof.tells_known_later(self.plan, source.join):
                 self.known_later[source.join.view] = 0
         columns = [self.plan.event_timestamp, *asof.spine_columns(self.plan)]
-        chunk = chunk_rows(self.budget, spine_rows=self.spine.row_count)
+        chunk = chunk_rows(self.budget)
         whole = Stretch(self.spine.schema, self.spine.batches(rows=BATCH_ROWS))
         for start, part in self.spine.chunks(list(dict.fromkeys(columns)), chunk):
             yield from self._chunk(start, part, whole, progress)
@@ -150,7 +148,6 @@ class Retrieval:
                 self._fetch(source, found, shelf)
             self.session.unregister(asof.SPINE)
             for number in range(-(-rows // stretch)):
-                say("handing on", steps)
                 length = min(stretch, rows - number * stretch)
                 yield from self._beside(whole.take(length), shelves, number, stretch)
                 if progress:

@@ -14,10 +14,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
 from provender.tables import session as tables_session
 
 DEFAULT_BUDGET = 4 << 30
+LEAST_BYTES = 64 << 20
+"""With less, DuckDB cannot do anything."""
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
 
@@ -70,11 +72,12 @@ def connect(
 
     Raises:
         Unavailable: memory or disk do not suffice, or the data cannot be read.
-        InvalidInput: a value or a file is not what it must be.
+        InvalidInput: a value is not what it must be.
+        Corrupt: a file is not what its format says.
     """
     config: dict[str, str | bool | int | float | list[str]] = dict(tables_session.SESSION)
     if limits.memory_limit:
-        config["memory_limit"] = f"{int(limits.budget * share)}B"
+        config["memory_limit"] = f"{max(LEAST_BYTES, int(limits.budget * share))}B"
     if limits.threads:
         config["threads"] = limits.threads
     if spill:
@@ -100,6 +103,11 @@ def explained() -> Iterator[None]:
         raise InvalidInput(
             f"a value cannot be read as the type it must have: {error}",
             hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+        ) from error
+    except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        raise Corrupt(
+            f"a file is not what its format says: {error}",
+            hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
         ) from error
     except (duckdb.Error, pa.ArrowException) as error:
         raise Unavailable(
