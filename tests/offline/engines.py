@@ -20,6 +20,13 @@ def _duckdb(lake):
     return DuckEngine(lake)
 
 
+def _slots(lake):
+    from provender.offline.duck import DuckEngine
+    from provender.offline.shape import Join
+
+    return DuckEngine(lake, join=Join.SLOTS)
+
+
 def _spark(lake):
     from provender.offline.spark import SparkEngine
 
@@ -28,5 +35,6 @@ def _spark(lake):
 
 ENGINES = {
     "duckdb": EngineUnderTest(_duckdb),
+    "slots": EngineUnderTest(_slots),
     "spark": EngineUnderTest(_spark, cannot=frozenset({"rare types too", "ns utc", "ns naive"})),
 }

@@ -15,7 +15,7 @@ from tests.offline.comparison import ask
 from tests.offline.configurations import NOW, build, random_options
 from tests.offline.engines import ENGINES
 
-BIGGEST = {"duckdb": 5_000, "spark": 50_000}
+BIGGEST = {"duckdb": 5_000, "slots": 5_000, "spark": 50_000}
 """Most spine rows of one question: a job of Spark costs seconds, whatever its size."""
 
 

@@ -125,7 +125,7 @@ def test_a_missing_or_shortened_file_is_found_and_an_extra_one_ignored(
     file.unlink()
     with pytest.raises(Corrupt, match="is missing"):
         verify_version(lake, manifest)
-    with pytest.raises(Corrupt, match="is gone"):
+    with pytest.raises(Corrupt, match="is missing"):
         read(lake, manifest)
 
 

@@ -14,13 +14,15 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from secrets import token_hex
 
 from provender.core.datasets import FileEntry
 from provender.core.digest import CHUNK_BYTES, digest_stream
 from provender.core.errors import Conflict, Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.core.training import Table
+from provender.tables import hashed
 from provender.values import from_json, to_json
 
 STAGING = ".staging"
@@ -64,6 +66,38 @@ def files_of(root: Path, location: str, files: tuple[str, ...]) -> list[Path]:
                 f"file {path} of the lake is gone",
                 hint="restore it from a backup",
             )
+    return paths
+
+
+def verified_files(root: Path, table: Table) -> list[Path]:
+    """Return the paths of the files of a governed ``table``, each with the bytes that were published.
+
+    What was hashed before and has not been touched since is not hashed again (`tables.hashed`).
+    Where nothing is known of the bytes, the files need only be there.
+
+    Raises:
+        Corrupt: files are gone, or have other bytes; every such file is named.
+    """
+    if not table.entries:
+        return files_of(root, table.location, table.files)
+    hashed.load(root, table.location)
+    paths, faults, fresh = [], [], []
+    for expected in table.entries:
+        path = resolve(root, f"{table.location}/{expected.path}")
+        paths.append(path)
+        seen = hashed.stamp(path)
+        if seen and hashed.recall(path, seen) == expected.sha256:
+            continue
+        if wrong := fault(path.parent, replace(expected, path=path.name)):
+            faults.append(f"file {path} {wrong}")
+        elif seen:
+            fresh.append((path, seen, expected.sha256))
+    if faults:
+        raise Corrupt(
+            f"{table.version}: {'; '.join(faults)}",
+            hint="restore it from a backup, or read another version; provender fsck lists all faults",
+        )
+    hashed.remember(root, table.location, fresh)
     return paths
 
 
