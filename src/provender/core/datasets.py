@@ -22,7 +22,12 @@ class Format(StrEnum):
 
     PARQUET = "parquet"
     DELTA = "delta"
+    ICEBERG = "iceberg"
     CSV = "csv"
+    JSONL = "jsonl"
+    ARROW = "arrow"
+    ORC = "orc"
+    AVRO = "avro"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,8 @@ class Table:
     ``location`` is relative to the lake for a governed table, else a path or URL; ``files``
     are relative to it, or absolute where no catalog governs (empty: let the format find
     them). ``content`` identifies the rows of a governed table, wherever they lie; ``layout``
-    says how they do, ``entries`` what each of its ``files`` must be.
+    says how they do, ``entries`` what each of its ``files`` must be. ``endpoint`` is the object
+    storage's address, where it is not the environment's.
     """
 
     format: Format
@@ -40,6 +41,7 @@ class Table:
     content: str = ""
     layout: Layout | None = None
     entries: tuple[FileEntry, ...] = ()
+    endpoint: str = ""
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "Table":

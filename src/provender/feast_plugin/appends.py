@@ -52,7 +52,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     if table.format is Format.DELTA:
         schema = pa.schema(DeltaTable(table.location).schema().to_arrow())
         write_deltalake(table.location, _fitted(rows, schema, table.location), mode="append")
-    elif is_remote(table.location):
+    elif is_remote(table.location) or table.format is not Format.PARQUET:
         raise InvalidInput(
             f"rows cannot be appended to {table.location}",
             hint="append to a local file or folder, to a Delta table, or to a dataset of the catalog",

@@ -4,7 +4,7 @@ Old commits and their files are kept for good: the table says so, to other tools
 logical digest is in the commit's metadata, so that rows which are there already are found.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -23,16 +23,19 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from provender.core.datasets import FileEntry
+from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
+from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
 from provender.tables.places import is_remote
 from provender.tables.rows import inspect
+from provender.tables.scans import Scan
 from provender.tables.session import session
+from provender.tables.sources import Source
 
 DIGEST_KEY = "provender.logical_digest"
 FOR_GOOD = "interval 36500 days"
@@ -98,15 +101,16 @@ class DeltaFormat:
         """Return the rows of ``table`` at its snapshot (none: the latest).
 
         Data files are read by DuckDB itself; tables with partitions by deltalake's Arrow
-        dataset; those with deletion vectors or mapped columns are read into memory first.
+        dataset; those with deletion vectors or mapped columns are streamed by deltalake.
 
         Raises:
             Corrupt: a file of a governed table is gone or changed.
             NotFound: there is no table at that place, or not that snapshot of it.
+            Unavailable: object storage cannot be reached.
         """
         if table.version is not None:
             return read_parquet(connection, storage.verified_files(root, table))
-        return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
+        return _read(_open(table), table, connection)
 
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
@@ -114,8 +118,7 @@ class DeltaFormat:
             return storage.files_of(root, table.location, table.files)
         if is_remote(table.location):
             return None
-        found = _open(table.location.removeprefix("file://"), table.snapshot)
-        return _plain_files(found)
+        return _plain_files(_open(table))
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:
@@ -124,7 +127,7 @@ def pin(table: Table) -> tuple[Table, list[Path]]:
     Raises:
         NotFound: there is no table at that place, or not that snapshot of it.
     """
-    found = _open(table.location, table.snapshot)
+    found = _open(table)
     return replace(table, snapshot=str(found.version())), _paths(found)
 
 
@@ -256,31 +259,89 @@ def _check_path(folder: Path) -> None:
         )
 
 
-def _open(location: str, snapshot: str) -> DeltaTable:
-    _check_path(Path(location))
+def _open(table: Table) -> DeltaTable:
+    location, options = table.location.removeprefix("file://"), None
+    if is_remote(location):
+        options = Endpoint.of(table).delta_options
+    else:
+        _check_path(Path(location))
+    version = _version(table)
     try:
-        return DeltaTable(location, version=int(snapshot) if snapshot else None)
+        return DeltaTable(location, version=version, storage_options=options)
     except TableNotFoundError as error:
         raise NotFound(
             f"there is no Delta table at {location}", hint="check the path of the source"
         ) from error
-    except DeltaError as error:
+    except (DeltaError, OSError) as error:
+        if options is not None:
+            raise _unreachable(table, location, error) from error
         raise NotFound(
-            f"the Delta table {location} has no readable snapshot {snapshot or '(latest)'}: {error}",
+            f"the Delta table {location} has no readable snapshot {table.snapshot or '(latest)'}"
+            f": {error}",
             hint="check the snapshot; old ones may have been vacuumed",
         ) from error
 
 
-def _read(table: DeltaTable, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+def _version(table: Table) -> int | None:
+    if table.snapshot and not table.snapshot.isdecimal():
+        raise InvalidInput(
+            f"{table.snapshot!r} is not a version of the Delta table {table.location}",
+            hint="versions are counted from 0",
+        )
+    return int(table.snapshot) if table.snapshot else None
+
+
+def _unreachable(table: Table, location: str, error: Exception) -> NotFound | Unavailable:
+    """Return what is wrong with a table in object storage, without what the storage said."""
+    if NO_BUCKET in str(error) or table.snapshot:
+        return NotFound(
+            f"there is no Delta table at {location}, or no readable snapshot {table.snapshot or 'of it'}",
+            hint="check the bucket, the path and the snapshot of the source",
+        )
+    return Unavailable(
+        f"the Delta table {location} cannot be reached or read",
+        hint="check the bucket, the credentials of the environment and the storage's endpoint",
+    )
+
+
+def _read(
+    table: DeltaTable, asked: Table, connection: duckdb.DuckDBPyConnection
+) -> duckdb.DuckDBPyRelation:
     features = set(table.protocol().reader_features or ())
     plain = not _is_mapped(table) and not ("deletionVectors" in features and _has_deleted(table))
+    schema = pa.schema(table.schema().to_arrow())
     if plain and not table.metadata().partition_columns:
-        relation = read_parquet(connection, _paths(table), options=", union_by_name=true")
-        if relation.columns == [field.name for field in table.schema().fields]:
+        source = _source(table, asked)
+        if not source.files:
+            return connection.from_arrow(schema.empty_table())
+        relation = source.relation(connection, "read_parquet", options=", union_by_name=true")
+        if relation.columns == schema.names:
             return relation
     if plain and features <= PLAIN_FEATURES:
         return connection.from_arrow(table.to_pyarrow_dataset())
-    return connection.from_arrow(pa.table(table.scan()))
+
+    def read(names: list[str]) -> Iterator[pa.RecordBatch]:
+        target = pa.schema([schema.field(name) for name in names])
+        for batch in pa.RecordBatchReader.from_stream(table.scan(columns=names)):
+            yield batch.select(names).cast(target)
+
+    return connection.from_arrow(Scan(schema, read))
+
+
+def _source(table: DeltaTable, asked: Table) -> Source:
+    """Return the data files as DuckDB opens them."""
+    if is_remote(asked.location):
+        files = tuple(sorted(map(unquote, table.file_uris())))
+        endpoint: Endpoint | None = Endpoint.of(asked)
+    else:
+        files, endpoint = tuple(map(str, _paths(table))), None
+    return Source(
+        format=Format.DELTA,
+        base=asked.location,
+        files=files,
+        endpoint=endpoint,
+        is_exact=True,
+    )
 
 
 def _plain_files(table: DeltaTable) -> list[Path] | None:

@@ -2,13 +2,23 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import unquote, urlparse
 
+from provender.core.datasets import Format
 from provender.core.errors import NotFound
 from provender.core.training import Table
 
 PATTERN = "*?["
+SUFFIXES: dict[Format, tuple[str, ...]] = {
+    Format.PARQUET: (".parquet",),
+    Format.CSV: (".csv", ".csv.gz"),
+    Format.JSONL: tuple(f".{n}{z}" for n in ("jsonl", "ndjson", "json") for z in ("", ".gz")),
+    Format.ARROW: (".arrow", ".arrows", ".feather", ".ipc"),
+    Format.ORC: (".orc",),
+    Format.AVRO: (".avro",),
+}
+"""How the names of files end that belong to a folder of a format."""
 
 
 def is_remote(location: str) -> bool:
@@ -47,7 +57,7 @@ def local_files(table: Table, *suffixes: str) -> tuple[Path, list[Path]]:
     return base, sorted(found)
 
 
-def partition_keys(base: Path, files: Sequence[Path]) -> tuple[str, ...]:
+def partition_keys(base: PurePath, files: Sequence[PurePath]) -> tuple[str, ...]:
     """Return the names in folders called ``name=value`` between ``base`` and every one of ``files``."""
     found: tuple[str, ...] | None = None
     for file in files:
@@ -78,9 +88,14 @@ def _base(place: Path) -> Path:
     return fixed
 
 
+def is_own(path: str) -> bool:
+    """Return whether a file or folder in ``path`` has a name that tools keep for themselves."""
+    return any(part.startswith((".", "_")) and "=" not in part for part in path.split("/"))
+
+
 def _below(folder: Path) -> list[Path]:
     found = []
     for at, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "_"))]
-        found += [Path(at, name) for name in names if not name.startswith((".", "_"))]
+        folders[:] = [name for name in folders if not is_own(name)]
+        found += [Path(at, name) for name in names if not is_own(name)]
     return found

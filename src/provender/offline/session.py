@@ -1,0 +1,113 @@
+"""DuckDB for one retrieval: its limits, a place to spill, and its errors in our words.
+
+Every job has a connection of its own, so jobs in many threads share nothing. No extension is
+ever downloaded, and time zones are always UTC.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.tables import session as tables_session
+
+DEFAULT_BUDGET = 4 << 30
+UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a retrieval may use. ``memory_limit`` is DuckDB's word, such as 4GB; empty is no limit said."""
+
+    memory_limit: str = ""
+    threads: int | None = None
+
+    @property
+    def budget(self) -> int:
+        """The bytes that everything together may take: the limit, else a quarter of the machine, at most 4 GiB."""
+        if self.memory_limit:
+            return size_in_bytes(self.memory_limit)
+        return min(DEFAULT_BUDGET, machine_memory() // 4)
+
+
+def size_in_bytes(text: str) -> int:
+    """Return the bytes that ``text`` says: ``512MiB``, ``4GB``, or a share of the machine's, ``50%``.
+
+    Raises:
+        InvalidInput: it is not a size.
+    """
+    if text.endswith("%") and text[:-1].strip().replace(".", "", 1).isdigit():
+        return int(machine_memory() * float(text[:-1]) / 100)
+    found = SIZE.match(text.strip())
+    if found is None:
+        raise InvalidInput(
+            f"{text!r} is not an amount of memory", hint="write a number and a unit, such as 4GB"
+        )
+    number, unit, binary = found.groups()
+    scale = UNITS[unit.upper()]
+    if binary:
+        scale = 1024 ** ("KMGT".index(unit.upper()) + 1) if unit else 1
+    return int(float(number) * scale)
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory that this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+@contextmanager
+def connect(
+    limits: Limits, spill: Path | None, *, share: float = 1.0
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection for one job, closed at the end. It may use ``share`` of a memory limit that is said.
+
+    Raises:
+        Unavailable: memory or disk do not suffice, or the data cannot be read.
+        InvalidInput: a value or a file is not what it must be.
+    """
+    config: dict[str, str | bool | int | float | list[str]] = dict(tables_session.SESSION)
+    if limits.memory_limit:
+        config["memory_limit"] = f"{int(limits.budget * share)}B"
+    if limits.threads:
+        config["threads"] = limits.threads
+    if spill:
+        config["temp_directory"] = str(spill)
+    with explained(), duckdb.connect(":memory:", config=config) as session:
+        session.execute("SET TimeZone='UTC'")
+        yield session
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what DuckDB, Arrow and the operating system refuse in our words."""
+    try:
+        yield
+    except ProvenderError:
+        raise
+    except duckdb.OutOfMemoryException as error:
+        raise Unavailable(
+            f"the retrieval needs more memory or disk than it may use: {error}",
+            hint="raise PROVENDER_MEMORY_LIMIT, make room on the disk, or ask for fewer rows or features at once",
+        ) from error
+    except duckdb.ConversionException as error:
+        raise InvalidInput(
+            f"a value cannot be read as the type it must have: {error}",
+            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+        ) from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        raise Unavailable(
+            f"the data could not be read: {error}",
+            hint="check that the files are still there and whole: provender dataset verify NAME",
+        ) from error
+    except OSError as error:
+        raise Unavailable(
+            f"a file could not be read or written: {error}",
+            hint="check that the files are still there, and that the disk has room to spill",
+        ) from error
