@@ -86,7 +86,12 @@ class DeltaFormat:
         folder = storage.resolve(root, before.location)
         with storage.locked(root, before.location.replace("/", ".")):
             there = storage.verified_files(root, before)
-            table = _open(str(folder), "")
+            table = _existing(folder)
+            if table is None:
+                raise Corrupt(
+                    f"the log of the Delta table {folder} is gone",
+                    hint=f"restore {folder / '_delta_log'} from a backup",
+                )
             if (pinned := _find(table, folder, added)) is not None:
                 return _stored(pinned, folder, before.location)
             if set(_paths(table)) != set(there):
@@ -115,7 +120,7 @@ class DeltaFormat:
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
         if table.version is not None:
-            return storage.files_of(root, table.location, table.files)
+            return storage.verified_files(root, table)
         if is_remote(table.location):
             return None
         return _plain_files(_open(table))

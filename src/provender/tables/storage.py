@@ -54,52 +54,41 @@ def resolve(root: Path, location: str) -> Path:
     return path
 
 
-def files_of(root: Path, location: str, files: tuple[str, ...]) -> list[Path]:
-    """Return the paths of ``files`` at ``location``.
-
-    Raises:
-        Corrupt: one of them is gone; it is named.
-    """
-    paths = [resolve(root, f"{location}/{file}") for file in files]
-    for path in paths:
-        if not path.is_file():
-            raise Corrupt(
-                f"file {path} of the lake is gone",
-                hint="restore it from a backup",
-            )
-    return paths
-
-
 def verified_files(root: Path, table: Table) -> list[Path]:
     """Return the paths of the files of a governed ``table``, each with the bytes that were published.
 
     What was hashed before and has not been touched since is not hashed again (`tables.hashed`).
-    Where nothing is known of the bytes, the files need only be there.
 
     Raises:
         Corrupt: files are gone, or have other bytes; every such file is named.
     """
-    if not table.entries:
-        return files_of(root, table.location, table.files)
-    hashed.load(root, table.location)
-    paths, faults, fresh = [], [], []
-    for expected in table.entries:
-        path = resolve(root, f"{table.location}/{expected.path}")
-        paths.append(path)
-        seen = hashed.stamp(path)
-        if seen and hashed.recall(path, seen) == expected.sha256:
-            continue
-        if wrong := fault(path.parent, replace(expected, path=path.name)):
-            faults.append(f"file {path} {wrong}")
-        elif seen:
-            fresh.append((path, seen, expected.sha256))
-    if faults:
+    if wrong := faults(root, table):
         raise Corrupt(
-            f"{table.version}: {'; '.join(faults)}",
+            f"{table.version}: {'; '.join(f'file {path} {why}' for path, why in wrong.items())}",
             hint="restore it from a backup, or read another version; provender fsck lists all faults",
         )
+    return [resolve(root, f"{table.location}/{entry.path}") for entry in table.entries]
+
+
+def faults(root: Path, table: Table, *, again: bool = False) -> dict[Path, str]:
+    """Return the files of a governed ``table`` that are not what was published, each with what is wrong.
+
+    ``again``: hash also what was hashed before.
+    """
+    hashed.load(root, table.location)
+    wrong: dict[Path, str] = {}
+    fresh = []
+    for expected in table.entries:
+        path = resolve(root, f"{table.location}/{expected.path}")
+        seen = hashed.stamp(path)
+        if seen and not again and hashed.recall(path, seen) == expected.sha256:
+            continue
+        if why := fault(path.parent, replace(expected, path=path.name)):
+            wrong[path] = why
+        elif seen:
+            fresh.append((path, seen, expected.sha256))
     hashed.remember(root, table.location, fresh)
-    return paths
+    return wrong
 
 
 def entry(path: Path, folder: Path) -> FileEntry:
