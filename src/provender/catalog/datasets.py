@@ -129,6 +129,17 @@ def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list
     return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
 
 
+def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:
+    """Return every version of every dataset, whole; for who governs.
+
+    Raises:
+        Denied: ``by`` may not govern.
+    """
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    wanted = select(VersionRow.value).order_by(VersionRow.dataset, VersionRow.number)
+    return list(db.scalars(wanted))
+
+
 def summaries(
     db: Session, who: Actor, *, domain: str | None = None, now: datetime
 ) -> list[DatasetSummary]:

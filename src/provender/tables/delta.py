@@ -4,9 +4,10 @@ Old commits and their files are kept for good: the table says so, to other tools
 logical digest is in the commit's metadata, so that rows which are there already are found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 import duckdb
@@ -22,7 +23,7 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from provender.core.datasets import Format
+from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from provender.core.schema import Schema
 from provender.core.training import Table
@@ -69,10 +70,35 @@ class DeltaFormat:
             if table is not None and (pinned := _find(table, folder, rows)) is not None:
                 return _stored(pinned, folder, place)
             storage.make_folder(folder, root)
-            _commit(rows, folder)
-            pinned = _pinned(DeltaTable(folder), folder, rows.logical_digest)[0]
-            _flush(pinned, folder)
-            return _stored(pinned, folder, place)
+            _commit(rows, folder, mode="overwrite")
+            return _committed(rows, folder, place)
+
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Commit the spooled rows behind those of ``before``, or find the commit that has them all.
+
+        Where the table went on from ``before``, be it by a publisher that was killed, it is
+        taken back to it first: one more commit, which changes no file.
+
+        Raises:
+            Corrupt: a file of ``before`` is gone or changed.
+            Conflict: another writer, not one of ours, committed at the same time.
+        """
+        folder = storage.resolve(root, before.location)
+        with storage.locked(root, before.location.replace("/", ".")):
+            there = storage.verified_files(root, before)
+            table = _existing(folder)
+            if table is None:
+                raise Corrupt(
+                    f"the log of the Delta table {folder} is gone",
+                    hint=f"restore {folder / '_delta_log'} from a backup",
+                )
+            if (pinned := _find(table, folder, added)) is not None:
+                return _stored(pinned, folder, before.location)
+            if set(_paths(table)) != set(there):
+                table.restore(int(before.snapshot))
+            _commit(added, folder, mode="append")
+            known = {entry.path: entry for entry in before.entries}
+            return _committed(added, folder, before.location, known)
 
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
@@ -94,7 +120,7 @@ class DeltaFormat:
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
         if table.version is not None:
-            return storage.files_of(root, table.location, table.files)
+            return storage.verified_files(root, table)
         if is_remote(table.location):
             return None
         return _plain_files(_open(table))
@@ -110,7 +136,7 @@ def pin(table: Table) -> tuple[Table, list[Path]]:
     return replace(table, snapshot=str(found.version())), _paths(found)
 
 
-def _commit(rows: Spool, folder: Path) -> None:
+def _commit(rows: Spool, folder: Path, *, mode: Literal["append", "overwrite"]) -> None:
     target = arrow_schema(rows.schema)
     with pq.ParquetFile(rows.file) as spool:
         batches = pa.RecordBatchReader.from_batches(target, spool.iter_batches(ROW_GROUP_ROWS))
@@ -118,8 +144,8 @@ def _commit(rows: Spool, folder: Path) -> None:
             write_deltalake(
                 folder,
                 batches,
-                mode="overwrite",
-                schema_mode="overwrite",
+                mode=mode,
+                schema_mode="overwrite" if mode == "overwrite" else None,
                 configuration=CONFIGURATION,
                 writer_properties=_properties(rows.schema),
                 commit_properties=CommitProperties(
@@ -184,10 +210,25 @@ def _holds(pinned: DeltaTable, rows: Spool) -> bool:
     return facts.logical_digest == rows.logical_digest
 
 
-def _stored(pinned: DeltaTable, folder: Path, place: str) -> Stored:
+def _committed(
+    rows: Spool, folder: Path, place: str, known: Mapping[str, FileEntry] = storage.NOTHING
+) -> Stored:
+    """Return where the rows are that were just committed, once they are on the disk."""
+    pinned = _pinned(DeltaTable(folder), folder, rows.logical_digest)[0]
+    _flush(pinned, folder)
+    return _stored(pinned, folder, place, known)
+
+
+def _stored(
+    pinned: DeltaTable, folder: Path, place: str, known: Mapping[str, FileEntry] = storage.NOTHING
+) -> Stored:
+    paths = _paths(pinned)
     return Stored(
         location=place,
-        files=tuple(storage.entry(path, folder) for path in _paths(pinned)),
+        files=tuple(
+            known.get(path.relative_to(folder).as_posix()) or storage.entry(path, folder)
+            for path in paths
+        ),
         native_snapshot=str(pinned.version()),
     )
 

@@ -51,10 +51,11 @@ def remember(root: Path, location: str, files: Iterable[tuple[Path, Stamp, str]]
     folder = root.resolve() / location
     lines = (json.dumps([os.path.relpath(p, folder), *seen, sha256]) for p, seen, sha256 in settled)
     with suppress(OSError):  # a lake that is only read, or full: hashing again is all it costs
-        _append(_list(root, location), "".join(f"\n{line}\n" for line in lines).encode())
+        _append(list_of(root, location), "".join(f"\n{line}\n" for line in lines).encode())
 
 
-def _list(root: Path, location: str) -> Path:
+def list_of(root: Path, location: str) -> Path:
+    """Return where the list of the files at ``location`` is."""
     return root.resolve() / FOLDER / f"{location.replace('/', '.')}.jsonl"
 
 
@@ -69,7 +70,7 @@ def _append(file: Path, text: bytes) -> None:
 
 def load(root: Path, location: str) -> None:
     """Take in what the list of ``location`` says, if it grew since it was read last."""
-    file = _list(root, location)
+    file = list_of(root, location)
     try:
         size = file.stat().st_size
         if _read.get(file) == size:

@@ -67,7 +67,7 @@ class IcebergFormat:
         columns = table.schema.columns if table.schema is not None else ()
         if any(words.parse(column.type).kinds & WIDENED for column in columns):
             return None
-        return storage.files_of(root, table.location, table.files)
+        return storage.verified_files(root, table)
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:

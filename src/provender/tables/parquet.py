@@ -1,8 +1,10 @@
 """Parquet: a version is a folder of its own, named after its rows, never written again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
@@ -45,6 +47,18 @@ class Stored:
     native_snapshot: str = ""
 
 
+@runtime_checkable
+class Appending(Protocol):
+    """A format that adds rows to a table without writing the others again."""
+
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Keep the rows of ``before`` and those ``added`` as a version.
+
+        ``added`` holds the new rows alone, but the logical digest of all.
+        """
+        ...
+
+
 class ParquetFormat:
     """Reads and writes folders of Parquet files."""
 
@@ -52,6 +66,25 @@ class ParquetFormat:
         """Keep the spooled file itself as the version below ``location``."""
         place = folder_name(location, "parquet", rows.logical_digest)
         return Stored(location=place, files=storage.keep(rows.folder, root, place))
+
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Keep the files of ``before``, by hard links where that can be, and one more.
+
+        Raises:
+            Corrupt: a file of ``before`` is gone or changed.
+        """
+        place = folder_name(location, "parquet", added.logical_digest)
+        folder = added.folder.with_name("rows")
+        folder.mkdir()
+        there = storage.verified_files(root, before)
+        linked = {}
+        for path, expected in zip(there, before.entries, strict=True):
+            (folder / expected.path).parent.mkdir(parents=True, exist_ok=True)
+            if storage.link(path, folder / expected.path):
+                linked[expected.path] = expected
+        storage.remember(root, before.location, linked.values())
+        added.file.rename(folder / _next_part(before.files))
+        return Stored(location=place, files=storage.keep(folder, root, place, linked))
 
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
@@ -72,6 +105,12 @@ class ParquetFormat:
             return None
         source = source_of(table, root)
         return None if source.keys else [Path(file) for file in source.files]
+
+
+def _next_part(names: Collection[str]) -> str:
+    """Return a name for a file beside those with ``names``."""
+    free = (f"part-{number:05}.parquet" for number in count(len(names)))
+    return next(name for name in free if name not in names)
 
 
 def folder_name(location: str, kind: str, logical_digest: str) -> str:
