@@ -4,7 +4,10 @@ A column that a query does not need is skipped. Rows pass through Python: other 
 faster by far.
 """
 
+import struct
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,7 @@ def _write(rows: Spool, schema: dict[str, Any], file: Path) -> None:
 def _read(
     connection: duckdb.DuckDBPyConnection, source: Source, schema: Schema | None
 ) -> duckdb.DuckDBPyRelation:
-    with source.opened(source.files[0]) as first:
+    with source.opened(source.files[0]) as first, _as_value_errors():
         written_as: Any = fastavro.block_reader(first).writer_schema
     kinds = avrotypes.arrow_schema_of(written_as, source.files[0])
 
@@ -93,7 +96,7 @@ def _read(
 
 
 def _batches(source: Source, file: str, wanted: pa.Schema) -> Iterator[pa.RecordBatch]:
-    with source.opened(file) as handle:
+    with source.opened(file) as handle, _as_value_errors():
         blocks = fastavro.block_reader(handle)
         found = avrotypes.arrow_schema_of(blocks.writer_schema, file)
         if any(
@@ -120,3 +123,12 @@ def _projected(handle: Any, blocks: Any, names: list[str]) -> Any:
         return blocks
     handle.seek(0)
     return fastavro.block_reader(handle, reader_schema=schema)
+
+
+@contextmanager
+def _as_value_errors() -> Iterator[None]:
+    """Whatever fastavro stumbles over in a damaged file is one error."""
+    try:
+        yield
+    except (LookupError, TypeError, ArithmeticError, struct.error, zlib.error) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
