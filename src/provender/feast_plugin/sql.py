@@ -194,6 +194,8 @@ def _qualified(tree: exp.Query, columns: dict[Name, list[str]]) -> exp.Query:
 def _columns_by_table(tree: exp.Query) -> dict[str, set[str]] | None:
     """Per stand-in the columns used, in lower case; None if one is of no table that is known."""
     found: dict[str, set[str]] = defaultdict(set)
+    if tree.find(exp.TableColumn):  # a row taken as a whole
+        return None
     for scope in traverse_scope(tree):
         if any(isinstance(one, exp.Star) for one in scope.expression.expressions):
             return None
