@@ -17,7 +17,6 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
 from feast.infra.offline_stores.file_source import FileSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
-from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import Field, PositiveInt, field_validator
 
@@ -29,7 +28,7 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.feast_plugin import appends
 from provender.feast_plugin.errors import SpineLacksColumns
 from provender.feast_plugin.joins import plan_retrieval
-from provender.feast_plugin.on_demand import check_request, with_on_demand
+from provender.feast_plugin.on_demand import asked_of, check_request, with_on_demand
 from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.feast_plugin.spine import EVENT_TIMESTAMP, Spine, read_spine
@@ -108,10 +107,11 @@ class ProvenderOfflineStore(OfflineStore):
         known_by_then = kwargs.get("filter_by_created_timestamp") or getattr(
             config.offline_store, "filter_by_created_timestamp", False
         )
+        asked = asked_of(feature_views, feature_refs, registry, project)
         planned = partial(
             plan_retrieval,
-            feature_views,
-            feature_refs,
+            asked.views,
+            asked.refs,
             terms,
             full_feature_names=full_feature_names,
             known_by_then=bool(known_by_then),
@@ -119,7 +119,7 @@ class ProvenderOfflineStore(OfflineStore):
         if entity_df is None:
             plan = planned(event_timestamp=EVENT_TIMESTAMP)
             between = window(
-                feature_views, kwargs.get("start_date"), kwargs.get("end_date"), terms.settings.now
+                asked.views, kwargs.get("start_date"), kwargs.get("end_date"), terms.settings.now
             )
             spine = spine_between(plan, *between, terms)
         else:
@@ -130,18 +130,20 @@ class ProvenderOfflineStore(OfflineStore):
                 spill=terms.engine.temp_directory,
             )
             plan = planned(event_timestamp=spine.event_timestamp)
-        computed = OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry)
         _check_spine(plan, spine)
-        check_request(computed, spine.rows.column_names)
-        recorded = Recorded(plan, spine, terms, project, feature_refs, full_feature_names)
+        check_request(asked.computed, spine.rows.column_names)
+        recorded = Recorded(plan, spine, terms, project, asked.refs, full_feature_names)
         return ProvenderRetrievalJob(
             read=lambda progress: with_on_demand(
-                recorded(progress), computed, feature_refs, full_feature_names=full_feature_names
+                recorded(progress),
+                asked.computed,
+                asked.refs,
+                full_feature_names=full_feature_names,
             ),
             explain=lambda: terms.engine.explain(plan, spine.rows),
             place=lambda path: terms.path(path, must_exist=False),
-            describe=lambda: _metadata(spine, feature_refs),
-            computed=computed,
+            describe=lambda: _metadata(spine, asked.refs),
+            computed=list(asked.computed),
             full_names=full_feature_names,
             manifests=recorded.manifests,
             recorded=recorded.governed,
@@ -243,10 +245,10 @@ class ProvenderOfflineStore(OfflineStore):
         return list(data_source.get_table_column_names_and_types(config))
 
 
-def _metadata(spine: Spine, refs: list[str]) -> RetrievalMetadata:
+def _metadata(spine: Spine, refs: Sequence[str]) -> RetrievalMetadata:
     earliest, latest = spine.range
     return RetrievalMetadata(
-        features=refs,
+        features=list(refs),
         keys=[name for name in spine.rows.column_names if name != spine.event_timestamp],
         min_event_timestamp=earliest,
         max_event_timestamp=latest,

@@ -5,11 +5,14 @@ results have the types that their views declare.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from feast.feature_view import FeatureView
 from feast.field import Field
+from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.types import from_feast_to_pyarrow_type
 
@@ -17,6 +20,46 @@ from provender.core.errors import InvalidInput
 from provender.core.training import output_name
 from provender.feast_plugin.errors import RequestLacksColumns
 from provender.offline.answer import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a retrieval needs: stored views, the references to them and to what is computed, in order."""
+
+    views: tuple[FeatureView, ...]
+    refs: tuple[str, ...]
+    computed: tuple[OnDemandFeatureView, ...]
+
+
+def asked_of(
+    views: Sequence[FeatureView | OnDemandFeatureView],
+    refs: Sequence[str],
+    registry: BaseRegistry,
+    project: str,
+) -> Asked:
+    """Return what ``refs`` need, with the inputs of on-demand views that other such views take.
+
+    Feast hands these among the feature views, and without their own inputs.
+    """
+    known = {v.name: v for v in registry.list_on_demand_feature_views(project, allow_cache=True)}
+    stored = {
+        v.projection.name_to_use(): v for v in views if not isinstance(v, OnDemandFeatureView)
+    }
+    wanted = dict.fromkeys(refs)
+    order: dict[str, OnDemandFeatureView] = {}
+
+    def add(view: OnDemandFeatureView) -> None:
+        for source in view.source_feature_view_projections.values():
+            wanted.update(dict.fromkeys(f"{source.name}:{f.name}" for f in source.features))
+            if source.name in known:
+                add(known[source.name])
+            elif source.name not in stored:
+                stored[source.name] = registry.get_feature_view(source.name, project)
+        order.setdefault(view.name, view)
+
+    for view in OnDemandFeatureView.get_requested_odfvs(list(refs), project, registry):
+        add(view)
+    return Asked(tuple(stored.values()), tuple(wanted), tuple(order.values()))
 
 
 def with_on_demand(
