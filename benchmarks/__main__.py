@@ -1,18 +1,20 @@
 """``python -m benchmarks list``, ``run NAME… [--quick] [--json FILE]`` and ``summary FILE.json…``."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from benchmarks import flagship, offline_b1, offline_b2, offline_b4
+from benchmarks import flagship, offline_b1, offline_b2, offline_b3, offline_b4, offline_b6
 from benchmarks.contender import KINDS
 from benchmarks.report import markdown, read, show
 from benchmarks.results import Benchmark, Options, save
 
 BENCHMARKS: dict[str, Benchmark] = {
     module.BENCHMARK.name: module.BENCHMARK
-    for module in (offline_b1, offline_b2, offline_b4, flagship)
+    for module in (offline_b1, offline_b2, offline_b3, offline_b4, flagship, offline_b6)
 }
 ALIASES = {"flagship": "offline_b5"}
 DATA = Path(".data/bench")
@@ -49,6 +51,7 @@ def list_all() -> None:
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the rows there too.")
 def run(names: tuple[str, ...], path: Path | None, **chosen: Any) -> None:
     """Run benchmarks and print one table; with --json, rows are saved as they come."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contenders end with us
     options = Options(say=lambda text: click.echo(text, err=True), **chosen)
     rows = []
     for name in dict.fromkeys(ALIASES.get(name, name) for name in names):

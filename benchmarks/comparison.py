@@ -49,7 +49,7 @@ def differing(one: Path, other: Path, features: Mapping[str, str]) -> int:
 def total(frame: Path, feature: str) -> int:
     """Return the sum of an integer feature over all rows."""
     with session() as connection:
-        found = connection.execute(f'SELECT sum("{feature}")::HUGEINT FROM \'{frame}\'').fetchone()
+        found = connection.execute(f"SELECT sum(\"{feature}\")::HUGEINT FROM '{frame}'").fetchone()
     return int(found[0] or 0) if found else 0
 
 

@@ -1,6 +1,6 @@
 """One contender in a process of its own: ``contender KIND WORKLOAD.json FRAME.parquet [REFERENCE]``.
 
-Prints seconds and peak memory as one line of JSON. Imports and definitions come before the
+Prints seconds, seconds of all cores, and peak memory as one line of JSON. Imports and definitions come before the
 clock, reading the spine and writing the frame (zstd, level 1) are inside, for all alike. The
 peak is that of the whole process, imports and all: VmHWM, for ``ru_maxrss`` of a young process
 is that of its parent.
@@ -66,9 +66,13 @@ def main(kind: str, workload: str, frame: str, reference: str = "") -> None:
     """Make ready, run, and print the figures."""
     task = Task(kind, load(Path(workload)), Path(frame), Path(reference) if reference else None)
     ready: Ready = import_module(KINDS[kind]).prepare(task)
-    began = time.perf_counter()
+    began, worked = time.perf_counter(), time.process_time()
     result = ready.timed()
-    figures = {"seconds": time.perf_counter() - began, "peak_mb": peak_mb()}
+    figures = {
+        "seconds": time.perf_counter() - began,
+        "cpu_seconds": time.process_time() - worked,
+        "peak_mb": peak_mb(),
+    }
     ready.keep(result)
     print("\n" + json.dumps(figures))
 

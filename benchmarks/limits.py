@@ -27,23 +27,28 @@ class End:
 
 
 def watch(process: subprocess.Popen[bytes], limits: Limits) -> End:
-    """Return how the process ended: by itself, or killed at the first limit it crossed."""
+    """Return how the process ended: by itself, or killed at the first limit it crossed.
+
+    It does not outlive the call, whatever ends that.
+    """
+    try:
+        return _watch(process, limits)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _watch(process: subprocess.Popen[bytes], limits: Limits) -> End:
     began, peak = time.monotonic(), 0.0
     while process.poll() is None:
         peak = max(peak, _resident_mb(process.pid))
         elapsed = time.monotonic() - began
         if peak > limits.memory_mb:
-            return _killed(process, End(f"killed at {peak / 1000:.1f} GB", elapsed, peak))
+            return End(f"killed at {peak / 1000:.1f} GB", elapsed, peak)
         if elapsed > limits.seconds:
-            return _killed(process, End(f"> {limits.seconds:g} s", limits.seconds, peak))
+            return End(f"> {limits.seconds:g} s", limits.seconds, peak)
         time.sleep(GLANCE_SECONDS)
     return End("", time.monotonic() - began, peak)
-
-
-def _killed(process: subprocess.Popen[bytes], end: End) -> End:
-    process.kill()
-    process.wait()
-    return end
 
 
 def _resident_mb(pid: int) -> float:

@@ -38,6 +38,7 @@ class Track:
 
     frame: Path
     seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
     digests: set[comparison.Digest] = field(default_factory=set)
     ended: str = ""
@@ -101,6 +102,7 @@ class Race:
             Figure(
                 name=name,
                 value=None if track.ended else middle(track.seconds),
+                cpu_seconds=middle(track.cpu_seconds) if track.cpu_seconds else None,
                 peak_mb=middle(track.peaks) if track.peaks else None,
                 ended=track.ended,
                 at_least=track.at_least,
@@ -124,6 +126,7 @@ class Race:
         else:
             figures = json.loads((self.folder / "stdout").read_text().splitlines()[-1])
             track.seconds.append(figures["seconds"])
+            track.cpu_seconds.append(figures["cpu_seconds"])
             track.peaks.append(figures["peak_mb"])
             self._keep(one, staged)
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 HEADINGS = (
-    "case", "contender", "value", "unit", "x ours", "x floor", "peak MB", "cells unlike ours",
+    "case", "contender", "value", "unit", "x ours", "x floor", "CPU s", "peak MB", "cells unlike ours",
 )  # fmt: skip
 WORDS = 2
 
@@ -22,7 +22,9 @@ def show(records: list[dict[str, Any]], console: Console | None = None) -> None:
     console = console or Console(width=150, highlight=False)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for place, heading in enumerate(HEADINGS):
-        grid.add_column(heading, justify="left" if place < WORDS else "right", no_wrap=place < WORDS)
+        grid.add_column(
+            heading, justify="left" if place < WORDS else "right", no_wrap=place < WORDS
+        )
     for record in records:
         for line in lines(record):
             grid.add_row(*line)
@@ -43,6 +45,7 @@ def lines(record: dict[str, Any]) -> Iterable[tuple[str, ...]]:
             record["unit"] if figure["value"] is not None else "",
             _ratio(record, figure, record["ours_name"]),
             _ratio(record, figure, record["floor_name"]),
+            f"{figure['cpu_seconds']:g}" if figure["cpu_seconds"] is not None else "",
             f"{figure['peak_mb']:,.0f}" if figure["peak_mb"] is not None else "",
             f"{differing:,}" if differing is not None else "",
         )

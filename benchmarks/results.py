@@ -19,14 +19,16 @@ PACKAGES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """What one contender reached: the median of its runs, or why there is none.
+    """What one contender reached: the medians of its runs, or why there are none.
 
+    ``cpu_seconds`` are those of all cores: on a busy machine they say more than the clock.
     ``at_least`` is how long it had been running when it was stopped. ``differing`` counts the
     cells in which its frame is not ours; None: not compared.
     """
 
     name: str
     value: float | None = None
+    cpu_seconds: float | None = None
     peak_mb: float | None = None
     ended: str = ""
     at_least: float | None = None
@@ -55,10 +57,9 @@ class Claim:
         """Return the claim as JSON has it, with what was seen and whether it holds (None: unseen)."""
         seen = row.measure(self.measure)
         if seen is None:
-            met = None
-        else:
-            met = seen >= self.limit if self.at_least else seen <= self.limit
-        return {"says": self.says, "seen": None if seen is None else round(seen, 3), "met": met}
+            return {"says": self.says, "seen": None, "met": None}
+        met = seen >= self.limit if self.at_least else seen <= self.limit
+        return {"says": self.says, "seen": round(seen, 3), "met": met}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,8 +54,8 @@ def feature_table(folder: Path, number: int, rows: int, entities: Entities) -> P
     """Return the Parquet file of view ``number``; it is made if it is not there yet."""
     target = folder / f"view{number}-{rows}-{entities.word}.parquet"
     at = f"{BEGIN} + to_seconds((hash(tied * 5 + {number}) % {SECONDS})::BIGINT)"
-    created = f"to_seconds((hash(r * 7) % 3600)::BIGINT) + to_microseconds(r % 1000000)"
-    return _made(
+    created = "to_seconds((hash(r * 7) % 3600)::BIGINT) + to_microseconds(r % 1000000)"
+    return made(
         target,
         f"""
         SELECT {entities.drawn(f"tied * 3 + {number}")} AS entity_id,
@@ -70,7 +70,7 @@ def feature_table(folder: Path, number: int, rows: int, entities: Entities) -> P
 def spine_table(folder: Path, rows: int, entities: Entities) -> Path:
     """Return the Parquet file of a spine; it is made if it is not there yet."""
     target = folder / f"spine-{rows}-{entities.word}.parquet"
-    return _made(
+    return made(
         target,
         f"""
         SELECT r AS row_id,
@@ -91,11 +91,11 @@ def asof_post(folder: Path, *, keys: int, stamps: int) -> tuple[Path, Path]:
     """
     begin = "TIMESTAMPTZ '2001-01-01 00:00:00+00'"
     domain = f"FROM range({stamps}) stamps(v), range({keys}) keys(k)"
-    table = _made(
+    table = made(
         folder / f"asof-post-{keys}-{stamps}.parquet",
         f"SELECT k, {begin} + to_minutes(v) AS event_timestamp, v {domain}",
     )
-    spine = _made(
+    spine = made(
         folder / f"asof-post-spine-{keys}-{stamps}.parquet",
         f"""
         SELECT v * {keys} + k AS row_id, k * 2 AS k,
@@ -122,7 +122,7 @@ def _values(number: int) -> str:
     return ", ".join(f"{value} AS {name}" for value, name in zip(drawn, names, strict=True))
 
 
-def _made(target: Path, query: str) -> Path:
+def made(target: Path, query: str) -> Path:
     """Return ``target``, which holds the rows of ``query``: from an earlier run, or written now."""
     if target.exists():
         return target
