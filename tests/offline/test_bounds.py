@@ -14,7 +14,6 @@ from provender.core.errors import Corrupt, InvalidInput, ProvenderError
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
-from provender.offline.session import size_in_bytes
 from provender.offline.shape import Join
 from provender.offline.spine import Spine
 
@@ -210,15 +209,3 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(world, tmp_path):
     (tmp_path / "view1.parquet").unlink()
     with pytest.raises(ProvenderError, match=r"view1\.parquet"):
         found.table()
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("1GB", 10**9), ("512MiB", 512 << 20), ("2.5 KB", 2_500), ("10B", 10)]
-)
-def test_amounts_of_memory_are_read_as_duckdb_reads_them(text, size):
-    assert size_in_bytes(text) == size
-
-
-def test_a_word_is_no_amount_of_memory():
-    with pytest.raises(InvalidInput, match="'much'"):
-        size_in_bytes("much")

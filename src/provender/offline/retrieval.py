@@ -13,13 +13,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput
 from provender.core.training import PointInTimePlan
 from provender.offline import asof
 from provender.offline.answer import Progress
-from provender.offline.keys import check_exact
 from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
+from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
 from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
 from provender.offline.shelf import Shelf
@@ -58,7 +57,7 @@ class Retrieval:
         session = stack.enter_context(connect(limits, None, share=DUCKDB_SHARE))
         nothing = pa.Table.from_batches([], spine.schema)
         session.register(asof.SPINE, narrow(nothing, plan, 0))
-        sources = [open_source(session, plan, n, lake) for n in range(len(plan.joins))]
+        sources = [open_source(session, plan, n, spine, lake) for n in range(len(plan.joins))]
         reach, key_bounds = _bounds(session, spine, plan)
         session.unregister(asof.SPINE)
         found = cls(plan, spine, session, sources, [], reach, limits.budget, None)
@@ -118,7 +117,6 @@ class Retrieval:
         self, start: int, part: pa.Table, whole: Stretch, progress: Progress | None
     ) -> Iterator[pa.RecordBatch]:
         """The answer to the spine rows of ``part``, the first of which is row ``start``."""
-        self._check_exact(part)
         self.session.register(asof.SPINE, narrow(part, self.plan, 0))
         rows, total = part.num_rows, self.spine.row_count
         width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
@@ -152,7 +150,7 @@ class Retrieval:
                 yield from self._beside(whole.take(length), shelves, number, stretch)
                 if progress:
                     done = start + rows * 0.9 + 0.1 * min(rows, (number + 1) * stretch)
-                    progress("handing on", done / total)
+                    progress("handing rows out", done / total)
         finally:
             for shelf in shelves:
                 if isinstance(shelf, Shelf):
@@ -203,10 +201,6 @@ class Retrieval:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _check_exact(self, part: pa.Table) -> None:
-        for name in dict.fromkeys(name for source in self.sources for name in source.exact):
-            check_exact(part.column(name), name)
-
 
 def narrow(rows: pa.Table, plan: PointInTimePlan, first: int) -> pa.Table:
     """Return the columns that matching needs, under the names that the SQL knows; rows are numbered from ``first``."""
@@ -237,7 +231,7 @@ def _staged(
         register_numbered(session, source.position, numbered)
     return Source(
         join=source.join, position=source.position, features=source.features,
-        numbered=numbered, exact=source.exact,
+        numbered=numbered,
     )  # fmt: skip
 
 
@@ -271,13 +265,8 @@ def _bounds(
     }
     if low is None:
         return asof.Reach(asof.EPOCH, asof.EPOCH), found
-    try:
-        return asof.Reach(asof.from_micros(low), asof.from_micros(high)), found
-    except OverflowError as error:
-        raise InvalidInput(
-            "the spine has an event timestamp outside of the years 1 to 9999",
-            hint="filter such rows out; they are often a placeholder for an unknown time",
-        ) from error
+    refuse_years(low, high)
+    return asof.Reach(asof.from_micros(low), asof.from_micros(high)), found
 
 
 def _spine_width(schema: pa.Schema) -> float:

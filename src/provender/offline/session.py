@@ -5,7 +5,6 @@ ever downloaded, and time zones are always UTC.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ import duckdb
 import pyarrow as pa
 
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.offline.choose import limit_bytes
 from provender.tables import session as tables_session
 
 DEFAULT_BUDGET = 4 << 30
 LEAST_BYTES = 64 << 20
 """With less, DuckDB cannot do anything."""
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,28 +33,8 @@ class Limits:
     def budget(self) -> int:
         """The bytes that everything together may take: the limit, else a quarter of the machine, at most 4 GiB."""
         if self.memory_limit:
-            return size_in_bytes(self.memory_limit)
+            return limit_bytes(self.memory_limit, machine_bytes=machine_memory())
         return min(DEFAULT_BUDGET, machine_memory() // 4)
-
-
-def size_in_bytes(text: str) -> int:
-    """Return the bytes that ``text`` says: ``512MiB``, ``4GB``, or a share of the machine's, ``50%``.
-
-    Raises:
-        InvalidInput: it is not a size.
-    """
-    if text.endswith("%") and text[:-1].strip().replace(".", "", 1).isdigit():
-        return int(machine_memory() * float(text[:-1]) / 100)
-    found = SIZE.match(text.strip())
-    if found is None:
-        raise InvalidInput(
-            f"{text!r} is not an amount of memory", hint="write a number and a unit, such as 4GB"
-        )
-    number, unit, binary = found.groups()
-    scale = UNITS[unit.upper()]
-    if binary:
-        scale = 1024 ** ("KMGT".index(unit.upper()) + 1) if unit else 1
-    return int(float(number) * scale)
 
 
 def machine_memory() -> int:
