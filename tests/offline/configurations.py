@@ -139,19 +139,22 @@ class Configuration:
 
     def describe(self):
         """Return the question in words, for whoever has to find out why it went wrong."""
-        lines = [
-            f"{name}: {value}" for name, value in asdict(self.options).items() if name != "views"
-        ]
-        lines.append(f"spine: {', '.join(f'{f.name!r} {f.type}' for f in self.rows.schema)}")
-        for options, join, source in zip(
-            self.options.views, self.plan.joins, self.sources, strict=True
-        ):
+        parts = asdict(self.options)
+        views = parts.pop("views")
+        lines = [", ".join(f"{name} {value!r}" for name, value in parts.items())]
+        lines.append(f"spine of {self.rows.num_rows} rows: {_columns_in_words(self.rows)}")
+        for view, join, source in zip(views, self.plan.joins, self.sources, strict=True):
             lines += [
-                f"{join.view}: {options}",
-                f"  {join}",
-                f"  {source.num_rows} rows of {source.schema}",
+                f"{join.view}: " + ", ".join(f"{name} {value!r}" for name, value in view.items()),
+                f"  keys {join.keys}, features {join.features}, event {join.event_timestamp!r}, "
+                f"created {join.created_timestamp!r}, TTL {join.ttl}, ranked by {join.ranked_by}",
+                f"  {source.num_rows} rows: {_columns_in_words(source)}",
             ]
         return "\n".join(lines)
+
+
+def _columns_in_words(table):
+    return ", ".join(f"{column.name!r} {column.type}" for column in table.schema)
 
 
 def option_sets(*, without=frozenset()):
