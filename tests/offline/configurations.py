@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from provender.core.datasets import Format
+from provender.core.datasets import FileEntry, Format
+from provender.core.digest import digest_bytes
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
@@ -138,19 +139,22 @@ class Configuration:
 
     def describe(self):
         """Return the question in words, for whoever has to find out why it went wrong."""
-        lines = [
-            f"{name}: {value}" for name, value in asdict(self.options).items() if name != "views"
-        ]
-        lines.append(f"spine: {', '.join(f'{f.name!r} {f.type}' for f in self.rows.schema)}")
-        for options, join, source in zip(
-            self.options.views, self.plan.joins, self.sources, strict=True
-        ):
+        parts = asdict(self.options)
+        views = parts.pop("views")
+        lines = [", ".join(f"{name} {value!r}" for name, value in parts.items())]
+        lines.append(f"spine of {self.rows.num_rows} rows: {_columns_in_words(self.rows)}")
+        for view, join, source in zip(views, self.plan.joins, self.sources, strict=True):
             lines += [
-                f"{join.view}: {options}",
-                f"  {join}",
-                f"  {source.num_rows} rows of {source.schema}",
+                f"{join.view}: " + ", ".join(f"{name} {value!r}" for name, value in view.items()),
+                f"  keys {join.keys}, features {join.features}, event {join.event_timestamp!r}, "
+                f"created {join.created_timestamp!r}, TTL {join.ttl}, ranked by {join.ranked_by}",
+                f"  {source.num_rows} rows: {_columns_in_words(source)}",
             ]
         return "\n".join(lines)
+
+
+def _columns_in_words(table):
+    return ", ".join(f"{column.name!r} {column.type}" for column in table.schema)
 
 
 def option_sets(*, without=frozenset()):
@@ -338,10 +342,11 @@ class _Builder:
         parts = 1 if view.layout == "file" else 3
         files = write_parts(source, folder, parts, view.row_group, self.rng)
         if view.governed:
-            version = DatasetRef(f"test.view{number}", 1)
+            version = DatasetRef("test", f"view{number}", 1)
             return Table(
                 format=Format.PARQUET, location=location, files=files, version=version,
                 schema=schema_of(source.schema), content=f"content {number} of {self.options.seed}",
+                entries=tuple(_entry(folder, file) for file in files),
             )  # fmt: skip
         place = folder / files[0] if view.layout == "file" else folder
         listed = files if view.layout == "listed" else ()
@@ -392,6 +397,11 @@ def write_parts(rows, folder, parts, row_group, rng):
         names.append(f"part-{number:05d}.parquet")
         pq.write_table(rows.slice(start, end - start), folder / names[-1], row_group_size=row_group)
     return tuple(names)
+
+
+def _entry(folder, file):
+    content = (folder / file).read_bytes()
+    return FileEntry(path=file, size_bytes=len(content), sha256=digest_bytes(content))
 
 
 def _source_names(rng, view, style):
