@@ -44,8 +44,8 @@ GOVERNANCE = Governance(
     ),
 )
 WORK = """
-import os, sys
-from feast import Entity, FeatureView, RepoConfig
+import os, signal, sys
+from feast import Entity, FeatureView, RepoConfig, ValueType
 from provender.feast_plugin.offline import ProvenderOfflineStore
 from provender.feast_plugin.source import CatalogSource
 from provender.sdk import connect
@@ -68,7 +68,7 @@ def optimize(seed, fmt):
 
 def append(seed, fmt):
     source = CatalogSource(dataset=f"a.{fmt}", timestamp_field="t")
-    view = FeatureView(name="v", entities=[Entity(name="k")], source=source)
+    view = FeatureView(name="v", entities=[Entity(name="k", value_type=ValueType.INT64)], source=source)
     rows = table(ADDED, seed)
     print("ready", flush=True)
     ProvenderOfflineStore.offline_write_batch(config, view, rows, None)
@@ -79,7 +79,7 @@ for line in sys.stdin:
     if child == 0:
         {"optimize": optimize, "append": append}[work](int(seed), fmt)
         print("done", flush=True)
-        os._exit(0)
+        signal.pause()  # its process id is its own until it is killed
     print(child, flush=True)
     os.waitpid(child, 0)
     print("ended", flush=True)
@@ -116,18 +116,21 @@ def forker(home: Path) -> Iterator["subprocess.Popen[str]"]:
 def work(
     forking: "subprocess.Popen[str]", task: str, *, kill_after: float | None
 ) -> tuple[bool, float]:
-    """Return whether ``task`` was done, and how long it or its life took in seconds."""
+    """Return whether ``task`` was done before it was killed, and after how many seconds that was."""
     assert forking.stdin is not None
     assert forking.stdout is not None
     print(task, file=forking.stdin, flush=True)
     child = int(forking.stdout.readline())
     assert forking.stdout.readline() == "ready\n"
     started = time.monotonic()
-    if kill_after is not None:
+    line = ""
+    if kill_after is None:
+        line = forking.stdout.readline()
+    else:
         time.sleep(kill_after)
-        os.kill(child, signal.SIGKILL)
-    line = forking.stdout.readline()
     took = time.monotonic() - started
+    os.kill(child, signal.SIGKILL)
+    line = line or forking.stdout.readline()
     if done := line == "done\n":
         line = forking.stdout.readline()
     assert line == "ended\n"
@@ -199,7 +202,7 @@ def test_a_killed_offline_write_batch_leaves_the_old_or_the_new_version(
             rows = workspace.read(name)
             assert rows.num_rows == latest.manifest.row_count == ROWS + batches * ADDED
             assert logical_digest(rows) == latest.manifest.logical_digest
-            done, _ = work(forking, f"append {kill + 2_000} {fmt}", kill_after=None)
+            done, duration = work(forking, f"append {kill + 2_000} {fmt}", kill_after=None)
             assert done
             batches += 1
             assert clean(workspace) == 0
