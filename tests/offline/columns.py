@@ -1,7 +1,7 @@
 """Random Arrow columns where it hurts: instants that nearly coincide, keys and values at the edges."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pyarrow as pa
@@ -182,9 +182,20 @@ VALUES = {
         pa.struct({"a": pa.int64(), "b": pa.string()}),
         ({"a": 2**53 + 1, "b": "x"}, {"a": 1, "b": "x"}, {"a": 1, "b": None}, {"a": None, "b": ""}),
     ),
+    "uint64": (pa.uint64(), (0, 1, 2**63, 2**64 - 1)),
+    "time": (pa.time64("us"), (time(0), time(23, 59, 59, 999999), time(12))),
+    "category": (pa.dictionary(pa.int32(), pa.string()), ("", "a", "é")),
+    "map": (pa.map_(pa.string(), pa.int64()), ([], [("a", 1)], [("a", 2), ("b", None)])),
+    "structs": (
+        pa.list_(pa.struct({"at": pa.timestamp("us", tz="UTC"), "x": pa.list_(pa.float64())})),
+        ([], [{"at": EPOCH, "x": [1.5, None]}], [{"at": None, "x": None}, None]),
+    ),
+    "ns": (pa.timestamp("ns", tz="UTC"), (EPOCH, EPOCH + MICROSECOND, datetime(2200, 1, 1, tzinfo=UTC))),
     "binary": (pa.binary(), (b"", b"\x00", b"\x00\x01", b"\x7f", b"\xff")),
 }  # fmt: skip
 """Types of features and values that they take; null comes on top."""
+RARE = frozenset({"uint64", "time", "category", "map", "structs", "ns"})
+"""Types that not every engine has."""
 ZEROS = {"float64": (0.0, -0.0), "float32": (0.0,)}
 """One per column: zeros are equal, so of two rows that differ in the sign only either may answer.
 

@@ -24,6 +24,7 @@ from tests.offline.columns import (
     KEYS,
     LAST,
     MINUTE,
+    RARE,
     STORAGES,
     TEXTS,
     VALUES,
@@ -67,6 +68,7 @@ class ViewOptions:
     event: str
     created: str
     features: int
+    types: str
     ranked: str
     layout: str
     row_group: int
@@ -100,6 +102,7 @@ VIEW_CHOICES = {
     "event": tuple(STORAGES),
     "created": ("no", *STORAGES),
     "features": (1, 2, 4),
+    "types": ("common", "rare types too"),
     "ranked": ("by those asked", "by all"),
     "layout": ("file", "folder", "listed"),
     "row_group": (3, 100_000),
@@ -278,9 +281,10 @@ class _Builder:
             later = Clock(self.clock.base + self.clock.step, self.clock.step, self.clock.spread)
             columns[created] = instants(self.rng, view.created, later, view.rows, nulls=0.15)
         features = []
+        kinds = [kind for kind in VALUES if view.types != "common" or kind not in RARE]
         for n in range(view.features):
             name = next(used, f"x{n}")
-            columns[name] = values(self.rng, self.rng.choice(list(VALUES)), view.rows)
+            columns[name] = values(self.rng, self.rng.choice(kinds), view.rows)
             features.append(name)
         source = self._source(columns, view)
         features += self._features_of_other_roles(columns, features)

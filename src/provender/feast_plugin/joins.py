@@ -82,6 +82,9 @@ def view_join(
         event_timestamp=column_of.get(source.timestamp_field, source.timestamp_field),
         created_timestamp=column_of.get(created, created) if created else None,
         ttl=view.ttl or None,
+        ranked_by=tuple(
+            sorted(column_of.get(feature.name, feature.name) for feature in view.features)
+        ),
     )
 
 

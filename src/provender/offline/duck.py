@@ -14,6 +14,7 @@ from provender.core.policy import Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline import asof
 from provender.offline.answer import Answer, Progress
+from provender.offline.refusals import refuse_empty
 from provender.offline.retrieval import Retrieval
 from provender.offline.session import Limits, connect, explained
 from provender.offline.shape import Join
@@ -59,10 +60,7 @@ class DuckEngine:
         """
         permit.cover(plan.reads, now=now)
         plan.check_spine(spine.column_names)
-        if spine.row_count == 0:
-            raise InvalidInput(
-                "the spine has no rows", hint="give one row per entity and instant to be known"
-            )
+        refuse_empty(spine)
         if not plan.joins:
             return Answer(spine.schema, spine.batches())
         with ExitStack() as stack:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from provender.core.errors import InvalidInput
+from provender.core.errors import Corrupt, NotFound
 
 Integers = NDArray[np.int64]
 WHOLE_GROUP_BYTES = 64 << 20
@@ -49,7 +49,7 @@ class Numbered:
         """Return the table of ``paths``; None where their columns differ or hide the numbers.
 
         Raises:
-            InvalidInput: a file is not Parquet, or broken; it is named.
+            Corrupt: a file is not Parquet, or broken; it is named.
         """
         footers, schemas = [], []
         for path in paths:
@@ -57,7 +57,7 @@ class Numbered:
                 footer = pq.read_metadata(path)
                 schemas.append(footer.schema.to_arrow_schema().remove_metadata())
             except pa.ArrowException as error:
-                raise InvalidInput(
+                raise Corrupt(
                     f"{path} cannot be read as Parquet: {error}",
                     hint="write it again, or take it out of the source",
                 ) from error
@@ -137,6 +137,10 @@ class Numbered:
 
         ``wanted`` is sorted and may name a row more than once. Row groups that hold none are
         not read.
+
+        Raises:
+            Corrupt: a file is damaged; it is named.
+            NotFound: a file is gone.
         """
         starts = np.array([group.first_row for group in self.groups], np.int64)
         edges = np.append(np.searchsorted(wanted, starts), wanted.size)
@@ -151,11 +155,15 @@ class Numbered:
                     path, footer = self.paths[group.file], self.footers[group.file]
                     opened = group.file, pq.ParquetFile(path, metadata=footer)
                 yield from _of_group(opened[1], group, columns, wanted, int(start), int(stop))
+        except FileNotFoundError as error:
+            raise NotFound(
+                f"{self.paths[group.file]} is gone, though it was there when the retrieval began",
+                hint="do not remove files of a source while it is read; ask again",
+            ) from error
         except (pa.ArrowException, OSError) as error:
-            path = self.paths[opened[0]] if opened else self.paths[0]
-            raise InvalidInput(
-                f"{path} cannot be read to its end: {error}",
-                hint="the file is damaged or gone; write it again, or restore it from a backup",
+            raise Corrupt(
+                f"{self.paths[group.file]} cannot be read to its end: {error}",
+                hint="write the file again, or restore it from a backup",
             ) from error
         finally:
             if opened:

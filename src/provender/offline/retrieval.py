@@ -13,13 +13,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput
 from provender.core.training import PointInTimePlan
 from provender.offline import asof
 from provender.offline.answer import Progress
-from provender.offline.keys import check_exact
 from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
+from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
 from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
 from provender.offline.shelf import Shelf
@@ -56,10 +55,9 @@ class Retrieval:
             InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
         """
         session = stack.enter_context(connect(limits, None, share=DUCKDB_SHARE))
-        short = asof.spine_columns(plan)
         nothing = pa.Table.from_batches([], spine.schema)
         session.register(asof.SPINE, narrow(nothing, plan, 0))
-        sources = [open_source(session, plan, n, lake) for n in range(len(plan.joins))]
+        sources = [open_source(session, plan, n, spine, lake) for n in range(len(plan.joins))]
         reach, key_bounds = _bounds(session, spine, plan)
         session.unregister(asof.SPINE)
         found = cls(plan, spine, session, sources, [], reach, limits.budget, None)
@@ -78,7 +76,6 @@ class Retrieval:
         ):
             found.folder = stack.enter_context(storage.staging(spill))
             session.execute("SET temp_directory = ?", [str(found.folder / "duckdb")])
-        del short
         return found
 
     @property
@@ -111,7 +108,7 @@ class Retrieval:
             if asof.tells_known_later(self.plan, source.join):
                 self.known_later[source.join.view] = 0
         columns = [self.plan.event_timestamp, *asof.spine_columns(self.plan)]
-        chunk = chunk_rows(self.budget, spine_rows=self.spine.row_count)
+        chunk = chunk_rows(self.budget)
         whole = Stretch(self.spine.schema, self.spine.batches(rows=BATCH_ROWS))
         for start, part in self.spine.chunks(list(dict.fromkeys(columns)), chunk):
             yield from self._chunk(start, part, whole, progress)
@@ -120,7 +117,6 @@ class Retrieval:
         self, start: int, part: pa.Table, whole: Stretch, progress: Progress | None
     ) -> Iterator[pa.RecordBatch]:
         """The answer to the spine rows of ``part``, the first of which is row ``start``."""
-        self._check_exact(part)
         self.session.register(asof.SPINE, narrow(part, self.plan, 0))
         rows, total = part.num_rows, self.spine.row_count
         width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
@@ -150,12 +146,11 @@ class Retrieval:
                 self._fetch(source, found, shelf)
             self.session.unregister(asof.SPINE)
             for number in range(-(-rows // stretch)):
-                say("handing on", steps)
                 length = min(stretch, rows - number * stretch)
                 yield from self._beside(whole.take(length), shelves, number, stretch)
                 if progress:
                     done = start + rows * 0.9 + 0.1 * min(rows, (number + 1) * stretch)
-                    progress("handing on", done / total)
+                    progress("handing rows out", done / total)
         finally:
             for shelf in shelves:
                 if isinstance(shelf, Shelf):
@@ -206,10 +201,6 @@ class Retrieval:
         folder.mkdir(exist_ok=True)
         return folder
 
-    def _check_exact(self, part: pa.Table) -> None:
-        for name in dict.fromkeys(name for source in self.sources for name in source.exact):
-            check_exact(part.column(name), name)
-
 
 def narrow(rows: pa.Table, plan: PointInTimePlan, first: int) -> pa.Table:
     """Return the columns that matching needs, under the names that the SQL knows; rows are numbered from ``first``."""
@@ -240,7 +231,7 @@ def _staged(
         register_numbered(session, source.position, numbered)
     return Source(
         join=source.join, position=source.position, features=source.features,
-        numbered=numbered, exact=source.exact,
+        numbered=numbered,
     )  # fmt: skip
 
 
@@ -274,13 +265,8 @@ def _bounds(
     }
     if low is None:
         return asof.Reach(asof.EPOCH, asof.EPOCH), found
-    try:
-        return asof.Reach(asof.from_micros(low), asof.from_micros(high)), found
-    except OverflowError as error:
-        raise InvalidInput(
-            "the spine has an event timestamp outside of the years 1 to 9999",
-            hint="filter such rows out; they are often a placeholder for an unknown time",
-        ) from error
+    refuse_years(low, high)
+    return asof.Reach(asof.from_micros(low), asof.from_micros(high)), found
 
 
 def _spine_width(schema: pa.Schema) -> float:

@@ -5,7 +5,6 @@ ever downloaded, and time zones are always UTC.
 """
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.offline.choose import limit_bytes
 from provender.tables import session as tables_session
 
 DEFAULT_BUDGET = 4 << 30
-UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(i?)B?\Z", re.IGNORECASE)
+LEAST_BYTES = 64 << 20
+"""With less, DuckDB cannot do anything."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,28 +33,8 @@ class Limits:
     def budget(self) -> int:
         """The bytes that everything together may take: the limit, else a quarter of the machine, at most 4 GiB."""
         if self.memory_limit:
-            return size_in_bytes(self.memory_limit)
+            return limit_bytes(self.memory_limit, machine_bytes=machine_memory())
         return min(DEFAULT_BUDGET, machine_memory() // 4)
-
-
-def size_in_bytes(text: str) -> int:
-    """Return the bytes that ``text`` says: ``512MiB``, ``4GB``, or a share of the machine's, ``50%``.
-
-    Raises:
-        InvalidInput: it is not a size.
-    """
-    if text.endswith("%") and text[:-1].strip().replace(".", "", 1).isdigit():
-        return int(machine_memory() * float(text[:-1]) / 100)
-    found = SIZE.match(text.strip())
-    if found is None:
-        raise InvalidInput(
-            f"{text!r} is not an amount of memory", hint="write a number and a unit, such as 4GB"
-        )
-    number, unit, binary = found.groups()
-    scale = UNITS[unit.upper()]
-    if binary:
-        scale = 1024 ** ("KMGT".index(unit.upper()) + 1) if unit else 1
-    return int(float(number) * scale)
 
 
 def machine_memory() -> int:
@@ -70,11 +50,12 @@ def connect(
 
     Raises:
         Unavailable: memory or disk do not suffice, or the data cannot be read.
-        InvalidInput: a value or a file is not what it must be.
+        InvalidInput: a value is not what it must be.
+        Corrupt: a file is not what its format says.
     """
     config: dict[str, str | bool | int | float | list[str]] = dict(tables_session.SESSION)
     if limits.memory_limit:
-        config["memory_limit"] = f"{int(limits.budget * share)}B"
+        config["memory_limit"] = f"{max(LEAST_BYTES, int(limits.budget * share))}B"
     if limits.threads:
         config["threads"] = limits.threads
     if spill:
@@ -100,6 +81,11 @@ def explained() -> Iterator[None]:
         raise InvalidInput(
             f"a value cannot be read as the type it must have: {error}",
             hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+        ) from error
+    except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        raise Corrupt(
+            f"a file is not what its format says: {error}",
+            hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
         ) from error
     except (duckdb.Error, pa.ArrowException) as error:
         raise Unavailable(

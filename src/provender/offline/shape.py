@@ -13,6 +13,9 @@ SQL_REACH_BYTES = 256 << 20
 SLOT_BYTES = 72
 """What a spine row takes while it is matched: code, instant, order, slot, and the best row's three numbers."""
 
+LEAST_ROWS = 1_024
+"""Less at a time would be slower, and spare nothing."""
+
 
 class Join(StrEnum):
     """How one view is joined."""
@@ -73,9 +76,9 @@ def choose_shape(
     return Shape(join=Join.SLOTS if reach_bytes > limit else Join.SQL, reasons=said)
 
 
-def chunk_rows(budget: int, *, spine_rows: int) -> int:
-    """Return how many spine rows are matched at a time: a third of ``budget``, at least SQL_SPINE_ROWS."""
-    return max(SQL_SPINE_ROWS, min(spine_rows, budget // (3 * SLOT_BYTES)))
+def chunk_rows(budget: int) -> int:
+    """Return how many spine rows are matched at a time: what a third of ``budget`` holds."""
+    return max(LEAST_ROWS, budget // (3 * SLOT_BYTES))
 
 
 def bin_rows(budget: int, *, chunk: int, row_bytes: float) -> int:
@@ -85,7 +88,7 @@ def bin_rows(budget: int, *, chunk: int, row_bytes: float) -> int:
     """
     if chunk * row_bytes <= budget / 4:
         return chunk
-    return max(1_024, int(budget / 12 / max(row_bytes, 1.0)))
+    return max(LEAST_ROWS, int(budget / 12 / max(row_bytes, 1.0)))
 
 
 def _mib(count: float) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput
 from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline import asof
-from provender.offline.keys import check_key, must_be_exact
 from provender.offline.numbered import Numbered, plain_type
+from provender.offline.refusals import needed, refuse_keys, refuse_missing
+from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import literal
 from provender.tables.sources import escape
@@ -27,14 +27,12 @@ class Source:
     """One join of a plan, registered as ``source_<position>``.
 
     ``features`` has the outputs and their types. ``numbered`` is None unless it is plain Parquet.
-    ``exact`` are spine columns whose floats must be whole numbers.
     """
 
     join: ViewJoin
     position: int
     features: pa.Schema
     numbered: Numbered | None
-    exact: tuple[str, ...]
 
     @property
     def feature_columns(self) -> list[str]:
@@ -47,8 +45,8 @@ class Source:
         if self.numbered is None:
             return None
         keys = [source for _, source in self.join.keys]
-        needed = dict.fromkeys([*keys, *self.feature_columns, *self.join.tie_breakers])
-        return self.numbered.width(list(needed)) + 8 * MICROS
+        columns = dict.fromkeys([*keys, *self.feature_columns, *self.join.tie_breakers])
+        return self.numbered.width(list(columns)) + 8 * MICROS
 
     def output_width(self) -> float:
         """Bytes a row of the features takes in the answer."""
@@ -81,13 +79,7 @@ def register(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, 
         Corrupt: a file of a dataset's version is gone or changed; it is named.
     """
     relation = format_for(join.table.format).relation(join.table, lake, session)
-    missing = sorted(set(needed_columns(join)) - set(relation.columns))
-    if missing:
-        raise InvalidInput(
-            f"the source of feature view {join.view} has no column {', '.join(missing)}; "
-            f"it has {', '.join(relation.columns)}",
-            hint="correct the feature view, or pin a version of the dataset that has it",
-        )
+    refuse_missing(join, relation.columns)
     relation.create_view(asof.table_name(position))
 
 
@@ -103,15 +95,12 @@ def register_numbered(
     )
 
 
-def needed_columns(join: ViewJoin) -> list[str]:
-    """Return the columns of the source that a join reads, each once."""
-    names = [source for _, source in join.keys] + [source for source, _ in join.features]
-    names += [*join.tie_breakers, join.event_timestamp]
-    return list(dict.fromkeys(names + ([join.created_timestamp] if join.created_timestamp else [])))
-
-
 def open_source(
-    session: duckdb.DuckDBPyConnection, plan: PointInTimePlan, position: int, lake: Path
+    session: duckdb.DuckDBPyConnection,
+    plan: PointInTimePlan,
+    position: int,
+    spine: Spine,
+    lake: Path,
 ) -> Source:
     """Return a registered source of ``plan`` after checking its keys against the table ``spine``.
 
@@ -120,29 +109,18 @@ def open_source(
     """
     join = plan.joins[position]
     register(session, join, position, lake)
-    found = _types(session, asof.table_name(position))
-    asked, short = _types(session, asof.SPINE), asof.spine_columns(plan)
-    exact = []
-    for name, column in join.keys:
-        check_key(
-            join.view,
-            name=name,
-            asked=asked[short[name]],
-            source_column=column,
-            found=found[column],
-        )
-        if must_be_exact(asked[short[name]], found[column]):
-            exact.append(name)
+    short = asof.spine_columns(plan)
+    types = _types(session, asof.SPINE)
+    asked = {name: types[column] for name, column in short.items()}
+    refuse_keys(join, spine, asked, _types(session, asof.table_name(position)))
     paths = format_for(join.table.format).files(join.table, lake)
     numbered = Numbered.open(paths) if paths else None
-    if numbered is not None and not set(needed_columns(join)) <= set(numbered.schema.names):
+    if numbered is not None and not set(needed(join)) <= set(numbered.schema.names):
         numbered = None
     if numbered is not None:
         register_numbered(session, position, numbered)
     features = _features(session, join, position, numbered)
-    return Source(
-        join=join, position=position, features=features, numbered=numbered, exact=tuple(exact)
-    )
+    return Source(join=join, position=position, features=features, numbered=numbered)
 
 
 def _features(

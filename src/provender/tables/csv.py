@@ -15,6 +15,7 @@ from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import words
 from provender.tables.arrow import literal, quote
+from provender.tables.guard import check_lines
 from provender.tables.keeping import keep_as
 from provender.tables.parquet import Spool, Stored, read_parquet
 from provender.tables.sources import Source, source_of, written
@@ -77,8 +78,12 @@ class CsvFormat:
         """
         source = source_of(table, root)
         if table.version is None or table.schema is None:
-            types = f", types={_types(table.schema)}" if table.schema is not None else ""
-            return source.relation(connection, "read_csv", options=types)
+            options = f", types={_types(table.schema)}" if table.schema is not None else ""
+            if source.endpoint is not None:
+                options += ", parallel=false"  # with it, long lines are lost: see `check_lines`
+            else:
+                check_lines([Path(file) for file in source.files])
+            return source.relation(connection, "read_csv", options=options)
         return _read(connection, source, table.schema)
 
     def files(self, table: Table, root: Path) -> list[Path] | None:

@@ -16,7 +16,7 @@ from provender.tables.keeping import check_kinds, keep_as
 from provender.tables.parquet import Spool, Stored, read_parquet
 from provender.tables.sources import Source, source_of, written
 
-DIALECT = ", format='newline_delimited', records=true, maximum_object_size=67108864"
+DIALECT = ", format='newline_delimited', records=true"
 GUESSED = f"{DIALECT}, sample_size=-1, maximum_sample_files=2147483647, union_by_name=true"
 ABSENT = frozenset({"binary"})
 PLAINER = {"UUID": "VARCHAR", "HUGEINT": "DECIMAL(38,0)", '"NULL"': "VARCHAR", "JSON": "VARCHAR"}

@@ -23,7 +23,7 @@ freely can find two sets with one sum (generalised birthday). Against tampering 
 SHA-256 of every file in the manifest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -134,6 +134,31 @@ def _digest(schema: Schema, count: int, sums: Sequence[int]) -> str:
             "sums": [str(total) for total in sums],
         }
     )
+
+
+class RunningDigest:
+    """The digest of rows that pass by: what `logical_digest` says of all that were added."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema_of(_without_null_types(schema))
+        self._query = _query(self._schema, None)
+        self._sums = [0] * LANES
+        self.row_count = 0
+
+    def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield ``batches`` as they are, each after it was added."""
+        with session() as connection:
+            for batch in batches:
+                connection.register(VIEW, pa.Table.from_batches([batch]))
+                ((count, _, _, *sums),) = connection.execute(self._query).fetchall()
+                self.row_count += count
+                self._sums = [was + (more or 0) for was, more in zip(self._sums, sums, strict=True)]
+                yield batch
+
+    @property
+    def value(self) -> str:
+        """The digest of the rows so far."""
+        return _digest(self._schema, self.row_count, self._sums)
 
 
 def _query(schema: Schema, event_timestamp: str | None) -> str:

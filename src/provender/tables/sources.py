@@ -21,7 +21,10 @@ from provender.core.training import Table
 from provender.tables import objects, storage
 from provender.tables.arrow import literal, quote
 from provender.tables.endpoints import Endpoint
+from provender.tables.guard import check_text
 from provender.tables.places import SUFFIXES, is_remote, local_files, partition_keys
+
+TEXT = (Format.CSV, Format.JSONL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,10 +122,12 @@ class Source:
             Corrupt: a file of the catalog is not.
             Unavailable: object storage cannot be reached.
         """
-        where = file or self.base
+        where = file or (self.files[0] if len(self.files) == 1 else self.base)
         try:
             yield
         except ProvenderError:
+            raise
+        except duckdb.OutOfMemoryException:
             raise
         except duckdb.IOException as error:
             raise self._unreadable(error, where) from error
@@ -185,6 +190,8 @@ def source_of(table: Table, root: Path) -> Source:
         endpoint = Endpoint.of(table)
         return Source(format=table.format, base=base, files=tuple(urls), endpoint=endpoint)
     folder, paths = local_files(table, *suffixes)
+    if table.format in TEXT:
+        paths = check_text(paths)
     return Source(format=table.format, base=str(folder), files=tuple(map(str, paths)))
 
 
