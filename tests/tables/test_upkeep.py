@@ -17,6 +17,7 @@ from provender.core.datasets import Dataset, DatasetVersion, Format, Manifest
 from provender.core.errors import Conflict
 from provender.core.training import Table
 from provender.tables import hashed, locks, storage
+from provender.tables.icebergwrites import opened
 from provender.tables.upkeep import Finding, Kind, damages, sweep
 from provender.tables.versions import append_version, verify_version, write_version
 from tests.tables.conftest import NOON
@@ -54,8 +55,6 @@ def test_a_lake_of_recorded_versions_has_no_orphan(
 def test_what_no_version_refers_to_is_named_then_removed_and_the_rest_stays(
     lake: Path, declare: Declare, weather: Weather, read: Read, fmt: Format
 ) -> None:
-    if fmt is Format.ICEBERG:
-        pytest.skip("snapshots of Iceberg that no version refers to are not looked for")
     dataset = declare(fmt)
     kept = published(dataset, write_version(lake, dataset, weather(5)))
     orphans = [write_version(lake, dataset, weather(rows)) for rows in (6, 7)]
@@ -95,6 +94,29 @@ def test_a_delta_table_ends_with_its_last_recorded_commit_and_goes_on_from_there
     assert read(lake, first.manifest).num_rows == 5
     third = published(dataset, append_version(lake, dataset, second, weather(2)), 3)
     assert read(lake, third.manifest).num_rows == 9
+
+
+def test_an_iceberg_table_is_at_its_last_recorded_snapshot_and_goes_on_from_there(
+    lake: Path, declare: Declare, weather: Weather, read: Read
+) -> None:
+    dataset = declare(Format.ICEBERG)
+    first = published(dataset, write_version(lake, dataset, weather(5)))
+    write_version(lake, dataset, weather(6))
+    place = (lake / first.manifest.location).resolve()
+    stray = place / "metadata" / "99999-killed.metadata.json"
+    stray.write_text("{")
+    (place / "metadata" / "snap-1-0-killed.avro").write_text("half")
+    found = {finding.path for finding in look(lake, first, clean=True)}
+    assert {stray, stray.with_name("snap-1-0-killed.avro")} < found
+    assert len(found) == 3
+    assert look(lake, first) == []
+    with opened(place) as table:
+        assert table is not None
+        assert str(table.current_snapshot().snapshot_id) == first.manifest.native_snapshot
+        assert table.scan().count() == 5
+    second = published(dataset, write_version(lake, dataset, weather(6)), 2)
+    assert look(lake, first, second) == []
+    assert read(lake, second.manifest).num_rows == 6
 
 
 def test_a_dataset_without_versions_goes_with_its_folders(
