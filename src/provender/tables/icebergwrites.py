@@ -8,7 +8,7 @@ are read as ever: the catalog names their files relative to the lake.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
@@ -66,6 +66,20 @@ def commit(rows: Spool, root: Path, place: str) -> Stored:
         files=tuple(storage.entry(path, folder) for path in paths),
         native_snapshot=str(snapshot.snapshot_id),
     )
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[IcebergTable | None]:
+    """The table in ``folder`` as it is; None where it was never committed to, or lies elsewhere."""
+    if not (folder / CATALOG).is_file():
+        yield None
+        return
+    with _opened(folder) as catalog:
+        name = (NAMESPACE, folder.parent.name)
+        table = None
+        with suppress(NoSuchTableError, FileNotFoundError):
+            table = catalog.load_table(name)
+        yield table if table is not None and table.location() == f"file://{folder}" else None
 
 
 def files_of(table: IcebergTable, snapshot: Snapshot) -> list[Path]:

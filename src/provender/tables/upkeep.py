@@ -58,7 +58,7 @@ def sweep(
         Unavailable: the lake cannot be written.
     """
     with storage.nobody_publishing(root), storage.explained(root):
-        found = [*_abandoned([root, *spills]), *_unrecorded(root, recorded())]
+        found = [*_abandoned([root, *spills]), *_unrecorded(root, recorded(), clean=clean)]
         return [_removed(finding, root, clean=clean) for finding in found]
 
 
@@ -104,7 +104,9 @@ def _abandoned(places: Iterable[Path]) -> Iterator[Finding]:
                 yield _orphan(path, "staged by a process that was killed")
 
 
-def _unrecorded(root: Path, versions: Sequence[DatasetVersion]) -> Iterator[Finding]:
+def _unrecorded(
+    root: Path, versions: Sequence[DatasetVersion], *, clean: bool
+) -> Iterator[Finding]:
     """What no version refers to."""
     known: dict[str, list[DatasetVersion]] = {}
     for version in versions:
@@ -116,7 +118,7 @@ def _unrecorded(root: Path, versions: Sequence[DatasetVersion]) -> Iterator[Find
     for depth, path in _walk(root):
         location = path.relative_to(root).as_posix()
         if location in known:
-            yield from _inside(path, known[location])
+            yield from _inside(path.resolve(), known[location], clean=clean)
         elif depth == 3 and path.is_dir() and FOLDER.fullmatch(path.name):
             yield _orphan(path, "no version refers to it")
         else:
@@ -138,12 +140,20 @@ def _walk(root: Path) -> Iterator[tuple[int, Path]]:
                 yield depth, path
 
 
-def _inside(folder: Path, versions: Sequence[DatasetVersion]) -> Iterator[Finding]:
+def _inside(folder: Path, versions: Sequence[DatasetVersion], *, clean: bool) -> Iterator[Finding]:
     """What is in the folder of recorded versions and none of them needs."""
     files = {entry.path for version in versions for entry in version.manifest.files}
-    if versions[0].manifest.format is Format.DELTA and (folder / "_delta_log").is_dir():
+    fmt = versions[0].manifest.format
+    if fmt is Format.DELTA and (folder / "_delta_log").is_dir():
         snapshots = {int(version.manifest.native_snapshot) for version in versions}
         for path in deltalog.leftovers(folder, snapshots, files):
+            yield _orphan(path, "no version refers to it")
+    elif fmt is Format.ICEBERG:
+        from provender.tables import iceberglog  # its packages are an extra of their own
+
+        if clean:
+            iceberglog.go_back(folder, versions[-1].manifest.native_snapshot)
+        for path in iceberglog.leftovers(folder, files):
             yield _orphan(path, "no version refers to it")
     elif (folder / storage.CONTENTS).is_file():
         for path in sorted(folder.rglob("*")):
