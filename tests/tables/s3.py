@@ -14,9 +14,11 @@ from werkzeug.serving import make_server
 BUCKET = "rows"
 KEY, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
+DENIED = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+
 
 class Counted:
-    """The server's application; counts requests for objects and the bytes that it answers them with."""
+    """The server's application: takes one key only, and counts requests and the bytes it answers with."""
 
     def __init__(self) -> None:
         self.application = DomainDispatcherApplication(create_backend_app)
@@ -24,6 +26,9 @@ class Counted:
         self.bytes_read = 0
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if f"Credential={KEY}/" not in environ.get("HTTP_AUTHORIZATION", ""):
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            return [DENIED]
         body = list(self.application(environ, start_response))
         if environ["REQUEST_METHOD"] == "GET":
             self.reads += 1

@@ -160,12 +160,12 @@ def _footer(path: str, size: int, limits: Limits) -> Footer:
 
 
 def _check_footer(path: str, footer: Footer, limits: Limits) -> None:
-    if footer.columns == 0:
-        raise _refused(path, "has no columns")
     if footer.columns > limits.columns:
         raise _refused(path, f"has more than {limits.columns:,} columns")
     if footer.depth > limits.depth:
         raise _refused(path, f"is nested more than {limits.depth} deep")
+    if footer.columns == 0:
+        raise _refused(path, "has no columns")
     if footer.row_groups > limits.row_groups:
         raise _refused(path, f"has {footer.row_groups:,} row groups")
     if footer.rows < 0:
@@ -178,7 +178,7 @@ def _unpacked_bytes(path: str) -> int:
         metadata = pq.read_metadata(path)
         groups = range(metadata.num_row_groups)
         return sum(metadata.row_group(n).total_byte_size for n in groups)
-    except (OSError, pa.ArrowException, OverflowError) as error:
+    except (OSError, pa.ArrowException, ValueError, OverflowError) as error:
         said = str(error).split("\n", 1)[0]
         raise _refused(path, f"has a footer that cannot be read: {said}") from error
 

@@ -113,7 +113,7 @@ def _opened(folder: Path) -> Iterator[SqlCatalog]:
 
 
 def _table(catalog: SqlCatalog, folder: Path, rows: Spool) -> IcebergTable:
-    """Return the table in ``folder``, made now if it is not there."""
+    """Return the table in ``folder``, made now if it is not there, or was somewhere else."""
     name = (NAMESPACE, folder.parent.name)
     location = f"file://{folder}"
     try:
@@ -121,9 +121,12 @@ def _table(catalog: SqlCatalog, folder: Path, rows: Spool) -> IcebergTable:
         if table.location() == location:
             return table
         catalog.drop_table(name)
-    except (NoSuchTableError, FileNotFoundError):
-        if catalog.table_exists(name):
-            catalog.drop_table(name)
+    except NoSuchTableError:
+        pass
+    except FileNotFoundError:
+        catalog.drop_table(name)
+    if (folder / "metadata").exists():
+        (folder / "metadata").rename(folder / f"metadata-{token_hex(4)}")
     schema = arrow_schema(rows.schema)
     return catalog.create_table(name, schema, location=location, properties=PROPERTIES)
 

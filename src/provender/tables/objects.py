@@ -4,7 +4,6 @@ What cannot be reached is said so in seconds, in words that hold no secret.
 """
 
 import fnmatch
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,14 +52,14 @@ def named_files(table: Table, *suffixes: str) -> tuple[str, list[str]]:
     """
     _check_url(table.location)
     if table.files:
-        return _base(table.location), list(table.files)
+        return table.location, list(table.files)
     with explained(table.location):
-        found = _find(files_of(Endpoint.of(table)), table.location, suffixes)
+        base, found = _find(files_of(Endpoint.of(table)), table.location, suffixes)
     if not found:
         raise NotFound(
             f"there are no files at {table.location}", hint="check the path of the source"
         )
-    return _base(table.location), sorted(found)
+    return base, sorted(found)
 
 
 def attach(
@@ -101,21 +100,32 @@ def explained(location: str) -> Iterator[None]:
         ) from error
 
 
-def _find(files: "ObjectFiles", location: str, suffixes: tuple[str, ...]) -> list[str]:
+def _find(files: "ObjectFiles", location: str, suffixes: tuple[str, ...]) -> tuple[str, list[str]]:
+    """Return the folder that ``location`` is or begins with, and its files, as URLs."""
     scheme, _, key = location.partition("://")
-    if any(sign in key for sign in PATTERN):
-        matched = fnmatch.translate(key.replace("**/", "*"))
-        found = [path for path in files.below(_fixed(key)) if re.match(matched, path)]
-    elif not key.endswith("/") and files.exists(key):
-        found = [key]
-    else:
-        below = key.rstrip("/") + "/"
+    folder = key.rstrip("/") + "/"
+    if not key.endswith("/") and files.exists(key):
+        folder, found = key.rpartition("/")[0] + "/", [key]
+    elif (listed := files.below(folder)) or not any(sign in key for sign in PATTERN):
         found = [
             path
-            for path in files.below(below)
-            if path.lower().endswith(suffixes) and not is_own(path.removeprefix(below))
+            for path in listed
+            if path.lower().endswith(suffixes) and not is_own(path.removeprefix(folder))
         ]
-    return [f"{scheme}://{path}" for path in found]
+    else:
+        folder, wanted = _fixed(key), key.split("/")
+        found = [path for path in files.below(folder) if _fits(path.split("/"), wanted)]
+    return f"{scheme}://{folder.rstrip('/')}", [f"{scheme}://{path}" for path in found]
+
+
+def _fits(parts: list[str], pattern: list[str]) -> bool:
+    """Return whether a path fits a pattern, part by part; ``**`` stands for any folders."""
+    if not pattern:
+        return not parts
+    head, rest = pattern[0], pattern[1:]
+    if head == "**":
+        return any(_fits(parts[start:], rest) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatch.fnmatchcase(parts[0], head) and _fits(parts[1:], rest)
 
 
 def _check_url(location: str) -> None:
@@ -126,11 +136,6 @@ def _check_url(location: str) -> None:
             f"{parts.scheme}://{parts.hostname}{parts.path} has a query or a password",
             hint="write the path alone: credentials come from the environment",
         )
-
-
-def _base(location: str) -> str:
-    scheme, _, key = location.partition("://")
-    return f"{scheme}://{_fixed(key) if any(s in key for s in PATTERN) else key.rstrip('/')}"
 
 
 def _fixed(key: str) -> str:

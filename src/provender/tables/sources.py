@@ -129,8 +129,6 @@ class Source:
             raise
         except duckdb.OutOfMemoryException:
             raise
-        except duckdb.IOException as error:
-            raise self._unreadable(error, where) from error
         except (duckdb.Error, ValueError, EOFError) as error:
             raise self._wrong(error, where) from error
         except OSError as error:
@@ -139,20 +137,17 @@ class Source:
                     raise
             raise self._wrong(error, where) from error
 
-    def _unreadable(self, error: duckdb.Error, where: str) -> ProvenderError:
-        if self.endpoint is not None and "Python exception" in str(error):
-            return Unavailable(
-                f"{where} cannot be read any more",
-                hint="check the network and the credentials of the environment",
-            )
-        if "No files found" in str(error):
-            return NotFound(f"there are no files at {where}", hint="check the path of the source")
-        return self._wrong(error, where)
-
     def _wrong(self, error: Exception, where: str) -> ProvenderError:
         said = str(error).split("\n", 1)[0]
         if self.governed:
             return Corrupt(f"{where} cannot be read: {said}", hint="restore it from a backup")
+        if self.endpoint is not None and ("Traceback" in said or "Python" in said):
+            return Unavailable(
+                f"{where} cannot be read any more",
+                hint="check the network and the credentials of the environment",
+            )
+        if "No files found" in said:
+            return NotFound(f"there are no files at {where}", hint="check the path of the source")
         return InvalidInput(
             f"{where} cannot be read as {self.format}: {said}",
             hint="check the format of the source, and that the file is whole",
