@@ -69,9 +69,12 @@ def _cells(
     found = _types(connection, frame)
     for name, kind in features.items():
         cell = f'"{name}"'
-        if found[name] in ("DOUBLE", "FLOAT"):
-            cell = f"CASE WHEN isnan({cell}) THEN NULL ELSE {cell} END"
-        yield f"({cell})::{kind}"
+        if found[name] != "DOUBLE":
+            yield f"{cell}::{kind}"
+        elif kind == "DOUBLE":
+            yield f"CASE WHEN isnan({cell}) THEN NULL ELSE {cell} END"
+        else:
+            yield f"TRY_CAST(CASE WHEN {cell} = trunc({cell}) THEN {cell} END AS {kind})"
 
 
 def _types(connection: duckdb.DuckDBPyConnection, frame: Path) -> dict[str, str]:
