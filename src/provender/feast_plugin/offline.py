@@ -54,6 +54,13 @@ class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
     memory_limit: str = Field("", description="DuckDB's memory limit, such as 4GB")
     threads: PositiveInt | None = Field(None, description="DuckDB's threads")
     temp_directory: str = Field("", description="where DuckDB spills what memory cannot hold")
+    engine: Literal["", "duckdb", "spark", "auto"] = Field(
+        "", description="what retrieves features: duckdb, spark, or auto (by size)"
+    )
+    spark_master: str = Field("", description="Spark's master, such as spark://host:7077")
+    spark_options: dict[str, str] = Field(
+        default_factory=dict, description="Spark's own options, as spark.executor.memory: 4g"
+    )
 
     @field_validator("pins")
     @classmethod
@@ -113,7 +120,7 @@ class ProvenderOfflineStore(OfflineStore):
         return ProvenderRetrievalJob(
             read=recorded,
             manifests=recorded.manifests,
-            explain=lambda: terms.engine.explain(plan, Rows(spine.rows)),
+            explain=lambda: terms.retrieval.explain(plan, Rows(spine.rows)),
             place=lambda path: terms.path(path, must_exist=False),
             details=RetrievalMetadata(
                 features=feature_refs,

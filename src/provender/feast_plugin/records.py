@@ -43,7 +43,7 @@ class Recorded:
         plan, terms = self.plan, self.terms
         tables = [join.table for join in plan.joins]
         permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
-        answer = terms.engine.run(plan, Rows(self.spine.rows), permit, now=utc_now())
+        answer = terms.retrieval.run(plan, Rows(self.spine.rows), permit, now=utc_now())
         rows = answer.table()
         if not plan.pins:
             return rows
