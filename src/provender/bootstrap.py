@@ -1,6 +1,6 @@
 """The composition root: settings in, working parts out. Heavy imports happen here, when asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from provender.settings import Settings, read_settings
 if TYPE_CHECKING:
     from provender.catalog.local import LocalCatalog
     from provender.offline.duck import DuckEngine
+    from provender.offline.engines import Engines
     from provender.online.store import OnlineStore
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "online",
     "online_address",
     "prepare_home",
+    "retrieval",
     "settings",
 ]
 
@@ -69,6 +71,28 @@ def engine(chosen: Settings | None = None) -> "DuckEngine":
 
     chosen = chosen or settings()
     return DuckEngine(chosen.lake, memory_limit=chosen.memory_limit, threads=chosen.threads)
+
+
+def retrieval(
+    chosen: Settings,
+    duck: "DuckEngine",
+    *,
+    engine: str = "",
+    spark_master: str = "",
+    spark_options: Mapping[str, str] | None = None,
+) -> "Engines":
+    """Return what runs point-in-time plans; what is not given is as in the settings."""
+    from provender.offline.engines import Engines
+    from provender.offline.spark import SparkEngine
+
+    spark = SparkEngine(
+        chosen.lake,
+        spark_master or chosen.spark_master,
+        spark_options or {},
+        temp_directory=duck.temp_directory,
+        memory_limit=duck.memory_limit,
+    )
+    return Engines(duck, spark, engine or chosen.engine)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -41,6 +42,12 @@ class Settings(BaseModel):
         "", description="DuckDB's memory limit, such as 4GB; empty: DuckDB's own"
     )
     threads: int | None = Field(None, ge=1, description="DuckDB's threads; empty: one per core")
+    engine: Literal["duckdb", "spark", "auto"] = Field(
+        "duckdb", description="what retrieves training sets: duckdb, spark, or auto (by size)"
+    )
+    spark_master: str = Field(
+        "", description="Spark's master, such as spark://host:7077; empty: this machine, local[*]"
+    )
 
     @field_validator("actor")
     @classmethod

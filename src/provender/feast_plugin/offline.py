@@ -62,6 +62,13 @@ class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
     memory_limit: str = Field("", description="DuckDB's memory limit, such as 4GB")
     threads: PositiveInt | None = Field(None, description="DuckDB's threads")
     temp_directory: str = Field("", description="where DuckDB spills what memory cannot hold")
+    engine: Literal["", "duckdb", "spark", "auto"] = Field(
+        "", description="what retrieves features: duckdb, spark, or auto (by size)"
+    )
+    spark_master: str = Field("", description="Spark's master, such as spark://host:7077")
+    spark_options: dict[str, str] = Field(
+        default_factory=dict, description="Spark's own options, as spark.executor.memory: 4g"
+    )
 
     @field_validator("pins")
     @classmethod
@@ -143,7 +150,7 @@ class ProvenderOfflineStore(OfflineStore):
                 asked.refs,
                 full_feature_names=full_feature_names,
             ),
-            explain=lambda: terms.engine.explain(plan, spine.rows),
+            explain=lambda: terms.retrieval.explain(plan, spine.rows),
             place=lambda path: terms.path(path, must_exist=False),
             describe=lambda: _metadata(spine, asked.refs),
             computed=list(asked.computed),

@@ -27,6 +27,7 @@ from provender.feast_plugin.files import is_remote, is_there, local_path
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.tables import TableSource
 from provender.offline.duck import DuckEngine
+from provender.offline.engines import Engines
 from provender.settings import Settings
 from provender.tables.pinning import format_at, pin
 from provender.tables.storage import inside
@@ -42,6 +43,7 @@ class Terms:
     pins: Mapping[str, int] = field(default_factory=dict)
     as_of: datetime | None = None
     engine: DuckEngine
+    retrieval: Engines
 
     @classmethod
     def of(cls, config: RepoConfig) -> "Terms":
@@ -50,17 +52,25 @@ class Terms:
         settings = collaborators.settings(actor=_option(store, "actor", ""))
         as_of = _option(store, "as_of", None)
         spill = _option(store, "temp_directory", "")
+        duck = DuckEngine(
+            settings.lake,
+            memory_limit=_option(store, "memory_limit", "") or settings.memory_limit,
+            threads=_option(store, "threads", None) or settings.threads,
+            temp_directory=Path(spill) if spill else None,
+        )
         return cls(
             settings=settings,
             repo_path=Path(config.repo_path or Path.cwd()),
             purpose=_option(store, "purpose", "") or settings.purpose,
             pins=_option(store, "pins", {}),
             as_of=to_utc(as_of) if as_of else None,
-            engine=DuckEngine(
-                settings.lake,
-                memory_limit=_option(store, "memory_limit", "") or settings.memory_limit,
-                threads=_option(store, "threads", None) or settings.threads,
-                temp_directory=Path(spill) if spill else None,
+            engine=duck,
+            retrieval=bootstrap.retrieval(
+                settings,
+                duck,
+                engine=_option(store, "engine", ""),
+                spark_master=_option(store, "spark_master", ""),
+                spark_options=_option(store, "spark_options", {}),
             ),
         )
 

@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,8 @@ from provender.offline.spine import Spine
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+BUCKET_ROWS = 1 << 20
+"""Rows of the answer in one file: what one task sorts and writes."""
 POLL_SECONDS = 0.2
 ASOF_SINCE = (4, 3)
 STAGED, ANSWERED = 0.2, 0.9
@@ -63,7 +65,8 @@ class SparkEngine:
     options: Mapping[str, str] = field(default_factory=dict)
     temp_directory: Path | None = None
     memory_limit: str = ""
-    form: Form | str = ""
+    form: Form | Literal[""] = ""
+    bucket_rows: int = BUCKET_ROWS
 
     def run(
         self,
@@ -113,8 +116,13 @@ class SparkEngine:
                 f"-- the form is {self._form}: {WHY[self.form]}",
                 *staged.notes,
             ]
-            query = sparksql.render(plan, staged.sources, staged.asked(), self._form)
+            query = self._sql(staged, staged.asked())
         return "\n".join([*lines, query])
+
+    def _sql(self, staged: "Staged", asked: Asked) -> str:
+        return sparksql.render(
+            staged.plan, staged.sources, asked, form=self._form, bucket_rows=self.bucket_rows
+        )
 
     @property
     def _form(self) -> Form:
@@ -133,8 +141,8 @@ class SparkEngine:
             with sparksession.explained():
                 for name, files in staged.views(folder).items():
                     spark.read.parquet(*map(str, files)).createOrReplaceTempView(name)
-                query = sparksql.render(staged.plan, staged.sources, asked, self._form)
-                _write(spark, spark.sql(query), folder / "answer", tell)
+                rows = spark.sql(self._sql(staged, asked))
+                _write(spark, rows, folder / "answer", tell)
 
     def _check_form(self, version: str) -> None:
         numbers = tuple(int(part) for part in version.split(".")[:2])
@@ -155,7 +163,7 @@ class Staged:
 
     @classmethod
     def of(cls, plan: PointInTimePlan, spine: Spine, lake: Path, duck: Any) -> "Staged":
-        tables = tuple(sparktables.source_table(join, lake, duck) for join in plan.joins)
+        tables = tuple(SourceTable.of(join, lake, duck) for join in plan.joins)
         return cls(plan, tables, SpineTable.of(spine, plan, tables, duck))
 
     @property
@@ -174,11 +182,9 @@ class Staged:
     @property
     def feature_types(self) -> list[list[pa.DataType]]:
         """The types of each join's features in the answer."""
-        found = []
-        for table in self.tables:
-            kinds = table.arrow_types
-            found.append([kinds[source] for source, _ in table.join.features])
-        return found
+        return [
+            [table.answered[source] for source, _ in table.join.features] for table in self.tables
+        ]
 
     def asked(self) -> Asked:
         """Return what the SQL must know of the spine; reads it once."""

@@ -25,8 +25,6 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline.refusals import FIRST
 
 Form = Literal["asof", "window"]
-BUCKET_ROWS = 1 << 20
-"""Rows of the answer in one file: what one task sorts and writes."""
 LONGEST = 4 * 10**18
 """Microseconds that may be taken off an instant within BIGINT; more than the calendar has."""
 BIGINT = 2**63 - 1
@@ -88,16 +86,23 @@ def tells_later(plan: PointInTimePlan, join: ViewJoin) -> bool:
     return join.created_timestamp is not None and not plan.known_by_then
 
 
-def render(plan: PointInTimePlan, sources: Sequence[Source], asked: Asked, form: Form) -> str:
+def render(
+    plan: PointInTimePlan,
+    sources: Sequence[Source],
+    asked: Asked,
+    *,
+    form: Form,
+    bucket_rows: int,
+) -> str:
     """Return the query of the features: one row per row ``rid`` of the view ``spine``, in no order.
 
-    ``bucket`` says which file of the answer a row belongs to.
+    ``bucket`` numbers the parts of the answer, each of ``bucket_rows`` rows that follow each other.
     """
     steps = [
         _candidates(plan, join, source, position, asked)
         for position, (join, source) in enumerate(zip(plan.joins, sources, strict=True))
     ]
-    columns = ["e.rid", f"CAST(e.rid DIV {BUCKET_ROWS} AS INT) AS bucket"]
+    columns = ["e.rid", f"CAST(e.rid DIV {bucket_rows} AS INT) AS bucket"]
     for position, join in enumerate(plan.joins):
         columns += _outputs(plan, join, sources[position], position)
     if form == "asof":

@@ -39,25 +39,39 @@ class SourceTable:
 
     join: ViewJoin
     relation: duckdb.DuckDBPyRelation
+    types: dict[str, str]
+    """DuckDB's types of all columns."""
+    answered: dict[str, pa.DataType]
+    """The types in which DuckDB gives the columns that are read: those of the answer."""
     files: tuple[Path, ...] = ()
     kinds: dict[str, pa.DataType] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, join: ViewJoin, lake: Path, session: duckdb.DuckDBPyConnection) -> "SourceTable":
+        """Return the source of ``join``, if it has every column.
+
+        Raises:
+            InvalidInput: a column is missing, or has a type that Spark cannot carry.
+            NotFound: there are no rows at its place.
+            Corrupt: a file of a governed table is gone.
+        """
+        relation = format_for(join.table.format).relation(join.table, lake, session)
+        refuse_missing(join, relation.columns)
+        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+        answered = _arrow_types(relation, needed(join))
+        files = _parquet_files(join, lake)
+        kinds = _common_kinds(files, answered)
+        instants = [join.event_timestamp, *filter(None, [join.created_timestamp])]
+        if kinds is None or not all(_is_instant(kinds[name]) for name in instants):
+            for name, kind in answered.items():
+                wire_type(kind, name)
+            return cls(join, relation, types, answered)
+        return cls(join, relation, types, answered, tuple(files), kinds)
 
     @property
     def is_direct(self) -> bool:
         """Whether Spark reads the files themselves."""
         return bool(self.files)
-
-    @property
-    def types(self) -> dict[str, str]:
-        """DuckDB's types by column."""
-        return dict(zip(self.relation.columns, map(str, self.relation.types), strict=True))
-
-    @property
-    def arrow_types(self) -> dict[str, pa.DataType]:
-        """The types in which DuckDB gives the columns that are read: those of the answer."""
-        listed = ", ".join(quote(name) for name in needed(self.join))
-        schema = self.relation.project(listed).limit(0).to_arrow_table().schema
-        return {column.name: column.type for column in schema}
 
     @property
     def source(self) -> Source:
@@ -70,7 +84,7 @@ class SourceTable:
             )
         columns = {
             name: Column(alias, wire_type(kind, name))
-            for (name, kind), alias in zip(self.arrow_types.items(), self._aliases, strict=True)
+            for (name, kind), alias in zip(self.answered.items(), self._aliases, strict=True)
         }
         at = Column("event_at", MICROS)
         return Source(columns, at, Column("created_at", MICROS) if created else None)
@@ -163,24 +177,6 @@ class SpineTable:
         return f"CASE WHEN {cast} = {raw} THEN {cast} END"
 
 
-def source_table(join: ViewJoin, lake: Path, session: duckdb.DuckDBPyConnection) -> SourceTable:
-    """Return the source of ``join``, if it has every column.
-
-    Raises:
-        InvalidInput: a column is missing.
-        NotFound: there are no rows at its place.
-        Corrupt: a file of a governed table is gone.
-    """
-    relation = format_for(join.table.format).relation(join.table, lake, session)
-    refuse_missing(join, relation.columns)
-    files = _parquet_files(join, lake)
-    kinds = _common_kinds(files, needed(join))
-    instants = [join.event_timestamp, *filter(None, [join.created_timestamp])]
-    if kinds is None or not all(_is_instant(kinds[name]) for name in instants):
-        return SourceTable(join, relation)
-    return SourceTable(join, relation, tuple(files), kinds)
-
-
 def write(relation: duckdb.DuckDBPyRelation, file: Path) -> None:
     """Write the rows of ``relation`` for Spark; a type that it does not have is replaced by one it has."""
     reader = relation.to_arrow_reader(BATCH_ROWS)
@@ -258,6 +254,12 @@ def _types(schema: pa.Schema, session: duckdb.DuckDBPyConnection) -> dict[str, s
     return dict(zip(schema.names, map(str, relation.types), strict=True))
 
 
+def _arrow_types(relation: duckdb.DuckDBPyRelation, names: list[str]) -> dict[str, pa.DataType]:
+    listed = ", ".join(quote(name) for name in names)
+    schema = relation.project(listed).limit(0).to_arrow_table().schema
+    return {column.name: column.type for column in schema}
+
+
 def _micros(column: str) -> str:
     """DuckDB's SQL of an instant as microseconds; a timestamp without a zone is UTC."""
     return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
@@ -268,41 +270,43 @@ def _parquet_files(join: ViewJoin, lake: Path) -> list[Path]:
     return format_for(join.table.format).files(join.table, lake) or []
 
 
-def _common_kinds(files: list[Path], names: list[str]) -> dict[str, pa.DataType] | None:
-    """The types of the columns, if every file has the same, and Spark reads all of them."""
+def _common_kinds(
+    files: list[Path], answered: dict[str, pa.DataType]
+) -> dict[str, pa.DataType] | None:
+    """The types of the columns, if every file has the same, and Spark reads in them what DuckDB does."""
     found: dict[str, pa.DataType] | None = None
     for file in files:
-        if not _is_plain_path(file, names):
-            return None
-        kinds = _kinds(file, names)
+        kinds = _kinds(file, answered) if _is_plain_path(file, answered) else None
         if kinds is None or (found is not None and kinds != found):
             return None
         found = kinds
     return found
 
 
-def _is_plain_path(file: Path, names: list[str]) -> bool:
+def _is_plain_path(file: Path, names: Iterable[str]) -> bool:
     """Whether Spark takes the path for this file, and no column comes from its folders' names."""
     hidden = file.name.startswith((".", "_"))
     in_folders = {part.partition("=")[0] for part in file.parts if "=" in part}
     return not (hidden or PATTERN_MARKS.intersection(str(file)) or in_folders.intersection(names))
 
 
-def _kinds(file: Path, names: list[str]) -> dict[str, pa.DataType] | None:
+def _kinds(file: Path, answered: dict[str, pa.DataType]) -> dict[str, pa.DataType] | None:
     try:
         with pq.ParquetFile(file) as opened:
-            schema, leaves = opened.schema_arrow, opened.schema
-            old = {
-                leaves.column(n).path.split(".")[0]
-                for n in range(len(leaves))
-                if leaves.column(n).physical_type == "INT96"
-            }
+            schema, old = opened.schema_arrow, _int96_columns(opened.schema)
     except (OSError, pa.ArrowException):
         return None
-    if old.intersection(names) or not all(schema.names.count(name) == 1 for name in names):
+    if any(schema.names.count(name) != 1 or name in old for name in answered):
         return None
-    kinds = {name: schema.field(name).type for name in names}
-    return kinds if all(map(spark_reads, kinds.values())) else None
+    kinds = {name: schema.field(name).type for name in answered}
+    agreed = all(spark_reads(kind, as_=answered[name]) for name, kind in kinds.items())
+    return kinds if agreed else None
+
+
+def _int96_columns(schema: pq.ParquetSchema) -> set[str]:
+    """Columns with instants as Parquet had them before it had a type for them."""
+    leaves = [schema.column(number) for number in range(len(schema))]
+    return {leaf.path.split(".")[0] for leaf in leaves if leaf.physical_type == "INT96"}
 
 
 def _is_instant(kind: pa.DataType) -> bool:

@@ -20,17 +20,50 @@ PLAIN: tuple[Test, ...] = (
 )  # fmt: skip
 
 
-def spark_reads(kind: pa.DataType) -> bool:
-    """Return whether Spark reads a Parquet column of this type itself, every value exactly."""
+def spark_reads(kind: pa.DataType, *, as_: pa.DataType) -> bool:
+    """Return whether Spark itself finds in a Parquet column of this type what DuckDB gives ``as_``."""
+    found = _plain(kind)
+    return found is not None and found == _plain(as_)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType | None:
+    """The type without Arrow's encodings and zones, which Parquet does not keep; None if not for Spark."""
     if pa.types.is_dictionary(kind):
-        return spark_reads(kind.value_type)
+        return _plain(kind.value_type)
     if pa.types.is_map(kind):
-        return spark_reads(kind.key_type) and spark_reads(kind.item_type)
+        return _nested("map", [_plain(kind.key_type), _plain(kind.item_type)])
     if _is_list(kind):
-        return spark_reads(kind.value_type)
+        return _nested("list", [_plain(kind.value_type)])
     if pa.types.is_struct(kind):
-        return kind.num_fields > 0 and all(spark_reads(field.type) for field in kind)
-    return any(test(kind) for test in PLAIN)
+        return _nested(
+            "struct", [_plain(field.type) for field in kind], [field.name for field in kind]
+        )
+    if not any(test(kind) for test in PLAIN):
+        return None
+    if pa.types.is_timestamp(kind):
+        unit = "ns" if kind.unit == "ns" else "us"
+        return pa.timestamp(unit, "UTC" if kind.tz else None)
+    if pa.types.is_decimal(kind):
+        return pa.decimal128(kind.precision, kind.scale)
+    if pa.types.is_large_string(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    return kind
+
+
+def _nested(
+    shape: str, parts: list[pa.DataType | None], names: list[str] | None = None
+) -> pa.DataType | None:
+    if not parts or None in parts:
+        return None
+    if shape == "map":
+        return pa.map_(*parts)
+    return (
+        pa.list_(*parts)
+        if shape == "list"
+        else pa.struct(list(zip(names or [], parts, strict=True)))
+    )
 
 
 def wire_type(kind: pa.DataType, column: str) -> pa.DataType:

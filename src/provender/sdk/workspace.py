@@ -50,6 +50,7 @@ class Workspace:
         self.settings = settings
         self.catalog: LocalCatalog = bootstrap.catalog(settings)
         self._engine = bootstrap.engine(settings)
+        self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None
 
     def publish(
@@ -223,7 +224,7 @@ class Workspace:
         plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
         check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
         permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
-        answer = self._engine.run(plan, Spine(rows), permit, now=utc_now())
+        answer = self._retrieval.run(plan, Spine(rows), permit, now=utc_now())
         result = with_on_demand(answer.table(), rows, repo, spec, folder=self.settings.feature_repo)
         manifest = TrainingSetManifest(
             spec=spec,
