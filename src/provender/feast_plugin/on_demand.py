@@ -19,6 +19,7 @@ from feast.types import from_feast_to_pyarrow_type
 from provender.core.errors import InvalidInput
 from provender.core.training import output_name
 from provender.feast_plugin.errors import RequestLacksColumns
+from provender.feast_plugin.joins import alias_of
 from provender.offline.answer import Answer
 
 
@@ -42,9 +43,7 @@ def asked_of(
     Feast hands these among the feature views, and without their own inputs.
     """
     known = {v.name: v for v in registry.list_on_demand_feature_views(project, allow_cache=True)}
-    stored = {
-        v.projection.name_to_use(): v for v in views if not isinstance(v, OnDemandFeatureView)
-    }
+    stored = {alias_of(view): view for view in views if not isinstance(view, OnDemandFeatureView)}
     wanted = dict.fromkeys(refs)
     order: dict[str, OnDemandFeatureView] = {}
 
@@ -120,7 +119,7 @@ def _wanted(
     view: OnDemandFeatureView, refs: Sequence[str], *, full: bool
 ) -> dict[str, pa.DataType | None]:
     """The columns asked of ``view`` under their names in the output, with the declared types."""
-    alias = str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
+    alias = alias_of(view)
     asked = {ref.partition(":")[2] for ref in refs if ref.partition(":")[0] in (alias, view.name)}
     return {
         output_name(alias, field.name, full=full): _declared(field)
@@ -145,7 +144,7 @@ def _results(view: OnDemandFeatureView, inputs: pa.Table, *, full: bool) -> pa.T
     if not view.singleton:
         return view.transform_arrow(inputs, full)
     rows = [view.transform_dict({k: [v] for k, v in row.items()}) for row in inputs.to_pylist()]
-    alias = view.projection.name_to_use()  # type: ignore[no-untyped-call]
+    alias = alias_of(view)
     return pa.table(
         {
             output_name(alias, field.name, full=full): pa.array([row[field.name] for row in rows])
