@@ -33,10 +33,13 @@ from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.feast_plugin.spine import EVENT_TIMESTAMP, Spine, read_spine
 from provender.feast_plugin.sql import named_tables, run_sql
+from provender.feast_plugin.tables import TableSource
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.windows import spine_between, window
 from provender.offline.answer import Answer, Progress
 from provender.offline.scan import column_names, scan
+from provender.tables.arrow import schema_of
+from provender.tables.pinning import arrow_columns
 
 
 class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
@@ -230,18 +233,24 @@ class ProvenderOfflineStore(OfflineStore):
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Return if the source's rows are there and it names its timestamps rightly."""
-        data_source.validate(config)
         terms = Terms.of(config)
         if isinstance(data_source, FileSource):
             terms.place(data_source)  # a folder may still be empty
         else:
+            data_source.validate(config)
             terms.table(data_source, wanted_by=f"source {data_source.name}")
 
     def get_table_column_names_and_types_from_data_source(
         self, config: RepoConfig, data_source: DataSource
     ) -> list[tuple[str, str]]:
         """Return the source's columns, with the type words that the source itself understands."""
-        Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
+        terms = Terms.of(config)
+        table = terms.table(data_source, wanted_by=f"source {data_source.name}")
+        if isinstance(data_source, TableSource):
+            columns = schema_of(arrow_columns(table, terms.settings.lake)).columns
+            return [(column.name, column.type) for column in columns]
+        if isinstance(data_source, FileSource):
+            return [(f.name, str(f.type)) for f in arrow_columns(table, terms.settings.lake)]
         return list(data_source.get_table_column_names_and_types(config))
 
 

@@ -43,7 +43,7 @@ def asked_of(
     Feast hands these among the feature views, and without their own inputs.
     """
     known = {v.name: v for v in registry.list_on_demand_feature_views(project, allow_cache=True)}
-    stored = {alias_of(view): view for view in views if not isinstance(view, OnDemandFeatureView)}
+    stored = {alias_of(v): v for v in views if not isinstance(v, OnDemandFeatureView)}
     wanted = dict.fromkeys(refs)
     order: dict[str, OnDemandFeatureView] = {}
 

@@ -16,11 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
+from provender.core.datasets import Format
 from provender.core.errors import InvalidInput
+from provender.core.training import Table
 from provender.feast_plugin.errors import NoEventTimestamp
-from provender.feast_plugin.files import is_there, parquet_files
+from provender.feast_plugin.files import is_there
 from provender.offline.spine import Spine as Rows
 from provender.offline.spines import of_files, of_stream
+from provender.tables.places import local_files
 
 EVENT_TIMESTAMP = "event_timestamp"
 PARQUET = ".parquet"
@@ -161,7 +164,8 @@ def _is_file(text: str, place: Callable[[str], str]) -> bool:
 
 
 def _files(paths: Sequence[str | Path], place: Callable[[str], str]) -> list[Path]:
-    found = [file for path in paths for file in parquet_files(Path(place(str(path))))]
+    tables = [Table(format=Format.PARQUET, location=place(str(path))) for path in paths]
+    found = [file.resolve() for table in tables for file in local_files(table, PARQUET)[1]]
     for file in found:
         place(str(file))  # a folder or pattern may lead into the lake by a link
     return found

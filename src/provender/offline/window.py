@@ -82,7 +82,7 @@ def _render(joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
     united = [f"({' UNION '.join(parts)})" for parts in groups.values()]
     listed = ", ".join(quote(column) for column in [*keys, name])
     order = ", ".join(f"{quote(column)} NULLS LAST" for column in [name, *keys])
-    return f"SELECT {listed} FROM ({' UNION ALL BY NAME '.join(united)}) ORDER BY {order}"  # noqa: S608
+    return f"SELECT {listed} FROM ({' UNION ALL BY NAME '.join(united)}) ORDER BY {order}"
 
 
 def _instants(join: ViewJoin, position: int, name: str, start: datetime, end: datetime) -> str:
@@ -92,7 +92,7 @@ def _instants(join: ViewJoin, position: int, name: str, start: datetime, end: da
     where = [f"{at} BETWEEN {_instant(start)} AND {_instant(end)}"]
     where += [f"{quote(source)} IS NOT NULL" for _, source in pairs]
     return (
-        f"SELECT DISTINCT {', '.join([*columns, f'{at} AS {quote(name)}'])} "  # noqa: S608
+        f"SELECT DISTINCT {', '.join([*columns, f'{at} AS {quote(name)}'])} "
         f"FROM {_table(position)} WHERE {' AND '.join(where)}"
     )
 

@@ -22,11 +22,13 @@ from provender.core.training import (
     plan_training_set,
 )
 from provender.offline.answer import Progress
+from provender.sdk import upkeep
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
 from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
 from provender.tables.arrow import Naive
+from provender.tables.storage import publishing
 from provender.tables.versions import verify_version, write_version
 from provender.transforms import load_transform
 
@@ -74,25 +76,68 @@ class Workspace:
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
         history = self.catalog.versions(ref)
-        manifest = write_version(
-            self.settings.lake,
-            dataset,
-            arrow_table(rows, lake=self.settings.lake),
-            inputs=sources,
-            producer=producer,
-            naive=Naive.UTC if assume_utc else Naive.REFUSE,
-            accept=lambda found: next_version(
-                history,
-                ref,
-                found,
-                by=self.settings.actor,
-                now=utc_now(),
-                parent=parent,
-                breaking_reason=breaking_reason,
-            ),
-        )
-        return self.catalog.publish(
-            ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+        with publishing(self.settings.lake):
+            manifest = write_version(
+                self.settings.lake,
+                dataset,
+                arrow_table(rows, lake=self.settings.lake),
+                inputs=sources,
+                producer=producer,
+                naive=Naive.UTC if assume_utc else Naive.REFUSE,
+                accept=lambda found: next_version(
+                    history,
+                    ref,
+                    found,
+                    by=self.settings.actor,
+                    now=utc_now(),
+                    parent=parent,
+                    breaking_reason=breaking_reason,
+                ),
+            )
+            return self.catalog.publish(
+                ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+            )
+
+    def optimize(
+        self,
+        name: str,
+        *,
+        keys: Sequence[str] = (),
+        progress: Progress = lambda stage, done: None,
+    ) -> DatasetVersion:
+        """Return the version of dataset ``name`` with the rows of the latest, sorted by key and time.
+
+        ``keys`` are the columns that the rows are looked up by; without any, those by which the
+        feature views over the dataset are joined. A latest version that lies so already is
+        returned as it is. ``progress`` is told what is being done and how much of it is.
+
+        Raises:
+            Denied: the actor may not publish the dataset.
+            InvalidInput: it is not kept as Parquet, or the views disagree about its keys.
+            Corrupt: a file of the latest version is gone or changed.
+            Conflict: somebody published meanwhile.
+        """
+        ref = DatasetRef.parse(name)
+        return upkeep.optimize(self.catalog, self.settings, ref, keys, progress)
+
+    def fsck(
+        self,
+        *,
+        remove: bool = False,
+        again: bool = False,
+        progress: Progress = lambda stage, done: None,
+    ) -> upkeep.Report:
+        """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
+
+        Orphans are what killed processes left; ``remove`` removes them, and nothing else.
+        ``again``: hash also the files that were hashed before and not touched since.
+
+        Raises:
+            Denied: the actor may not govern.
+            Conflict: a publisher is at work for more than a minute.
+        """
+        return upkeep.check(
+            self.catalog, self.settings, remove=remove, again=again, progress=progress
         )
 
     def dataset(self, name: str) -> Dataset:

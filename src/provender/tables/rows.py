@@ -30,7 +30,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
-from provender.core.datasets import EventRange
+from provender.core.datasets import EventRange, Manifest
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
@@ -51,6 +51,7 @@ class Facts:
     row_count: int
     logical_digest: str
     event_range: EventRange | None = None
+    sums: tuple[int, ...] = ()
 
 
 def logical_digest(rows: pa.Table | pa.RecordBatchReader) -> str:
@@ -82,11 +83,56 @@ def inspect(
     answer = connection.execute(_query(schema, event_timestamp)).fetchone()
     if answer is None:
         raise RuntimeError("an aggregate without groups always has one row")
-    count, earliest, latest, *sums = answer
+    count, earliest, latest, *lanes = answer
+    sums = tuple(int(total or 0) for total in lanes)
     return Facts(
         row_count=count,
-        logical_digest=_digest(schema, count, [total or 0 for total in sums]),
+        logical_digest=_digest(schema, count, sums),
         event_range=_event_range(event_timestamp, earliest, latest),
+        sums=sums,
+    )
+
+
+def recorded(manifest: Manifest) -> Facts | None:
+    """Return the facts that ``manifest`` tells of its rows; None if its sums are not those of its digest."""
+    known = len(manifest.sums) == LANES and manifest.logical_digest == _digest(
+        manifest.schema, manifest.row_count, manifest.sums
+    )
+    if not known:
+        return None
+    return Facts(
+        row_count=manifest.row_count,
+        logical_digest=manifest.logical_digest,
+        event_range=manifest.event_range,
+        sums=manifest.sums,
+    )
+
+
+def together(some: Facts, more: Facts, schema: Schema) -> Facts:
+    """Return the facts about the rows of both, which have the columns of ``schema``."""
+    count = some.row_count + more.row_count
+    sums = tuple(one + other for one, other in zip(some.sums, more.sums, strict=True))
+    ranges = [facts.event_range for facts in (some, more) if facts.event_range]
+    return Facts(
+        row_count=count,
+        logical_digest=_digest(schema, count, sums),
+        event_range=EventRange(
+            earliest=min(found.earliest for found in ranges),
+            latest=max(found.latest for found in ranges),
+        )
+        if ranges
+        else None,
+        sums=sums,
+    )
+
+
+def _digest(schema: Schema, count: int, sums: Sequence[int]) -> str:
+    return digest(
+        {
+            "columns": [(column.name, column.type) for column in schema.columns],
+            "count": count,
+            "sums": [str(total) for total in sums],
+        }
     )
 
 
@@ -113,16 +159,6 @@ class RunningDigest:
     def value(self) -> str:
         """The digest of the rows so far."""
         return _digest(self._schema, self.row_count, self._sums)
-
-
-def _digest(schema: Schema, count: int, sums: Sequence[int]) -> str:
-    return digest(
-        {
-            "columns": [(column.name, column.type) for column in schema.columns],
-            "count": count,
-            "sums": [str(total) for total in sums],
-        }
-    )
 
 
 def _query(schema: Schema, event_timestamp: str | None) -> str:

@@ -1,0 +1,309 @@
+"""What Spark reads of a retrieval: the spine, and of each view's source the columns that count.
+
+Parquet files that Spark reads as DuckDB does are left where they are. All else (other formats,
+types that Spark does not have, files that differ from each other) is read by DuckDB and staged as
+Parquet in the retrieval's own folder. The spine always is: DuckDB reads its instants and brings
+its keys to the types of the sources, so that equal means the same for every engine.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.training import PointInTimePlan, ViewJoin
+from provender.offline.refusals import needed, refuse_keys, refuse_missing, refuse_years
+from provender.offline.sparksql import Asked, Column, Source, earliest_reached
+from provender.offline.sparktypes import spark_reads, wire_type
+from provender.offline.spine import Spine
+from provender.tables import format_for
+from provender.tables.arrow import quote
+from provender.tables.session import SESSION
+
+BATCH_ROWS = 122_880
+SPINE = "spine"
+MICROS = pa.int64()
+PATTERN_MARKS = frozenset("*?[]{}\\,^")
+"""In a path these make Spark look for other files than the one that is meant."""
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A view's source as DuckDB sees it, and how Spark is to read it."""
+
+    join: ViewJoin
+    relation: duckdb.DuckDBPyRelation
+    files: tuple[Path, ...] = ()
+    kinds: dict[str, pa.DataType] = field(default_factory=dict)
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether Spark reads the files themselves."""
+        return bool(self.files)
+
+    @property
+    def types(self) -> dict[str, str]:
+        """DuckDB's types by column."""
+        return dict(zip(self.relation.columns, map(str, self.relation.types), strict=True))
+
+    @property
+    def arrow_types(self) -> dict[str, pa.DataType]:
+        """The types in which DuckDB gives the columns that are read: those of the answer."""
+        listed = ", ".join(quote(name) for name in needed(self.join))
+        schema = self.relation.project(listed).limit(0).to_arrow_table().schema
+        return {column.name: column.type for column in schema}
+
+    @property
+    def source(self) -> Source:
+        """The columns as Spark's SQL is to name them."""
+        join, created = self.join, self.join.created_timestamp
+        if self.is_direct:
+            columns = {name: Column(name, kind) for name, kind in self.kinds.items()}
+            return Source(
+                columns, columns[join.event_timestamp], columns[created] if created else None
+            )
+        columns = {
+            name: Column(alias, wire_type(kind, name))
+            for (name, kind), alias in zip(self.arrow_types.items(), self._aliases, strict=True)
+        }
+        at = Column("event_at", MICROS)
+        return Source(columns, at, Column("created_at", MICROS) if created else None)
+
+    @property
+    def _aliases(self) -> list[str]:
+        return [f"c{number}" for number in range(len(needed(self.join)))]
+
+    def stage(self, file: Path, asked: Asked) -> None:
+        """Write what Spark needs, as far as the spine can reach it, to ``file``."""
+        join, names = self.join, needed(self.join)
+        columns = [
+            f"{quote(name)} AS {alias}" for name, alias in zip(names, self._aliases, strict=True)
+        ]
+        columns.append(f"{_micros(quote(join.event_timestamp))} AS event_at")
+        if join.created_timestamp:
+            columns.append(f"{_micros(quote(join.created_timestamp))} AS created_at")
+        reachable = f"event_at BETWEEN {earliest_reached(join, asked)} AND {asked.latest}"
+        write(self.relation.project(", ".join(columns)).filter(reachable), file)
+
+
+@dataclass(frozen=True)
+class SpineTable:
+    """The part of the spine that is matched, with its keys in the types of the sources."""
+
+    spine: Spine
+    plan: PointInTimePlan
+    session: duckdb.DuckDBPyConnection
+    keys: dict[tuple[str, str], str]
+    """The short name of each (spine column, type that it is needed in)."""
+    types: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        spine: Spine,
+        plan: PointInTimePlan,
+        tables: Iterable[SourceTable],
+        session: duckdb.DuckDBPyConnection,
+    ) -> "SpineTable":
+        """Return the spine for these sources.
+
+        Raises:
+            InvalidInput: a key is of another kind than the source's.
+        """
+        types = _types(spine.schema, session)
+        keys: dict[tuple[str, str], str] = {}
+        for table in tables:
+            refuse_keys(table.join, spine, types, table.types)
+            for name, column in table.join.keys:
+                keys.setdefault((name, table.types[column]), f"s{len(keys)}")
+        return cls(spine, plan, session, keys, types)
+
+    def names(self, table: SourceTable) -> tuple[str, ...]:
+        """Return the short names of the keys of one join."""
+        return tuple(self.keys[name, table.types[column]] for name, column in table.join.keys)
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Return rows with ``rid``, the instant ``t`` as microseconds, and the keys; to be read once."""
+        schema = pa.schema(
+            [
+                ("rid", pa.int64()),
+                *((short, self.spine.schema.field(name).type) for name, short in self._raw.items()),
+            ]
+        )
+        reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
+        columns = ["rid", f"{_micros(self._raw[self.plan.event_timestamp])} AS t"]
+        columns += [
+            f"{self._key(name, kind)} AS {short}" for (name, kind), short in self.keys.items()
+        ]
+        return self.session.from_arrow(reader).project(", ".join(columns))
+
+    @property
+    def _raw(self) -> dict[str, str]:
+        names = dict.fromkeys([self.plan.event_timestamp, *(name for name, _ in self.keys)])
+        return {name: f"raw{number}" for number, name in enumerate(names)}
+
+    def _batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        first = 0
+        for batch in self.spine.batches(list(self._raw), rows=BATCH_ROWS):
+            rids = pa.array(range(first, first + batch.num_rows), pa.int64())
+            first += batch.num_rows
+            yield pa.RecordBatch.from_arrays([rids, *batch.columns], schema=schema)
+
+    def _key(self, name: str, kind: str) -> str:
+        raw = self._raw[name]
+        if self.types[name] == kind:
+            return raw
+        cast = f"TRY_CAST({raw} AS {kind})"
+        return f"CASE WHEN {cast} = {raw} THEN {cast} END"
+
+
+def source_table(join: ViewJoin, lake: Path, session: duckdb.DuckDBPyConnection) -> SourceTable:
+    """Return the source of ``join``, if it has every column.
+
+    Raises:
+        InvalidInput: a column is missing.
+        NotFound: there are no rows at its place.
+        Corrupt: a file of a governed table is gone.
+    """
+    relation = format_for(join.table.format).relation(join.table, lake, session)
+    refuse_missing(join, relation.columns)
+    files = _parquet_files(join, lake)
+    kinds = _common_kinds(files, needed(join))
+    instants = [join.event_timestamp, *filter(None, [join.created_timestamp])]
+    if kinds is None or not all(_is_instant(kinds[name]) for name in instants):
+        return SourceTable(join, relation)
+    return SourceTable(join, relation, tuple(files), kinds)
+
+
+def write(relation: duckdb.DuckDBPyRelation, file: Path) -> None:
+    """Write the rows of ``relation`` for Spark; a type that it does not have is replaced by one it has."""
+    reader = relation.to_arrow_reader(BATCH_ROWS)
+    schema = pa.schema(
+        [(column.name, wire_type(column.type, column.name)) for column in reader.schema]
+    )
+    with pq.ParquetWriter(file, schema) as writer:
+        for batch in reader:
+            columns = [
+                array.cast(kind) for array, kind in zip(batch.columns, schema.types, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+
+
+def reach(instants: Iterable[pa.RecordBatch]) -> tuple[int, int]:
+    """Return the earliest and latest ``t`` of ``instants``, as microseconds; 1970 if there is none.
+
+    Raises:
+        InvalidInput: one is outside of the years 1 to 9999.
+    """
+    bounds = [pc.min_max(batch.column("t")).as_py() for batch in instants]
+    known = [bound for bound in bounds if bound["min"] is not None]
+    low = min((bound["min"] for bound in known), default=0)
+    high = max((bound["max"] for bound in known), default=0)
+    refuse_years(low, high)
+    return low, high
+
+
+@contextmanager
+def duck_session(
+    memory_limit: str, temp_directory: Path | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB for one retrieval; what it says goes out in our words.
+
+    Raises:
+        InvalidInput: a value cannot be read as an instant.
+        Unavailable: files cannot be read, or memory does not suffice.
+    """
+    limits = dict(SESSION)
+    if memory_limit:
+        limits["memory_limit"] = memory_limit
+    if temp_directory:
+        limits["temp_directory"] = str(temp_directory)
+    try:
+        with duckdb.connect(":memory:", config=limits) as session:
+            session.execute("SET TimeZone='UTC'")
+            yield session
+    except ProvenderError:
+        raise
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
+        raise _explained(error) from error
+
+
+def _explained(error: Exception) -> ProvenderError:
+    """DuckDB's own errors, which come through Arrow where rows are streamed."""
+    said = str(error)
+    if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
+        return InvalidInput(
+            f"a value cannot be read as the type it must have: {said}",
+            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in said:
+        return Unavailable(
+            f"staging for Spark needs more memory than it may use: {said}",
+            hint="raise memory_limit, or publish the dataset as Parquet, which Spark reads itself",
+        )
+    return Unavailable(
+        f"the data cannot be read, or not be staged for Spark: {said}",
+        hint="check the disk, and that the files are still there: provender dataset verify NAME",
+    )
+
+
+def _types(schema: pa.Schema, session: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    relation = session.from_arrow(schema.empty_table())
+    return dict(zip(schema.names, map(str, relation.types), strict=True))
+
+
+def _micros(column: str) -> str:
+    """DuckDB's SQL of an instant as microseconds; a timestamp without a zone is UTC."""
+    return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
+
+
+def _parquet_files(join: ViewJoin, lake: Path) -> list[Path]:
+    """The Parquet files that are exactly the rows of a table; none where something else is needed."""
+    return format_for(join.table.format).files(join.table, lake) or []
+
+
+def _common_kinds(files: list[Path], names: list[str]) -> dict[str, pa.DataType] | None:
+    """The types of the columns, if every file has the same, and Spark reads all of them."""
+    found: dict[str, pa.DataType] | None = None
+    for file in files:
+        if not _is_plain_path(file, names):
+            return None
+        kinds = _kinds(file, names)
+        if kinds is None or (found is not None and kinds != found):
+            return None
+        found = kinds
+    return found
+
+
+def _is_plain_path(file: Path, names: list[str]) -> bool:
+    """Whether Spark takes the path for this file, and no column comes from its folders' names."""
+    hidden = file.name.startswith((".", "_"))
+    in_folders = {part.partition("=")[0] for part in file.parts if "=" in part}
+    return not (hidden or PATTERN_MARKS.intersection(str(file)) or in_folders.intersection(names))
+
+
+def _kinds(file: Path, names: list[str]) -> dict[str, pa.DataType] | None:
+    try:
+        with pq.ParquetFile(file) as opened:
+            schema, leaves = opened.schema_arrow, opened.schema
+            old = {
+                leaves.column(n).path.split(".")[0]
+                for n in range(len(leaves))
+                if leaves.column(n).physical_type == "INT96"
+            }
+    except (OSError, pa.ArrowException):
+        return None
+    if old.intersection(names) or not all(schema.names.count(name) == 1 for name in names):
+        return None
+    kinds = {name: schema.field(name).type for name in names}
+    return kinds if all(map(spark_reads, kinds.values())) else None
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_timestamp(kind) or pa.types.is_date32(kind))
