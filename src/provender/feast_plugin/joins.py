@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from feast.base_feature_view import BaseFeatureView
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_NAME, FeatureView
 from feast.field import Field
@@ -101,7 +102,7 @@ def batch_source(view: FeatureView) -> DataSource:
     return view.batch_source
 
 
-def alias_of(view: FeatureView) -> str:
+def alias_of(view: BaseFeatureView) -> str:
     """Return the name that references use: the alias if the projection has one, and a version."""
     return str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
 

@@ -119,7 +119,7 @@ def _wanted(
     view: OnDemandFeatureView, refs: Sequence[str], *, full: bool
 ) -> dict[str, pa.DataType | None]:
     """The columns asked of ``view`` under their names in the output, with the declared types."""
-    alias = str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
+    alias = alias_of(view)
     asked = {ref.partition(":")[2] for ref in refs if ref.partition(":")[0] in (alias, view.name)}
     return {
         output_name(alias, field.name, full=full): _declared(field)
@@ -144,7 +144,7 @@ def _results(view: OnDemandFeatureView, inputs: pa.Table, *, full: bool) -> pa.T
     if not view.singleton:
         return view.transform_arrow(inputs, full)
     rows = [view.transform_dict({k: [v] for k, v in row.items()}) for row in inputs.to_pylist()]
-    alias = view.projection.name_to_use()  # type: ignore[no-untyped-call]
+    alias = alias_of(view)
     return pa.table(
         {
             output_name(alias, field.name, full=full): pa.array([row[field.name] for row in rows])

@@ -51,7 +51,9 @@ class Recorded:
         plan, terms = self.plan, self.terms
         tables = [join.table for join in plan.joins]
         permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
-        answer = terms.retrieval.run(plan, self.spine.rows, permit, now=utc_now(), progress=progress)
+        answer = terms.retrieval.run(
+            plan, self.spine.rows, permit, now=utc_now(), progress=progress
+        )
         schema = _in_utc(answer.schema, self.spine)
         batches = self._all(answer, schema, permit, began)
         return Answer(schema, batches, answer.known_later)

@@ -24,7 +24,7 @@ from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
 from provender.offline.answer import Answer, Progress
-from provender.offline.progress import shown
+from provender.offline.progress import counted, shown
 from provender.tables.stream import staged, write_rows
 
 EXACT_IN_FLOAT = 2**53
@@ -152,8 +152,7 @@ class ProvenderRetrievalJob(RetrievalJob):
                 with staged(target) as file:
                     self._write(file, tell)
             else:
-                with staged(target) as folder:
-                    folder.mkdir()
+                with staged(target, folder=True) as folder:
                     self._write(folder / PART, tell)
 
     @property
@@ -189,12 +188,8 @@ class ProvenderRetrievalJob(RetrievalJob):
 
     def _batches(self, answer: Answer, tell: Progress) -> Generator[pa.RecordBatch, None, None]:
         """Yield the answer's batches and tell how far they are."""
-        done = 0
         try:
-            for batch in answer.batches:
-                yield batch
-                done += batch.num_rows
-                tell("handing rows out", min(done / self.count, 1.0) if self.count else 0.0)
+            yield from counted(answer.batches, self.count, tell)
         finally:
             answer.close()
 

@@ -1,6 +1,5 @@
 """A workspace: what one actor can do with the catalog, the lake and the online store."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,19 +18,16 @@ from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.serving import PURPOSE as SERVING
 from provender.core.training import (
     Table,
-    TrainingSetManifest,
     TrainingSetSpec,
     plan_training_set,
 )
-from provender.offline.spine import Spine
+from provender.offline.answer import Progress
 from provender.sdk import upkeep
-from provender.sdk.on_demand import with_on_demand
-from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins
+from provender.sdk.retrieval import Retrieval
+from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
 from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
 from provender.tables.arrow import Naive
-from provender.tables.layout import Progress
-from provender.tables.rows import logical_digest
 from provender.tables.storage import publishing
 from provender.tables.versions import verify_version, write_version
 from provender.transforms import load_transform
@@ -195,11 +191,14 @@ class Workspace:
         known_by_then: bool = False,
         assume_utc: bool = False,
         project: str | None = None,
+        to: str | Path | None = None,
+        progress: Progress | None = None,
     ) -> TrainingSet:
         """Return the features of ``service`` (or the named ``features``) as known at each row of ``spine``.
 
         The spine has the join keys, the event timestamp and whatever else shall stay beside
-        the features. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
+        the features. It may be Parquet files that memory cannot hold: with ``to`` the answer
+        goes to a file as it is made, whole or not at all, and ``progress`` is told how far it is. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
         are the latest, or the latest at ``as_of``; all are recorded in the manifest.
         ``known_by_then`` leaves out values that were recorded after the row's instant.
 
@@ -209,8 +208,7 @@ class Workspace:
             InvalidInput: the spine is empty, lacks a column, has a column called like a
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
-        started = time.perf_counter()
-        rows = arrow_table(spine, lake=self.settings.lake)
+        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.temp_directory)
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,
@@ -223,26 +221,16 @@ class Workspace:
         )
         plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
         check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
-        permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
-        answer = self._retrieval.run(plan, Spine(rows), permit, now=utc_now())
-        result = with_on_demand(answer.table(), rows, repo, spec, folder=self.settings.feature_repo)
-        manifest = TrainingSetManifest(
+        retrieval = Retrieval(
             spec=spec,
-            pins=plan.pins,
-            plan_digest=plan.digest,
-            repo_digest=repo.digest,
-            decision=permit.decision,
-            spine_digest=logical_digest(rows),
-            content_digest=logical_digest(result),
-            row_count=result.num_rows,
-            columns=tuple(result.column_names),
-            created_at=utc_now(),
-            created_by=self.settings.actor,
-            seconds=round(time.perf_counter() - started, 3),
-            known_later=answer.known_later,
+            plan=plan,
+            repo=repo,
+            spine=rows,
+            settings=self.settings,
+            catalog=self.catalog,
+            engine=self._retrieval,
         )
-        self.catalog.record(manifest)
-        return TrainingSet(manifest, result)
+        return retrieval.make(None if to is None else Path(to), progress)
 
     def online(
         self,

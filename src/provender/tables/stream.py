@@ -5,8 +5,10 @@ a reader sees what was there before or all of what is new, whenever the writer i
 """
 
 import errno
+import fcntl
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,33 +21,38 @@ from provender.core.errors import InvalidInput, Unavailable
 from provender.tables.storage import flush
 
 ROW_GROUP_ROWS = 122_880
+PARTIAL, ASIDE = ".partial", ".aside"
+JUST_MADE_SECONDS = 1.0
+"""How long what is not locked may belong to somebody who is about to lock it."""
 
 
 @contextmanager
-def staged(target: Path) -> Iterator[Path]:
-    """A hidden name beside ``target`` to write a file or folder at, which then takes its place.
+def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
+    """A hidden file (or ``folder``) beside ``target`` to write, which then takes its place.
 
-    Nothing is left of it when the block is ended by anything. A folder that is in the place is
-    moved aside first and removed last.
+    Nothing is left of it when the block is ended by anything. What killed processes left for
+    the same place is removed first; a folder that was moved aside by one is put back.
 
     Raises:
         Unavailable: the disk is full or fails.
         InvalidInput: it cannot be written there.
     """
-    hidden = target.with_name(f".{target.name}.{token_hex(8)}")
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clear(target)
+        hidden, lock = _hidden(target, folder=folder)
     try:
-        with explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
         yield hidden
         with explained(target):
             flush(hidden)
-            if hidden.is_dir() and target.exists():
+            if folder and target.exists():
                 _swap(hidden, target)
             else:
                 hidden.replace(target)
             flush(target.parent)
     finally:
         _remove(hidden)
+        os.close(lock)
 
 
 def write_rows(
@@ -116,9 +123,46 @@ def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa
         yield pa.Table.from_batches(waiting, schema)
 
 
+def _hidden(target: Path, *, folder: bool) -> tuple[Path, int]:
+    """Make a file or folder beside ``target``, and hold its lock until this process ends."""
+    path = target.with_name(f".{target.name}.{token_hex(8)}{PARTIAL}")
+    if folder:
+        path.mkdir()
+    else:
+        path.touch()
+    lock = os.open(path, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return path, lock
+
+
+def _clear(target: Path) -> None:
+    """Remove what no living process holds of what was staged for ``target``."""
+    for path in target.parent.iterdir():
+        if not path.name.startswith(f".{target.name}."):
+            continue
+        if path.name.endswith(ASIDE) and not target.exists():
+            path.rename(target)
+        elif path.name.endswith(ASIDE) or (path.name.endswith(PARTIAL) and not _is_held(path)):
+            _remove(path)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return time.time() - path.stat().st_mtime < JUST_MADE_SECONDS
+
+
 def _swap(folder: Path, target: Path) -> None:
     """Put ``folder`` where ``target`` is. For an instant there is none, but never a mixture."""
-    aside = folder.with_name(f"{folder.name}.old")
+    aside = folder.with_suffix(ASIDE)
     target.rename(aside)
     try:
         folder.rename(target)
