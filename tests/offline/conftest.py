@@ -3,7 +3,8 @@
 import pytest
 
 from provender.offline import sparksession
-from tests.offline.cluster import standalone
+from provender.offline.spark import SparkEngine
+from tests.offline.cluster import OPTIONS, standalone
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +12,8 @@ def spark_master(tmp_path_factory):
     with standalone(tmp_path_factory.mktemp("cluster")) as url:
         yield url
         sparksession.stop()
+
+
+@pytest.fixture
+def engine(spark_master, tmp_path):
+    return SparkEngine(tmp_path, spark_master, OPTIONS, temp_directory=tmp_path / "temporary")
