@@ -88,7 +88,7 @@ def test_a_path_of_a_parquet_file_is_a_spine_for_feasts_own_call(
 def test_text_that_ends_like_a_file_which_is_not_there_is_a_query(repo: FeatureStore) -> None:
     with pytest.raises(InvalidInput, match="SQL cannot be run"):
         answer(repo, "SELECT 1 AS driver_id, now() AS event_timestamp FROM gone.parquet")
-    with pytest.raises(NotFound, match=r"no Parquet files at .*gone.parquet"):
+    with pytest.raises(NotFound, match=r"there are no .*files at .*gone\.parquet"):
         answer(repo, "gone.parquet")
 
 

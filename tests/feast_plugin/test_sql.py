@@ -1,8 +1,11 @@
 """Spines that are queries: over which names they run, with which permit, and what they cannot reach."""
 
+import gc
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from feast import FeatureStore, FileSource
 
@@ -204,3 +207,22 @@ def test_a_dataset_that_is_not_there_is_not_found(governed_store: FeatureStore) 
         ask(governed_store, f"SELECT {KEYS} FROM shop.trip", "trips:value")
     with pytest.raises(NotFound, match=r"shop.trips@9"):
         ask(governed_store, f'SELECT {KEYS} FROM "shop.trips@9"', "trips:value")
+
+
+def test_a_query_larger_than_its_memory_spills(plain: FeatureStore, tmp_path: Path) -> None:
+    assert plain.project == "plain"
+    bounded = store(
+        tmp_path / "repo", memory_limit="200MB", threads=2, temp_directory=str(tmp_path / "spill")
+    )
+    query = (
+        "SELECT 1 + i % 2 AS driver_id, TIMESTAMP '2024-06-01 12:00:00' AS event_timestamp, "
+        "repeat(i::VARCHAR, 20) AS label FROM range(1500000) r(i) ORDER BY label"
+    )
+    job = bounded.get_historical_features(query, features=["stats:value"])
+    (folder,) = (tmp_path / "spill").glob("provender-spine-*")
+    assert pq.read_metadata(folder / "spine.parquet").num_rows == 1_500_000
+    made = job.to_parquet(tmp_path / "set.parquet")
+    assert pc.sum(pq.read_table(made, columns=["value"]).column(0)).as_py() == 750_000 * 15
+    del job
+    gc.collect()
+    assert not folder.exists()

@@ -37,7 +37,6 @@ HINT = (
     "it is one query of DuckDB's SQL over datasets and data sources, without files, such as "
     "SELECT driver_id, event_timestamp FROM shop.trips"
 )
-ISOLATED = {"enable_external_access": False, "python_enable_replacements": False}
 STAND_IN = "provender_source_"
 """Begins the names of the tables while the columns are looked up."""
 
@@ -218,7 +217,7 @@ def _source_of(name: str, scope: Scope | None) -> object:
 
 def _run(text: str, sources: Sequence[Source], permit: Permit | None, terms: Terms) -> Spine:
     try:
-        with bounded_session(terms.engine, **ISOLATED) as session:
+        with bounded_session(terms.engine, isolated=True) as session:
             for number, source in enumerate(sources):
                 _register(session, number, source, permit, terms)
             session.execute("SET lock_configuration=true")
@@ -228,7 +227,8 @@ def _run(text: str, sources: Sequence[Source], permit: Permit | None, terms: Ter
             reader = relation.to_arrow_reader(BATCH_ROWS)
             return of_stream(reader.schema, reader, spill=terms.engine.temp_directory)
     except ProvenderError as error:
-        if isinstance(error.__cause__, duckdb.Error):
+        short = isinstance(error.__cause__, duckdb.OutOfMemoryException)
+        if isinstance(error.__cause__, duckdb.Error) and not short:
             raise _refused(str(error.__cause__)) from error.__cause__
         raise
 

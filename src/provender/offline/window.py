@@ -15,7 +15,7 @@ import pyarrow as pa
 from provender.core.errors import InvalidInput
 from provender.core.policy import Permit
 from provender.core.training import ViewJoin
-from provender.offline.scan import BATCH_ROWS, Limits, bounded_session
+from provender.offline.scan import BATCH_ROWS, Room, bounded_session
 from provender.offline.spine import Spine
 from provender.offline.spines import of_stream
 from provender.tables import format_for
@@ -23,7 +23,7 @@ from provender.tables.arrow import literal, quote
 
 
 def distinct_instants(
-    limits: Limits,
+    room: Room,
     joins: Sequence[ViewJoin],
     permit: Permit,
     *,
@@ -48,18 +48,18 @@ def distinct_instants(
     for join in joins:
         permit.cover(join.table.columns(_sources(join)), now=now)
     counted = [join for join in joins if join.keys] or list(joins)
-    batches = _batches(limits, counted, event_timestamp, start, end)
+    batches = _batches(room, counted, event_timestamp, start, end)
     first = next(batches)
-    return of_stream(first.schema, batches, spill=limits.temp_directory)
+    return of_stream(first.schema, batches, spill=room.temp_directory)
 
 
 def _batches(
-    limits: Limits, joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
+    room: Room, joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
 ) -> Iterator[pa.RecordBatch]:
     """The rows in batches, of which the first has none but tells the schema."""
-    with bounded_session(limits) as session:
+    with bounded_session(room) as session:
         for position, join in enumerate(joins):
-            relation = format_for(join.table.format).relation(join.table, limits.lake, session)
+            relation = format_for(join.table.format).relation(join.table, room.lake, session)
             _check_columns(join, relation.columns)
             relation.create_view(_table(position))
         try:
