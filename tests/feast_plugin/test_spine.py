@@ -142,9 +142,9 @@ def test_a_large_stream_waits_on_the_disk_and_is_gone_afterwards(
     made = spines.of_stream(TABLE.schema, TABLE.to_batches(1), spill=spill)
     assert isinstance(made.source, tuple)
     assert made.table().equals(TABLE)
-    assert len(list(spill.iterdir())) == 1
+    assert len(list(spill.rglob("*.parquet"))) == 1
     del made
-    assert list(spill.iterdir()) == []
+    assert list(spill.rglob("*.parquet")) == []
 
 
 def test_a_stream_that_breaks_leaves_nothing_on_the_disk(
@@ -158,7 +158,7 @@ def test_a_stream_that_breaks_leaves_nothing_on_the_disk(
 
     with pytest.raises(KeyboardInterrupt):
         spines.of_stream(TABLE.schema, broken(), spill=tmp_path / "spill")
-    assert list((tmp_path / "spill").iterdir()) == []
+    assert list((tmp_path / "spill").rglob("*.parquet")) == []
 
 
 def test_a_spine_file_in_the_lake_is_refused_be_it_by_a_link(

@@ -137,7 +137,7 @@ class ProvenderOfflineStore(OfflineStore):
                 entity_df,
                 sql=lambda query: run_sql(query, named_tables(registry, project, terms), terms),
                 place=partial(terms.path, must_exist=False),
-                spill=terms.engine.temp_directory,
+                spill=terms.engine.spill,
             )
             plan = planned(event_timestamp=spine.event_timestamp)
         _check_spine(plan, spine)
@@ -158,7 +158,7 @@ class ProvenderOfflineStore(OfflineStore):
             manifests=recorded.manifests,
             recorded=recorded.governed,
             count=spine.rows.row_count,
-            spill=terms.engine.temp_directory,
+            spill=terms.engine.spill,
         )
 
     @staticmethod
@@ -331,6 +331,7 @@ def _window(
             f"-- {'every row' if keep_all else 'the latest row per key'} of {join.view}"
         ),
         place=lambda path: terms.path(path, must_exist=False),
+        spill=terms.engine.spill,
     )
 
 
@@ -371,4 +372,5 @@ def _saved(config: RepoConfig, source: FileSource) -> ProvenderRetrievalJob:
         read=read,
         explain=lambda: f"-- every row of {table.location}",
         place=lambda path: terms.path(path, must_exist=False),
+        spill=terms.engine.spill,
     )

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -25,6 +24,7 @@ from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
 from provender.offline.answer import Answer, Progress
 from provender.offline.progress import counted, shown
+from provender.tables.spill import spilling
 from provender.tables.stream import staged, write_rows
 
 EXACT_IN_FLOAT = 2**53
@@ -52,7 +52,7 @@ class ProvenderRetrievalJob(RetrievalJob):
     manifests: list[TrainingSetManifest] = field(default_factory=list)
     recorded: bool = False
     count: int | None = None
-    spill: Path | None = None
+    spill: Path = field(kw_only=True)
 
     @property
     def training_set(self) -> str:
@@ -92,8 +92,8 @@ class ProvenderRetrievalJob(RetrievalJob):
             if not self.recorded:
                 yield from _sliced(self._batches(self.read(tell), tell), rows_per_batch)
                 return
-            with TemporaryDirectory(prefix="provender-answer-", dir=self.spill) as folder:
-                file = Path(folder) / PART
+            with spilling(self.spill) as folder:
+                file = folder / PART
                 self._write(file, tell)
                 with pq.ParquetFile(file) as rows:
                     yield from rows.iter_batches(rows_per_batch)
@@ -116,7 +116,7 @@ class ProvenderRetrievalJob(RetrievalJob):
             Unavailable: the disk is full, or ``timeout`` seconds are over.
         """
         target = self._target(str(path), allow_overwrite=allow_overwrite)
-        with _told(progress, timeout) as tell, staged(target) as file:
+        with _told(progress, timeout) as tell, staged(target, spill=self.spill) as file:
             self._write(file, tell)
         return target
 
@@ -149,10 +149,10 @@ class ProvenderRetrievalJob(RetrievalJob):
             if isinstance(storage.file_options.file_format, DeltaFormat):
                 self._write_delta(target, tell)
             elif target.suffix == PARQUET:
-                with staged(target) as file:
+                with staged(target, spill=self.spill) as file:
                     self._write(file, tell)
             else:
-                with staged(target, folder=True) as folder:
+                with staged(target, folder=True, spill=self.spill) as folder:
                     self._write(folder / PART, tell)
 
     @property

@@ -106,7 +106,7 @@ def read_spine(
     *,
     sql: Callable[[str], Rows],
     place: Callable[[str], str],
-    spill: Path | None = None,
+    spill: Path,
 ) -> Spine:
     """Return the spine that Feast's ``entity_df`` is, or what `Entities` holds.
 
@@ -126,9 +126,7 @@ def read_spine(
     return Spine.of(_rows(entity_df, sql, place, spill))
 
 
-def _rows(
-    given: Any, sql: Callable[[str], Rows], place: Callable[[str], str], spill: Path | None
-) -> Rows:
+def _rows(given: Any, sql: Callable[[str], Rows], place: Callable[[str], str], spill: Path) -> Rows:
     match given:
         case pd.DataFrame():
             return Rows(_from_pandas(given))

@@ -225,7 +225,7 @@ def _run(text: str, sources: Sequence[Source], permit: Permit | None, terms: Ter
             if relation is None:
                 raise _refused("it gives no rows")
             reader = relation.to_arrow_reader(BATCH_ROWS)
-            return of_stream(reader.schema, reader, spill=terms.engine.temp_directory)
+            return of_stream(reader.schema, reader, spill=terms.engine.spill)
     except ProvenderError as error:
         short = isinstance(error.__cause__, duckdb.OutOfMemoryException)
         if isinstance(error.__cause__, duckdb.Error) and not short:

@@ -24,7 +24,7 @@ from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, 
 from provender.offline.shelf import Shelf
 from provender.offline.sources import Source, open_source, register_numbered
 from provender.offline.spine import BATCH_ROWS, Spine, Stretch
-from provender.tables import storage
+from provender.tables.spill import spilling
 
 DUCKDB_SHARE = 0.35
 """Of a memory limit that is said; the rest is for the spine's slots and for finished rows."""
@@ -74,7 +74,7 @@ class Retrieval:
         if any(shape.join is Join.SLOTS for shape in found.shapes) or any(
             source.numbered is None for source in sources
         ):
-            found.folder = stack.enter_context(storage.staging(spill))
+            found.folder = stack.enter_context(spilling(spill))
             session.execute("SET temp_directory = ?", [str(found.folder / "duckdb")])
         return found
 

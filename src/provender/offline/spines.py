@@ -1,17 +1,17 @@
 """Ways to make a spine: from Parquet files where they are, from a stream of any length."""
 
-import shutil
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput
 from provender.offline.spine import Spine
+from provender.tables.spill import spilling
 from provender.tables.stream import write_rows
 
 ROWS_IN_MEMORY = 1_000_000
@@ -36,9 +36,7 @@ def of_files(paths: Sequence[Path]) -> Spine:
     return Spine(tuple(paths))
 
 
-def of_stream(
-    schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, spill: Path | None = None
-) -> Spine:
+def of_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, spill: Path) -> Spine:
     """Return the rows of ``batches``: in memory where they are few, else in a file below ``spill``.
 
     The file is removed with the spine.
@@ -52,17 +50,12 @@ def of_stream(
     return _spilled(schema, chain(held, rest), spill)
 
 
-def _spilled(schema: pa.Schema, batches: Iterator[pa.RecordBatch], spill: Path | None) -> Spine:
-    if spill is not None:
-        spill.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix="provender-spine-", dir=spill))
-    try:
+def _spilled(schema: pa.Schema, batches: Iterator[pa.RecordBatch], spill: Path) -> Spine:
+    with ExitStack() as stack:
+        folder = stack.enter_context(spilling(spill))
         write_rows(folder / "spine.parquet", schema, batches)
         spine = Spine((folder / "spine.parquet",))
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    weakref.finalize(spine, shutil.rmtree, folder, ignore_errors=True)
+        weakref.finalize(spine, stack.pop_all().close)
     return spine
 
 

@@ -50,7 +50,7 @@ def distinct_instants(
     counted = [join for join in joins if join.keys] or list(joins)
     batches = _batches(room, counted, event_timestamp, start, end)
     first = next(batches)
-    return of_stream(first.schema, batches, spill=room.temp_directory)
+    return of_stream(first.schema, batches, spill=room.spill)
 
 
 def _batches(

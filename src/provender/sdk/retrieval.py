@@ -83,7 +83,7 @@ class Retrieval:
                 made.append(recorded())
                 return {ID: made[0].id}
 
-            with staged(to) as file:
+            with staged(to, spill=self.settings.home / "spill") as file:
                 write_rows(file, answer.schema, batches, metadata=metadata)
             return TrainingSet(made[0], to)
         finally:

@@ -42,7 +42,7 @@ def arrow_table(rows: Rows, *, lake: Path | None = None) -> pa.Table:
     )
 
 
-def spine_of(rows: Rows, *, lake: Path, spill: Path | None = None) -> Spine:
+def spine_of(rows: Rows, *, lake: Path, spill: Path) -> Spine:
     """Return the spine that ``rows`` are.
 
     A path of a Parquet file, of a folder or pattern of such, or a list of them, is read where

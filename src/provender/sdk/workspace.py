@@ -208,7 +208,7 @@ class Workspace:
             InvalidInput: the spine is empty, lacks a column, has a column called like a
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
-        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.temp_directory)
+        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.spill)
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from provender.core.errors import Conflict
 LOCKS = "locks"
 AREA_LOCK = "area.lock"
 PATIENCE_SECONDS = 60.0
+ELSEWHERE = "elsewhere"
+"""A note in a claimed folder: the path of a file or folder that is written at another place."""
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial")
+"""What is written elsewhere is called so; a note of anything else is not followed."""
 
 
 @contextmanager
@@ -56,9 +61,20 @@ def leftovers(area: Path) -> list[Path]:
     return [folder for folder in folders if folder.name not in living] + left
 
 
+def written_elsewhere(claim: Path) -> Path | None:
+    """Return what the owner of the claimed folder was writing at another place and left there."""
+    try:
+        path = Path((claim / ELSEWHERE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path if PARTIAL.fullmatch(path.name) and path.exists() else None
+
+
 def remove(path: Path) -> None:
-    """Remove the file or folder at ``path``, if it is there."""
+    """Remove the file or folder at ``path``, if it is there, and what it notes to be elsewhere."""
     if path.is_dir():
+        if (noted := written_elsewhere(path)) is not None:
+            remove(noted)
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput, Unavailable
+from provender.tables.spill import noted
 from provender.tables.storage import flush
 
 ROW_GROUP_ROWS = 122_880
@@ -27,11 +28,12 @@ JUST_MADE_SECONDS = 1.0
 
 
 @contextmanager
-def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
+def staged(target: Path, *, folder: bool = False, spill: Path | None = None) -> Iterator[Path]:
     """A hidden file (or ``folder``) beside ``target`` to write, which then takes its place.
 
     Nothing is left of it when the block is ended by anything. What killed processes left for
-    the same place is removed first; a folder that was moved aside by one is put back.
+    the same place is removed first; a folder that was moved aside by one is put back. A note
+    below ``spill`` lets ``provender fsck`` find it.
 
     Raises:
         Unavailable: the disk is full or fails.
@@ -42,14 +44,15 @@ def staged(target: Path, *, folder: bool = False) -> Iterator[Path]:
         _clear(target)
         hidden, lock = _hidden(target, folder=folder)
     try:
-        yield hidden
-        with explained(target):
-            flush(hidden)
-            if folder and target.exists():
-                _swap(hidden, target)
-            else:
-                hidden.replace(target)
-            flush(target.parent)
+        with noted(hidden, spill):
+            yield hidden
+            with explained(target):
+                flush(hidden)
+                if folder and target.exists():
+                    _swap(hidden, target)
+                else:
+                    hidden.replace(target)
+                flush(target.parent)
     finally:
         _remove(hidden)
         os.close(lock)

@@ -15,7 +15,7 @@ from pathlib import Path
 from provender.core.datasets import DatasetVersion, Format
 from provender.core.training import Table
 from provender.tables import deltalog, hashed, storage
-from provender.tables.locks import AREA_LOCK, held, leftovers, remove
+from provender.tables.locks import AREA_LOCK, held, leftovers, remove, written_elsewhere
 
 FOLDER = re.compile(rf"({'|'.join(Format)})(-[0-9a-f]{{24}}(-[0-9a-f]{{8}})?)?")
 """What a format calls the folder of a version, or of all versions."""
@@ -101,6 +101,8 @@ def _abandoned(places: Iterable[Path]) -> Iterator[Finding]:
             continue
         with held(area / AREA_LOCK):
             for path in leftovers(area):
+                if (elsewhere := written_elsewhere(path)) is not None:
+                    yield _orphan(elsewhere, "half-written by a process that was killed")
                 yield _orphan(path, "staged by a process that was killed")
 
 
@@ -173,6 +175,8 @@ def _removed(finding: Finding, root: Path, *, clean: bool) -> Finding:
         return finding
     remove(finding.path)
     for folder in finding.path.parents[:2]:
+        if not folder.is_relative_to(root):
+            continue
         if folder.parent == root or folder.parent.parent == root:
             _remove_empty(folder)
     return replace(finding, removed=not finding.path.exists())
