@@ -12,8 +12,9 @@ from pathlib import Path
 
 from provender.core.errors import ProvenderError
 from tests.offline.comparison import ask
-from tests.offline.configurations import NOW, build, random_options
+from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
+from tests.offline.options import random_options
 
 BIGGEST = {"duckdb": 5_000, "slots": 5_000, "spark": 50_000}
 """Most spine rows of one question: a job of Spark costs seconds, whatever its size."""

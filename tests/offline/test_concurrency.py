@@ -4,8 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
 from tests.offline.comparison import by_hand, compare
-from tests.offline.configurations import NOW, build, random_options
+from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
+from tests.offline.options import random_options
 
 THREADS = 16
 RETRIEVALS = 40

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.offline.comparison import ask
-from tests.offline.configurations import NOW, build, option_sets
+from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
 from tests.offline.million import compare_rows, words
+from tests.offline.options import option_sets
 from tests.stress import times
 
 HERE = ("duckdb", "slots")

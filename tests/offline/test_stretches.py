@@ -10,8 +10,9 @@ import pytest
 
 from provender.offline import retrieval
 from tests.offline.comparison import ask
-from tests.offline.configurations import NOW, build, random_options
+from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
+from tests.offline.options import random_options
 from tests.stress import times
 
 PIECES = ((100, 100), (100, 7), (64, 1000), (10_000, 33))
