@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -45,7 +46,8 @@ WIDE = pa.schema([("n", pa.int64()), ("text", pa.string())])
 def streamed(batches: Iterator[pa.RecordBatch], **more: object) -> ProvenderRetrievalJob:
     """Return a job over a stream, which it takes as an engine's answer."""
     return ProvenderRetrievalJob(
-        read=lambda _: Answer(WIDE, batches), explain=str, place=str, **more
+        read=lambda _: Answer(WIDE, batches), explain=str, place=str,
+        **{"spill": Path(tempfile.gettempdir()), **more},
     )
 
 

@@ -32,10 +32,20 @@ def test_every_format_has_a_reader_and_writer(fmt: Format) -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "fmt"),
-    [("duckdb", "parquet"), ("pyarrow", "csv"), ("deltalake", "delta"), ("pyarrow", "delta")],
+    ("package", "fmt", "extra"),
+    [
+        ("duckdb", "parquet", "tables"),
+        ("pyarrow", "csv", "tables"),
+        ("deltalake", "delta", "tables"),
+        ("pyarrow", "delta", "tables"),
+        ("fastavro", "avro", "tables"),
+        ("pyiceberg", "iceberg", "iceberg"),
+        ("sqlalchemy", "iceberg", "iceberg"),
+    ],
 )
-def test_a_missing_package_is_named_with_what_to_install(package: str, fmt: str) -> None:
+def test_a_missing_package_is_named_with_what_to_install(
+    package: str, fmt: str, extra: str
+) -> None:
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, package, fmt],
         capture_output=True,
@@ -45,7 +55,7 @@ def test_a_missing_package_is_named_with_what_to_install(package: str, fmt: str)
     )
     assert done.stdout.splitlines() == [
         f"{fmt} tables need the package {package}, which is not installed",
-        " hint: pip install 'provender[tables]'",
+        f" hint: pip install 'provender[{extra}]'",
     ]
 
 

@@ -26,11 +26,12 @@ def format_for(fmt: Format) -> TableFormat:
     try:
         return _LOADERS[fmt]()
     except ImportError as error:
-        if error.name is None or error.name not in PACKAGES:
+        package = (error.name or "").partition(".")[0]
+        if package not in PACKAGES:
             raise
         raise Unavailable(
-            f"{fmt} tables need the package {error.name}, which is not installed",
-            hint=f"pip install 'provender[{PACKAGES[error.name]}]'",
+            f"{fmt} tables need the package {package}, which is not installed",
+            hint=f"pip install 'provender[{PACKAGES[package]}]'",
         ) from error
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import fastavro
 import pyarrow as pa
-from fastavro.schema import SchemaParseException
+from fastavro.schema import SchemaParseException, UnknownType
 
 from provender.core.errors import InvalidInput
 from provender.tables.keeping import OTHERWISE
@@ -79,7 +79,7 @@ def narrowed(schema: Any, names: list[str]) -> Any | None:
     kept = {key: schema[key] for key in ("type", "name", "namespace") if key in schema}
     try:
         return fastavro.parse_schema({**kept, "fields": fields}, _write_hint=False)
-    except SchemaParseException:
+    except (SchemaParseException, UnknownType):
         return None
 
 

@@ -78,7 +78,8 @@ class CsvFormat:
         """
         source = source_of(table, root)
         if table.version is None or table.schema is None:
-            options = f", types={_types(table.schema)}" if table.schema is not None else ""
+            options = source.compression
+            options += f", types={_types(table.schema)}" if table.schema is not None else ""
             if source.endpoint is not None:
                 options += ", parallel=false"  # with it, long lines are lost: see `check_lines`
             else:

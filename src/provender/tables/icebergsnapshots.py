@@ -2,8 +2,9 @@
 
 Deleted rows are left out by their file and position. What DuckDB cannot read so (files of other
 formats or without field ids, nested columns that changed, deletion vectors) is streamed by
-pyiceberg; deletes by equal values are refused. The table's own properties say nothing about
-where files are or who may read them, and its files are all in one place: here, or in one storage.
+pyiceberg, one data file in memory at a time; deletes by equal values are refused. The table's own
+properties say nothing about where files are or who may read them, and its files are all in one
+place: here, or in one storage.
 """
 
 import re
@@ -19,7 +20,8 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from pyiceberg.catalog.noop import NoopCatalog
 from pyiceberg.exceptions import ValidationError
-from pyiceberg.io.pyarrow import PyArrowFileIO, schema_to_pyarrow
+from pyiceberg.expressions import AlwaysTrue
+from pyiceberg.io.pyarrow import ArrowScan, PyArrowFileIO, schema_to_pyarrow
 from pyiceberg.manifest import DataFile, FileFormat
 from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import DataScan, FileScanTask, StaticTable
@@ -112,7 +114,7 @@ class OpenSnapshot:
         if self._is_native(connection):
             with self._source().explained():
                 return connection.sql(self._query(connection))
-        return connection.from_arrow(Scan(self._stream(()).schema, self._read))
+        return connection.from_arrow(Scan(self.schema, self._read))
 
     def plain_files(self) -> list[Path] | None:
         """Return the data files if each has just the table's columns, and no row of one is deleted."""
@@ -202,12 +204,16 @@ class OpenSnapshot:
             f"JOIN (VALUES {pairs}) AS n(place, path) ON p.file_path = n.path"
         )
 
-    def _stream(self, names: Sequence[str]) -> pa.RecordBatchReader:
-        return self._scan(names).to_arrow_batch_reader()
-
     def _read(self, names: list[str]) -> Iterator[pa.RecordBatch]:
-        for batch in self._stream(names):
-            yield batch.select(names)
+        """Yield the rows of one data file after the other: pyiceberg holds all that it is given."""
+        projected = self._scan(names).projection()
+        target = schema_to_pyarrow(projected, include_field_ids=False)
+        scan = ArrowScan(self.table.metadata, self.table.io, projected, AlwaysTrue())
+        for task in self.tasks:
+            batches = scan.to_record_batches([task])
+            reader = pa.RecordBatchReader.from_batches(target, batches).cast(target)
+            for batch in reader:
+                yield batch.select(names)
 
 
 def _open(location: str, endpoint: Endpoint | None) -> StaticTable:

@@ -123,7 +123,7 @@ def _table(catalog: SqlCatalog, folder: Path, rows: Spool) -> IcebergTable:
         catalog.drop_table(name)
     except NoSuchTableError:
         pass
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # elsewhere, or not yet on the disk in a power cut
         catalog.drop_table(name)
     if (folder / "metadata").exists():
         (folder / "metadata").rename(folder / f"metadata-{token_hex(4)}")

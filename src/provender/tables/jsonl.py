@@ -57,7 +57,9 @@ class JsonlFormat:
         source = source_of(table, root)
         if table.schema is not None:
             return _read(connection, source, table.schema)
-        return _plainer(source.relation(connection, "read_json", options=GUESSED))
+        return _plainer(
+            source.relation(connection, "read_json", options=GUESSED + source.compression)
+        )
 
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return None: JSON lines are not Parquet."""

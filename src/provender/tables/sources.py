@@ -56,6 +56,12 @@ class Source:
         parts = PurePosixPath(self.base).parts
         return frozenset(part.partition("=")[0] for part in parts if "=" in part) - set(self.keys)
 
+    @property
+    def compression(self) -> str:
+        """The option that says so to DuckDB, which does not see it in every path."""
+        packed = all(file.lower().endswith(".gz") for file in self.files)
+        return ", compression='gzip'" if packed else ""
+
     def relation(
         self, connection: duckdb.DuckDBPyConnection, function: str, *, options: str = ""
     ) -> duckdb.DuckDBPyRelation:
