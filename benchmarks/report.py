@@ -56,7 +56,7 @@ def claims(records: list[dict[str, Any]]) -> Iterable[str]:
     """Yield each claim, what was seen, and whether it was met."""
     for record in records:
         for claim in record["claims"]:
-            verdict = {True: "met", False: "NOT MET", None: "not seen"}[claim["met"]]
+            verdict = {True: "met", False: "NOT MET", None: "not decided"}[claim["met"]]
             seen = "" if claim["seen"] is None else f", seen {claim['seen']:g}"
             yield f"claim of {record['bench']}, {record['case']}: {claim['says']}{seen}: {verdict}"
         for what, value in record["seen"].items():

@@ -54,11 +54,16 @@ class Claim:
     at_least: bool = False
 
     def judge(self, row: "Row") -> dict[str, Any]:
-        """Return the claim as JSON has it, with what was seen and whether it holds (None: unseen)."""
+        """Return the claim as JSON has it, with what was seen and whether it holds.
+
+        None: it was not seen, or the peer was stopped before the claim could be decided.
+        """
         seen = row.measure(self.measure)
         if seen is None:
             return {"says": self.says, "seen": None, "met": None}
-        met = seen >= self.limit if self.at_least else seen <= self.limit
+        met: bool | None = seen >= self.limit if self.at_least else seen <= self.limit
+        if self.at_least and not met and row.stopped(self.measure.removesuffix("_over_ours")):
+            met = None
         return {"says": self.says, "seen": round(seen, 3), "met": met}
 
 
@@ -79,6 +84,11 @@ class Row:
 
     def figure(self, name: str) -> Figure | None:
         return next((figure for figure in self.figures if figure.name == name), None)
+
+    def stopped(self, name: str) -> bool:
+        """Return whether a contender was stopped, so that only a bound is known of it."""
+        figure = self.figure(name)
+        return figure is not None and figure.value is None
 
     def bound(self, name: str) -> float | None:
         figure = self.figure(name)

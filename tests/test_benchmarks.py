@@ -109,7 +109,7 @@ def test_a_contender_that_fails_is_told_and_has_no_ratio(data):
         "failed: the floor writes a frame that another contender has made; none has"
     )
     assert (floor["value"], row["ours_over_floor"]) == (None, None)
-    assert "peak of at most 500MB and 20 %: not seen" in done.stdout
+    assert "peak of at most 500MB and 20 %: not decided" in done.stdout
 
 
 def test_a_case_that_is_not_there_is_an_error(data):
@@ -200,6 +200,13 @@ def test_a_peer_that_was_stopped_is_at_least_that_much_slower():
     assert "### 2026-01-02" in table
     assert "| b: c | ours | 2 | s | 1.00 |" in table
     assert "|  | feast | > 600 s |  | > 300.00 |" in table
+
+
+def test_a_peer_that_was_stopped_early_decides_nothing():
+    faster = Claim("20 times", "feast_over_ours", 20, at_least=True)
+    stopped = Figure(name="feast", ended="> 6 s", at_least=6.0)
+    record = row(Figure(name="ours", value=2.0), stopped, claims=(faster,)).record()
+    assert record["claims"] == [{"says": "20 times", "seen": 3.0, "met": None}]
 
 
 def test_a_claim_about_ours_is_not_met_by_a_run_that_was_stopped():
