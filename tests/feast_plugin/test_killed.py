@@ -118,7 +118,7 @@ def said(process: subprocess.Popen[str]) -> str:
 def found(folder: Path, *, clean: bool) -> list[Finding]:
     lake = folder / "lake"
     lake.mkdir(exist_ok=True)
-    return sweep(lake, [folder / "spill"], lambda: [], clean=clean)
+    return sweep(lake, [folder / "spill"], list, clean=clean)
 
 
 def test_a_killed_to_parquet_leaves_the_old_or_the_new_file_and_nothing_unnamed(

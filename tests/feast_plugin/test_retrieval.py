@@ -3,8 +3,8 @@
 import os
 import resource
 import signal
-import time
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -46,7 +46,9 @@ WIDE = pa.schema([("n", pa.int64()), ("text", pa.string())])
 def streamed(batches: Iterator[pa.RecordBatch], **more: object) -> ProvenderRetrievalJob:
     """Return a job over a stream, which it takes as an engine's answer."""
     return ProvenderRetrievalJob(
-        read=lambda _: Answer(WIDE, batches), explain=str, place=str,
+        read=lambda _: Answer(WIDE, batches),
+        explain=str,
+        place=str,
         **{"spill": Path(tempfile.gettempdir()), **more},
     )
 
