@@ -42,6 +42,8 @@ from provender.tables.words import Word
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = 4
 VIEW = "rows_to_digest"
+ROWS_AT_ONCE = 491_520
+BYTES_AT_ONCE = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,14 +148,30 @@ class RunningDigest:
         self.row_count = 0
 
     def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield ``batches`` as they are, each after it was added."""
+        """Yield ``batches`` as they are; all are added when the last was taken.
+
+        Some wait to be added together, so that all threads have work.
+        """
         with session() as connection:
+            waiting: list[pa.RecordBatch] = []
             for batch in batches:
-                connection.register(VIEW, pa.Table.from_batches([batch]))
-                ((count, _, _, *sums),) = connection.execute(self._query).fetchall()
-                self.row_count += count
-                self._sums = [was + (more or 0) for was, more in zip(self._sums, sums, strict=True)]
+                waiting.append(batch)
+                rows, size = sum(b.num_rows for b in waiting), sum(b.nbytes for b in waiting)
+                if rows >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+                    self._add(connection, waiting)
+                    waiting = []
                 yield batch
+            if waiting:
+                self._add(connection, waiting)
+
+    def _add(
+        self, connection: duckdb.DuckDBPyConnection, batches: Sequence[pa.RecordBatch]
+    ) -> None:
+        connection.register(VIEW, pa.Table.from_batches(batches))
+        ((count, _, _, *sums),) = connection.execute(self._query).fetchall()
+        connection.unregister(VIEW)
+        self.row_count += count
+        self._sums = [was + (more or 0) for was, more in zip(self._sums, sums, strict=True)]
 
     @property
     def value(self) -> str:
