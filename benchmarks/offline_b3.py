@@ -16,7 +16,7 @@ from benchmarks.tables import Entities
 from benchmarks.workload import Workload
 
 NAME = "offline_b3"
-SIZES = ((10_000, 50_000_000), (2_000, 1_000_000))
+SIZES = ((10_000, 50_000_000), (2_000, 200_000))
 ASKED = {
     "segment": Entities(ENTITIES, skewed=False, segment=(0.4, 0.41)),
     "random": Entities(ENTITIES, skewed=False),
