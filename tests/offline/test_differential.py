@@ -1,6 +1,6 @@
 """Every engine against the oracle, cell by cell: all options of point-in-time retrieval crossed.
 
-They bite: each of these mutants of the engine was killed by the examples of Hypothesis alone, in the SQL and in the slots. Tie-break on created dropped, reversed, null first; tie-breakers dropped, ascending, null first, of other rows; `>` for `>=` on TTL, on time; TTL ignored, zero TTL a bound; created filter dropped, null created known, superseded row kept, filter without created; bounds of pruning exclusive; third key forgotten; null instant a time; order of rows and of duplicates lost, features of other rows; known later `>=`, without TTL; milliseconds; another zone.
+They bite: mutants that Hypothesis alone killed. In the SQL (300 examples, the engine before slots): tie-break on created dropped, reversed, null first; tie-breakers dropped, ascending, null first; `>` for `>=` on TTL, on time; TTL ignored, zero TTL a bound; created filter dropped, null created known, superseded row kept, filter without created; bounds of pruning exclusive; third key forgotten; order of rows and of duplicates lost; known later `>=`, without TTL; milliseconds; another zone. In the slots (200): the same of time, TTL, created and tie-breakers; surpassed ties kept, ties' values or features of other rows, event ignored when carried, null instant a time.
 """
 
 import tempfile
