@@ -14,7 +14,7 @@ compiled = numba.njit(cache=True, nogil=True)
 
 
 @compiled
-def sort_by_code(codes: Codes, order: Integers, counts: Integers) -> Integers:
+def sort_by_code(codes: Codes, order: Integers, counts: Integers) -> Codes:
     """Return ``order`` sorted by the code of what it names, stably; codes below 0 are left out.
 
     ``counts`` holds how many there are of each code.
@@ -23,7 +23,7 @@ def sort_by_code(codes: Codes, order: Integers, counts: Integers) -> Integers:
     for code in range(1, counts.size):
         place[code] = place[code - 1] + counts[code - 1]
     total = place[-1] + counts[-1] if counts.size else 0
-    result = np.empty(total, np.int64)
+    result = np.empty(total, np.int32)
     for position in range(order.size):
         code = codes[order[position]]
         if code >= 0:
@@ -41,7 +41,7 @@ def offer(
     by_then: bool,  # noqa: FBT001 - numba passes by position
     first: Integers,
     slot_at: Integers,
-    floor_at: Integers,
+    ttl: int,
     best_event: Integers,
     best_created: Integers,
     best_row: Integers,
@@ -50,7 +50,7 @@ def offer(
     """Offer rows to the slots that they fall into; return how many tied with the best so far.
 
     A row falls into the first slot of its key that is not before the row is known. It is
-    dropped if it is older than the slot's ``floor_at``. Ties are written to the columns of
+    dropped if it is more than ``ttl`` microseconds older than the slot; of none, if ``ttl`` is -1. Ties are written to the columns of
     ``ties``: slot, event, created, row.
     """
     tied = 0
@@ -67,7 +67,7 @@ def offer(
                 low = middle + 1
             else:
                 high = middle
-        if low == end or event_at[i] < floor_at[low]:
+        if low == end or (ttl >= 0 and event_at[i] < slot_at[low] - ttl):
             continue
         if best_row[low] >= 0:
             if event_at[i] < best_event[low]:
@@ -90,9 +90,10 @@ def offer(
 
 @compiled
 def carry_forward(
-    first: Integers, best_event: Integers, best_created: Integers, best_row: Integers
-) -> None:
-    """Let each slot have the best row of its own and of the slots of its key before it."""
+    first: Integers, slot_at: Integers, ttl: int,
+    best_event: Integers, best_created: Integers, best_row: Integers,
+) -> None:  # fmt: skip
+    """Let each slot have the best row of its own and of the slots of its key before it; then drop what is too old."""
     for code in range(first.size - 1):
         best = -1
         for slot in range(first[code], first[code + 1]):
@@ -108,3 +109,21 @@ def carry_forward(
                 best_row[slot] = best_row[best]
             if best_row[slot] >= 0:
                 best = slot
+    if ttl >= 0:
+        for slot in range(slot_at.size):
+            if best_event[slot] < slot_at[slot] - ttl:
+                best_row[slot] = -1
+
+
+@compiled
+def answer(
+    of_row: Codes, slot_at: Integers, best_created: Integers, best_row: Integers, rows: Integers
+) -> int:
+    """Write the row that answers each spine row to ``rows``; return how many were created only later."""
+    later = 0
+    for position in range(of_row.size):
+        slot = of_row[position]
+        rows[position] = best_row[slot] if slot >= 0 else -1
+        if rows[position] >= 0 and best_created[slot] > slot_at[slot]:
+            later += 1
+    return later

@@ -1,5 +1,6 @@
 """Matching one chunk of the spine with views by slots: DuckDB reads and codes keys, the kernel matches."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import duckdb
@@ -27,13 +28,30 @@ class Matching:
     spine_rows: int
     _slots: dict[tuple[str, ...], Slots] = field(default_factory=dict)
 
-    def answers(self, source: Source) -> tuple[Integers, int]:
-        """Return the number of the row that answers each spine row, -1 for none, and how many came later."""
+    def prepare(self, sources: Iterable[Source]) -> None:
+        """Find the slots for all of ``sources``; the table ``spine`` is not needed any more then."""
+        for source in sources:
+            self._slots_of(self._columns(source))
+
+    def wanted(self, source: Source) -> tuple[Integers, Codes, int]:
+        """Return the numbers of the rows that are answers, sorted, the spine rows that they answer, and how many came later."""
+        rows, later = self._answers(source)
+        positions = np.flatnonzero(rows >= 0).astype(np.int32)
+        rows = rows[positions]
+        order = np.argsort(rows, kind="stable")
+        return rows[order], positions[order], later
+
+    def close(self) -> None:
+        """Give back the slots; and the table ``spine``, if it is there still."""
+        self._slots.clear()
+        self.session.unregister(asof.SPINE)
+
+    def _answers(self, source: Source) -> tuple[Integers, int]:
+        """The number of the row that answers each spine row, -1 for none, and how many came later."""
         if source.numbered is None:
             raise RuntimeError(f"the rows of {source.join.view} have no numbers")
         join, numbered = source.join, source.numbered
-        short = asof.spine_columns(self.plan)
-        columns = [short[name] for name, _ in join.keys]
+        columns = list(self._columns(source))
         slots = self._slots_of(tuple(columns))
         best = Best.none_yet(slots, join.ttl, by_then=self._by_then(source))
         query = asof.render_numbered(
@@ -46,8 +64,11 @@ class Matching:
                 code.astype(np.int32, copy=False), event, created, numbered.number(file, row)
             )
         self._break_ties(best, source, numbered)
-        rows, later = best.answers()
-        return rows, int(later.sum())
+        return best.answers()
+
+    def _columns(self, source: Source) -> tuple[str, ...]:
+        short = asof.spine_columns(self.plan)
+        return tuple(short[name] for name, _ in source.join.keys)
 
     def _by_then(self, source: Source) -> bool:
         return self.plan.known_by_then and source.join.created_timestamp is not None

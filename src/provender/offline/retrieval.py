@@ -111,14 +111,29 @@ class Retrieval:
         chunk = chunk_rows(self.budget)
         whole = Stretch(self.spine.schema, self.spine.batches(rows=BATCH_ROWS))
         for start, part in self.spine.chunks(list(dict.fromkeys(columns)), chunk):
-            yield from self._chunk(start, part, whole, progress)
+            matching = self._matching(part)
+            del part  # its keys and instants are in the slots now
+            yield from self._chunk(start, matching, whole, progress)
+
+    def _matching(self, part: pa.Table) -> Matching:
+        """Sort the spine rows of ``part`` into slots; views that are joined by SQL find them registered."""
+        self.session.register(asof.SPINE, narrow(part, self.plan, 0))
+        matching = Matching(self.session, self.plan, self.reach, part.num_rows)
+        by_slots = [
+            source
+            for source, shape in zip(self.sources, self.shapes, strict=True)
+            if shape.join is Join.SLOTS
+        ]
+        matching.prepare(by_slots)
+        if len(by_slots) == len(self.sources):
+            self.session.unregister(asof.SPINE)
+        return matching
 
     def _chunk(
-        self, start: int, part: pa.Table, whole: Stretch, progress: Progress | None
+        self, start: int, matching: Matching, whole: Stretch, progress: Progress | None
     ) -> Iterator[pa.RecordBatch]:
-        """The answer to the spine rows of ``part``, the first of which is row ``start``."""
-        self.session.register(asof.SPINE, narrow(part, self.plan, 0))
-        rows, total = part.num_rows, self.spine.row_count
+        """The answer to the spine rows that are matched, the first of which is row ``start``."""
+        rows, total = matching.spine_rows, self.spine.row_count
         width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
         stretch = bin_rows(self.budget, chunk=rows, row_bytes=width)
         steps = 2 * len(self.sources)
@@ -127,7 +142,6 @@ class Retrieval:
             if progress:
                 progress(text, (start + rows * 0.9 * done / max(steps, 1)) / total)
 
-        matching = Matching(self.session, self.plan, self.reach, part.num_rows)
         shelves: list[Shelf | pa.Table] = []
         try:
             for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
@@ -139,12 +153,14 @@ class Retrieval:
                 folder = self._bin_folder(number) if stretch < rows else None
                 shelf = Shelf(source.features, rows, stretch, folder)
                 shelves.append(shelf)
-                found, later = matching.answers(source)
+                wanted, positions, later = matching.wanted(source)
                 if view in self.known_later:
                     self.known_later[view] += later
                 say(f"fetching {view}", 2 * number + 1)
-                self._fetch(source, found, shelf)
-            self.session.unregister(asof.SPINE)
+                for begin, end, found in _numbered(source).fetch(source.feature_columns, wanted):
+                    shelf.put(positions[begin:end], source.arrange(pa.table(found)))
+                del wanted, positions
+            matching.close()
             for number in range(-(-rows // stretch)):
                 length = min(stretch, rows - number * stretch)
                 yield from self._beside(whole.take(length), shelves, number, stretch)
@@ -166,6 +182,8 @@ class Retrieval:
             else:
                 columns += shelf.slice(number * stretch, spine.num_rows).columns
         yield from pa.table(columns, schema=self.schema).to_batches(max_chunksize=BATCH_ROWS)
+        del columns
+        pa.default_memory_pool().release_unused()
 
     def _by_sql(self, source: Source) -> pa.Table:
         query = asof.render(self.plan, source.position, self.reach)
@@ -178,15 +196,6 @@ class Retrieval:
             for n, column in enumerate(source.features)
         ]
         return pa.table(columns, schema=source.features)
-
-    def _fetch(self, source: Source, found: np.ndarray, shelf: Shelf) -> None:
-        positions = np.flatnonzero(found >= 0)
-        order = np.argsort(found[positions], kind="stable")
-        positions = positions[order]
-        wanted = found[positions]
-        numbered = _numbered(source)
-        for begin, end, rows in numbered.fetch(source.feature_columns, wanted):
-            shelf.put(positions[begin:end], source.arrange(pa.table(rows)))
 
     def _stage(self) -> None:
         """Write what a view needs to Parquet, where its rows have no numbers of their own."""

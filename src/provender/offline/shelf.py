@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from provender.offline.numbered import plain_type
 
+Codes = NDArray[np.int32]
 Integers = NDArray[np.int64]
 PUT_ROWS = 131_072
 """Rows are sorted into bins so many at a time."""
@@ -26,12 +27,12 @@ class Shelf:
         self.row_count = row_count
         self.bin_rows = max(1, bin_rows)
         self._folder = folder
-        self._kept: dict[int, list[tuple[Integers, pa.Table]]] = {}
+        self._kept: dict[int, list[tuple[Codes | Integers, pa.Table]]] = {}
         self._written: dict[int, pa.RecordBatchStreamWriter] = {}
-        self._waiting: list[tuple[Integers, pa.Table]] = []
+        self._waiting: list[tuple[Codes | Integers, pa.Table]] = []
         self._waiting_rows = 0
 
-    def put(self, positions: Integers, rows: pa.Table | pa.RecordBatch) -> None:
+    def put(self, positions: Codes | Integers, rows: pa.Table | pa.RecordBatch) -> None:
         """Keep ``rows``, which answer the spine rows at ``positions``."""
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
         self._waiting.append((positions, table))
@@ -85,7 +86,7 @@ class Shelf:
             part = rows.slice(int(start), int(stop - start))
             self._keep(int(bins[start]), positions[start:stop], part)
 
-    def _keep(self, number: int, positions: Integers, rows: pa.Table) -> None:
+    def _keep(self, number: int, positions: Codes | Integers, rows: pa.Table) -> None:
         if self._folder is None:
             self._kept.setdefault(number, []).append((positions, rows))
             return
@@ -95,7 +96,7 @@ class Shelf:
             self._written[number] = pa.ipc.new_stream(path, numbered.schema)
         self._written[number].write_table(numbered.combine_chunks())
 
-    def _read(self, number: int) -> list[tuple[Integers, pa.Table]]:
+    def _read(self, number: int) -> list[tuple[Codes | Integers, pa.Table]]:
         if self._folder is None:
             return self._kept.pop(number, [])
         writer = self._written.pop(number, None)

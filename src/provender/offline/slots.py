@@ -32,7 +32,7 @@ class Slots:
     ``at`` the instant of each slot; ``first`` the first slot of each key's code, and the end.
     """
 
-    of_row: Integers
+    of_row: Codes
     at: Integers
     first: Integers
 
@@ -46,17 +46,11 @@ class Slots:
         sorted_codes, sorted_at = codes[order], instants[order]
         is_new = np.ones(order.size, np.bool_)
         is_new[1:] = (sorted_codes[1:] != sorted_codes[:-1]) | (sorted_at[1:] != sorted_at[:-1])
-        of_row = np.full(codes.size, -1, np.int64)
-        of_row[order] = np.cumsum(is_new) - 1
+        of_row = np.full(codes.size, -1, np.int32)
+        of_row[order] = np.cumsum(is_new, dtype=np.int32) - 1
         slot_codes = sorted_codes[is_new]
         first = np.searchsorted(slot_codes, np.arange(key_count + 1)).astype(np.int64)
         return cls(of_row, sorted_at[is_new], first)
-
-    def floor(self, ttl: timedelta | None) -> Integers:
-        """Return the earliest instant that is fresh enough for each slot."""
-        if not ttl:
-            return np.full(self.at.size, NEVER, np.int64)
-        return self.at - min(ttl // timedelta(microseconds=1), 2**62)
 
 
 @dataclass(slots=True)
@@ -64,7 +58,7 @@ class Best:
     """The best row of each slot so far, by number, and the rows that tied with it."""
 
     slots: Slots
-    floor: Integers
+    ttl: int
     by_then: bool
     event: Integers
     created: Integers
@@ -76,9 +70,8 @@ class Best:
         """Return slots that nothing has been offered to."""
         count = slots.at.size
         never = np.full(count, NEVER, np.int64)
-        return cls(
-            slots, slots.floor(ttl), by_then, never, never.copy(), np.full(count, -1, np.int64)
-        )
+        micros = min(ttl // timedelta(microseconds=1), 2**62) if ttl else -1
+        return cls(slots, micros, by_then, never, never.copy(), np.full(count, -1, np.int64))
 
     def offer(self, codes: Codes, event_at: Integers, created_at: Integers, row: Integers) -> None:
         """Offer rows with the key ``codes``; a ``created_at`` of NEVER is null."""
@@ -87,7 +80,7 @@ class Best:
         ties = np.empty((4, codes.size), np.int64)
         tied = kernel.offer(
             codes, event_at, created_at, row, self.by_then,
-            self.slots.first, self.slots.at, self.floor, self.event, self.created, self.row, ties,
+            self.slots.first, self.slots.at, self.ttl, self.event, self.created, self.row, ties,
         )  # fmt: skip
         if tied:
             self.ties.append(ties[:, :tied].copy())
@@ -107,20 +100,15 @@ class Best:
         """Let ``rows`` be the best of ``slots``."""
         self.row[np.asarray(slots, np.int64)] = np.asarray(rows, np.int64)
 
-    def answers(self) -> tuple[Integers, NDArray[np.bool_]]:
-        """Return the row that answers each spine row, -1 for none, and whether it was created later.
+    def answers(self) -> tuple[Integers, int]:
+        """Return the row that answers each spine row, -1 for none, and how many were created later.
 
         Call it once, when everything was offered.
         """
         from provender.offline import kernel
 
-        kernel.carry_forward(self.slots.first, self.event, self.created, self.row)
-        stale = self.event < self.floor
-        self.row[stale] = -1
-        later = (self.created > self.slots.at) & (self.row >= 0)
-        of_row, known = self.slots.of_row, self.slots.of_row >= 0
-        rows = np.full(of_row.size, -1, np.int64)
-        rows[known] = self.row[of_row[known]]
-        was_later = np.zeros(of_row.size, np.bool_)
-        was_later[known] = later[of_row[known]]
-        return rows, was_later
+        slots = self.slots
+        kernel.carry_forward(slots.first, slots.at, self.ttl, self.event, self.created, self.row)
+        rows = np.empty(slots.of_row.size, np.int64)
+        later = kernel.answer(slots.of_row, slots.at, self.created, self.row, rows)
+        return rows, int(later)

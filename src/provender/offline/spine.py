@@ -65,9 +65,11 @@ class Spine:
         schema = pa.schema([self.schema.field(name) for name in columns])
         start = 0
         stretch = Stretch(schema, self.batches(columns))
-        while (table := stretch.take(rows)).num_rows:
-            yield start, table
-            start += table.num_rows
+        handed = [stretch.take(rows)]
+        while length := handed[0].num_rows:
+            yield start, handed.pop()  # not held here meanwhile
+            start += length
+            handed.append(stretch.take(rows))
 
 
 class Stretch:
