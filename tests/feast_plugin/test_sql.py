@@ -219,10 +219,10 @@ def test_a_query_larger_than_its_memory_spills(plain: FeatureStore, tmp_path: Pa
         "repeat(i::VARCHAR, 20) AS label FROM range(1500000) r(i) ORDER BY label"
     )
     job = bounded.get_historical_features(query, features=["stats:value"])
-    (folder,) = (tmp_path / "spill").glob("provender-spine-*")
-    assert pq.read_metadata(folder / "spine.parquet").num_rows == 1_500_000
+    (file,) = (tmp_path / "spill").rglob("spine.parquet")
+    assert pq.read_metadata(file).num_rows == 1_500_000
     made = job.to_parquet(tmp_path / "set.parquet")
     assert pc.sum(pq.read_table(made, columns=["value"]).column(0)).as_py() == 750_000 * 15
     del job
     gc.collect()
-    assert not folder.exists()
+    assert not file.exists()
