@@ -283,6 +283,24 @@ def test_a_driver_with_jobs_is_not_taken_away(engine, spark_master):
             assert beside.conf.get("spark.sql.session.timeZone") == "UTC"
 
 
+def test_options_that_spark_cannot_start_with_are_an_error_and_the_next_retrieval_works(
+    engine, tmp_path
+):
+    table = written(tmp_path, COLUMNS)
+    spine = pa.table({"p": ["a"], "t": pa.array([at(3)], INSTANT)})
+    for changes, said in (
+        (
+            {"options": OPTIONS | {"spark.driver.memory": "1000t"}},
+            "did not start: .*not reserve enough space",
+        ),
+        ({"master": "nonsense"}, "did not start: .*Master must"),
+    ):
+        with pytest.raises(Unavailable, match=said):
+            run(dataclasses.replace(engine, **changes), plan(table), spine)
+    assert left_over(engine) == []
+    assert run(engine, plan(table), spine).table().column("x").to_pylist() == [2]
+
+
 def test_explain_says_which_form_and_why_and_starts_nothing(tmp_path):
     question = plan(written(tmp_path, COLUMNS), ttl=MINUTE)
     spine = Spine(pa.table({"p": ["a"], "t": pa.array([at(3)], INSTANT)}))

@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ MEANING = {
 }
 """What our SQL means depends on these; every session has them, whatever the options say."""
 PATIENCE_SECONDS = 20
-TAIL_CHARACTERS = 2_000
+COMPLAINT_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +169,6 @@ def _borrowed(cluster: Cluster) -> Driver | None:
 
 def _start(cluster: Cluster, environment: Mapping[str, str]) -> Driver:
     pyspark = _pyspark()
-    from pyspark.errors import PySparkRuntimeError
-    from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
     options = DRIVER | {"spark.master": cluster.master} | dict(cluster.options)
@@ -178,26 +177,36 @@ def _start(cluster: Cluster, environment: Mapping[str, str]) -> Driver:
     if options["spark.driver.host"] == LOOPBACK:
         variables["SPARK_LOCAL_IP"] = LOOPBACK
     with tempfile.TemporaryFile() as said:
-        try:
-            with _variables(variables):
-                gateway = launch_gateway(  # type: ignore[no-untyped-call]
-                    configuration, {"stdout": subprocess.DEVNULL, "stderr": said}
-                )
-        except PySparkRuntimeError as error:
-            raise Unavailable(
-                f"Spark's driver did not start: {_tail(said)}",
-                hint="check the Spark options, and that there is memory for it",
-            ) from error
+        gateway = _launch(configuration, variables, said)
         try:
             context = pyspark.SparkContext(gateway=gateway, conf=configuration)
             context.setLogLevel("ERROR")
+            return Driver(cluster, SparkSession(context), gateway.proc)
         except Exception as error:
+            why = _last_error(said) or _first_words(error)
             _end_java(gateway)
             raise Unavailable(
-                f"Spark did not start at {cluster.master}: {_first_words(error)}",
+                f"Spark did not start at {cluster.master}: {why}",
                 hint="check the master's URL and the options, and that the master is up",
             ) from error
-    return Driver(cluster, SparkSession(context), gateway.proc)
+
+
+def _launch(configuration: Any, variables: Mapping[str, str], said: Any) -> Any:
+    """Start the driver's Java and return the way to it; what it prints goes to ``said``."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
+
+    with warnings.catch_warnings():
+        # pyspark 4.3 leaves the pipe to a Java that ended at once to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        with suppress(PySparkRuntimeError), _variables(variables):
+            return launch_gateway(  # type: ignore[no-untyped-call]
+                configuration, {"stdout": said, "stderr": said}
+            )
+    raise Unavailable(
+        f"Spark's driver did not start: {_complaint(said)}",
+        hint="check the master's URL and the Spark options, and that there is memory for it",
+    )
 
 
 def _pyspark() -> Any:
@@ -244,8 +253,11 @@ def _end_java(gateway: Any) -> None:
     """End the Java behind ``gateway``, and let pyspark forget it, so that it can start another."""
     context = _pyspark().SparkContext
     with suppress(Exception):
+        if context._active_spark_context is not None:
+            context._active_spark_context.stop()
+    with suppress(Exception):
         gateway.shutdown()
-    context._gateway = context._jvm = None
+    context._active_spark_context = context._gateway = context._jvm = None
     gateway.proc.stdin.close()
     try:
         gateway.proc.wait(PATIENCE_SECONDS)
@@ -267,11 +279,22 @@ def _first_words(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _tail(said: Any) -> str:
+def _last_error(said: Any) -> str:
+    """What the driver last called an error; it knows more than the exception that follows."""
+    errors = [line for line in _text(said).splitlines() if " ERROR " in line]
+    return errors[-1].partition(" ERROR ")[2] if errors else ""
+
+
+def _complaint(said: Any) -> str:
+    """What a Java that ended at once printed, without warnings and stack traces."""
+    lines = [line.strip() for line in _text(said).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("at ", "WARNING"))]
+    return "; ".join(telling[:COMPLAINT_LINES]) or "it says nothing"
+
+
+def _text(said: Any) -> str:
     said.seek(0)
-    return (
-        str(said.read()[-TAIL_CHARACTERS:].decode("utf-8", "replace")).strip() or "it says nothing"
-    )
+    return str(said.read().decode("utf-8", "replace")).strip()
 
 
 atexit.register(stop)
