@@ -1,13 +1,23 @@
-"""``python -m benchmarks list`` and ``python -m benchmarks run NAME [--quick] [--json FILE]``."""
+"""``python -m benchmarks list``, ``run NAME… [--quick] [--json FILE]`` and ``summary FILE.json…``."""
 
+import signal
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from benchmarks import flagship
-from benchmarks.results import Benchmark, save, show
+from benchmarks import flagship, offline_b1, offline_b2, offline_b3, offline_b4, offline_b6
+from benchmarks.contender import KINDS
+from benchmarks.report import markdown, read, show
+from benchmarks.results import Benchmark, Options, save
 
-BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (flagship.BENCHMARK,)}
+BENCHMARKS: dict[str, Benchmark] = {
+    module.BENCHMARK.name: module.BENCHMARK
+    for module in (offline_b1, offline_b2, offline_b3, offline_b4, flagship, offline_b6)
+}
+ALIASES = {"flagship": "offline_b5"}
+DATA = Path(".data/bench")
 
 
 @click.group()
@@ -18,25 +28,47 @@ def main() -> None:
 @main.command("list")
 def list_all() -> None:
     """List the benchmarks and what each claims."""
+    names = {name: alias for alias, name in ALIASES.items()}
     for benchmark in BENCHMARKS.values():
-        click.echo(f"{benchmark.name:24} {benchmark.claim}")
+        also = f" ({names[benchmark.name]})" if benchmark.name in names else ""
+        click.echo(f"{benchmark.name + also:24} {benchmark.claim}")
 
 
 @main.command("run")
-@click.argument("names", nargs=-1, required=True, type=click.Choice(list(BENCHMARKS)))
+@click.argument("names", nargs=-1, required=True, type=click.Choice([*BENCHMARKS, *ALIASES]))
 @click.option("--quick", is_flag=True, help="Smaller data, within a minute.")
-@click.option("--runs", default=None, type=click.IntRange(1), help="Runs per contender.")
+@click.option("--runs", type=click.IntRange(1), help="Runs per contender; 5, or 1 with --quick.")
+@click.option("--case", default="", help="Only cases whose name holds this text.")
+@click.option(
+    "--contender", "contenders", multiple=True, type=click.Choice(list(KINDS)), help="Only these."
+)
+@click.option("--seconds", default=600.0, show_default=True, help="Kill a run after this long.")
+@click.option("--memory-gb", type=float, help="Kill a run at this; 3/4 of the machine's.")
+@click.option(
+    "--data", default=DATA, show_default=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Where generated tables are kept.",
+)  # fmt: skip
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Write the rows there too.")
-def run(names: tuple[str, ...], *, quick: bool, runs: int | None, path: Path | None) -> None:
-    """Run benchmarks and print one table."""
+def run(names: tuple[str, ...], path: Path | None, **chosen: Any) -> None:
+    """Run benchmarks and print one table; with --json, rows are saved as they come."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contenders end with us
+    options = Options(say=lambda text: click.echo(text, err=True), **chosen)
     rows = []
-    for name in names:
-        rows += BENCHMARKS[name].run(
-            quick=quick, runs=runs, say=lambda text: click.echo(text, err=True)
-        )
-    show(rows)
-    if path:
-        save(rows, path)
+    for name in dict.fromkeys(ALIASES.get(name, name) for name in names):
+        for row in BENCHMARKS[name].run(options):
+            rows.append(row)
+            if path:
+                save(rows, path, quick=options.quick)
+    if not rows:
+        raise click.ClickException(f"no case has {options.case!r} in its name")
+    show([row.record() for row in rows])
+
+
+@main.command("summary")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
+def summary(files: tuple[Path, ...]) -> None:
+    """Print the rows that --json wrote as Markdown, dated, with the machine."""
+    click.echo(markdown(read(files)))
 
 
 if __name__ == "__main__":

@@ -1,50 +1,174 @@
-"""What a benchmark yields: rows with ratios, and the machine they were seen on."""
+"""What a benchmark yields: rows with ratios, claims beside what was seen, and the machine."""
 
 import json
 import os
 import platform
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from provender.core.clock import utc_now
 
-PACKAGES = ("provender", "feast", "duckdb", "pyarrow", "ibis-framework", "numpy", "pandas")
+PACKAGES = (
+    "provender", "feast", "duckdb", "polars", "pyarrow", "ibis-framework", "numpy", "pandas",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What one contender reached: the medians of its runs, or why there are none.
+
+    ``cpu_seconds`` are those of all cores: on a busy machine they say more than the clock.
+    ``at_least`` is how long it had been running when it was stopped. ``differing`` counts the
+    cells in which its frame is not ours; None: not compared.
+    """
+
+    name: str
+    value: float | None = None
+    cpu_seconds: float | None = None
+    peak_mb: float | None = None
+    ended: str = ""
+    at_least: float | None = None
+    differing: int | None = None
+    runs: tuple[float, ...] = ()
+
+    @property
+    def bound(self) -> float | None:
+        """The value, or what it is at least."""
+        return self.at_least if self.value is None else self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What we say of a case: the measure of its row that shall be at most, or at least, a limit.
+
+    Measures: ``ours_over_floor``, ``peak_mb``, ``NAME_over_ours`` and ``NAME_differing`` of a peer.
+    """
+
+    says: str
+    measure: str
+    limit: float
+    at_least: bool = False
+
+    def judge(self, row: "Row") -> dict[str, Any]:
+        """Return the claim as JSON has it, with what was seen and whether it holds.
+
+        None: it was not seen, or the peer was stopped before the claim could be decided.
+        """
+        seen = row.measure(self.measure)
+        if seen is None:
+            return {"says": self.says, "seen": None, "met": None}
+        met: bool | None = seen >= self.limit if self.at_least else seen <= self.limit
+        if self.at_least and not met and row.stopped(self.measure.removesuffix("_over_ours")):
+            met = None
+        return {"says": self.says, "seen": round(seen, 3), "met": met}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One measured case; medians of alternated runs. Ratios above 1 speak for us over the peer."""
+    """One measured case; medians of alternated runs. Ratios above 1 speak for us over a peer."""
 
     bench: str
     case: str
-    unit: str
-    ours: float
-    peer: float
-    peer_name: str
-    floor: float
-    peak_mb: float
-    peer_peak_mb: float
+    figures: tuple[Figure, ...]
+    ours: str = "ours"
+    peer: str = "feast"
+    floor: str = "floor"
+    unit: str = "s"
     lower_is_better: bool = True
+    claims: tuple[Claim, ...] = ()
+    seen: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def peer_over_ours(self) -> float:
-        return self.peer / self.ours if self.lower_is_better else self.ours / self.peer
+    def figure(self, name: str) -> Figure | None:
+        return next((figure for figure in self.figures if figure.name == name), None)
 
-    @property
-    def ours_over_floor(self) -> float:
-        return self.ours / self.floor if self.lower_is_better else self.floor / self.ours
+    def stopped(self, name: str) -> bool:
+        """Return whether a contender was stopped, so that only a bound is known of it."""
+        figure = self.figure(name)
+        return figure is not None and figure.value is None
+
+    def bound(self, name: str) -> float | None:
+        figure = self.figure(name)
+        return figure.bound if figure else None
+
+    def over(self, one: str, other: str) -> float | None:
+        """Return how many times worse ``one`` is than ``other``; None where either is unknown.
+
+        When ``one`` was stopped it is at least that; when ``other`` was, nothing is known.
+        """
+        first, second = self.bound(one), self.figure(other)
+        if first is None or second is None or second.value is None:
+            return None
+        return first / second.value if self.lower_is_better else second.value / first
+
+    def measure(self, name: str) -> float | None:
+        """Return a measure by the name that `Claim` gives it."""
+        if name == "ours_over_floor":
+            return self._finished(self.ours) and self.over(self.ours, self.floor)
+        if name == "peak_mb":
+            return self._finished(self.ours) and self._field(self.ours, "peak_mb")
+        peer, _, what = name.rpartition("_over_ours")
+        if what == "" and peer:
+            return self.over(peer, self.ours)
+        return self._field(name.removesuffix("_differing"), "differing")
 
     def record(self) -> dict[str, Any]:
         """Return the row as JSON has it, ratios included."""
-        return asdict(self) | {
-            "peer_over_ours": round(self.peer_over_ours, 3),
-            "ours_over_floor": round(self.ours_over_floor, 3),
+        ratios = {
+            "peer_over_ours": self.over(self.peer, self.ours),
+            "ours_over_floor": self.measure("ours_over_floor"),
         }
+        return {
+            "bench": self.bench,
+            "case": self.case,
+            "unit": self.unit,
+            "ours": self._field(self.ours, "value"),
+            "peer": self._field(self.peer, "value"),
+            "peer_name": self.peer,
+            "floor": self._field(self.floor, "value"),
+            **{name: value and round(value, 3) for name, value in ratios.items()},
+            "peak_mb": self._field(self.ours, "peak_mb"),
+            "peer_peak_mb": self._field(self.peer, "peak_mb"),
+            "lower_is_better": self.lower_is_better,
+            "contenders": [asdict(figure) for figure in self.figures],
+            "ours_name": self.ours,
+            "floor_name": self.floor,
+            "claims": [claim.judge(self) for claim in self.claims],
+            "seen": self.seen,
+        }
+
+    def _field(self, name: str, attribute: str) -> Any:
+        figure = self.figure(name)
+        return getattr(figure, attribute) if figure else None
+
+    def _finished(self, name: str) -> float | None:
+        return self._field(name, "value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How benchmarks are run: sizes, rounds, which cases and contenders, limits, where data is kept.
+
+    ``case`` and ``contenders`` narrow: the first to cases whose name holds it.
+    """
+
+    data: Path
+    say: Callable[[str], None]
+    quick: bool = False
+    runs: int | None = None
+    case: str = ""
+    contenders: tuple[str, ...] = ()
+    seconds: float = 600.0
+    memory_gb: float | None = None
+
+    def rounds(self) -> int:
+        return self.runs or (1 if self.quick else 5)
+
+    def wants(self, case: str) -> bool:
+        return self.case.lower() in case.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +177,7 @@ class Benchmark:
 
     name: str
     claim: str
-    run: Callable[..., list[Row]]
+    run: Callable[[Options], Iterable[Row]]
 
 
 def machine() -> dict[str, Any]:
@@ -64,10 +188,9 @@ def machine() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = None
-    pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     return {
         "cores": os.cpu_count(),
-        "memory_gb": round(pages * page / 1e9, 1),
+        "memory_gb": round(memory_gb(), 1),
         "processor": _processor(),
         "system": platform.platform(),
         "python": platform.python_version(),
@@ -76,38 +199,24 @@ def machine() -> dict[str, Any]:
     }
 
 
-def middle(values: list[float]) -> float:
+def memory_gb() -> float:
+    """Return the machine's memory in 10^9 bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+
+
+def middle(values: Iterable[float]) -> float:
     """Return the median, rounded to what can be believed."""
     return float(f"{median(values):.4g}")
 
 
-def show(rows: list[Row]) -> None:
-    """Print one table."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in (
-        "case",
-        "unit",
-        "ours",
-        "peer",
-        "",
-        "floor",
-        "peer/ours",
-        "ours/floor",
-        "MB",
-        "peer MB",
-    ):
-        grid.add_column(heading, justify="left" if heading in ("case", "unit", "") else "right")
-    for row in rows:
-        grid.add_row(
-            row.case, row.unit, f"{row.ours:g}", f"{row.peer:g}", row.peer_name, f"{row.floor:g}",
-            f"{row.peer_over_ours:.2f}", f"{row.ours_over_floor:.2f}", f"{row.peak_mb:.0f}", f"{row.peer_peak_mb:.0f}",
-        )  # fmt: skip
-    Console(width=140, highlight=False).print(grid)
-
-
-def save(rows: list[Row], path: Path) -> None:
-    """Write the rows and the machine as JSON."""
-    document = {"machine": machine(), "rows": [row.record() for row in rows]}
+def save(rows: list[Row], path: Path, *, quick: bool) -> None:
+    """Write the rows, the time and the machine as JSON."""
+    document = {
+        "at": utc_now().isoformat(timespec="seconds"),
+        "quick": quick,
+        "machine": machine(),
+        "rows": [row.record() for row in rows],
+    }
     path.write_text(json.dumps(document, indent=2) + "\n")
 
 

@@ -1,108 +1,124 @@
-"""One contender of `benchmarks.flagship`, in a process of its own: ``retrieval CONTENDER FOLDER``."""
+"""The contenders that are called through Feast: our store, and Feast's own DuckDB store.
 
-import json
-import resource
-import sys
-import time
+Both get the same feature views and the same call, `get_historical_features` with a pandas
+spine; the frame is written as each store's job can.
+"""
+
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-TTL_HOURS = {
-    "weather_hourly": 3,
-    "origin_ops": 2,
-    "carrier_origin": 24,
-    "route_history": 48,
-    "tail_last": 24,
-}
-KEYS = {
-    "weather_hourly": ("origin",),
-    "origin_ops": ("origin",),
-    "carrier_origin": ("carrier", "origin"),
-    "route_history": ("origin", "dest"),
-    "tail_last": ("tailnum",),
-    "plane_facts": ("tailnum",),
-}
+from benchmarks.contender import Ready, Task, write
+from benchmarks.workload import View, Workload
+
 STORES = {"ours": "provender.feast_plugin.offline.ProvenderOfflineStore", "feast": "duckdb"}
-SYSTEM = ("event_timestamp", "created_timestamp")
 
 
-def main(contender: str, folder: Path) -> None:
-    """Run, and print seconds and peak memory as one line of JSON."""
-    seconds = floor(folder) if contender == "floor" else retrieve(contender, folder)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+def prepare(task: Task) -> Ready:
+    """Return the retrieval, with everything defined."""
+    store = _feature_store(task)
+    features = [f"{view.name}:{name}" for view in task.workload.views for name in view.features]
+
+    def job() -> Any:
+        return store.get_historical_features(entity_df=_spine(task), features=features)
+
+    if task.workload.answer == "pandas":
+        return Ready(lambda: job().to_df(), lambda frame: write(_arrow(frame), task.frame))
+    if task.kind == "ours":
+        return Ready(lambda: job().to_parquet(task.frame))
+    return Ready(lambda: write(job().to_arrow(), task.frame))
 
 
-def retrieve(contender: str, folder: Path) -> float:
-    """Time the retrieval and the writing of the frame."""
-    store, features = feature_store(STORES[contender], folder)
-    spine = pq.read_table(folder / "spine.parquet").to_pandas()
-    began = time.perf_counter()
-    frame = store.get_historical_features(entity_df=spine, features=features).to_arrow()
-    pq.write_table(frame, folder / f"frame-{contender}.parquet")
-    return time.perf_counter() - began
+def _spine(task: Task) -> Any:
+    path = Path(task.workload.spine)
+    if task.kind == "ours" and task.workload.spine_as == "file":
+        return path
+    return pq.read_table(path).to_pandas()
 
 
-def floor(folder: Path) -> float:
-    """Time reading the needed columns of every source and writing a finished frame."""
-    frame = pq.read_table(folder / "frame-ours.parquet")
-    began = time.perf_counter()
-    for name in KEYS:
-        pq.read_table(folder / f"{name}.parquet")
-    pq.write_table(frame, folder / "frame-floor.parquet")
-    return time.perf_counter() - began
+def _arrow(frame: Any) -> pa.Table:
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def feature_store(offline_type: str, folder: Path) -> tuple[Any, list[str]]:
-    """Return a Feast store over the files of ``folder``, and every feature in it."""
-    from feast import Entity, FeatureStore, FeatureView, Field, FileSource, ValueType
+def _feature_store(task: Task) -> Any:
+    from feast import FeatureStore
     from feast.repo_config import RepoConfig
-    from feast.type_map import pa_to_feast_value_type
-    from feast.types import from_value_type
 
+    folder = task.frame.parent / f"repo-{task.frame.stem}"
+    folder.mkdir(exist_ok=True)
     config = RepoConfig(
         project="bench",
         provider="local",
-        registry=str(folder / f"registry-{offline_type.rpartition('.')[2]}.db"),
-        offline_store={"type": offline_type},
+        registry=str(folder / "registry.db"),
+        offline_store=_offline_store(task),
         online_store={"type": "sqlite", "path": str(folder / "online.db")},
         entity_key_serialization_version=3,
     )
     store = FeatureStore(config=config)
-    names = dict.fromkeys(key for keys in KEYS.values() for key in keys)
-    entities = {n: Entity(name=n, join_keys=[n], value_type=ValueType.STRING) for n in names}
-    views, features = [], []
-    for name, keys in KEYS.items():
-        schema = pq.read_schema(folder / f"{name}.parquet")
-        fields = [
-            Field(name=f.name, dtype=from_value_type(pa_to_feast_value_type(str(f.type))))
-            for f in schema
-            if f.name not in (*SYSTEM, *keys)
-        ]
-        hours = TTL_HOURS.get(name)
-        views.append(
-            FeatureView(
-                name=name,
-                entities=[entities[key] for key in keys],
-                ttl=timedelta(hours=hours) if hours else None,
-                schema=[
-                    *fields,
-                    *(Field(name=k, dtype=from_value_type(ValueType.STRING)) for k in keys),
-                ],
-                source=FileSource(
-                    path=str(folder / f"{name}.parquet"),
-                    timestamp_field="event_timestamp",
-                    created_timestamp_column="created_timestamp",
-                ),
-            )
-        )
-        features += [f"{name}:{field.name}" for field in fields]
-    store.apply([*entities.values(), *views])
-    return store, features
+    store.apply(_definitions(task.workload, governed=task.kind == "ours"))
+    return store
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+def _offline_store(task: Task) -> dict[str, Any]:
+    options: dict[str, Any] = {"type": STORES[task.kind]}
+    if task.kind == "ours" and task.workload.memory_limit:
+        options["memory_limit"] = task.workload.memory_limit
+    if task.kind == "ours" and task.workload.pins:
+        options["pins"] = dict(task.workload.pins)
+    return options
+
+
+def _definitions(workload: Workload, *, governed: bool) -> list[Any]:
+    from feast import Entity
+
+    schemas = {view.name: pq.read_schema(view.path) for view in workload.views}
+    kinds = {
+        key: _value_type(schemas[view.name].field(key).type)
+        for view in workload.views
+        for key in view.keys
+    }
+    entities = {key: Entity(name=key, join_keys=[key], value_type=kinds[key]) for key in kinds}
+    views = [
+        _view(view, schemas[view.name], entities, governed=governed) for view in workload.views
+    ]
+    return [*entities.values(), *views]
+
+
+def _view(view: View, schema: pa.Schema, entities: dict[str, Any], *, governed: bool) -> Any:
+    from feast import FeatureView, Field
+    from feast.types import from_value_type
+
+    fields = [
+        Field(name=name, dtype=from_value_type(_value_type(schema.field(name).type)))
+        for name in (*view.features, *view.keys)
+    ]
+    return FeatureView(
+        name=view.name,
+        entities=[entities[key] for key in view.keys],
+        ttl=timedelta(seconds=view.ttl_seconds) if view.ttl_seconds else None,
+        schema=fields,
+        source=_source(view, governed=governed),
+    )
+
+
+def _source(view: View, *, governed: bool) -> Any:
+    names = {
+        "timestamp_field": "event_timestamp",
+        "created_timestamp_column": "created_timestamp" if view.created else "",
+    }
+    if governed and view.dataset:
+        from provender.feast_plugin.source import CatalogSource
+
+        return CatalogSource(name=view.name, dataset=view.dataset, **names)
+    from feast import FileSource
+
+    return FileSource(name=view.name, path=view.path, **names)
+
+
+def _value_type(kind: pa.DataType) -> Any:
+    from feast.type_map import pa_to_feast_value_type
+
+    return pa_to_feast_value_type(str(kind))

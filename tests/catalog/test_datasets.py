@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from provender.core.audit import EventKind
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.datasets import Layout
+from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef
 from provender.core.schema import Column, Schema
 from tests.catalog.world import (
@@ -132,3 +133,25 @@ def test_what_a_publisher_calls_the_digest_of_the_whole_is_not_believed(connect:
 def test_the_latest_content_again_with_its_number_as_parent_is_that_version(connect: Connect):
     made = connect("ops").publish(FLIGHTS, manifest())
     assert connect("ops").publish(FLIGHTS, manifest(), parent=1) == made
+
+
+def test_the_same_rows_in_a_layout_are_a_version_of_their_own(connect: Connect):
+    layout = Layout(
+        keys=("origin",), event_timestamp="event_timestamp", buckets=1, rows_per_group=9
+    )
+    ops = connect("ops")
+    first = ops.publish(FLIGHTS, manifest())
+    second = ops.publish(FLIGHTS, manifest(layout=layout, inputs=(first.ref,)), parent=1)
+    assert (second.number, second.manifest.layout) == (2, layout)
+    assert ops.publish(FLIGHTS, manifest()) == second
+    assert ops.publish(FLIGHTS, manifest(layout=layout)) == second
+    event = connect("gov").audit_events(limit=1)[0]
+    assert event.subject == str(second.ref)
+    assert event.detail["layout"] == "origin, event_timestamp"
+
+
+def test_every_version_is_shown_to_who_governs_and_to_nobody_else(connect: Connect):
+    made = connect("ops").publish(FLIGHTS, manifest())
+    assert connect("gov").every_version() == [made]
+    with pytest.raises(Denied):
+        connect("ana").every_version()

@@ -1,4 +1,4 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,12 +9,15 @@ from provender.core.datasets import (
     EventRange,
     FileEntry,
     Format,
+    Layout,
     Manifest,
     next_version,
 )
+from provender.core.digest import digest
 from provender.core.errors import Conflict, Incompatible
 from provender.core.names import DatasetRef
 from provender.core.schema import Column, Schema, Verdict
+from provender.values import from_json, to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 REF = DatasetRef("aviation", "weather")
@@ -115,3 +118,49 @@ def test_tags_of_a_column_are_the_datasets_and_its_own() -> None:
     assert dataset.tags_of("x") == {"t", "u"}
     assert dataset.tags_of("y") == {"t"}
     assert dataset.who_decides == ("person:b", "team:a")
+
+
+LAYOUT = Layout(keys=("k", "l"), event_timestamp="t", buckets=1, rows_per_group=10)
+
+
+def test_the_same_rows_in_another_layout_are_a_version_that_says_so() -> None:
+    first = publish([], OLD)
+    laid_out = replace(OLD, layout=LAYOUT)
+    second = publish([first], laid_out, parent=1)
+    assert second.number == 2
+    assert second.manifest.content == first.manifest.content
+    assert second.compatibility.verdict is Verdict.IDENTICAL
+    assert second.note == "optimized by k, l, t"
+    other = publish([first, second], replace(OLD, layout=replace(LAYOUT, keys=("l",))), parent=2)
+    assert other.number == 3
+    assert publish([first, second], laid_out) is second
+    with pytest.raises(Conflict, match=r"aviation\.weather@2 already, and aviation\.weather@3"):
+        publish([first, second, other], laid_out, parent=3)
+
+
+def test_rows_without_a_layout_are_the_latest_version_that_holds_them() -> None:
+    first = publish([], OLD)
+    second = publish([first], replace(OLD, layout=LAYOUT))
+    assert publish([first, second], OLD) is second
+    assert publish([first, second], OLD, parent=2) is second
+    third = publish([first, second], NEW)
+    assert publish([first, second, third], OLD) is second
+
+
+def test_a_layout_is_part_of_a_manifests_digest_and_sums_are_not() -> None:
+    assert replace(OLD, layout=LAYOUT).digest != OLD.digest
+    assert replace(OLD, sums=(1, 2, 3, 4)).digest == OLD.digest
+
+
+def test_manifests_from_before_layouts_keep_their_digest() -> None:
+    before = {
+        part.name: getattr(OLD, part.name)
+        for part in fields(OLD)
+        if part.name not in ("whole", "layout", "sums")
+    }
+    assert OLD.digest == digest(before)
+
+
+def test_sums_beyond_64_bits_are_kept_exactly() -> None:
+    large = replace(OLD, sums=(2**64 - 1, 2**80 + 1, 0, 5), layout=LAYOUT)
+    assert from_json(Manifest, to_json(large)) == large

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from provender.core.errors import NotFound
-from provender.core.features import FieldSpec, RepoSpec, check, resolve
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.features import FieldSpec, RepoSpec, check, keys_into, resolve
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.schema import Column, Schema
 from tests.core.repo import CHILL, DELAY, ORIGIN, REPO, SCHEMA, SCHEMAS, TAXONOMY, TEMP, WEATHER
@@ -139,3 +139,25 @@ def test_a_part_rests_on_the_given_datasets_only_and_keeps_the_digest_of_the_who
     assert part.over(()).digest == both.digest
     files = with_view(dataset=None)
     assert files.over(()) is files
+
+
+def test_a_dataset_is_joined_by_the_columns_that_the_views_over_it_say() -> None:
+    assert keys_into("aviation.weather", [REPO]) == ("origin",)
+    mapped = with_view(
+        join_keys=(replace(ORIGIN, column="airport"), replace(TEMP, name="kk", column="k"))
+    )
+    assert keys_into("aviation.weather", [mapped]) == ("airport", "k")
+    other_order = replace(WEATHER, name="w2", join_keys=tuple(reversed(mapped.views[0].join_keys)))
+    both = replace(mapped, views=(*mapped.views, other_order))
+    assert keys_into("aviation.weather", [both]) == ("airport", "k")
+    keyless = replace(WEATHER, name="w3", entities=(), join_keys=())
+    assert keys_into("aviation.weather", [replace(REPO, views=(WEATHER, keyless))]) == ("origin",)
+
+
+def test_views_that_join_a_dataset_by_different_keys_are_named() -> None:
+    other = with_view(name="climate", join_keys=(replace(ORIGIN, column="temp"),))
+    other = replace(other, project="sky")
+    with pytest.raises(InvalidInput, match="flights/weather by origin; sky/climate by temp"):
+        keys_into("aviation.weather", [REPO, other])
+    with pytest.raises(InvalidInput, match=r"no feature view says by which keys aviation\.flights"):
+        keys_into("aviation.flights", [REPO, other])

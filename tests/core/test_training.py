@@ -1,9 +1,10 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from provender.core.datasets import Layout
 from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import ColumnRef
@@ -130,3 +131,23 @@ def test_the_plan_digest_changes_with_what_is_joined() -> None:
     for change in ({"ttl": None}, {"created_timestamp": None}, {"keys": (("o", "origin"),)}):
         assert replace(PLAN, joins=(replace(join, **change),)).digest != PLAN.digest
     assert replace(PLAN, known_by_then=True).digest != PLAN.digest
+
+
+def test_the_plan_digest_of_governed_rows_is_the_same_in_every_layout() -> None:
+    layout = Layout(keys=("origin",), event_timestamp="t", buckets=1, rows_per_group=10)
+    sorted_rows = replace(VERSION, manifest=replace(VERSION.manifest, layout=layout, location="x"))
+    plan = plan_training_set(SPEC, REPO, {"aviation.weather": sorted_rows})
+    assert plan.joins[0].table.layout == layout
+    assert plan.joins[0].table.entries == VERSION.manifest.files
+    assert plan.digest == PLAN.digest
+
+
+def test_the_plan_digest_of_files_no_catalog_governs_is_of_where_they_are() -> None:
+    (join,) = PLAN.joins
+    free = replace(join.table, version=None, entries=(), layout=None)
+    assert set(free.identity) == {part.name for part in fields(Table)} - {"layout", "entries"}
+    plans = [
+        replace(PLAN, joins=(replace(join, table=table),))
+        for table in (free, replace(free, location="elsewhere"))
+    ]
+    assert plans[0].digest != plans[1].digest

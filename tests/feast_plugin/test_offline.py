@@ -209,16 +209,6 @@ def test_a_sql_spine_reaches_nothing_outside(
     assert sorted(file.name for file in tmp_path.glob("f.parquet*")) == ["f.parquet"]
 
 
-def test_retrieval_without_a_spine_says_that_it_comes_later(
-    repo: FeatureStore, tmp_path: Path
-) -> None:
-    applied(repo, view(write(tmp_path / "f.parquet", rows((1, NOON, 7)))))
-    with pytest.raises(InvalidInput, match="without an entity_df, is not supported yet"):
-        repo.get_historical_features(
-            features=["stats:value"], start_date=NOON - HOUR, end_date=NOON
-        )
-
-
 def test_an_empty_spine_is_refused(repo: FeatureStore, tmp_path: Path) -> None:
     applied(repo, view(write(tmp_path / "f.parquet", rows((1, NOON, 7)))))
     with pytest.raises(InvalidInput, match="no rows"):

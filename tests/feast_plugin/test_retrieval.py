@@ -1,5 +1,12 @@
 """What can be done with a retrieval job, and what it never overwrites."""
 
+import os
+import resource
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +19,9 @@ from feast.data_format import DeltaFormat
 from feast.errors import SavedDatasetLocationAlreadyExists
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 
-from provender.core.errors import Conflict
+from provender.core.errors import Conflict, InvalidInput, Unavailable
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob, inexact_in_float
+from provender.offline.answer import Answer
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
 
 
@@ -32,6 +40,26 @@ def job(repo: FeatureStore) -> ProvenderRetrievalJob:
 
 
 EXPECTED = [7, 8, None]
+WIDE = pa.schema([("n", pa.int64()), ("text", pa.string())])
+
+
+def streamed(batches: Iterator[pa.RecordBatch], **more: object) -> ProvenderRetrievalJob:
+    """Return a job over a stream, which it takes as an engine's answer."""
+    return ProvenderRetrievalJob(
+        read=lambda _: Answer(WIDE, batches),
+        explain=str,
+        place=str,
+        **{"spill": Path(tempfile.gettempdir()), **more},
+    )
+
+
+def megabytes(
+    count: int, before: Callable[[int], None] = lambda _: None
+) -> Iterator[pa.RecordBatch]:
+    for number in range(count):
+        before(number)
+        texts = pa.array([f"{number:04}" * 256] * 1024)
+        yield pa.RecordBatch.from_arrays([pa.array([number] * 1024), texts], schema=WIDE)
 
 
 def test_the_job_says_what_it_is_of(job: ProvenderRetrievalJob) -> None:
@@ -108,6 +136,132 @@ def test_only_columns_that_a_float_would_change_are_inexact(
 ) -> None:
     table = pa.table({"n": pa.array(numbers, pa.int64())})
     assert inexact_in_float(table) == (["n"] if inexact else [])
+
+
+def noise(count: int) -> Iterator[pa.RecordBatch]:
+    for number in range(count):
+        texts = pa.array([os.urandom(512).hex() for _ in range(1024)])
+        yield pa.RecordBatch.from_arrays([pa.array([number] * 1024), texts], schema=WIDE)
+
+
+def test_a_stream_is_written_without_being_held(tmp_path: Path) -> None:
+    peak = 0
+    start = pa.total_allocated_bytes()
+
+    def measure(_: int) -> None:
+        nonlocal peak
+        peak = max(peak, pa.total_allocated_bytes() - start)
+
+    target = streamed(megabytes(600, measure)).to_parquet(tmp_path / "set.parquet")
+    assert pq.read_metadata(target).num_rows == 600 * 1024
+    assert pq.read_metadata(target).num_row_groups == 5
+    assert peak < 300 * 2**20, "600 MB went through"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Unavailable("gone", hint="wait")])
+@pytest.mark.parametrize("where", ["set.parquet", "folder", "delta"])
+def test_what_ends_a_stream_early_leaves_what_was_there(
+    tmp_path: Path, stop: BaseException, where: str
+) -> None:
+    target = tmp_path / "kept" / where
+    storage = SavedDatasetFileStorage(
+        path=str(target), file_format=DeltaFormat() if where == "delta" else None
+    )
+    streamed(megabytes(2)).persist(storage)
+    before = sorted(path for path in (tmp_path / "kept").rglob("*"))
+
+    def end(number: int) -> None:
+        if number == 150:
+            raise stop
+
+    with pytest.raises(type(stop) if isinstance(stop, Exception) else stop):
+        streamed(megabytes(300, end)).persist(storage, allow_overwrite=True)
+    assert [path for path in before if not path.exists()] == []
+    if where == "delta":
+        assert DeltaTable(str(target)).version() == 0
+    else:
+        assert sorted(path for path in (tmp_path / "kept").rglob("*")) == before
+        assert pq.read_table(target).num_rows == 2048
+
+
+def test_a_callback_is_told_how_far_it_is_and_can_end_it(
+    repo: FeatureStore, job: ProvenderRetrievalJob, tmp_path: Path
+) -> None:
+    told: list[tuple[str, float]] = []
+    job.to_parquet(tmp_path / "a.parquet", progress=lambda what, done: told.append((what, done)))
+    assert told[-1] == ("handing rows out", 1.0)
+
+    def cancel(what: str, done: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        job.to_parquet(tmp_path / "b.parquet", progress=cancel)
+    assert [path.name for path in tmp_path.glob("*b.parquet*")] == []
+
+
+def test_a_retrieval_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    job = streamed(megabytes(50, lambda _: time.sleep(0.1)))
+    with pytest.raises(Unavailable, match="not done after 1 seconds"):
+        job.to_parquet(tmp_path / "set.parquet", timeout=1)
+    with pytest.raises(Unavailable, match="not done after 0 seconds"):
+        streamed(megabytes(3)).to_arrow(timeout=0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_closing_the_batches_early_closes_the_answer(tmp_path: Path) -> None:
+    closed: list[bool] = []
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from megabytes(10)
+        finally:
+            closed.append(True)
+
+    with closing(streamed(batches()).to_arrow_batches(100)) as some:
+        assert next(some).num_rows == 100
+        assert closed == []
+    assert closed == [True]
+
+
+def test_a_full_disk_is_said_in_words_and_nothing_is_left() -> None:
+    folder = Path("/dev/shm") if os.access("/dev/shm", os.W_OK) else None
+    if folder is None:
+        pytest.skip("no file system that can be filled")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    target = folder / f"provender-{os.getpid()}.parquet"
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(Unavailable, match=r"cannot be written: File too large"):
+            streamed(noise(200)).to_parquet(target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert [path.name for path in folder.glob(f"*provender-{os.getpid()}*")] == []
+
+
+def test_a_place_on_another_machine_is_refused(job: ProvenderRetrievalJob) -> None:
+    with pytest.raises(InvalidInput, match="on another machine"):
+        job.to_parquet("s3://bucket/set.parquet")
+
+
+@pytest.mark.parametrize("form", ["set.parquet", "folder", "delta"])
+def test_a_saved_dataset_comes_back_with_labels_and_its_own_timestamp(
+    repo: FeatureStore, form: str
+) -> None:
+    spine = pd.DataFrame(
+        {"driver_id": [1, 3], "seen_at": [NOON, NOON], "label": ["x", "y"], "big": [2**53 + 1, 2]}
+    )
+    job = repo.get_historical_features(spine, features=["stats:value"], full_feature_names=True)
+    storage = SavedDatasetFileStorage(
+        path=form, file_format=DeltaFormat() if form == "delta" else None
+    )
+    saved = repo.create_saved_dataset(job, "mine", storage)
+    assert saved.to_arrow().sort_by("driver_id").to_pylist() == [
+        {"driver_id": 1, "seen_at": NOON, "label": "x", "big": 2**53 + 1, "stats__value": 7},
+        {"driver_id": 3, "seen_at": NOON, "label": "y", "big": 2, "stats__value": None},
+    ]
+    assert len(repo.get_saved_dataset("mine").to_df()) == 2
 
 
 def test_a_job_reads_anew_each_time(job: ProvenderRetrievalJob, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from provender.core.datasets import Dataset, Format, Manifest
-from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.training import Table
 from provender.tables import format_for
 from provender.tables.session import session
@@ -56,12 +56,6 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("a,b\n1,2\n")
     with pytest.raises(InvalidInput, match="cannot be read"):
         rows_at(tmp_path / "x.parquet")
-
-
-def test_a_place_that_needs_an_extension_is_unavailable_and_nothing_is_fetched() -> None:
-    with pytest.raises(Unavailable, match="cannot be read") as caught:
-        rows_at("s3://127.0.0.1/bucket/x.parquet")
-    assert "local folder" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", ["a[1]", "st*r", "q?m", "x=1", "p%20q", "{a}"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provender.core.errors import Conflict, Corrupt, InvalidInput, Unavailable
-from provender.tables import storage
+from provender.tables import locks, storage
 
 HOLD = """
 import sys, time
@@ -192,7 +192,7 @@ def test_two_publishers_of_one_name_take_turns(tmp_path: Path) -> None:
 def test_a_publisher_that_hangs_is_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(storage, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(locks, "PATIENCE_SECONDS", 0.1)
     with (
         storage.locked(tmp_path, "a.b"),
         pytest.raises(Conflict, match="another process has held"),

@@ -40,7 +40,7 @@ def test_a_manifest_says_what_the_version_is(
     assert manifest.event_range.latest == NOON + timedelta(hours=4)
     assert manifest.inputs == inputs
     assert manifest.producer == "demo:weather"
-    assert manifest.native_snapshot == ("0" if fmt is Format.DELTA else "")
+    assert bool(manifest.native_snapshot) == (fmt in (Format.DELTA, Format.ICEBERG))
     assert all(file.sha256.startswith("sha256:") and file.size_bytes for file in manifest.files)
     assert read(lake, manifest).to_pylist() == weather(5).to_pylist()
     verify_version(lake, manifest)
@@ -64,7 +64,7 @@ def test_the_same_rows_have_one_content_in_every_format(
 ) -> None:
     manifests = [write_version(lake, declare(fmt), weather()) for fmt in Format]
     assert len({manifest.content for manifest in manifests}) == 1
-    assert len({manifest.digest for manifest in manifests}) == 3
+    assert len({manifest.digest for manifest in manifests}) == len(Format)
 
 
 @FORMATS
@@ -125,7 +125,7 @@ def test_a_missing_or_shortened_file_is_found_and_an_extra_one_ignored(
     file.unlink()
     with pytest.raises(Corrupt, match="is missing"):
         verify_version(lake, manifest)
-    with pytest.raises(Corrupt, match="is gone"):
+    with pytest.raises(Corrupt, match="is missing"):
         read(lake, manifest)
 
 

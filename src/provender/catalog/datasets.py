@@ -129,6 +129,17 @@ def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list
     return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
 
 
+def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:
+    """Return every version of every dataset, whole; for who governs.
+
+    Raises:
+        Denied: ``by`` may not govern.
+    """
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    wanted = select(VersionRow.value).order_by(VersionRow.dataset, VersionRow.number)
+    return list(db.scalars(wanted))
+
+
 def summaries(
     db: Session, who: Actor, *, domain: str | None = None, now: datetime
 ) -> list[DatasetSummary]:
@@ -240,17 +251,18 @@ def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
             "inputs": [str(ref) for ref in manifest.inputs],
             "schema": version.compatibility.verdict,
             "note": version.note,
+            **({"layout": str(manifest.layout)} if manifest.layout else {}),
         },
     )
 
 
 def _relevant_history(db: Session, name: str, content: str) -> list[DatasetVersion]:
-    """The versions that decide about a new one: the one with equal content, and the latest."""
+    """The versions that decide about a new one, oldest first: those of equal content, and the latest."""
     same = db.scalars(
         select(VersionRow.value).where(VersionRow.dataset == name, VersionRow.content == content)
     )
     relevant = {version.number: version for version in (*same, _latest(db, name)) if version}
-    return list(relevant.values())
+    return [relevant[number] for number in sorted(relevant)]
 
 
 def _latest(db: Session, name: str, *, as_of: datetime | None = None) -> DatasetVersion | None:

@@ -79,6 +79,11 @@ class LocalCatalog:
         with self._reading() as db:
             return datasets.versions(db, self._who(db), ref, now=self._clock())
 
+    def every_version(self) -> list[DatasetVersion]:
+        """Return every version of every dataset; for who governs."""
+        with self._reading() as db:
+            return datasets.every_version(db, self._who(db), now=self._clock())
+
     def publish(
         self,
         ref: DatasetRef,

@@ -33,7 +33,7 @@ from provender.core.tags import Tag
 from provender.core.training import TrainingSetManifest
 from provender.values import from_json, to_json
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -152,7 +152,7 @@ class DatasetTagRow(Row):
 
 class VersionRow(Row):
     __tablename__ = "versions"
-    __table_args__ = (UniqueConstraint("dataset", "content"),)
+    __table_args__ = (Index(None, "dataset", "content"),)
     dataset: Mapped[str] = mapped_column(ForeignKey("datasets.name"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     content: Mapped[str] = mapped_column(String)

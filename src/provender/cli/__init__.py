@@ -10,6 +10,7 @@ from provender.cli.output import ErrorsInWords
 from provender.cli.serve import down, serve, up
 from provender.cli.status import status
 from provender.cli.training import training
+from provender.cli.upkeep import fsck
 
 
 @click.group(cls=ErrorsInWords, context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,6 +29,7 @@ for command in (
     dataset,
     down,
     features,
+    fsck,
     governance,
     push,
     search,

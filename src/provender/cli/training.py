@@ -33,22 +33,28 @@ def create_set(
     out: Path,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Join the features of a service to the Parquet file SPINE, as known at each row's instant."""
+    """Join the features of a service to SPINE, as known at each row's instant.
+
+    SPINE is a Parquet file, or a folder or quoted pattern of such. Neither it nor the answer
+    needs to fit into memory.
+    """
     from provender.core.errors import InvalidInput
+    from provender.offline.progress import shown
     from provender.sdk import connect
 
     if not out.absolute().parent.is_dir():
         raise InvalidInput(f"there is no folder {out.absolute().parent}", hint="make it first")
-    with connect() as workspace:
+    with connect() as workspace, shown() as progress:
         made = workspace.training_set(
             spine,
+            to=out,
+            progress=progress,
             service=service,
             purpose=purpose,
             pins=pins,
             known_by_then=known_by_then,
             assume_utc=assume_utc,
         )
-        made.to_parquet(out)
     for warning in made.warnings:
         click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
     show(

@@ -1,7 +1,9 @@
 """Datasets, their immutable versions, and the manifest that says what a version is.
 
 A version is identified by its content: publishing the same content again is the same
-version (`next_version`). Files are listed relative to the lake's root, so a lake can move.
+version (`next_version`). The one thing besides that makes a version new is a layout: the same
+rows, sorted for whoever reads a part of them, are a version of their own with equal content.
+Files are listed relative to the lake's root, so a lake can move.
 """
 
 from collections.abc import Collection, Sequence
@@ -20,7 +22,12 @@ class Format(StrEnum):
 
     PARQUET = "parquet"
     DELTA = "delta"
+    ICEBERG = "iceberg"
     CSV = "csv"
+    JSONL = "jsonl"
+    ARROW = "arrow"
+    ORC = "orc"
+    AVRO = "avro"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +48,24 @@ class EventRange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the rows of a version lie, for engines that read a part of them.
+
+    Rows are spread over ``buckets`` files by a hash of ``keys``, so that all rows of a key are
+    in one file; each file is sorted by ``keys`` and ``event_timestamp``, nulls last, in row
+    groups of ``rows_per_group``.
+    """
+
+    keys: tuple[str, ...]
+    event_timestamp: str
+    buckets: int
+    rows_per_group: int
+
+    def __str__(self) -> str:
+        return ", ".join((*self.keys, self.event_timestamp))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a dataset version is, whole: enough to read it, verify it and cite it.
 
@@ -49,6 +74,8 @@ class Manifest:
     ``logical_digest`` depends on the rows and the schema only, not on their order, their
     files or their format. ``inputs`` are the dataset versions this one was computed from.
     ``whole`` is empty, or the digest of the whole where inputs were left out for a reader.
+    ``layout`` is None where rows lie as they came. ``sums`` are what ``logical_digest`` is made
+    of, so that it can be continued when rows are added; empty: unknown.
     """
 
     format: Format
@@ -63,6 +90,8 @@ class Manifest:
     inputs: tuple[DatasetRef, ...] = ()
     producer: str = ""
     whole: str = ""
+    layout: Layout | None = None
+    sums: tuple[int, ...] = ()
 
     @property
     def size_bytes(self) -> int:
@@ -70,9 +99,18 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """The digest of the whole manifest, whatever part of it this is."""
+        """The digest of the whole manifest, whatever part of it this is.
+
+        A layout counts where there is one, so older manifests keep their digests; the sums say
+        nothing that the logical digest does not.
+        """
+        left_out = {"whole", "sums"} | (set() if self.layout else {"layout"})
         return self.whole or digest(
-            {part.name: getattr(self, part.name) for part in fields(self) if part.name != "whole"}
+            {
+                part.name: getattr(self, part.name)
+                for part in fields(self)
+                if part.name not in left_out
+            }
         )
 
     def without_inputs(self, hidden: Collection[DatasetRef]) -> "Manifest":
@@ -162,15 +200,17 @@ def next_version(
     """Return the version that publishing ``manifest`` makes, or the one that it already is.
 
     ``history`` holds all versions of the dataset, oldest first. ``parent``, where given, is
-    the version the publisher believes to be the latest (optimistic concurrency).
+    the version the publisher believes to be the latest (optimistic concurrency). Without a
+    layout the rows are what counts, however they lie; with one, rows that lie otherwise are not
+    the same version.
 
     Raises:
         Conflict: somebody published after ``parent``, or the rows are those of an older version.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
     latest = history[-1] if history else None
-    for version in history:
-        if version.manifest.content != manifest.content:
+    for version in reversed(history):
+        if not _is_same(version.manifest, manifest):
             continue
         if parent is None or version is latest:
             return version
@@ -198,5 +238,11 @@ def next_version(
         published_by=by,
         parent=last_number or None,
         compatibility=compatibility,
-        note=note or breaking_reason,
+        note=note
+        or breaking_reason
+        or (f"optimized by {manifest.layout}" if manifest.layout else ""),
     )
+
+
+def _is_same(there: Manifest, offered: Manifest) -> bool:
+    return there.content == offered.content and offered.layout in (None, there.layout)

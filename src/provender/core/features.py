@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from provender.core.digest import digest
+from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
@@ -212,6 +213,34 @@ def resolve(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> Resolved:
             repo.view(needed.view).feature(needed.feature)
             stored[needed] = None
     return Resolved(asked=asked, stored=tuple(stored), on_demand=tuple(on_demand.values()))
+
+
+def keys_into(dataset: str, repos: Iterable[RepoSpec]) -> tuple[str, ...]:
+    """Return the columns of ``dataset`` by which the feature views over it are joined.
+
+    Raises:
+        InvalidInput: no view has join keys over it, or several have others; they are named.
+    """
+    views: dict[tuple[str, ...], list[str]] = {}
+    for repo in repos:
+        for view in repo.views:
+            if view.dataset is not None and view.dataset.dataset == dataset and view.join_keys:
+                keys = tuple(key.source_column for key in view.join_keys)
+                views.setdefault(keys, []).append(f"{repo.project}/{view.name}")
+    if not views:
+        raise InvalidInput(
+            f"no feature view says by which keys {dataset} is joined",
+            hint="name them: --keys k1,k2",
+        )
+    if len({frozenset(keys) for keys in views}) > 1:
+        said = "; ".join(
+            f"{', '.join(names)} by {', '.join(keys)}" for keys, names in views.items()
+        )
+        raise InvalidInput(
+            f"feature views join {dataset} by different keys: {said}",
+            hint="say which to optimize for: --keys k1,k2",
+        )
+    return next(iter(views))
 
 
 def check(repo: RepoSpec, schemas: Mapping[str, Schema], taxonomy: Taxonomy) -> list[str]:

@@ -56,6 +56,14 @@ class TableFormat(Protocol):
 
     def relation(self, table: Table, root: Path, connection: Any) -> Any: ...
 
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return the local Parquet files that ``table`` is, whole and in the order of `relation`.
+
+        None where something comes on top of them: partitions in their paths, deleted rows,
+        columns by another name; and where the table is of other files, or elsewhere.
+        """
+        ...
+
 
 class Engine(Protocol):
     """Runs a point-in-time plan."""

@@ -8,10 +8,11 @@ name, asked for or not; nothing if it is older than the TTL. Both bounds are inc
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from typing import Any
 
-from provender.core.datasets import DatasetVersion, Format
+from provender.core.datasets import DatasetVersion, FileEntry, Format, Layout
 from provender.core.digest import digest, short
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec, ViewSpec, resolve
@@ -26,7 +27,9 @@ class Table:
 
     ``location`` is relative to the lake for a governed table, else a path or URL; ``files``
     are relative to it, or absolute where no catalog governs (empty: let the format find
-    them). ``content`` identifies the rows of a governed table, wherever they lie.
+    them). ``content`` identifies the rows of a governed table, wherever they lie; ``layout``
+    says how they do, ``entries`` what each of its ``files`` must be. ``endpoint`` is the object
+    storage's address, where it is not the environment's.
     """
 
     format: Format
@@ -36,6 +39,9 @@ class Table:
     schema: Schema | None = None
     version: DatasetRef | None = None
     content: str = ""
+    layout: Layout | None = None
+    entries: tuple[FileEntry, ...] = ()
+    endpoint: str = ""
 
     @classmethod
     def of(cls, version: DatasetVersion) -> "Table":
@@ -49,7 +55,17 @@ class Table:
             schema=manifest.schema,
             version=version.ref,
             content=manifest.content,
+            layout=manifest.layout,
+            entries=manifest.files,
         )
+
+    @property
+    def identity(self) -> Any:
+        """What is read: of a governed table which rows, of another where they are."""
+        if self.version is not None:
+            return [self.version, self.content]
+        where = [part.name for part in fields(self) if part.name not in ("layout", "entries")]
+        return {name: getattr(self, name) for name in where}
 
     def columns(self, names: Iterable[str]) -> frozenset[ColumnRef]:
         """Return the governed columns called ``names``; none where no catalog governs."""
@@ -119,9 +135,7 @@ class PointInTimePlan:
         """The identity of the question: of governed tables the rows count, not where they lie."""
         identity = [
             [
-                join.table
-                if join.table.version is None
-                else [join.table.version, join.table.content],
+                join.table.identity,
                 join.view,
                 join.keys,
                 join.features,

@@ -1,9 +1,10 @@
 """Rows added to the source of a feature view: a new immutable version, or one more file; never half of it."""
 
 import fcntl
+import itertools
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,17 @@ from deltalake import DeltaTable, write_deltalake
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 
-from provender.core.clock import utc_now
 from provender.core.datasets import Format
 from provender.core.errors import InvalidInput
 from provender.core.policy import Action
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.files import is_remote
-from provender.feast_plugin.retrieval import write_parquet
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
-from provender.tables.versions import write_version
+from provender.tables.arrow import arrow_schema
+from provender.tables.storage import publishing
+from provender.tables.versions import append_version
 
 PRODUCER = "feast.write_to_offline_store"
 
@@ -33,7 +34,7 @@ PRODUCER = "feast.write_to_offline_store"
 def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by: str) -> None:
     """Add ``rows`` to ``source``; nobody ever sees some of them.
 
-    A dataset of the catalog gets a new version: its latest with the rows behind. A folder of
+    A dataset of the catalog gets a new version: the files of its latest, and one more. A folder of
     Parquet gets one more file, a single Parquet file is replaced by a longer one, a Delta
     table gets a commit.
 
@@ -52,7 +53,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     if table.format is Format.DELTA:
         schema = pa.schema(DeltaTable(table.location).schema().to_arrow())
         write_deltalake(table.location, _fitted(rows, schema, table.location), mode="append")
-    elif is_remote(table.location):
+    elif is_remote(table.location) or table.format is not Format.PARQUET:
         raise InvalidInput(
             f"rows cannot be appended to {table.location}",
             hint="append to a local file or folder, to a Delta table, or to a dataset of the catalog",
@@ -90,34 +91,51 @@ def _publish(source: CatalogSource, rows: pa.Table, terms: Terms) -> None:
     catalog = collaborators.catalog(terms.settings)
     dataset = catalog.dataset(source.ref)
     latest = catalog.resolve(source.ref.at(None))
-    table = Table.of(latest)
-    permit = catalog.permit(
+    catalog.permit(
         Action.PUBLISH,
-        sorted(table.columns(latest.manifest.schema.names)),
+        sorted(Table.of(latest).columns(latest.manifest.schema.names)),
         purpose=terms.purpose,
     )
-    before = terms.engine.read(table, None, permit, now=utc_now())
-    added = _fitted(rows, before.schema, source.dataset)
-    manifest = write_version(
-        terms.settings.lake,
-        dataset,
-        pa.concat_tables([before, added]),
-        inputs=(latest.ref,),
-        producer=PRODUCER,
-    )
-    catalog.publish(dataset.ref, manifest, parent=latest.number)
+    added = _fitted(rows, _nullable(arrow_schema(latest.manifest.schema)), source.dataset)
+    if added.num_rows == 0:
+        return
+    lake = terms.settings.lake
+    with publishing(lake):
+        manifest = append_version(lake, dataset, latest, added, producer=PRODUCER)
+        catalog.publish(dataset.ref, manifest, parent=latest.number)
 
 
 def _add_file(folder: Path, rows: pa.Table) -> None:
     first = next(iter(sorted(folder.rglob("*.parquet"))), None)
     fitted = _fitted(rows, pq.read_schema(first), str(folder)) if first else rows
-    write_parquet(fitted, folder / f"part-{uuid.uuid4().hex}.parquet")
+    _write([fitted], fitted.schema, folder / f"part-{uuid.uuid4().hex}.parquet")
 
 
 def _lengthen(path: Path, rows: pa.Table) -> None:
-    with _only_writer(path):
-        before = pq.read_table(path)
-        write_parquet(pa.concat_tables([before, _fitted(rows, before.schema, str(path))]), path)
+    """Replace the file by a longer one: its row groups are copied one by one, in constant memory."""
+    with _only_writer(path), pq.ParquetFile(path) as before:
+        added = _fitted(rows, before.schema_arrow, str(path))
+        groups = (before.read_row_group(number) for number in range(before.num_row_groups))
+        _write(itertools.chain(groups, [added]), before.schema_arrow, path)
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    """Arrow says no word of the row where a null may not be; `append_version` does."""
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def _write(parts: Iterable[pa.Table], schema: pa.Schema, target: Path) -> None:
+    """Write the file ``target``: a reader sees what was there before, or all of it."""
+    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    try:
+        with pq.ParquetWriter(staged, schema, compression="zstd") as writer:
+            for part in parts:
+                writer.write_table(part)
+        with staged.open("rb") as written:
+            os.fsync(written.fileno())
+        staged.replace(target)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 @contextmanager

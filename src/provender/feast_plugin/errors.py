@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from feast.errors import (
     EntityTimestampInferenceException,
     FeastEntityDFMissingColumnsError,
+    RequestDataNotFoundInEntityDfException,
     SavedDatasetLocationAlreadyExists,
 )
 
@@ -41,5 +42,18 @@ class LocationTaken(SavedDatasetLocationAlreadyExists, Conflict):
         super().__init__(location)
         self.message = f"{location} is there already"
         self.hint = "give another path, or allow_overwrite=True"
+
+    __str__ = ProvenderError.__str__
+
+
+class RequestLacksColumns(RequestDataNotFoundInEntityDfException, InvalidInput):
+    """The spine lacks what an on-demand view takes from the request."""
+
+    def __init__(self, view: str, missing: Sequence[str]) -> None:
+        super().__init__(", ".join(missing), view)  # type: ignore[no-untyped-call]
+        self.message = (
+            f"on-demand view {view} needs {', '.join(missing)}, which the spine does not have"
+        )
+        self.hint = "add the columns to the spine; at serving they come with the request"
 
     __str__ = ProvenderError.__str__

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from feast.base_feature_view import BaseFeatureView
 from feast.data_source import DataSource
 from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_NAME, FeatureView
 from feast.field import Field
@@ -82,6 +83,9 @@ def view_join(
         event_timestamp=column_of.get(source.timestamp_field, source.timestamp_field),
         created_timestamp=column_of.get(created, created) if created else None,
         ttl=view.ttl or None,
+        ranked_by=tuple(
+            sorted(column_of.get(feature.name, feature.name) for feature in view.features)
+        ),
     )
 
 
@@ -98,7 +102,7 @@ def batch_source(view: FeatureView) -> DataSource:
     return view.batch_source
 
 
-def alias_of(view: FeatureView) -> str:
+def alias_of(view: BaseFeatureView) -> str:
     """Return the name that references use: the alias if the projection has one, and a version."""
     return str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
 

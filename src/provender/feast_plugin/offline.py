@@ -3,10 +3,12 @@
 Feast finds the configuration's class beside the store's, by name; both belong in this file.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 from feast.data_source import DataSource
@@ -15,7 +17,6 @@ from feast.feature_view import DUMMY_ENTITY_ID, DUMMY_ENTITY_VAL, FeatureView
 from feast.infra.offline_stores.file_source import FileSource
 from feast.infra.offline_stores.offline_store import OfflineStore, RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
-from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import Field, PositiveInt, field_validator
 
@@ -27,11 +28,18 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.feast_plugin import appends
 from provender.feast_plugin.errors import SpineLacksColumns
 from provender.feast_plugin.joins import plan_retrieval
+from provender.feast_plugin.on_demand import asked_of, check_request, with_on_demand
 from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
-from provender.feast_plugin.spine import Spine, read_spine
+from provender.feast_plugin.spine import EVENT_TIMESTAMP, Spine, read_spine
+from provender.feast_plugin.sql import named_tables, run_sql
+from provender.feast_plugin.tables import TableSource
 from provender.feast_plugin.terms import Terms
-from provender.offline.spine import Spine as Rows
+from provender.feast_plugin.windows import spine_between, window
+from provender.offline.answer import Answer, Progress
+from provender.offline.scan import column_names, scan
+from provender.tables.arrow import schema_of
+from provender.tables.pinning import arrow_columns
 
 
 class ProvenderOfflineStoreConfig(FeastConfigBaseModel):
@@ -92,6 +100,9 @@ class ProvenderOfflineStore(OfflineStore):
     ) -> ProvenderRetrievalJob:
         """Return the job that puts the features beside the spine, in its order.
 
+        ``entity_df`` is a spine as `read_spine` takes it; None with ``start_date`` and
+        ``end_date`` means every instant of the views between these.
+
         Versions are resolved now, so that a job always reads the same; whether they may be
         read is asked when they are. What governed rows were read is recorded as a training
         set then: the job's ``training_set``.
@@ -100,36 +111,54 @@ class ProvenderOfflineStore(OfflineStore):
             SpineLacksColumns: a join key or the event timestamp is missing.
             InvalidInput: the spine cannot be read, or two columns would have one name.
             NotFound: a dataset, a version, a file or a feature is not there.
+            Denied: the spine itself is made of governed rows that the actor may not read.
         """
         terms = Terms.of(config)
-        spine = read_spine(entity_df)
         known_by_then = kwargs.get("filter_by_created_timestamp") or getattr(
             config.offline_store, "filter_by_created_timestamp", False
         )
-        plan = plan_retrieval(
-            feature_views,
-            feature_refs,
+        asked = asked_of(feature_views, feature_refs, registry, project)
+        planned = partial(
+            plan_retrieval,
+            asked.views,
+            asked.refs,
             terms,
-            event_timestamp=spine.event_timestamp,
             full_feature_names=full_feature_names,
             known_by_then=bool(known_by_then),
         )
+        if entity_df is None:
+            plan = planned(event_timestamp=EVENT_TIMESTAMP)
+            between = window(
+                asked.views, kwargs.get("start_date"), kwargs.get("end_date"), terms.settings.now
+            )
+            spine = spine_between(plan, *between, terms)
+        else:
+            spine = read_spine(
+                entity_df,
+                sql=lambda query: run_sql(query, named_tables(registry, project, terms), terms),
+                place=partial(terms.path, must_exist=False),
+                spill=terms.engine.spill,
+            )
+            plan = planned(event_timestamp=spine.event_timestamp)
         _check_spine(plan, spine)
-        earliest, latest = spine.range
-        recorded = Recorded(plan, spine, terms, project, feature_refs, full_feature_names)
+        check_request(asked.computed, spine.rows.column_names)
+        recorded = Recorded(plan, spine, terms, project, asked.refs, full_feature_names)
         return ProvenderRetrievalJob(
-            read=recorded,
-            manifests=recorded.manifests,
-            explain=lambda: terms.retrieval.explain(plan, Rows(spine.rows)),
-            place=lambda path: terms.path(path, must_exist=False),
-            details=RetrievalMetadata(
-                features=feature_refs,
-                keys=[name for name in spine.rows.column_names if name != spine.event_timestamp],
-                min_event_timestamp=earliest,
-                max_event_timestamp=latest,
+            read=lambda progress: with_on_demand(
+                recorded(progress),
+                asked.computed,
+                asked.refs,
+                full_feature_names=full_feature_names,
             ),
-            computed=OnDemandFeatureView.get_requested_odfvs(feature_refs, project, registry),
+            explain=lambda: terms.retrieval.explain(plan, spine.rows),
+            place=lambda path: terms.path(path, must_exist=False),
+            describe=lambda: _metadata(spine, asked.refs),
+            computed=list(asked.computed),
             full_names=full_feature_names,
+            manifests=recorded.manifests,
+            recorded=recorded.governed,
+            count=spine.rows.row_count,
+            spill=terms.engine.spill,
         )
 
     @staticmethod
@@ -167,7 +196,12 @@ class ProvenderOfflineStore(OfflineStore):
         end_date: datetime | None = None,
         **kwargs: Any,
     ) -> ProvenderRetrievalJob:
-        """Return the job that reads every row in the window, both ends inclusive."""
+        """Return the job that reads every row in the window, both ends inclusive.
+
+        A saved dataset comes back whole, with labels and whatever else was kept in it.
+        """
+        if isinstance(data_source, FileSource) and not data_source.timestamp_field:
+            return _saved(config, data_source)
         join = _source_join(
             config,
             data_source,
@@ -206,19 +240,35 @@ class ProvenderOfflineStore(OfflineStore):
 
     def validate_data_source(self, config: RepoConfig, data_source: DataSource) -> None:
         """Return if the source's rows are there and it names its timestamps rightly."""
-        data_source.validate(config)
         terms = Terms.of(config)
         if isinstance(data_source, FileSource):
             terms.place(data_source)  # a folder may still be empty
         else:
+            data_source.validate(config)
             terms.table(data_source, wanted_by=f"source {data_source.name}")
 
     def get_table_column_names_and_types_from_data_source(
         self, config: RepoConfig, data_source: DataSource
     ) -> list[tuple[str, str]]:
         """Return the source's columns, with the type words that the source itself understands."""
-        Terms.of(config).table(data_source, wanted_by=f"source {data_source.name}")
+        terms = Terms.of(config)
+        table = terms.table(data_source, wanted_by=f"source {data_source.name}")
+        if isinstance(data_source, TableSource):
+            columns = schema_of(arrow_columns(table, terms.settings.lake)).columns
+            return [(column.name, column.type) for column in columns]
+        if isinstance(data_source, FileSource):
+            return [(f.name, str(f.type)) for f in arrow_columns(table, terms.settings.lake)]
         return list(data_source.get_table_column_names_and_types(config))
+
+
+def _metadata(spine: Spine, refs: Sequence[str]) -> RetrievalMetadata:
+    earliest, latest = spine.range
+    return RetrievalMetadata(
+        features=list(refs),
+        keys=[name for name in spine.rows.column_names if name != spine.event_timestamp],
+        min_event_timestamp=earliest,
+        max_event_timestamp=latest,
+    )
 
 
 def _check_spine(plan: PointInTimePlan, spine: Spine) -> None:
@@ -262,7 +312,7 @@ def _window(
 ) -> ProvenderRetrievalJob:
     terms = Terms.of(config)
 
-    def read() -> pa.Table:
+    def read(_: Progress) -> Answer:
         permit = terms.permit(Action.READ, [join.table], join.emits, purpose=terms.purpose)
         batches = terms.engine.latest(
             join,
@@ -272,7 +322,8 @@ def _window(
             now=utc_now(),
             keep_all=keep_all,
         )
-        return _as_in_source(pa.Table.from_batches(list(batches)), join)
+        first = _as_in_source(next(batches), join)
+        return Answer(first.schema, _mapped(first, batches, join))
 
     return ProvenderRetrievalJob(
         read=read,
@@ -280,17 +331,46 @@ def _window(
             f"-- {'every row' if keep_all else 'the latest row per key'} of {join.view}"
         ),
         place=lambda path: terms.path(path, must_exist=False),
+        spill=terms.engine.spill,
     )
 
 
-def _as_in_source(rows: pa.Table, join: ViewJoin) -> pa.Table:
+def _mapped(
+    first: pa.RecordBatch, rest: Iterator[pa.RecordBatch], join: ViewJoin
+) -> Iterator[pa.RecordBatch]:
+    with closing(cast("Generator[pa.RecordBatch, None, None]", rest)):
+        yield first
+        for batch in rest:
+            yield _as_in_source(batch, join)
+
+
+def _as_in_source(rows: pa.RecordBatch, join: ViewJoin) -> pa.RecordBatch:
     """Give the timestamps the source's names, and views without entities Feast's dummy key."""
-    created = join.created_timestamp
-    names = [name for name, _ in join.keys] + list(join.outputs)
-    rows = rows.rename_columns([*names, join.event_timestamp, created or "created_timestamp"])
-    if created is None:
-        rows = rows.drop_columns([rows.column_names[-1]])
+    names = [name for name, _ in join.keys] + list(join.outputs) + [join.event_timestamp]
+    columns = list(rows.columns)
+    if join.created_timestamp is None:
+        columns.pop()
+    else:
+        names.append(join.created_timestamp)
     if not join.keys:
-        dummy = pa.array([DUMMY_ENTITY_VAL] * rows.num_rows, pa.string())
-        rows = rows.append_column(DUMMY_ENTITY_ID, dummy)
-    return rows
+        names.append(DUMMY_ENTITY_ID)
+        columns.append(pa.array([DUMMY_ENTITY_VAL] * rows.num_rows, pa.string()))
+    return pa.RecordBatch.from_arrays(columns, names)
+
+
+def _saved(config: RepoConfig, source: FileSource) -> ProvenderRetrievalJob:
+    """Every row and column of a saved dataset; Feast would ask for keys and features only."""
+    terms = Terms.of(config)
+    table = terms.table(source, wanted_by="a saved dataset")
+
+    def read(_: Progress) -> Answer:
+        permit = terms.permit(Action.READ, [table], purpose=terms.purpose)
+        rows = scan(terms.engine, table, column_names(terms.engine, table), permit, now=utc_now())
+        return Answer(rows.schema, iter(rows))
+
+    return ProvenderRetrievalJob(
+        read=read,
+        explain=lambda: f"-- every row of {table.location}",
+        place=lambda path: terms.path(path, must_exist=False),
+        spill=terms.engine.spill,
+    )

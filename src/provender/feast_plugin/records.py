@@ -1,7 +1,7 @@
 """What a plain Feast retrieval was made of, written down in the catalog as `Workspace.training_set` does."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -9,20 +9,20 @@ import pyarrow as pa
 from provender.core.clock import utc_now
 from provender.core.errors import NotFound
 from provender.core.names import FeatureRef
-from provender.core.policy import Action
+from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, TrainingSetManifest, TrainingSetSpec
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.spine import Spine
 from provender.feast_plugin.terms import Terms
-from provender.offline.spine import Spine as Rows
-from provender.tables.rows import logical_digest
+from provender.offline.answer import Answer, Progress
+from provender.tables.rows import RunningDigest, logical_digest
 
 
 @dataclass
 class Recorded:
     """A retrieval of governed rows that records what it read, each time it is run.
 
-    The manifest is of the stored features; on-demand ones are computed by Feast afterwards.
+    The manifest is of the stored features; on-demand ones are computed afterwards.
     """
 
     plan: PointInTimePlan
@@ -33,8 +33,16 @@ class Recorded:
     full_feature_names: bool
     manifests: list[TrainingSetManifest] = field(default_factory=list)
 
-    def __call__(self) -> pa.Table:
-        """Return the spine's columns with the features beside them.
+    @property
+    def governed(self) -> bool:
+        """Whether a catalog governs any of the rows, so that the reading is recorded."""
+        return bool(self.plan.pins)
+
+    def __call__(self, progress: Progress | None = None) -> Answer:
+        """Return the spine's columns with the features beside them, as a stream.
+
+        Of governed rows it ends when the training set is recorded: who has the last row has
+        a record of all.
 
         Raises:
             Denied: the actor may not read a column for the purpose.
@@ -43,11 +51,38 @@ class Recorded:
         plan, terms = self.plan, self.terms
         tables = [join.table for join in plan.joins]
         permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
-        answer = terms.retrieval.run(plan, Rows(self.spine.rows), permit, now=utc_now())
-        rows = answer.table()
-        if not plan.pins:
-            return rows
+        answer = terms.retrieval.run(
+            plan, self.spine.rows, permit, now=utc_now(), progress=progress
+        )
+        schema = _in_utc(answer.schema, self.spine)
+        batches = self._all(answer, schema, permit, began)
+        return Answer(schema, batches, answer.known_later)
+
+    def _all(
+        self, answer: Answer, schema: pa.Schema, permit: Permit, began: float
+    ) -> Iterator[pa.RecordBatch]:
+        rows = map(self.spine.in_utc, answer.batches)
+        try:
+            if not self.governed:
+                yield from rows
+                return
+            running = RunningDigest(schema)
+            yield from running.through(rows)
+            self._record(running, answer, schema, permit, began)
+        finally:
+            answer.close()
+
+    def _record(
+        self,
+        running: RunningDigest,
+        answer: Answer,
+        schema: pa.Schema,
+        permit: Permit,
+        began: float,
+    ) -> None:
+        plan, terms = self.plan, self.terms
         catalog = collaborators.catalog(terms.settings)
+        spine = pa.RecordBatchReader.from_batches(self.spine.schema, self.spine.batches())
         manifest = TrainingSetManifest(
             spec=TrainingSetSpec(
                 project=self.project,
@@ -61,10 +96,10 @@ class Recorded:
             plan_digest=plan.digest,
             repo_digest=_or_empty(lambda: catalog.repo(self.project).digest),
             decision=permit.decision,
-            spine_digest=logical_digest(self.spine.rows),
-            content_digest=logical_digest(rows),
-            row_count=rows.num_rows,
-            columns=tuple(rows.column_names),
+            spine_digest=logical_digest(spine),
+            content_digest=running.value,
+            row_count=running.row_count,
+            columns=tuple(schema.names),
             created_at=utc_now(),
             created_by=terms.settings.actor,
             seconds=round(time.perf_counter() - began, 3),
@@ -72,7 +107,10 @@ class Recorded:
         )
         catalog.record(manifest)
         self.manifests.append(manifest)
-        return rows
+
+
+def _in_utc(schema: pa.Schema, spine: Spine) -> pa.Schema:
+    return spine.in_utc(pa.RecordBatch.from_pylist([], schema=schema)).schema
 
 
 def _or_empty(digest: Callable[[], str]) -> str:

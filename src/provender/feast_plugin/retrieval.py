@@ -1,10 +1,9 @@
 """The retrieval job: what Feast hands back before anything is read, and the ways to get the rows."""
 
-import os
-import shutil
-import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +18,51 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, Unavailable
 from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
+from provender.feast_plugin.files import is_remote
+from provender.offline.answer import Answer, Progress
+from provender.offline.progress import counted, shown
+from provender.tables.spill import spilling
+from provender.tables.stream import staged, write_rows
 
 EXACT_IN_FLOAT = 2**53
 BATCH_ROWS = 65_536
+PARQUET = ".parquet"
+PART = "part-0.parquet"
 
 
 @dataclass
 class ProvenderRetrievalJob(RetrievalJob):
     """Rows that are read when asked for, anew each time; a permit is asked for each time too.
 
-    ``place`` says where a path given to `persist` is, or refuses it.
+    ``read`` gives all columns, on-demand features too. ``place`` says where a path given to
+    `persist` is, or refuses it. ``recorded`` says that the stream of ``read`` is only then a
+    recorded training set when it has ended. ``count`` is how many rows there will be, if that
+    is known.
     """
 
-    read: Callable[[], pa.Table]
+    read: Callable[[Progress], Answer]
     explain: Callable[[], str]
     place: Callable[[str], str]
-    details: RetrievalMetadata | None = None
+    describe: Callable[[], RetrievalMetadata | None] = lambda: None
     computed: list[OnDemandFeatureView] = field(default_factory=list)
     full_names: bool = False
     manifests: list[TrainingSetManifest] = field(default_factory=list)
+    recorded: bool = False
+    count: int | None = None
+    spill: Path = field(kw_only=True)
 
     @property
     def training_set(self) -> str:
         """The id under which the last reading is recorded; empty before it, or if nothing governs it."""
         return self.manifests[-1].id if self.manifests else ""
+
+    def to_arrow(self, validation_reference: Any = None, timeout: int | None = None) -> pa.Table:
+        """Return the rows as an Arrow table; on-demand features are computed batch by batch."""
+        computed = replace(self, computed=[])  # Feast would compute what is there already
+        return RetrievalJob.to_arrow(computed, validation_reference, timeout)
 
     def to_df(self, validation_reference: Any = None, timeout: int | None = None) -> pd.DataFrame:
         """Return the rows as pandas.
@@ -59,20 +76,48 @@ class ProvenderRetrievalJob(RetrievalJob):
             frame[name] = rows.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype())
         return frame
 
-    def to_arrow_batches(self, rows_per_batch: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-        """Yield the rows as Arrow batches."""
-        yield from self.to_arrow().to_batches(max_chunksize=rows_per_batch)
+    def to_arrow_batches(
+        self,
+        rows_per_batch: int = BATCH_ROWS,
+        *,
+        timeout: int | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows as Arrow batches, never holding all of them.
 
-    def to_parquet(self, path: str | Path, *, allow_overwrite: bool = False) -> Path:
+        Of governed rows the first comes when the last is recorded; until then they wait on
+        the disk. Closing the iterator early leaves nothing behind.
+        """
+        with _told(progress, timeout) as tell:
+            if not self.recorded:
+                yield from _sliced(self._batches(self.read(tell), tell), rows_per_batch)
+                return
+            with spilling(self.spill) as folder:
+                file = folder / PART
+                self._write(file, tell)
+                with pq.ParquetFile(file) as rows:
+                    yield from rows.iter_batches(rows_per_batch)
+
+    def to_parquet(
+        self,
+        path: str | Path,
+        *,
+        allow_overwrite: bool = False,
+        timeout: int | None = None,
+        progress: Progress | None = None,
+    ) -> Path:
         """Write the rows to one Parquet file, whole or not at all, and return where it is.
+
+        They are written as they come: memory holds a row group. On a terminal a bar shows how
+        far it is, unless ``progress`` is told. However it is ended early, nothing is left.
 
         Raises:
             LocationTaken: the file is there already and may not be overwritten.
+            Unavailable: the disk is full, or ``timeout`` seconds are over.
         """
-        target = Path(self.place(str(path)))
-        if target.exists() and not allow_overwrite:
-            raise LocationTaken(str(path))
-        write_parquet(self.to_arrow(), target)
+        target = self._target(str(path), allow_overwrite=allow_overwrite)
+        with _told(progress, timeout) as tell, staged(target, spill=self.spill) as file:
+            self._write(file, tell)
         return target
 
     def to_sql(self) -> str:
@@ -87,6 +132,9 @@ class ProvenderRetrievalJob(RetrievalJob):
     ) -> None:
         """Write the rows where ``storage`` says: a Parquet file or folder, or a Delta table.
 
+        What is there already is there until all rows are written; a Delta table keeps it as
+        its version before.
+
         Raises:
             LocationTaken: something is there already and may not be overwritten.
             InvalidInput: the storage is not of files.
@@ -96,16 +144,16 @@ class ProvenderRetrievalJob(RetrievalJob):
                 f"saved datasets cannot be kept in {type(storage).__name__}",
                 hint="use SavedDatasetFileStorage(path=…)",
             )
-        uri = storage.file_options.uri
-        target = Path(self.place(uri))
-        if target.exists() and not allow_overwrite:
-            raise LocationTaken(uri)
-        if isinstance(storage.file_options.file_format, DeltaFormat):
-            _write_delta(self.to_arrow(timeout=timeout), target)
-        elif target.suffix == ".parquet":
-            write_parquet(self.to_arrow(timeout=timeout), target)
-        else:
-            _replace_folder(self.to_arrow(timeout=timeout), target)
+        target = self._target(storage.file_options.uri, allow_overwrite=allow_overwrite)
+        with _told(None, timeout) as tell:
+            if isinstance(storage.file_options.file_format, DeltaFormat):
+                self._write_delta(target, tell)
+            elif target.suffix == PARQUET:
+                with staged(target, spill=self.spill) as file:
+                    self._write(file, tell)
+            else:
+                with staged(target, folder=True, spill=self.spill) as folder:
+                    self._write(folder / PART, tell)
 
     @property
     def full_feature_names(self) -> bool:
@@ -117,13 +165,53 @@ class ProvenderRetrievalJob(RetrievalJob):
 
     @property
     def metadata(self) -> RetrievalMetadata | None:
-        return self.details
+        return self.describe()
 
     def _to_arrow_internal(self, timeout: int | None = None) -> pa.Table:
-        return self.read()
+        with _told(None, timeout) as tell:
+            answer = self.read(tell)
+            return pa.Table.from_batches(self._batches(answer, tell), answer.schema)
 
     def _to_df_internal(self, timeout: int | None = None) -> pd.DataFrame:
-        return self.read().to_pandas()
+        return self._to_arrow_internal(timeout).to_pandas()
+
+    def _target(self, path: str, *, allow_overwrite: bool) -> Path:
+        if is_remote(path):
+            raise InvalidInput(
+                f"{path} is on another machine; a retrieval is written to a local place",
+                hint="write it to a file here, and copy that",
+            )
+        target = Path(self.place(path))
+        if target.exists() and not allow_overwrite:
+            raise LocationTaken(path)
+        return target
+
+    def _batches(self, answer: Answer, tell: Progress) -> Generator[pa.RecordBatch, None, None]:
+        """Yield the answer's batches and tell how far they are."""
+        try:
+            yield from counted(answer.batches, self.count, tell)
+        finally:
+            answer.close()
+
+    def _write(self, file: Path, tell: Progress) -> None:
+        answer = self.read(tell)
+        with closing(self._batches(answer, tell)) as batches:
+            write_rows(file, answer.schema, batches, metadata=self._metadata)
+
+    def _write_delta(self, target: Path, tell: Progress) -> None:
+        answer = self.read(tell)
+        failures: list[BaseException] = []
+        batches = _noting(self._batches(answer, tell), failures)
+        try:
+            rows = pa.RecordBatchReader.from_batches(answer.schema, batches)
+            write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
+        except Exception as error:
+            if failures:  # what ended the stream, and not what the writer made of it
+                raise failures[0] from error
+            raise
+
+    def _metadata(self) -> Mapping[str, str]:
+        return {"provender.training_set": self.training_set} if self.recorded else {}
 
 
 def inexact_in_float(rows: pa.Table) -> list[str]:
@@ -137,38 +225,51 @@ def inexact_in_float(rows: pa.Table) -> list[str]:
     ]
 
 
-def write_parquet(rows: pa.Table, target: Path) -> None:
-    """Write ``rows`` to the file ``target``: a reader sees what was there before, or all of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        pq.write_table(rows, staged, compression="zstd")
-        with staged.open("rb") as written:
-            os.fsync(written.fileno())
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
 def _exceeds(column: pa.ChunkedArray) -> bool:
     bounds = pc.min_max(column)
     low, high = bounds["min"].as_py(), bounds["max"].as_py()
     return low is not None and (low < -EXACT_IN_FLOAT or high > EXACT_IN_FLOAT)
 
 
-def _replace_folder(rows: pa.Table, target: Path) -> None:
-    """Swap a folder with the rows in: for an instant there is none, but never a mixture."""
-    unique = uuid.uuid4().hex
-    staged, before = (target.with_name(f".{target.name}.{end}.{unique}") for end in ("new", "old"))
+def _sliced(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
+
+
+def _noting(
+    batches: Iterator[pa.RecordBatch], failures: list[BaseException]
+) -> Iterator[pa.RecordBatch]:
     try:
-        write_parquet(rows, staged / "part-0.parquet")
-        if target.exists():
-            target.rename(before)
-        staged.rename(target)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-        shutil.rmtree(before, ignore_errors=True)
+        yield from batches
+    except BaseException as error:
+        failures.append(error)
+        raise
 
 
-def _write_delta(rows: pa.Table, target: Path) -> None:
-    write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
+@contextmanager
+def _told(progress: Progress | None, timeout: int | None) -> Iterator[Progress]:
+    """Whom to tell how far a job is; to tell it after ``timeout`` seconds ends the job."""
+    with shown(progress) as tell:
+        yield tell if timeout is None else _until(tell, timeout)
+
+
+def _until(tell: Progress, seconds: int) -> Progress:
+    """Tell ``tell``, until ``seconds`` are over: then end the retrieval."""
+    deadline = time.monotonic() + seconds
+
+    def checked(what: str, done: float) -> None:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the retrieval was not done after {seconds} seconds ({what}: {done:.0%})",
+                hint="give a longer timeout, or ask for fewer rows or features at once",
+            )
+        tell(what, done)
+
+    return checked
+
+
+def write_parquet(rows: pa.Table, target: Path) -> None:
+    """Write ``rows`` to the file ``target``: a reader sees what was there before, or all of it."""
+    with staged(target) as file:
+        write_rows(file, rows.schema, rows.to_batches())

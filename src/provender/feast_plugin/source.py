@@ -17,6 +17,7 @@ from provender.core.errors import InvalidInput, NotFound
 from provender.core.names import DatasetRef, suggest
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.value_types import value_type
+from provender.tables.arrow import quote
 
 CLASS_PATH = "provender.feast_plugin.source.CatalogSource"
 
@@ -56,6 +57,18 @@ class CatalogSource(DataSource):
     def dataset(self) -> str:
         """The dataset as written: with its version, if it names one."""
         return str(self.ref)
+
+    @property
+    def table(self) -> str:
+        """The dataset's name as SQL writes it, in a spine that is a query."""
+        plain = self.ref.version is None and all(
+            part.isidentifier() for part in self.dataset.split(".")
+        )
+        return self.dataset if plain else quote(self.dataset)
+
+    def get_table_query_string(self) -> str:
+        """Return what stands for the rows in a spine that is a query."""
+        return self.table
 
     @property
     def timestamp_field(self) -> str:

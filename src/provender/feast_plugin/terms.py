@@ -5,7 +5,7 @@ file that no catalog governs. A file inside the lake is neither: it is refused, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Permit, decide
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
-from provender.feast_plugin.files import is_remote, is_there, local_path, parquet_files
+from provender.feast_plugin.files import is_remote, is_there, local_path
 from provender.feast_plugin.source import CatalogSource
+from provender.feast_plugin.tables import TableSource
 from provender.offline.duck import DuckEngine
 from provender.offline.engines import Engines
 from provender.settings import Settings
-from provender.tables.delta import pin
+from provender.tables.pinning import format_at, pin
 from provender.tables.storage import inside
 
 
@@ -88,15 +89,15 @@ class Terms:
             ref = source.ref.at(self.pins.get(source.ref.dataset, source.ref.version))
             as_of = None if ref.version else self.as_of
             return Table.of(collaborators.catalog(self.settings).resolve(ref, as_of=as_of))
-        if isinstance(source, FileSource):
+        if isinstance(source, FileSource | TableSource):
             return self.file(source)
         kind = "no batch source" if source is None else f"a {type(source).__name__}"
         raise InvalidInput(
             f"{wanted_by} has {kind}, which this store cannot read",
-            hint="give it a CatalogSource, or a FileSource of Parquet or Delta",
+            hint="give it a CatalogSource, a TableSource, or a FileSource",
         )
 
-    def file(self, source: FileSource) -> Table:
+    def file(self, source: FileSource | TableSource) -> Table:
         """Return the table that a file source names, governed by nobody: its files as they are now.
 
         Raises:
@@ -104,21 +105,20 @@ class Terms:
             Denied: one of them is in the lake, be it by a link.
             InvalidInput: the place or its format is none that we can read.
         """
-        table = self.place(source)
-        if is_remote(table.location):
-            return table
-        if table.format is Format.DELTA:
-            table, paths = pin(table)
-        else:
-            paths = parquet_files(Path(table.location))
-            table = replace(table, files=tuple(str(path) for path in paths))
+        table, paths = pin(self.place(source))
         for path in paths:
             self.refuse_lake(path)
         return table
 
-    def place(self, source: FileSource) -> Table:
+    def place(self, source: FileSource | TableSource) -> Table:
         """Return where a file source's files are or will be, without naming them."""
-        return Table(format=_format(source), location=self.path(source.path))
+        location, endpoint = self.path(source.path), source.s3_endpoint_override or ""
+        return Table(
+            format=_format(source) or format_at(location, endpoint=endpoint),
+            location=location,
+            snapshot=source.snapshot if isinstance(source, TableSource) else "",
+            endpoint=endpoint,
+        )
 
     def path(self, uri: str, *, must_exist: bool = True) -> str:
         """Return where ``uri`` is: relative paths belong to the repository.
@@ -189,13 +189,18 @@ def _option(store: Any, name: str, default: Any) -> Any:
     return default if value is None else value
 
 
-def _format(source: FileSource) -> Format:
+def _format(source: FileSource | TableSource) -> Format | None:
+    """Return the format that ``source`` says, if it says one."""
+    if isinstance(source, TableSource):
+        return Format(source.format) if source.format else None
     match source.file_format:
-        case None | ParquetFormat():
+        case None:
+            return None
+        case ParquetFormat():
             return Format.PARQUET
         case DeltaFormat():
             return Format.DELTA
     raise InvalidInput(
         f"source {source.name} has the format {type(source.file_format).__name__}",
-        hint="use ParquetFormat or DeltaFormat",
+        hint="use ParquetFormat, DeltaFormat or none, or a TableSource",
     )

@@ -1,4 +1,4 @@
-"""A point-in-time plan as DuckDB SQL: text in, text out.
+"""A point-in-time join of one view as DuckDB SQL: text in, text out.
 
 How it answers `core.training`'s words. Each row of a view counts from an instant on, its
 ``known_at``: its event timestamp, or with ``known_by_then`` the later of event and created
@@ -21,6 +21,7 @@ from provender.core.training import PointInTimePlan, ViewJoin
 from provender.tables.arrow import quote
 
 SPINE = "spine"
+LATER = "later"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,20 +38,20 @@ def table_name(position: int) -> str:
     return f"source_{position}"
 
 
+def numbered_name(position: int) -> str:
+    """Return the name under which the same rows are registered with their file and place in it."""
+    return f"numbered_{position}"
+
+
 def spine_columns(plan: PointInTimePlan) -> dict[str, str]:
     """Return the join-key columns of the spine under the names they go by here, s0 and on."""
     keys = dict.fromkeys(spine for join in plan.joins for spine, _ in join.keys)
     return {name: f"s{number}" for number, name in enumerate(keys)}
 
 
-def output_name(position: int, number: int) -> str:
+def output_name(number: int) -> str:
     """Return the name of the ``number``-th feature of a join in the answer."""
-    return f"o{position}_{number}"
-
-
-def known_later(position: int) -> str:
-    """Return the output column that says whether the answer was created after the instant asked."""
-    return f"later_{position}"
+    return f"o{number}"
 
 
 def micros(column: str) -> str:
@@ -68,36 +69,86 @@ def from_micros(micros_since_epoch: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros_since_epoch)
 
 
-def spine_bounds() -> str:
-    """Return the query for the earliest and latest instant of the spine, as microseconds."""
-    return f"SELECT min({micros('t')}), max({micros('t')}) FROM {SPINE}"
+def spine_bounds(keys: int) -> str:
+    """Return the query for the least and greatest instant of the spine, in microseconds, and of its keys."""
+    bounds = "".join(f", min(s{n}), max(s{n})" for n in range(keys))
+    return f"SELECT min({micros('t')}), max({micros('t')}){bounds} FROM {SPINE}"
 
 
-def render(plan: PointInTimePlan, reach: Reach) -> str:
-    """Return the query of the features, one row per spine row and in its order.
+def render(plan: PointInTimePlan, position: int, reach: Reach) -> str:
+    """Return the query of one view's features, one row per spine row and in its order.
 
     The spine is the table ``spine`` with a row number ``rid``, the instant ``t`` and the keys of
     `spine_columns`; the source of join *n* is ``source_n``. Columns are named by `output_name`,
-    and ``later_n`` says of views with created timestamps whether the answer came only later.
+    and ``later`` says of a view with created timestamps whether the answer came only later.
     """
-    if not plan.joins:
-        return f"SELECT rid FROM {SPINE} ORDER BY rid"
+    join = plan.joins[position]
     spine = spine_columns(plan)
     names = ", ".join(["rid", f"{micros('t')} AS t", *spine.values()])
-    steps = [f"e AS (SELECT {names} FROM {SPINE})"]
-    columns: list[str] = []
-    for position, join in enumerate(plan.joins):
-        steps.append(_candidates(plan, join, position, reach, spine))
-        steps.append(_answers(plan, join, position, spine))
-        columns += [f"a{position}.{output_name(position, n)}" for n in range(len(join.features))]
-        if tells_known_later(plan, join):
-            columns.append(f"a{position}.{known_later(position)}")
-    first, *others = range(len(plan.joins))
-    joined = "".join(f"\nJOIN a{n} ON a{n}.rid = a{first}.rid" for n in others)
+    steps = [f"e AS (SELECT {names} FROM {SPINE})", _candidates(plan, join, position, reach, spine)]
+    return f"WITH {', '.join(steps)}\n{_answers(plan, join, spine)}\nORDER BY e.rid"
+
+
+def render_keys(columns: list[str], table: str) -> str:
+    """Return what makes ``table``: the distinct keys of the spine, each with a code from 0 on."""
+    listed = ", ".join(columns)
+    present = " AND ".join(f"{name} IS NOT NULL" for name in [*columns, "t"])
     return (
-        f"WITH {', '.join(steps)}\nSELECT {', '.join(columns)}\n"
-        f"FROM a{first}{joined}\nORDER BY a{first}.rid"
+        f"CREATE OR REPLACE TEMP TABLE {table} AS "
+        f"SELECT {listed}, (row_number() OVER () - 1)::INTEGER AS code "
+        f"FROM (SELECT DISTINCT {listed} FROM {SPINE} WHERE {present})"
     )
+
+
+def render_coded(columns: list[str], table: str) -> str:
+    """Return the query of the spine's row numbers, instants and key codes, -1 where there is none."""
+    if not columns:
+        code = "(CASE WHEN e.t IS NULL THEN -1 ELSE 0 END)"
+        joined = ""
+    else:
+        code = "(CASE WHEN e.t IS NULL THEN -1 ELSE coalesce(k.code, -1) END)"
+        on = " AND ".join(f"e.{name} = k.{name}" for name in columns)
+        joined = f" LEFT JOIN {table} AS k ON {on}"
+    return (
+        f"SELECT e.rid, coalesce({micros('e.t')}, 0) AS t, {code}::INTEGER AS code "
+        f"FROM {SPINE} AS e{joined}"
+    )
+
+
+def render_numbered(
+    join: ViewJoin, position: int, reach: Reach, *, columns: list[str], table: str, by_then: bool
+) -> str:
+    """Return the query of what matching needs of a view's rows within reach, in any order.
+
+    Columns: the key's ``code`` in ``table``, ``event_at``, ``created_at`` (the least integer for
+    null), and the row's file and place in it.
+    """
+    by_then = by_then and join.created_timestamp is not None
+    created = micros(quote(join.created_timestamp)) if join.created_timestamp else "NULL::BIGINT"
+    where = _within(join, reach, by_then=by_then)
+    where.append(f"{micros(quote(join.event_timestamp))} IS NOT NULL")
+    named = (
+        f"SELECT {''.join(f'{quote(source)} AS k{n}, ' for n, (_, source) in enumerate(join.keys))}"
+        f"{micros(quote(join.event_timestamp))} AS event_at, "
+        f"coalesce({created}, -9223372036854775808) AS created_at, "
+        f"file_index::BIGINT AS file_at, file_row_number AS row_at\n  FROM {numbered_name(position)}\n"
+        f"  WHERE {' AND '.join(where)}"
+    )
+    wanted = "event_at, created_at, file_at, row_at"
+    if not join.keys:
+        return f"SELECT 0::INTEGER AS code, {wanted} FROM ({named})"
+    on = " AND ".join(f"f.k{n} = k.{name}" for n, name in enumerate(columns))
+    return f"SELECT k.code, {wanted} FROM ({named}) AS f JOIN {table} AS k ON {on}"
+
+
+def render_staged(join: ViewJoin, position: int, reach: Reach) -> str:
+    """Return the query of all columns of a view that a retrieval needs, as they are, within reach."""
+    needed = [source for _, source in join.keys] + [source for source, _ in join.features]
+    needed += [*join.tie_breakers, join.event_timestamp]
+    needed += [join.created_timestamp] if join.created_timestamp else []
+    listed = ", ".join(quote(name) for name in dict.fromkeys(needed))
+    where = _within(join, reach, by_then=False)
+    return f"SELECT {listed} FROM {table_name(position)} WHERE {' AND '.join(where)}"
 
 
 def render_latest(
@@ -144,10 +195,10 @@ def _candidates(
         f"ORDER BY event_at DESC, created_at DESC NULLS LAST{ties}) = 1"
     )
     if not by_then:
-        return f"c{position} AS ({ranked})"
+        return f"c AS ({ranked})"
     partition = f"PARTITION BY {', '.join(keys)} " if keys else ""
     return (
-        f"c{position} AS (SELECT * FROM ({ranked})\n  QUALIFY event_at >= max(event_at) OVER "
+        f"c AS (SELECT * FROM ({ranked})\n  QUALIFY event_at >= max(event_at) OVER "
         f"({partition}ORDER BY known_at ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW))"
     )
 
@@ -161,10 +212,7 @@ def _named(
     columns += [f"{quote(source)} AS f{n}" for n, (source, _) in enumerate(join.features)]
     columns += [f"{quote(source)} AS r{n}" for n, source in enumerate(join.tie_breakers)]
     columns += [f"{micros(quote(join.event_timestamp))} AS event_at", f"{created} AS created_at"]
-    where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
-    where += _bounds(join, _floor(reach.earliest, join.ttl), reach.latest)
-    if by_then:
-        where.append(f"{quote(join.created_timestamp or '')} IS NOT NULL")
+    where = _within(join, reach, by_then=by_then)
     if join.keys:
         sources = ", ".join(quote(source) for _, source in join.keys)
         asked = ", ".join(f"e.{spine[name]}" for name, _ in join.keys)
@@ -174,23 +222,26 @@ def _named(
     )
 
 
-def _answers(plan: PointInTimePlan, join: ViewJoin, position: int, spine: dict[str, str]) -> str:
+def _within(join: ViewJoin, reach: Reach, *, by_then: bool) -> list[str]:
+    """Conditions on the rows that the spine's instants can reach."""
+    where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
+    where += _bounds(join, floor_of(reach.earliest, join.ttl), reach.latest)
+    if by_then:
+        where.append(f"{quote(join.created_timestamp or '')} IS NOT NULL")
+    return where
+
+
+def _answers(plan: PointInTimePlan, join: ViewJoin, spine: dict[str, str]) -> str:
     """The answer of each spine row, null where there is none or it is older than the TTL."""
     fresh = f"c.event_at >= e.t - {_micros_of(join.ttl)}" if join.ttl else "TRUE"
     columns = [
-        f"CASE WHEN {fresh} THEN c.f{n} END AS {output_name(position, n)}"
-        for n in range(len(join.features))
+        f"CASE WHEN {fresh} THEN c.f{n} END AS {output_name(n)}" for n in range(len(join.features))
     ]
     if tells_known_later(plan, join):
-        columns.append(
-            f"coalesce({fresh} AND c.created_at > e.t, FALSE) AS {known_later(position)}"
-        )
+        columns.append(f"coalesce({fresh} AND c.created_at > e.t, FALSE) AS {LATER}")
     on = [f"e.{spine[name]} = c.k{n}" for n, (name, _) in enumerate(join.keys)]
     on.append("e.t >= c.known_at")
-    return (
-        f"a{position} AS (SELECT {', '.join(['e.rid', *columns])}\n"
-        f"  FROM e ASOF LEFT JOIN c{position} AS c ON {' AND '.join(on)})"
-    )
+    return f"SELECT {', '.join(columns) or 'e.rid'}\nFROM e ASOF LEFT JOIN c ON {' AND '.join(on)}"
 
 
 def _best(join: ViewJoin) -> str:
@@ -211,7 +262,8 @@ def _bounds(join: ViewJoin, start: datetime | None, end: datetime | None) -> lis
     return lower + ([f"{at} <= {instant(end)}"] if end else [])
 
 
-def _floor(earliest: datetime, ttl: timedelta | None) -> datetime | None:
+def floor_of(earliest: datetime, ttl: timedelta | None) -> datetime | None:
+    """Return the earliest instant that a TTL lets matter; None where all do."""
     try:
         return earliest - ttl if ttl else None
     except OverflowError:
@@ -219,4 +271,4 @@ def _floor(earliest: datetime, ttl: timedelta | None) -> datetime | None:
 
 
 def _micros_of(duration: timedelta) -> int:
-    return duration // timedelta(microseconds=1)
+    return min(duration // timedelta(microseconds=1), 2**62)

@@ -99,4 +99,5 @@ def _family(type_name: str) -> str:
         return "NULL"
     if any(word in type_name for word in NUMBERS):
         return "number"
-    return type_name.split("(")[0].split("_")[0]
+    word = type_name.split("(")[0].split("_")[0]
+    return "VARCHAR" if word == "ENUM" else word

@@ -7,7 +7,6 @@ files: the lake, and the temporary folder.
 """
 
 import shutil
-import tempfile
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +33,7 @@ from provender.offline.sparksql import Asked, Form
 from provender.offline.sparktables import SourceTable, SpineTable
 from provender.offline.sparktypes import restored
 from provender.offline.spine import Spine
+from provender.tables.spill import spilling
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -95,8 +95,7 @@ class SparkEngine:
             return Answer(spine.schema, spine.batches())
         tell = progress or _silent
         with ExitStack() as until_answered:
-            folder = self._folder()
-            until_answered.callback(shutil.rmtree, folder, ignore_errors=True)
+            folder = until_answered.enter_context(spilling(self.spill))
             tell("staging the spine", 0.0)
             with sparktables.duck_session(self.memory_limit, self.temp_directory) as duck:
                 staged = Staged.of(plan, spine, self.lake, duck)
@@ -128,10 +127,10 @@ class SparkEngine:
     def _form(self) -> Form:
         return "asof" if self.form == "asof" else "window"
 
-    def _folder(self) -> Path:
-        if self.temp_directory is not None:
-            self.temp_directory.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix="provender-spark-", dir=self.temp_directory))
+    @property
+    def spill(self) -> Path:
+        """Where what Spark reads and writes meanwhile is put."""
+        return self.temp_directory or self.lake.parent / "spill"
 
     def _answer(self, staged: "Staged", asked: Asked, folder: Path, tell: Progress) -> None:
         """Let Spark write the features below ``folder``."""

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from provender.core.datasets import Format
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline.refusals import needed, refuse_keys, refuse_missing, refuse_years
 from provender.offline.sparksql import Asked, Column, Source, earliest_reached
 from provender.offline.sparktypes import spark_reads, wire_type
 from provender.offline.spine import Spine
-from provender.tables import format_for, storage
+from provender.tables import format_for
 from provender.tables.arrow import quote
 from provender.tables.session import SESSION
 
@@ -268,19 +267,7 @@ def _micros(column: str) -> str:
 
 def _parquet_files(join: ViewJoin, lake: Path) -> list[Path]:
     """The Parquet files that are exactly the rows of a table; none where something else is needed."""
-    table = join.table
-    if table.version is not None:
-        if table.format not in (Format.PARQUET, Format.DELTA):
-            return []
-        return storage.files_of(lake, table.location, table.files)
-    if table.format is not Format.PARQUET or "://" in table.location.removeprefix("file://"):
-        return []
-    place = Path(table.location.removeprefix("file://"))
-    if table.files:
-        return [place / file for file in table.files]
-    if place.is_dir():
-        return sorted(place.rglob("*.parquet"))
-    return [place] if place.is_file() else []
+    return format_for(join.table.format).files(join.table, lake) or []
 
 
 def _common_kinds(

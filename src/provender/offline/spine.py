@@ -54,3 +54,41 @@ class Spine:
         names = self.column_names if columns is None else list(columns)
         schema = pa.schema([self.schema.field(name) for name in names])
         return pa.Table.from_batches(self.batches(names), schema)
+
+    def chunks(self, columns: Sequence[str], rows: int) -> Iterator[tuple[int, pa.Table]]:
+        """Yield ``columns`` in stretches of ``rows``, each with the number of its first row."""
+        if isinstance(self.source, pa.Table):
+            narrow = self.source.select(list(columns))
+            for start in range(0, narrow.num_rows, rows):
+                yield start, narrow.slice(start, rows)
+            return
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        start = 0
+        stretch = Stretch(schema, self.batches(columns))
+        while (table := stretch.take(rows)).num_rows:
+            yield start, table
+            start += table.num_rows
+
+
+class Stretch:
+    """Batches, taken so many rows at a time."""
+
+    def __init__(self, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+        self._schema = schema
+        self._batches = batches
+        self._rest: pa.RecordBatch | None = None
+
+    def take(self, rows: int) -> pa.Table:
+        """Return the next ``rows``, fewer only at the end."""
+        found: list[pa.RecordBatch] = []
+        while rows:
+            batch = self._rest if self._rest is not None else next(self._batches, None)
+            self._rest = None
+            if batch is None:
+                break
+            if batch.num_rows > rows:
+                self._rest = batch.slice(rows)
+                batch = batch.slice(0, rows)
+            found.append(batch)
+            rows -= batch.num_rows
+        return pa.Table.from_batches(found, self._schema)

@@ -1,56 +1,93 @@
-"""On-demand features of a training set: the function that serving calls, on whole columns."""
+"""On-demand features of a training set: the function that serving calls, on the columns of a batch."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from provender.core.errors import InvalidInput
-from provender.core.features import FieldSpec, RepoSpec, resolve
+from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, resolve
 from provender.core.training import TrainingSetSpec, output_name
+from provender.offline.answer import Answer
 from provender.tables.arrow import arrow_type
-from provender.transforms import load_transform
+from provender.transforms import Transform, load_transform
 
 
 def with_on_demand(
-    answer: pa.Table, spine: pa.Table, repo: RepoSpec, spec: TrainingSetSpec, *, folder: Path
-) -> pa.Table:
-    """Return the spine's columns, then the features that ``spec`` asks for, in its order.
+    answer: Answer, spine: Sequence[str], repo: RepoSpec, spec: TrainingSetSpec, *, folder: Path
+) -> Answer:
+    """Return the ``spine``'s columns, then the features that ``spec`` asks for, in its order.
 
     ``answer`` has the spine's columns and the stored features; modules of on-demand functions
-    are in ``folder``. Inputs go by ``feature`` and by ``view__feature``, as when serving.
+    are in ``folder``. They are called once per batch, and so must not look across rows. Inputs
+    go by ``feature`` and by ``view__feature``, as when serving.
 
     Raises:
         InvalidInput: a request column is not in the spine, or a function does not give what
             its view declares.
     """
     full = spec.full_feature_names
-    columns = {name: answer.column(name) for name in answer.column_names}
-    for view in resolve(repo, spec.features).on_demand:
-        missing = [field.name for field in view.request if field.name not in columns]
-        if missing:
-            raise InvalidInput(
-                f"on-demand view {view.name} needs {', '.join(missing)}, which the spine does not have",
-                hint="add the columns to the spine; at serving they come with the request",
-            )
-        inputs = {}
-        for ref in view.inputs:
-            values = columns[output_name(ref.view, ref.feature, full=full)].to_pylist()
-            inputs[output_name(ref.view, ref.feature, full=False)] = values
-            inputs[output_name(ref.view, ref.feature, full=True)] = values
-        for field in view.request:
-            inputs[field.name] = columns[field.name].to_pylist()
-        computed = load_transform(view, folder)(inputs)
+    views = resolve(repo, spec.features).on_demand
+    kinds = {field.name: field.type for field in answer.schema}
+    functions: list[tuple[OnDemandSpec, Transform]] = []
+    for view in views:
+        _check_request(view, kinds)
+        functions.append((view, load_transform(view, folder)))
         for field in view.features:
-            name = output_name(view.name, field.name, full=full)
-            columns[name] = _typed(computed[field.name], field, view.name)
+            kinds[output_name(view.name, field.name, full=full)] = arrow_type(field.type)
     asked = [output_name(ref.view, ref.feature, full=full) for ref in spec.features]
-    return pa.table({name: columns[name] for name in [*spine.column_names, *asked]})
+    schema = pa.schema([(name, kinds[name]) for name in [*spine, *asked]])
+    return Answer(schema, _computed(answer, functions, schema, full=full), answer.known_later)
 
 
-def _typed(values: list[Any], field: FieldSpec, view: str) -> pa.ChunkedArray:
+def _computed(
+    answer: Answer,
+    functions: Sequence[tuple[OnDemandSpec, Transform]],
+    schema: pa.Schema,
+    *,
+    full: bool,
+) -> Iterator[pa.RecordBatch]:
     try:
-        return pa.chunked_array([pa.array(values, arrow_type(field.type))])
+        for batch in answer.batches:
+            columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+            for view, compute in functions:
+                computed = compute(_inputs(view, columns, full=full))
+                for field in view.features:
+                    name = output_name(view.name, field.name, full=full)
+                    columns[name] = _typed(computed[field.name], field, view.name)
+            yield pa.RecordBatch.from_arrays(
+                [columns[name] for name in schema.names], schema=schema
+            )
+    finally:
+        answer.close()
+
+
+def _check_request(view: OnDemandSpec, columns: Mapping[str, object]) -> None:
+    missing = [field.name for field in view.request if field.name not in columns]
+    if missing:
+        raise InvalidInput(
+            f"on-demand view {view.name} needs {', '.join(missing)}, which the spine does not have",
+            hint="add the columns to the spine; at serving they come with the request",
+        )
+
+
+def _inputs(
+    view: OnDemandSpec, columns: Mapping[str, pa.Array], *, full: bool
+) -> dict[str, list[Any]]:
+    inputs = {}
+    for ref in view.inputs:
+        values = columns[output_name(ref.view, ref.feature, full=full)].to_pylist()
+        inputs[output_name(ref.view, ref.feature, full=False)] = values
+        inputs[output_name(ref.view, ref.feature, full=True)] = values
+    for field in view.request:
+        inputs[field.name] = columns[field.name].to_pylist()
+    return inputs
+
+
+def _typed(values: Sequence[Any], field: FieldSpec, view: str) -> pa.Array:
+    try:
+        return pa.array(values, arrow_type(field.type))
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise InvalidInput(
             f"on-demand view {view}: {field.name} is declared {field.type}, and a value is not: {error}",

@@ -1,15 +1,17 @@
 """What users hand in: rows of many kinds, pins, timestamps with and without a zone."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+import pyarrow.dataset as pads
 
 from provender.core.errors import Denied, InvalidInput
 from provender.core.names import DatasetRef
+from provender.offline.spine import Spine
+from provender.offline.spines import of_files, of_stream
 from provender.tables.storage import inside
 
 Rows = Any
@@ -40,21 +42,57 @@ def arrow_table(rows: Rows, *, lake: Path | None = None) -> pa.Table:
     )
 
 
-def _file(path: Path, lake: Path | None) -> pa.Table:
+def spine_of(rows: Rows, *, lake: Path, spill: Path) -> Spine:
+    """Return the spine that ``rows`` are.
+
+    A path of a Parquet file, of a folder or pattern of such, or a list of them, is read where
+    it is, in batches. A polars lazy frame is collected; an Arrow reader or dataset waits on the
+    disk where it is large.
+
+    Raises:
+        InvalidInput: it is none of these, or a file is not Parquet.
+        Denied: a path leads into the ``lake``, past the gate.
+    """
+    match rows:
+        case str() | Path():
+            return of_files(_files([rows], lake))
+        case list() | tuple() if rows and all(isinstance(one, str | Path) for one in rows):
+            return of_files(_files(rows, lake))
+        case pa.RecordBatchReader():
+            return of_stream(rows.schema, rows, spill=spill)
+        case pads.Dataset():
+            return of_stream(rows.schema, rows.to_batches(), spill=spill)
+    if type(rows).__module__.startswith("polars") and hasattr(rows, "collect"):
+        rows = rows.collect()
+    return Spine(arrow_table(rows))
+
+
+def _files(paths: Sequence[str | Path], lake: Path) -> list[Path]:
+    found = [file for path in paths for file in _parquet_files(Path(path))]
+    for file in found:
+        _refuse_lake(file, lake)
+    return found
+
+
+def _parquet_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(path.rglob("*.parquet"))
+    if path.exists() or not any(sign in str(path) for sign in "*?["):
+        return [path]
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def _refuse_lake(path: Path, lake: Path | None) -> None:
     if lake is not None and inside(lake, path):
         raise Denied(
             f"{path} is in the lake, where rows are read with a permit only",
             hint="read the dataset by its name: Workspace.read",
         )
-    if not path.is_file():
-        raise InvalidInput(f"there is no file {path}", hint="give the path of a Parquet file")
-    try:
-        return pq.ParquetFile(path).read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InvalidInput(
-            f"{path} is not a whole Parquet file: {error}",
-            hint="write it with to_parquet, or convert it: DuckDB's COPY … TO 'file.parquet'",
-        ) from error
+
+
+def _file(path: Path, lake: Path | None) -> pa.Table:
+    _refuse_lake(path, lake)
+    return of_files([path]).table()
 
 
 def parse_pins(pins: Mapping[str, int] | Iterable[str]) -> dict[str, int]:
@@ -74,7 +112,7 @@ def parse_pins(pins: Mapping[str, int] | Iterable[str]) -> dict[str, int]:
     return chosen
 
 
-def check_zone(spine: pa.Table, event_timestamp: str, *, assume_utc: bool) -> None:
+def check_zone(spine: Spine, event_timestamp: str, *, assume_utc: bool) -> None:
     """Return if every event timestamp of the spine is an instant, or ``assume_utc`` makes it one.
 
     Raises:
@@ -82,11 +120,14 @@ def check_zone(spine: pa.Table, event_timestamp: str, *, assume_utc: bool) -> No
     """
     if event_timestamp not in spine.column_names or assume_utc:
         return
-    column = spine.column(event_timestamp)
-    kind = column.type
+    kind = spine.schema.field(event_timestamp).type
     naive = pa.types.is_date(kind) or (pa.types.is_timestamp(kind) and kind.tz is None)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        naive = pc.all(pc.match_substring_regex(column, WITH_ZONE)).as_py() is False
+        columns = (batch.column(0) for batch in spine.batches([event_timestamp]))
+        naive = any(
+            pc.all(pc.match_substring_regex(column, WITH_ZONE)).as_py() is False
+            for column in columns
+        )
     if naive:
         raise InvalidInput(
             f"the spine's {event_timestamp} has no time zone ({kind})",

@@ -1,5 +1,6 @@
 """A training set in hand: its rows, and the manifest that says what they were made of."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -9,21 +10,30 @@ import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
+from provender.tables.stream import staged, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+ID = "provender.training_set"
+"""Under which name the id is in the metadata of a training set's file."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Point-in-time correct rows, and the manifest that says what they were made of."""
+    """Point-in-time correct rows, in memory or in a Parquet file, and the manifest of how they were made."""
 
     manifest: TrainingSetManifest
-    rows: pa.Table
+    rows: pa.Table | Path
 
     @property
     def id(self) -> str:
         return self.manifest.id
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the rows are in; None if they are in memory."""
+        return self.rows if isinstance(self.rows, Path) else None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -36,8 +46,16 @@ class TrainingSet:
         )
 
     def arrow(self) -> pa.Table:
-        """Return the spine's columns, then the features asked for."""
-        return self.rows
+        """Return the spine's columns, then the features asked for; all rows in memory."""
+        return pq.ParquetFile(self.rows).read() if isinstance(self.rows, Path) else self.rows
+
+    def batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
+        """Yield the same in batches of at most so many ``rows``; a file is never read as a whole."""
+        if not isinstance(self.rows, Path):
+            yield from self.rows.to_batches(max_chunksize=rows)
+            return
+        with pq.ParquetFile(self.rows) as file:
+            yield from file.iter_batches(rows)
 
     def pandas(self) -> "pd.DataFrame":
         """Return the same as a pandas frame; integers with nulls become ``Int64``, exactly."""
@@ -49,28 +67,20 @@ class TrainingSet:
         }  # fmt: skip
         return cast(
             "pd.DataFrame",
-            self.rows.to_pandas(types_mapper=lambda kind: exact.get(kind)),
+            self.arrow().to_pandas(types_mapper=lambda kind: exact.get(kind)),
         )
 
     def to_parquet(self, path: str | Path) -> Path:
         """Write the rows to a Parquet file, whole or not at all, with the id in its metadata.
 
         Raises:
-            InvalidInput: the file cannot be written there.
+            InvalidInput: the file cannot be written there, or is the one that they are in.
+            Unavailable: the disk is full.
         """
         target = Path(path)
-        metadata = {
-            **(self.rows.schema.metadata or {}),
-            b"provender.training_set": self.id.encode(),
-        }
-        partial = target.with_name(f".{target.name}.partial")
-        try:
-            pq.write_table(self.rows.replace_schema_metadata(metadata), partial, compression="zstd")
-            partial.replace(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise InvalidInput(
-                f"{target} cannot be written: {error.strerror or error}",
-                hint="name a file in a folder that exists and that you may write",
-            ) from error
+        if self.path is not None and target.exists() and target.samefile(self.path):
+            raise InvalidInput(f"the rows are in {target} already", hint="name another file")
+        schema = self.rows.schema if isinstance(self.rows, pa.Table) else pq.read_schema(self.rows)
+        with staged(target) as file:
+            write_rows(file, schema, self.batches(), metadata=lambda: {ID: self.id})
         return target

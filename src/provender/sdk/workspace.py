@@ -1,6 +1,5 @@
 """A workspace: what one actor can do with the catalog, the lake and the online store."""
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,17 +18,17 @@ from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.serving import PURPOSE as SERVING
 from provender.core.training import (
     Table,
-    TrainingSetManifest,
     TrainingSetSpec,
     plan_training_set,
 )
-from provender.offline.spine import Spine
-from provender.sdk.on_demand import with_on_demand
-from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins
+from provender.offline.answer import Progress
+from provender.sdk import upkeep
+from provender.sdk.retrieval import Retrieval
+from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
 from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
 from provender.tables.arrow import Naive
-from provender.tables.rows import logical_digest
+from provender.tables.storage import publishing
 from provender.tables.versions import verify_version, write_version
 from provender.transforms import load_transform
 
@@ -78,25 +77,68 @@ class Workspace:
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
         history = self.catalog.versions(ref)
-        manifest = write_version(
-            self.settings.lake,
-            dataset,
-            arrow_table(rows, lake=self.settings.lake),
-            inputs=sources,
-            producer=producer,
-            naive=Naive.UTC if assume_utc else Naive.REFUSE,
-            accept=lambda found: next_version(
-                history,
-                ref,
-                found,
-                by=self.settings.actor,
-                now=utc_now(),
-                parent=parent,
-                breaking_reason=breaking_reason,
-            ),
-        )
-        return self.catalog.publish(
-            ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+        with publishing(self.settings.lake):
+            manifest = write_version(
+                self.settings.lake,
+                dataset,
+                arrow_table(rows, lake=self.settings.lake),
+                inputs=sources,
+                producer=producer,
+                naive=Naive.UTC if assume_utc else Naive.REFUSE,
+                accept=lambda found: next_version(
+                    history,
+                    ref,
+                    found,
+                    by=self.settings.actor,
+                    now=utc_now(),
+                    parent=parent,
+                    breaking_reason=breaking_reason,
+                ),
+            )
+            return self.catalog.publish(
+                ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+            )
+
+    def optimize(
+        self,
+        name: str,
+        *,
+        keys: Sequence[str] = (),
+        progress: Progress = lambda stage, done: None,
+    ) -> DatasetVersion:
+        """Return the version of dataset ``name`` with the rows of the latest, sorted by key and time.
+
+        ``keys`` are the columns that the rows are looked up by; without any, those by which the
+        feature views over the dataset are joined. A latest version that lies so already is
+        returned as it is. ``progress`` is told what is being done and how much of it is.
+
+        Raises:
+            Denied: the actor may not publish the dataset.
+            InvalidInput: it is not kept as Parquet, or the views disagree about its keys.
+            Corrupt: a file of the latest version is gone or changed.
+            Conflict: somebody published meanwhile.
+        """
+        ref = DatasetRef.parse(name)
+        return upkeep.optimize(self.catalog, self.settings, ref, keys, progress)
+
+    def fsck(
+        self,
+        *,
+        remove: bool = False,
+        again: bool = False,
+        progress: Progress = lambda stage, done: None,
+    ) -> upkeep.Report:
+        """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
+
+        Orphans are what killed processes left; ``remove`` removes them, and nothing else.
+        ``again``: hash also the files that were hashed before and not touched since.
+
+        Raises:
+            Denied: the actor may not govern.
+            Conflict: a publisher is at work for more than a minute.
+        """
+        return upkeep.check(
+            self.catalog, self.settings, remove=remove, again=again, progress=progress
         )
 
     def dataset(self, name: str) -> Dataset:
@@ -149,11 +191,14 @@ class Workspace:
         known_by_then: bool = False,
         assume_utc: bool = False,
         project: str | None = None,
+        to: str | Path | None = None,
+        progress: Progress | None = None,
     ) -> TrainingSet:
         """Return the features of ``service`` (or the named ``features``) as known at each row of ``spine``.
 
         The spine has the join keys, the event timestamp and whatever else shall stay beside
-        the features. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
+        the features. It may be Parquet files that memory cannot hold: with ``to`` the answer
+        goes to a file as it is made, whole or not at all, and ``progress`` is told how far it is. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
         are the latest, or the latest at ``as_of``; all are recorded in the manifest.
         ``known_by_then`` leaves out values that were recorded after the row's instant.
 
@@ -163,8 +208,7 @@ class Workspace:
             InvalidInput: the spine is empty, lacks a column, has a column called like a
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
-        started = time.perf_counter()
-        rows = arrow_table(spine, lake=self.settings.lake)
+        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.spill)
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,
@@ -177,26 +221,16 @@ class Workspace:
         )
         plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
         check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
-        permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
-        answer = self._retrieval.run(plan, Spine(rows), permit, now=utc_now())
-        result = with_on_demand(answer.table(), rows, repo, spec, folder=self.settings.feature_repo)
-        manifest = TrainingSetManifest(
+        retrieval = Retrieval(
             spec=spec,
-            pins=plan.pins,
-            plan_digest=plan.digest,
-            repo_digest=repo.digest,
-            decision=permit.decision,
-            spine_digest=logical_digest(rows),
-            content_digest=logical_digest(result),
-            row_count=result.num_rows,
-            columns=tuple(result.column_names),
-            created_at=utc_now(),
-            created_by=self.settings.actor,
-            seconds=round(time.perf_counter() - started, 3),
-            known_later=answer.known_later,
+            plan=plan,
+            repo=repo,
+            spine=rows,
+            settings=self.settings,
+            catalog=self.catalog,
+            engine=self._retrieval,
         )
-        self.catalog.record(manifest)
-        return TrainingSet(manifest, result)
+        return retrieval.make(None if to is None else Path(to), progress)
 
     def online(
         self,

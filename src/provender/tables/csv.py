@@ -9,23 +9,16 @@ from pathlib import Path
 
 import duckdb
 
+from provender.core.datasets import Format
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
 from provender.core.training import Table
-from provender.tables import storage, words
+from provender.tables import words
 from provender.tables.arrow import literal, quote
-from provender.tables.parquet import (
-    PART,
-    Spool,
-    Stored,
-    escape,
-    folder_name,
-    read_parquet,
-    read_place,
-    ungoverned,
-)
-from provender.tables.rows import inspect
-from provender.tables.session import session
+from provender.tables.guard import check_lines
+from provender.tables.keeping import keep_as
+from provender.tables.parquet import Spool, Stored, read_parquet
+from provender.tables.sources import Source, source_of, written
 
 DUCK_TYPES = {
     "bool": "BOOLEAN",
@@ -61,14 +54,15 @@ class CsvFormat:
             InvalidInput: a column or a value cannot be kept as CSV without loss.
         """
         _check_types(rows.schema)
-        place = folder_name(location, "csv", rows.logical_digest)
-        folder = rows.folder.parent / "csv"
-        folder.mkdir()
-        file = folder / f"{PART}.csv"
-        with session() as connection:
-            _copy(connection, rows, file)
-            _check_same(connection, rows, file)
-        return Stored(location=place, files=storage.keep(folder, root, place))
+        return keep_as(
+            Format.CSV,
+            rows,
+            root,
+            location,
+            suffix=".csv",
+            write=lambda connection, file: _copy(connection, rows, file),
+            read=lambda connection, file: _read(connection, written(Format.CSV, file), rows.schema),
+        )
 
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
@@ -79,14 +73,23 @@ class CsvFormat:
         pattern; without a schema DuckDB guesses the types.
 
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there are no files.
         """
+        source = source_of(table, root)
         if table.version is None or table.schema is None:
-            types = f", types={_types(table.schema)}" if table.schema is not None else ""
-            return read_place(connection, "read_csv", ungoverned(table, ".csv"), options=types)
-        files = storage.files_of(root, table.location, table.files)
-        return _read(connection, files, table.schema)
+            options = source.compression
+            options += f", types={_types(table.schema)}" if table.schema is not None else ""
+            if source.endpoint is not None:
+                options += ", parallel=false"  # with it, long lines are lost: see `check_lines`
+            else:
+                check_lines([Path(file) for file in source.files])
+            return source.relation(connection, "read_csv", options=options)
+        return _read(connection, source, table.schema)
+
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return None: CSV is not Parquet."""
+        return None
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, rows: Spool, file: Path) -> None:
@@ -102,21 +105,6 @@ def _copy(connection: duckdb.DuckDBPyConnection, rows: Spool, file: Path) -> Non
         raise OSError(str(error)) from error
 
 
-def _check_same(connection: duckdb.DuckDBPyConnection, rows: Spool, file: Path) -> None:
-    """Read ``file`` as readers will, and compare."""
-    why = "it reads differently"
-    try:
-        relation = _read(connection, [file], rows.schema)
-        if inspect(relation, rows.schema, connection).logical_digest == rows.logical_digest:
-            return
-    except (duckdb.Error, InvalidInput) as error:
-        why = str(error)
-    raise InvalidInput(
-        f"these rows cannot be kept as CSV without loss: {why}",
-        hint="publish the dataset as parquet or delta",
-    )
-
-
 def _check_types(schema: Schema) -> None:
     nested = [f"{c.name} ({c.type})" for c in schema.columns if words.parse(c.type).kind in NESTED]
     if nested:
@@ -127,10 +115,9 @@ def _check_types(schema: Schema) -> None:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, files: list[Path], schema: Schema
+    connection: duckdb.DuckDBPyConnection, source: Source, schema: Schema
 ) -> duckdb.DuckDBPyRelation:
-    options = f"{DIALECT}, columns={_types(schema)}, hive_partitioning=false"
-    return read_place(connection, "read_csv", [escape(file) for file in files], options=options)
+    return source.relation(connection, "read_csv", options=f"{DIALECT}, columns={_types(schema)}")
 
 
 def _types(schema: Schema) -> str:

@@ -4,8 +4,10 @@ Old commits and their files are kept for good: the table says so, to other tools
 logical digest is in the commit's metadata, so that rows which are there already are found.
 """
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 import duckdb
@@ -21,14 +23,19 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
+from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
+from provender.tables.places import is_remote
 from provender.tables.rows import inspect
+from provender.tables.scans import Scan
 from provender.tables.session import session
+from provender.tables.sources import Source
 
 DIGEST_KEY = "provender.logical_digest"
 FOR_GOOD = "interval 36500 days"
@@ -63,10 +70,35 @@ class DeltaFormat:
             if table is not None and (pinned := _find(table, folder, rows)) is not None:
                 return _stored(pinned, folder, place)
             storage.make_folder(folder, root)
-            _commit(rows, folder)
-            pinned = _pinned(DeltaTable(folder), folder, rows.logical_digest)[0]
-            _flush(pinned, folder)
-            return _stored(pinned, folder, place)
+            _commit(rows, folder, mode="overwrite")
+            return _committed(rows, folder, place)
+
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Commit the spooled rows behind those of ``before``, or find the commit that has them all.
+
+        Where the table went on from ``before``, be it by a publisher that was killed, it is
+        taken back to it first: one more commit, which changes no file.
+
+        Raises:
+            Corrupt: a file of ``before`` is gone or changed.
+            Conflict: another writer, not one of ours, committed at the same time.
+        """
+        folder = storage.resolve(root, before.location)
+        with storage.locked(root, before.location.replace("/", ".")):
+            there = storage.verified_files(root, before)
+            table = _existing(folder)
+            if table is None:
+                raise Corrupt(
+                    f"the log of the Delta table {folder} is gone",
+                    hint=f"restore {folder / '_delta_log'} from a backup",
+                )
+            if (pinned := _find(table, folder, added)) is not None:
+                return _stored(pinned, folder, before.location)
+            if set(_paths(table)) != set(there):
+                table.restore(int(before.snapshot))
+            _commit(added, folder, mode="append")
+            known = {entry.path: entry for entry in before.entries}
+            return _committed(added, folder, before.location, known)
 
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
@@ -74,15 +106,24 @@ class DeltaFormat:
         """Return the rows of ``table`` at its snapshot (none: the latest).
 
         Data files are read by DuckDB itself; tables with partitions by deltalake's Arrow
-        dataset; those with deletion vectors or mapped columns are read into memory first.
+        dataset; those with deletion vectors or mapped columns are streamed by deltalake.
 
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there is no table at that place, or not that snapshot of it.
+            Unavailable: object storage cannot be reached.
         """
         if table.version is not None:
-            return read_parquet(connection, storage.files_of(root, table.location, table.files))
-        return _read(_open(table.location.removeprefix("file://"), table.snapshot), connection)
+            return read_parquet(connection, storage.verified_files(root, table))
+        return _read(_open(table), table, connection)
+
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
+        if table.version is not None:
+            return storage.verified_files(root, table)
+        if is_remote(table.location):
+            return None
+        return _plain_files(_open(table))
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:
@@ -91,11 +132,11 @@ def pin(table: Table) -> tuple[Table, list[Path]]:
     Raises:
         NotFound: there is no table at that place, or not that snapshot of it.
     """
-    found = _open(table.location, table.snapshot)
+    found = _open(table)
     return replace(table, snapshot=str(found.version())), _paths(found)
 
 
-def _commit(rows: Spool, folder: Path) -> None:
+def _commit(rows: Spool, folder: Path, *, mode: Literal["append", "overwrite"]) -> None:
     target = arrow_schema(rows.schema)
     with pq.ParquetFile(rows.file) as spool:
         batches = pa.RecordBatchReader.from_batches(target, spool.iter_batches(ROW_GROUP_ROWS))
@@ -103,8 +144,8 @@ def _commit(rows: Spool, folder: Path) -> None:
             write_deltalake(
                 folder,
                 batches,
-                mode="overwrite",
-                schema_mode="overwrite",
+                mode=mode,
+                schema_mode="overwrite" if mode == "overwrite" else None,
                 configuration=CONFIGURATION,
                 writer_properties=_properties(rows.schema),
                 commit_properties=CommitProperties(
@@ -169,10 +210,25 @@ def _holds(pinned: DeltaTable, rows: Spool) -> bool:
     return facts.logical_digest == rows.logical_digest
 
 
-def _stored(pinned: DeltaTable, folder: Path, place: str) -> Stored:
+def _committed(
+    rows: Spool, folder: Path, place: str, known: Mapping[str, FileEntry] = storage.NOTHING
+) -> Stored:
+    """Return where the rows are that were just committed, once they are on the disk."""
+    pinned = _pinned(DeltaTable(folder), folder, rows.logical_digest)[0]
+    _flush(pinned, folder)
+    return _stored(pinned, folder, place, known)
+
+
+def _stored(
+    pinned: DeltaTable, folder: Path, place: str, known: Mapping[str, FileEntry] = storage.NOTHING
+) -> Stored:
+    paths = _paths(pinned)
     return Stored(
         location=place,
-        files=tuple(storage.entry(path, folder) for path in _paths(pinned)),
+        files=tuple(
+            known.get(path.relative_to(folder).as_posix()) or storage.entry(path, folder)
+            for path in paths
+        ),
         native_snapshot=str(pinned.version()),
     )
 
@@ -208,31 +264,102 @@ def _check_path(folder: Path) -> None:
         )
 
 
-def _open(location: str, snapshot: str) -> DeltaTable:
-    _check_path(Path(location))
+def _open(table: Table) -> DeltaTable:
+    location, options = table.location.removeprefix("file://"), None
+    if is_remote(location):
+        options = Endpoint.of(table).delta_options
+    else:
+        _check_path(Path(location))
+    version = _version(table)
     try:
-        return DeltaTable(location, version=int(snapshot) if snapshot else None)
+        return DeltaTable(location, version=version, storage_options=options)
     except TableNotFoundError as error:
         raise NotFound(
             f"there is no Delta table at {location}", hint="check the path of the source"
         ) from error
-    except DeltaError as error:
+    except (DeltaError, OSError) as error:
+        if options is not None:
+            raise _unreachable(table, location, error) from error
         raise NotFound(
-            f"the Delta table {location} has no readable snapshot {snapshot or '(latest)'}: {error}",
+            f"the Delta table {location} has no readable snapshot {table.snapshot or '(latest)'}"
+            f": {error}",
             hint="check the snapshot; old ones may have been vacuumed",
         ) from error
 
 
-def _read(table: DeltaTable, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+def _version(table: Table) -> int | None:
+    if table.snapshot and not table.snapshot.isdecimal():
+        raise InvalidInput(
+            f"{table.snapshot!r} is not a version of the Delta table {table.location}",
+            hint="versions are counted from 0",
+        )
+    return int(table.snapshot) if table.snapshot else None
+
+
+def _unreachable(table: Table, location: str, error: Exception) -> NotFound | Unavailable:
+    """Return what is wrong with a table in object storage, without what the storage said."""
+    if NO_BUCKET in str(error) or table.snapshot:
+        return NotFound(
+            f"there is no Delta table at {location}, or no readable snapshot {table.snapshot or 'of it'}",
+            hint="check the bucket, the path and the snapshot of the source",
+        )
+    return Unavailable(
+        f"the Delta table {location} cannot be reached or read",
+        hint="check the bucket, the credentials of the environment and the storage's endpoint",
+    )
+
+
+def _read(
+    table: DeltaTable, asked: Table, connection: duckdb.DuckDBPyConnection
+) -> duckdb.DuckDBPyRelation:
     features = set(table.protocol().reader_features or ())
     plain = not _is_mapped(table) and not ("deletionVectors" in features and _has_deleted(table))
+    schema = pa.schema(table.schema().to_arrow())
     if plain and not table.metadata().partition_columns:
-        relation = read_parquet(connection, _paths(table), options=", union_by_name=true")
-        if relation.columns == [field.name for field in table.schema().fields]:
+        source = _source(table, asked)
+        if not source.files:
+            return connection.from_arrow(schema.empty_table())
+        relation = source.relation(connection, "read_parquet", options=", union_by_name=true")
+        if relation.columns == schema.names:
             return relation
     if plain and features <= PLAIN_FEATURES:
         return connection.from_arrow(table.to_pyarrow_dataset())
-    return connection.from_arrow(pa.table(table.scan()))
+
+    def read(names: list[str]) -> Iterator[pa.RecordBatch]:
+        target = pa.schema([schema.field(name) for name in names])
+        for batch in pa.RecordBatchReader.from_stream(table.scan(columns=names)):
+            yield batch.select(names).cast(target)
+
+    return connection.from_arrow(Scan(schema, read))
+
+
+def _source(table: DeltaTable, asked: Table) -> Source:
+    """Return the data files as DuckDB opens them."""
+    if is_remote(asked.location):
+        files = tuple(sorted(map(unquote, table.file_uris())))
+        endpoint: Endpoint | None = Endpoint.of(asked)
+    else:
+        files, endpoint = tuple(map(str, _paths(table))), None
+    return Source(
+        format=Format.DELTA,
+        base=asked.location,
+        files=files,
+        endpoint=endpoint,
+        is_exact=True,
+    )
+
+
+def _plain_files(table: DeltaTable) -> list[Path] | None:
+    """Return the data files if each has just the table's columns, and no row of one is deleted."""
+    features = set(table.protocol().reader_features or ())
+    if _is_mapped(table) or table.metadata().partition_columns:
+        return None
+    if features - PLAIN_FEATURES - {"deletionVectors"} or _has_deleted(table):
+        return None
+    names = [field.name for field in table.schema().fields]
+    paths = _paths(table)
+    plain = bool(paths) and all(pq.read_schema(path).names == names for path in paths)
+    return paths if plain else None
 
 
 def _is_mapped(table: DeltaTable) -> bool:

@@ -1,8 +1,10 @@
 """Parquet: a version is a folder of its own, named after its rows, never written again."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import duckdb
 import pyarrow as pa
@@ -10,11 +12,13 @@ import pyarrow.parquet as pq
 
 from provender.core.datasets import FileEntry
 from provender.core.digest import short
-from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import storage
 from provender.tables.arrow import literal, to_stored
+from provender.tables.places import is_remote
+from provender.tables.sources import escape, source_of
 
 ROW_GROUP_ROWS = 122_880
 """What one DuckDB thread takes at a time; smaller groups cost, larger ones idle threads."""
@@ -43,6 +47,18 @@ class Stored:
     native_snapshot: str = ""
 
 
+@runtime_checkable
+class Appending(Protocol):
+    """A format that adds rows to a table without writing the others again."""
+
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Keep the rows of ``before`` and those ``added`` as a version.
+
+        ``added`` holds the new rows alone, but the logical digest of all.
+        """
+        ...
+
+
 class ParquetFormat:
     """Reads and writes folders of Parquet files."""
 
@@ -51,22 +67,50 @@ class ParquetFormat:
         place = folder_name(location, "parquet", rows.logical_digest)
         return Stored(location=place, files=storage.keep(rows.folder, root, place))
 
+    def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
+        """Keep the files of ``before``, by hard links where that can be, and one more.
+
+        Raises:
+            Corrupt: a file of ``before`` is gone or changed.
+        """
+        place = folder_name(location, "parquet", added.logical_digest)
+        folder = added.folder.with_name("rows")
+        folder.mkdir()
+        there = storage.verified_files(root, before)
+        linked = {}
+        for path, expected in zip(there, before.entries, strict=True):
+            (folder / expected.path).parent.mkdir(parents=True, exist_ok=True)
+            if storage.link(path, folder / expected.path):
+                linked[expected.path] = expected
+        storage.remember(root, before.location, linked.values())
+        added.file.rename(folder / _next_part(before.files))
+        return Stored(location=place, files=storage.keep(folder, root, place, linked))
+
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
     ) -> duckdb.DuckDBPyRelation:
         """Return the rows of exactly the files of ``table``.
 
-        A table that no catalog governs is a file, a folder (all Parquet files below it) or a
-        pattern.
-
         Raises:
-            Corrupt: a file of a governed table is gone.
+            Corrupt: a file of a governed table is gone or changed.
             NotFound: there are no files.
-            Unavailable: the place needs a network file system that DuckDB does not have here.
+            InvalidInput: they are not Parquet.
+            Unavailable: object storage cannot be reached.
         """
-        if table.version is None:
-            return read_place(connection, "read_parquet", ungoverned(table, ".parquet"))
-        return read_parquet(connection, storage.files_of(root, table.location, table.files))
+        return source_of(table, root).relation(connection, "read_parquet")
+
+    def files(self, table: Table, root: Path) -> list[Path] | None:
+        """Return the files of ``table``, where rows are in them alone; see `TableFormat`."""
+        if is_remote(table.location):
+            return None
+        source = source_of(table, root)
+        return None if source.keys else [Path(file) for file in source.files]
+
+
+def _next_part(names: Collection[str]) -> str:
+    """Return a name for a file beside those with ``names``."""
+    free = (f"part-{number:05}.parquet" for number in count(len(names)))
+    return next(name for name in free if name not in names)
 
 
 def folder_name(location: str, kind: str, logical_digest: str) -> str:
@@ -82,40 +126,6 @@ def read_parquet(
     return connection.sql(
         f"SELECT * FROM read_parquet([{listed}], hive_partitioning=false{options})"
     )
-
-
-def escape(path: Path) -> str:
-    """Return ``path`` such that DuckDB takes it as it is and not as a pattern."""
-    return "".join(f"[{mark}]" if mark in "*?[" else mark for mark in str(path))
-
-
-def ungoverned(table: Table, suffix: str) -> list[str]:
-    """Return the places of a table that no catalog governs, as DuckDB takes them."""
-    place = table.location.removeprefix("file://")
-    if table.files:
-        return [escape(Path(place) / file) for file in table.files]
-    if "://" not in place and Path(place).is_dir():
-        return [f"{escape(Path(place))}/**/*{suffix}"]
-    if "://" not in place and Path(place).is_file():
-        return [escape(Path(place))]
-    return [place]
-
-
-def read_place(
-    connection: duckdb.DuckDBPyConnection, function: str, places: list[str], *, options: str = ""
-) -> duckdb.DuckDBPyRelation:
-    """Return what the table ``function`` reads from ``places``.
-
-    Raises:
-        NotFound: there are no files.
-        InvalidInput: they are not files of that format.
-        Unavailable: DuckDB cannot reach that kind of place here.
-    """
-    listed = ", ".join(literal(place) for place in places)
-    try:
-        return connection.sql(f"SELECT * FROM {function}([{listed}]{options})")
-    except duckdb.Error as error:
-        raise _explained(error, places) from error
 
 
 def write_parquet(batches: Iterable[pa.RecordBatch], target: pa.Schema, file: Path) -> None:
@@ -162,15 +172,3 @@ def _without_nulls(batch: pa.RecordBatch, position: int) -> pa.RecordBatch:
                 "an event timestamp is never null",
             )
     return batch
-
-
-def _explained(error: duckdb.Error, places: list[str]) -> NotFound | InvalidInput | Unavailable:
-    where = ", ".join(places)
-    if any("://" in place for place in places):
-        return Unavailable(
-            f"{where} cannot be read: {error}",
-            hint="copy the files to a local folder; DuckDB extensions are never downloaded",
-        )
-    if isinstance(error, duckdb.IOException) and "No files found" in str(error):
-        return NotFound(f"there are no files at {where}", hint="check the path of the source")
-    return InvalidInput(f"{where} cannot be read: {error}", hint="check the format of the source")

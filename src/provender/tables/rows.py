@@ -23,13 +23,14 @@ freely can find two sets with one sum (generalised birthday). Against tampering 
 SHA-256 of every file in the manifest.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
 
-from provender.core.datasets import EventRange
+from provender.core.datasets import EventRange, Manifest
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
@@ -41,6 +42,8 @@ from provender.tables.words import Word
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = 4
 VIEW = "rows_to_digest"
+ROWS_AT_ONCE = 491_520
+BYTES_AT_ONCE = 128 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +53,7 @@ class Facts:
     row_count: int
     logical_digest: str
     event_range: EventRange | None = None
+    sums: tuple[int, ...] = ()
 
 
 def logical_digest(rows: pa.Table | pa.RecordBatchReader) -> str:
@@ -81,18 +85,98 @@ def inspect(
     answer = connection.execute(_query(schema, event_timestamp)).fetchone()
     if answer is None:
         raise RuntimeError("an aggregate without groups always has one row")
-    count, earliest, latest, *sums = answer
+    count, earliest, latest, *lanes = answer
+    sums = tuple(int(total or 0) for total in lanes)
     return Facts(
         row_count=count,
-        logical_digest=digest(
-            {
-                "columns": [(column.name, column.type) for column in schema.columns],
-                "count": count,
-                "sums": [str(total or 0) for total in sums],
-            }
-        ),
+        logical_digest=_digest(schema, count, sums),
         event_range=_event_range(event_timestamp, earliest, latest),
+        sums=sums,
     )
+
+
+def recorded(manifest: Manifest) -> Facts | None:
+    """Return the facts that ``manifest`` tells of its rows; None if its sums are not those of its digest."""
+    known = len(manifest.sums) == LANES and manifest.logical_digest == _digest(
+        manifest.schema, manifest.row_count, manifest.sums
+    )
+    if not known:
+        return None
+    return Facts(
+        row_count=manifest.row_count,
+        logical_digest=manifest.logical_digest,
+        event_range=manifest.event_range,
+        sums=manifest.sums,
+    )
+
+
+def together(some: Facts, more: Facts, schema: Schema) -> Facts:
+    """Return the facts about the rows of both, which have the columns of ``schema``."""
+    count = some.row_count + more.row_count
+    sums = tuple(one + other for one, other in zip(some.sums, more.sums, strict=True))
+    ranges = [facts.event_range for facts in (some, more) if facts.event_range]
+    return Facts(
+        row_count=count,
+        logical_digest=_digest(schema, count, sums),
+        event_range=EventRange(
+            earliest=min(found.earliest for found in ranges),
+            latest=max(found.latest for found in ranges),
+        )
+        if ranges
+        else None,
+        sums=sums,
+    )
+
+
+def _digest(schema: Schema, count: int, sums: Sequence[int]) -> str:
+    return digest(
+        {
+            "columns": [(column.name, column.type) for column in schema.columns],
+            "count": count,
+            "sums": [str(total) for total in sums],
+        }
+    )
+
+
+class RunningDigest:
+    """The digest of rows that pass by: what `logical_digest` says of all that were added."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema_of(_without_null_types(schema))
+        self._query = _query(self._schema, None)
+        self._sums = [0] * LANES
+        self.row_count = 0
+
+    def through(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield ``batches`` as they are; all are added when the last was taken.
+
+        Some wait to be added together, so that all threads have work.
+        """
+        with session() as connection:
+            waiting: list[pa.RecordBatch] = []
+            for batch in batches:
+                waiting.append(batch)
+                rows, size = sum(b.num_rows for b in waiting), sum(b.nbytes for b in waiting)
+                if rows >= ROWS_AT_ONCE or size >= BYTES_AT_ONCE:
+                    self._add(connection, waiting)
+                    waiting = []
+                yield batch
+            if waiting:
+                self._add(connection, waiting)
+
+    def _add(
+        self, connection: duckdb.DuckDBPyConnection, batches: Sequence[pa.RecordBatch]
+    ) -> None:
+        connection.register(VIEW, pa.Table.from_batches(batches))
+        ((count, _, _, *sums),) = connection.execute(self._query).fetchall()
+        connection.unregister(VIEW)
+        self.row_count += count
+        self._sums = [was + (more or 0) for was, more in zip(self._sums, sums, strict=True)]
+
+    @property
+    def value(self) -> str:
+        """The digest of the rows so far."""
+        return _digest(self._schema, self.row_count, self._sums)
 
 
 def _query(schema: Schema, event_timestamp: str | None) -> str:

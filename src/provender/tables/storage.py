@@ -11,21 +11,24 @@ import errno
 import fcntl
 import os
 import shutil
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from secrets import token_hex
+from types import MappingProxyType
 
 from provender.core.datasets import FileEntry
 from provender.core.digest import CHUNK_BYTES, digest_stream
-from provender.core.errors import Conflict, Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
+from provender.core.training import Table
+from provender.tables import hashed
+from provender.tables.locks import LOCKS, claimed, held
 from provender.values import from_json, to_json
 
 STAGING = ".staging"
+PUBLISHERS = "publishers"
 CONTENTS = "_files.json"
-PATIENCE_SECONDS = 60.0
+NOTHING: Mapping[str, FileEntry] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +54,41 @@ def resolve(root: Path, location: str) -> Path:
     return path
 
 
-def files_of(root: Path, location: str, files: tuple[str, ...]) -> list[Path]:
-    """Return the paths of ``files`` at ``location``.
+def verified_files(root: Path, table: Table) -> list[Path]:
+    """Return the paths of the files of a governed ``table``, each with the bytes that were published.
+
+    What was hashed before and has not been touched since is not hashed again (`tables.hashed`).
 
     Raises:
-        Corrupt: one of them is gone; it is named.
+        Corrupt: files are gone, or have other bytes; every such file is named.
     """
-    paths = [resolve(root, f"{location}/{file}") for file in files]
-    for path in paths:
-        if not path.is_file():
-            raise Corrupt(
-                f"file {path} of the lake is gone",
-                hint="restore it from a backup",
-            )
-    return paths
+    if wrong := faults(root, table):
+        raise Corrupt(
+            f"{table.version}: {'; '.join(f'file {path} {why}' for path, why in wrong.items())}",
+            hint="restore it from a backup, or read another version; provender fsck lists all faults",
+        )
+    return [resolve(root, f"{table.location}/{entry.path}") for entry in table.entries]
+
+
+def faults(root: Path, table: Table, *, again: bool = False) -> dict[Path, str]:
+    """Return the files of a governed ``table`` that are not what was published, each with what is wrong.
+
+    ``again``: hash also what was hashed before.
+    """
+    hashed.load(root, table.location)
+    wrong: dict[Path, str] = {}
+    fresh = []
+    for expected in table.entries:
+        path = resolve(root, f"{table.location}/{expected.path}")
+        seen = hashed.stamp(path)
+        if seen and not again and hashed.recall(path, seen) == expected.sha256:
+            continue
+        if why := fault(path.parent, replace(expected, path=path.name)):
+            wrong[path] = why
+        elif seen:
+            fresh.append((path, seen, expected.sha256))
+    hashed.remember(root, table.location, fresh)
+    return wrong
 
 
 def entry(path: Path, folder: Path) -> FileEntry:
@@ -98,23 +122,8 @@ def staging(root: Path) -> Iterator[Path]:
     Raises:
         Unavailable: the lake cannot be written.
     """
-    with explained(root):
-        area = root / STAGING
-        area.mkdir(parents=True, exist_ok=True)
-        name = f"{os.getpid()}-{token_hex(4)}"
-        with _held(area / "area.lock"):
-            _collect(area)
-            mine = _open_lock(area / f"{name}.lock")
-            fcntl.flock(mine, fcntl.LOCK_EX)
-            folder = area / name
-            folder.mkdir()
-    try:
-        with explained(root):
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        (area / f"{name}.lock").unlink(missing_ok=True)
-        os.close(mine)
+    with explained(root), claimed(root / STAGING) as folder:
+        yield folder
 
 
 @contextmanager
@@ -124,24 +133,58 @@ def locked(root: Path, name: str) -> Iterator[None]:
     Raises:
         Conflict: it is still at work after a minute.
     """
-    with explained(root):
-        folder = root / STAGING / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / f"{name}.lock"):
+    with held(_lock(root, name)):
         yield
 
 
-def keep(staged: Path, root: Path, location: str) -> tuple[FileEntry, ...]:
+@contextmanager
+def publishing(root: Path) -> Iterator[None]:
+    """Hold this from before files come into the lake until the catalog has the row that names them.
+
+    Many publishers hold it at once, so that what is in the lake and not in the catalog is left over
+    whenever nobody does.
+
+    Raises:
+        Conflict: leftovers are being removed, for more than a minute.
+    """
+    with held(_lock(root, PUBLISHERS), fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def nobody_publishing(root: Path) -> Iterator[None]:
+    """Wait until no publisher is at work, and keep them out.
+
+    Raises:
+        Conflict: one is still at work after a minute.
+    """
+    with held(_lock(root, PUBLISHERS)):
+        yield
+
+
+def _lock(root: Path, name: str) -> Path:
+    with explained(root):
+        folder = root / STAGING / LOCKS
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.lock"
+
+
+def keep(
+    staged: Path, root: Path, location: str, known: Mapping[str, FileEntry] = NOTHING
+) -> tuple[FileEntry, ...]:
     """Move the ``staged`` folder to ``location`` in one step and return its files.
 
-    Where ``location`` is there already, it stays: its name says what is in it. Files of it
+    Files that are ``known``, by their path, are not hashed. Where ``location`` is there already, it stays: its name says what is in it. Files of it
     that got damaged are replaced if the staged ones are the same bytes.
 
     Raises:
         Corrupt: a file there is damaged, and the staged ones cannot replace it.
     """
     target = resolve(root, location)
-    entries = tuple(entry(path, staged) for path in sorted(staged.rglob("*")) if path.is_file())
+    files = [path for path in sorted(staged.rglob("*")) if path.is_file()]
+    entries = tuple(
+        known.get(path.relative_to(staged).as_posix()) or entry(path, staged) for path in files
+    )
     (staged / CONTENTS).write_text(to_json(Contents(entries)), encoding="utf-8")
     for path in staged.rglob("*"):
         flush(path)
@@ -154,7 +197,27 @@ def keep(staged: Path, root: Path, location: str) -> tuple[FileEntry, ...]:
             raise
         return _heal(staged, target, entries)
     flush(target.parent)
+    remember(root, location, entries)
     return entries
+
+
+def link(source: Path, target: Path) -> bool:
+    """Give the file ``source`` the name ``target`` as well; a copy, and False, where that cannot be."""
+    try:
+        target.hardlink_to(source)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shutil.copyfile(source, target)
+        return False
+    return True
+
+
+def remember(root: Path, location: str, entries: Iterable[FileEntry]) -> None:
+    """Take note that the files at ``location`` are what ``entries`` say: they were just hashed."""
+    paths = {entry: resolve(root, f"{location}/{entry.path}") for entry in entries}
+    stamped = [(path, hashed.stamp(path), entry.sha256) for entry, path in paths.items()]
+    hashed.remember(root, location, [(p, seen, sha) for p, seen, sha in stamped if seen])
 
 
 def make_folder(folder: Path, root: Path) -> None:
@@ -232,55 +295,6 @@ def _heal(staged: Path, target: Path, fresh: tuple[FileEntry, ...]) -> tuple[Fil
         (staged / CONTENTS).replace(target / CONTENTS)
     flush(target)
     return kept
-
-
-def _collect(area: Path) -> None:
-    """Remove every staged folder that no living process holds. The area is locked."""
-    held: set[str] = set()
-    for lock in area.glob("*.lock"):
-        if lock.name == "area.lock":
-            continue
-        handle = _open_lock(lock)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            held.add(lock.stem)
-        else:
-            shutil.rmtree(area / lock.stem, ignore_errors=True)
-            lock.unlink(missing_ok=True)
-        finally:
-            os.close(handle)
-    for folder in area.iterdir():
-        if folder.is_dir() and folder.name != "locks" and folder.name not in held:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    handle = _open_lock(lock)
-    try:
-        _acquire(handle, lock)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _acquire(handle: int, lock: Path) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        if time.monotonic() > deadline:
-            raise Conflict(
-                f"another process has held {lock} for {PATIENCE_SECONDS:.0f} seconds",
-                hint="wait until it has published, or end it if it hangs",
-            )
-        time.sleep(0.02)
-
-
-def _open_lock(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def inside(root: Path, path: Path) -> bool:

@@ -11,14 +11,24 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from provender.core.datasets import Dataset, Format, Manifest
+from provender.core.datasets import Dataset, DatasetVersion, Format, Manifest
 from provender.core.errors import Corrupt, InvalidInput
 from provender.core.names import DatasetRef, suggest
+from provender.core.protocols import TableFormat
 from provender.core.schema import Schema
+from provender.core.training import Table
 from provender.tables import format_for, storage
-from provender.tables.arrow import Naive, arrow_schema, stored_schema
-from provender.tables.parquet import PART, Spool, Stored, read_parquet, write_parquet
-from provender.tables.rows import Facts, inspect
+from provender.tables.arrow import Naive, arrow_schema, schema_of, stored_schema
+from provender.tables.parquet import (
+    PART,
+    ROW_GROUP_ROWS,
+    Appending,
+    Spool,
+    Stored,
+    read_parquet,
+    write_parquet,
+)
+from provender.tables.rows import Facts, inspect, recorded, together
 from provender.tables.session import session
 
 INSTANTS = ("timestamp", "date")
@@ -69,6 +79,7 @@ def write_version(
             event_range=facts.event_range,
             inputs=tuple(inputs),
             producer=producer,
+            sums=facts.sums,
         )
         accept(manifest)
         spool = Spool(folder=folder, schema=schema, logical_digest=facts.logical_digest)
@@ -78,6 +89,54 @@ def write_version(
         location=stored.location,
         files=stored.files,
         native_snapshot=stored.native_snapshot,
+    )
+
+
+def append_version(
+    root: Path,
+    dataset: Dataset,
+    latest: DatasetVersion,
+    rows: pa.Table | pa.RecordBatchReader,
+    *,
+    producer: str = "",
+) -> Manifest:
+    """Write ``rows`` behind those of ``latest`` and return the manifest of the new version.
+
+    The files of ``latest`` stay as they are and become files of the new version too; formats
+    that have one file per version are written anew, as a stream. Whatever layout ``latest``
+    has, the new version has none.
+
+    Raises:
+        InvalidInput: there are no rows, or their columns are not those of ``latest``.
+        Corrupt: a file of ``latest`` is gone or changed.
+        Unavailable: the lake cannot be written: read-only, or the disk is full.
+    """
+    before, fmt = latest.manifest, format_for(latest.manifest.format)
+    _check_columns(rows.schema, before.schema, latest)
+    location = f"{dataset.ref.domain}/{dataset.ref.name}"
+    with storage.staging(root) as staged:
+        folder = staged / "added"
+        folder.mkdir()
+        added = _spool(rows, before.schema, folder, dataset)
+        facts = together(_facts(root, latest), added, before.schema)
+        spool = Spool(folder=folder, schema=before.schema, logical_digest=facts.logical_digest)
+        if isinstance(fmt, Appending):
+            stored = fmt.append(spool, root, location, Table.of(latest))
+        else:
+            stored = _write_all(fmt, spool, root, location, latest)
+    return replace(
+        before,
+        location=stored.location,
+        files=stored.files,
+        native_snapshot=stored.native_snapshot,
+        row_count=facts.row_count,
+        logical_digest=facts.logical_digest,
+        event_range=facts.event_range,
+        sums=facts.sums,
+        inputs=(latest.ref,),
+        producer=producer,
+        layout=None,
+        whole="",
     )
 
 
@@ -109,6 +168,48 @@ def _spool(
     if facts.row_count == 0:
         raise _no_rows(dataset)
     return facts
+
+
+def _check_columns(offered: pa.Schema, there: Schema, latest: DatasetVersion) -> None:
+    found = {column.name: column.type for column in schema_of(offered).columns}
+    wanted = {column.name: column.type for column in there.columns}
+    if list(found.items()) != list(wanted.items()):
+        raise InvalidInput(
+            f"the rows to append have {_listed(found)}; {latest.ref} has {_listed(wanted)}",
+            hint="give the same columns with the same types in the same order",
+        )
+
+
+def _listed(columns: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({kind})" for name, kind in columns.items())
+
+
+def _facts(root: Path, version: DatasetVersion) -> Facts:
+    """Return the facts about the rows of ``version``: as recorded, else by reading them."""
+    manifest = version.manifest
+    if known := recorded(manifest):
+        return known
+    with session() as connection:
+        relation = format_for(manifest.format).relation(Table.of(version), root, connection)
+        return inspect(
+            relation, manifest.schema, connection, event_timestamp=manifest.event_timestamp
+        )
+
+
+def _write_all(
+    fmt: TableFormat, added: Spool, root: Path, location: str, latest: DatasetVersion
+) -> Stored:
+    """Write the rows of ``latest`` and those ``added`` as a version with files of its own."""
+    target = arrow_schema(added.schema)
+    folder = added.folder.with_name("rows")
+    folder.mkdir()
+    spool = replace(added, folder=folder)
+    with session() as connection:
+        there = fmt.relation(Table.of(latest), root, connection)
+        rows = there.union(read_parquet(connection, [added.file]))
+        write_parquet(rows.to_arrow_reader(ROW_GROUP_ROWS), target, spool.file)
+    stored: Stored = fmt.write(spool, root, location)
+    return stored
 
 
 def _no_rows(dataset: Dataset) -> InvalidInput:

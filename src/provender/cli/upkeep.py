@@ -1,0 +1,137 @@
+"""``provender dataset optimize`` and ``provender fsck``: the lake made faster, and looked after."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from provender.cli.datasets import dataset
+from provender.cli.output import as_json, show, size, table
+
+if TYPE_CHECKING:
+    from provender.core.datasets import DatasetVersion
+    from provender.sdk.upkeep import Report
+
+
+@dataset.command("optimize")
+@click.argument("name")
+@click.option(
+    "--keys",
+    default="",
+    metavar="K1,K2",
+    help="Columns that rows are looked up by; default: the join keys of the feature views over NAME.",
+)
+@as_json
+def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT001
+    """Publish the rows of dataset NAME sorted by key and time, so that few keys are read fast.
+
+    The new version has the same content; the old one stays as it is.
+    """
+    from provender.sdk import connect
+    from provender.tables.layout import row_groups
+
+    wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
+    with connect() as workspace, _fraction() as progress:
+        before = workspace.version(name)
+        after = workspace.optimize(name, keys=wanted, progress=progress)
+        lake = workspace.settings.lake
+        shapes = [_shape(v, row_groups(lake, v.manifest)) for v in (before, after)]
+    changed = after.ref != before.ref
+    show(
+        {"changed": changed, "before": shapes[0], "after": shapes[1]},
+        machine=as_json,
+        human=lambda: _tell(after, shapes, changed=changed),
+    )
+
+
+@click.command()
+@click.option("--remove", is_flag=True, help="Remove orphans: what killed processes left behind.")
+@click.option(
+    "--full", is_flag=True, help="Hash every file, also those not touched since the last."
+)
+@as_json
+def fsck(remove: bool, full: bool, as_json: bool) -> None:  # noqa: FBT001
+    """Check the lake: every file of every version, and files that belong to no version.
+
+    Ends with 6 if a version is damaged, else with 1 if orphans are left, else with 0.
+    """
+    from provender.sdk import connect
+    from provender.tables.upkeep import Kind
+
+    with connect() as workspace, _fraction() as progress:
+        report = workspace.fsck(remove=remove, again=full, progress=progress)
+    show(
+        {
+            "ok": report.is_well,
+            "versions": report.versions,
+            "files": report.files,
+            "findings": report.findings,
+        },
+        machine=as_json,
+        human=lambda: _report(report),
+    )
+    if not report.is_well:
+        damaged = any(found.kind is Kind.DAMAGED for found in report.findings)
+        raise SystemExit(6 if damaged else 1)
+
+
+def _shape(version: "DatasetVersion", row_groups: int) -> dict[str, object]:
+    manifest = version.manifest
+    return {
+        "version": str(version.ref),
+        "rows": manifest.row_count,
+        "files": len(manifest.files),
+        "row_groups": row_groups,
+        "size_bytes": manifest.size_bytes,
+        "content": manifest.content,
+        "layout": manifest.layout,
+    }
+
+
+def _tell(after: "DatasetVersion", shapes: list[dict[str, object]], *, changed: bool) -> None:
+    if not changed:
+        click.echo(f"{after.ref} is optimized by {after.manifest.layout} already")
+        return
+    table(
+        ("version", "rows", "files", "row groups", "size"),
+        (
+            (s["version"], s["rows"], s["files"], s["row_groups"], size(int(str(s["size_bytes"]))))
+            for s in shapes
+        ),
+        empty="",
+    )
+    click.echo(f"{after.ref} is optimized by {after.manifest.layout}; the same rows")
+
+
+def _report(report: "Report") -> None:
+    table(
+        ("what", "path", "size", "why", "versions"),
+        (
+            ("removed" if f.removed else f.kind, f.path, size(f.size_bytes), f.why, f.versions)
+            for f in report.findings
+        ),
+        empty="nothing is left over, and nothing is damaged",
+    )
+    click.echo(f"{report.files:,} files of {report.versions:,} versions were checked")
+    if any(found.kind == "orphan" and not found.removed for found in report.findings):
+        click.echo("to remove the orphans: provender fsck --remove")
+
+
+@contextmanager
+def _fraction() -> Iterator[Callable[[str, float], None]]:
+    """Show on stderr what is being done, and how much of it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(stage: str, done: float) -> None:
+            progress.update(task, description=stage, total=1.0 if done else None, completed=done)
+
+        yield tell

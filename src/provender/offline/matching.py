@@ -1,0 +1,109 @@
+"""Matching one chunk of the spine with views by slots: DuckDB reads and codes keys, the kernel matches."""
+
+from dataclasses import dataclass, field
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from provender.core.training import PointInTimePlan
+from provender.offline import asof
+from provender.offline.numbered import Numbered
+from provender.offline.slots import Best, Codes, Integers, Slots
+from provender.offline.sources import Source
+
+BATCH_ROWS = 262_144
+TIES = "ties"
+
+
+@dataclass
+class Matching:
+    """The table ``spine`` of a session, and its slots for each set of join keys that a view has."""
+
+    session: duckdb.DuckDBPyConnection
+    plan: PointInTimePlan
+    reach: asof.Reach
+    spine_rows: int
+    _slots: dict[tuple[str, ...], Slots] = field(default_factory=dict)
+
+    def answers(self, source: Source) -> tuple[Integers, int]:
+        """Return the number of the row that answers each spine row, -1 for none, and how many came later."""
+        if source.numbered is None:
+            raise RuntimeError(f"the rows of {source.join.view} have no numbers")
+        join, numbered = source.join, source.numbered
+        short = asof.spine_columns(self.plan)
+        columns = [short[name] for name, _ in join.keys]
+        slots = self._slots_of(tuple(columns))
+        best = Best.none_yet(slots, join.ttl, by_then=self._by_then(source))
+        query = asof.render_numbered(
+            join, source.position, self.reach,
+            columns=columns, table=_table(columns), by_then=self.plan.known_by_then,
+        )  # fmt: skip
+        for batch in self.session.sql(query).to_arrow_reader(BATCH_ROWS):
+            code, event, created, file, row = (_numbers(column) for column in batch.columns)
+            best.offer(
+                code.astype(np.int32, copy=False), event, created, numbered.number(file, row)
+            )
+        self._break_ties(best, source, numbered)
+        rows, later = best.answers()
+        return rows, int(later.sum())
+
+    def _by_then(self, source: Source) -> bool:
+        return self.plan.known_by_then and source.join.created_timestamp is not None
+
+    def _slots_of(self, columns: tuple[str, ...]) -> Slots:
+        if columns not in self._slots:
+            count, codes, instants = self._coded(list(columns))
+            self._slots[columns] = Slots.of(codes, instants, count)
+        return self._slots[columns]
+
+    def _coded(self, columns: list[str]) -> tuple[int, Codes, Integers]:
+        """How many keys there are, and each spine row's code and instant."""
+        count, table = 1, _table(columns)
+        if columns:
+            self.session.execute(asof.render_keys(columns, table))
+            ((count,),) = self.session.execute(f"SELECT count(*) FROM {table}").fetchall()
+        codes = np.full(self.spine_rows, -1, np.int32)
+        instants = np.zeros(self.spine_rows, np.int64)
+        query = self.session.sql(asof.render_coded(columns, table))
+        for batch in query.to_arrow_reader(BATCH_ROWS):
+            row, instant, code = (_numbers(column) for column in batch.columns)
+            codes[row], instants[row] = code, instant
+        return count, codes, instants
+
+    def _break_ties(self, best: Best, source: Source, numbered: Numbered) -> None:
+        """Of rows equal in event and created timestamp the greatest values win, null last."""
+        slot, row = best.tied()
+        if not slot.size:
+            return
+        order = np.argsort(row, kind="stable")
+        slot, row = slot[order], row[order]
+        columns = list(source.join.tie_breakers)
+        read = numbered.fetch(columns, row) if columns else ()
+        values = [
+            pa.table(part).rename_columns([f"r{n}" for n in range(len(columns))])
+            for *_, part in read
+        ]
+        tied = pa.concat_tables(values) if values else pa.table({"slot": slot}).select([])
+        tied = pa.table(
+            [pa.array(slot), pa.array(row), *tied.columns],
+            names=["slot", "row", *tied.column_names],
+        )
+        self.session.register(TIES, tied)
+        ranked = "".join(f"r{n} DESC NULLS LAST, " for n in range(len(columns)))
+        won = self.session.sql(
+            f"SELECT slot, row FROM {TIES} "
+            f"QUALIFY row_number() OVER (PARTITION BY slot ORDER BY {ranked}row) = 1"
+        ).to_arrow_table()
+        self.session.unregister(TIES)
+        best.settle(won.column("slot").to_numpy(), won.column("row").to_numpy())
+
+
+def _table(columns: list[str]) -> str:
+    return "_".join(["keys", *columns])
+
+
+def _numbers(column: pa.Array) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = column.to_numpy(zero_copy_only=False)
+    return found

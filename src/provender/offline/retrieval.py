@@ -1,0 +1,273 @@
+"""One retrieval: the spine in chunks, each view matched and its features fetched, rows handed on.
+
+Memory is bounded by the budget of the limits: a chunk of the spine is matched at a time, and
+finished features that do not fit wait on the disk. Tables are never held.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from provender.core.training import PointInTimePlan
+from provender.offline import asof
+from provender.offline.answer import Progress
+from provender.offline.matching import Matching
+from provender.offline.numbered import Numbered
+from provender.offline.refusals import refuse_years
+from provender.offline.session import Limits, connect
+from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
+from provender.offline.shelf import Shelf
+from provender.offline.sources import Source, open_source, register_numbered
+from provender.offline.spine import BATCH_ROWS, Spine, Stretch
+from provender.tables.spill import spilling
+
+DUCKDB_SHARE = 0.35
+"""Of a memory limit that is said; the rest is for the spine's slots and for finished rows."""
+
+
+@dataclass
+class Retrieval:
+    """A plan and a spine, opened: every table registered, checked and measured."""
+
+    plan: PointInTimePlan
+    spine: Spine
+    session: duckdb.DuckDBPyConnection
+    sources: list[Source]
+    shapes: list[Shape]
+    reach: asof.Reach
+    budget: int
+    folder: Path | None
+    known_later: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def open(
+        cls, plan: PointInTimePlan, spine: Spine, lake: Path, limits: Limits, spill: Path,
+        stack: ExitStack, *, forced: Join | None,
+    ) -> "Retrieval":  # fmt: skip
+        """Return the retrieval, ready to run; ``stack`` closes what it opens.
+
+        Raises:
+            InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
+        """
+        session = stack.enter_context(connect(limits, None, share=DUCKDB_SHARE))
+        nothing = pa.Table.from_batches([], spine.schema)
+        session.register(asof.SPINE, narrow(nothing, plan, 0))
+        sources = [open_source(session, plan, n, spine, lake) for n in range(len(plan.joins))]
+        reach, key_bounds = _bounds(session, spine, plan)
+        session.unregister(asof.SPINE)
+        found = cls(plan, spine, session, sources, [], reach, limits.budget, None)
+        for source in sources:
+            sizes = Sizes(
+                spine_rows=spine.row_count,
+                source_rows=source.numbered.row_count if source.numbered else None,
+                reach_rows=source.rows_within(reach, key_bounds),
+                row_bytes=source.row_bytes,
+            )
+            found.shapes.append(
+                choose_shape(sizes, budget=limits.budget, forced=forced, can_slots=has_numba())
+            )
+        if any(shape.join is Join.SLOTS for shape in found.shapes) or any(
+            source.numbered is None for source in sources
+        ):
+            found.folder = stack.enter_context(spilling(spill))
+            session.execute("SET temp_directory = ?", [str(found.folder / "duckdb")])
+        return found
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The spine's columns, then the features."""
+        return pa.schema([*self.spine.schema, *(f for s in self.sources for f in s.features)])
+
+    def sql(self) -> str:
+        """Return how each view is joined, why, and in which words DuckDB is asked."""
+        parts = []
+        for source, shape in zip(self.sources, self.shapes, strict=True):
+            said = f"-- {source.join.view}: {shape}\n"
+            if shape.join is Join.SQL:
+                parts.append(said + asof.render(self.plan, source.position, self.reach))
+            else:
+                keys = [asof.spine_columns(self.plan)[name] for name, _ in source.join.keys]
+                parts.append(
+                    said
+                    + asof.render_numbered(
+                        source.join, source.position, self.reach,
+                        columns=keys, table="keys", by_then=self.plan.known_by_then,
+                    )
+                )  # fmt: skip
+        return "\n\n".join(parts)
+
+    def batches(self, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the answer in order; ``known_later`` is whole at the end."""
+        self._stage()
+        for source in self.sources:
+            if asof.tells_known_later(self.plan, source.join):
+                self.known_later[source.join.view] = 0
+        columns = [self.plan.event_timestamp, *asof.spine_columns(self.plan)]
+        chunk = chunk_rows(self.budget)
+        whole = Stretch(self.spine.schema, self.spine.batches(rows=BATCH_ROWS))
+        for start, part in self.spine.chunks(list(dict.fromkeys(columns)), chunk):
+            yield from self._chunk(start, part, whole, progress)
+
+    def _chunk(
+        self, start: int, part: pa.Table, whole: Stretch, progress: Progress | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The answer to the spine rows of ``part``, the first of which is row ``start``."""
+        self.session.register(asof.SPINE, narrow(part, self.plan, 0))
+        rows, total = part.num_rows, self.spine.row_count
+        width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
+        stretch = bin_rows(self.budget, chunk=rows, row_bytes=width)
+        steps = 2 * len(self.sources)
+
+        def say(text: str, done: float) -> None:
+            if progress:
+                progress(text, (start + rows * 0.9 * done / max(steps, 1)) / total)
+
+        matching = Matching(self.session, self.plan, self.reach, part.num_rows)
+        shelves: list[Shelf | pa.Table] = []
+        try:
+            for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
+                view = source.join.view
+                say(f"matching {view}", 2 * number)
+                if shape.join is Join.SQL:
+                    shelves.append(self._by_sql(source))
+                    continue
+                folder = self._bin_folder(number) if stretch < rows else None
+                shelf = Shelf(source.features, rows, stretch, folder)
+                shelves.append(shelf)
+                found, later = matching.answers(source)
+                if view in self.known_later:
+                    self.known_later[view] += later
+                say(f"fetching {view}", 2 * number + 1)
+                self._fetch(source, found, shelf)
+            self.session.unregister(asof.SPINE)
+            for number in range(-(-rows // stretch)):
+                length = min(stretch, rows - number * stretch)
+                yield from self._beside(whole.take(length), shelves, number, stretch)
+                if progress:
+                    done = start + rows * 0.9 + 0.1 * min(rows, (number + 1) * stretch)
+                    progress("handing rows out", done / total)
+        finally:
+            for shelf in shelves:
+                if isinstance(shelf, Shelf):
+                    shelf.close()
+
+    def _beside(
+        self, spine: pa.Table, shelves: Sequence[Shelf | pa.Table], number: int, stretch: int
+    ) -> Iterator[pa.RecordBatch]:
+        columns = list(spine.columns)
+        for shelf in shelves:
+            if isinstance(shelf, Shelf):
+                columns += shelf.take(number).columns
+            else:
+                columns += shelf.slice(number * stretch, spine.num_rows).columns
+        yield from pa.table(columns, schema=self.schema).to_batches(max_chunksize=BATCH_ROWS)
+
+    def _by_sql(self, source: Source) -> pa.Table:
+        query = asof.render(self.plan, source.position, self.reach)
+        rows = self.session.sql(query).to_arrow_table()
+        if source.join.view in self.known_later:
+            later = rows.column(asof.LATER).to_numpy()
+            self.known_later[source.join.view] += int(later.sum())
+        columns = [
+            rows.column(asof.output_name(n)).cast(column.type)
+            for n, column in enumerate(source.features)
+        ]
+        return pa.table(columns, schema=source.features)
+
+    def _fetch(self, source: Source, found: np.ndarray, shelf: Shelf) -> None:
+        positions = np.flatnonzero(found >= 0)
+        order = np.argsort(found[positions], kind="stable")
+        positions = positions[order]
+        wanted = found[positions]
+        numbered = _numbered(source)
+        for begin, end, rows in numbered.fetch(source.feature_columns, wanted):
+            shelf.put(positions[begin:end], source.arrange(pa.table(rows)))
+
+    def _stage(self) -> None:
+        """Write what a view needs to Parquet, where its rows have no numbers of their own."""
+        for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
+            if shape.is_staged and source.numbered is None and self.folder is not None:
+                self.sources[number] = _staged(self.session, source, self.reach, self.folder)
+
+    def _bin_folder(self, number: int) -> Path | None:
+        if self.folder is None:
+            return None
+        folder = self.folder / f"view-{number}"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+
+def narrow(rows: pa.Table, plan: PointInTimePlan, first: int) -> pa.Table:
+    """Return the columns that matching needs, under the names that the SQL knows; rows are numbered from ``first``."""
+    columns = {
+        "rid": pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64)),
+        "t": rows.column(plan.event_timestamp),
+    }
+    for name, short in asof.spine_columns(plan).items():
+        columns[short] = rows.column(name)
+    return pa.table(columns)
+
+
+def has_numba() -> bool:
+    """Return whether the compiled loops can be had."""
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
+
+
+def _staged(
+    session: duckdb.DuckDBPyConnection, source: Source, reach: asof.Reach, folder: Path
+) -> Source:
+    path = folder / f"staged-{source.position}.parquet"
+    query = asof.render_staged(source.join, source.position, reach)
+    session.sql(query).write_parquet(str(path), compression="zstd")
+    numbered = Numbered.open([path])
+    if numbered is not None:
+        register_numbered(session, source.position, numbered)
+    return Source(
+        join=source.join, position=source.position, features=source.features,
+        numbered=numbered,
+    )  # fmt: skip
+
+
+def _numbered(source: Source) -> Numbered:
+    if source.numbered is None:
+        raise RuntimeError(f"the rows of {source.join.view} have no numbers: it was not staged")
+    return source.numbered
+
+
+def _bounds(
+    session: duckdb.DuckDBPyConnection, spine: Spine, plan: PointInTimePlan
+) -> tuple[asof.Reach, dict[str, tuple[object, object]]]:
+    """The range of the spine's instants and of each key, from one pass over it."""
+    short = asof.spine_columns(plan)
+    names = list(dict.fromkeys([plan.event_timestamp, *short]))
+    schema = narrow(pa.Table.from_batches([], spine.schema), plan, 0).schema
+    batches = (
+        batch
+        for part in spine.batches(names)
+        for batch in narrow(pa.Table.from_batches([part]), plan, 0).to_batches()
+    )
+    reader = pa.RecordBatchReader.from_batches(schema, batches)
+    session.unregister(asof.SPINE)
+    session.register(asof.SPINE, reader)
+    # fetchall, not fetchone: DuckDB 2.0 refuses other work while a result is unfinished.
+    ((low, high, *keys),) = session.execute(asof.spine_bounds(len(short))).fetchall()
+    found = {
+        name: (keys[2 * n], keys[2 * n + 1])
+        for n, name in enumerate(short)
+        if keys[2 * n] is not None
+    }
+    if low is None:
+        return asof.Reach(asof.EPOCH, asof.EPOCH), found
+    refuse_years(low, high)
+    return asof.Reach(asof.from_micros(low), asof.from_micros(high)), found
+
+
+def _spine_width(schema: pa.Schema) -> float:
+    return sum(8.0 if pa.types.is_primitive(column.type) else 48.0 for column in schema)

@@ -1,0 +1,93 @@
+"""One table's rows as a stream, in the memory that the engine may use."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, cast
+
+import duckdb
+import pyarrow as pa
+
+from provender.core.errors import InvalidInput
+from provender.core.policy import Permit
+from provender.core.training import Table
+from provender.offline.session import Limits, connect
+from provender.tables import format_for
+from provender.tables.arrow import quote
+
+BATCH_ROWS = 65_536
+
+
+class Room(Protocol):
+    """What an engine may use: the lake, DuckDB's memory limit (empty is its default), a place to spill."""
+
+    @property
+    def lake(self) -> Path: ...
+    @property
+    def memory_limit(self) -> str: ...
+    @property
+    def temp_directory(self) -> Path | None: ...
+    @property
+    def spill(self) -> Path: ...
+
+
+@contextmanager
+def bounded_session(room: Room, *, isolated: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection of its own within ``room``; ``isolated`` sees no file, network or Python variable.
+
+    Raises:
+        Unavailable: the data cannot be read, or not within the limits.
+        InvalidInput: a value cannot be read as the type it must have.
+    """
+    limits = Limits(memory_limit=room.memory_limit, threads=getattr(room, "threads", None))
+    with connect(limits, room.temp_directory) as session:
+        if isolated:
+            session.execute(
+                "SET python_enable_replacements=false; SET enable_external_access=false"
+            )
+        yield session
+
+
+def column_names(room: Room, table: Table) -> list[str]:
+    """Return the columns of ``table``: as the catalog has them, else as its files do."""
+    if table.schema is not None:
+        return list(table.schema.names)
+    with bounded_session(room) as session:
+        return list(format_for(table.format).relation(table, room.lake, session).columns)
+
+
+def scan(
+    room: Room, table: Table, columns: Sequence[str], permit: Permit, *, now: datetime
+) -> pa.RecordBatchReader:
+    """Return ``columns`` of every row of ``table`` as a stream; of none, a null per row.
+
+    Raises:
+        Denied: ``permit`` is not for every one of them.
+        InvalidInput: the table has no such column.
+    """
+    permit.cover(table.columns(columns), now=now)
+    batches = _batches(room, table, columns)
+    first = next(batches)
+    return pa.RecordBatchReader.from_batches(first.schema, _again(first, batches))
+
+
+def _batches(room: Room, table: Table, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The rows in batches, of which the first has none but tells the schema."""
+    listed = ", ".join(quote(name) for name in columns) or 'NULL::BOOLEAN AS "no column"'
+    with bounded_session(room) as session:
+        relation = format_for(table.format).relation(table, room.lake, session)
+        missing = sorted(set(columns) - set(relation.columns))
+        if missing:
+            raise InvalidInput(
+                f"there is no column {', '.join(missing)}; there are {', '.join(relation.columns)}",
+                hint="check the names, or pin a version that has them",
+            )
+        reader = cast("pa.RecordBatchReader", relation.project(listed).to_arrow_reader(BATCH_ROWS))
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield from reader
+
+
+def _again(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest

@@ -1,0 +1,95 @@
+"""In which shape a view is joined: a pure rule over measured sizes, with its reasons in words.
+
+``sql``: one statement of DuckDB reads all that the spine can reach and joins it; the least work
+for small tables. ``slots``: the table's keys and instants stream past the spine's slots, and
+only rows that are answers are fetched; memory is that of the spine, not of the table.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+SQL_SPINE_ROWS = 500_000
+SQL_REACH_BYTES = 256 << 20
+SLOT_BYTES = 72
+"""What a spine row takes while it is matched: code, instant, order, slot, and the best row's three numbers."""
+
+LEAST_ROWS = 1_024
+"""Less at a time would be slower, and spare nothing."""
+
+
+class Join(StrEnum):
+    """How one view is joined."""
+
+    SQL = "sql"
+    SLOTS = "slots"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """What is known of a view before it is read. ``reach_rows`` are those that statistics do not rule out.
+
+    ``row_bytes`` are of all columns that are read. None is not known: no plain Parquet.
+    """
+
+    spine_rows: int
+    source_rows: int | None
+    reach_rows: int | None
+    row_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How a view is joined, and why. ``is_staged``: its needed columns are written to Parquet first."""
+
+    join: Join
+    reasons: tuple[str, ...]
+    is_staged: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.join}{' after staging' if self.is_staged else ''}: {'; '.join(self.reasons)}"
+
+
+def choose_shape(
+    sizes: Sizes, *, budget: int, forced: Join | None = None, can_slots: bool = True
+) -> Shape:
+    """Return how to join a view of ``sizes`` within ``budget`` bytes."""
+    is_plain = sizes.source_rows is not None
+    if forced is not None:
+        return Shape(
+            join=forced, reasons=("asked for",), is_staged=forced is Join.SLOTS and not is_plain
+        )
+    if not can_slots:
+        return Shape(
+            join=Join.SQL, reasons=("numba is not installed, which the other shape needs",)
+        )
+    if sizes.spine_rows > SQL_SPINE_ROWS:
+        reasons = (f"the spine has {sizes.spine_rows:,} rows, more than {SQL_SPINE_ROWS:,}",)
+        return Shape(join=Join.SLOTS, reasons=reasons, is_staged=not is_plain)
+    if sizes.reach_rows is None or sizes.row_bytes is None:
+        return Shape(join=Join.SQL, reasons=("not plain Parquet, so its rows have no numbers",))
+    reach_bytes = sizes.reach_rows * sizes.row_bytes
+    limit = min(SQL_REACH_BYTES, budget // 4)
+    said = (
+        f"{sizes.reach_rows:,} of {sizes.source_rows:,} rows are within reach by statistics",
+        f"{_mib(reach_bytes)} with all columns needed, {'more' if reach_bytes > limit else 'not more'} than {_mib(limit)}",
+    )
+    return Shape(join=Join.SLOTS if reach_bytes > limit else Join.SQL, reasons=said)
+
+
+def chunk_rows(budget: int) -> int:
+    """Return how many spine rows are matched at a time: what a third of ``budget`` holds."""
+    return max(LEAST_ROWS, budget // (3 * SLOT_BYTES))
+
+
+def bin_rows(budget: int, *, chunk: int, row_bytes: float) -> int:
+    """Return how many finished rows are held at a time: all of a chunk, if a quarter of ``budget`` holds them.
+
+    Otherwise a twelfth: a bin is read, put in order and handed on, so it is there up to three times.
+    """
+    if chunk * row_bytes <= budget / 4:
+        return chunk
+    return max(LEAST_ROWS, int(budget / 12 / max(row_bytes, 1.0)))
+
+
+def _mib(count: float) -> str:
+    return f"{count / 2**20:,.0f} MiB"

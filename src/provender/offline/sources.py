@@ -1,0 +1,146 @@
+"""The views of a plan as DuckDB sees them: registered, checked against the spine, and measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from provender.core.training import PointInTimePlan, ViewJoin
+from provender.offline import asof
+from provender.offline.numbered import Numbered, plain_type
+from provender.offline.refusals import needed, refuse_keys, refuse_missing
+from provender.offline.spine import Spine
+from provender.tables import format_for
+from provender.tables.arrow import literal
+from provender.tables.sources import escape
+
+MICROS = 3
+"""Columns that matching reads beside the keys: two instants and the row's number."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One join of a plan, registered as ``source_<position>``.
+
+    ``features`` has the outputs and their types. ``numbered`` is None unless it is plain Parquet.
+    """
+
+    join: ViewJoin
+    position: int
+    features: pa.Schema
+    numbered: Numbered | None
+
+    @property
+    def feature_columns(self) -> list[str]:
+        """The source's columns that features are of, each once."""
+        return list(dict.fromkeys(source for source, _ in self.join.features))
+
+    @property
+    def row_bytes(self) -> float | None:
+        """Bytes a row with all columns that are needed."""
+        if self.numbered is None:
+            return None
+        keys = [source for _, source in self.join.keys]
+        columns = dict.fromkeys([*keys, *self.feature_columns, *self.join.tie_breakers])
+        return self.numbered.width(list(columns)) + 8 * MICROS
+
+    def output_width(self) -> float:
+        """Bytes a row of the features takes in the answer."""
+        if self.numbered is not None:
+            return self.numbered.width([source for source, _ in self.join.features])
+        return sum(_width(field.type) for field in self.features)
+
+    def rows_within(self, reach: asof.Reach, keys: Mapping[str, tuple[Any, Any]]) -> int | None:
+        """Return how many rows statistics leave within the spine's instants and ``keys``."""
+        if self.numbered is None:
+            return None
+        floor = asof.floor_of(reach.earliest, self.join.ttl)
+        earliest = floor or datetime.min.replace(tzinfo=reach.latest.tzinfo)
+        bounds = {source: keys[name] for name, source in self.join.keys if name in keys}
+        return self.numbered.rows_within(
+            bounds | {self.join.event_timestamp: (earliest, reach.latest)}
+        )
+
+    def arrange(self, rows: pa.Table) -> pa.Table:
+        """Return columns of the source as the features they are."""
+        columns = [rows.column(source) for source, _ in self.join.features]
+        return pa.table(columns, names=list(self.join.outputs)) if columns else rows.select([])
+
+
+def register(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, lake: Path) -> None:
+    """Make the source of ``join`` the view ``source_<position>``.
+
+    Raises:
+        InvalidInput: it lacks a column that the join needs.
+        Corrupt: a file of a dataset's version is gone or changed; it is named.
+    """
+    relation = format_for(join.table.format).relation(join.table, lake, session)
+    refuse_missing(join, relation.columns)
+    relation.create_view(asof.table_name(position))
+
+
+def register_numbered(
+    session: duckdb.DuckDBPyConnection, position: int, numbered: Numbered
+) -> None:
+    """Make the rows of plain Parquet files the view ``numbered_<position>``, with file and place."""
+    listed = ", ".join(literal(escape(path)) for path in numbered.paths)
+    session.execute(
+        f"CREATE OR REPLACE VIEW {asof.numbered_name(position)} AS "
+        "SELECT *, file_index AS file_index, file_row_number AS file_row_number "
+        f"FROM read_parquet([{listed}], hive_partitioning=false)"
+    )
+
+
+def open_source(
+    session: duckdb.DuckDBPyConnection,
+    plan: PointInTimePlan,
+    position: int,
+    spine: Spine,
+    lake: Path,
+) -> Source:
+    """Return a registered source of ``plan`` after checking its keys against the table ``spine``.
+
+    Raises:
+        InvalidInput: a key cannot be compared, a column is missing, a file is broken.
+    """
+    join = plan.joins[position]
+    register(session, join, position, lake)
+    short = asof.spine_columns(plan)
+    types = _types(session, asof.SPINE)
+    asked = {name: types[column] for name, column in short.items()}
+    refuse_keys(join, spine, asked, _types(session, asof.table_name(position)))
+    paths = format_for(join.table.format).files(join.table, lake)
+    numbered = Numbered.open(paths) if paths else None
+    if numbered is not None and not set(needed(join)) <= set(numbered.schema.names):
+        numbered = None
+    if numbered is not None:
+        register_numbered(session, position, numbered)
+    features = _features(session, join, position, numbered)
+    return Source(join=join, position=position, features=features, numbered=numbered)
+
+
+def _features(
+    session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, numbered: Numbered | None
+) -> pa.Schema:
+    if numbered is not None:
+        of = {field.name: plain_type(field.type) for field in numbered.schema}
+    else:
+        nothing = session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table()
+        of = {field.name: field.type for field in nothing.schema}
+    return pa.schema([pa.field(output, of[source]) for source, output in join.features])
+
+
+def _types(session: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    rows: Sequence[tuple[Any, ...]] = session.execute(f"DESCRIBE {table}").fetchall()
+    return {str(row[0]): str(row[1]) for row in rows}
+
+
+def _width(kind: pa.DataType) -> float:
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:
+        return 48.0

@@ -1,0 +1,119 @@
+"""The spine of a retrieval that has none: every instant at which something happened to a key.
+
+It is the union of the distinct (keys, event timestamp) of the views between two instants, both
+inclusive. A view with other keys adds rows of its own, null in the keys it does not have; a view
+without keys adds rows only where no view has any. Rows with a null key are left out, since
+nothing is ever known of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from provender.core.errors import InvalidInput
+from provender.core.policy import Permit
+from provender.core.training import ViewJoin
+from provender.offline.scan import BATCH_ROWS, Room, bounded_session
+from provender.offline.spine import Spine
+from provender.offline.spines import of_stream
+from provender.tables import format_for
+from provender.tables.arrow import literal, quote
+
+
+def distinct_instants(
+    room: Room,
+    joins: Sequence[ViewJoin],
+    permit: Permit,
+    *,
+    event_timestamp: str,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> Spine:
+    """Return the distinct keys and instants of ``joins`` from ``start`` to ``end``, by instant.
+
+    Columns are the join keys under the spine's names, by name, and ``event_timestamp``.
+
+    Raises:
+        Denied: ``permit`` is not for the keys and event timestamps, which come out here.
+        InvalidInput: ``start`` is after ``end``, or views disagree about the type of a key.
+    """
+    if start > end:
+        raise InvalidInput(
+            f"the start {start.isoformat()} is after the end {end.isoformat()}",
+            hint="swap them; both are inclusive",
+        )
+    for join in joins:
+        permit.cover(join.table.columns(_sources(join)), now=now)
+    counted = [join for join in joins if join.keys] or list(joins)
+    batches = _batches(room, counted, event_timestamp, start, end)
+    first = next(batches)
+    return of_stream(first.schema, batches, spill=room.spill)
+
+
+def _batches(
+    room: Room, joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
+) -> Iterator[pa.RecordBatch]:
+    """The rows in batches, of which the first has none but tells the schema."""
+    with bounded_session(room) as session:
+        for position, join in enumerate(joins):
+            relation = format_for(join.table.format).relation(join.table, room.lake, session)
+            _check_columns(join, relation.columns)
+            relation.create_view(_table(position))
+        try:
+            reader = session.sql(_render(joins, name, start, end)).to_arrow_reader(BATCH_ROWS)
+        except duckdb.BinderException as error:
+            raise InvalidInput(
+                f"the views {', '.join(join.view for join in joins)} cannot be put together: {error}",
+                hint="keys of one name must be of one type; rename one with with_join_key_map",
+            ) from error
+        yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+        yield from reader
+
+
+def _render(joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime) -> str:
+    keys = sorted({spine for join in joins for spine, _ in join.keys})
+    groups: dict[frozenset[str], list[str]] = {}
+    for position, join in enumerate(joins):
+        own = frozenset(spine for spine, _ in join.keys)
+        groups.setdefault(own, []).append(_instants(join, position, name, start, end))
+    united = [f"({' UNION '.join(parts)})" for parts in groups.values()]
+    listed = ", ".join(quote(column) for column in [*keys, name])
+    order = ", ".join(f"{quote(column)} NULLS LAST" for column in [name, *keys])
+    return f"SELECT {listed} FROM ({' UNION ALL BY NAME '.join(united)}) ORDER BY {order}"
+
+
+def _instants(join: ViewJoin, position: int, name: str, start: datetime, end: datetime) -> str:
+    at = f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ)"
+    pairs = sorted(join.keys)
+    columns = [f"{quote(source)} AS {quote(spine)}" for spine, source in pairs]
+    where = [f"{at} BETWEEN {_instant(start)} AND {_instant(end)}"]
+    where += [f"{quote(source)} IS NOT NULL" for _, source in pairs]
+    return (
+        f"SELECT DISTINCT {', '.join([*columns, f'{at} AS {quote(name)}'])} "
+        f"FROM {_table(position)} WHERE {' AND '.join(where)}"
+    )
+
+
+def _instant(moment: datetime) -> str:
+    return f"TIMESTAMPTZ {literal(moment.isoformat(sep=' '))}"
+
+
+def _sources(join: ViewJoin) -> list[str]:
+    return [*(source for _, source in join.keys), join.event_timestamp]
+
+
+def _table(position: int) -> str:
+    return f"source_{position}"
+
+
+def _check_columns(join: ViewJoin, columns: Sequence[str]) -> None:
+    missing = sorted(set(_sources(join)) - set(columns))
+    if missing:
+        raise InvalidInput(
+            f"the source of feature view {join.view} has no column {', '.join(missing)}; "
+            f"it has {', '.join(columns)}",
+            hint="correct the feature view, or pin a version of the dataset that has it",
+        )

@@ -1,0 +1,124 @@
+"""File locks, which the kernel drops when a process ends in whatever way, and what they guard."""
+
+import fcntl
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+
+from provender.core.errors import Conflict
+
+LOCKS = "locks"
+AREA_LOCK = "area.lock"
+PATIENCE_SECONDS = 60.0
+ELSEWHERE = "elsewhere"
+"""A note in a claimed folder: the path of a file or folder that is written at another place."""
+PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial")
+"""What is written elsewhere is called so; a note of anything else is not followed."""
+
+
+@contextmanager
+def claimed(area: Path) -> Iterator[Path]:
+    """A new folder in ``area``, this process's until the end: nobody else removes it while it lives.
+
+    What killed processes left in ``area`` is removed first.
+    """
+    area.mkdir(parents=True, exist_ok=True)
+    name = f"{os.getpid()}-{token_hex(4)}"
+    with held(area / AREA_LOCK):
+        for path in leftovers(area):
+            remove(path)
+        mine = _open_lock(area / f"{name}.lock")
+        fcntl.flock(mine, fcntl.LOCK_EX)
+        folder = area / name
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        (area / f"{name}.lock").unlink(missing_ok=True)
+        os.close(mine)
+
+
+def leftovers(area: Path) -> list[Path]:
+    """Return what is in ``area`` and no living process holds: folders, and locks of killed processes."""
+    if not area.is_dir():
+        return []
+    living: set[str] = set()
+    left: list[Path] = []
+    for lock in sorted(area.glob("*.lock")):
+        if lock.name == AREA_LOCK:
+            continue
+        if is_held(lock):
+            living.add(lock.stem)
+        else:
+            left.append(lock)
+    folders = (path for path in sorted(area.iterdir()) if path.is_dir() and path.name != LOCKS)
+    return [folder for folder in folders if folder.name not in living] + left
+
+
+def written_elsewhere(claim: Path) -> Path | None:
+    """Return what the owner of the claimed folder was writing at another place and left there."""
+    try:
+        path = Path((claim / ELSEWHERE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path if PARTIAL.fullmatch(path.name) and path.exists() else None
+
+
+def remove(path: Path) -> None:
+    """Remove the file or folder at ``path``, if it is there, and what it notes to be elsewhere."""
+    if path.is_dir():
+        if (noted := written_elsewhere(path)) is not None:
+            remove(noted)
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def is_held(lock: Path) -> bool:
+    handle = _open_lock(lock)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def held(lock: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the file ``lock``, alone or with others (``LOCK_SH``).
+
+    Raises:
+        Conflict: another process has held it for a minute.
+    """
+    handle = _open_lock(lock)
+    try:
+        _acquire(handle, lock, how)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, lock: Path, how: int) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(handle, how | fcntl.LOCK_NB)
+            return
+        if time.monotonic() > deadline:
+            raise Conflict(
+                f"another process has held {lock} for {PATIENCE_SECONDS:.0f} seconds",
+                hint="wait until it has published, or end it if it hangs",
+            )
+        time.sleep(0.02)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,0 +1,193 @@
+"""Looking after the lake: what in it is left over, and what of it is not as it was published.
+
+Files come first and the row of the catalog last, so a killed publisher leaves files that no row
+names: they are orphans, found by what is not named. Publishers at work are waited for, and
+kept out meanwhile (`storage.nobody_publishing`); what a living process stages or spills is its
+own. Files that look like none of ours are named and left alone.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from provender.core.datasets import DatasetVersion, Format
+from provender.core.training import Table
+from provender.tables import deltalog, hashed, storage
+from provender.tables.locks import AREA_LOCK, held, leftovers, remove, written_elsewhere
+
+FOLDER = re.compile(rf"({'|'.join(Format)})(-[0-9a-f]{{24}}(-[0-9a-f]{{8}})?)?")
+"""What a format calls the folder of a version, or of all versions."""
+
+
+class Kind(StrEnum):
+    """What is wrong with a file or folder of the lake."""
+
+    ORPHAN = "orphan"  # left over by a killed process; it can be removed
+    DAMAGED = "damaged"  # of a version, but gone or changed
+    FOREIGN = "foreign"  # not of our making
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong, with why; ``versions`` are those that it is of."""
+
+    kind: Kind
+    path: Path
+    why: str
+    size_bytes: int = 0
+    versions: tuple[str, ...] = ()
+    removed: bool = False
+
+
+def sweep(
+    root: Path,
+    spills: Sequence[Path],
+    recorded: Callable[[], Sequence[DatasetVersion]],
+    *,
+    clean: bool = False,
+) -> list[Finding]:
+    """Return what is in the lake at ``root``, or spilled below ``spills``, and belongs to nobody.
+
+    ``recorded`` gives every version of the catalog; it is asked once no publisher is at work.
+    With ``clean`` orphans are removed, and nothing else.
+
+    Raises:
+        Conflict: a publisher is at work for more than a minute.
+        Unavailable: the lake cannot be written.
+    """
+    with storage.nobody_publishing(root), storage.explained(root):
+        found = [*_abandoned([root, *spills]), *_unrecorded(root, recorded(), clean=clean)]
+        return [_removed(finding, root, clean=clean) for finding in found]
+
+
+def damages(
+    root: Path,
+    versions: Sequence[DatasetVersion],
+    *,
+    again: bool = False,
+    progress: Callable[[str, float], object] = lambda stage, done: None,
+) -> list[Finding]:
+    """Return the files of ``versions`` that are not what was published, once each.
+
+    ``again``: hash also the files that were hashed before and not touched since.
+    """
+    wrong: dict[Path, tuple[str, list[str]]] = {}
+    seen: set[tuple[str, str]] = set()
+    for done, version in enumerate(versions):
+        progress("checking", done / len(versions))
+        table = Table.of(version)
+        new = [e for e in table.entries if (table.location, e.path) not in seen]
+        seen.update((table.location, entry.path) for entry in new)
+        for path, why in storage.faults(
+            root, replace(table, entries=tuple(new)), again=again
+        ).items():
+            wrong[path] = (why, [])
+        for entry in table.entries:
+            path = storage.resolve(root, f"{table.location}/{entry.path}")
+            if path in wrong:
+                wrong[path][1].append(str(version.ref))
+    return [
+        Finding(kind=Kind.DAMAGED, path=path, why=why, versions=tuple(names))
+        for path, (why, names) in wrong.items()
+    ]
+
+
+def _abandoned(places: Iterable[Path]) -> Iterator[Finding]:
+    """What killed processes staged or spilled."""
+    for area in (place / storage.STAGING for place in places):
+        if not area.is_dir():
+            continue
+        with held(area / AREA_LOCK):
+            for path in leftovers(area):
+                if (elsewhere := written_elsewhere(path)) is not None:
+                    yield _orphan(elsewhere, "half-written by a process that was killed")
+                yield _orphan(path, "staged by a process that was killed")
+
+
+def _unrecorded(
+    root: Path, versions: Sequence[DatasetVersion], *, clean: bool
+) -> Iterator[Finding]:
+    """What no version refers to."""
+    known: dict[str, list[DatasetVersion]] = {}
+    for version in versions:
+        known.setdefault(version.manifest.location, []).append(version)
+    lists = {hashed.list_of(root, location) for location in known}
+    for path in sorted((root / hashed.FOLDER).glob("*")):
+        if path.resolve() not in lists:
+            yield _orphan(path, "about files that no version refers to")
+    for depth, path in _walk(root):
+        location = path.relative_to(root).as_posix()
+        if location in known:
+            yield from _inside(path.resolve(), known[location], clean=clean)
+        elif depth == 3 and path.is_dir() and FOLDER.fullmatch(path.name):
+            yield _orphan(path, "no version refers to it")
+        else:
+            yield Finding(
+                kind=Kind.FOREIGN, path=path, why="not of our making", size_bytes=_size(path)
+            )
+
+
+def _walk(root: Path) -> Iterator[tuple[int, Path]]:
+    """Yield folders three levels down, where versions are, and files above, with their level."""
+    above = [root]
+    for depth in (1, 2, 3):
+        level = [path for folder in above for path in sorted(folder.iterdir())]
+        if depth == 1:
+            level = [path for path in level if path.name not in (storage.STAGING, hashed.FOLDER)]
+        above = [path for path in level if path.is_dir()]
+        for path in level:
+            if depth == 3 or not path.is_dir():
+                yield depth, path
+
+
+def _inside(folder: Path, versions: Sequence[DatasetVersion], *, clean: bool) -> Iterator[Finding]:
+    """What is in the folder of recorded versions and none of them needs."""
+    files = {entry.path for version in versions for entry in version.manifest.files}
+    fmt = versions[0].manifest.format
+    if fmt is Format.DELTA and (folder / "_delta_log").is_dir():
+        snapshots = {int(version.manifest.native_snapshot) for version in versions}
+        for path in deltalog.leftovers(folder, snapshots, files):
+            yield _orphan(path, "no version refers to it")
+    elif fmt is Format.ICEBERG:
+        from provender.tables import iceberglog  # its packages are an extra of their own
+
+        if clean:
+            iceberglog.go_back(folder, versions[-1].manifest.native_snapshot)
+        for path in iceberglog.leftovers(folder, files):
+            yield _orphan(path, "no version refers to it")
+    elif (folder / storage.CONTENTS).is_file():
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder).as_posix()
+            if path.is_file() and name not in files and name != storage.CONTENTS:
+                yield Finding(
+                    kind=Kind.FOREIGN, path=path, why="not of our making", size_bytes=_size(path)
+                )
+
+
+def _orphan(path: Path, why: str) -> Finding:
+    return Finding(kind=Kind.ORPHAN, path=path, why=why, size_bytes=_size(path))
+
+
+def _removed(finding: Finding, root: Path, *, clean: bool) -> Finding:
+    if not clean or finding.kind is not Kind.ORPHAN:
+        return finding
+    remove(finding.path)
+    for folder in finding.path.parents[:2]:
+        if not folder.is_relative_to(root):
+            continue
+        if folder.parent == root or folder.parent.parent == root:
+            _remove_empty(folder)
+    return replace(finding, removed=not finding.path.exists())
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove the folder of a dataset or a domain in which nothing is left."""
+    if folder.name not in (storage.STAGING, hashed.FOLDER) and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

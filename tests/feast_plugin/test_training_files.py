@@ -1,0 +1,222 @@
+"""Training sets that go to files as they are made: the same as in memory, recorded before they are there."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as pads
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+from feast import FeatureStore
+
+from provender import bootstrap
+from provender.catalog.local import LocalCatalog
+from provender.cli import main
+from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.feast_plugin.repo import apply
+from provender.feast_plugin.spine import Entities
+from provender.online.store import OnlineStore
+from provender.sdk import connect
+from provender.sdk.workspace import Workspace
+from provender.settings import Settings
+from tests.feast_plugin.governed import MAX
+from tests.feast_plugin.plain import HOUR, NOON, write
+
+ROWS = 1_000
+SPINE = pa.table(
+    {
+        "driver_id": [n % 4 for n in range(ROWS)],
+        "event_timestamp": pa.array([NOON + HOUR] * ROWS, pa.timestamp("us", "UTC")),
+        "factor": [float(n) for n in range(ROWS)],
+        "label": [str(n) for n in range(ROWS)],
+    }
+)
+ASKED = {"features": ["trips:value", "scaled:scaled_value"], "purpose": "research"}
+
+
+@pytest.fixture
+def folder(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
+    apply(repo, catalog, online, settings=settings)
+    return repo
+
+
+@pytest.fixture
+def workspace(folder: Path, settings: Settings) -> Any:
+    with connect(settings=settings.model_copy(update={"feature_repo": folder})) as made:
+        yield made
+
+
+@pytest.fixture
+def spine_file(tmp_path: Path) -> Path:
+    file = tmp_path / "in" / "spine.parquet"
+    file.parent.mkdir()
+    pq.write_table(SPINE, file, row_group_size=100)
+    return file
+
+
+def test_a_file_is_the_training_set_that_memory_would_hold(
+    workspace: Workspace, spine_file: Path, tmp_path: Path
+) -> None:
+    held = workspace.training_set(SPINE, **ASKED)
+    made = workspace.training_set(spine_file, to=tmp_path / "out" / "set.parquet", **ASKED)
+    assert (held.path, made.path) == (None, tmp_path / "out" / "set.parquet")
+    assert made.id == held.id
+    assert made.manifest.content_digest == held.manifest.content_digest
+    assert made.arrow().equals(held.arrow())
+    assert made.arrow().column_names == [*SPINE.column_names, "value", "scaled_value"]
+    assert pq.read_metadata(made.path).metadata[b"provender.training_set"] == made.id.encode()
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["set.parquet"]
+    assert workspace.catalog.training_set(made.id).row_count == ROWS
+
+
+def test_the_rows_of_a_file_are_read_when_they_are_wanted(
+    workspace: Workspace, spine_file: Path, tmp_path: Path
+) -> None:
+    made = workspace.training_set(spine_file, to=tmp_path / "set.parquet", **ASKED)
+    assert [batch.num_rows for batch in made.batches(400)] == [400, 400, 200]
+    copy = made.to_parquet(tmp_path / "copy.parquet")
+    assert pq.read_table(copy).equals(made.arrow())
+    assert made.pandas()["value"].dtype == "Int64"
+    with pytest.raises(InvalidInput, match="already"):
+        made.to_parquet(tmp_path / "set.parquet")
+
+
+FORMS: dict[str, Callable[[Path], Any]] = {
+    "path": lambda file: file,
+    "text": str,
+    "folder": lambda file: file.parent,
+    "pattern": lambda file: str(file.parent / "*.parquet"),
+    "list": lambda file: [file],
+    "reader": lambda _: pa.RecordBatchReader.from_batches(SPINE.schema, SPINE.to_batches(100)),
+    "dataset": lambda file: pads.dataset(file),
+    "pandas": lambda _: SPINE.to_pandas(),
+    "polars": lambda _: pl.from_arrow(SPINE),
+    "polars lazy": lambda _: pl.from_arrow(SPINE).lazy(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_spine_can_have_any_form(workspace: Workspace, spine_file: Path, form: str) -> None:
+    made = workspace.training_set(FORMS[form](spine_file), **ASKED)
+    expected = [None, 11, None, 2**53 + 1]
+    assert made.arrow().column("value").to_pylist()[:4] == expected
+    assert made.arrow().num_rows == ROWS
+
+
+def test_a_broken_or_missing_spine_file_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    for name in ("broken.parquet", "gone.parquet"):
+        with pytest.raises(InvalidInput, match=name):
+            workspace.training_set(tmp_path / name, **ASKED)
+    with pytest.raises(InvalidInput, match="no files"):
+        workspace.training_set(str(tmp_path / "*.nothing"), **ASKED)
+
+
+def test_a_spine_in_the_lake_is_refused(workspace: Workspace, settings: Settings) -> None:
+    file = min(settings.lake.rglob("*.parquet"))
+    for spine in (file, file.parent, [file], str(file.parent / "*.parquet")):
+        with pytest.raises(Denied, match="in the lake"):
+            workspace.training_set(spine, **ASKED)
+
+
+def test_instants_of_a_file_without_a_zone_are_refused_or_said_to_be_utc(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    naive = [NOON.replace(tzinfo=None).isoformat()] * ROWS
+    spine = write(tmp_path / "naive.parquet", SPINE.set_column(1, "event_timestamp", [naive]))
+    with pytest.raises(InvalidInput, match="has no time zone"):
+        workspace.training_set(spine, **ASKED)
+    assert workspace.training_set(spine, assume_utc=True, **ASKED).manifest.row_count == ROWS
+
+
+def test_who_is_told_how_far_it_is_can_end_it_with_nothing_left(
+    workspace: Workspace, spine_file: Path, tmp_path: Path
+) -> None:
+    told: list[float] = []
+    made = workspace.training_set(
+        spine_file,
+        to=tmp_path / "set.parquet",
+        progress=lambda _, done: told.append(done),
+        **ASKED,
+    )
+    assert told[-1] == 1.0
+    before = len(workspace.catalog.training_sets())
+
+    def cancel(what: str, done: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        workspace.training_set(
+            SPINE.slice(1), to=tmp_path / "other.parquet", progress=cancel, **ASKED
+        )
+    assert [path.name for path in tmp_path.glob("*.parquet*")] == ["set.parquet"]
+    assert len(workspace.catalog.training_sets()) == before
+    assert made.path is not None
+
+
+def test_a_denial_leaves_no_file(
+    workspace: Workspace, spine_file: Path, tmp_path: Path, settings: Settings
+) -> None:
+    stranger = settings.model_copy(update={"actor": MAX})
+    with connect(settings=stranger) as theirs, pytest.raises((Denied, NotFound)):
+        theirs.training_set(spine_file, to=tmp_path / "set.parquet", **ASKED)
+    assert list(tmp_path.glob("*set.parquet*")) == []
+
+
+def test_plain_feast_records_the_same_whatever_way_the_rows_are_taken(
+    folder: Path, catalog: LocalCatalog, spine_file: Path, tmp_path: Path
+) -> None:
+    store = FeatureStore(repo_path=str(folder))
+    features = ["trips:value", "scaled:scaled_value"]
+    in_memory = store.get_historical_features(Entities(SPINE), features=features)
+    table = in_memory.to_arrow()
+    from_file = store.get_historical_features(str(spine_file), features=features)
+    assert from_file.training_set == ""
+    written = from_file.to_parquet(tmp_path / "set.parquet")
+    assert pq.read_table(written).equals(table)
+    assert from_file.training_set == in_memory.training_set != ""
+    assert pq.read_metadata(written).metadata[b"provender.training_set"].decode() == (
+        from_file.training_set
+    )
+    assert catalog.training_set(from_file.training_set).row_count == ROWS
+
+
+def test_rows_of_a_batch_are_handed_out_only_when_the_training_set_is_recorded(
+    folder: Path, tmp_path: Path
+) -> None:
+    store = FeatureStore(repo_path=str(folder))
+    job = store.get_historical_features(Entities(SPINE), features=["trips:value"])
+    batches = job.to_arrow_batches(300)
+    assert job.training_set == ""
+    assert next(batches).num_rows == 300
+    assert job.training_set.startswith("ts_")
+    assert [batch.num_rows for batch in batches] == [300, 300, 100]
+    assert tmp_path.exists()
+
+
+def test_the_command_writes_a_file_and_says_what_it_is(
+    folder: Path, spine_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVENDER_FEATURE_REPO", str(folder))
+    monkeypatch.setenv("PROVENDER_PURPOSE", "research")
+    bootstrap.settings.cache_clear()
+    out = tmp_path / "set.parquet"
+    arguments = [
+        "training",
+        "create",
+        str(spine_file),
+        "--service",
+        "service_v1",
+        "--out",
+        str(out),
+    ]
+    done = CliRunner().invoke(main, [*arguments, "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["path"] == str(out)
+    assert pq.read_metadata(out).num_rows == told["manifest"]["row_count"] == ROWS
+    assert pq.read_metadata(out).metadata[b"provender.training_set"].decode() == told["id"]

@@ -1,0 +1,41 @@
+"""Many retrievals at once with one engine over the same files: each has the answer it has alone."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+
+from tests.offline.comparison import by_hand, compare
+from tests.offline.configurations import NOW, build
+from tests.offline.engines import ENGINES
+from tests.offline.options import random_options
+
+THREADS = 16
+RETRIEVALS = 40
+QUESTIONS = 10
+SEED = 16_040
+
+
+def test_sixteen_threads_of_forty_retrievals_each_are_right_in_every_cell(tmp_path):
+    questions = [
+        build(random_options(SEED + number, 200), tmp_path, f"question-{number}")
+        for number in range(QUESTIONS)
+    ]
+    expected = [by_hand(question) for question in questions]
+    engine = ENGINES["duckdb"].make(tmp_path)
+    with ThreadPoolExecutor(THREADS) as pool:
+        of_threads = list(pool.map(_retrieve, repeat(engine), repeat(questions), range(THREADS)))
+    answers = [answer for found in of_threads for answer in found]
+    assert len(answers) == THREADS * RETRIEVALS
+    for number, table, known_later in answers:
+        outcome = compare(questions[number], expected[number], table, known_later)
+        assert not outcome.problems, questions[number].describe()
+
+
+def _retrieve(engine, questions, thread):
+    """Ask the questions in an order of the thread's own; the answers come with their numbers."""
+    found = []
+    for turn in range(RETRIEVALS):
+        number = (thread + turn * 3) % len(questions)
+        asked = questions[number]
+        answer = engine.run(asked.plan, asked.spine, asked.permit, now=NOW)
+        found.append((number, answer.table(), answer.known_later))
+    return found

@@ -1,0 +1,153 @@
+"""One Parquet file out of a stream: whole or not at all, whoever is killed when."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+
+from provender.core.errors import InvalidInput
+from provender.tables import stream
+from provender.tables.rows import RunningDigest, logical_digest
+from provender.tables.stream import staged, write_rows
+from tests.tables.generators import tables
+
+SCHEMA = pa.schema([("n", pa.int64())])
+WRITER = """
+import sys, time
+from pathlib import Path
+import pyarrow as pa
+from provender.tables.stream import staged, write_rows
+
+target, folder = Path(sys.argv[1]), sys.argv[2] == "folder"
+schema = pa.schema([("n", pa.int64())])
+def batches():
+    for _ in range(40):
+        yield pa.record_batch([pa.array([2] * 5000)], schema=schema)
+        time.sleep(0.005)
+print("ready", flush=True)
+with staged(target, folder=folder) as place:
+    write_rows(place / "part-0.parquet" if folder else place, schema, batches())
+"""
+
+
+def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
+    for size in sizes:
+        yield pa.record_batch([pa.array([1] * size, pa.int64())], schema=SCHEMA)
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_row_groups_have_one_size_whatever_the_batches(tmp_path: Path) -> None:
+    target = tmp_path / "rows.parquet"
+    assert write_rows(target, SCHEMA, batches(1, 200_000, 0, 100_000, 7)) == 300_008
+    groups = pq.read_metadata(target)
+    sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
+    assert sizes == [stream.ROW_GROUP_ROWS] * 2 + [300_008 - 2 * stream.ROW_GROUP_ROWS]
+
+
+def test_no_rows_make_a_file_with_columns(tmp_path: Path) -> None:
+    assert write_rows(tmp_path / "rows.parquet", SCHEMA, []) == 0
+    assert pq.read_table(tmp_path / "rows.parquet").schema == SCHEMA
+
+
+def test_metadata_is_asked_for_at_the_end(tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        for batch in batches(1, 1):
+            seen.append(1)
+            yield batch
+
+    target = tmp_path / "rows.parquet"
+    write_rows(target, SCHEMA, counted(), metadata=lambda: {"seen": str(len(seen))})
+    assert pq.read_metadata(target).metadata[b"seen"] == b"2"
+
+
+def one_row(target: Path) -> None:
+    with staged(target) as file:
+        write_rows(file, SCHEMA, batches(1))
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "rows.parquet").mkdir()
+    for target in (tmp_path / "file" / "rows.parquet", tmp_path / "rows.parquet"):
+        with pytest.raises(InvalidInput, match=r"rows\.parquet cannot be written"):
+            one_row(target)
+    assert files(tmp_path) == ["file", "rows.parquet"]
+
+
+def test_what_others_are_writing_is_left_alone(tmp_path: Path) -> None:
+    target = tmp_path / "rows.parquet"
+    with staged(target) as mine:
+        write_rows(mine, SCHEMA, batches(1))
+        os.utime(mine, (0, 0))
+        with staged(target) as theirs:
+            write_rows(theirs, SCHEMA, batches(2))
+        assert mine.exists()
+    assert pq.read_metadata(target).num_rows == 1
+    assert files(tmp_path) == ["rows.parquet"]
+
+
+def test_a_folder_that_was_moved_aside_is_put_back(tmp_path: Path) -> None:
+    target = tmp_path / "rows"
+    with staged(target, folder=True) as folder:
+        write_rows(folder / "part-0.parquet", SCHEMA, batches(3))
+    target.rename(tmp_path / f".rows.0123{stream.ASIDE}")
+    with pytest.raises(KeyboardInterrupt), staged(target, folder=True):
+        raise KeyboardInterrupt
+    assert files(tmp_path) == ["rows"]
+    assert pq.read_table(target).num_rows == 3
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_killed_writer_leaves_the_old_or_the_new_and_the_next_one_clears_up(
+    tmp_path: Path, kind: str
+) -> None:
+    target = tmp_path / ("rows" if kind == "folder" else "rows.parquet")
+    chance = random.Random(kind)
+    outcomes: set[int] = set()
+    for _ in range(20):
+        with staged(target, folder=kind == "folder") as place:
+            file = place / "part-0.parquet" if kind == "folder" else place
+            write_rows(file, SCHEMA, batches(3))
+        assert files(tmp_path) == [target.name]
+        killed = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(target), kind], stdout=subprocess.PIPE
+        )
+        assert killed.stdout is not None
+        with killed.stdout:
+            assert killed.stdout.readline() == b"ready\n"
+            time.sleep(chance.uniform(0, 0.4))
+            killed.send_signal(signal.SIGKILL)
+            killed.wait()
+        for left in tmp_path.iterdir():
+            os.utime(left, (0, 0))
+        with pytest.raises(KeyboardInterrupt), staged(target, folder=kind == "folder"):
+            raise KeyboardInterrupt
+        assert files(tmp_path) == [target.name]
+        rows = pq.read_table(target).column("n").to_pylist()
+        assert rows in ([1] * 3, [2] * 200_000)
+        outcomes.add(len(rows))
+    assert outcomes >= {3}
+
+
+@settings(deadline=None, max_examples=25)
+@given(tables())
+def test_the_running_digest_is_that_of_the_whole(table: pa.Table) -> None:
+    running = RunningDigest(table.schema)
+    passed = list(running.through(table.to_batches(max_chunksize=2)))
+    assert sum(batch.num_rows for batch in passed) == table.num_rows
+    assert running.value == logical_digest(table)
+    assert running.row_count == table.num_rows
