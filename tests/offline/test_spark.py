@@ -289,8 +289,11 @@ def test_options_that_spark_cannot_start_with_are_an_error_and_the_next_retrieva
     table = written(tmp_path, COLUMNS)
     spine = pa.table({"p": ["a"], "t": pa.array([at(3)], INSTANT)})
     for changes, said in (
-        ({"options": OPTIONS | {"spark.driver.memory": "1000t"}}, "driver did not start"),
-        ({"master": "nonsense"}, "did not start at nonsense: .*master"),
+        (
+            {"options": OPTIONS | {"spark.driver.memory": "1000t"}},
+            "did not start: .*not reserve enough space",
+        ),
+        ({"master": "nonsense"}, "did not start: .*Master must"),
     ):
         with pytest.raises(Unavailable, match=said):
             run(dataclasses.replace(engine, **changes), plan(table), spine)

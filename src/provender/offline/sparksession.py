@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -46,7 +47,7 @@ MEANING = {
 }
 """What our SQL means depends on these; every session has them, whatever the options say."""
 PATIENCE_SECONDS = 20
-TAIL_CHARACTERS = 2_000
+COMPLAINT_LINES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,19 +192,21 @@ def _start(cluster: Cluster, environment: Mapping[str, str]) -> Driver:
 
 
 def _launch(configuration: Any, variables: Mapping[str, str], said: Any) -> Any:
-    """Start the driver's Java and return the way to it; its standard error goes to ``said``."""
+    """Start the driver's Java and return the way to it; what it prints goes to ``said``."""
     from pyspark.errors import PySparkRuntimeError
     from pyspark.java_gateway import launch_gateway
 
-    streams = {"stdout": subprocess.DEVNULL, "stderr": said}
-    try:
-        with _variables(variables):
-            return launch_gateway(configuration, streams)  # type: ignore[no-untyped-call]
-    except PySparkRuntimeError as error:
-        raise Unavailable(
-            f"Spark's driver did not start: {_text(said)[-TAIL_CHARACTERS:] or 'it says nothing'}",
-            hint="check the Spark options, and that there is memory for it",
-        ) from error
+    with warnings.catch_warnings():
+        # pyspark 4.3 leaves the pipe to a Java that ended at once to the garbage collector
+        warnings.simplefilter("ignore", ResourceWarning)
+        with suppress(PySparkRuntimeError), _variables(variables):
+            return launch_gateway(  # type: ignore[no-untyped-call]
+                configuration, {"stdout": said, "stderr": said}
+            )
+    raise Unavailable(
+        f"Spark's driver did not start: {_complaint(said)}",
+        hint="check the master's URL and the Spark options, and that there is memory for it",
+    )
 
 
 def _pyspark() -> Any:
@@ -280,6 +283,13 @@ def _last_error(said: Any) -> str:
     """What the driver last called an error; it knows more than the exception that follows."""
     errors = [line for line in _text(said).splitlines() if " ERROR " in line]
     return errors[-1].partition(" ERROR ")[2] if errors else ""
+
+
+def _complaint(said: Any) -> str:
+    """What a Java that ended at once printed, without warnings and stack traces."""
+    lines = [line.strip() for line in _text(said).splitlines()]
+    telling = [line for line in lines if line and not line.startswith(("at ", "WARNING"))]
+    return "; ".join(telling[:COMPLAINT_LINES]) or "it says nothing"
 
 
 def _text(said: Any) -> str:
