@@ -13,6 +13,7 @@ from provender.core.errors import InvalidInput
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
+from provender.offline.shape import Join
 from provender.offline.spine import Spine
 from tests.oracle.asof import asof
 
@@ -314,3 +315,18 @@ def test_a_window_with_nothing_in_it_has_columns_and_no_rows(tmp_path):
     )
     assert pa.Table.from_batches(batches).num_rows == 0
     assert "x" in batches[0].schema.names
+
+
+@pytest.mark.parametrize("join", list(Join))
+@pytest.mark.parametrize("zone", ["UTC", None])
+def test_what_is_finer_than_a_microsecond_is_cut_off_not_rounded(tmp_path, join, zone):
+    """Rounded, a row of the next microsecond would be known half of one early."""
+    path = tmp_path / "view.parquet"
+    kind = pa.timestamp("ns", zone)
+    pq.write_table(
+        pa.table({"k1": [1, 2, 3], "event": pa.array([1_600, 999, -1], kind), "x": [7, 8, 9]}), path
+    )
+    plan = simple_plan(tmp_path, table=Table(format=Format.PARQUET, location=str(path)))
+    spine = pa.table({"p1": [1, 1, 2, 3, 3], "t": pa.array([999, 1_000, 1, -1, -1_001], kind)})
+    answer = DuckEngine(tmp_path, join=join).run(plan, Spine(spine), NOTHING_GOVERNED, now=START)
+    assert answer.table().column("x").to_pylist() == [None, 7, 8, 9, None]

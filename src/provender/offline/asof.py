@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from provender.core.training import PointInTimePlan, ViewJoin
+from provender.offline.session import MICROS
 from provender.tables.arrow import quote
 
 SPINE = "spine"
 LATER = "later"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+TICK = timedelta(microseconds=1)
+LAST = datetime.max.replace(tzinfo=UTC) - TICK
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ def output_name(number: int) -> str:
 
 
 def micros(column: str) -> str:
-    """Return the SQL of an instant as microseconds; a timestamp without a zone is UTC."""
-    return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
+    """Return the SQL of an instant as whole microseconds, what is finer cut off; without a zone it is UTC."""
+    return f"{MICROS}({column})"
 
 
 def instant(moment: datetime) -> str:
@@ -225,7 +228,9 @@ def _named(
 def _within(join: ViewJoin, reach: Reach, *, by_then: bool) -> list[str]:
     """Conditions on the rows that the spine's instants can reach."""
     where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
-    where += _bounds(join, floor_of(reach.earliest, join.ttl), reach.latest)
+    # A microsecond more: DuckDB rounds nanoseconds where they are compared, and pruning must not.
+    latest = min(reach.latest, LAST) + TICK
+    where += _bounds(join, floor_of(reach.earliest, join.ttl), latest)
     if by_then:
         where.append(f"{quote(join.created_timestamp or '')} IS NOT NULL")
     return where

@@ -20,6 +20,15 @@ from provender.tables import session as tables_session
 DEFAULT_BUDGET = 4 << 30
 LEAST_BYTES = 64 << 20
 """With less, DuckDB cannot do anything."""
+DAMAGE = (duckdb.InvalidInputException, duckdb.SerializationException)
+MICROS = "instant_us"
+NANOS = "epoch_ns(TRY_CAST(x AS TIMESTAMPTZ_NS))"
+MACRO = (
+    f"CREATE TEMP MACRO {MICROS}(x) AS CASE WHEN typeof(x) IN ('TIMESTAMPTZ_NS', 'TIMESTAMP_NS') "
+    f"THEN ({NANOS} - (({NANOS} % 1000) + 1000) % 1000) // 1000 "
+    "ELSE epoch_us(CAST(x AS TIMESTAMPTZ)) END"
+)
+"""Microseconds since 1970 UTC. A cast would round nanoseconds, and let the future be known half a microsecond early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,39 +70,46 @@ def connect(
     if spill:
         config["temp_directory"] = str(spill)
     with explained(), duckdb.connect(":memory:", config=config) as session:
-        session.execute("SET TimeZone='UTC'")
+        session.execute(f"SET TimeZone='UTC'; {MACRO}")
         yield session
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Say what DuckDB, Arrow and the operating system refuse in our words."""
+    """Say what DuckDB, Arrow and the operating system refuse in our words.
+
+    Where rows are streamed, DuckDB's errors come through Arrow, and only their text tells them apart.
+    """
     try:
         yield
     except ProvenderError:
         raise
-    except duckdb.OutOfMemoryException as error:
-        raise Unavailable(
-            f"the retrieval needs more memory or disk than it may use: {error}",
-            hint="raise PROVENDER_MEMORY_LIMIT, make room on the disk, or ask for fewer rows or features at once",
-        ) from error
-    except duckdb.ConversionException as error:
-        raise InvalidInput(
-            f"a value cannot be read as the type it must have: {error}",
-            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
-        ) from error
-    except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
-        raise Corrupt(
-            f"a file is not what its format says: {error}",
-            hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
-        ) from error
     except (duckdb.Error, pa.ArrowException) as error:
-        raise Unavailable(
-            f"the data could not be read: {error}",
-            hint="check that the files are still there and whole: provender dataset verify NAME",
-        ) from error
+        raise _in_words(error, str(error)) from error
     except OSError as error:
         raise Unavailable(
             f"a file could not be read or written: {error}",
             hint="check that the files are still there, and that the disk has room to spill",
         ) from error
+
+
+def _in_words(error: Exception, said: str) -> ProvenderError:
+    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in said:
+        return Unavailable(
+            f"the retrieval needs more memory or disk than it may use: {said}",
+            hint="raise PROVENDER_MEMORY_LIMIT, make room on the disk, or ask for fewer rows or features at once",
+        )
+    if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
+        return InvalidInput(
+            f"a value cannot be read as the type it must have: {said}",
+            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+        )
+    if isinstance(error, DAMAGE) or "Failed to read file" in said:
+        return Corrupt(
+            f"a file is not what its format says: {said}",
+            hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
+        )
+    return Unavailable(
+        f"the data could not be read: {said}",
+        hint="check that the files are still there and whole: provender dataset verify NAME",
+    )

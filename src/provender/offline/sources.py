@@ -16,6 +16,7 @@ from provender.offline.refusals import needed, refuse_keys, refuse_missing
 from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import literal
+from provender.tables.guard import check_files
 from provender.tables.sources import escape
 
 MICROS = 3
@@ -105,15 +106,18 @@ def open_source(
     """Return a registered source of ``plan`` after checking its keys against the table ``spine``.
 
     Raises:
-        InvalidInput: a key cannot be compared, a column is missing, a file is broken.
+        InvalidInput: a key cannot be compared, a column is missing, a file is broken or a bomb.
+        Corrupt: a file of a dataset's version is gone or changed.
     """
     join = plan.joins[position]
+    paths = format_for(join.table.format).files(join.table, lake)
+    if paths and join.table.version is None:
+        check_files(paths)
     register(session, join, position, lake)
     short = asof.spine_columns(plan)
     types = _types(session, asof.SPINE)
     asked = {name: types[column] for name, column in short.items()}
     refuse_keys(join, spine, asked, _types(session, asof.table_name(position)))
-    paths = format_for(join.table.format).files(join.table, lake)
     numbered = Numbered.open(paths) if paths else None
     if numbered is not None and not set(needed(join)) <= set(numbered.schema.names):
         numbered = None

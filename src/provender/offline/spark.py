@@ -6,7 +6,6 @@ are read. Nothing is collected in the driver. Master, workers and this process m
 files: the lake, and the temporary folder.
 """
 
-import shutil
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +27,7 @@ from provender.core.training import PointInTimePlan
 from provender.offline import sparksession, sparksql, sparktables
 from provender.offline.answer import Answer, Progress
 from provender.offline.refusals import refuse_empty
+from provender.offline.session import Limits, connect
 from provender.offline.sparksession import Cluster
 from provender.offline.sparksql import Asked, Form
 from provender.offline.sparktables import SourceTable, SpineTable
@@ -97,18 +97,18 @@ class SparkEngine:
         with ExitStack() as until_answered:
             folder = until_answered.enter_context(spilling(self.spill))
             tell("staging the spine", 0.0)
-            with sparktables.duck_session(self.memory_limit, self.temp_directory) as duck:
+            with connect(Limits(memory_limit=self.memory_limit), self.temp_directory) as duck:
                 staged = Staged.of(plan, spine, self.lake, duck)
                 kinds = staged.feature_types
                 asked = staged.write(folder, tell)
             self._answer(staged, asked, folder, tell)
-            until_answered.pop_all()
-        return _beside(plan, spine, kinds, folder, tell)
+            held = until_answered.pop_all()
+        return _beside(plan, spine, kinds, folder, tell, held)
 
     def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return the SQL that `run` would execute for ``spine``, and why so; no Spark is started."""
         plan.check_spine(spine.column_names)
-        with sparktables.duck_session(self.memory_limit, self.temp_directory) as duck:
+        with connect(Limits(memory_limit=self.memory_limit), self.temp_directory) as duck:
             staged = Staged.of(plan, spine, self.lake, duck)
             lines = [
                 f"-- Spark at {Cluster.of(self.master, {}).master}",
@@ -215,13 +215,13 @@ class Staged:
 
 @dataclass
 class Features:
-    """The features that Spark wrote, in the spine's order; the folder goes when they are read or closed."""
+    """The features that Spark wrote, in the spine's order; what is ``held`` goes when they are read or closed."""
 
-    folder: Path
+    held: ExitStack
     batches: Iterator[pa.RecordBatch]
 
     def __post_init__(self) -> None:
-        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, self.held.close)
 
     def __iter__(self) -> "Features":
         return self
@@ -291,6 +291,7 @@ def _beside(
     kinds: list[list[pa.DataType]],
     folder: Path,
     tell: Progress,
+    held: ExitStack,
 ) -> Answer:
     """Put the features beside the spine, batch by batch, and count the answers known only later."""
     fields = [
@@ -300,9 +301,8 @@ def _beside(
     ]
     schema = pa.schema([*spine.schema, *fields])
     later = {join.view: 0 for join in plan.joins if sparksql.tells_later(plan, join)}
-    return Answer(
-        schema, Features(folder, _batches(plan, spine, schema, folder, later, tell)), later
-    )
+    batches = _batches(plan, spine, schema, folder, later, tell)
+    return Answer(schema, Features(held, batches), later)
 
 
 def _batches(

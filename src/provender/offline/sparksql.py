@@ -264,8 +264,8 @@ def _micros(column: Column) -> str:
     name = quote(column.name)
     if pa.types.is_integer(column.kind):
         return name
-    if _is_nanos(column.kind):  # they arrive as integers, and DuckDB rounds halves away from zero
-        return f"(({name} DIV 1000) + ((({name} % 1000) DIV 500)))"
+    if _is_nanos(column.kind):  # they arrive as integers
+        return f"(({name} - pmod({name}, 1000)) DIV 1000)"
     return f"unix_micros(CAST({name} AS TIMESTAMP))"
 
 

@@ -7,7 +7,6 @@ its keys to the types of the sources, so that equal means the same for every eng
 """
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,15 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.core.training import PointInTimePlan, ViewJoin
+from provender.offline.asof import micros
 from provender.offline.refusals import needed, refuse_keys, refuse_missing, refuse_years
 from provender.offline.sparksql import Asked, Column, Source, earliest_reached
 from provender.offline.sparktypes import spark_reads, wire_type
 from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import quote
-from provender.tables.session import SESSION
 
 BATCH_ROWS = 122_880
 SPINE = "spine"
@@ -99,9 +97,9 @@ class SourceTable:
         columns = [
             f"{quote(name)} AS {alias}" for name, alias in zip(names, self._aliases, strict=True)
         ]
-        columns.append(f"{_micros(quote(join.event_timestamp))} AS event_at")
+        columns.append(f"{micros(quote(join.event_timestamp))} AS event_at")
         if join.created_timestamp:
-            columns.append(f"{_micros(quote(join.created_timestamp))} AS created_at")
+            columns.append(f"{micros(quote(join.created_timestamp))} AS created_at")
         reachable = f"event_at BETWEEN {earliest_reached(join, asked)} AND {asked.latest}"
         write(self.relation.project(", ".join(columns)).filter(reachable), file)
 
@@ -151,7 +149,7 @@ class SpineTable:
             ]
         )
         reader = pa.RecordBatchReader.from_batches(schema, self._batches(schema))
-        columns = ["rid", f"{_micros(self._raw[self.plan.event_timestamp])} AS t"]
+        columns = ["rid", f"{micros(self._raw[self.plan.event_timestamp])} AS t"]
         columns += [
             f"{self._key(name, kind)} AS {short}" for (name, kind), short in self.keys.items()
         ]
@@ -205,50 +203,6 @@ def reach(instants: Iterable[pa.RecordBatch]) -> tuple[int, int]:
     return low, high
 
 
-@contextmanager
-def duck_session(
-    memory_limit: str, temp_directory: Path | None
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB for one retrieval; what it says goes out in our words.
-
-    Raises:
-        InvalidInput: a value cannot be read as an instant.
-        Unavailable: files cannot be read, or memory does not suffice.
-    """
-    limits = dict(SESSION)
-    if memory_limit:
-        limits["memory_limit"] = memory_limit
-    if temp_directory:
-        limits["temp_directory"] = str(temp_directory)
-    try:
-        with duckdb.connect(":memory:", config=limits) as session:
-            session.execute("SET TimeZone='UTC'")
-            yield session
-    except ProvenderError:
-        raise
-    except (duckdb.Error, pa.ArrowException, OSError) as error:
-        raise _explained(error) from error
-
-
-def _explained(error: Exception) -> ProvenderError:
-    """DuckDB's own errors, which come through Arrow where rows are streamed."""
-    said = str(error)
-    if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
-        return InvalidInput(
-            f"a value cannot be read as the type it must have: {said}",
-            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
-        )
-    if isinstance(error, duckdb.OutOfMemoryException) or "Out of Memory" in said:
-        return Unavailable(
-            f"staging for Spark needs more memory than it may use: {said}",
-            hint="raise memory_limit, or publish the dataset as Parquet, which Spark reads itself",
-        )
-    return Unavailable(
-        f"the data cannot be read, or not be staged for Spark: {said}",
-        hint="check the disk, and that the files are still there: provender dataset verify NAME",
-    )
-
-
 def _types(schema: pa.Schema, session: duckdb.DuckDBPyConnection) -> dict[str, str]:
     relation = session.from_arrow(schema.empty_table())
     return dict(zip(schema.names, map(str, relation.types), strict=True))
@@ -258,11 +212,6 @@ def _arrow_types(relation: duckdb.DuckDBPyRelation, names: list[str]) -> dict[st
     listed = ", ".join(quote(name) for name in names)
     schema = relation.project(listed).limit(0).to_arrow_table().schema
     return {column.name: column.type for column in schema}
-
-
-def _micros(column: str) -> str:
-    """DuckDB's SQL of an instant as microseconds; a timestamp without a zone is UTC."""
-    return f"epoch_us(CAST({column} AS TIMESTAMPTZ))"
 
 
 def _parquet_files(join: ViewJoin, lake: Path) -> list[Path]:
