@@ -6,7 +6,6 @@ are read. Nothing is collected in the driver. Master, workers and this process m
 files: the lake, and the temporary folder.
 """
 
-import shutil
 import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -102,8 +101,8 @@ class SparkEngine:
                 kinds = staged.feature_types
                 asked = staged.write(folder, tell)
             self._answer(staged, asked, folder, tell)
-            until_answered.pop_all()
-        return _beside(plan, spine, kinds, folder, tell)
+            held = until_answered.pop_all()
+        return _beside(plan, spine, kinds, folder, tell, held)
 
     def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return the SQL that `run` would execute for ``spine``, and why so; no Spark is started."""
@@ -217,11 +216,11 @@ class Staged:
 class Features:
     """The features that Spark wrote, in the spine's order; the folder goes when they are read or closed."""
 
-    folder: Path
+    held: ExitStack
     batches: Iterator[pa.RecordBatch]
 
     def __post_init__(self) -> None:
-        self._remove = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, self.held.close)
 
     def __iter__(self) -> "Features":
         return self
@@ -291,6 +290,7 @@ def _beside(
     kinds: list[list[pa.DataType]],
     folder: Path,
     tell: Progress,
+    held: ExitStack,
 ) -> Answer:
     """Put the features beside the spine, batch by batch, and count the answers known only later."""
     fields = [
@@ -300,9 +300,7 @@ def _beside(
     ]
     schema = pa.schema([*spine.schema, *fields])
     later = {join.view: 0 for join in plan.joins if sparksql.tells_later(plan, join)}
-    return Answer(
-        schema, Features(folder, _batches(plan, spine, schema, folder, later, tell)), later
-    )
+    return Answer(schema, Features(held, _batches(plan, spine, schema, folder, later, tell)), later)
 
 
 def _batches(
