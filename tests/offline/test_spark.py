@@ -135,7 +135,10 @@ def places(folder):
     pq.write_table(rows.slice(0, 1), folder / "plain" / "one.parquet")
     pq.write_table(rows.slice(1), folder / "plain" / "two.parquet")
     yield Table(format=Format.PARQUET, location=str(folder / "plain")), "2 Parquet files"
-    yield Table(format=Format.PARQUET, location=f"file://{folder}/plain/*.parquet"), "2 Parquet files"
+    yield (
+        Table(format=Format.PARQUET, location=f"file://{folder}/plain/*.parquet"),
+        "2 Parquet files",
+    )
     pq.write_table(rows, folder / "hidden" / "_[1]*.parquet")
     yield Table(format=Format.PARQUET, location=str(folder / "hidden" / "_[1]*.parquet")), "staged"
     pq.write_table(rows, folder / "hive" / "k=zz" / "one.parquet")
