@@ -33,6 +33,7 @@ from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.feast_plugin.spine import EVENT_TIMESTAMP, Spine, read_spine
 from provender.feast_plugin.sql import named_tables, run_sql
+from provender.feast_plugin.storage import SavedSource, publish
 from provender.feast_plugin.tables import TableSource
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.windows import spine_between, window
@@ -159,6 +160,7 @@ class ProvenderOfflineStore(OfflineStore):
             recorded=recorded.governed,
             count=spine.rows.row_count,
             spill=terms.engine.spill,
+            publish=lambda storage, rows: publish(storage, rows, plan, terms),
         )
 
     @staticmethod
@@ -200,7 +202,8 @@ class ProvenderOfflineStore(OfflineStore):
 
         A saved dataset comes back whole, with labels and whatever else was kept in it.
         """
-        if isinstance(data_source, FileSource) and not data_source.timestamp_field:
+        is_file = isinstance(data_source, FileSource) and not data_source.timestamp_field
+        if is_file or isinstance(data_source, SavedSource):
             return _saved(config, data_source)
         join = _source_join(
             config,
@@ -358,14 +361,15 @@ def _as_in_source(rows: pa.RecordBatch, join: ViewJoin) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names)
 
 
-def _saved(config: RepoConfig, source: FileSource) -> ProvenderRetrievalJob:
+def _saved(config: RepoConfig, source: DataSource) -> ProvenderRetrievalJob:
     """Every row and column of a saved dataset; Feast would ask for keys and features only."""
     terms = Terms.of(config)
     table = terms.table(source, wanted_by="a saved dataset")
 
     def read(_: Progress) -> Answer:
-        permit = terms.permit(Action.READ, [table], purpose=terms.purpose)
-        rows = scan(terms.engine, table, column_names(terms.engine, table), permit, now=utc_now())
+        names = column_names(terms.engine, table)
+        permit = terms.permit(Action.READ, [table], table.columns(names), purpose=terms.purpose)
+        rows = scan(terms.engine, table, names, permit, now=utc_now())
         return Answer(rows.schema, iter(rows))
 
     return ProvenderRetrievalJob(

@@ -22,6 +22,7 @@ from provender.core.errors import InvalidInput, Unavailable
 from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
+from provender.feast_plugin.storage import CatalogStorage
 from provender.offline.answer import Answer, Progress
 from provender.offline.progress import counted, shown
 from provender.tables.spill import spilling
@@ -53,6 +54,7 @@ class ProvenderRetrievalJob(RetrievalJob):
     recorded: bool = False
     count: int | None = None
     spill: Path = field(kw_only=True)
+    publish: Callable[[CatalogStorage, pa.RecordBatchReader], None] | None = None
 
     @property
     def training_set(self) -> str:
@@ -130,19 +132,26 @@ class ProvenderRetrievalJob(RetrievalJob):
         allow_overwrite: bool = False,
         timeout: int | None = None,
     ) -> None:
-        """Write the rows where ``storage`` says: a Parquet file or folder, or a Delta table.
+        """Write the rows where ``storage`` says: a dataset of the catalog, a Parquet file or folder, a Delta table.
 
-        What is there already is there until all rows are written; a Delta table keeps it as
-        its version before.
+        A dataset gets a new version, and so does a Delta table; the ones before stay. Files are
+        there until all rows are written.
 
         Raises:
             LocationTaken: something is there already and may not be overwritten.
-            InvalidInput: the storage is not of files.
+            InvalidInput: the storage is none of these.
         """
+        if isinstance(storage, CatalogStorage) and self.publish is not None:
+            with _told(None, timeout) as tell:
+                answer = self.read(tell)
+                with closing(self._batches(answer, tell)) as batches:
+                    reader = pa.RecordBatchReader.from_batches(answer.schema, batches)
+                    self.publish(storage, reader)
+            return
         if not isinstance(storage, SavedDatasetFileStorage):
             raise InvalidInput(
                 f"saved datasets cannot be kept in {type(storage).__name__}",
-                hint="use SavedDatasetFileStorage(path=…)",
+                hint="use CatalogStorage(dataset), or SavedDatasetFileStorage(path=…)",
             )
         target = self._target(storage.file_options.uri, allow_overwrite=allow_overwrite)
         with _told(None, timeout) as tell:

@@ -1,0 +1,73 @@
+"""Saved datasets that are kept in the catalog: each persisting is a version, and none is rewritten."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from feast import FeatureStore
+
+from provender.catalog.local import LocalCatalog
+from provender.core.errors import Denied, NotFound
+from provender.core.names import DatasetRef
+from provender.core.policy import Action, Rule
+from provender.feast_plugin.repo import apply
+from provender.feast_plugin.storage import CatalogStorage
+from provender.online.store import OnlineStore
+from provender.settings import Settings
+from tests.feast_plugin import governed
+from tests.feast_plugin.plain import HOUR, NOON, rows
+
+SETS = DatasetRef("shop", "training_sets")
+MAY_PUBLISH = Rule(
+    id="models-publish", actors=("team:models",), actions=(Action.PUBLISH,), datasets=(str(SETS),)
+)
+
+
+def declare(catalog: LocalCatalog, *rules: Rule) -> None:
+    dataset = replace(governed.DATASET, ref=SETS, column_tags={})
+    world = governed.GOVERNANCE
+    catalog.apply_governance(
+        replace(world, datasets=(*world.datasets, dataset), rules=(*world.rules, *rules))
+    )
+
+
+@pytest.fixture
+def store(
+    repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore
+) -> FeatureStore:
+    apply(repo, catalog, online, settings=settings)
+    return FeatureStore(repo_path=str(repo))
+
+
+def job(store: FeatureStore, label: str):
+    spine = rows((1, NOON + HOUR), (2, NOON + HOUR), columns="driver_id event_timestamp")
+    return store.get_historical_features(spine.assign(label=label), features=["trips:value"])
+
+
+def test_each_persisting_is_a_version_that_stays(
+    store: FeatureStore, catalog: LocalCatalog
+) -> None:
+    declare(catalog, MAY_PUBLISH)
+    for label in ("first", "second"):
+        saved = store.create_saved_dataset(
+            job(store, label), "mine", CatalogStorage(str(SETS)), allow_overwrite=True
+        )
+        assert list(saved.to_df()["label"]) == [label, label]
+    versions = catalog.versions(SETS)
+    assert [version.number for version in versions] == [1, 2]
+    assert [str(ref) for ref in versions[0].manifest.inputs] == ["shop.trips@2"]
+    again = FeatureStore(repo_path=str(store.repo_path)).get_saved_dataset("mine").to_df()
+    assert list(again["label"]) == ["second", "second"]
+    assert list(again["value"])[0] == 11
+
+
+def test_who_may_not_publish_leaves_no_version(store: FeatureStore, catalog: LocalCatalog) -> None:
+    declare(catalog)
+    with pytest.raises(Denied):
+        job(store, "x").persist(CatalogStorage(str(SETS)))
+    assert catalog.versions(SETS) == []
+
+
+def test_a_dataset_that_is_not_declared_is_said(store: FeatureStore) -> None:
+    with pytest.raises(NotFound, match=r"shop\.nowhere"):
+        job(store, "x").persist(CatalogStorage("shop.nowhere"))
