@@ -2,7 +2,7 @@
 
 import pytest
 
-from provender.offline.shape import Join, Sizes, bin_rows, choose_shape, chunk_rows
+from provender.offline.shape import Join, Sizes, bin_rows, choose_shape, chunk_rows, fits
 
 GIB = 1 << 30
 
@@ -57,5 +57,7 @@ def test_without_numba_everything_is_one_statement():
 
 def test_what_is_held_at_a_time_follows_the_budget():
     assert chunk_rows(GIB) * 72 <= GIB / 3
-    assert bin_rows(4 * GIB, chunk=1_000_000, row_bytes=200) == 1_000_000
-    assert bin_rows(GIB, chunk=5_000_000, row_bytes=200) * 200 <= GIB / 12
+    assert bin_rows(GIB // 4, row_bytes=200) * 200 <= GIB / 48
+    assert bin_rows(64 * GIB, row_bytes=200) == 262_144
+    assert fits(4 * GIB, chunk=1_000_000, row_bytes=200)
+    assert not fits(GIB, chunk=5_000_000, row_bytes=200)

@@ -16,11 +16,12 @@ import pyarrow as pa
 from provender.core.training import PointInTimePlan
 from provender.offline import asof
 from provender.offline.answer import Progress
+from provender.offline.fetching import Fetching
 from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
 from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
-from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
+from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows, fits
 from provender.offline.shelf import Shelf
 from provender.offline.sources import Source, open_source, register_numbered
 from provender.offline.spine import BATCH_ROWS, Spine, Stretch
@@ -135,7 +136,8 @@ class Retrieval:
         """The answer to the spine rows that are matched, the first of which is row ``start``."""
         rows, total = matching.spine_rows, self.spine.row_count
         width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
-        stretch = bin_rows(self.budget, chunk=rows, row_bytes=width)
+        stretch = bin_rows(self.budget, row_bytes=width)
+        in_memory = fits(self.budget, chunk=rows, row_bytes=width)
         steps = 2 * len(self.sources)
 
         def say(text: str, done: float) -> None:
@@ -143,6 +145,7 @@ class Retrieval:
                 progress(text, (start + rows * 0.9 * done / max(steps, 1)) / total)
 
         shelves: list[Shelf | pa.Table] = []
+        fetching = Fetching()
         try:
             for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
                 view = source.join.view
@@ -150,16 +153,16 @@ class Retrieval:
                 if shape.join is Join.SQL:
                     shelves.append(self._by_sql(source))
                     continue
-                folder = self._bin_folder(number) if stretch < rows else None
+                folder = None if in_memory else self._bin_folder(number)
                 shelf = Shelf(source.features, rows, stretch, folder)
                 shelves.append(shelf)
                 wanted, positions, later = matching.wanted(source)
                 if view in self.known_later:
                     self.known_later[view] += later
                 say(f"fetching {view}", 2 * number + 1)
-                for begin, end, found in _numbered(source).fetch(source.feature_columns, wanted):
-                    shelf.put(positions[begin:end], source.arrange(pa.table(found)))
+                fetching.begin(source, wanted, positions, shelf)
                 del wanted, positions
+            fetching.finish()
             matching.close()
             for number in range(-(-rows // stretch)):
                 length = min(stretch, rows - number * stretch)
@@ -168,6 +171,7 @@ class Retrieval:
                     done = start + rows * 0.9 + 0.1 * min(rows, (number + 1) * stretch)
                     progress("handing rows out", done / total)
         finally:
+            fetching.close()
             for shelf in shelves:
                 if isinstance(shelf, Shelf):
                     shelf.close()
@@ -242,12 +246,6 @@ def _staged(
         join=source.join, position=source.position, features=source.features,
         numbered=numbered,
     )  # fmt: skip
-
-
-def _numbered(source: Source) -> Numbered:
-    if source.numbered is None:
-        raise RuntimeError(f"the rows of {source.join.view} have no numbers: it was not staged")
-    return source.numbered
 
 
 def _bounds(

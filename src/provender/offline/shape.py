@@ -13,6 +13,7 @@ SQL_REACH_BYTES = 256 << 20
 SLOT_BYTES = 72
 """What a spine row takes while it is matched: code, instant, order, slot, and the best row's three numbers."""
 
+BIN_ROWS = 262_144
 LEAST_ROWS = 1_024
 """Less at a time would be slower, and spare nothing."""
 
@@ -81,14 +82,17 @@ def chunk_rows(budget: int) -> int:
     return max(LEAST_ROWS, budget // (3 * SLOT_BYTES))
 
 
-def bin_rows(budget: int, *, chunk: int, row_bytes: float) -> int:
-    """Return how many finished rows are held at a time: all of a chunk, if a quarter of ``budget`` holds them.
+def fits(budget: int, *, chunk: int, row_bytes: float) -> bool:
+    """Return whether a quarter of ``budget`` holds a chunk's finished rows; else they wait on the disk."""
+    return chunk * row_bytes <= budget / 4
 
-    Otherwise a twelfth: a bin is read, put in order and handed on, so it is there up to three times.
+
+def bin_rows(budget: int, *, row_bytes: float) -> int:
+    """Return how many finished rows are handed on at a time: what a twelfth of ``budget`` holds.
+
+    A bin is read, put in order and handed on, so it is there up to three times.
     """
-    if chunk * row_bytes <= budget / 4:
-        return chunk
-    return max(LEAST_ROWS, int(budget / 12 / max(row_bytes, 1.0)))
+    return max(LEAST_ROWS, min(BIN_ROWS, int(budget / 12 / max(row_bytes, 1.0))))
 
 
 def _mib(count: float) -> str:

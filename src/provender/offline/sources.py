@@ -66,7 +66,7 @@ class Source:
             bounds | {self.join.event_timestamp: (earliest, reach.latest)}
         )
 
-    def arrange(self, rows: pa.Table) -> pa.Table:
+    def arrange(self, rows: pa.Table | pa.RecordBatch) -> pa.Table:
         """Return columns of the source as the features they are."""
         columns = [rows.column(source) for source, _ in self.join.features]
         return pa.table(columns, names=list(self.join.outputs)) if columns else rows.select([])

@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -67,7 +68,7 @@ def write_rows(
 ) -> int:
     """Write ``batches`` to a new ``file`` in row groups, and return how many rows there were.
 
-    Never more than a row group is held. ``metadata`` is asked at the end, for what is only
+    Never more than two row groups are held: one is written while the next is made. ``metadata`` is asked at the end, for what is only
     known then; it goes to the file's own metadata.
 
     Raises:
@@ -78,10 +79,13 @@ def write_rows(
     with explained(file):
         writer = pq.ParquetWriter(file, schema, compression="zstd")
     try:
-        for group in _groups(batches, schema):
-            with explained(file):
-                writer.write_table(group, ROW_GROUP_ROWS)
-            total += group.num_rows
+        with ThreadPoolExecutor(1, thread_name_prefix="provender-write") as thread:
+            writing: Future[None] | None = None
+            for group in _groups(batches, schema):
+                _wait(writing, file)
+                writing = thread.submit(writer.write_table, group, ROW_GROUP_ROWS)
+                total += group.num_rows
+            _wait(writing, file)
         if metadata is not None:
             writer.add_key_value_metadata(dict(metadata()))
         with explained(file):
@@ -92,6 +96,13 @@ def write_rows(
             writer.close()
         raise
     return total
+
+
+def _wait(writing: "Future[None] | None", file: Path) -> None:
+    """Wait for a row group that is written while the next one is made."""
+    if writing is not None:
+        with explained(file):
+            writing.result()
 
 
 @contextmanager
