@@ -35,6 +35,7 @@ SOURCE = {
     "nanoseconds": pa.array([1_700_000_000_123_456_789, -1, None], pa.timestamp("ns", "UTC")),
     "list": pa.array([[1, None], [], None], pa.list_(pa.int64())),
     "unsigned list": pa.array([[2**64 - 1], [None], None], pa.list_(pa.uint64())),
+    "nulls in lists": pa.array([[None], [], None], pa.list_(pa.int64())),
     "struct": pa.array([{"a": 2**40, "odd `name`.\"": None}, {"a": None, "odd `name`.\"": 5}, None],
                        pa.struct([("a", pa.uint64()), ("odd `name`.\"", pa.timestamp("ns"))])),
     "map": pa.array([[("x", 1), ("y", None)], [], None], pa.map_(pa.string(), pa.int32())),

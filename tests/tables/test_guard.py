@@ -198,13 +198,16 @@ def test_flipped_bits_in_footers_end_in_a_refusal_or_in_a_file_that_can_be_opene
     assert refused > 100
 
 
-@pytest.mark.parametrize("writer", WRITERS, ids=str)
-@pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"\xff\xfe" * 100, b"plain text\n" * 3])
+CONTENTS = (b"", b"\x00" * 100, b"\xff\xfe" * 100, b"plain text\n" * 3)
+IS_CSV = (CONTENTS[1], CONTENTS[3])
+"""What is a CSV file of one column, like it or not."""
+STRANGE = [(w, c) for w in WRITERS for c in CONTENTS if w.suffix != ".csv" or c not in IS_CSV]
+
+
+@pytest.mark.parametrize(("writer", "content"), STRANGE, ids=str)
 def test_a_file_that_is_not_of_its_format_is_refused_by_name(
     tmp_path: Path, writer: Writer, content: bytes
 ) -> None:
-    if writer.suffix == ".csv" and content.startswith((b"plain", b"\x00")):
-        pytest.skip("that is a CSV file")
     path = tmp_path / f"x{writer.suffix}"
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match=f"x{writer.suffix}"):
