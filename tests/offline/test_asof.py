@@ -1,6 +1,7 @@
 """The SQL of a point-in-time join against the one done by hand, all options crossed."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -330,3 +331,56 @@ def test_what_is_finer_than_a_microsecond_is_cut_off_not_rounded(tmp_path, join,
     spine = pa.table({"p1": [1, 1, 2, 3, 3], "t": pa.array([999, 1_000, 1, -1, -1_001], kind)})
     answer = DuckEngine(tmp_path, join=join).run(plan, Spine(spine), NOTHING_GOVERNED, now=START)
     assert answer.table().column("x").to_pylist() == [None, 7, 8, 9, None]
+
+
+@pytest.mark.parametrize("join", list(Join))
+def test_values_that_duckdb_cannot_hold_come_back_as_they_are(tmp_path, join):
+    """Of a type that it lacks it would give another value, or none."""
+    uuid = b"0123456789abcdef"
+    wide = Decimal("123456789012345678901234567890123456789012.90")
+    columns = {
+        "k1": ["a"],
+        "event": pa.array([at(1)], pa.timestamp("us", "UTC")),
+        "wide": pa.array([wide], pa.decimal256(45, 2)),
+        "view": pa.array(["text"], pa.string_view()),
+        "fixed": pa.array([uuid], pa.binary(16)),
+    }
+    path = tmp_path / "view.parquet"
+    pq.write_table(pa.table(columns), path)
+    names = ("wide", "view", "fixed")
+    plan = simple_plan(
+        tmp_path,
+        table=Table(format=Format.PARQUET, location=str(path)),
+        features=tuple((name, name) for name in names),
+    )
+    spine = Spine(spine_table([("a", "b", 2)]))
+    engine = DuckEngine(tmp_path, join=None if join is Join.SQL else join)
+    row = engine.run(plan, spine, NOTHING_GOVERNED, now=START).table().to_pylist()[0]
+    assert [row[name] for name in names] == [wide, "text", uuid]
+
+
+def test_an_instant_that_python_has_not_rules_no_rows_out(tmp_path):
+    far = pa.array([253_402_300_800_000_000 * 2, 0], pa.timestamp("us", "UTC"))
+    path = tmp_path / "view.parquet"
+    pq.write_table(pa.table({"k1": ["a", "a"], "event": far, "x": [1, 2]}), path)
+    out = run(
+        tmp_path,
+        spine_table([("a", "b", 2)]),
+        table=Table(format=Format.PARQUET, location=str(path)),
+    )
+    assert out.column("x").to_pylist() == [2]
+
+
+def test_floats_do_not_stand_for_integers_beyond_2_to_the_53(tmp_path):
+    path = tmp_path / "view.parquet"
+    event = pa.array([at(1)], pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table({"k1": [2.0**53], "event": event, "x": [7]}), path)
+    spine = pa.table({"p1": [2**53 + 1], "t": pa.array([at(2)], pa.timestamp("us", "UTC"))})
+    with pytest.raises(InvalidInput, match="beyond 2\\^53"):
+        run(tmp_path, spine, table=Table(format=Format.PARQUET, location=str(path)))
+
+
+def test_a_list_is_not_a_number(tmp_path):
+    spine = pa.table({"p1": [[1]], "t": pa.array([at(2)], pa.timestamp("us", "UTC"))})
+    with pytest.raises(InvalidInput, match=r"p1 of v is BIGINT\[\] in the spine"):
+        run(tmp_path, spine)

@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from provender.core.datasets import Format
-from provender.core.errors import Corrupt, InvalidInput, ProvenderError
+from provender.core.errors import Conflict, Corrupt, InvalidInput, ProvenderError
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
+from provender.offline.session import connect
 from provender.offline.shape import Join
 from provender.offline.spine import Spine
 
@@ -23,7 +24,7 @@ PERMIT = Permit(
     columns=frozenset(), decided_at=START,
 )  # fmt: skip
 SPINE_ROWS = 20_000
-TINY = "1MB"
+TINY = "10KB"
 
 
 def instants(minutes):
@@ -209,3 +210,29 @@ def test_a_file_that_vanishes_while_it_is_read_is_named(world, tmp_path):
     (tmp_path / "view1.parquet").unlink()
     with pytest.raises(ProvenderError, match=r"view1\.parquet"):
         found.table()
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_said(world, tmp_path):
+    folder, spine = world
+    for name in ("view0.parquet", "view1.parquet"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    found = answer(DuckEngine(tmp_path / "lake", join=Join.SLOTS), plan(tmp_path), spine)
+    rows = pq.read_table(tmp_path / "view1.parquet")
+    (tmp_path / "view1.parquet").unlink()
+    pq.write_table(rows.slice(10), tmp_path / "view1.parquet")
+    with pytest.raises(Conflict, match=r"view1\.parquet was changed while it was read"):
+        found.table()
+
+
+def test_nothing_is_spilled_to_the_current_folder(world, tmp_path, monkeypatch):
+    folder, _ = world
+    monkeypatch.chdir(tmp_path)
+    engine = DuckEngine(folder / "lake", memory_limit="64MB", temp_directory=tmp_path / "spill")
+    with connect(engine.limits, engine.spill) as session:
+        session.execute(
+            "SELECT count(*) FROM (SELECT * FROM range(20_000_000) ORDER BY hash(range))"
+        )
+        ((place,),) = session.execute("SELECT current_setting('temp_directory')").fetchall()
+    assert Path(place).is_relative_to(tmp_path / "spill")
+    assert [path.name for path in tmp_path.iterdir()] == ["spill"]
+    assert left_over(tmp_path / "spill") == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from provender.offline.shape import Join, Sizes, bin_rows, choose_shape, chunk_rows, fits
+from provender.offline.shape import Join, Sizes, bin_rows, choose_shape, chunk_rows
 
 GIB = 1 << 30
 
@@ -56,8 +56,17 @@ def test_without_numba_everything_is_one_statement():
 
 
 def test_what_is_held_at_a_time_follows_the_budget():
-    assert chunk_rows(GIB) * 72 <= GIB / 3
+    assert chunk_rows(GIB) * 96 <= GIB / 3
     assert bin_rows(GIB // 4, row_bytes=200) * 200 <= GIB / 48
     assert bin_rows(64 * GIB, row_bytes=200) == 262_144
-    assert fits(4 * GIB, chunk=1_000_000, row_bytes=200)
-    assert not fits(GIB, chunk=5_000_000, row_bytes=200)
+    assert chunk_rows(10**12) < 2**31
+
+
+def test_an_answer_too_large_for_one_statement_is_matched_by_slots():
+    shape = choose_shape(sizes(spine_rows=450_000, answer_bytes=700.0), budget=4 * GIB)
+    assert shape.join is Join.SLOTS
+    assert "the answer has 300 MiB, more than 256 MiB" in str(shape)
+
+
+def test_types_that_duckdb_lacks_are_left_to_arrow():
+    assert choose_shape(sizes(sql_changes=("id",)), budget=GIB).join is Join.SLOTS

@@ -72,6 +72,11 @@ def from_micros(micros_since_epoch: int) -> datetime:
     return EPOCH + timedelta(microseconds=micros_since_epoch)
 
 
+def to_micros(moment: datetime) -> int:
+    """Return ``moment`` as microseconds after 1970-01-01 UTC."""
+    return (moment - EPOCH) // TICK
+
+
 def spine_bounds(keys: int) -> str:
     """Return the query for the least and greatest instant of the spine, in microseconds, and of its keys."""
     bounds = "".join(f", min(s{n}), max(s{n})" for n in range(keys))
@@ -164,7 +169,9 @@ def render_latest(
     """
     at = micros(quote(join.event_timestamp))
     where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
-    where += _bounds(join, start, end)
+    where += _bounds(join, start, min(end, LAST) + TICK if end else None)
+    where += [f"{at} >= {to_micros(start)}"] if start else []
+    where += [f"{at} <= {to_micros(end)}"] if end else []
     created = quote(join.created_timestamp) if join.created_timestamp else "NULL"
     columns = [f"{quote(source)} AS {quote(name)}" for name, source in join.keys]
     columns += [f"{quote(source)} AS {quote(name)}" for source, name in join.features]

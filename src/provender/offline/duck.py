@@ -98,7 +98,7 @@ class DuckEngine:
             NotFound: the table has no such column; a near one is named.
             InvalidInput: no column is asked for.
         """
-        with connect(self.limits, self.temp_directory) as session:
+        with connect(self.limits, self.spill) as session:
             relation = format_for(table.format).relation(table, self.lake, session)
             wanted = list(columns) if columns is not None else list(relation.columns)
             if not wanted:
@@ -133,7 +133,7 @@ class DuckEngine:
             Denied: ``permit`` is not for every column that comes out.
         """
         permit.cover(join.emits, now=now)
-        with connect(self.limits, self.temp_directory) as session:
+        with connect(self.limits, self.spill) as session:
             register(session, join, 0, self.lake)
             query = asof.render_latest(join, start=start, end=end, keep_all=keep_all)
             reader = cast("pa.RecordBatchReader", session.sql(query).to_arrow_reader(batch_rows))

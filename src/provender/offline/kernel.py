@@ -3,6 +3,9 @@
 See `offline.slots` for what they are for. Instants are microseconds since 1970 UTC.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,13 @@ from numpy.typing import NDArray
 Integers = NDArray[np.int64]
 Codes = NDArray[np.int32]
 
-compiled = numba.njit(cache=True, nogil=True)
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Return ``function`` compiled; what was compiled is kept, where there is a place to keep it."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:  # no folder beside the sources or in the user's home can be written
+        return numba.njit(nogil=True)(function)
 
 
 @compiled

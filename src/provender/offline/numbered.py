@@ -5,7 +5,7 @@ many rows there are, how wide they are, and what their statistics rule out.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,12 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from provender.core.errors import Corrupt, NotFound
+from provender.core.errors import Conflict, Corrupt, NotFound
 
 Integers = NDArray[np.int64]
 WHOLE_GROUP_BYTES = 64 << 20
 """A row group up to this size is read at once; a larger one in batches."""
 BATCH_ROWS = 65_536
+LEAST_ROWS = 1_024
+SAMPLE_ROWS = 512
+SLICE_BYTES = 16 << 20
+"""About so much is fetched at a time."""
+VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+Stamp = tuple[int, int, int]
 OURS = frozenset({"file_index", "file_row_number", "filename"})
 """What DuckDB calls a row's file and place; a column of that name would hide them."""
 
@@ -43,6 +49,8 @@ class Numbered:
     paths: tuple[Path, ...]
     footers: tuple[pq.FileMetaData, ...]
     schema: pa.Schema
+    stamps: tuple[Stamp, ...]
+    widths: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def open(cls, paths: Sequence[Path]) -> "Numbered | None":
@@ -51,11 +59,14 @@ class Numbered:
         Raises:
             Corrupt: a file is not Parquet, or broken; it is named.
         """
-        footers, schemas = [], []
+        footers, schemas, stamps = [], [], []
         for path in paths:
             try:
+                stamps.append(stamp_of(path))
                 footer = pq.read_metadata(path)
                 schemas.append(footer.schema.to_arrow_schema().remove_metadata())
+            except FileNotFoundError as error:
+                raise NotFound(f"{path} is gone", hint="check the path of the source") from error
             except pa.ArrowException as error:
                 raise Corrupt(
                     f"{path} cannot be read as Parquet: {error}",
@@ -64,7 +75,10 @@ class Numbered:
             footers.append(footer)
         alike = all(schema.equals(schemas[0]) for schema in schemas)
         hidden = OURS & {name.lower() for name in schemas[0].names} if schemas else OURS
-        return cls(tuple(paths), tuple(footers), schemas[0]) if alike and not hidden else None
+        twice = bool(schemas) and len(set(schemas[0].names)) < len(schemas[0].names)
+        if not alike or hidden or twice:
+            return None
+        return cls(tuple(paths), tuple(footers), schemas[0], tuple(stamps))
 
     @cached_property
     def offsets(self) -> Integers:
@@ -92,14 +106,28 @@ class Numbered:
 
     def width(self, columns: Sequence[str]) -> float:
         """Return the bytes that ``columns`` take a row in memory, by their types and the footers."""
-        fixed = 0.0
         for name in columns:
-            kind = self.schema.field(name).type
-            try:
-                fixed += float(kind.bit_width) / 8
-            except ValueError:
-                fixed += max(24.0, 1.5 * self._stored_width(name))
-        return fixed
+            if name not in self.widths:
+                self.widths[name] = self._width(name)
+        return sum(self.widths[name] for name in columns)
+
+    def _width(self, column: str) -> float:
+        try:
+            return float(self.schema.field(column).type.bit_width) / 8
+        except ValueError:
+            return max(16.0, self._stored_width(column), self._sampled_width(column))
+
+    def _sampled_width(self, column: str) -> float:
+        """Bytes a row of a column in memory, by its first rows: a dictionary on disk tells too little."""
+        for path, footer in zip(self.paths, self.footers, strict=True):
+            if footer.num_rows:
+                try:
+                    with pq.ParquetFile(path, metadata=footer) as file:
+                        first = next(file.iter_batches(SAMPLE_ROWS, columns=[column])).column(0)
+                    return float(first.cast(plain_type(first.type)).nbytes) / max(1, len(first))
+                except (pa.ArrowException, OSError):
+                    return 0.0  # whoever needs the rows says what is wrong with them
+        return 0.0
 
     def _stored_width(self, column: str) -> float:
         """Bytes a row of a column of any depth, before compression."""
@@ -130,9 +158,18 @@ class Numbered:
                 within += group.rows
         return within
 
+    def _open_again(self, file: int) -> pq.ParquetFile:
+        """The file, if it is the one that was opened first: its rows have numbers."""
+        if stamp_of(self.paths[file]) != self.stamps[file]:
+            raise Conflict(
+                f"{self.paths[file]} was changed while it was read",
+                hint="ask again; datasets of the catalog never change under a reader",
+            )
+        return pq.ParquetFile(self.paths[file], metadata=self.footers[file])
+
     def fetch(
         self, columns: Sequence[str], wanted: Integers
-    ) -> Iterator[tuple[int, int, pa.RecordBatch | pa.Table]]:
+    ) -> Iterator[tuple[int, int, pa.Table]]:
         """Yield ``(start, stop, rows)``: the rows numbered ``wanted[start:stop]``, with ``columns``.
 
         ``wanted`` is sorted and may name a row more than once. Row groups that hold none are
@@ -144,6 +181,7 @@ class Numbered:
         """
         starts = np.array([group.first_row for group in self.groups], np.int64)
         edges = np.append(np.searchsorted(wanted, starts), wanted.size)
+        step = max(LEAST_ROWS, int(SLICE_BYTES / max(1.0, self.width(columns))))
         opened: tuple[int, pq.ParquetFile] | None = None
         try:
             for group, start, stop in zip(self.groups, edges[:-1], edges[1:], strict=True):
@@ -152,9 +190,8 @@ class Numbered:
                 if opened is None or opened[0] != group.file:
                     if opened:
                         opened[1].close()
-                    path, footer = self.paths[group.file], self.footers[group.file]
-                    opened = group.file, pq.ParquetFile(path, metadata=footer)
-                yield from _of_group(opened[1], group, columns, wanted, int(start), int(stop))
+                    opened = group.file, self._open_again(group.file)
+                yield from _of_group(opened[1], group, columns, wanted, int(start), int(stop), step)
         except FileNotFoundError as error:
             raise NotFound(
                 f"{self.paths[group.file]} is gone, though it was there when the retrieval began",
@@ -170,11 +207,17 @@ class Numbered:
                 opened[1].close()
 
 
+def stamp_of(path: Path) -> Stamp:
+    """Return what changes with the bytes of the file at ``path``."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the same values without dictionary or run-end encoding."""
+    """Return the type of the same values without dictionary, run-end or view encoding."""
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return kind.value_type
-    return kind
+    return VIEWS.get(kind, kind)
 
 
 def _of_group(
@@ -184,20 +227,40 @@ def _of_group(
     wanted: Integers,
     start: int,
     stop: int,
-) -> Iterator[tuple[int, int, pa.RecordBatch | pa.Table]]:
+    step: int,
+) -> Iterator[tuple[int, int, pa.Table]]:
+    """The wanted rows of one row group, at most ``step`` at a time: one row may be wanted very often."""
     footer = file.metadata.row_group(group.number)
     if footer.total_byte_size <= WHOLE_GROUP_BYTES:
-        table = file.read_row_group(group.number, columns=list(columns)).select(list(columns))
-        yield start, stop, table.take(pa.array(wanted[start:stop] - group.first_row))
+        whole = file.read_row_group(group.number, columns=list(columns))
+        yield from _taken(whole, columns, wanted, start, stop, group.first_row, step)
         return
     row = group.first_row
-    batches = file.iter_batches(BATCH_ROWS, row_groups=[group.number], columns=list(columns))
-    for batch in batches:
+    for batch in file.iter_batches(BATCH_ROWS, row_groups=[group.number], columns=list(columns)):
         end = start + int(np.searchsorted(wanted[start:stop], row + batch.num_rows))
-        if end > start:
-            taken = batch.select(list(columns)).take(pa.array(wanted[start:end] - row))
-            yield start, end, taken
+        part = pa.Table.from_batches([batch])
+        yield from _taken(part, columns, wanted, start, end, row, step)
         start, row = end, row + batch.num_rows
+
+
+def _taken(
+    rows: pa.Table,
+    columns: Sequence[str],
+    wanted: Integers,
+    start: int,
+    stop: int,
+    first: int,
+    step: int,
+) -> Iterator[tuple[int, int, pa.Table]]:
+    rows = rows.select(list(columns))
+    viewed = [n for n, field in enumerate(rows.schema) if field.type in VIEWS]
+    for number in viewed:  # Arrow cannot take from them
+        field = rows.schema.field(number)
+        plain = rows.column(number).cast(VIEWS[field.type])
+        rows = rows.set_column(number, field.name, plain)
+    for begin in range(start, stop, step):
+        end = min(begin + step, stop)
+        yield begin, end, rows.take(pa.array(wanted[begin:end] - first))
 
 
 def _may_hold(footer: pq.FileMetaData, number: int, column: str, at: tuple[Any, Any]) -> bool:
@@ -207,11 +270,11 @@ def _may_hold(footer: pq.FileMetaData, number: int, column: str, at: tuple[Any, 
     statistics = footer.row_group(number).column(index).statistics
     if statistics is None or not statistics.has_min_max:
         return True
-    low, high = (_comparable(value) for value in (statistics.min, statistics.max))
-    least, greatest = (_comparable(value) for value in at)
-    try:
+    try:  # what Python has no value for, such as an instant of the year 10000, rules nothing out
+        low, high = (_comparable(value) for value in (statistics.min, statistics.max))
+        least, greatest = (_comparable(value) for value in at)
         return bool(low <= greatest and high >= least)
-    except TypeError:
+    except (TypeError, ValueError, OverflowError):
         return True
 
 

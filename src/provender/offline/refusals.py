@@ -14,7 +14,12 @@ from provender.core.training import ViewJoin
 from provender.offline.spine import Spine
 
 FLOATS = ("FLOAT", "DOUBLE")
-NUMBERS = ("INT", *FLOATS, "DECIMAL")
+INTEGERS = tuple(
+    f"{sign}{size}"
+    for sign in ("", "U")
+    for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
+)
+NUMBERS = (*INTEGERS, *FLOATS, "DECIMAL")
 EXACT_FLOAT = 2.0**53
 """Below it every integer has a float of its own."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -66,6 +71,8 @@ def refuse_keys(
             )
         if left in FLOATS and _family(right) == "number" and right not in FLOATS:
             _refuse_inexact(spine, name)
+        if right in FLOATS and left in INTEGERS:
+            _refuse_great(spine, name, column)
 
 
 def refuse_years(low: int | None, high: int | None) -> None:
@@ -87,6 +94,18 @@ def _refuse_inexact(spine: Spine, name: str) -> None:
             )
 
 
+def _refuse_great(spine: Spine, name: str, source_column: str) -> None:
+    """Integers beyond 2^53 would match the floats of their neighbours."""
+    for batch in spine.batches([name]):
+        bounds = pc.min_max(batch.column(0)).as_py()
+        if any(bound is not None and abs(bound) >= EXACT_FLOAT for bound in bounds.values()):
+            raise InvalidInput(
+                f"join key {name} of the spine goes beyond 2^53, but {source_column} holds floats, "
+                "which do not tell such integers apart",
+                hint=f"keep {source_column} as integers in the source",
+            )
+
+
 def _exact(column: pa.Array) -> bool:
     present = pc.filter(column, pc.is_valid(column))
     whole = pc.and_(pc.equal(pc.floor(present), present), pc.less(pc.abs(present), EXACT_FLOAT))
@@ -95,9 +114,13 @@ def _exact(column: pa.Array) -> bool:
 
 def _family(type_name: str) -> str:
     """Types of one family are compared with each other."""
-    if type_name in ('"NULL"', "NULL"):
-        return "NULL"
-    if any(word in type_name for word in NUMBERS):
+    if type_name.endswith("]") or type_name.startswith(("STRUCT", "MAP", "UNION")):
+        return type_name
+    base = type_name.strip('"').split("(")[0]
+    if base in NUMBERS:
         return "number"
-    word = type_name.split("(")[0].split("_")[0]
-    return "VARCHAR" if word == "ENUM" else word
+    return (
+        "VARCHAR"
+        if base == "ENUM"
+        else base.removesuffix("_NS").removesuffix("_MS").removesuffix("_S")
+    )

@@ -21,7 +21,7 @@ from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
 from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
-from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows, fits
+from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
 from provender.offline.shelf import Shelf
 from provender.offline.sources import Source, open_source, register_numbered
 from provender.offline.spine import BATCH_ROWS, Spine, Stretch
@@ -55,9 +55,9 @@ class Retrieval:
         Raises:
             InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
         """
-        session = stack.enter_context(connect(limits, None, share=DUCKDB_SHARE))
+        session = stack.enter_context(connect(limits, spill, share=DUCKDB_SHARE))
         nothing = pa.Table.from_batches([], spine.schema)
-        session.register(asof.SPINE, narrow(nothing, plan, 0))
+        session.register(asof.SPINE, narrow(nothing, plan))
         sources = [open_source(session, plan, n, spine, lake) for n in range(len(plan.joins))]
         reach, key_bounds = _bounds(session, spine, plan)
         session.unregister(asof.SPINE)
@@ -68,15 +68,14 @@ class Retrieval:
                 source_rows=source.numbered.row_count if source.numbered else None,
                 reach_rows=source.rows_within(reach, key_bounds),
                 row_bytes=source.row_bytes,
+                answer_bytes=source.output_width(),
+                sql_changes=source.changed_by_sql,
             )
             found.shapes.append(
                 choose_shape(sizes, budget=limits.budget, forced=forced, can_slots=has_numba())
             )
-        if any(shape.join is Join.SLOTS for shape in found.shapes) or any(
-            source.numbered is None for source in sources
-        ):
+        if any(shape.join is Join.SLOTS for shape in found.shapes):
             found.folder = stack.enter_context(spilling(spill))
-            session.execute("SET temp_directory = ?", [str(found.folder / "duckdb")])
         return found
 
     @property
@@ -118,7 +117,7 @@ class Retrieval:
 
     def _matching(self, part: pa.Table) -> Matching:
         """Sort the spine rows of ``part`` into slots; views that are joined by SQL find them registered."""
-        self.session.register(asof.SPINE, narrow(part, self.plan, 0))
+        self.session.register(asof.SPINE, narrow(part, self.plan))
         matching = Matching(self.session, self.plan, self.reach, part.num_rows)
         by_slots = [
             source
@@ -137,7 +136,7 @@ class Retrieval:
         rows, total = matching.spine_rows, self.spine.row_count
         width = sum(s.output_width() for s in self.sources) + _spine_width(self.spine.schema)
         stretch = bin_rows(self.budget, row_bytes=width)
-        in_memory = fits(self.budget, chunk=rows, row_bytes=width)
+        held = self.budget / 4 / max(1, len(self.sources))
         steps = 2 * len(self.sources)
 
         def say(text: str, done: float) -> None:
@@ -153,8 +152,7 @@ class Retrieval:
                 if shape.join is Join.SQL:
                     shelves.append(self._by_sql(source))
                     continue
-                folder = None if in_memory else self._bin_folder(number)
-                shelf = Shelf(source.features, rows, stretch, folder)
+                shelf = Shelf(source.features, rows, stretch, self._bins(number), held)
                 shelves.append(shelf)
                 wanted, positions, later = matching.wanted(source)
                 if view in self.known_later:
@@ -186,7 +184,6 @@ class Retrieval:
             else:
                 columns += shelf.slice(number * stretch, spine.num_rows).columns
         yield from pa.table(columns, schema=self.schema).to_batches(max_chunksize=BATCH_ROWS)
-        del columns
         pa.default_memory_pool().release_unused()
 
     def _by_sql(self, source: Source) -> pa.Table:
@@ -207,18 +204,17 @@ class Retrieval:
             if shape.is_staged and source.numbered is None and self.folder is not None:
                 self.sources[number] = _staged(self.session, source, self.reach, self.folder)
 
-    def _bin_folder(self, number: int) -> Path | None:
+    def _bins(self, number: int) -> Path:
+        """Where the finished features of a view wait, if memory does not hold them."""
         if self.folder is None:
-            return None
-        folder = self.folder / f"view-{number}"
-        folder.mkdir(exist_ok=True)
-        return folder
+            raise RuntimeError("views that are joined by slots have a folder to spill to")
+        return self.folder / f"view-{number}"
 
 
-def narrow(rows: pa.Table, plan: PointInTimePlan, first: int) -> pa.Table:
-    """Return the columns that matching needs, under the names that the SQL knows; rows are numbered from ``first``."""
+def narrow(rows: pa.Table, plan: PointInTimePlan) -> pa.Table:
+    """Return the columns that matching needs, under the names that the SQL knows, and a row number."""
     columns = {
-        "rid": pa.array(np.arange(first, first + rows.num_rows, dtype=np.int64)),
+        "rid": pa.array(np.arange(rows.num_rows, dtype=np.int64)),
         "t": rows.column(plan.event_timestamp),
     }
     for name, short in asof.spine_columns(plan).items():
@@ -254,11 +250,11 @@ def _bounds(
     """The range of the spine's instants and of each key, from one pass over it."""
     short = asof.spine_columns(plan)
     names = list(dict.fromkeys([plan.event_timestamp, *short]))
-    schema = narrow(pa.Table.from_batches([], spine.schema), plan, 0).schema
+    schema = narrow(pa.Table.from_batches([], spine.schema), plan).schema
     batches = (
         batch
         for part in spine.batches(names)
-        for batch in narrow(pa.Table.from_batches([part]), plan, 0).to_batches()
+        for batch in narrow(pa.Table.from_batches([part]), plan).to_batches()
     )
     reader = pa.RecordBatchReader.from_batches(schema, batches)
     session.unregister(asof.SPINE)

@@ -41,7 +41,7 @@ def bounded_session(room: Room, *, isolated: bool = False) -> Iterator[duckdb.Du
         InvalidInput: a value cannot be read as the type it must have.
     """
     limits = Limits(memory_limit=room.memory_limit, threads=getattr(room, "threads", None))
-    with connect(limits, room.temp_directory) as session:
+    with connect(limits, room.spill) as session:
         if isolated:
             session.execute(
                 "SET python_enable_replacements=false; SET enable_external_access=false"

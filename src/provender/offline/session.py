@@ -6,7 +6,7 @@ ever downloaded, and time zones are always UTC.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
 from provender.offline.choose import limit_bytes
 from provender.tables import session as tables_session
+from provender.tables.spill import spilling
 
 DEFAULT_BUDGET = 4 << 30
 LEAST_BYTES = 64 << 20
@@ -53,9 +54,11 @@ def machine_memory() -> int:
 
 @contextmanager
 def connect(
-    limits: Limits, spill: Path | None, *, share: float = 1.0
+    limits: Limits, area: Path, *, share: float = 1.0
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection for one job, closed at the end. It may use ``share`` of a memory limit that is said.
+
+    What memory does not hold is spilled below ``area``; where nothing can be written there, nothing is spilled.
 
     Raises:
         Unavailable: memory or disk do not suffice, or the data cannot be read.
@@ -67,9 +70,12 @@ def connect(
         config["memory_limit"] = f"{max(LEAST_BYTES, int(limits.budget * share))}B"
     if limits.threads:
         config["threads"] = limits.threads
-    if spill:
-        config["temp_directory"] = str(spill)
-    with explained(), duckdb.connect(":memory:", config=config) as session:
+    with ExitStack() as stack:
+        config["temp_directory"] = ""
+        with suppress(Unavailable):
+            config["temp_directory"] = str(stack.enter_context(spilling(area)))
+        stack.enter_context(explained())
+        session = stack.enter_context(duckdb.connect(":memory:", config=config))
         session.execute(f"SET TimeZone='UTC'; {MACRO}")
         yield session
 

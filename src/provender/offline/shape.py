@@ -10,10 +10,12 @@ from enum import StrEnum
 
 SQL_SPINE_ROWS = 500_000
 SQL_REACH_BYTES = 256 << 20
-SLOT_BYTES = 72
+SLOT_BYTES = 96
 """What a spine row takes while it is matched: code, instant, order, slot, and the best row's three numbers."""
 
 BIN_ROWS = 262_144
+MOST_ROWS = 2**31 - 1
+"""Positions within a chunk are 32-bit integers."""
 LEAST_ROWS = 1_024
 """Less at a time would be slower, and spare nothing."""
 
@@ -29,13 +31,16 @@ class Join(StrEnum):
 class Sizes:
     """What is known of a view before it is read. ``reach_rows`` are those that statistics do not rule out.
 
-    ``row_bytes`` are of all columns that are read. None is not known: no plain Parquet.
+    ``row_bytes`` are of all columns that are read, ``answer_bytes`` of a row's features. None is
+    not known: no plain Parquet. ``sql_changes`` names features whose type DuckDB does not have.
     """
 
     spine_rows: int
     source_rows: int | None
     reach_rows: int | None
     row_bytes: float | None
+    answer_bytes: float = 0.0
+    sql_changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +71,17 @@ def choose_shape(
     if sizes.spine_rows > SQL_SPINE_ROWS:
         reasons = (f"the spine has {sizes.spine_rows:,} rows, more than {SQL_SPINE_ROWS:,}",)
         return Shape(join=Join.SLOTS, reasons=reasons, is_staged=not is_plain)
+    limit = min(SQL_REACH_BYTES, budget // 4)
+    if sizes.sql_changes:
+        reasons = (f"DuckDB has no type for {', '.join(sizes.sql_changes)}",)
+        return Shape(join=Join.SLOTS, reasons=reasons, is_staged=not is_plain)
+    if sizes.spine_rows * sizes.answer_bytes > limit:
+        answer = _mib(sizes.spine_rows * sizes.answer_bytes)
+        reasons = (f"the answer has {answer}, more than {_mib(limit)}",)
+        return Shape(join=Join.SLOTS, reasons=reasons, is_staged=not is_plain)
     if sizes.reach_rows is None or sizes.row_bytes is None:
         return Shape(join=Join.SQL, reasons=("not plain Parquet, so its rows have no numbers",))
     reach_bytes = sizes.reach_rows * sizes.row_bytes
-    limit = min(SQL_REACH_BYTES, budget // 4)
     said = (
         f"{sizes.reach_rows:,} of {sizes.source_rows:,} rows are within reach by statistics",
         f"{_mib(reach_bytes)} with all columns needed, {'more' if reach_bytes > limit else 'not more'} than {_mib(limit)}",
@@ -79,12 +91,7 @@ def choose_shape(
 
 def chunk_rows(budget: int) -> int:
     """Return how many spine rows are matched at a time: what a third of ``budget`` holds."""
-    return max(LEAST_ROWS, budget // (3 * SLOT_BYTES))
-
-
-def fits(budget: int, *, chunk: int, row_bytes: float) -> bool:
-    """Return whether a quarter of ``budget`` holds a chunk's finished rows; else they wait on the disk."""
-    return chunk * row_bytes <= budget / 4
+    return min(MOST_ROWS, max(LEAST_ROWS, budget // (3 * SLOT_BYTES)))
 
 
 def bin_rows(budget: int, *, row_bytes: float) -> int:

@@ -13,31 +13,36 @@ from provender.offline.numbered import plain_type
 
 Codes = NDArray[np.int32]
 Integers = NDArray[np.int64]
-PUT_ROWS = 131_072
-"""Rows are sorted into bins so many at a time."""
+PUT_BYTES = 16 << 20
+"""Rows are sorted into bins about so many at a time."""
 
 
 class Shelf:
-    """One view's features for ``row_count`` spine rows, in bins of ``bin_rows``; in memory without a ``folder``."""
+    """One view's features for ``row_count`` spine rows, in bins of ``bin_rows``.
+
+    They are held in memory up to ``held_bytes``, then all of them in the ``folder``.
+    """
 
     def __init__(
-        self, schema: pa.Schema, row_count: int, bin_rows: int, folder: Path | None = None
+        self, schema: pa.Schema, row_count: int, bin_rows: int, folder: Path, held_bytes: float
     ) -> None:
         self.schema = pa.schema([pa.field(f.name, plain_type(f.type)) for f in schema])
         self.row_count = row_count
         self.bin_rows = max(1, bin_rows)
         self._folder = folder
+        self._room = held_bytes
+        self._put_bytes = min(PUT_BYTES, held_bytes)
+        self._on_disk = False
         self._kept: dict[int, list[tuple[Codes | Integers, pa.Table]]] = {}
         self._written: dict[int, pa.RecordBatchStreamWriter] = {}
         self._waiting: list[tuple[Codes | Integers, pa.Table]] = []
-        self._waiting_rows = 0
+        self._waiting_bytes = 0
 
-    def put(self, positions: Codes | Integers, rows: pa.Table | pa.RecordBatch) -> None:
+    def put(self, positions: Codes | Integers, rows: pa.Table) -> None:
         """Keep ``rows``, which answer the spine rows at ``positions``."""
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        self._waiting.append((positions, table))
-        self._waiting_rows += table.num_rows
-        if self._waiting_rows >= PUT_ROWS:
+        self._waiting.append((positions, rows))
+        self._waiting_bytes += rows.nbytes
+        if self._waiting_bytes >= self._put_bytes:
             self._sort_in()
 
     def take(self, number: int) -> pa.Table:
@@ -67,7 +72,7 @@ class Shelf:
             return
         positions = np.concatenate([at for at, _ in self._waiting])
         rows = pa.concat_tables([table for _, table in self._waiting])
-        self._waiting, self._waiting_rows = [], 0
+        self._waiting, self._waiting_bytes = [], 0
         rows = pa.table(
             [
                 column.cast(field.type)
@@ -87,17 +92,28 @@ class Shelf:
             self._keep(int(bins[start]), positions[start:stop], part)
 
     def _keep(self, number: int, positions: Codes | Integers, rows: pa.Table) -> None:
-        if self._folder is None:
-            self._kept.setdefault(number, []).append((positions, rows))
+        if self._on_disk:
+            self._write(number, positions, rows)
             return
+        self._kept.setdefault(number, []).append((positions, rows))
+        self._room -= rows.nbytes
+        if self._room < 0:
+            self._on_disk = True
+            for bin_number, parts in self._kept.items():
+                for part in parts:
+                    self._write(bin_number, *part)
+            self._kept.clear()
+
+    def _write(self, number: int, positions: Codes | Integers, rows: pa.Table) -> None:
         numbered = rows.append_column("position", pa.array(positions))
         if number not in self._written:
+            self._folder.mkdir(exist_ok=True)
             path = self._folder / f"{number}.arrows"
             self._written[number] = pa.ipc.new_stream(path, numbered.schema)
         self._written[number].write_table(numbered.combine_chunks())
 
     def _read(self, number: int) -> list[tuple[Codes | Integers, pa.Table]]:
-        if self._folder is None:
+        if not self._on_disk:
             return self._kept.pop(number, [])
         writer = self._written.pop(number, None)
         if writer is None:

@@ -28,12 +28,14 @@ class Source:
     """One join of a plan, registered as ``source_<position>``.
 
     ``features`` has the outputs and their types. ``numbered`` is None unless it is plain Parquet.
+    ``changed_by_sql`` are features whose type DuckDB does not have, so that its answer is of another.
     """
 
     join: ViewJoin
     position: int
     features: pa.Schema
     numbered: Numbered | None
+    changed_by_sql: tuple[str, ...] = ()
 
     @property
     def feature_columns(self) -> list[str]:
@@ -123,19 +125,39 @@ def open_source(
         numbered = None
     if numbered is not None:
         register_numbered(session, position, numbered)
-    features = _features(session, join, position, numbered)
-    return Source(join=join, position=position, features=features, numbered=numbered)
+    known = (
+        session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table().schema
+    )
+    kinds = numbered.schema if numbered is not None else known
+    features = pa.schema(
+        [pa.field(output, plain_type(kinds.field(source).type)) for source, output in join.features]
+    )
+    changed = [
+        output
+        for (source, output), field in zip(join.features, features, strict=True)
+        if not _keeps(known.field(source).type, field.type)
+    ]
+    return Source(
+        join=join, position=position, features=features, numbered=numbered,
+        changed_by_sql=tuple(changed),
+    )  # fmt: skip
 
 
-def _features(
-    session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, numbered: Numbered | None
-) -> pa.Schema:
-    if numbered is not None:
-        of = {field.name: plain_type(field.type) for field in numbered.schema}
-    else:
-        nothing = session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table()
-        of = {field.name: field.type for field in nothing.schema}
-    return pa.schema([pa.field(output, of[source]) for source, output in join.features])
+def _keeps(found: pa.DataType, kind: pa.DataType) -> bool:
+    """Whether values that DuckDB gives as ``found`` can be cast to ``kind`` and be what they were."""
+    if found == kind:
+        return True
+    if pa.types.is_timestamp(kind) and pa.types.is_timestamp(found):
+        return bool(found.unit == kind.unit or kind.unit in ("s", "ms"))
+    if pa.types.is_nested(kind):
+        return True
+    texts = (
+        pa.types.is_string,
+        pa.types.is_large_string,
+        pa.types.is_binary,
+        pa.types.is_large_binary,
+    )
+    return any(one(found) for one in texts) and any(one(kind) for one in texts)
 
 
 def _types(session: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:

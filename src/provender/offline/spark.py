@@ -97,7 +97,7 @@ class SparkEngine:
         with ExitStack() as until_answered:
             folder = until_answered.enter_context(spilling(self.spill))
             tell("staging the spine", 0.0)
-            with connect(Limits(memory_limit=self.memory_limit), self.temp_directory) as duck:
+            with connect(Limits(memory_limit=self.memory_limit), self.spill) as duck:
                 staged = Staged.of(plan, spine, self.lake, duck)
                 kinds = staged.feature_types
                 asked = staged.write(folder, tell)
@@ -108,7 +108,7 @@ class SparkEngine:
     def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return the SQL that `run` would execute for ``spine``, and why so; no Spark is started."""
         plan.check_spine(spine.column_names)
-        with connect(Limits(memory_limit=self.memory_limit), self.temp_directory) as duck:
+        with connect(Limits(memory_limit=self.memory_limit), self.spill) as duck:
             staged = Staged.of(plan, spine, self.lake, duck)
             lines = [
                 f"-- Spark at {Cluster.of(self.master, {}).master}",
