@@ -24,7 +24,7 @@ PERMIT = Permit(
     columns=frozenset(), decided_at=START,
 )  # fmt: skip
 SPINE_ROWS = 20_000
-TINY = "10KB"
+TINY = "1MB"
 
 
 def instants(minutes):
@@ -47,7 +47,7 @@ def world(tmp_path_factory):
                     "at": instants(chance.integers(0, 5_000, count)),
                     "created": instants(chance.integers(0, 6_000, count)),
                     f"x{number}": chance.normal(size=count),
-                    f"name{number}": [f"n{n}" for n in chance.integers(0, 100, count)],
+                    f"name{number}": [f"n{n}" * 80 for n in chance.integers(0, 100, count)],
                 }
             )
         )

@@ -119,15 +119,19 @@ class Numbered:
 
     def _sampled_width(self, column: str) -> float:
         """Bytes a row of a column in memory, by its first rows: a dictionary on disk tells too little."""
-        for path, footer in zip(self.paths, self.footers, strict=True):
-            if footer.num_rows:
-                try:
-                    with pq.ParquetFile(path, metadata=footer) as file:
-                        first = next(file.iter_batches(SAMPLE_ROWS, columns=[column])).column(0)
-                    return float(first.cast(plain_type(first.type)).nbytes) / max(1, len(first))
-                except (pa.ArrowException, OSError):
-                    return 0.0  # whoever needs the rows says what is wrong with them
-        return 0.0
+        group = next((group for group in self.groups if group.rows), None)
+        if group is None:
+            return 0.0
+        path, footer = self.paths[group.file], self.footers[group.file]
+        try:
+            with pq.ParquetFile(path, metadata=footer, pre_buffer=False) as file:
+                batches = file.iter_batches(
+                    SAMPLE_ROWS, row_groups=[group.number], columns=[column]
+                )
+                first = next(batches).column(0)
+            return float(first.cast(plain_type(first.type)).nbytes) / max(1, len(first))
+        except (pa.ArrowException, OSError):
+            return 0.0  # whoever needs the rows says what is wrong with them
 
     def _stored_width(self, column: str) -> float:
         """Bytes a row of a column of any depth, before compression."""
