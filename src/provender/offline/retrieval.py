@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 
 import duckdb
 import numpy as np
@@ -23,6 +24,7 @@ from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
 from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
 from provender.offline.shelf import Shelf
+from provender.offline.slots import load_kernel
 from provender.offline.sources import Source, open_source, register_numbered
 from provender.offline.spine import BATCH_ROWS, Spine, Stretch
 from provender.tables.spill import spilling
@@ -76,6 +78,8 @@ class Retrieval:
             )
         if any(shape.join is Join.SLOTS for shape in found.shapes):
             found.folder = stack.enter_context(spilling(spill))
+            # numba is loaded while DuckDB reads the spine; whoever needs the loops waits for it
+            Thread(target=load_kernel, name="provender-kernel", daemon=True).start()
         return found
 
     @property

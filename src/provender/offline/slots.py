@@ -13,12 +13,14 @@ Rows that are too old for their slot are too old for all later ones, so they are
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Integers = NDArray[np.int64]
 Codes = NDArray[np.int32]
+Numbers = TypeVar("Numbers", Codes, Integers)
 
 NEVER = np.iinfo(np.int64).min
 """Stands for a null created timestamp: before every other."""
@@ -79,7 +81,7 @@ class Best:
 
         ties = np.empty((4, codes.size), np.int64)
         tied = kernel.offer(
-            codes, event_at, created_at, row, self.by_then,
+            _frozen(codes), _frozen(event_at), _frozen(created_at), _frozen(row), self.by_then,
             self.slots.first, self.slots.at, self.ttl, self.event, self.created, self.row, ties,
         )  # fmt: skip
         if tied:
@@ -112,3 +114,18 @@ class Best:
         rows = np.empty(slots.of_row.size, np.int64)
         later = kernel.answer(slots.of_row, slots.at, self.created, self.row, rows)
         return rows, int(later)
+
+
+def load_kernel() -> None:
+    """Load the compiled loops, or compile them, by matching one row with itself."""
+    codes, numbers = np.zeros(1, np.int32), np.zeros(1, np.int64)
+    best = Best.none_yet(Slots.of(codes, numbers, 1), None, by_then=False)
+    best.offer(codes, numbers, numbers, numbers)
+    best.answers()
+
+
+def _frozen(column: Numbers) -> Numbers:
+    """The same numbers, read-only as they come from Arrow: the loops are compiled once for each kind."""
+    view = column.view()
+    view.flags.writeable = False
+    return view
