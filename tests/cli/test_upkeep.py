@@ -1,5 +1,8 @@
 """``provender dataset optimize`` and ``provender fsck``: what they do, say and exit with."""
 
+import subprocess
+import sys
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -118,3 +121,28 @@ def test_only_who_governs_may_check_the_lake(published, lake):
     refused = published("fsck", "--remove", actor="person:ana")
     assert refused.code == 4
     assert orphan.exists()
+
+
+def test_what_was_spilled_to_a_stores_own_folder_is_found_when_it_is_named(published, home):
+    kill = (
+        "import os, sys, pathlib; from provender.tables.spill import spilling\n"
+        "with spilling(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'rows').write_bytes(b'x' * 100); os._exit(9)"
+    )
+    folders = [home / "fast disk", home / "other"]
+    for folder in folders:
+        assert subprocess.run([sys.executable, "-c", kill, folder], check=False).returncode == 9
+        (folder / "notes.txt").write_text("not a spill")
+    spills = [word for folder in folders for word in ("--spill", folder)]
+    assert published("fsck").code == 0
+    left = published("fsck", *spills, "--json")
+    assert left.code == 1
+    paths = [found["path"] for found in left.json["findings"]]
+    assert all(any(path.startswith(str(folder)) for path in paths) for folder in folders)
+    assert published("fsck", *spills, "--remove").code == 0
+    assert published("fsck", *spills).code == 0
+    assert all((folder / "notes.txt").exists() for folder in folders)
+    assert not [path for folder in folders for path in folder.rglob("rows")]
+    gone = published("fsck", "--spill", home / "nowhere")
+    assert gone.code == 3
+    assert "there is no folder" in gone.err

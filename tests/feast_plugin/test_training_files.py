@@ -16,7 +16,7 @@ from feast import FeatureStore
 from provender import bootstrap
 from provender.catalog.local import LocalCatalog
 from provender.cli import main
-from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.spine import Entities
 from provender.online.store import OnlineStore
@@ -83,6 +83,48 @@ def test_the_rows_of_a_file_are_read_when_they_are_wanted(
     assert made.pandas()["value"].dtype == "Int64"
     with pytest.raises(InvalidInput, match="already"):
         made.to_parquet(tmp_path / "set.parquet")
+
+
+def test_a_training_set_is_not_written_into_the_lake(workspace: Workspace, tmp_path: Path) -> None:
+    made = workspace.training_set(SPINE, **ASKED)
+    file = next(workspace.settings.lake.rglob("*.parquet"))
+    before = file.read_bytes()
+    (tmp_path / "link.parquet").symlink_to(file)
+    (tmp_path / "linked").symlink_to(file.parent)
+    for path in (file, tmp_path / "link.parquet", tmp_path / "linked" / "new.parquet"):
+        with pytest.raises(Denied, match="in the lake"):
+            workspace.training_set(SPINE, to=path, allow_overwrite=True, **ASKED)
+        with pytest.raises(Denied, match="in the lake"):
+            made.to_parquet(path, allow_overwrite=True)
+    assert file.read_bytes() == before
+    assert not (file.parent / "new.parquet").exists()
+
+
+def test_a_file_that_is_there_is_replaced_only_when_told_to(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    target = tmp_path / "set.parquet"
+    target.write_text("mine")
+    made = workspace.training_set(SPINE, **ASKED)
+    with pytest.raises(Conflict, match="is there already"):
+        workspace.training_set(SPINE, to=target, **ASKED)
+    with pytest.raises(Conflict, match="is there already"):
+        made.to_parquet(target)
+    assert target.read_text() == "mine"
+    workspace.training_set(SPINE.slice(1), to=target, allow_overwrite=True, **ASKED)
+    assert pq.read_metadata(target).num_rows == ROWS - 1
+    made.to_parquet(target, allow_overwrite=True)
+    assert pq.read_metadata(target).num_rows == ROWS
+
+
+def test_a_spines_folder_has_no_files_that_other_tools_keep_for_themselves(
+    workspace: Workspace, spine_file: Path
+) -> None:
+    unfinished = spine_file.parent / "_temporary" / "part.parquet"
+    unfinished.parent.mkdir()
+    pq.write_table(SPINE, unfinished)
+    made = workspace.training_set(spine_file.parent, **ASKED)
+    assert made.manifest.row_count == ROWS
 
 
 FORMS: dict[str, Callable[[Path], Any]] = {
@@ -220,3 +262,7 @@ def test_the_command_writes_a_file_and_says_what_it_is(
     assert told["path"] == str(out)
     assert pq.read_metadata(out).num_rows == told["manifest"]["row_count"] == ROWS
     assert pq.read_metadata(out).metadata[b"provender.training_set"].decode() == told["id"]
+    again = CliRunner().invoke(main, arguments)
+    assert again.exit_code == 5
+    assert "--overwrite" in again.stderr
+    assert CliRunner().invoke(main, [*arguments, "--overwrite"]).exit_code == 0

@@ -1,14 +1,16 @@
 """Sizes are measured of the files that a plan reads, each once; Spark is not imported for DuckDB's sake."""
 
+import shutil
 import subprocess
 import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
-from provender.core.datasets import Format
-from provender.core.errors import Unavailable  # noqa: F401 - a test names it in another process
+from provender.core.datasets import FileEntry, Format
+from provender.core.errors import NotFound, Unavailable  # noqa: F401 - a test names it in another process
 from provender.core.names import DatasetRef
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.choose import Engine
@@ -57,11 +59,36 @@ def test_sizes_are_those_of_the_files_wherever_a_table_lies(tmp_path, table):
     governed = Table(
         format=Format.PARQUET, location="folder", files=("rows.parquet",),
         version=DatasetRef.parse("shop.orders@1"),
+        entries=(FileEntry(path="rows.parquet", size_bytes=size, sha256=""),),
     )  # fmt: skip
     for one in (table, file, governed):
         choice = engines(tmp_path, "auto").choice(plan(one, one), SPINE)
         assert choice.engine is Engine.SPARK
         assert choice.reasons[0].startswith(f"{size / 1000:.3g} KB of files and 1 spine rows")
+
+
+def test_sizes_are_those_of_patterns_partitions_and_delta_tables_too(tmp_path, table):
+    rows = pq.read_table(tmp_path / "folder" / "rows.parquet")
+    (tmp_path / "parts" / "day=1").mkdir(parents=True)
+    shutil.copy(tmp_path / "folder" / "rows.parquet", tmp_path / "parts" / "day=1")
+    write_deltalake(tmp_path / "delta", rows)
+    (data,) = (tmp_path / "delta").glob("*.parquet")
+    size = (tmp_path / "folder" / "rows.parquet").stat().st_size
+    for fmt, location, expected in (
+        (Format.PARQUET, "fold*/*.parquet", size),
+        (Format.PARQUET, "parts", size),
+        (Format.DELTA, "delta", data.stat().st_size),
+    ):
+        one = Table(format=fmt, location=str(tmp_path / location))
+        reason = engines(tmp_path, "auto").choice(plan(one, one), SPINE).reasons[0]
+        assert reason.startswith(f"{expected / 1000:.3g} KB of files")
+
+
+def test_nothing_is_measured_for_an_engine_that_is_named(tmp_path):
+    gone = Table(format=Format.PARQUET, location=str(tmp_path / "gone"))
+    assert engines(tmp_path, "duckdb").choice(plan(gone), SPINE).engine is Engine.DUCKDB
+    with pytest.raises(NotFound, match="gone"):
+        engines(tmp_path, "auto").choice(plan(gone), SPINE)
 
 
 def test_enough_memory_keeps_a_plan_on_duckdb_which_answers_it(tmp_path, table):

@@ -15,10 +15,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from provender.core.datasets import Format
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.core.training import Table
+from provender.offline.spines import of_files
 from provender.tables import format_for
 from provender.tables.guard import Limits, check_files
 from provender.tables.session import session
@@ -109,6 +111,29 @@ def test_ten_thousand_million_rows_in_a_small_file_are_refused(file: Path) -> No
     file.write_bytes(with_footer(content, rows=10**10))
     assert "declares 10,000,000,000 rows" in refusal(file)
     check_files([file], Limits(ratio=10**9))
+
+
+@pytest.mark.parametrize("folder", ["plain", "day=1"])
+def test_such_a_file_is_refused_wherever_a_source_is_read(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir()
+    bomb = tmp_path / folder / "x.parquet"
+    pq.write_table(ROWS, bomb)
+    bomb.write_bytes(with_footer(bomb.read_bytes(), rows=10**10))
+    for place in (tmp_path, bomb):
+        with pytest.raises(InvalidInput, match="declares 10,000,000,000 rows") as caught:
+            rows_of(Format.PARQUET, place)
+        assert "unpack to less than" in caught.value.hint
+    with pytest.raises(InvalidInput, match="declares 10,000,000,000 rows"):
+        of_files([bomb])
+
+
+def test_such_a_file_of_a_delta_table_is_refused(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "delta", ROWS)
+    (bomb,) = (tmp_path / "delta").glob("*.parquet")
+    pq.write_table(ROWS, bomb)
+    bomb.write_bytes(with_footer(bomb.read_bytes(), rows=10**10))
+    with pytest.raises(InvalidInput, match="declares 10,000,000,000 rows"):
+        rows_of(Format.DELTA, tmp_path / "delta")
 
 
 def test_columns_without_end_are_refused(file: Path) -> None:

@@ -22,6 +22,7 @@ def training() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Parquet file to write."
 )
+@click.option("--overwrite", is_flag=True, help="Replace the file if it is there already.")
 @as_json
 def create_set(
     spine: Path,
@@ -31,6 +32,7 @@ def create_set(
     assume_utc: bool,  # noqa: FBT001
     known_by_then: bool,  # noqa: FBT001
     out: Path,
+    overwrite: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Join the features of a service to SPINE, as known at each row's instant.
@@ -48,6 +50,7 @@ def create_set(
         made = workspace.training_set(
             spine,
             to=out,
+            allow_overwrite=overwrite,
             progress=progress,
             service=service,
             purpose=purpose,

@@ -50,8 +50,15 @@ def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT0
 @click.option(
     "--full", is_flag=True, help="Hash every file, also those not touched since the last."
 )
+@click.option(
+    "--spill",
+    "spills",
+    multiple=True,
+    metavar="DIR",
+    help="A store's own temp_directory, to look for what killed retrievals left; repeatable.",
+)
 @as_json
-def fsck(remove: bool, full: bool, as_json: bool) -> None:  # noqa: FBT001
+def fsck(remove: bool, full: bool, spills: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
     """Check the lake: every file of every version, and files that belong to no version.
 
     Ends with 6 if a version is damaged, else with 1 if orphans are left, else with 0.
@@ -60,7 +67,7 @@ def fsck(remove: bool, full: bool, as_json: bool) -> None:  # noqa: FBT001
     from provender.tables.upkeep import Kind
 
     with connect() as workspace, _fraction() as progress:
-        report = workspace.fsck(remove=remove, again=full, progress=progress)
+        report = workspace.fsck(remove=remove, again=full, spills=spills, progress=progress)
     show(
         {
             "ok": report.is_well,

@@ -20,6 +20,7 @@ SPILLS = 16
 DEFAULT_SHARE = 0.8
 """The part of the machine's memory that DuckDB takes where no limit is set."""
 LIMIT = re.compile(r"(\d+(?:\.\d+)?)\s*(%|[KMGT]i?B|B)\Z", re.IGNORECASE)
+AUTO = "auto"
 THOUSANDS = {"B": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 
 
@@ -47,13 +48,18 @@ class Choice:
     reasons: tuple[str, ...]
 
 
+def named(setting: str) -> Choice:
+    """Return the engine that the ``setting`` duckdb or spark names."""
+    return Choice(Engine(setting), (f"the setting engine is {setting}",))
+
+
 def choose(setting: str, sizes: Sizes, *, master: str) -> Choice:
     """Return the engine for a plan with these ``sizes``; ``master`` is the Spark cluster's URL.
 
     ``setting`` is duckdb or spark, which are taken at their word, or auto.
     """
-    if setting != "auto":
-        return Choice(Engine(setting), (f"the setting engine is {setting}",))
+    if setting != AUTO:
+        return named(setting)
     wanted = sizes.source_bytes * INFLATION + sizes.spine_rows * SPINE_ROW_BYTES
     room = sizes.memory_bytes * SPILLS
     measured = (

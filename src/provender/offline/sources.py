@@ -16,7 +16,6 @@ from provender.offline.refusals import needed, refuse_keys, refuse_missing
 from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import literal
-from provender.tables.guard import check_files
 from provender.tables.sources import escape
 
 MICROS = 3
@@ -113,8 +112,6 @@ def open_source(
     """
     join = plan.joins[position]
     paths = format_for(join.table.format).files(join.table, lake)
-    if paths and join.table.version is None:
-        check_files(paths)
     register(session, join, position, lake)
     short = asof.spine_columns(plan)
     types = _types(session, asof.SPINE)

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput
 from provender.offline.spine import Spine
+from provender.tables.guard import check_files
 from provender.tables.spill import spilling
 from provender.tables.stream import write_rows
 
@@ -22,7 +23,8 @@ def of_files(paths: Sequence[Path]) -> Spine:
     """Return the rows of the Parquet files at ``paths``, one file after the other; they stay there.
 
     Raises:
-        InvalidInput: there are none, one is not a whole Parquet file, or they differ in columns.
+        InvalidInput: there are none, one is not a whole Parquet file or declares far
+            more than it holds, or they differ in columns.
     """
     if not paths:
         raise InvalidInput("there are no files", hint="give the path of a Parquet file")
@@ -67,6 +69,7 @@ def _fits(held: Sequence[pa.RecordBatch]) -> bool:
 def _schema(path: Path) -> pa.Schema:
     if not path.is_file():
         raise InvalidInput(f"there is no file {path}", hint="give the path of a Parquet file")
+    check_files([path])
     try:
         return pq.read_schema(path)
     except (pa.ArrowInvalid, OSError) as error:

@@ -15,11 +15,13 @@ import pyarrow as pa
 from provender.core.errors import InvalidInput
 from provender.core.policy import Permit
 from provender.core.training import ViewJoin
+from provender.offline.asof import instant, table_name
+from provender.offline.refusals import refuse_missing
 from provender.offline.scan import BATCH_ROWS, Room, bounded_session
 from provender.offline.spine import Spine
 from provender.offline.spines import of_stream
 from provender.tables import format_for
-from provender.tables.arrow import literal, quote
+from provender.tables.arrow import quote
 
 
 def distinct_instants(
@@ -60,8 +62,8 @@ def _batches(
     with bounded_session(room) as session:
         for position, join in enumerate(joins):
             relation = format_for(join.table.format).relation(join.table, room.lake, session)
-            _check_columns(join, relation.columns)
-            relation.create_view(_table(position))
+            refuse_missing(join, relation.columns)
+            relation.create_view(table_name(position))
         try:
             reader = session.sql(_render(joins, name, start, end)).to_arrow_reader(BATCH_ROWS)
         except duckdb.BinderException as error:
@@ -89,31 +91,13 @@ def _instants(join: ViewJoin, position: int, name: str, start: datetime, end: da
     at = f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ)"
     pairs = sorted(join.keys)
     columns = [f"{quote(source)} AS {quote(spine)}" for spine, source in pairs]
-    where = [f"{at} BETWEEN {_instant(start)} AND {_instant(end)}"]
+    where = [f"{at} BETWEEN {instant(start)} AND {instant(end)}"]
     where += [f"{quote(source)} IS NOT NULL" for _, source in pairs]
     return (
         f"SELECT DISTINCT {', '.join([*columns, f'{at} AS {quote(name)}'])} "
-        f"FROM {_table(position)} WHERE {' AND '.join(where)}"
+        f"FROM {table_name(position)} WHERE {' AND '.join(where)}"
     )
-
-
-def _instant(moment: datetime) -> str:
-    return f"TIMESTAMPTZ {literal(moment.isoformat(sep=' '))}"
 
 
 def _sources(join: ViewJoin) -> list[str]:
     return [*(source for _, source in join.keys), join.event_timestamp]
-
-
-def _table(position: int) -> str:
-    return f"source_{position}"
-
-
-def _check_columns(join: ViewJoin, columns: Sequence[str]) -> None:
-    missing = sorted(set(_sources(join)) - set(columns))
-    if missing:
-        raise InvalidInput(
-            f"the source of feature view {join.view} has no column {', '.join(missing)}; "
-            f"it has {', '.join(columns)}",
-            hint="correct the feature view, or pin a version of the dataset that has it",
-        )

@@ -76,7 +76,7 @@ class Retrieval:
         try:
             if to is None:
                 rows = pa.Table.from_batches(batches, answer.schema)
-                return TrainingSet(recorded(), rows)
+                return TrainingSet(recorded(), rows, self.settings.lake)
             made: list[TrainingSetManifest] = []
 
             def metadata() -> dict[str, str]:
@@ -85,7 +85,7 @@ class Retrieval:
 
             with staged(to, spill=self.settings.home / "spill") as file:
                 write_rows(file, answer.schema, batches, metadata=metadata)
-            return TrainingSet(made[0], to)
+            return TrainingSet(made[0], to, self.settings.lake)
         finally:
             answer.close()
 

@@ -8,10 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as pads
 
-from provender.core.errors import Denied, InvalidInput
+from provender.core.datasets import Format
+from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef
+from provender.core.training import Table
 from provender.offline.spine import Spine
 from provender.offline.spines import of_files, of_stream
+from provender.tables.places import SUFFIXES, local_files
 from provender.tables.storage import inside
 
 Rows = Any
@@ -50,7 +53,7 @@ def spine_of(rows: Rows, *, lake: Path, spill: Path) -> Spine:
     disk where it is large.
 
     Raises:
-        InvalidInput: it is none of these, or a file is not Parquet.
+        InvalidInput: it is none of these, or a file is not there or not Parquet.
         Denied: a path leads into the ``lake``, past the gate.
     """
     match rows:
@@ -68,18 +71,20 @@ def spine_of(rows: Rows, *, lake: Path, spill: Path) -> Spine:
 
 
 def _files(paths: Sequence[str | Path], lake: Path) -> list[Path]:
-    found = [file for path in paths for file in _parquet_files(Path(path))]
+    found = [file for path in paths for file in _parquet_files(str(path))]
     for file in found:
         _refuse_lake(file, lake)
     return found
 
 
-def _parquet_files(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(path.rglob("*.parquet"))
-    if path.exists() or not any(sign in str(path) for sign in "*?["):
-        return [path]
-    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+def _parquet_files(path: str) -> list[Path]:
+    table = Table(format=Format.PARQUET, location=path)
+    try:
+        return local_files(table, *SUFFIXES[table.format])[1]
+    except NotFound as error:
+        raise InvalidInput(
+            f"there is no file {path}", hint="give the path of a Parquet file"
+        ) from error
 
 
 def _refuse_lake(path: Path, lake: Path | None) -> None:

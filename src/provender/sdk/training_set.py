@@ -1,7 +1,7 @@
 """A training set in hand: its rows, and the manifest that says what they were made of."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
+from provender.sdk.targets import target_of
 from provender.tables.stream import staged, write_rows
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class TrainingSet:
 
     manifest: TrainingSetManifest
     rows: pa.Table | Path
+    lake: Path = field(repr=False)
 
     @property
     def id(self) -> str:
@@ -70,16 +72,19 @@ class TrainingSet:
             self.arrow().to_pandas(types_mapper=lambda kind: exact.get(kind)),
         )
 
-    def to_parquet(self, path: str | Path) -> Path:
+    def to_parquet(self, path: str | Path, *, allow_overwrite: bool = False) -> Path:
         """Write the rows to a Parquet file, whole or not at all, with the id in its metadata.
 
         Raises:
             InvalidInput: the file cannot be written there, or is the one that they are in.
+            Denied: it is in the lake.
+            Conflict: it is there already and may not be overwritten.
             Unavailable: the disk is full.
         """
         target = Path(path)
         if self.path is not None and target.exists() and target.samefile(self.path):
             raise InvalidInput(f"the rows are in {target} already", hint="name another file")
+        target_of(target, lake=self.lake, allow_overwrite=allow_overwrite)
         schema = self.rows.schema if isinstance(self.rows, pa.Table) else pq.read_schema(self.rows)
         with staged(target) as file:
             write_rows(file, schema, self.batches(), metadata=lambda: {ID: self.id})

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provender.core.datasets import DatasetVersion
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import keys_into
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
@@ -72,12 +73,25 @@ def optimize(
 
 
 def check(
-    catalog: "LocalCatalog", settings: Settings, *, remove: bool, again: bool, progress: Progress
+    catalog: "LocalCatalog",
+    settings: Settings,
+    *,
+    remove: bool,
+    again: bool,
+    spills: Sequence[Path],
+    progress: Progress,
 ) -> Report:
     """Return what is wrong with the lake; see `Workspace.fsck`."""
     catalog.every_version()  # who may not ask, learns and changes nothing
+    for folder in spills:
+        if not folder.is_dir():
+            raise NotFound(
+                f"there is no folder {folder}",
+                hint="name the temp_directory of a feature_store.yaml",
+            )
     progress("looking for orphans", 0.0)
-    found = sweep(settings.lake, [settings.home / "spill"], catalog.every_version, clean=remove)
+    places = {folder.resolve(): None for folder in (settings.home / "spill", *spills)}
+    found = sweep(settings.lake, list(places), catalog.every_version, clean=remove)
     versions = catalog.every_version()
     found += damages(settings.lake, versions, again=again, progress=progress)
     return Report(

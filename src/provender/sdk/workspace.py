@@ -25,6 +25,7 @@ from provender.offline.answer import Progress
 from provender.sdk import upkeep
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
+from provender.sdk.targets import target_of
 from provender.sdk.training_set import TrainingSet
 from provender.settings import Settings
 from provender.tables.arrow import Naive
@@ -126,19 +127,28 @@ class Workspace:
         *,
         remove: bool = False,
         again: bool = False,
+        spills: Sequence[str | Path] = (),
         progress: Progress = lambda stage, done: None,
     ) -> upkeep.Report:
         """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
 
         Orphans are what killed processes left; ``remove`` removes them, and nothing else.
         ``again``: hash also the files that were hashed before and not touched since.
+        ``spills`` are the folders that stores have as ``temp_directory``; what retrievals left
+        in them is looked for, too.
 
         Raises:
             Denied: the actor may not govern.
+            NotFound: one of ``spills`` is no folder.
             Conflict: a publisher is at work for more than a minute.
         """
         return upkeep.check(
-            self.catalog, self.settings, remove=remove, again=again, progress=progress
+            self.catalog,
+            self.settings,
+            remove=remove,
+            again=again,
+            spills=[Path(folder) for folder in spills],
+            progress=progress,
         )
 
     def dataset(self, name: str) -> Dataset:
@@ -192,23 +202,30 @@ class Workspace:
         assume_utc: bool = False,
         project: str | None = None,
         to: str | Path | None = None,
+        allow_overwrite: bool = False,
         progress: Progress | None = None,
     ) -> TrainingSet:
         """Return the features of ``service`` (or the named ``features``) as known at each row of ``spine``.
 
         The spine has the join keys, the event timestamp and whatever else shall stay beside
         the features. It may be Parquet files that memory cannot hold: with ``to`` the answer
-        goes to a file as it is made, whole or not at all, and ``progress`` is told how far it is. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
+        goes to a file as it is made, whole or not at all (over one that is there only with
+        ``allow_overwrite``), and ``progress`` is told how far it is. ``pins`` name dataset versions (``{"a.b": 1}`` or ``["a.b@1"]``), others
         are the latest, or the latest at ``as_of``; all are recorded in the manifest.
         ``known_by_then`` leaves out values that were recorded after the row's instant.
 
         Raises:
             NotFound: a service, view, feature, dataset or version does not exist.
-            Denied: a feature's column is closed to the actor for that purpose.
+            Denied: a feature's column is closed to the actor for that purpose; ``to`` is in the lake.
+            Conflict: ``to`` is there already.
             InvalidInput: the spine is empty, lacks a column, has a column called like a
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
-        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.spill)
+        lake = self.settings.lake
+        target = None
+        if to is not None:
+            target = target_of(to, lake=lake, allow_overwrite=allow_overwrite)
+        rows = spine_of(spine, lake=lake, spill=self._engine.spill)
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,
@@ -230,7 +247,7 @@ class Workspace:
             catalog=self.catalog,
             engine=self._retrieval,
         )
-        return retrieval.make(None if to is None else Path(to), progress)
+        return retrieval.make(target, progress)
 
     def online(
         self,

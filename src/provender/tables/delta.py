@@ -30,6 +30,7 @@ from provender.core.training import Table
 from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
 from provender.tables.endpoints import NO_BUCKET, Endpoint
+from provender.tables.guard import check_files
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
 from provender.tables.places import is_remote
 from provender.tables.rows import inspect
@@ -111,6 +112,7 @@ class DeltaFormat:
         Raises:
             Corrupt: a file of a governed table is gone or changed.
             NotFound: there is no table at that place, or not that snapshot of it.
+            InvalidInput: a local file is broken, or declares far more than it holds.
             Unavailable: object storage cannot be reached.
         """
         if table.version is not None:
@@ -134,6 +136,13 @@ def pin(table: Table) -> tuple[Table, list[Path]]:
     """
     found = _open(table)
     return replace(table, snapshot=str(found.version())), _paths(found)
+
+
+def sizes(table: Table) -> dict[str, int]:
+    """Return the bytes of each data file of a table that no catalog governs, as its log has them."""
+    found = pa.table(_open(table).get_add_actions(flatten=True))
+    paths = (f"{table.location}/{path}" for path in found.column("path").to_pylist())
+    return dict(zip(paths, found.column("size_bytes").to_pylist(), strict=True))
 
 
 def _commit(rows: Spool, folder: Path, *, mode: Literal["append", "overwrite"]) -> None:
@@ -315,6 +324,8 @@ def _read(
     features = set(table.protocol().reader_features or ())
     plain = not _is_mapped(table) and not ("deletionVectors" in features and _has_deleted(table))
     schema = pa.schema(table.schema().to_arrow())
+    if not is_remote(asked.location):
+        check_files([path for path in _paths(table) if path.is_file()])  # not all may be needed
     if plain and not table.metadata().partition_columns:
         source = _source(table, asked)
         if not source.files:
@@ -358,6 +369,7 @@ def _plain_files(table: DeltaTable) -> list[Path] | None:
         return None
     names = [field.name for field in table.schema().fields]
     paths = _paths(table)
+    check_files(paths)
     plain = bool(paths) and all(pq.read_schema(path).names == names for path in paths)
     return paths if plain else None
 

@@ -133,7 +133,8 @@ def _check(path: str, size: int, modified: int, limits: Limits) -> None:
         raise _refused(
             path,
             f"has {size:,} bytes but declares {footer.rows:,} rows, {declared:,} bytes when unpacked",
-            hint="write it anew if it is yours (DuckDB: COPY … TO …); such files stop servers",
+            hint="such files stop servers; if it is yours, write its rows anew, in files that unpack to "
+            f"less than {limits.unpacked_bytes:,} bytes each",
         )
 
 

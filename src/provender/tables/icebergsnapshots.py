@@ -32,6 +32,7 @@ from provender.core.training import Table
 from provender.tables import objects
 from provender.tables.arrow import literal, quote
 from provender.tables.endpoints import Endpoint
+from provender.tables.guard import check_files
 from provender.tables.places import is_remote
 from provender.tables.scans import Scan
 from provender.tables.sources import Source
@@ -106,11 +107,16 @@ class OpenSnapshot:
             self.table.io.new_input(file)
         return [Path(urlparse(file).path) for file in sorted(files) if not is_remote(file)]
 
+    def sizes(self) -> dict[str, int]:
+        """Return the bytes of each data file, as the metadata has them."""
+        return {task.file.file_path: task.file.file_size_in_bytes for task in self.tasks}
+
     def relation(self, connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
         """Return the rows."""
         self.local_files()
         if not self.tasks:
             return connection.from_arrow(self.schema.empty_table())
+        self._check_files()
         if self._is_native(connection):
             with self._source().explained():
                 return connection.sql(self._query(connection))
@@ -122,11 +128,18 @@ class OpenSnapshot:
             return None
         if any(task.delete_files or _is_foreign(task.file) for task in self.tasks):
             return None
+        self._check_files()
         paths = [Path(file) for file in self._source().files]
         found = [pq.read_schema(path) for path in paths]
         wanted = [(name, str(number).encode()) for name, number in self._ids().items()]
         same = all(_ids_in(schema) == wanted and schema.equals(found[0]) for schema in found)
         return paths if same else None
+
+    def _check_files(self) -> None:
+        """Raise InvalidInput for a local Parquet file that is broken or declares far too much."""
+        files = [file for task in self.tasks for file in (task.file, *task.delete_files)]
+        named = {file.file_path for file in files if not _is_foreign(file)}
+        check_files([Path(urlparse(path).path) for path in sorted(named) if not is_remote(path)])
 
     def _scan(self, columns: Sequence[str] = ()) -> DataScan:
         snapshot = int(self.snapshot) if self.snapshot else None

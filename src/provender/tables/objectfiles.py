@@ -52,10 +52,14 @@ class ObjectFiles(AbstractFileSystem):  # type: ignore[misc]
 
     def below(self, prefix: str) -> list[str]:
         """Return the paths of all files that begin with ``prefix``, which ends in a slash."""
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Return the same files with the bytes of each."""
         bucket, _, key = prefix.partition("/")
         with _as_os_errors():
             listed = obstore.list(self.store(bucket), key or None)
-            return [f"{bucket}/{meta['path']}" for batch in listed for meta in batch]
+            return {f"{bucket}/{meta['path']}": meta["size"] for batch in listed for meta in batch}
 
     def exists(self, path: str, **options: Any) -> bool:
         """Return whether there is a file at ``path``."""

@@ -8,7 +8,7 @@ of that name, too.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -18,10 +18,10 @@ import pyarrow.fs as pafs
 from provender.core.datasets import Format
 from provender.core.errors import Corrupt, InvalidInput, NotFound, ProvenderError, Unavailable
 from provender.core.training import Table
-from provender.tables import objects, storage
+from provender.tables import objects, storage, unions
 from provender.tables.arrow import literal, quote
 from provender.tables.endpoints import Endpoint
-from provender.tables.guard import check_text
+from provender.tables.guard import check_files, check_text
 from provender.tables.places import SUFFIXES, is_remote, local_files, partition_keys
 
 TEXT = (Format.CSV, Format.JSONL)
@@ -67,11 +67,14 @@ class Source:
     ) -> duckdb.DuckDBPyRelation:
         """Return what the table ``function`` of DuckDB reads from the files.
 
+        A column that a file does not have is null in its rows.
+
         Raises:
-            InvalidInput: they are not files of that format.
+            InvalidInput: they are not files of that format, or of types that do not go together.
             Unavailable: object storage cannot be reached.
         """
         with self.explained():
+            options += self._together(connection, function)
             call = self.call(connection, function, options=options)
             if not self.keys or not self.above:
                 return connection.sql(f"SELECT * FROM {call}")
@@ -143,6 +146,29 @@ class Source:
                     raise
             raise self._wrong(error, where) from error
 
+    def _together(self, connection: duckdb.DuckDBPyConnection, function: str) -> str:
+        """Return the option by which files with different columns are read, if they are."""
+        is_ours = self.governed or self.is_exact
+        if self.format is not Format.PARQUET or is_ours or len(self.files) == 1:
+            return ""
+        if self.endpoint is None:
+            different = unions.local_representatives(self.files)
+        else:
+            system, paths = self.arrow()
+            listed = dict(zip(self.files, paths, strict=True))
+            different = unions.remote_representatives(listed, system)
+        if len(different) <= 1:
+            return ""
+        hidden = {*self.keys, *self.above}
+        columns = {}
+        for file in different:
+            call = replace(self, files=(file,)).call(connection, function, partitioned=False)
+            rows = connection.sql(f"SELECT * FROM {call}")
+            types = zip(rows.columns, map(str, rows.types), strict=True)
+            columns[file] = {name: kind for name, kind in types if name not in hidden}
+        unions.check_columns(columns)
+        return ", union_by_name=true"
+
     def _wrong(self, error: Exception, where: str) -> ProvenderError:
         said = str(error).split("\n", 1)[0]
         if self.governed:
@@ -174,6 +200,7 @@ def source_of(table: Table, root: Path) -> Source:
 
     Raises:
         NotFound: there are none.
+        InvalidInput: a local file is broken, or declares far more than it holds.
         Corrupt: a file of the catalog is gone or changed.
         Unavailable: object storage cannot be reached.
     """
@@ -193,6 +220,8 @@ def source_of(table: Table, root: Path) -> Source:
     folder, paths = local_files(table, *suffixes)
     if table.format in TEXT:
         paths = check_text(paths)
+    elif table.format is Format.PARQUET:
+        check_files(paths)
     return Source(format=table.format, base=str(folder), files=tuple(map(str, paths)))
 
 
