@@ -1,10 +1,14 @@
 """Rows written through Feast to files: appended whole, also by many at once."""
 
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.dataset as pads
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -14,9 +18,35 @@ from feast.feature_logging import LoggingConfig
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 
 from provender.core.errors import InvalidInput
-from provender.feast_plugin.appends import append
+from provender.feast_plugin.appends import append, append_log
 from provender.feast_plugin.terms import Terms
+from provender.tables.upkeep import sweep
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import pyarrow as pa
+from feast.infra.offline_stores.file_source import FileLoggingDestination
+from provender.feast_plugin.appends import append, append_log
+from provender.feast_plugin.terms import Terms
+from tests.feast_plugin.plain import NOON, rows, store, view
+
+kind, target, spill = sys.argv[1:]
+terms = Terms.of(store(Path(spill).parent / "repo", temp_directory=spill).config)
+
+def kill(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(".parquet"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+added = pa.Table.from_pandas(rows((2, NOON, 8)))
+if kind == "log":
+    append_log(added, FileLoggingDestination(path=target), terms)
+else:
+    append(view(target).batch_source, added, terms, wanted_by="test")
+"""
+"""Is killed when what it wrote is about to get its name."""
 
 
 @pytest.fixture
@@ -52,6 +82,49 @@ def test_an_empty_folder_gets_its_first_file(repo: FeatureStore, tmp_path: Path)
     added = pa.Table.from_pandas(rows((2, NOON, 8)))
     append(source, added, Terms.of(repo.config), wanted_by="test")
     assert len(list((tmp_path / "empty").iterdir())) == 1
+
+
+def test_a_pattern_and_a_partitioned_folder_are_refused_and_nothing_changes(
+    repo: FeatureStore, tmp_path: Path
+) -> None:
+    folder = tmp_path / "many"
+    write(folder / "year=2024" / "a.parquet", rows((1, NOON, 7)))
+    before = sorted(tmp_path.rglob("*.parquet"))
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    for path, said in (
+        (str(folder / "*" / "*.parquet"), "stands for many files"),
+        (str(folder), "partitioned by year"),
+    ):
+        with pytest.raises(InvalidInput, match=said):
+            append(view(path).batch_source, added, Terms.of(repo.config), wanted_by="test")
+    assert sorted(tmp_path.rglob("*.parquet")) == before
+
+
+def test_a_file_whose_name_looks_like_a_pattern_grows(repo: FeatureStore, tmp_path: Path) -> None:
+    path = write(tmp_path / "f[1].parquet", rows((1, NOON, 7)))
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    append(view(path).batch_source, added, Terms.of(repo.config), wanted_by="test")
+    assert pq.ParquetFile(path).read().column("value").to_pylist() == [7, 8]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "log"])
+def test_what_a_killed_writer_left_is_found_and_removed(
+    repo: FeatureStore, tmp_path: Path, kind: str
+) -> None:
+    path = Path(write(tmp_path / "many" / "a.parquet", rows((1, NOON, 7))))
+    target = {"file": path, "folder": path.parent, "log": path.parent}[kind]
+    (lake := tmp_path / "lake").mkdir()
+    spill = tmp_path / "spill"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, kind, str(target), str(spill)],
+        check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(path.parent.iterdir())) == 2
+    assert len(list(path.parent.glob("*.parquet"))) == 1
+    assert all(finding.removed for finding in sweep(lake, [spill], list, clean=True))
+    assert list(path.parent.iterdir()) == [path]
+    assert pq.read_table(path).column("value").to_pylist() == [7]
 
 
 def test_files_on_other_machines_do_not_grow(repo: FeatureStore) -> None:
@@ -131,3 +204,17 @@ def test_served_features_are_logged_to_a_folder(repo: FeatureStore, tmp_path: Pa
         end_date=NOON + HOUR,
     )
     assert read.to_arrow().column("driver_id").to_pylist() == [1, 1]
+
+
+def test_a_log_gets_one_file_in_each_of_its_partitions(repo: FeatureStore, tmp_path: Path) -> None:
+    logged = pa.table({"driver_id": [1, 2, 1], "value": [5, 6, 7]})
+    destination = FileLoggingDestination(path=str(tmp_path / "logs"), partition_by=["driver_id"])
+    for _ in range(2):
+        append_log(logged, destination, Terms.of(repo.config))
+    found = sorted(path.relative_to(tmp_path) for path in (tmp_path / "logs").rglob("*.*"))
+    assert [str(path.parent) for path in found] == ["logs/driver_id=1"] * 2 + [
+        "logs/driver_id=2"
+    ] * 2
+    read = pads.dataset(tmp_path / "logs", partitioning="hive").to_table()
+    pairs = zip(read["driver_id"].to_pylist(), read["value"].to_pylist(), strict=True)
+    assert sorted(pairs) == [(1, 5), (1, 5), (1, 7), (1, 7), (2, 6), (2, 6)]

@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 
 from provender.core.errors import InvalidInput
-from provender.tables import stream
+from provender.tables import locks, swaps
+from provender.tables.parquet import ROW_GROUP_ROWS
 from provender.tables.rows import RunningDigest, logical_digest
 from provender.tables.stream import staged, write_rows
+from provender.tables.upkeep import Kind, sweep
 from tests.tables.generators import tables
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -38,6 +40,29 @@ with staged(target, folder=folder) as place:
     write_rows(place / "part-0.parquet" if folder else place, schema, batches())
 """
 
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from provender.tables import swaps
+from provender.tables.stream import staged
+
+target, spill, kind, moment = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
+swaps.RENAME_EXCHANGE = int(sys.argv[5])
+
+def kill(event, arguments):
+    made = event == "open" and str(arguments[0]).endswith(".partial") and os.path.exists(arguments[0])
+    half = event == "os.rename" and not target.exists()
+    if (made and moment == "made") or (half and moment == "half"):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(kill)
+with staged(target, folder=kind == "folder", spill=spill) as place:
+    (place / "new" if kind == "folder" else place).write_text("new")
+"""
+"""Is killed when the hidden file is there, or when the target is not there (any more)."""
+UNKNOWN = 1 << 30
+"""A flag that no kernel knows, so that it refuses as one that cannot exchange does."""
+
 
 def batches(*sizes: int) -> Iterator[pa.RecordBatch]:
     for size in sizes:
@@ -53,7 +78,7 @@ def test_row_groups_have_one_size_whatever_the_batches(tmp_path: Path) -> None:
     assert write_rows(target, SCHEMA, batches(1, 200_000, 0, 100_000, 7)) == 300_008
     groups = pq.read_metadata(target)
     sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
-    assert sizes == [stream.ROW_GROUP_ROWS] * 2 + [300_008 - 2 * stream.ROW_GROUP_ROWS]
+    assert sizes == [ROW_GROUP_ROWS] * 2 + [300_008 - 2 * ROW_GROUP_ROWS]
 
 
 def test_no_rows_make_a_file_with_columns(tmp_path: Path) -> None:
@@ -104,11 +129,99 @@ def test_a_folder_that_was_moved_aside_is_put_back(tmp_path: Path) -> None:
     target = tmp_path / "rows"
     with staged(target, folder=True) as folder:
         write_rows(folder / "part-0.parquet", SCHEMA, batches(3))
-    target.rename(tmp_path / f".rows.0123{stream.ASIDE}")
+    target.rename(tmp_path / f".rows.{'0' * 16}{locks.ASIDE}")
     with pytest.raises(KeyboardInterrupt), staged(target, folder=True):
         raise KeyboardInterrupt
     assert files(tmp_path) == ["rows"]
     assert pq.read_table(target).num_rows == 3
+
+
+def test_what_is_staged_for_a_longer_name_is_left_alone(tmp_path: Path) -> None:
+    others = [f".a.b.{'0' * 16}.aside", f".a.b.{'0' * 16}.partial", ".a.0123.aside", ".a.x.partial"]
+    for name in others:
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (0, 0))
+    with staged(tmp_path / "a", folder=True) as place:
+        (place / "rows").write_text("mine")
+    assert files(tmp_path) == sorted(["a", *others])
+
+
+def test_what_a_living_process_moved_aside_is_left_alone(tmp_path: Path) -> None:
+    aside = tmp_path / f".rows.{'0' * 16}{locks.ASIDE}"
+    (tmp_path / "rows").mkdir()
+    with swaps.kept(tmp_path / "rows"):
+        (tmp_path / "rows").rename(aside)
+        with pytest.raises(KeyboardInterrupt), staged(tmp_path / "rows", folder=True):
+            raise KeyboardInterrupt
+        assert files(tmp_path) == [aside.name]
+    with pytest.raises(KeyboardInterrupt), staged(tmp_path / "rows", folder=True):
+        raise KeyboardInterrupt
+    assert files(tmp_path) == ["rows"]
+
+
+def killed(target: Path, spill: Path, kind: str, moment: str, flag: int) -> int:
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, str(target), str(spill), kind, moment, str(flag)],
+        check=False, timeout=60,
+    ).returncode  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_writer_made_is_noted_before_it_is_there(tmp_path: Path, kind: str) -> None:
+    (lake := tmp_path / "lake").mkdir()
+    out, spill = tmp_path / "out", tmp_path / "spill"
+    assert killed(out / "rows", spill, kind, "made", UNKNOWN) == -signal.SIGKILL
+    (left,) = out.iterdir()
+    assert left in {finding.path for finding in sweep(lake, [spill], list)}
+    assert all(finding.removed for finding in sweep(lake, [spill], list, clean=True))
+    assert files(out) == []
+
+
+@pytest.mark.parametrize("flag", [swaps.RENAME_EXCHANGE, UNKNOWN])
+@pytest.mark.parametrize("cleaner", ["sweep", "the next"])
+def test_a_folder_is_there_whenever_its_writer_is_killed(
+    tmp_path: Path, flag: int, cleaner: str
+) -> None:
+    (lake := tmp_path / "lake").mkdir()
+    out, spill = tmp_path / "out", tmp_path / "spill"
+    (out / "rows").mkdir(parents=True)
+    (out / "rows" / "old").write_text("old")
+    code = killed(out / "rows", spill, "folder", "half", flag)
+    if code == 0:  # the kernel exchanged the two, so there was no such moment
+        assert files(out / "rows") == ["new"]
+        return
+    assert code == -signal.SIGKILL
+    named = {finding.path for finding in sweep(lake, [spill], list)}
+    assert named >= set(out.iterdir())
+    if cleaner == "sweep":
+        found = sweep(lake, [spill], list, clean=True)
+        assert {finding.kind for finding in found} == {Kind.ORPHAN}
+        assert all(finding.removed for finding in found)
+    else:
+        for left in out.iterdir():
+            os.utime(left, (0, 0))
+        with pytest.raises(KeyboardInterrupt), staged(out / "rows", folder=True, spill=spill):
+            raise KeyboardInterrupt
+    assert files(out) == ["rows"]
+    assert files(out / "rows") == ["old"]
+    assert sweep(lake, [spill], list) == []
+
+
+def test_a_folder_is_replaced_where_the_kernel_cannot_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swaps, "RENAME_EXCHANGE", UNKNOWN)
+    for text in ("old", "new"):
+        with staged(tmp_path / "rows", folder=True) as place:
+            (place / text).write_text(text)
+    assert files(tmp_path) == ["rows"]
+    assert files(tmp_path / "rows") == ["new"]
+
+
+def test_a_file_is_not_made_where_a_folder_is_before_anything_is_computed(tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    with pytest.raises(InvalidInput, match="Is a directory"), staged(tmp_path / "rows"):
+        pytest.fail("it was computed")
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -1,11 +1,8 @@
 """Rows added to the source of a feature view: a new immutable version, or one more file; never half of it."""
 
-import fcntl
 import itertools
-import os
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 
 from provender.core.datasets import Format
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.policy import Action
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
@@ -25,7 +22,11 @@ from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
 from provender.tables.arrow import arrow_schema
+from provender.tables.places import SUFFIXES, local_files, partition_keys
+from provender.tables.spill import spilling
 from provender.tables.storage import publishing
+from provender.tables.stream import staged, write_rows
+from provender.tables.swaps import kept
 from provender.tables.versions import append_version
 
 PRODUCER = "feast.write_to_offline_store"
@@ -41,7 +42,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     Raises:
         Denied: the actor may not publish the dataset.
         Conflict: somebody published meanwhile.
-        InvalidInput: the columns are not those of the source.
+        InvalidInput: the columns are not those of the source, or it cannot be appended to.
     """
     if isinstance(source, CatalogSource):
         _publish(source, rows, terms)
@@ -59,13 +60,18 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
             hint="append to a local file or folder, to a Delta table, or to a dataset of the catalog",
         )
     elif Path(table.location).is_dir():
-        _add_file(Path(table.location), rows)
+        _add_file(table, rows, terms)
+    elif Path(table.location).exists():
+        _lengthen(Path(table.location), rows, terms)
     else:
-        _lengthen(Path(table.location), rows)
+        raise InvalidInput(
+            f"rows cannot be appended to {table.location}, which stands for many files",
+            hint="append to a source that is one file, or a folder",
+        )
 
 
 def append_log(data: pa.Table | Path, destination: Any, terms: Terms) -> None:
-    """Add served features to a folder of Parquet, in one new file per partition.
+    """Add served features to a folder of Parquet, in one new file per partition, each there whole.
 
     Raises:
         InvalidInput: the destination is not a folder of files.
@@ -76,9 +82,22 @@ def append_log(data: pa.Table | Path, destination: Any, terms: Terms) -> None:
             hint="use FileLoggingDestination(path=…)",
         )
     rows = data if isinstance(data, pa.Table) else pq.read_table(data)
+    place = terms.path(destination.path, must_exist=False)
+    if is_remote(place):
+        _partition(rows, place, destination)
+        return
+    with spilling(terms.engine.spill) as parts:
+        _partition(rows, str(parts), destination)
+        for part in sorted(parts.rglob("*.parquet")):
+            with pq.ParquetFile(part) as written:
+                target = Path(place, part.relative_to(parts))
+                _write(written.schema_arrow, written.iter_batches(), target, terms)
+
+
+def _partition(rows: pa.Table, place: str, destination: FileLoggingDestination) -> None:
     pads.write_dataset(
         rows,
-        terms.path(destination.path, must_exist=False),
+        place,
         format="parquet",
         partitioning=destination.partition_by or None,
         partitioning_flavor="hive" if destination.partition_by else None,
@@ -105,51 +124,40 @@ def _publish(source: CatalogSource, rows: pa.Table, terms: Terms) -> None:
         catalog.publish(dataset.ref, manifest, parent=latest.number)
 
 
-def _add_file(folder: Path, rows: pa.Table) -> None:
-    first = next(iter(sorted(folder.rglob("*.parquet"))), None)
-    fitted = _fitted(rows, pq.read_schema(first), str(folder)) if first else rows
-    _write([fitted], fitted.schema, folder / f"part-{uuid.uuid4().hex}.parquet")
+def _add_file(table: Table, rows: pa.Table, terms: Terms) -> None:
+    folder = Path(table.location)
+    try:
+        base, files = local_files(table, *SUFFIXES[Format.PARQUET])
+    except NotFound:
+        base, files = folder, []
+    if keys := partition_keys(base, files):
+        raise InvalidInput(
+            f"rows cannot be appended to {folder}, which is partitioned by {', '.join(keys)}",
+            hint="append to a Delta table, to a dataset of the catalog, or to a folder without name=value folders",
+        )
+    fitted = _fitted(rows, pq.read_schema(files[0]), str(folder)) if files else rows
+    target = folder / f"part-{uuid.uuid4().hex}.parquet"
+    _write(fitted.schema, fitted.to_batches(), target, terms)
 
 
-def _lengthen(path: Path, rows: pa.Table) -> None:
-    """Replace the file by a longer one: its row groups are copied one by one, in constant memory."""
-    with _only_writer(path), pq.ParquetFile(path) as before:
+def _lengthen(path: Path, rows: pa.Table, terms: Terms) -> None:
+    """Replace the file by a longer one: its rows are copied batch by batch, in constant memory."""
+    with kept(path), pq.ParquetFile(path) as before:
         added = _fitted(rows, before.schema_arrow, str(path))
-        groups = (before.read_row_group(number) for number in range(before.num_row_groups))
-        _write(itertools.chain(groups, [added]), before.schema_arrow, path)
+        batches = itertools.chain(before.iter_batches(), added.to_batches())
+        _write(before.schema_arrow, batches, path, terms)
+
+
+def _write(
+    schema: pa.Schema, batches: Iterable[pa.RecordBatch], target: Path, terms: Terms
+) -> None:
+    with staged(target, spill=terms.engine.spill) as file:
+        write_rows(file, schema, batches)
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:
     """Arrow says no word of the row where a null may not be; `append_version` does."""
     return pa.schema([field.with_nullable(True) for field in schema])
-
-
-def _write(parts: Iterable[pa.Table], schema: pa.Schema, target: Path) -> None:
-    """Write the file ``target``: a reader sees what was there before, or all of it."""
-    staged = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    try:
-        with pq.ParquetWriter(staged, schema, compression="zstd") as writer:
-            for part in parts:
-                writer.write_table(part)
-        with staged.open("rb") as written:
-            os.fsync(written.fileno())
-        staged.replace(target)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-@contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
-    """Hold the lock of the file that is at ``path`` now; writers replace it, so look again after waiting."""
-    while True:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                yield
-                return
-        finally:
-            os.close(descriptor)
 
 
 def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:

@@ -17,7 +17,8 @@ AREA_LOCK = "area.lock"
 PATIENCE_SECONDS = 60.0
 ELSEWHERE = "elsewhere"
 """A note in a claimed folder: the path of a file or folder that is written at another place."""
-PARTIAL = re.compile(r"\..+\.[0-9a-f]{16}\.partial")
+PARTIAL, ASIDE = ".partial", ".aside"
+STAGED = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}({re.escape(PARTIAL)}|{re.escape(ASIDE)})", re.DOTALL)
 """What is written elsewhere is called so; a note of anything else is not followed."""
 
 
@@ -31,7 +32,7 @@ def claimed(area: Path) -> Iterator[Path]:
     name = f"{os.getpid()}-{token_hex(4)}"
     with held(area / AREA_LOCK):
         for path in leftovers(area):
-            remove(path)
+            give_up(path)
         mine = _open_lock(area / f"{name}.lock")
         fcntl.flock(mine, fcntl.LOCK_EX)
         folder = area / name
@@ -61,23 +62,48 @@ def leftovers(area: Path) -> list[Path]:
     return [folder for folder in folders if folder.name not in living] + left
 
 
-def written_elsewhere(claim: Path) -> Path | None:
-    """Return what the owner of the claimed folder was writing at another place and left there."""
+def written_elsewhere(claim: Path) -> list[Path]:
+    """Return what the owner of the claimed folder was writing at another place and left there.
+
+    With it comes what it had moved aside for that.
+    """
     try:
         path = Path((claim / ELSEWHERE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
-        return None
-    return path if PARTIAL.fullmatch(path.name) and path.exists() else None
+        return []
+    if staged_for(path) is None:
+        return []
+    return [left for left in (path, path.with_suffix(ASIDE)) if os.path.lexists(left)]
+
+
+def staged_for(path: Path) -> Path | None:
+    """Return for which place ``path`` was written or from which it was moved aside, if so."""
+    found = STAGED.fullmatch(path.name)
+    return path.with_name(found[1]) if found else None
+
+
+def give_up(path: Path) -> None:
+    """Remove what a killed process left at ``path``, and what it noted there to be elsewhere.
+
+    What it had moved aside is put back, if nothing has taken its place.
+    """
+    target = staged_for(path) if path.suffix == ASIDE else None
+    if target is not None and not os.path.lexists(target):
+        with suppress(OSError):  # somebody else has put it back, or something new there
+            path.rename(target)
+        return
+    for left in written_elsewhere(path):
+        give_up(left)
+    remove(path)
 
 
 def remove(path: Path) -> None:
-    """Remove the file or folder at ``path``, if it is there, and what it notes to be elsewhere."""
-    if path.is_dir():
-        if (noted := written_elsewhere(path)) is not None:
-            remove(noted)
+    """Remove the file or folder at ``path``, if it is there and that can be done."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def is_held(lock: Path) -> bool:

@@ -1,6 +1,6 @@
 """Parquet: a version is a folder of its own, named after its rows, never written again."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -139,26 +139,31 @@ def write_parquet(batches: Iterable[pa.RecordBatch], target: pa.Schema, file: Pa
     """
     told = [field.name for field in target if not pa.types.is_floating(field.type)]
     with pq.ParquetWriter(file, target, compression="zstd", write_statistics=told) as writer:
-        waiting: list[pa.RecordBatch] = []
-        position = 0
-        for batch in batches:
-            waiting.append(_without_nulls(to_stored(batch, target), position))
-            position += batch.num_rows
-            if sum(part.num_rows for part in waiting) >= ROW_GROUP_ROWS:
-                waiting = _write_groups(writer, waiting, target)
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting, target), ROW_GROUP_ROWS)
+        for group in row_groups(_stored(batches, target), target):
+            writer.write_table(group, ROW_GROUP_ROWS)
 
 
-def _write_groups(
-    writer: pq.ParquetWriter, waiting: list[pa.RecordBatch], target: pa.Schema
-) -> list[pa.RecordBatch]:
-    """Write all whole row groups and return the rest."""
-    table = pa.Table.from_batches(waiting, target)
-    whole = table.num_rows - table.num_rows % ROW_GROUP_ROWS
-    writer.write_table(table.slice(0, whole), ROW_GROUP_ROWS)
-    rest: list[pa.RecordBatch] = table.slice(whole).to_batches()
-    return rest
+def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the rows of ``batches`` in whole row groups, the last of which may be short."""
+    waiting: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        waiting.append(batch)
+        count += batch.num_rows
+        if count >= ROW_GROUP_ROWS:
+            table = pa.Table.from_batches(waiting, schema)
+            whole = count - count % ROW_GROUP_ROWS
+            waiting, count = table.slice(whole).to_batches(), count - whole
+            yield table.slice(0, whole)
+    if count:
+        yield pa.Table.from_batches(waiting, schema)
+
+
+def _stored(batches: Iterable[pa.RecordBatch], target: pa.Schema) -> Iterator[pa.RecordBatch]:
+    position = 0
+    for batch in batches:
+        yield _without_nulls(to_stored(batch, target), position)
+        position += batch.num_rows
 
 
 def _without_nulls(batch: pa.RecordBatch, position: int) -> pa.RecordBatch:

@@ -7,7 +7,6 @@ a reader sees what was there before or all of what is new, whenever the writer i
 import errno
 import fcntl
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,11 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput, Unavailable
+from provender.tables.locks import ASIDE, PARTIAL, give_up, remove, staged_for
+from provender.tables.parquet import ROW_GROUP_ROWS, row_groups
 from provender.tables.spill import noted
 from provender.tables.storage import flush
+from provender.tables.swaps import swap
 
-ROW_GROUP_ROWS = 122_880
-PARTIAL, ASIDE = ".partial", ".aside"
 JUST_MADE_SECONDS = 1.0
 """How long what is not locked may belong to somebody who is about to lock it."""
 
@@ -38,25 +38,23 @@ def staged(target: Path, *, folder: bool = False, spill: Path | None = None) -> 
 
     Raises:
         Unavailable: the disk is full or fails.
-        InvalidInput: it cannot be written there.
+        InvalidInput: it cannot be written there, for example because a folder is there.
     """
-    with explained(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _clear(target)
-        hidden, lock = _hidden(target, folder=folder)
-    try:
-        with noted(hidden, spill):
+    hidden = target.with_name(f".{target.name}.{token_hex(8)}{PARTIAL}")
+    with noted(hidden, spill):
+        with explained(target):
+            if target.is_dir() and not folder:
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(target))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _clear(target)
+            lock = _made(hidden, folder=folder)
+        try:
             yield hidden
             with explained(target):
-                flush(hidden)
-                if folder and target.exists():
-                    _swap(hidden, target)
-                else:
-                    hidden.replace(target)
-                flush(target.parent)
-    finally:
-        _remove(hidden)
-        os.close(lock)
+                _publish(hidden, target, folder=folder)
+        finally:
+            remove(hidden)
+            os.close(lock)
 
 
 def write_rows(
@@ -68,8 +66,8 @@ def write_rows(
 ) -> int:
     """Write ``batches`` to a new ``file`` in row groups, and return how many rows there were.
 
-    Never more than two row groups are held: one is written while the next is made. ``metadata`` is asked at the end, for what is only
-    known then; it goes to the file's own metadata.
+    Never more than two row groups are held: one is written while the next is made. ``metadata``
+    is asked at the end, for what is only known then; it goes to the file's own metadata.
 
     Raises:
         Unavailable: the disk is full or fails.
@@ -81,7 +79,7 @@ def write_rows(
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="provender-write") as thread:
             writing: Future[None] | None = None
-            for group in _groups(batches, schema):
+            for group in row_groups(batches, schema):
                 _wait(writing, file)
                 writing = thread.submit(writer.write_table, group, ROW_GROUP_ROWS)
                 total += group.num_rows
@@ -124,40 +122,34 @@ def explained(target: Path) -> Iterator[None]:
         raise InvalidInput(what, hint="name a file in a folder that you may write") from error
 
 
-def _groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        waiting.append(batch)
-        if sum(part.num_rows for part in waiting) >= ROW_GROUP_ROWS:
-            table = pa.Table.from_batches(waiting, schema)
-            whole = table.num_rows - table.num_rows % ROW_GROUP_ROWS
-            waiting = table.slice(whole).to_batches()
-            yield table.slice(0, whole)
-    if waiting:
-        yield pa.Table.from_batches(waiting, schema)
-
-
-def _hidden(target: Path, *, folder: bool) -> tuple[Path, int]:
-    """Make a file or folder beside ``target``, and hold its lock until this process ends."""
-    path = target.with_name(f".{target.name}.{token_hex(8)}{PARTIAL}")
+def _made(hidden: Path, *, folder: bool) -> int:
+    """Make the file or folder ``hidden``, and return its lock, held until this process ends."""
     if folder:
-        path.mkdir()
+        hidden.mkdir()
     else:
-        path.touch()
-    lock = os.open(path, os.O_RDONLY)
+        hidden.touch()
+    lock = os.open(hidden, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
-    return path, lock
+    return lock
+
+
+def _publish(hidden: Path, target: Path, *, folder: bool) -> None:
+    """Put what was written where it should be."""
+    flush(hidden)
+    if folder and target.exists():
+        remove(swap(hidden, target, hidden.with_suffix(ASIDE)))
+    else:
+        hidden.replace(target)
+    flush(target.parent)
 
 
 def _clear(target: Path) -> None:
-    """Remove what no living process holds of what was staged for ``target``."""
+    """Remove, or put back, what no living process holds of what was staged for ``target``."""
     for path in target.parent.iterdir():
-        if not path.name.startswith(f".{target.name}."):
+        if staged_for(path) != target or _is_held(path):
             continue
-        if path.name.endswith(ASIDE) and not target.exists():
-            path.rename(target)
-        elif path.name.endswith(ASIDE) or (path.name.endswith(PARTIAL) and not _is_held(path)):
-            _remove(path)
+        if path.suffix == ASIDE or not _is_new(path):
+            give_up(path)
 
 
 def _is_held(path: Path) -> bool:
@@ -171,24 +163,12 @@ def _is_held(path: Path) -> bool:
         return True
     finally:
         os.close(handle)
-    return time.time() - path.stat().st_mtime < JUST_MADE_SECONDS
+    return False
 
 
-def _swap(folder: Path, target: Path) -> None:
-    """Put ``folder`` where ``target`` is. For an instant there is none, but never a mixture."""
-    aside = folder.with_suffix(ASIDE)
-    target.rename(aside)
+def _is_new(path: Path) -> bool:
+    """Return whether somebody may have made ``path`` just now and be about to lock it."""
     try:
-        folder.rename(target)
-    except OSError:
-        aside.rename(target)
-        raise
-    _remove(aside)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
+        return time.time() - path.stat().st_mtime < JUST_MADE_SECONDS
+    except FileNotFoundError:
+        return True

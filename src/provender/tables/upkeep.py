@@ -15,7 +15,15 @@ from pathlib import Path
 from provender.core.datasets import DatasetVersion, Format
 from provender.core.training import Table
 from provender.tables import deltalog, hashed, storage
-from provender.tables.locks import AREA_LOCK, held, leftovers, remove, written_elsewhere
+from provender.tables.locks import (
+    AREA_LOCK,
+    ASIDE,
+    give_up,
+    held,
+    leftovers,
+    staged_for,
+    written_elsewhere,
+)
 
 FOLDER = re.compile(rf"({'|'.join(Format)})(-[0-9a-f]{{24}}(-[0-9a-f]{{8}})?)?")
 """What a format calls the folder of a version, or of all versions."""
@@ -101,9 +109,16 @@ def _abandoned(places: Iterable[Path]) -> Iterator[Finding]:
             continue
         with held(area / AREA_LOCK):
             for path in leftovers(area):
-                if (elsewhere := written_elsewhere(path)) is not None:
-                    yield _orphan(elsewhere, "half-written by a process that was killed")
+                for elsewhere in written_elsewhere(path):
+                    yield _orphan(elsewhere, _why(elsewhere))
                 yield _orphan(path, "staged by a process that was killed")
+
+
+def _why(path: Path) -> str:
+    target = staged_for(path)
+    if path.suffix == ASIDE and target is not None and not target.exists():
+        return f"moved aside by a process that was killed, to be put back to {target}"
+    return "half-written, or replaced, by a process that was killed"
 
 
 def _unrecorded(
@@ -173,7 +188,7 @@ def _orphan(path: Path, why: str) -> Finding:
 def _removed(finding: Finding, root: Path, *, clean: bool) -> Finding:
     if not clean or finding.kind is not Kind.ORPHAN:
         return finding
-    remove(finding.path)
+    give_up(finding.path)
     for folder in finding.path.parents[:2]:
         if not folder.is_relative_to(root):
             continue
