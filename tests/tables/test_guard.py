@@ -24,6 +24,7 @@ from provender.offline.spines import of_files
 from provender.tables import format_for
 from provender.tables.guard import Limits, check_files
 from provender.tables.session import session
+from tests.tables import icebergs
 from tests.tables.files import WRITERS, Writer
 from tests.tables.thrift import footer_of, group, leaf, with_footer
 
@@ -134,6 +135,17 @@ def test_such_a_file_of_a_delta_table_is_refused(tmp_path: Path) -> None:
     bomb.write_bytes(with_footer(bomb.read_bytes(), rows=10**10))
     with pytest.raises(InvalidInput, match="declares 10,000,000,000 rows"):
         rows_of(Format.DELTA, tmp_path / "delta")
+
+
+def test_such_a_file_of_an_iceberg_table_is_refused(tmp_path: Path) -> None:
+    with icebergs.catalog(tmp_path) as made:
+        table = icebergs.create(made, tmp_path, ROWS)
+        (data,) = icebergs.data_files(table)
+        bomb = Path(data.removeprefix("file://"))
+        pq.write_table(ROWS, bomb)
+        bomb.write_bytes(with_footer(bomb.read_bytes(), rows=10**10))
+        with pytest.raises(InvalidInput, match="declares 10,000,000,000 rows"):
+            rows_of(Format.ICEBERG, Path(table.metadata_location.removeprefix("file://")))
 
 
 def test_columns_without_end_are_refused(file: Path) -> None:

@@ -19,6 +19,7 @@ from provender.core.training import Table
 from provender.tables import format_for
 from provender.tables.pinning import format_at, pin
 from provender.tables.session import session
+from provender.tables.sizes import size_bytes
 from tests.tables.files import WRITERS, Writer
 from tests.tables.s3 import BUCKET, KEY, SECRET, Server, s3_server
 
@@ -224,6 +225,40 @@ def test_a_file_that_goes_away_is_said_without_secrets(server: Server, key: str)
     with pytest.raises(Unavailable, match="cannot be read any more") as caught:
         rows_of(table)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_sizes_are_known_without_reading_files(server: Server, key: str, tmp_path: Path) -> None:
+    files = {name: parquet(ROWS.slice(0, rows)) for name, rows in (("a", 10), ("b/b", 999))}
+    for name, content in files.items():
+        server.put(f"{key}/flat/{name}.parquet", content)
+    server.put(f"{key}/flat/notes.txt", b"no rows")
+    flat = f"s3://{BUCKET}/{key}/flat"
+    write_deltalake(tmp_path / "delta", ROWS)
+    (data,) = (tmp_path / "delta").glob("*.parquet")
+    delta = server.put_folder(tmp_path / "delta", f"{key}/delta")
+    whole, one = sum(map(len, files.values())), len(files["a"])
+    lake = Path("/nowhere")
+    for fmt, url, expected in (
+        (Format.PARQUET, flat, whole),
+        (Format.PARQUET, f"{flat}/**/*.parquet", whole),
+        (Format.PARQUET, f"{flat}/a.parquet", one),
+        (Format.DELTA, delta, data.stat().st_size),
+    ):
+        table = asked(fmt, url, server)
+        assert size_bytes([table, table], lake) == expected
+    assert size_bytes([asked(Format.PARQUET, flat, server)] * 2, lake) == whole
+
+
+def test_files_whose_columns_differ_are_read_by_name_or_refused(server: Server, key: str) -> None:
+    server.put(f"{key}/a.parquet", parquet(pa.table({"a": pa.array([1], pa.int32())})))
+    server.put(f"{key}/b.parquet", parquet(pa.table({"a": [2**40], "b": ["x"]})))
+    table = asked(Format.PARQUET, f"s3://{BUCKET}/{key}", server)
+    assert query(table, "SELECT a, b FROM rows ORDER BY a") == [(1, None), (2**40, "x")]
+    server.put(f"{key}/c.parquet", parquet(pa.table({"a": [2.5]})))
+    with pytest.raises(
+        InvalidInput, match=r"column a is BIGINT in .*b.parquet, but DOUBLE in .*c.p"
+    ):
+        query(table, "SELECT a FROM rows")
 
 
 @pytest.mark.parametrize(

@@ -82,9 +82,7 @@ def _parquet_files(path: str) -> list[Path]:
     try:
         return local_files(table, *SUFFIXES[table.format])[1]
     except NotFound as error:
-        raise InvalidInput(
-            f"there is no file {path}", hint="give the path of a Parquet file"
-        ) from error
+        raise InvalidInput(error.message, hint="give the path of a Parquet file") from error
 
 
 def _refuse_lake(path: Path, lake: Path | None) -> None:
