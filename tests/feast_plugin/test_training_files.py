@@ -21,8 +21,10 @@ from provender.feast_plugin.repo import apply
 from provender.feast_plugin.spine import Entities
 from provender.online.store import OnlineStore
 from provender.sdk import connect
+from provender.sdk.training_set import TrainingSet
 from provender.sdk.workspace import Workspace
 from provender.settings import Settings
+from tests.core.test_training import MANIFEST
 from tests.feast_plugin.governed import MAX
 from tests.feast_plugin.plain import HOUR, NOON, write
 
@@ -83,6 +85,19 @@ def test_the_rows_of_a_file_are_read_when_they_are_wanted(
     assert made.pandas()["value"].dtype == "Int64"
     with pytest.raises(InvalidInput, match="already"):
         made.to_parquet(tmp_path / "set.parquet")
+
+
+def test_whole_numbers_of_any_width_stay_whole_in_pandas() -> None:
+    kinds = {
+        f"{sign}int{bits}": 2 ** (bits - (not sign)) - 1
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    }
+    rows = pa.table({kind: pa.array([most, None], kind) for kind, most in kinds.items()})
+    frame = TrainingSet(MANIFEST, rows).pandas()
+    assert [str(dtype).lower() for dtype in frame.dtypes] == list(kinds)
+    assert {kind: int(frame[kind][0]) for kind in kinds} == kinds
+    assert frame.iloc[1].isna().all()
 
 
 FORMS: dict[str, Callable[[Path], Any]] = {
