@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -89,6 +90,39 @@ def test_a_file_that_is_there_is_only_overwritten_when_that_is_asked_for(
     assert target.read_text() == "mine"
     job.to_parquet(target, allow_overwrite=True)
     assert pq.read_table(target).num_rows == 3
+
+
+@pytest.mark.parametrize("persisted", [False, True])
+def test_a_folder_in_the_place_of_a_file_is_refused_before_anything_is_read(
+    tmp_path: Path, persisted: bool
+) -> None:
+    (target := tmp_path / "set.parquet").mkdir()
+
+    def read(_: int) -> None:
+        pytest.fail("it was read")
+
+    job = streamed(megabytes(1, read))
+    storage = SavedDatasetFileStorage(path=str(target))
+    make = partial(job.persist, storage) if persisted else partial(job.to_parquet, target)
+    with pytest.raises(InvalidInput, match="Is a directory"):
+        make(allow_overwrite=True)
+    assert list(tmp_path.rglob("*")) == [target]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.uint64()])
+def test_whole_numbers_that_no_float_holds_are_exact_in_pandas(kind: pa.DataType) -> None:
+    most = 2**63 - 1 if pa.types.is_signed_integer(kind) else 2**64 - 1
+    schema = pa.schema([("n", kind)])
+    batch = pa.record_batch([pa.array([most, None, 0], kind)], schema=schema)
+    job = ProvenderRetrievalJob(
+        read=lambda _: Answer(schema, iter([batch])),
+        explain=str,
+        place=str,
+        spill=Path(tempfile.gettempdir()),
+    )
+    column = job.to_df()["n"]
+    assert str(column.dtype).lower() == str(kind)
+    assert column.tolist() == [most, pd.NA, 0]
 
 
 @pytest.mark.parametrize("name", ["set.parquet", "folder"])

@@ -1,5 +1,6 @@
 """Every form of a spine gives the same answer, and none of them leads past the gate."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -145,6 +146,13 @@ def test_a_large_stream_waits_on_the_disk_and_is_gone_afterwards(
     assert len(list(spill.rglob("*.parquet"))) == 1
     del made
     assert list(spill.rglob("*.parquet")) == []
+
+
+def test_tiny_batches_of_a_stream_cost_no_more_each_the_more_there_are(tmp_path: Path) -> None:
+    batches = TABLE.slice(0, 1).to_batches() * 5_000
+    began = time.process_time()
+    assert spines.of_stream(TABLE.schema, batches, spill=tmp_path).row_count == 5_000
+    assert time.process_time() - began < 5, "a second, if each is looked at once"
 
 
 def test_a_stream_that_breaks_leaves_nothing_on_the_disk(

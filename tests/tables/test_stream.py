@@ -81,6 +81,12 @@ def test_row_groups_have_one_size_whatever_the_batches(tmp_path: Path) -> None:
     assert sizes == [ROW_GROUP_ROWS] * 2 + [300_008 - 2 * ROW_GROUP_ROWS]
 
 
+def test_tiny_batches_cost_no_more_each_the_more_there_are(tmp_path: Path) -> None:
+    began = time.process_time()
+    assert write_rows(tmp_path / "rows.parquet", SCHEMA, batches(*[1] * 30_000)) == 30_000
+    assert time.process_time() - began < 10, "a second, if each is looked at once"
+
+
 def test_no_rows_make_a_file_with_columns(tmp_path: Path) -> None:
     assert write_rows(tmp_path / "rows.parquet", SCHEMA, []) == 0
     assert pq.read_table(tmp_path / "rows.parquet").schema == SCHEMA

@@ -29,6 +29,8 @@ from provender.tables.spill import spilling
 from provender.tables.stream import staged, write_rows
 
 EXACT_IN_FLOAT = 2**53
+EXACT = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+"""What holds the whole numbers, and nulls, that a float does not."""
 BATCH_ROWS = 65_536
 PARQUET = ".parquet"
 PART = "part-0.parquet"
@@ -70,12 +72,12 @@ class ProvenderRetrievalJob(RetrievalJob):
         """Return the rows as pandas.
 
         Whole numbers with nulls are floats there, as always; but where a float would not be
-        exact, the column is of pandas' nullable Int64.
+        exact, the column is of pandas' nullable Int64 or UInt64.
         """
         rows = self.to_arrow(validation_reference=validation_reference, timeout=timeout)
         frame = rows.to_pandas().reset_index(drop=True)
         for name in inexact_in_float(rows):
-            frame[name] = rows.column(name).to_pandas(types_mapper=lambda _: pd.Int64Dtype())
+            frame[name] = rows.column(name).to_pandas(types_mapper=EXACT.get)
         return frame
 
     def to_arrow_batches(

@@ -45,9 +45,12 @@ def of_stream(schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, spill: Pa
     """
     rest = iter(batches)
     held: list[pa.RecordBatch] = []
-    while _fits(held) and (batch := next(rest, None)) is not None:
+    rows = size = 0
+    while _fits(rows, size) and (batch := next(rest, None)) is not None:
         held.append(batch)
-    if _fits(held):
+        rows += batch.num_rows
+        size += batch.nbytes
+    if _fits(rows, size):
         return Spine(pa.Table.from_batches(held, schema))
     return _spilled(schema, chain(held, rest), spill)
 
@@ -61,9 +64,8 @@ def _spilled(schema: pa.Schema, batches: Iterator[pa.RecordBatch], spill: Path) 
     return spine
 
 
-def _fits(held: Sequence[pa.RecordBatch]) -> bool:
-    rows, size = sum(one.num_rows for one in held), sum(one.nbytes for one in held)
-    return bool(rows <= ROWS_IN_MEMORY and size <= BYTES_IN_MEMORY)
+def _fits(rows: int, size: int) -> bool:
+    return rows <= ROWS_IN_MEMORY and size <= BYTES_IN_MEMORY
 
 
 def _schema(path: Path) -> pa.Schema:

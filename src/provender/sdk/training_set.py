@@ -60,12 +60,14 @@ class TrainingSet:
             yield from file.iter_batches(rows)
 
     def pandas(self) -> "pd.DataFrame":
-        """Return the same as a pandas frame; integers with nulls become ``Int64``, exactly."""
+        """Return the same as a pandas frame; whole numbers are nullable ones, exactly."""
         import pandas as pd
 
         exact = {
             pa.int8(): pd.Int8Dtype(), pa.int16(): pd.Int16Dtype(), pa.int32(): pd.Int32Dtype(),
             pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(),
+            pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype(),
+            pa.uint32(): pd.UInt32Dtype(), pa.uint64(): pd.UInt64Dtype(),
         }  # fmt: skip
         return cast(
             "pd.DataFrame",
