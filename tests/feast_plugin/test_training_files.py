@@ -87,7 +87,6 @@ def test_the_rows_of_a_file_are_read_when_they_are_wanted(
         made.to_parquet(tmp_path / "set.parquet")
 
 
-<<<<<<< HEAD
 def test_a_training_set_is_not_written_into_the_lake(workspace: Workspace, tmp_path: Path) -> None:
     made = workspace.training_set(SPINE, **ASKED)
     file = next(workspace.settings.lake.rglob("*.parquet"))
@@ -128,7 +127,8 @@ def test_a_spines_folder_has_no_files_that_other_tools_keep_for_themselves(
     pq.write_table(SPINE, unfinished)
     made = workspace.training_set(spine_file.parent, **ASKED)
     assert made.manifest.row_count == ROWS
-=======
+
+
 def test_whole_numbers_of_any_width_stay_whole_in_pandas() -> None:
     kinds = {
         f"{sign}int{bits}": 2 ** (bits - (not sign)) - 1
@@ -140,7 +140,6 @@ def test_whole_numbers_of_any_width_stay_whole_in_pandas() -> None:
     assert [str(dtype).lower() for dtype in frame.dtypes] == list(kinds)
     assert {kind: int(frame[kind][0]) for kind in kinds} == kinds
     assert frame.iloc[1].isna().all()
->>>>>>> fa
 
 
 FORMS: dict[str, Callable[[Path], Any]] = {
