@@ -126,7 +126,7 @@ def test_files_of_one_spine_have_the_same_columns(repo: FeatureStore, spine_file
 
 def test_a_file_that_is_no_parquet_is_named(repo: FeatureStore, tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 but not really")
-    with pytest.raises(InvalidInput, match=r"broken.parquet is not a whole Parquet file"):
+    with pytest.raises(InvalidInput, match=r"broken.parquet does not end as Parquet does"):
         answer(repo, str(tmp_path / "broken.parquet"))
 
 

@@ -22,7 +22,15 @@ from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
 from provender.offline.refusals import refuse_years
 from provender.offline.session import Limits, connect
-from provender.offline.shape import Join, Shape, Sizes, bin_rows, choose_shape, chunk_rows
+from provender.offline.shape import (
+    SQL_SPINE_ROWS,
+    Join,
+    Shape,
+    Sizes,
+    bin_rows,
+    choose_shape,
+    chunk_rows,
+)
 from provender.offline.shelf import Shelf
 from provender.offline.slots import load_kernel
 from provender.offline.sources import Source, open_source, register_numbered
@@ -57,6 +65,9 @@ class Retrieval:
         Raises:
             InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
         """
+        if spine.row_count > SQL_SPINE_ROWS and has_numba():
+            # numba is loaded while DuckDB reads the spine; whoever needs the loops waits for it
+            Thread(target=load_kernel, name="provender-kernel", daemon=True).start()
         session = stack.enter_context(connect(limits, spill, share=DUCKDB_SHARE))
         nothing = pa.Table.from_batches([], spine.schema)
         session.register(asof.SPINE, narrow(nothing, plan))
@@ -78,8 +89,6 @@ class Retrieval:
             )
         if any(shape.join is Join.SLOTS for shape in found.shapes):
             found.folder = stack.enter_context(spilling(spill))
-            # numba is loaded while DuckDB reads the spine; whoever needs the loops waits for it
-            Thread(target=load_kernel, name="provender-kernel", daemon=True).start()
         return found
 
     @property
