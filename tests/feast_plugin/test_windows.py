@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from feast import FeatureService, FeatureStore, FeatureView, Field
 from feast.types import Int64
@@ -57,6 +58,17 @@ def test_the_spine_is_every_key_and_instant_once_with_both_ends(
     applied(repo, view(path))
     answer = ask(repo, "stats:value", start_date=NOON - HOUR, end_date=NOON)
     assert answer == [(1, NOON - HOUR, 2), (2, NOON - HOUR, 3), (1, NOON, 5)]
+
+
+def test_what_is_finer_than_a_microsecond_is_in_the_window_as_it_is_in_the_join(
+    repo: FeatureStore, tmp_path: Path
+) -> None:
+    noon = int(NOON.timestamp()) * 1_000_000_000
+    at = pa.array([noon - 600, noon + 600, noon + 1_600], pa.timestamp("ns", "UTC"))
+    made = pa.table({"driver_id": [1, 1, 1], "event_timestamp": at, "value": [1, 2, 3]})
+    applied(repo, view(write(tmp_path / "f.parquet", made)))
+    answer = ask(repo, "stats:value", start_date=NOON, end_date=NOON)
+    assert answer == [(1, NOON, 2)]
 
 
 def test_several_views_of_the_same_keys_are_answered_at_the_instants_of_all(

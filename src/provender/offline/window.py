@@ -15,7 +15,7 @@ import pyarrow as pa
 from provender.core.errors import InvalidInput
 from provender.core.policy import Permit
 from provender.core.training import ViewJoin
-from provender.offline.asof import instant, table_name
+from provender.offline.asof import LAST, TICK, instant, micros, table_name, to_micros
 from provender.offline.refusals import refuse_missing
 from provender.offline.scan import BATCH_ROWS, Room, bounded_session
 from provender.offline.spine import Spine
@@ -88,13 +88,16 @@ def _render(joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
 
 
 def _instants(join: ViewJoin, position: int, name: str, start: datetime, end: datetime) -> str:
-    at = f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ)"
+    """The instants of one view to the microsecond, as the join takes them; the first condition only prunes."""
+    column, at = quote(join.event_timestamp), micros(quote(join.event_timestamp))
     pairs = sorted(join.keys)
     columns = [f"{quote(source)} AS {quote(spine)}" for spine, source in pairs]
-    where = [f"{at} BETWEEN {instant(start)} AND {instant(end)}"]
+    latest = instant(min(end, LAST) + TICK)
+    where = [f"CAST({column} AS TIMESTAMPTZ) BETWEEN {instant(start)} AND {latest}"]
+    where += [f"{at} BETWEEN {to_micros(start)} AND {to_micros(end)}"]
     where += [f"{quote(source)} IS NOT NULL" for _, source in pairs]
     return (
-        f"SELECT DISTINCT {', '.join([*columns, f'{at} AS {quote(name)}'])} "
+        f"SELECT DISTINCT {', '.join([*columns, f'make_timestamptz({at}) AS {quote(name)}'])} "
         f"FROM {table_name(position)} WHERE {' AND '.join(where)}"
     )
 
