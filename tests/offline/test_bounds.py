@@ -14,7 +14,7 @@ from provender.core.errors import Conflict, Corrupt, InvalidInput, ProvenderErro
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
 from provender.offline.duck import DuckEngine
-from provender.offline.session import connect
+from provender.offline.session import connect, machine_memory
 from provender.offline.shape import Join
 from provender.offline.spine import Spine
 
@@ -236,3 +236,11 @@ def test_nothing_is_spilled_to_the_current_folder(world, tmp_path, monkeypatch):
     assert Path(place).is_relative_to(tmp_path / "spill")
     assert [path.name for path in tmp_path.iterdir()] == ["spill"]
     assert left_over(tmp_path / "spill") == []
+
+
+def test_a_containers_limit_is_the_machines_memory(tmp_path):
+    whole = machine_memory(tmp_path / "none")
+    (tmp_path / "memory.max").write_text("1073741824\n")
+    (tmp_path / "unlimited").write_text("max\n")
+    assert machine_memory(tmp_path / "memory.max") == 1 << 30
+    assert machine_memory(tmp_path / "unlimited") == whole > 1 << 30

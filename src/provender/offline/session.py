@@ -19,6 +19,7 @@ from provender.tables import session as tables_session
 from provender.tables.spill import spilling
 
 DEFAULT_BUDGET = 4 << 30
+CGROUP = Path("/sys/fs/cgroup/memory.max")
 LEAST_BYTES = 64 << 20
 """With less, DuckDB cannot do anything."""
 DAMAGE = (duckdb.InvalidInputException, duckdb.SerializationException)
@@ -47,9 +48,14 @@ class Limits:
         return min(DEFAULT_BUDGET, machine_memory() // 4)
 
 
-def machine_memory() -> int:
-    """Return the bytes of memory that this machine has."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def machine_memory(limit: Path = CGROUP) -> int:
+    """Return the bytes of memory that this machine has, or its container, whose limit is in the file ``limit``."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        said = limit.read_text(encoding="ascii").strip()
+    except OSError:
+        return total
+    return min(total, int(said)) if said.isdigit() else total
 
 
 @contextmanager
