@@ -229,7 +229,7 @@ def test_timestamps_without_a_zone_are_refused_unless_said_to_be_utc(governed, h
 @pytest.mark.parametrize(
     ("arguments", "environment", "says"),
     [
-        (("dataset", "publish", "shop.orders", "catalog/people.yml"), {}, "not a whole Parquet file"),
+        (("dataset", "publish", "shop.orders", "catalog/people.yml"), {}, "does not begin as Parquet does"),
         (("dataset", "publish", "shop.orders", "catalog"), {}, "there is no file"),
         (("serve", "online", "--port", "99999"), {}, "99999"),
         (("audit", "list", "--limit", "99999999999999999999"), {}, "limit"),

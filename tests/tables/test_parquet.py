@@ -54,7 +54,7 @@ def test_nothing_there_is_not_found(tmp_path: Path) -> None:
 
 def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("a,b\n1,2\n")
-    with pytest.raises(InvalidInput, match="cannot be read"):
+    with pytest.raises(InvalidInput, match="does not begin as Parquet does"):
         rows_at(tmp_path / "x.parquet")
 
 

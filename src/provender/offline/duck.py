@@ -16,7 +16,7 @@ from provender.offline import asof
 from provender.offline.answer import Answer, Progress
 from provender.offline.refusals import refuse_empty
 from provender.offline.retrieval import Retrieval
-from provender.offline.session import Limits, connect, explained
+from provender.offline.session import Limits, connect, explained, spill_area
 from provender.offline.shape import Join
 from provender.offline.sources import register
 from provender.offline.spine import Spine
@@ -28,7 +28,7 @@ from provender.tables.arrow import quote
 class DuckEngine:
     """Runs plans over the tables of one lake. Limits are DuckDB's own words; empty is its default.
 
-    What memory does not hold is spilled below ``temp_directory``, or ``spill`` beside the lake.
+    What memory does not hold is spilled below ``temp_directory``; see `session.spill_area` for where else.
     ``join`` forces one shape on all views (see `offline.shape`).
     """
 
@@ -86,7 +86,7 @@ class DuckEngine:
     @property
     def spill(self) -> Path:
         """Where retrievals put what memory does not hold."""
-        return self.temp_directory or self.lake.parent / "spill"
+        return spill_area(self.lake, self.temp_directory)
 
     def read(
         self, table: Table, columns: Sequence[str] | None, permit: Permit, *, now: datetime

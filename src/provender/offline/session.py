@@ -58,6 +58,16 @@ def machine_memory(limit: Path = CGROUP) -> int:
     return min(total, int(said)) if said.isdigit() else total
 
 
+def spill_area(lake: Path, temp_directory: Path | None) -> Path:
+    """Return where retrievals spill: as said, else beside the lake, else, where there is none, in the user's cache."""
+    if temp_directory is not None:
+        return temp_directory
+    if lake.parent.exists():
+        return lake.parent / "spill"
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(cache).expanduser() / "provender" / "spill"
+
+
 @contextmanager
 def connect(
     limits: Limits, area: Path, *, share: float = 1.0

@@ -27,7 +27,7 @@ from provender.core.training import PointInTimePlan
 from provender.offline import sparksession, sparksql, sparktables
 from provender.offline.answer import Answer, Progress
 from provender.offline.refusals import refuse_empty
-from provender.offline.session import Limits, connect
+from provender.offline.session import Limits, connect, spill_area
 from provender.offline.sparksession import Cluster
 from provender.offline.sparksql import Asked, Form
 from provender.offline.sparktables import SourceTable, SpineTable
@@ -130,7 +130,7 @@ class SparkEngine:
     @property
     def spill(self) -> Path:
         """Where what Spark reads and writes meanwhile is put."""
-        return self.temp_directory or self.lake.parent / "spill"
+        return spill_area(self.lake, self.temp_directory)
 
     def _answer(self, staged: "Staged", asked: Asked, folder: Path, tell: Progress) -> None:
         """Let Spark write the features below ``folder``."""
