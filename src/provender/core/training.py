@@ -125,6 +125,14 @@ class PointInTimePlan:
     def reads(self) -> frozenset[ColumnRef]:
         return frozenset(column for join in self.joins for column in join.reads)
 
+    def counts_from_creation(self, join: ViewJoin) -> bool:
+        """Return whether rows of ``join`` count only once they were created, too."""
+        return self.known_by_then and join.created_timestamp is not None
+
+    def tells_known_later(self, join: ViewJoin) -> bool:
+        """Return whether an answer of ``join`` can have been created after the instant asked."""
+        return not self.known_by_then and join.created_timestamp is not None
+
     @property
     def pins(self) -> tuple[DatasetRef, ...]:
         """The dataset versions that are read, sorted."""

@@ -131,7 +131,6 @@ def render_numbered(
     Columns: the key's ``code`` in ``table``, ``event_at``, ``created_at`` (the least integer for
     null), and the row's file and place in it.
     """
-    by_then = by_then and join.created_timestamp is not None
     created = micros(quote(join.created_timestamp)) if join.created_timestamp else "NULL::BIGINT"
     where = _within(join, reach, by_then=by_then)
     where.append(f"{micros(quote(join.event_timestamp))} IS NOT NULL")
@@ -186,17 +185,12 @@ def render_latest(
     )
 
 
-def tells_known_later(plan: PointInTimePlan, join: ViewJoin) -> bool:
-    """Return whether the answer can have been created after the instant asked."""
-    return join.created_timestamp is not None and not plan.known_by_then
-
-
 def _candidates(
     plan: PointInTimePlan, join: ViewJoin, position: int, reach: Reach, spine: dict[str, str]
 ) -> str:
     """Rows that can be an answer, at most one per keys and ``known_at``, under our names."""
     keys = [f"k{n}" for n in range(len(join.keys))]
-    by_then = plan.known_by_then and join.created_timestamp is not None
+    by_then = plan.counts_from_creation(join)
     known_at = "greatest(event_at, created_at)" if by_then else "event_at"
     ties = "".join(f", r{n} DESC NULLS LAST" for n in range(len(join.tie_breakers)))
     ranked = (
@@ -249,7 +243,7 @@ def _answers(plan: PointInTimePlan, join: ViewJoin, spine: dict[str, str]) -> st
     columns = [
         f"CASE WHEN {fresh} THEN c.f{n} END AS {output_name(n)}" for n in range(len(join.features))
     ]
-    if tells_known_later(plan, join):
+    if plan.tells_known_later(join):
         columns.append(f"coalesce({fresh} AND c.created_at > e.t, FALSE) AS {LATER}")
     on = [f"e.{spine[name]} = c.k{n}" for n, (name, _) in enumerate(join.keys)]
     on.append("e.t >= c.known_at")

@@ -53,10 +53,11 @@ class Matching:
         join, numbered = source.join, source.numbered
         columns = list(self._columns(source))
         slots = self._slots_of(tuple(columns))
-        best = Best.none_yet(slots, join.ttl, by_then=self._by_then(source))
+        by_then = self.plan.counts_from_creation(join)
+        best = Best.none_yet(slots, join.ttl, by_then=by_then)
         query = asof.render_numbered(
             join, source.position, self.reach,
-            columns=columns, table=_table(columns), by_then=self.plan.known_by_then,
+            columns=columns, table=_table(columns), by_then=by_then,
         )  # fmt: skip
         for batch in self.session.sql(query).to_arrow_reader(BATCH_ROWS):
             code, event, created, file, row = (_numbers(column) for column in batch.columns)
@@ -69,9 +70,6 @@ class Matching:
     def _columns(self, source: Source) -> tuple[str, ...]:
         short = asof.spine_columns(self.plan)
         return tuple(short[name] for name, _ in source.join.keys)
-
-    def _by_then(self, source: Source) -> bool:
-        return self.plan.known_by_then and source.join.created_timestamp is not None
 
     def _slots_of(self, columns: tuple[str, ...]) -> Slots:
         if columns not in self._slots:

@@ -109,7 +109,7 @@ class Retrieval:
                     said
                     + asof.render_numbered(
                         source.join, source.position, self.reach,
-                        columns=keys, table="keys", by_then=self.plan.known_by_then,
+                        columns=keys, table="keys", by_then=self.plan.counts_from_creation(source.join),
                     )
                 )  # fmt: skip
         return "\n\n".join(parts)
@@ -118,7 +118,7 @@ class Retrieval:
         """Yield the answer in order; ``known_later`` is whole at the end."""
         self._stage()
         for source in self.sources:
-            if asof.tells_known_later(self.plan, source.join):
+            if self.plan.tells_known_later(source.join):
                 self.known_later[source.join.view] = 0
         columns = [self.plan.event_timestamp, *asof.spine_columns(self.plan)]
         chunk = chunk_rows(self.budget)

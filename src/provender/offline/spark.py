@@ -300,7 +300,7 @@ def _beside(
         for output, kind in zip(join.outputs, types, strict=True)
     ]
     schema = pa.schema([*spine.schema, *fields])
-    later = {join.view: 0 for join in plan.joins if sparksql.tells_later(plan, join)}
+    later = {join.view: 0 for join in plan.joins if plan.tells_known_later(join)}
     batches = _batches(plan, spine, schema, folder, later, tell)
     return Answer(schema, Features(held, batches), later)
 

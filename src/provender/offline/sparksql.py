@@ -81,11 +81,6 @@ def later_name(position: int) -> str:
     return f"later_{position}"
 
 
-def tells_later(plan: PointInTimePlan, join: ViewJoin) -> bool:
-    """Return whether the answer can have been created after the instant asked."""
-    return join.created_timestamp is not None and not plan.known_by_then
-
-
 def render(
     plan: PointInTimePlan,
     sources: Sequence[Source],
@@ -118,7 +113,7 @@ def _candidates(
     plan: PointInTimePlan, join: ViewJoin, source: Source, position: int, asked: Asked
 ) -> str:
     """Rows that can be an answer, at most one per keys and ``known_at``."""
-    by_then = plan.known_by_then and join.created_timestamp is not None
+    by_then = plan.counts_from_creation(join)
     keys = [f"k{n}" for n in range(len(join.keys))]
     ranks = [f"{rank} NULLS FIRST" for rank in _ranks(join, source)]
     order = ", ".join(["known_at", "event_at", "created_at NULLS FIRST", *ranks])
@@ -206,7 +201,7 @@ def _null_greatest(expression: str, kind: pa.DataType, depth: int) -> list[str]:
 def _payload(plan: PointInTimePlan, join: ViewJoin, source: Source) -> list[str]:
     """What of a candidate goes into the answer."""
     named = values(join)
-    told = ["created_at"] if tells_later(plan, join) else []
+    told = ["created_at"] if plan.tells_known_later(join) else []
     return [*dict.fromkeys(named[name] for name, _ in join.features), "event_at", *told]
 
 
@@ -253,7 +248,7 @@ def _outputs(plan: PointInTimePlan, join: ViewJoin, source: Source, position: in
         f"CASE WHEN {fresh} THEN {taken}.{named[name]} END AS {output_name(position, number)}"
         for number, (name, _) in enumerate(join.features)
     ]
-    if tells_later(plan, join):
+    if plan.tells_known_later(join):
         later = f"coalesce({fresh} AND {taken}.created_at > e.t, FALSE)"
         columns.append(f"{later} AS {later_name(position)}")
     return columns
