@@ -22,7 +22,7 @@ def run(options: Options) -> Iterator[Row]:
         if not options.wants(case):
             continue
         options.say(f"{NAME}: {case}")
-        entities = Entities(count, skewed=False)
+        entities = Entities(count, power=1)
         workload = join(options.data, spine_rows, rows, ttl_seconds=None, entities=entities)
         with race(entrants(workload), options) as done:
             yield Row(bench=NAME, case=case, figures=done.figures(), claims=_claims(each))

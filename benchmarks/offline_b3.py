@@ -18,8 +18,8 @@ from benchmarks.workload import Workload
 NAME = "offline_b3"
 SIZES = ((10_000, 50_000_000), (2_000, 200_000))
 ASKED = {
-    "segment": Entities(ENTITIES, skewed=False, segment=(0.4, 0.41)),
-    "random": Entities(ENTITIES, skewed=False),
+    "segment": Entities(ENTITIES, power=1, segment=(0.4, 0.41)),
+    "random": Entities(ENTITIES, power=1),
 }
 AS_IS, OPTIMISED = "ours, as it came", "ours, optimised"
 PEERS = ("feast", "polars", "floor")

@@ -1,7 +1,6 @@
 """Tables to measure with: made by DuckDB from row numbers, the same every time, kept in a folder.
 
-Feature tables have 10 features (6 double, 2 integer, 1 text, 1 boolean) and an entity drawn by
-square: the smallest of a million entities has a thousandth of all rows. Every 50th row has the
+Feature tables have 10 features (6 double, 2 integer, 1 text, 1 boolean). Every 50th row has the
 entity and event timestamp of the next one, and another created timestamp, so that each tie
 has one right answer. Event timestamps are whole seconds of one year; created timestamps are later
 by up to an hour, and end in microseconds that no two rows of a tie share.
@@ -19,30 +18,36 @@ BEGIN = "TIMESTAMPTZ '2025-01-01 00:00:00+00'"
 SECONDS = 365 * 86_400
 PRIME = 1_000_000_007
 FEATURES = 10
+DRAWN = {1: "even", 2: "skewed", 3: "cubed"}
+"""What files are called by how their entities were drawn."""
 FORMAT = "FORMAT parquet, COMPRESSION zstd"
 
 
 @dataclass(frozen=True, slots=True)
 class Entities:
-    """How many there are and how rows fall on them: by square, evenly, or on one stretch only."""
+    """How many there are and how rows fall on them: evenly or not, on all or on one stretch only.
+
+    With a ``power`` of p, entity number n of N gets rows in proportion to n^(1/p - 1): of a
+    million, the first has a thousandth of all rows by square, a hundredth by cube. The cube is
+    Zipf's law with an exponent of two thirds.
+    """
 
     count: int
-    skewed: bool = True
+    power: int = 2
     segment: tuple[float, float] = (0.0, 1.0)
 
     def drawn(self, seed: str) -> str:
         """Return the SQL of the entity that the integer expression ``seed`` draws."""
         low, high = self.segment
         share = f"(hash({seed}) % {PRIME}) / {PRIME}.0"
-        power = 2 if self.skewed else 1
-        return f"floor({self.count} * ({low} + {high - low} * pow({share}, {power})))::BIGINT"
+        return f"floor({self.count} * ({low} + {high - low} * pow({share}, {self.power})))::BIGINT"
 
     @property
     def word(self) -> str:
         """What files are called by."""
         low, high = self.segment
         part = "" if (low, high) == (0.0, 1.0) else f"-{low:g}-{high:g}"
-        return f"{'skewed' if self.skewed else 'even'}-{self.count}{part}"
+        return f"{DRAWN[self.power]}-{self.count}{part}"
 
 
 def features(number: int) -> tuple[str, ...]:

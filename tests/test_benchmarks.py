@@ -134,7 +134,7 @@ def test_generated_tables_are_the_same_every_time_and_each_tie_has_one_latest_ro
 
 
 def test_a_segment_holds_entities_of_its_stretch_only(tmp_path):
-    entities = Entities(10_000, skewed=False, segment=(0.4, 0.41))
+    entities = Entities(10_000, power=1, segment=(0.4, 0.41))
     drawn = pq.read_table(spine_table(tmp_path, 2_000, entities))["entity_id"].to_pylist()
     assert min(drawn) >= 4_000
     assert max(drawn) < 4_100

@@ -91,6 +91,11 @@ class Settings(BaseModel):
         return self.home / "lake"
 
     @property
+    def spill(self) -> Path:
+        """Where retrievals put what memory does not hold, and note what they write elsewhere."""
+        return self.home / "spill"
+
+    @property
     def database_url(self) -> str:
         return self.catalog_url or f"sqlite:///{self.home / 'catalog.db'}"
 

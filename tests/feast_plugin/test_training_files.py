@@ -136,7 +136,7 @@ def test_whole_numbers_of_any_width_stay_whole_in_pandas() -> None:
         for bits in (8, 16, 32, 64)
     }
     rows = pa.table({kind: pa.array([most, None], kind) for kind, most in kinds.items()})
-    frame = TrainingSet(MANIFEST, rows, Path()).pandas()
+    frame = TrainingSet(MANIFEST, rows, Path(), Path()).pandas()
     assert [str(dtype).lower() for dtype in frame.dtypes] == list(kinds)
     assert {kind: int(frame[kind][0]) for kind in kinds} == kinds
     assert frame.iloc[1].isna().all()

@@ -3,6 +3,8 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 
+import duckdb
+
 from provender.offline.shelf import Shelf
 from provender.offline.slots import Codes, Integers
 from provender.offline.sources import Source
@@ -11,7 +13,8 @@ from provender.offline.sources import Source
 class Fetching:
     """At most one view at a time, in a thread of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: duckdb.DuckDBPyConnection) -> None:
+        self._session = session
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="provender-fetch")
         self._stopped = Event()
         self._running: Future[None] | None = None
@@ -32,14 +35,15 @@ class Fetching:
             running.result()
 
     def close(self) -> None:
-        """Stop after the row group that is read now."""
+        """Stop after the rows that are read now."""
         self._stopped.set()
         self._thread.shutdown(cancel_futures=True)
 
     def _fetch(self, source: Source, wanted: Integers, positions: Codes, shelf: Shelf) -> None:
         if source.numbered is None:
             raise RuntimeError(f"the rows of {source.join.view} have no numbers: it was not staged")
-        for begin, end, found in source.numbered.fetch(source.feature_columns, wanted):
+        found = source.numbered.fetch(source.feature_columns, wanted, self._session)
+        for at, rows in found:
             if self._stopped.is_set():
                 return
-            shelf.put(positions[begin:end], source.arrange(found))
+            shelf.put(positions[at], source.arrange(rows))

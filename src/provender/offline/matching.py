@@ -16,6 +16,8 @@ from provender.offline.sources import Source
 
 BATCH_ROWS = 262_144
 TIES = "ties"
+TIES_HELD = 1 << 20
+"""So many rows that tied wait for the others; then it is settled which of them is best so far."""
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Matching:
             best.offer(
                 code.astype(np.int32, copy=False), event, created, numbered.number(file, row)
             )
+            if best.tie_count >= TIES_HELD:
+                self._break_ties(best, source, numbered)
         self._break_ties(best, source, numbered)
         return best.answers()
 
@@ -93,29 +97,25 @@ class Matching:
 
     def _break_ties(self, best: Best, source: Source, numbered: Numbered) -> None:
         """Of rows equal in event and created timestamp the greatest values win, null last."""
-        slot, row = best.tied()
+        slot, row = best.take_ties()
         if not slot.size:
             return
         order = np.argsort(row, kind="stable")
         slot, row = slot[order], row[order]
         columns = list(source.join.tie_breakers)
-        read = numbered.fetch(columns, row) if columns else ()
-        values = [
-            pa.table(part).rename_columns([f"r{n}" for n in range(len(columns))])
-            for *_, part in read
-        ]
-        tied = pa.concat_tables(values) if values else pa.table({"slot": slot}).select([])
-        tied = pa.table(
-            [pa.array(slot), pa.array(row), *tied.columns],
-            names=["slot", "row", *tied.column_names],
+        names = ["slot", "row", *(f"r{n}" for n in range(len(columns)))]
+        read = numbered.fetch(columns, row, self.session) if columns else [(slice(None), None)]
+        tied = pa.concat_tables(
+            pa.table([slot[at], row[at], *(values.columns if values else ())], names=names)
+            for at, values in read
         )
-        self.session.register(TIES, tied)
         ranked = "".join(f"r{n} DESC NULLS LAST, " for n in range(len(columns)))
-        won = self.session.sql(
-            f"SELECT slot, row FROM {TIES} "
-            f"QUALIFY row_number() OVER (PARTITION BY slot ORDER BY {ranked}row) = 1"
-        ).to_arrow_table()
-        self.session.unregister(TIES)
+        with self.session.cursor() as beside:  # the session itself is in the midst of a query
+            beside.register(TIES, tied)
+            won = beside.sql(
+                f"SELECT slot, row FROM {TIES} "
+                f"QUALIFY row_number() OVER (PARTITION BY slot ORDER BY {ranked}row) = 1"
+            ).to_arrow_table()
         best.settle(won.column("slot").to_numpy(), won.column("row").to_numpy())
 
 

@@ -121,7 +121,8 @@ class Retrieval:
             if self.plan.tells_known_later(source.join):
                 self.known_later[source.join.view] = 0
         columns = [self.plan.event_timestamp, *asof.spine_columns(self.plan)]
-        chunk = chunk_rows(self.budget)
+        sets = {tuple(name for name, _ in s.join.keys) for s in self._by_slots}
+        chunk = chunk_rows(self.budget, key_sets=len(sets))
         whole = Stretch(self.spine.schema, self.spine.batches(rows=BATCH_ROWS))
         for start, part in self.spine.chunks(list(dict.fromkeys(columns)), chunk):
             matching = self._matching(part)
@@ -132,15 +133,19 @@ class Retrieval:
         """Sort the spine rows of ``part`` into slots; views that are joined by SQL find them registered."""
         self.session.register(asof.SPINE, narrow(part, self.plan))
         matching = Matching(self.session, self.plan, self.reach, part.num_rows)
-        by_slots = [
-            source
-            for source, shape in zip(self.sources, self.shapes, strict=True)
-            if shape.join is Join.SLOTS
-        ]
+        by_slots = self._by_slots
         matching.prepare(by_slots)
         if len(by_slots) == len(self.sources):
             self.session.unregister(asof.SPINE)
         return matching
+
+    @property
+    def _by_slots(self) -> list[Source]:
+        return [
+            s
+            for s, shape in zip(self.sources, self.shapes, strict=True)
+            if shape.join is Join.SLOTS
+        ]
 
     def _chunk(
         self, start: int, matching: Matching, whole: Stretch, progress: Progress | None
@@ -157,7 +162,7 @@ class Retrieval:
                 progress(text, (start + rows * 0.9 * done / max(steps, 1)) / total)
 
         shelves: list[Shelf | pa.Table] = []
-        fetching = Fetching()
+        fetching = Fetching(self.session)
         try:
             for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
                 view = source.join.view

@@ -89,9 +89,12 @@ def choose_shape(
     return Shape(join=Join.SLOTS if reach_bytes > limit else Join.SQL, reasons=said)
 
 
-def chunk_rows(budget: int) -> int:
-    """Return how many spine rows are matched at a time: what a third of ``budget`` holds."""
-    return min(MOST_ROWS, max(LEAST_ROWS, budget // (3 * SLOT_BYTES)))
+def chunk_rows(budget: int, *, key_sets: int = 1) -> int:
+    """Return how many spine rows are matched at a time: what a third of ``budget`` holds.
+
+    The rows are seen through each of ``key_sets`` sets of join keys, which are there at once.
+    """
+    return min(MOST_ROWS, max(LEAST_ROWS, budget // (3 * SLOT_BYTES * max(1, key_sets))))
 
 
 def bin_rows(budget: int, *, row_bytes: float) -> int:

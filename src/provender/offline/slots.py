@@ -87,12 +87,21 @@ class Best:
         if tied:
             self.ties.append(ties[:, :tied].copy())
 
-    def tied(self) -> tuple[Integers, Integers]:
-        """Return the slots whose best row is not alone, and all rows that are best there, as pairs."""
+    @property
+    def tie_count(self) -> int:
+        """How many rows tied since ties were last taken."""
+        return sum(ties.shape[1] for ties in self.ties)
+
+    def take_ties(self) -> tuple[Integers, Integers]:
+        """Return the slots whose best row is not alone, and all rows that are best there, as pairs.
+
+        They are forgotten: `settle` says which of them stay.
+        """
         if not self.ties:
             nothing = np.empty(0, np.int64)
             return nothing, nothing
         slot, event, created, row = np.concatenate(self.ties, axis=1)
+        self.ties.clear()
         now = (self.event[slot] == event) & (self.created[slot] == created)
         slot, row = slot[now], row[now]
         those = np.unique(slot)

@@ -76,18 +76,21 @@ class Retrieval:
         try:
             if to is None:
                 rows = pa.Table.from_batches(batches, answer.schema)
-                return TrainingSet(recorded(), rows, self.settings.lake)
+                return self._made(recorded(), rows)
             made: list[TrainingSetManifest] = []
 
             def metadata() -> dict[str, str]:
                 made.append(recorded())
                 return {ID: made[0].id}
 
-            with staged(to, spill=self.settings.home / "spill") as file:
+            with staged(to, spill=self.settings.spill) as file:
                 write_rows(file, answer.schema, batches, metadata=metadata)
-            return TrainingSet(made[0], to, self.settings.lake)
+            return self._made(made[0], to)
         finally:
             answer.close()
+
+    def _made(self, manifest: TrainingSetManifest, rows: pa.Table | Path) -> TrainingSet:
+        return TrainingSet(manifest, rows, self.settings.lake, self.settings.spill)
 
 
 def _digest(spine: Spine) -> str:

@@ -27,6 +27,8 @@ class TrainingSet:
     manifest: TrainingSetManifest
     rows: pa.Table | Path
     lake: Path = field(repr=False)
+    spill: Path = field(repr=False)
+    """Where it is noted which file is being written, for ``provender fsck``."""
 
     @property
     def id(self) -> str:
@@ -88,6 +90,6 @@ class TrainingSet:
             raise InvalidInput(f"the rows are in {target} already", hint="name another file")
         target_of(target, lake=self.lake, allow_overwrite=allow_overwrite)
         schema = self.rows.schema if isinstance(self.rows, pa.Table) else pq.read_schema(self.rows)
-        with staged(target) as file:
+        with staged(target, spill=self.spill) as file:
             write_rows(file, schema, self.batches(), metadata=lambda: {ID: self.id})
         return target

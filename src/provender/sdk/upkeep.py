@@ -90,7 +90,7 @@ def check(
                 hint="name the temp_directory of a feature_store.yaml",
             )
     progress("looking for orphans", 0.0)
-    places = {folder.resolve(): None for folder in (settings.home / "spill", *spills)}
+    places = {folder.resolve(): None for folder in (settings.spill, *spills)}
     found = sweep(settings.lake, list(places), catalog.every_version, clean=remove)
     versions = catalog.every_version()
     found += damages(settings.lake, versions, again=again, progress=progress)

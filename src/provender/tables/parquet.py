@@ -131,16 +131,32 @@ def read_parquet(
 def write_parquet(batches: Iterable[pa.RecordBatch], target: pa.Schema, file: Path) -> None:
     """Write ``batches``, brought to the schema ``target``, to ``file`` in constant memory.
 
-    Floats get no minimum and maximum: these leave NaN out, and DuckDB 2.0 then takes a
-    comparison with NaN to be false without looking at the values.
-
     Raises:
         InvalidInput: a value does not fit ``target``, or is null where none may be.
     """
-    told = [field.name for field in target if not pa.types.is_floating(field.type)]
-    with pq.ParquetWriter(file, target, compression="zstd", write_statistics=told) as writer:
+    with parquet_writer(file, target) as writer:
         for group in row_groups(_stored(batches, target), target):
             writer.write_table(group, ROW_GROUP_ROWS)
+
+
+def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return what writes a Parquet file of ours.
+
+    Floats get no minimum and maximum: these leave NaN out, and DuckDB 2.0 then takes a
+    comparison with NaN to be false without looking at the values. Nor do floats and instants get a
+    dictionary: it is given up after a megabyte of values that are all different, and until then
+    takes a quarter of the time of writing and a fifth more bytes (``docs/explanation/versions.md``).
+    """
+    told = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    listed = [name for name in told if not pa.types.is_temporal(schema.field(name).type)]
+    is_flat = not any(pa.types.is_nested(field.type) for field in schema)
+    return pq.ParquetWriter(
+        file,
+        schema,
+        compression="zstd",
+        write_statistics=told,
+        use_dictionary=listed if is_flat else True,
+    )
 
 
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:

@@ -39,5 +39,11 @@ def noted(hidden: Path, area: Path | None) -> Iterator[None]:
         yield
         return
     with spilling(area) as folder:
-        (folder / ELSEWHERE).write_text(str(hidden.absolute()), encoding="utf-8")
+        try:
+            (folder / ELSEWHERE).write_text(str(hidden.absolute()), encoding="utf-8")
+        except OSError as error:
+            raise Unavailable(
+                f"what is written to {hidden.parent} cannot be noted in {area}: {error.strerror or error}",
+                hint="make room on the disk that PROVENDER_HOME is on; nothing was written",
+            ) from error
         yield

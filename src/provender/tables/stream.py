@@ -15,11 +15,10 @@ from pathlib import Path
 from secrets import token_hex
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput, Unavailable
 from provender.tables.locks import ASIDE, PARTIAL, give_up, remove, staged_for
-from provender.tables.parquet import ROW_GROUP_ROWS, row_groups
+from provender.tables.parquet import ROW_GROUP_ROWS, parquet_writer, row_groups
 from provender.tables.spill import noted
 from provender.tables.storage import flush
 from provender.tables.swaps import swap
@@ -75,7 +74,7 @@ def write_rows(
     """
     total = 0
     with explained(file):
-        writer = pq.ParquetWriter(file, schema, compression="zstd")
+        writer = parquet_writer(file, schema)
     try:
         with ThreadPoolExecutor(1, thread_name_prefix="provender-write") as thread:
             writing: Future[None] | None = None
