@@ -38,8 +38,9 @@ from provender.online.layout import (
     MAX_SHORT,
     ROW_VERSION,
     SIGN,
-    Layout,
+    check_of,
     created_part,
+    layout_of,
     pack_bits,
 )
 from provender.online.order import NO_CREATED_US, order_of
@@ -160,7 +161,8 @@ class RowCodec:
 
     def __init__(self, view: ServedView) -> None:
         self.view = view
-        self.layout = Layout(view)
+        self.layout = layout_of(view)
+        self._check = check_of(view)
         self._whole = ViewReader(view, [column.name for column in view.columns])
 
     def encode(
@@ -188,7 +190,7 @@ class RowCodec:
         set_bools = [number for number, at in enumerate(layout.bools) if written[at]]
         return b"".join(
             (
-                HEAD.pack(ROW_VERSION, layout.check ^ crc32(key), event, flags),
+                HEAD.pack(ROW_VERSION, self._check ^ crc32(key), event, flags),
                 after,
                 pack_bits(nulls, layout.nulls_size) if nulls else b"",
                 pack_bits(set_bools, layout.bools_size),

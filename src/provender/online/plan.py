@@ -24,12 +24,13 @@ Transform = Callable[[Values], Values]
 
 @dataclass(frozen=True, slots=True)
 class ViewRead:
-    """The columns to read of one view."""
+    """The columns to read of one view, and after how many microseconds a row is too old."""
 
     view: ServedView
     keys: KeyCodec
     reader: ViewReader
     features: tuple[str, ...]
+    max_age_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +168,9 @@ def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead
     return ViewRead(
         view=view,
         keys=KeyCodec(project, view),
-        reader=ViewReader(view, features, max_age_us=view.ttl // MICROSECOND if view.ttl else None),
+        reader=ViewReader(view, features),
         features=features,
+        max_age_us=view.ttl // MICROSECOND if view.ttl else None,
     )
 
 
