@@ -21,38 +21,14 @@ from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
 from provender.online.codec import key_prefix
 from provender.online.options import Client, StoreOptions, Topology, disconnect, from_url
+from provender.online.order import COMPARE_AND_SET
+from provender.online.prefixes import claim, claimed, release
 from provender.online.reader import AsyncReader, unavailable
 from provender.values import from_json, to_json
 
 BATCH_ROWS = 1000
 """Rows per server-side script: it answers nobody else for about two milliseconds."""
 PROJECTS = "provender:projects"
-COMPARE_AND_SET = """
-local ttl = tonumber(ARGV[1])
-local kept = 0
-for i = 1, #KEYS do
-  local new = ARGV[i + 1]
-  local old = redis.call('GETRANGE', KEYS[i], 0, 20)
-  local newer = false
-  if #old == 21 and old ~= string.sub(new, 1, 21) and string.sub(old, 1, 5) == string.sub(new, 1, 5) then
-    local a, b, c, d = struct.unpack('>I4I4I4I4', old, 6)
-    local e, f, g, h = struct.unpack('>I4I4I4I4', new, 6)
-    if a ~= e then newer = a > e
-    elseif b ~= f then newer = b > f
-    elseif c ~= g then newer = c > g
-    else newer = d > h end
-  end
-  if newer then kept = kept + 1
-  elseif ttl > 0 then redis.call('SET', KEYS[i], new, 'EX', ttl)
-  else redis.call('SET', KEYS[i], new) end
-end
-return kept
-"""
-"""Set each row unless the stored one is newer by (event, created) timestamp; count those kept.
-
-The times are compared as whole numbers of 32 bits: Lua's numbers hold those exactly, and its
-string order depends on the server's locale. A stored row of another layout is replaced.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +115,31 @@ class OnlineStore:
         """Return a reader for the running event loop, with connections of its own."""
         return AsyncReader(self.options)
 
+    def claim(self, project: str, *views: str) -> None:
+        """Note whose the keys of these views are: to be called before rows are written.
+
+        Raises:
+            Conflict: the keys of another view begin like those of one of them.
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            for view in views:
+                claim(client, project, view)
+
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
-        pattern = key_prefix(project, view) + b"*"
         deleted = 0
         with self._answering() as client:
             if view is None:
                 client.delete(_coverage_key(project))
             else:
                 client.hdel(_coverage_key(project), view)
-            found = client.scan_iter(match=pattern, count=BATCH_ROWS)
-            while batch := list(islice(found, BATCH_ROWS)):
-                deleted += self._unlink(client, batch)
+            prefixes = self._prefixes(client, project, view)
+            for prefix in prefixes:
+                found = _keys(client, prefix)
+                while batch := list(islice(found, BATCH_ROWS)):
+                    deleted += self._unlink(client, batch)
+            release(client, prefixes)
             if view is None:
                 client.delete(_manifest_key(project))
                 client.srem(PROJECTS, project)
@@ -159,7 +148,19 @@ class OnlineStore:
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
         with self._answering() as client:
-            return sum(1 for _ in client.scan_iter(key_prefix(project, view) + b"*", BATCH_ROWS))
+            prefixes = self._prefixes(client, project, view)
+            return sum(1 for prefix in prefixes for _ in _keys(client, prefix))
+
+    def _prefixes(self, client: Client, project: str, view: str | None) -> list[bytes]:
+        """Return what keys begin with: of one view, or of all that were claimed or are served."""
+        if view is not None:
+            return [key_prefix(project, view)]
+        try:
+            manifest = self.manifest(project)
+        except Corrupt:
+            manifest = None
+        served = [key_prefix(project, one.name) for one in manifest.views] if manifest else []
+        return sorted({*claimed(client, project), *served})
 
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
@@ -283,6 +284,12 @@ class OnlineStore:
             for key in keys:
                 pipeline.unlink(key)
             return sum(pipeline.execute())
+
+
+def _keys(client: Client, prefix: bytes) -> Iterator[bytes]:
+    """Return the keys with this prefix, which has no character that means another in a pattern."""
+    found: Iterator[bytes] = client.scan_iter(match=prefix + b"{*", count=BATCH_ROWS)
+    return found
 
 
 def _manifest_key(project: str) -> str:
