@@ -16,7 +16,9 @@ import redis.sentinel
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from provender.core.errors import Misconfigured
+from provender.core.errors import Misconfigured, Unavailable
+from provender.online.endpoint import Endpoint, greeting, tls_context
+from provender.online.resp import Refused
 
 Client = Any
 """A redis-py client; its type hints differ between standalone, cluster and asyncio."""
@@ -57,6 +59,30 @@ class StoreOptions:
             return f"unix://{self.unix_socket_path}"
         hosts = ",".join(f"{host}:{port}" for host, port in self.nodes)
         return f"{'rediss' if self.ssl else 'redis'}://{hosts}/{self.db}"
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long one question may take, where a call does not say: ``socket_timeout``."""
+        return float(self.extra.get("socket_timeout") or ANSWER_SECONDS)
+
+    def endpoint(self, host: str = "", port: int = 0) -> Endpoint:
+        """Return how to reach one server: the one named, or the first.
+
+        Raises:
+            Misconfigured: a certificate or key cannot be read.
+        """
+        database = 0 if self.topology is Topology.CLUSTER else self.db
+        said, count = greeting(self.username, self.password, database)
+        if self.unix_socket_path and not host:
+            return Endpoint(path=self.unix_socket_path, greeting=said, greetings=count)
+        if not host:
+            host, port = self.nodes[0]
+        tls = tls_context(self.extra) if self.ssl else None
+        return Endpoint(host, port, "", tls, said, count)
+
+    def watcher(self, host: str, port: int) -> Endpoint:
+        """Return how to reach a sentinel: without our secrets, which are the servers'."""
+        return Endpoint(host, port, "", tls_context(self.extra) if self.ssl else None)
 
     def connect(self) -> Client:
         """Return a client; nothing is sent yet, but for a cluster's map.
@@ -218,3 +244,13 @@ def _json_or_text(value: str) -> Any:
         return json.loads(value)
     except json.JSONDecodeError:
         return value
+
+
+def unavailable(options: StoreOptions, error: Exception) -> Unavailable:
+    """Return the error for a store that does not answer or refuses; it holds no secrets."""
+    said = str(error) or type(error).__name__
+    does = "refuses" if isinstance(error, Refused) else "does not answer"
+    return Unavailable(
+        f"the online store at {options.address} {does}: {said}",
+        hint="start it, or set PROVENDER_REDIS_URL; its data can be rebuilt by materialising",
+    )

@@ -10,8 +10,7 @@ from typing import cast
 
 from redis.exceptions import RedisError
 
-from provender.core.errors import Unavailable
-from provender.online.options import Client, StoreOptions, Topology, disconnect_async
+from provender.online.options import Client, StoreOptions, Topology, disconnect_async, unavailable
 
 MERGED_KEYS = 2000
 """A request of more keys goes alone, so that it delays nobody."""
@@ -85,11 +84,3 @@ class AsyncReader:
         if self.options.topology is Topology.CLUSTER:
             return cast("list[bytes | None]", await self._client.mget_nonatomic(keys))
         return cast("list[bytes | None]", await self._client.mget(keys))
-
-
-def unavailable(options: StoreOptions, error: Exception) -> Unavailable:
-    """Return the error for a store that does not answer or refuses; it holds no secrets."""
-    return Unavailable(
-        f"the online store at {options.address} does not answer: {error or type(error).__name__}",
-        hint="start it, or set PROVENDER_REDIS_URL; its data can be rebuilt by materialising",
-    )

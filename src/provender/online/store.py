@@ -11,17 +11,28 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
+from hiredis import ProtocolError
 from redis.exceptions import RedisError
 
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
 from provender.online.codec import key_prefix
-from provender.online.options import Client, StoreOptions, Topology, disconnect, from_url
-from provender.online.reader import AsyncReader, unavailable
+from provender.online.options import (
+    Client,
+    StoreOptions,
+    Topology,
+    disconnect,
+    from_url,
+    unavailable,
+)
+from provender.online.reader import AsyncReader
+from provender.online.resp import Refused
+from provender.online.routes import Route, route
 from provender.values import from_json, to_json
 
 BATCH_ROWS = 1000
@@ -103,6 +114,11 @@ class OnlineStore:
         self._on_close = on_close
         self._client: Client | None = None
         self._lock = threading.Lock()
+        self._patience = self.options.answer_seconds
+
+    @cached_property
+    def _route(self) -> Route:
+        return route(self.options)
 
     def __repr__(self) -> str:
         return f"OnlineStore({self.options.address})"
@@ -122,18 +138,21 @@ class OnlineStore:
             total += Written(len(batch) - kept, kept)
         return total
 
-    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def read(self, keys: Sequence[bytes], *, deadline: float = 0.0) -> list[bytes | None]:
         """Return the row of each key, None where there is none, in one round trip.
 
+        ``deadline`` is in seconds; 0: as the options say.
+
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer in time, or refuses.
         """
         if not keys:
             return []
-        with self._answering() as client:
-            if self.options.topology is Topology.CLUSTER:
-                return cast("list[bytes | None]", client.mget_nonatomic(keys))
-            return cast("list[bytes | None]", client.mget(keys))
+        due = time.monotonic() + (deadline or self._patience)
+        try:
+            return self._route.read(keys, due)
+        except (OSError, Refused, ProtocolError) as error:
+            raise unavailable(self.options, error) from error
 
     def reader(self) -> AsyncReader:
         """Return a reader for the running event loop, with connections of its own."""
@@ -233,6 +252,8 @@ class OnlineStore:
             released, self._on_close = self._on_close, None
         if client is not None:
             disconnect(client)
+        if found := self.__dict__.pop("_route", None):
+            found.close()
         if released is not None:
             released()
 
