@@ -15,7 +15,8 @@ class Proxy:
     """Passes connections on to ``target``: a port of this machine, or the path of a socket.
 
     ``delay`` seconds pass before each piece of an answer. ``swallowing``: answers are read and
-    thrown away, as with a server that is half gone. Both may be changed while it runs.
+    thrown away, as with a server that is half gone; a connection that lost an answer gives no
+    more, as TCP has no gaps. Both may be changed while it runs.
     """
 
     def __init__(self, target: int | str, *, tls: ssl.SSLContext | None = None) -> None:
@@ -105,11 +106,13 @@ class Proxy:
     async def _pump(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
     ) -> None:
+        swallowed = False
         with suppress(OSError):
             while data := await source.read(CHUNK_BYTES):
                 if answers and self.delay:
                     await asyncio.sleep(self.delay)
-                if answers and self.swallowing:
+                swallowed = swallowed or (answers and self.swallowing)
+                if swallowed:
                     continue
                 target.write(data)
                 await target.drain()

@@ -46,18 +46,25 @@ def sentinel(folder: Path) -> Iterator[int]:
 def primary(folder: Path, *options: str) -> Iterator[int]:
     """A server of its own on a free port; give the port."""
     port = free_port()
-    fixed = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    with _running(*fixed, *options, port=port):
+    with started(folder, port, *options):
         yield port
 
 
 @contextmanager
-def _running(*arguments: str, port: int) -> Iterator[None]:
+def started(folder: Path, port: int, *options: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A server on ``port`` that keeps nothing on disk; give its process."""
+    fixed = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    with _running(*fixed, *options, port=port) as process:
+        yield process
+
+
+@contextmanager
+def _running(*arguments: str, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     command = [str(server_binary()), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         _wait(port)
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()

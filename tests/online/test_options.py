@@ -83,5 +83,3 @@ def test_unknown_options_are_named_when_connecting() -> None:
     options = StoreOptions(extra={"colour": "red"})
     with pytest.raises(Misconfigured, match="colour"):
         options.connect()
-    with pytest.raises(Misconfigured, match="colour"):
-        options.connect_async()

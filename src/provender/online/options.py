@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any
 
 import redis
-import redis.asyncio
 import redis.connection
 import redis.sentinel
 from redis.backoff import ExponentialBackoff
@@ -21,9 +20,9 @@ from provender.online.endpoint import Endpoint, greeting, tls_context
 from provender.online.resp import Refused
 
 Client = Any
-"""A redis-py client; its type hints differ between standalone, cluster and asyncio."""
+"""A redis-py client; its type hints differ between standalone and cluster."""
 SYNC: Any = redis
-ASYNC: Any = redis.asyncio
+RETRIES = 3
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WATCHING = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
@@ -90,26 +89,15 @@ class StoreOptions:
         Raises:
             Misconfigured: redis-py has no such option.
         """
-        return self._client(SYNC, attempts=4)
-
-    def connect_async(self) -> Client:
-        """Return a client for the running event loop; it gives up sooner than the other one.
-
-        Raises:
-            Misconfigured: redis-py has no such option.
-        """
-        return self._client(ASYNC, attempts=2)
-
-    def _client(self, library: Any, *, attempts: int) -> Client:
-        options = self._common(attempts=attempts)
+        options = self._common()
         try:
             if self.topology is Topology.CLUSTER:
-                nodes = [library.cluster.ClusterNode(host, port) for host, port in self.nodes]
-                return library.RedisCluster(startup_nodes=nodes, **options)
+                nodes = [SYNC.cluster.ClusterNode(host, port) for host, port in self.nodes]
+                return SYNC.RedisCluster(startup_nodes=nodes, **options)
             if self.topology is Topology.SENTINEL:
-                watchers = library.sentinel.Sentinel(list(self.nodes), **WATCHING)
+                watchers = SYNC.sentinel.Sentinel(list(self.nodes), **WATCHING)
                 return watchers.master_for(self.sentinel_master, db=self.db, **options)
-            return library.Redis(**self._place(), **options)
+            return SYNC.Redis(**self._place(), **options)
         except TypeError as error:
             raise Misconfigured(
                 f"the online store's connection has an unknown option: {error}",
@@ -122,7 +110,7 @@ class StoreOptions:
         host, port = self.nodes[0]
         return {"host": host, "port": port, "db": self.db}
 
-    def _common(self, *, attempts: int) -> dict[str, Any]:
+    def _common(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "socket_connect_timeout": CONNECT_SECONDS,
             "socket_timeout": ANSWER_SECONDS,
@@ -131,7 +119,7 @@ class StoreOptions:
             **self.extra,
         }
         if self.topology is not Topology.CLUSTER:
-            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), attempts - 1)
+            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES)
         if self.ssl:
             options["ssl"] = True
         return options
@@ -142,13 +130,6 @@ def disconnect(client: Client) -> None:
     client.close()
     for watcher in _watchers(client):
         watcher.close()
-
-
-async def disconnect_async(client: Client) -> None:
-    """Do as `disconnect`, for a client of the event loop."""
-    await client.aclose()
-    for watcher in _watchers(client):
-        await watcher.aclose()
 
 
 def _watchers(client: Client) -> list[Client]:

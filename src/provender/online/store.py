@@ -30,9 +30,9 @@ from provender.online.options import (
     from_url,
     unavailable,
 )
-from provender.online.reader import AsyncReader
 from provender.online.resp import Refused
 from provender.online.routes import Route, route
+from provender.online.stream import Stream
 from provender.values import from_json, to_json
 
 BATCH_ROWS = 1000
@@ -154,9 +154,9 @@ class OnlineStore:
         except (OSError, Refused, ProtocolError) as error:
             raise unavailable(self.options, error) from error
 
-    def reader(self) -> AsyncReader:
+    def reader(self) -> Stream:
         """Return a reader for the running event loop, with connections of its own."""
-        return AsyncReader(self.options)
+        return Stream(self.options)
 
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""

@@ -16,8 +16,8 @@ import orjson
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError
 from provender.online.lookup import Question
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 from provender.serving import wire
 from provender.serving.snapshot import Snapshots
 
@@ -52,7 +52,7 @@ class OnlineApp:
         self._store = store
         self._snapshots = snapshots
         self._now = now
-        self._reader: AsyncReader | None = None
+        self._reader: Stream | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._features),
