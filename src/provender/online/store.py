@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from types import TracebackType
@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
+from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
 from provender.online.options import (
     Client,
@@ -32,49 +33,13 @@ from provender.online.options import (
 )
 from provender.online.resp import Refused
 from provender.online.routes import Route, route
+from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
+from provender.online.sender import Written
 from provender.online.stream import Stream
 from provender.values import from_json, to_json
 
-BATCH_ROWS = 1000
-"""Rows per server-side script: it answers nobody else for about two milliseconds."""
+BATCH_ROWS = CHUNK_ROWS
 PROJECTS = "provender:projects"
-COMPARE_AND_SET = """
-local ttl = tonumber(ARGV[1])
-local kept = 0
-for i = 1, #KEYS do
-  local new = ARGV[i + 1]
-  local old = redis.call('GETRANGE', KEYS[i], 0, 20)
-  local newer = false
-  if #old == 21 and old ~= string.sub(new, 1, 21) and string.sub(old, 1, 5) == string.sub(new, 1, 5) then
-    local a, b, c, d = struct.unpack('>I4I4I4I4', old, 6)
-    local e, f, g, h = struct.unpack('>I4I4I4I4', new, 6)
-    if a ~= e then newer = a > e
-    elseif b ~= f then newer = b > f
-    elseif c ~= g then newer = c > g
-    else newer = d > h end
-  end
-  if newer then kept = kept + 1
-  elseif ttl > 0 then redis.call('SET', KEYS[i], new, 'EX', ttl)
-  else redis.call('SET', KEYS[i], new) end
-end
-return kept
-"""
-"""Set each row unless the stored one is newer by (event, created) timestamp; count those kept.
-
-The times are compared as whole numbers of 32 bits: Lua's numbers hold those exactly, and its
-string order depends on the server's locale. A stored row of another layout is replaced.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of rows: written, or kept back because a newer one is stored."""
-
-    written: int = 0
-    kept: int = 0
-
-    def __add__(self, other: "Written") -> "Written":
-        return Written(self.written + other.written, self.kept + other.kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +95,31 @@ class OnlineStore:
             Unavailable: the store does not answer; rows of earlier batches are written, and
                 writing all of them again is safe.
         """
-        total = Written()
-        remaining = iter(pairs)
-        while batch := list(islice(remaining, BATCH_ROWS)):
-            with self._answering() as client:
-                kept = sum(self._set(client, group) for group in self._groups(client, batch))
-            total += Written(len(batch) - kept, kept)
-        return total
+        with self.writer(fresh=False, confirm=False) as writer:
+            writer.write(pairs)
+            return writer.settle()
+
+    def writer(
+        self,
+        *,
+        window: int = WINDOW,
+        expiry: Expiry | None = None,
+        fresh: bool = True,
+        confirm: bool = True,
+    ) -> Writer:
+        """Return a writer of many rows; see `Writer`."""
+        return Writer(
+            self.options,
+            window=window,
+            expiry=self._expiry if expiry is None else expiry,
+            fresh=fresh,
+            confirm=confirm,
+        )
+
+    @property
+    def _expiry(self) -> Expiry:
+        seconds = self.key_ttl_seconds
+        return Expiry.after(timedelta(seconds=seconds)) if seconds else FOREVER
 
     def read(self, keys: Sequence[bytes], *, deadline: float = 0.0) -> list[bytes | None]:
         """Return the row of each key, None where there is none, in one round trip.
@@ -279,23 +262,6 @@ class OnlineStore:
             yield client
         except (RedisError, OSError) as error:
             raise unavailable(self.options, error) from error
-
-    def _set(self, client: Client, group: Sequence[tuple[bytes, bytes]]) -> int:
-        keys = [key for key, _ in group]
-        rows = [row for _, row in group]
-        ttl = self.key_ttl_seconds or 0
-        return int(client.eval(COMPARE_AND_SET, len(keys), *keys, ttl, *rows))
-
-    def _groups(
-        self, client: Client, batch: list[tuple[bytes, bytes]]
-    ) -> Iterable[list[tuple[bytes, bytes]]]:
-        """Return ``batch`` in parts that one script may touch: on a cluster, by slot."""
-        if self.options.topology is not Topology.CLUSTER:
-            return [batch]
-        slots: dict[int, list[tuple[bytes, bytes]]] = {}
-        for pair in batch:
-            slots.setdefault(client.keyslot(pair[0]), []).append(pair)
-        return slots.values()
 
     def _unlink(self, client: Client, keys: Sequence[bytes]) -> int:
         if self.options.topology is not Topology.CLUSTER:
