@@ -102,6 +102,10 @@ class Link:
     def close(self) -> None:
         self._socket.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):
+            self.close()
+
     def _wait_until(self, due: float) -> None:
         """Let the socket wait so long; a twentieth more or less is no reason for a system call."""
         left = _left(due)

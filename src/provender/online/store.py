@@ -5,6 +5,7 @@ value. So an older row never overwrites a newer one, whoever writes, and a row o
 layout than the reader's is not read.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ from provender.values import from_json, to_json
 
 BATCH_ROWS = CHUNK_ROWS
 PROJECTS = "provender:projects"
+EPOCH = b"provender:epoch"
+HEALTH_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,18 @@ class Coverage:
     source: str
     layout: str
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The life of the store: it was emptied where ``epoch`` differs from an earlier state.
+
+    It was started again, or another server took over, where ``replid`` differs: then the rows
+    written last may be lost. On a cluster, ``replid`` lists those of all primaries.
+    """
+
+    epoch: str
+    replid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +233,35 @@ class OnlineStore:
         with self._answering() as client:
             return sorted(name.decode() for name in client.smembers(PROJECTS))
 
-    def health(self) -> Health:
-        """Return whether the store answers now; never raises."""
+    def epoch(self) -> str:
+        """Return a word that the store keeps as long as it is not emptied.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            client.set(EPOCH, secrets.token_hex(8), nx=True)
+            return str(client.get(EPOCH).decode())
+
+    def state(self) -> State:
+        """Return what stays the same as long as the store loses nothing.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            if self.options.topology is Topology.CLUSTER:
+                told = client.info("replication", target_nodes=client.PRIMARIES).values()
+            else:
+                told = [client.info("replication")]
+            lives = sorted(str(one["master_replid"]) for one in told)
+        return State(self.epoch(), ",".join(lives))
+
+    def health(self, deadline: float = HEALTH_SECONDS) -> Health:
+        """Return whether the store answers reads within ``deadline`` seconds; never raises."""
         started = time.perf_counter()
         try:
-            with self._answering() as client:
-                client.ping()
+            self.read([EPOCH], deadline=deadline)
         except ProvenderError as error:
             return Health(ok=False, address=self.options.address, problem=error.message)
         return Health(ok=True, address=self.options.address, seconds=time.perf_counter() - started)
