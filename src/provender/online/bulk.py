@@ -15,7 +15,7 @@ from typing import Any, Protocol, Self
 from provender.online.options import StoreOptions, Topology, unavailable
 from provender.online.resp import framed, unframed
 from provender.online.routes import positions_by_slot
-from provender.online.script import CHUNK_ROWS, FOREVER, Expiry, WriteScript, msetnx
+from provender.online.script import CHUNK_ROWS, FOREVER, Expiry, WriteScript, msetnx, script_pairs
 from provender.online.sender import Chunk, Sender, Written
 
 WINDOW = 8
@@ -62,7 +62,11 @@ class Writer:
         self.expiry = expiry
         self._script = script or WriteScript()
         self._sender = Sender(
-            options, window=window, script=self._script.load, recut=self._compared
+            options,
+            window=window,
+            script=self._script.load,
+            recut=self._compared,
+            split=self._single,
         )
         self._sharded = options.topology is Topology.CLUSTER
         self._tries = fresh and not expiry.how
@@ -186,12 +190,20 @@ class Writer:
             text = framed([part for pair in pairs for part in pair])
             return Chunk(len(pairs), msetnx(len(pairs), text), slot, text)
         rows = [row for _, row in pairs]
-        return Chunk(len(keys), self._call(len(keys), framed(keys), framed(rows)), slot)
+        return self._compare_all(keys, rows, slot)
 
     def _compared(self, chunk: Chunk) -> Chunk:
         strings = unframed(chunk.pairs or b"")
         keys, rows = strings[::2], strings[1::2]
-        return Chunk(len(keys), self._call(len(keys), framed(keys), framed(rows)), chunk.slot)
+        return self._compare_all(keys, rows, chunk.slot)
+
+    def _single(self, chunk: Chunk) -> list[Chunk]:
+        """Return a chunk per row: a cluster that moves a slot refuses several keys at once."""
+        pairs = script_pairs(chunk.text)
+        return [self._compare_all([key], [row], chunk.slot) for key, row in pairs]
+
+    def _compare_all(self, keys: list[bytes], rows: list[bytes], slot: int) -> Chunk:
+        return Chunk(len(keys), self._call(len(keys), framed(keys), framed(rows)), slot)
 
     def _call(self, count: int, keys: bytes, rows: bytes, *, fresh: bool = False) -> bytes:
         now_ms = time.time_ns() // 1_000_000

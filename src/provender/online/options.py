@@ -5,9 +5,10 @@ Secrets stay out of `repr`, of `address` and of every message.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 import redis
 import redis.connection
@@ -29,12 +30,21 @@ WATCHING = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_
 """What the sentinels themselves are asked with: they hold no data, so get no secrets."""
 
 
+URL_FORMS = (
+    "write redis://host:port/0, unix:///path.sock, redis+cluster://host:port,host:port/ "
+    "or redis+sentinel://host:port,host:port/master/0; rediss for TLS"
+)
+
+
 class Topology(StrEnum):
     """How the servers are arranged; the words are Feast's ``redis_type``."""
 
     REDIS = "redis"
     CLUSTER = "redis_cluster"
     SENTINEL = "redis_sentinel"
+
+
+ARRANGED = {"cluster": Topology.CLUSTER, "sentinel": Topology.SENTINEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +67,12 @@ class StoreOptions:
         if self.unix_socket_path:
             return f"unix://{self.unix_socket_path}"
         hosts = ",".join(f"{host}:{port}" for host, port in self.nodes)
-        return f"{'rediss' if self.ssl else 'redis'}://{hosts}/{self.db}"
+        scheme = "rediss" if self.ssl else "redis"
+        if self.topology is Topology.CLUSTER:
+            return f"{scheme}+cluster://{hosts}/"
+        if self.topology is Topology.SENTINEL:
+            return f"{scheme}+sentinel://{hosts}/{self.sentinel_master}/{self.db}"
+        return f"{scheme}://{hosts}/{self.db}"
 
     @property
     def answer_seconds(self) -> float:
@@ -139,29 +154,65 @@ def _watchers(client: Client) -> list[Client]:
 
 
 def from_url(url: str) -> StoreOptions:
-    """Return the options of ``redis://``, ``rediss://`` or ``unix://`` URLs, as redis-py has them.
+    """Return the options of a URL: ``redis://``, ``rediss://`` and ``unix://`` as redis-py has them.
+
+    A cluster is ``redis+cluster://user:password@host:port,host:port/``, and sentinels are
+    ``redis+sentinel://user:password@host:port,host:port/<master>/0``, or ``rediss+…`` for TLS;
+    user and password are those of the servers.
 
     Raises:
         Misconfigured: the URL is malformed. It is not shown, as it may hold a password.
     """
+    scheme, separator, rest = url.partition("://")
+    plain, plus, kind = scheme.partition("+")
+    topology = ARRANGED.get(kind)
+    if not (separator and plus):
+        return _single(url, url)
+    if topology is None or plain not in ("redis", "rediss"):
+        raise _malformed(f"{scheme}:// is unknown")
+    before, slash, after = rest.partition("/")
+    credentials, at, listed = before.rpartition("@")
     try:
-        parts = dict(SYNC.connection.parse_url(url))
+        nodes = tuple(_node(part) for part in listed.split(","))
+    except Misconfigured:
+        raise _malformed("it names no servers as host:port,host:port") from None
+    host, port = listed.split(",")[0].rpartition(":")[::2]
+    master, after = _master(after) if topology is Topology.SENTINEL else ("mymaster", after)
+    one = _single(url, f"{plain}://{credentials}{at}{host}:{port}{slash}{after}")
+    if topology is Topology.CLUSTER and one.db:
+        raise _malformed("a cluster has no databases but 0")
+    return replace(one, topology=topology, nodes=nodes, sentinel_master=master)
+
+
+def _single(url: str, plain: str) -> StoreOptions:
+    try:
+        parts = dict(SYNC.connection.parse_url(plain))
     except ValueError as error:
-        raise Misconfigured(
-            f"the URL of the online store is malformed: {error}",
-            hint="write redis://host:port/0, rediss://… or unix:///path.sock",
-        ) from None
+        raise _malformed(str(error)) from None
     parts.pop("connection_class", None)
     node = (str(parts.pop("host", "localhost")), int(parts.pop("port", 6379)))
     return StoreOptions(
         nodes=(node,),
         unix_socket_path=str(parts.pop("path", "")),
         db=int(parts.pop("db", 0)),
-        ssl=url.startswith("rediss://"),
+        ssl=url.startswith("rediss"),
         username=parts.pop("username", None),
         password=parts.pop("password", None),
         extra=parts,
     )
+
+
+def _master(path: str) -> tuple[str, str]:
+    """Return the name of the primary, and what is left of a sentinel's path."""
+    path, mark, query = path.partition("?")
+    master, _, db = path.partition("/")
+    if not master:
+        raise _malformed("it does not say which primary the sentinels watch")
+    return unquote(master), f"{db}{mark}{query}"
+
+
+def _malformed(why: str) -> Misconfigured:
+    return Misconfigured(f"the URL of the online store is malformed: {why}", hint=URL_FORMS)
 
 
 def from_connection_string(

@@ -7,6 +7,7 @@ asked: MOVED and ASK, READONLY, a lost connection to what was the primary.
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import hiredis
@@ -14,7 +15,6 @@ import hiredis
 from provender.online.link import Links
 from provender.online.options import StoreOptions, Topology
 from provender.online.resp import (
-    Elsewhere,
     Refused,
     ReplyError,
     command,
@@ -76,6 +76,21 @@ class Watched:
         return links
 
 
+@dataclass(slots=True, eq=False)
+class Part:
+    """What is asked of one node: the keys ``at`` some places, of ``slot``.
+
+    While a slot moves, its new node is the ``target`` of keys that are asked one by one.
+    """
+
+    slot: int
+    at: list[int]
+    target: Node | None = None
+
+    def singles(self) -> "list[Part]":
+        return [Part(self.slot, [at]) for at in self.at]
+
+
 class Sharded:
     """Reads from the nodes of a cluster, all of them at once; the map is corrected by answers."""
 
@@ -86,11 +101,10 @@ class Sharded:
 
     def read(self, keys: Sequence[bytes], due: float) -> list[bytes | None]:
         rows: list[bytes | None] = [None] * len(keys)
-        waiting = positions_by_slot(keys)
-        pointed: dict[int, Elsewhere] = {}
-        while waiting:
+        parts = [Part(slot, at) for slot, at in positions_by_slot(keys).items()]
+        while parts:
             try:
-                waiting, pointed = self._round(keys, rows, waiting, pointed, due)
+                parts = self._round(keys, rows, parts, due)
             except LOST as error:
                 self._map = None
                 if not _worth_waiting(error, due):
@@ -103,63 +117,53 @@ class Sharded:
             links.close()
 
     def _round(
-        self,
-        keys: Sequence[bytes],
-        rows: list[bytes | None],
-        waiting: dict[int, list[int]],
-        pointed: dict[int, Elsewhere],
-        due: float,
-    ) -> tuple[dict[int, list[int]], dict[int, Elsewhere]]:
-        """Ask every node once; fill ``rows``; return what is to be asked again, and where."""
-        left: dict[int, list[int]] = {}
-        sent_on: dict[int, Elsewhere] = {}
-        for node, slots in self._by_node(waiting, pointed, due).items():
-            text = b"".join(
-                (ASKING if slot in pointed else b"") + mget([keys[at] for at in waiting[slot]])
-                for slot in slots
-            )
-            count = len(slots) + sum(slot in pointed for slot in slots)
+        self, keys: Sequence[bytes], rows: list[bytes | None], parts: list[Part], due: float
+    ) -> list[Part]:
+        """Ask every node once; fill ``rows``; return what is to be asked again."""
+        left: list[Part] = []
+        for node, some in self._by_node(parts, due).items():
+            texts = [mget([keys[at] for at in part.at]) for part in some]
+            asking = [ASKING if part.target else b"" for part in some]
+            text = b"".join(part for both in zip(asking, texts, strict=True) for part in both)
+            count = len(some) + sum(map(bool, asking))
             replies = iter(self._links(node).ask(text, count, due))
-            for slot in slots:
-                if slot in pointed:
+            for part in some:
+                if part.target:
                     next(replies)
                 reply = next(replies)
                 if isinstance(reply, ReplyError):
-                    left[slot] = waiting[slot]
-                    self._note(slot, Refused(str(reply)), node, sent_on, due)
+                    left += self._sent_on(part, Refused(str(reply)), node, due)
                     continue
-                for at, row in zip(waiting[slot], reply, strict=True):
+                for at, row in zip(part.at, reply, strict=True):
                     rows[at] = row
-        return left, sent_on
+        return left
 
-    def _note(
-        self, slot: int, refused: Refused, node: Node, sent_on: dict[int, Elsewhere], due: float
-    ) -> None:
-        """Remember where to ask next, or wait a little for what passes."""
+    def _sent_on(self, part: Part, refused: Refused, node: Node, due: float) -> list[Part]:
+        """Return what to ask instead, after a little while if only that helps."""
+        part.target = None
         target = elsewhere(refused, node[0])
-        if target is None:
+        if target is not None and not target.asking:
             self._map = None
-            if refused.word != "TRYAGAIN" or not _worth_waiting(refused, due):
-                raise refused
-        elif target.asking:
-            sent_on[slot] = target
-        else:
+        elif target is not None and len(part.at) == 1:
+            part.target = (target.host, target.port)
+        elif len(part.at) > 1 and (target is not None or refused.word == "TRYAGAIN"):
+            return part.singles()
+        elif refused.word != "TRYAGAIN" or not _worth_waiting(refused, due):
             self._map = None
+            raise refused
+        return [part]
 
-    def _by_node(
-        self, waiting: dict[int, list[int]], pointed: dict[int, Elsewhere], due: float
-    ) -> dict[Node, list[int]]:
+    def _by_node(self, parts: list[Part], due: float) -> dict[Node, list[Part]]:
         known = self._map
         if known is None:
             known = self._map = find_slots(self._options, list(self._nodes), due)
-        asked: dict[Node, list[int]] = defaultdict(list)
-        for slot in waiting:
-            target = pointed.get(slot)
-            node = (target.host, target.port) if target else known.owners[slot]
+        asked: dict[Node, list[Part]] = defaultdict(list)
+        for part in parts:
+            node = part.target or known.owners[part.slot]
             if node is None:
                 self._map = None
-                raise Refused(f"CLUSTERDOWN nobody serves slot {slot}")
-            asked[node].append(slot)
+                raise Refused(f"CLUSTERDOWN nobody serves slot {part.slot}")
+            asked[node].append(part)
         return asked
 
     def _links(self, node: Node) -> Links:

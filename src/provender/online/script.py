@@ -8,7 +8,7 @@ import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
 from dataclasses import dataclass
 from datetime import timedelta
 
-from provender.online.resp import command, framed
+from provender.online.resp import command, framed, unframed
 
 CHUNK_ROWS = 1000
 """Rows per script: the server answers nobody else for about two milliseconds."""
@@ -111,3 +111,12 @@ class WriteScript:
 def msetnx(count: int, pairs: bytes) -> bytes:
     """Return the command that sets all of the keys if none of them exists."""
     return b"*%d\r\n$6\r\nMSETNX\r\n%b" % (2 * count + 1, pairs)
+
+
+def script_pairs(text: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the keys and rows of a command that `WriteScript.call` or `msetnx` made."""
+    words = unframed(text[text.index(b"$") :])
+    if words[0] == b"MSETNX":
+        return list(zip(words[1::2], words[2::2], strict=True))
+    count = int(words[2])
+    return list(zip(words[3 : 3 + count], words[6 + count :], strict=True))

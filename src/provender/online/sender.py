@@ -66,8 +66,8 @@ class Broken(Exception):
 class Sender:
     """Sends chunks and counts the answers; for one thread.
 
-    ``recut`` makes the chunk that compares of one that only works where no key exists;
-    ``fresh`` says whether the last of those did. ``repeated`` counts lost connections, and
+    ``recut`` makes the chunk that compares of one that only works where no key exists, and
+    ``split`` a chunk per row. ``fresh`` says whether the last try for no key worked. ``repeated`` counts lost connections, and
     ``replicated`` whether a replica, where there is one, has all that was settled.
     """
 
@@ -78,6 +78,7 @@ class Sender:
         window: int,
         script: bytes,
         recut: Callable[[Chunk], Chunk],
+        split: Callable[[Chunk], list[Chunk]],
     ) -> None:
         self.done = Written()
         self.fresh = True
@@ -87,6 +88,7 @@ class Sender:
         self._window = window
         self._script = script
         self._recut = recut
+        self._split = split
         self._lanes: dict[Node | None, Lane] = {}
         self._map: SlotMap | None = None
         self._progress = time.monotonic()
@@ -172,24 +174,31 @@ class Sender:
         """Ask whom the answer points to, or again if that helps; anything else ends the writer."""
         target = elsewhere(refused, node[0] if node else "")
         if target is not None and target.asking:
-            self._ask_once(lane, (target.host, target.port), todo)
-            return
-        if not refused.passes and refused.word != "NOSCRIPT":
+            self._ask_once(lane.sent.popleft(), (target.host, target.port), todo)
+        elif refused.word == "TRYAGAIN" and lane.sent[0].count > 1:
+            todo.extendleft(self._split(lane.sent.popleft()))
+        elif refused.passes or refused.word == "NOSCRIPT":
+            raise Broken(node, refused)
+        else:
             raise refused
-        raise Broken(node, refused)
 
-    def _ask_once(self, lane: Lane, target: Node, todo: deque[Chunk]) -> None:
-        """Send the refused chunk to the node that its slot moves to."""
+    def _ask_once(self, chunk: Chunk, target: Node, todo: deque[Chunk]) -> None:
+        """Send a refused chunk to the node that its slot moves to; it takes keys one by one."""
+        if chunk.count > 1:
+            todo.extendleft(self._split(chunk))
+            return
+        todo.appendleft(chunk)
         other = self._lane(target)
         while other.sent:
             self._take_reply(target, other, todo)
         try:
-            _, reply = other.link.ask(ASKING + lane.sent[0].text, 2, self._due())
+            _, reply = other.link.ask(ASKING + chunk.text, 2, self._due())
         except LOST as error:
             raise Broken(target, error) from error
         if isinstance(reply, ReplyError):
             raise Broken(target, Refused(str(reply)))
-        self._count(lane.sent.popleft(), reply, todo)
+        todo.remove(chunk)
+        self._count(chunk, reply, todo)
 
     def _give_up(self, broken: Broken) -> list[Chunk]:
         """Close the lane, and return what it did not answer, after a pause.

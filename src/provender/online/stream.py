@@ -72,8 +72,17 @@ class Part:
     text: bytes
     slot: int
     at: list[int] | None = None
+    keys: Sequence[bytes] = ()
     attempts: int = 0
     line: Line | None = None
+
+    def singles(self) -> "list[Part]":
+        """Return a part per key, which then stand for this one."""
+        keys, places = self.keys, self.at or []
+        parts = [Part(self.batch, mget([keys[at]]), self.slot, [at], keys) for at in places]
+        self.batch.parts += parts
+        self.batch.left += len(parts) - 1
+        return parts
 
     @property
     def host(self) -> str:
@@ -173,7 +182,7 @@ class Stream:
         """Return a part per slot: a lost node fails only the lookups that need it."""
         batch = Batch([(len(keys), answer)], len(keys), rows=[None] * len(keys))
         parts = [
-            Part(batch, mget([keys[at] for at in places]), slot, places)
+            Part(batch, mget([keys[at] for at in places]), slot, places, keys)
             for slot, places in positions_by_slot(keys).items()
         ]
         self._begin(batch, parts)
@@ -239,15 +248,19 @@ class Stream:
 
     def _sent_on(self, part: Part, refused: Refused) -> bool:
         """Ask whom the cluster points to; say whether it points anywhere."""
-        if refused.word == "TRYAGAIN":
-            self._later(part)
-            return True
         target = elsewhere(refused, part.host)
-        if target is None:
+        moves = refused.word == "TRYAGAIN" or (target is not None and target.asking)
+        if moves and part.at is not None and len(part.at) > 1:
+            part.line = None
+            self._send(part.singles())
+        elif target is not None:
+            self._ask_at(part, target)
+            if not target.asking:
+                self._fleet.look(self._found)
+        elif moves:
+            self._later(part)
+        else:
             return False
-        self._ask_at(part, target)
-        if not target.asking:
-            self._fleet.look(self._found)
         return True
 
     def _ask_at(self, part: Part, target: Elsewhere) -> None:
