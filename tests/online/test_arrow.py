@@ -87,7 +87,8 @@ def test_bulk_bytes_are_those_of_the_row_codec(rows: list[dict[str, Any]]) -> No
     keys, codec = KeyCodec("flights", WIDE), RowCodec(WIDE)
     assert encoded.keys == [keys.key([row["k"], row["n"]]) for row in rows]
     assert encoded.rows == [
-        codec.encode(row, row["event_timestamp"], row["created"]) for row in rows
+        codec.encode(key, row, row["event_timestamp"], row["created"])
+        for key, row in zip(encoded.keys, rows, strict=True)
     ]
 
 
@@ -118,9 +119,10 @@ def test_rows_without_key_or_event_timestamp_are_counted_and_left_out(store: Onl
     done = write_batches(store, BatchEncoder("p", narrow), [batch, batch], progress=seen.append)
     assert done == Materialised(read=8, written=4, kept=0, skipped=4)
     assert seen == [4, 4]
-    row = store.read(KeyCodec("p", narrow).keys([["d"]], 1))[0]
+    (key,) = KeyCodec("p", narrow).keys([["d"]], 1)
+    row = store.read([key])[0]
     assert row is not None
-    decoded = RowCodec(narrow).decode(row)
+    decoded = RowCodec(narrow).decode(key, row)
     assert decoded is not None
     assert (decoded.values, decoded.event_timestamp) == ((2**53 + 1,), T0)
 
@@ -134,7 +136,7 @@ def test_columns_may_have_the_names_of_the_source() -> None:
     )
     batch = pa.record_batch({"pk": [1], "raw": pa.array([2], pa.int32()), "at": [T0]})
     encoded = BatchEncoder("p", mapped).encode(batch)
-    row = RowCodec(mapped).decode(encoded.rows[0])
+    row = RowCodec(mapped).decode(encoded.keys[0], encoded.rows[0])
     assert encoded.keys == [KeyCodec("p", mapped).key([1])]
     assert row is not None
     assert row.values == (2.0,)
@@ -189,8 +191,9 @@ def test_created_timestamps_order_what_has_one_event_timestamp(store: OnlineStor
     )
     done = write_batches(store, BatchEncoder("p", served), [batch])
     assert (done.written, done.kept) == (2, 1)
-    row = store.read(KeyCodec("p", served).keys([["a"]], 1))[0]
+    (key,) = KeyCodec("p", served).keys([["a"]], 1)
+    row = store.read([key])[0]
     assert row is not None
-    decoded = RowCodec(served).decode(row)
+    decoded = RowCodec(served).decode(key, row)
     assert decoded is not None
     assert decoded.values == (Decimal("3.0"),)

@@ -29,12 +29,14 @@ Pair = tuple[bytes, bytes]
 
 
 def pair(identity: int, x: int, tick: int = 0) -> Pair:
-    return b"p{%d}" % identity, ROWS.encode({"x": x}, T0 + tick * TICK)
+    key = b"p{%d}" % identity
+    return key, ROWS.encode(key, {"x": x}, T0 + tick * TICK)
 
 
 def values(store: OnlineStore, identities: range) -> list[int | None]:
-    rows = store.read([b"p{%d}" % identity for identity in identities])
-    return [ROWS.decode(row).values[0] if row else None for row in rows]
+    keys = [b"p{%d}" % identity for identity in identities]
+    rows = zip(keys, store.read(keys), strict=True)
+    return [ROWS.decode(key, row).values[0] if row else None for key, row in rows]
 
 
 def as_pairs(writer: Writer, pairs: list[Pair]) -> None:
@@ -209,7 +211,7 @@ def test_keys_vanish_a_while_after_the_rows_are_too_old(
 ) -> None:
     now = time.time()
     long_ago = pair(1, 1)
-    fresh = b"p{2}", ROWS.encode({"x": 2}, T0.fromtimestamp(now, tz=T0.tzinfo))
+    fresh = b"p{2}", ROWS.encode(b"p{2}", {"x": 2}, T0.fromtimestamp(now, tz=T0.tzinfo))
     how = Expiry.of_view(timedelta(days=2), grace=timedelta(hours=1))
     with store.writer(expiry=how) as writer:
         writer.write([long_ago, fresh])

@@ -216,7 +216,7 @@ def test_the_secret_of_a_refused_user_is_not_shown(server: EmbeddedServer) -> No
     path = from_url(server.url).unix_socket_path
 
     async def main() -> None:
-        async with reading(f"unix://nobody:hush@{path}") as stream:
+        async with reading(f"unix://stranger:hush@{path}") as stream:
             with pytest.raises(Unavailable, match="refuses: WRONGPASS") as caught:
                 await stream.read([b"k"])
             assert "hush" not in str(caught.value)

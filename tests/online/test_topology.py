@@ -23,7 +23,7 @@ from tests.online.views import T0, TICK, view
 ROWS = RowCodec(view({"x": "int64"}, keys={"id": "int64"}))
 COUNT = 1500
 KEYS = [b"p%d{%d}" % (n % 3, n // 3) for n in range(COUNT)]
-VALUES = [ROWS.encode({"x": n}, T0) for n in range(COUNT)]
+VALUES = [ROWS.encode(key, {"x": n}, T0) for n, key in enumerate(KEYS)]
 PAIRS = list(zip(KEYS, VALUES, strict=True))
 
 
@@ -71,7 +71,7 @@ def test_a_cluster_is_written_and_read_whole(nodes: list[Node], sharded: OnlineS
     with sharded.writer() as writer:
         writer.write(PAIRS)
         assert writer.settle() == Written(COUNT, 0)
-        writer.write([(key, ROWS.encode({"x": -1}, T0 - TICK)) for key in KEYS])
+        writer.write([(key, ROWS.encode(key, {"x": -1}, T0 - TICK)) for key in KEYS])
         assert writer.settle() == Written(0, COUNT)
         assert writer.replicated
     counts = []
@@ -119,7 +119,7 @@ def test_a_slot_that_moves_under_reads_and_writes_loses_nothing(
         for client in (new, old):
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[1])
         check(added)
-        newer = [(key, ROWS.encode({"x": 7}, T0 + TICK)) for key in mine]
+        newer = [(key, ROWS.encode(key, {"x": 7}, T0 + TICK)) for key in mine]
         assert sharded.write(newer) == Written(len(mine), 0)
         expected.update(newer)
         check(added)
@@ -135,7 +135,7 @@ def test_a_killed_primary_is_followed_by_its_replica(tmp_path: Path) -> None:
         asyncio.run(read_through_a_death(store, nodes[1]))
         assert store.read(KEYS) == VALUES
         with store.writer() as writer:
-            writer.write([(key, ROWS.encode({"x": 1}, T0 + TICK)) for key in KEYS])
+            writer.write([(key, ROWS.encode(key, {"x": 1}, T0 + TICK)) for key in KEYS])
             assert writer.settle() == Written(COUNT, 0)
 
 
@@ -191,7 +191,7 @@ def test_sentinels_lead_to_the_server_that_took_over(tmp_path: Path) -> None:
             after = store.state()
             assert (after.epoch, after.replid != before.replid) == (before.epoch, True)
             with store.writer() as writer:
-                writer.write([(key, ROWS.encode({"x": 1}, T0 + TICK)) for key in KEYS])
+                writer.write([(key, ROWS.encode(key, {"x": 1}, T0 + TICK)) for key in KEYS])
                 assert writer.settle() == Written(COUNT, 0)
 
 

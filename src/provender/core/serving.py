@@ -24,6 +24,8 @@ SERVER = "service:online"
 """Who serves: what is open depends on the server's permission, not on that of whoever applies."""
 PURPOSE = "serving"
 """What it serves for."""
+ROW_FORMAT = "v2"
+"""The format of rows in the online store: rows of another one are not read, and written anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +46,12 @@ class ServedView:
 
     @property
     def fingerprint(self) -> bytes:
-        """Four bytes that change whenever the names, types or order of the columns do."""
-        layout = "|".join(f"{column.name}:{column.type}" for column in self.columns)
+        """Four bytes that change whenever the names, types or order of the columns do.
+
+        And whenever the format of rows does: its version is part of it.
+        """
+        columns = (f"{column.name}:{column.type}" for column in self.columns)
+        layout = "|".join((ROW_FORMAT, *columns))
         return bytes.fromhex(digest_bytes(layout.encode()).removeprefix("sha256:")[:8])
 
 

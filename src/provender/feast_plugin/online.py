@@ -32,9 +32,9 @@ from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
+from provender.online.blocks import CLOCK_SKEW_US, PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, micros
-from provender.online.lookup import CLOCK_SKEW_US
 from provender.online.options import from_connection_string
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -97,7 +97,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         """
         codec = codec_of(config, table)
         gate.check_push(config, [table])
-        done = store_of(config).write(codec.pairs(data))
+        store = store_of(config)
+        store.claim(config.project, table.name)
+        done = store.write(codec.pairs(data))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
@@ -129,8 +131,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             gate.ask(asked)
-        rows = store_of(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = store_of(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     async def online_read_async(
         self,
@@ -143,8 +146,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             await asyncio.to_thread(gate.ask, asked)
-        rows = await self._reader(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = await self._reader(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     def get_online_features(self, *args: Any, **kwargs: Any) -> OnlineResponse:
         """Return what Feast does, with a status that says why a value is null."""
@@ -223,26 +227,29 @@ class ViewCodec:
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(values, to_utc(event_timestamp), created)
+                yield key, self._rows.encode(key, values, to_utc(event_timestamp), created)
 
     def answer(
-        self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
+        self,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes | None],
+        features: Sequence[str] | None,
+        *,
+        now: datetime,
     ) -> list[Read]:
         """Return what Feast wants of each row; old values, and rows from later, are withheld."""
         names = list(features) if features else [column.name for column in self._served.columns]
-        found = self._rows.reader(names).read(rows)
+        block = ViewReader(self._served, names).block(keys, rows)
         oldest = self._note_oldest(names, now)
         newest_us = micros(now) + CLOCK_SKEW_US
-        columns = [
-            to_protos(column, self._types[name])
-            for name, column in zip(names, found.columns, strict=True)
-        ]
+        columns = [to_protos(block.python(at), self._types[name]) for at, name in enumerate(names)]
         answers: list[Read] = []
-        for index, there in enumerate(found.found):
-            if not there or (self._aged and found.event_us[index] > newest_us):
+        for index, status in enumerate(block.statuses):
+            event_us = block.event_us[index]
+            if status != PRESENT or (self._aged and event_us > newest_us):
                 answers.append((None, None))
                 continue
-            event = from_micros(found.event_us[index])
+            event = from_micros(event_us)
             kept = oldest is None or event >= oldest
             values = [column[index] if kept else NULL for column in columns]
             answers.append((event, dict(zip(names, values, strict=True))))

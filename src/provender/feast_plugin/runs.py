@@ -180,7 +180,9 @@ def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table) -> list[Enco
 
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
-    done = store_of(store.config).write(pairs)
+    online = store_of(store.config)
+    online.claim(store.config.project, view.name)
+    done = online.write(pairs)
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept
     gate.note_push(store.config, view, read=read, written=done.written)

@@ -1,10 +1,7 @@
 """Lookups: keys out of entities, rows out of the store, columns with statuses out of rows.
 
-The server and the SDK both answer with this, so they cannot differ. What a status means:
-PRESENT has a value; NULL_VALUE is stored as null; NOT_FOUND has no row (or none of the layout
-that is served, or a null join key, or one from after the time of asking, which retrieval would
-not see either; a minute is allowed for clocks that differ); OUTSIDE_MAX_AGE has a row older than the view's TTL at
-the time of asking, whose values are withheld.
+The server and the SDK both answer with this, so they cannot differ. What the status of a row
+means is told in `online.blocks`; NULL_VALUE is what is there and stored as null.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +12,31 @@ from typing import Any
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
-from provender.online.codec import ReadRows
+from provender.online.blocks import (
+    CLOCK_SKEW_US,
+    NOT_FOUND,
+    OUTSIDE_MAX_AGE,
+    PRESENT,
+    Block,
+)
 from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
-from provender.online.plan import Demand, LookupPlan, Output, Source, Values, ViewRead, compile_plan
+from provender.online.plan import Demand, LookupPlan, Output, Source, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 
-__all__ = ["Lookup", "Lookups", "compile_plan"]
+__all__ = [
+    "CLOCK_SKEW_US",
+    "NOT_FOUND",
+    "NULL_VALUE",
+    "OUTSIDE_MAX_AGE",
+    "PRESENT",
+    "Lookup",
+    "Lookups",
+    "compile_plan",
+]
 
-PRESENT = "PRESENT"
 NULL_VALUE = "NULL_VALUE"
-NOT_FOUND = "NOT_FOUND"
-OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
-
-CLOCK_SKEW_US = 60_000_000
 
 Entities = Mapping[str, Sequence[Any]]
 
@@ -123,9 +130,10 @@ class Question:
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
         """Return the answer out of the stored rows, which come in the order of `keys`."""
         plan, size = self.plan, self.rows
+        shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
         blocks = [
-            _block(read, stored[index * size : (index + 1) * size], self.now_us)
-            for index, read in enumerate(plan.reads)
+            read.reader.block(self.keys[share], stored[share], self.now_us)
+            for read, share in zip(plan.reads, shares, strict=True)
         ]
         computed = [self._compute(demand, blocks) for demand in plan.demands]
         echoed = [(name, self.entities[name]) for name in self.entities if name in plan.echoed]
@@ -143,45 +151,14 @@ class Question:
             event_us=(*(epoch for _ in echoed), *(feature[2] for feature in features)),
         )
 
-    def _compute(self, demand: Demand, blocks: "Sequence[Block]") -> Values:
-        inputs = {
-            name: list(blocks[source.read].rows.columns[source.column])
-            for name, source in demand.inputs
-        }
+    def _compute(self, demand: Demand, blocks: Sequence[Block]) -> Values:
+        inputs = {name: blocks[source.read].python(source.column) for name, source in demand.inputs}
         for field in demand.spec.request:
             inputs[field.name] = _requested(field, self.entities[field.name])
         if not self.rows:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)
         return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
-
-
-@dataclass(slots=True)
-class Block:
-    """The rows of one view, judged: statuses hold for a row unless its column is null."""
-
-    rows: ReadRows
-    statuses: list[str]
-
-
-def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block:
-    oldest = None if read.max_age_us is None else now_us - read.max_age_us
-    rows = read.reader.read(stored)
-    newest = now_us + CLOCK_SKEW_US
-    statuses = [
-        NOT_FOUND
-        if not found or event > newest
-        else OUTSIDE_MAX_AGE
-        if oldest is not None and event < oldest
-        else PRESENT
-        for found, event in zip(rows.found, rows.event_us, strict=True)
-    ]
-    if OUTSIDE_MAX_AGE in statuses or NOT_FOUND in statuses:
-        outside = [index for index, status in enumerate(statuses) if status is not PRESENT]
-        for column in rows.columns:
-            for index in outside:
-                column[index] = None
-    return Block(rows, statuses)
 
 
 def _feature(
@@ -196,8 +173,8 @@ def _feature(
         values = computed[output.demand][output.feature]
         return values, _statuses(values, present), epoch
     block = blocks[source.read]
-    values = block.rows.columns[source.column]
-    return values, _statuses(values, block.statuses), block.rows.event_us
+    values = block.python(source.column)
+    return values, _statuses(values, block.statuses), block.event_us
 
 
 def _statuses(values: Sequence[Any], rows: list[str]) -> list[str]:

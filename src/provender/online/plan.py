@@ -14,7 +14,8 @@ from provender.core.features import FieldSpec, OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServedView, ServingManifest
 from provender.core.training import output_name
-from provender.online.codec import KeyCodec, RowCodec, RowReader
+from provender.online.blocks import ViewReader
+from provender.online.codec import KeyCodec
 from provender.online.kinds import MICROSECOND
 
 Values = dict[str, list[Any]]
@@ -23,13 +24,12 @@ Transform = Callable[[Values], Values]
 
 @dataclass(frozen=True, slots=True)
 class ViewRead:
-    """The columns to read of one view, and after how many microseconds a row is too old."""
+    """The columns to read of one view."""
 
     view: ServedView
     keys: KeyCodec
-    reader: RowReader
+    reader: ViewReader
     features: tuple[str, ...]
-    max_age_us: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +167,8 @@ def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead
     return ViewRead(
         view=view,
         keys=KeyCodec(project, view),
-        reader=RowCodec(view).reader(features),
+        reader=ViewReader(view, features, max_age_us=view.ttl // MICROSECOND if view.ttl else None),
         features=features,
-        max_age_us=view.ttl // MICROSECOND if view.ttl else None,
     )
 
 

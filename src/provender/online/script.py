@@ -1,31 +1,20 @@
 """The script that writes rows on the server, and what is to become of keys with time.
 
 One script for all writers, so that the server compiles it once. It decides by the bytes of
-the rows only: which of two is newer is `COMPARE`'s affair.
+the rows only: which of two is newer is the order's affair.
 """
 
 import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
 from dataclasses import dataclass
 from datetime import timedelta
 
+from provender.online.order import STAYS
 from provender.online.resp import command, framed, unframed
 
 CHUNK_ROWS = 1000
 """Rows per script: the server answers nobody else for about two milliseconds."""
 GRACE = timedelta(hours=1)
 """A row that is too old is told to be so for this long, before it is not found at all."""
-
-COMPARE = """
-local function newer(old, new)
-  if #old < 21 or string.sub(old, 1, 21) == string.sub(new, 1, 21) then return false end
-  local a, b, c, d = struct.unpack('>I4I4I4I4', old, 6)
-  local e, f, g, h = struct.unpack('>I4I4I4I4', new, 6)
-  if a ~= e then return a > e end
-  if b ~= f then return b > f end
-  if c ~= g then return c > g end
-  return d > h
-end
-"""
 
 WRITE = """
 local how, life, soonest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -40,8 +29,7 @@ end
 local kept = 0
 for i = 1, #KEYS do
   local new = ARGV[i + 3]
-  local old = redis.call('GETRANGE', KEYS[i], 0, 21)
-  if string.sub(old, 1, 5) == string.sub(new, 1, 5) and newer(old, new) then
+  if stays(redis.call('GETRANGE', KEYS[i], 0, 21), new) then
     kept = kept + 1
   elseif how == 'for' then redis.call('SET', KEYS[i], new, 'PX', life)
   elseif how == 'until' then
@@ -85,7 +73,7 @@ FOREVER = Expiry()
 class WriteScript:
     """How to call the script with the order of rows that ``compare`` decides."""
 
-    def __init__(self, compare: str = COMPARE) -> None:
+    def __init__(self, compare: str = STAYS) -> None:
         self.text = compare + WRITE
         self._name = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 

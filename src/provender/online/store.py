@@ -32,6 +32,7 @@ from provender.online.options import (
     from_url,
     unavailable,
 )
+from provender.online.prefixes import claim, claimed, release
 from provender.online.resp import Refused
 from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
@@ -156,18 +157,31 @@ class OnlineStore:
         """Return a reader for the running event loop, with connections of its own."""
         return Stream(self.options)
 
+    def claim(self, project: str, *views: str) -> None:
+        """Note whose the keys of these views are: to be called before rows are written.
+
+        Raises:
+            Conflict: the keys of another view begin like those of one of them.
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            for view in views:
+                claim(client, project, view)
+
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
-        pattern = key_prefix(project, view) + b"*"
         deleted = 0
         with self._answering() as client:
             if view is None:
                 client.delete(_coverage_key(project))
             else:
                 client.hdel(_coverage_key(project), view)
-            found = client.scan_iter(match=pattern, count=BATCH_ROWS)
-            while batch := list(islice(found, BATCH_ROWS)):
-                deleted += self._unlink(client, batch)
+            prefixes = self._prefixes(client, project, view)
+            for prefix in prefixes:
+                found = _keys(client, prefix)
+                while batch := list(islice(found, BATCH_ROWS)):
+                    deleted += self._unlink(client, batch)
+            release(client, prefixes)
             if view is None:
                 client.delete(_manifest_key(project))
                 client.srem(PROJECTS, project)
@@ -176,7 +190,19 @@ class OnlineStore:
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
         with self._answering() as client:
-            return sum(1 for _ in client.scan_iter(key_prefix(project, view) + b"*", BATCH_ROWS))
+            prefixes = self._prefixes(client, project, view)
+            return sum(1 for prefix in prefixes for _ in _keys(client, prefix))
+
+    def _prefixes(self, client: Client, project: str, view: str | None) -> list[bytes]:
+        """Return what keys begin with: of one view, or of all that were claimed or are served."""
+        if view is not None:
+            return [key_prefix(project, view)]
+        try:
+            manifest = self.manifest(project)
+        except Corrupt:
+            manifest = None
+        served = [key_prefix(project, one.name) for one in manifest.views] if manifest else []
+        return sorted({*claimed(client, project), *served})
 
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
@@ -308,6 +334,12 @@ class OnlineStore:
             for key in keys:
                 pipeline.unlink(key)
             return sum(pipeline.execute())
+
+
+def _keys(client: Client, prefix: bytes) -> Iterator[bytes]:
+    """Return the keys with this prefix, which has no character that means another in a pattern."""
+    found: Iterator[bytes] = client.scan_iter(match=prefix + b"{*", count=BATCH_ROWS)
+    return found
 
 
 def _manifest_key(project: str) -> str:

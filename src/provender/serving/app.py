@@ -7,7 +7,7 @@ Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import orjson
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError
+from provender.online.columns import ColumnEncoder, Columns
 from provender.online.lookup import Question
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -161,15 +162,19 @@ class OnlineApp:
                 hint='push with "to": "online"; publish a dataset version for the offline store',
             )
         encoders = self._snapshots.current.encoders(request.name)
-        pairs = [pair for encoder in encoders for pair in encoder.encode(request.columns)]
-        await asyncio.to_thread(self._store.write, pairs)
+        await self._store_rows(encoders, request.columns)
         return Response()
 
     async def _write(self, body: bytes) -> Response:
         request = wire.parse_rows(body, "feature_view_name")
-        pairs = self._snapshots.current.encoder(request.name).encode(request.columns)
-        await asyncio.to_thread(self._store.write, pairs)
+        await self._store_rows([self._snapshots.current.encoder(request.name)], request.columns)
         return Response(200, b"null")
+
+    async def _store_rows(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
+        pairs = [pair for encoder in encoders for pair in encoder.encode(columns)]
+        for encoder in encoders:
+            await asyncio.to_thread(self._store.claim, encoder.project, encoder.view.name)
+        await asyncio.to_thread(self._store.write, pairs)
 
     async def _materialize(self, body: bytes) -> Response:
         message = "this server has no offline store: run provender features materialize"
