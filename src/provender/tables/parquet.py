@@ -22,6 +22,8 @@ from provender.tables.sources import escape, source_of
 
 ROW_GROUP_ROWS = 122_880
 """What one DuckDB thread takes at a time; smaller groups cost, larger ones idle threads."""
+ROW_GROUP_BYTES = 64 << 20
+"""What a row group takes in memory, at most; a single row may take more."""
 PART = "part-00000"
 
 
@@ -160,19 +162,29 @@ def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
 
 
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of ``batches`` in whole row groups, the last of which may be short."""
-    waiting: list[pa.RecordBatch] = []
-    count = 0
+    """Yield the rows of ``batches`` in row groups that are full; the last may be short.
+
+    One is full with `ROW_GROUP_ROWS` rows, or with about `ROW_GROUP_BYTES` of them: however wide
+    rows are, who holds a few groups knows what that takes.
+    """
+    group: list[pa.RecordBatch] = []
+    rows, size = 0, 0.0
     for batch in batches:
-        waiting.append(batch)
-        count += batch.num_rows
-        if count >= ROW_GROUP_ROWS:
-            table = pa.Table.from_batches(waiting, schema)
-            whole = count - count % ROW_GROUP_ROWS
-            waiting, count = table.slice(whole).to_batches(), count - whole
-            yield table.slice(0, whole)
-    if count:
-        yield pa.Table.from_batches(waiting, schema)
+        row_bytes = batch.nbytes / max(batch.num_rows, 1)
+        start = 0
+        while start < batch.num_rows:
+            room = min(ROW_GROUP_ROWS - rows, int((ROW_GROUP_BYTES - size) / max(row_bytes, 1)))
+            if group and room < 1:
+                yield pa.Table.from_batches(group, schema)
+                group, rows, size = [], 0, 0.0
+                continue
+            piece = batch.slice(start, max(room, 1))
+            group.append(piece)
+            start += piece.num_rows
+            rows += piece.num_rows
+            size += piece.num_rows * row_bytes
+    if group:
+        yield pa.Table.from_batches(group, schema)
 
 
 def _stored(batches: Iterable[pa.RecordBatch], target: pa.Schema) -> Iterator[pa.RecordBatch]:
