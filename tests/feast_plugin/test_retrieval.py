@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import pandas as pd
 import pyarrow as pa
@@ -90,6 +91,35 @@ def test_a_file_that_is_there_is_only_overwritten_when_that_is_asked_for(
     assert target.read_text() == "mine"
     job.to_parquet(target, allow_overwrite=True)
     assert pq.read_table(target).num_rows == 3
+
+
+@pytest.mark.parametrize("where", ["set.parquet", "folder", "delta"])
+def test_what_somebody_put_there_meanwhile_is_only_overwritten_when_that_is_asked_for(
+    tmp_path: Path, where: str
+) -> None:
+    storage = SavedDatasetFileStorage(
+        path=str(tmp_path / where), file_format=DeltaFormat() if where == "delta" else None
+    )
+
+    def first(_: int) -> None:
+        other = Thread(target=streamed(megabytes(2)).persist, args=[storage, where == "delta"])
+        other.start()
+        other.join()
+
+    with pytest.raises(SavedDatasetLocationAlreadyExists) as refused:
+        streamed(megabytes(1, first)).persist(storage)
+    assert isinstance(refused.value, Conflict)
+    found = rows_at(tmp_path / where)
+    assert found.column("n").to_pylist() == [0] * 1024 + [1] * 1024
+    streamed(megabytes(1)).persist(storage, allow_overwrite=True)
+    assert rows_at(tmp_path / where).num_rows == 1024
+
+
+def rows_at(place: Path) -> pa.Table:
+    """Return what a saved dataset at ``place`` holds, in order of its numbers."""
+    if (place / "_delta_log").exists():
+        return pa.table(DeltaTable(str(place)).to_pyarrow_table()).sort_by("n")
+    return pq.read_table(place)
 
 
 @pytest.mark.parametrize("persisted", [False, True])

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from provender.core.errors import InvalidInput
 from provender.tables import locks, swaps
 from provender.tables.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, row_groups
 from provender.tables.rows import RunningDigest, logical_digest
-from provender.tables.stream import staged, write_rows
+from provender.tables.stream import Taken, staged, write_rows
 from provender.tables.upkeep import Kind, sweep
 from tests.tables.generators import tables
 
@@ -249,6 +249,35 @@ def test_a_folder_is_replaced_where_the_kernel_cannot_exchange(
             (place / text).write_text(text)
     assert files(tmp_path) == ["rows"]
     assert files(tmp_path / "rows") == ["new"]
+
+
+@pytest.mark.parametrize("flag", [swaps.RENAME_NOREPLACE, UNKNOWN])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("other", ["file", "folder"])
+def test_what_is_not_to_be_replaced_stays(
+    tmp_path: Path, kind: str, other: str, flag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swaps, "RENAME_NOREPLACE", flag)
+    target = tmp_path / "rows"
+
+    def stage(before: Callable[[], None]) -> None:
+        with staged(target, folder=kind == "folder", replace=False) as place:
+            (place / "new" if kind == "folder" else place).write_text("new")
+            before()
+
+    def take() -> None:
+        if other == "folder":
+            target.mkdir()
+        (target / "old" if other == "folder" else target).write_text("old")
+
+    with pytest.raises(Taken, match="rows is there already"):
+        stage(take)
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["old"]
+    assert files(tmp_path) == ["rows"]
+    target.rename(tmp_path / "other")
+    stage(lambda: None)
+    assert (target / "new" if kind == "folder" else target).read_text() == "new"
+    assert files(tmp_path) == ["other", "rows"]
 
 
 def test_a_file_is_not_made_where_a_folder_is_before_anything_is_computed(tmp_path: Path) -> None:
