@@ -99,9 +99,10 @@ class ProvenderRetrievalJob(RetrievalJob):
                 return
             with spilling(self.spill) as folder:
                 file = folder / PART
-                self._write(file, tell)
+                schema = self._write(file, tell)
                 with pq.ParquetFile(file) as rows:
-                    yield from rows.iter_batches(rows_per_batch)
+                    for batch in rows.iter_batches(rows_per_batch):
+                        yield _typed(batch, schema)
 
     def to_parquet(
         self,
@@ -118,6 +119,7 @@ class ProvenderRetrievalJob(RetrievalJob):
 
         Raises:
             LocationTaken: the file is there already and may not be overwritten.
+            InvalidInput: Parquet has no type for a column.
             Unavailable: the disk is full, or ``timeout`` seconds are over.
         """
         target = self._target(str(path), allow_overwrite=allow_overwrite)
@@ -209,10 +211,12 @@ class ProvenderRetrievalJob(RetrievalJob):
         finally:
             answer.close()
 
-    def _write(self, file: Path, tell: Progress) -> None:
+    def _write(self, file: Path, tell: Progress) -> pa.Schema:
+        """Write the rows to ``file``, and return the schema that they had."""
         answer = self.read(tell)
         with closing(self._batches(answer, tell)) as batches:
             write_rows(file, answer.schema, batches, metadata=self._metadata)
+        return answer.schema
 
     def _write_delta(self, target: Path, tell: Progress, *, allow_overwrite: bool) -> None:
         answer = self.read(tell)
@@ -254,6 +258,16 @@ def _sliced(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             yield batch.slice(start, rows)
+
+
+def _typed(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return ``rows`` with the types that they had before they were Parquet, which has no seconds, for example."""
+    columns = []
+    for column, kind in zip(rows.columns, schema.types, strict=True):
+        if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()  # Arrow has no cast from numbers to a dictionary
+        columns.append(column.cast(kind))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _noting(

@@ -148,17 +148,40 @@ def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     comparison with NaN to be false without looking at the values. Nor do floats and instants get a
     dictionary: it is given up after a megabyte of values that are all different, and until then
     takes a quarter of the time of writing and a fifth more bytes (``docs/explanation/versions.md``).
+
+    Raises:
+        InvalidInput: Parquet, or Arrow for it, has no type for a column.
     """
     told = [field.name for field in schema if not pa.types.is_floating(field.type)]
     listed = [name for name in told if not pa.types.is_temporal(schema.field(name).type)]
     is_flat = not any(pa.types.is_nested(field.type) for field in schema)
-    return pq.ParquetWriter(
-        file,
-        schema,
-        compression="zstd",
-        write_statistics=told,
-        use_dictionary=listed if is_flat else True,
+    try:
+        return pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            write_statistics=told,
+            use_dictionary=listed if is_flat else True,
+        )
+    except pa.ArrowNotImplementedError as error:
+        raise _no_type(schema, error) from error
+
+
+def _no_type(schema: pa.Schema, error: Exception) -> InvalidInput:
+    """Return which columns of ``schema`` make it one that is not written."""
+    refused = [f"{field.name} ({field.type})" for field in schema if not _is_written(field)]
+    return InvalidInput(
+        f"Parquet has no such type: {', '.join(refused) or error}",
+        hint="cast the column to another type, or leave it out",
     )
+
+
+def _is_written(field: pa.Field) -> bool:
+    try:
+        pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
 
 
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
