@@ -22,6 +22,9 @@ DEFAULT_BUDGET = 4 << 30
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 LEAST_BYTES = 64 << 20
 """With less, DuckDB cannot do anything."""
+EXPLAINED = (duckdb.Error, pa.ArrowException, OSError)
+INTERRUPTED = ("Query interrupted", "INTERRUPT Error")
+"""DuckDB says the first, in a plain RuntimeError, when Python has an exception for a signal."""
 DAMAGE = (duckdb.InvalidInputException, duckdb.SerializationException)
 MICROS = "instant_us"
 NANOS = "epoch_ns(TRY_CAST(x AS TIMESTAMPTZ_NS))"
@@ -101,18 +104,27 @@ def explained() -> Iterator[None]:
     """Say what DuckDB, Arrow and the operating system refuse in our words.
 
     Where rows are streamed, DuckDB's errors come through Arrow, and only their text tells them apart.
+
+    Raises:
+        KeyboardInterrupt: DuckDB was told to end what it does; Ctrl-C tells it so, too.
     """
     try:
         yield
     except ProvenderError:
         raise
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (*EXPLAINED, RuntimeError) as error:
+        if is_interrupted(error):
+            raise KeyboardInterrupt from error
+        if not isinstance(error, EXPLAINED):
+            raise
         raise _in_words(error, str(error)) from error
-    except OSError as error:
-        raise Unavailable(
-            f"a file could not be read or written: {error}",
-            hint="check that the files are still there, and that the disk has room to spill",
-        ) from error
+
+
+def is_interrupted(error: BaseException) -> bool:
+    """Return whether ``error`` is how DuckDB ends what it was told to end."""
+    if isinstance(error, duckdb.InterruptException):
+        return True
+    return isinstance(error, Exception) and any(words in str(error) for words in INTERRUPTED)
 
 
 def _in_words(error: Exception, said: str) -> ProvenderError:
@@ -130,6 +142,11 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
         return Corrupt(
             f"a file is not what its format says: {said}",
             hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
+        )
+    if isinstance(error, OSError):
+        return Unavailable(
+            f"a file could not be read or written: {error}",
+            hint="check that the files are still there, and that the disk has room to spill",
         )
     return Unavailable(
         f"the data could not be read: {said}",
