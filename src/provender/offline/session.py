@@ -16,6 +16,7 @@ import pyarrow as pa
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
 from provender.offline.choose import limit_bytes
 from provender.tables import session as tables_session
+from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import spilling
 
 DEFAULT_BUDGET = 4 << 30
@@ -132,6 +133,13 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
         return Unavailable(
             f"the retrieval needs more memory or disk than it may use: {said}",
             hint="raise PROVENDER_MEMORY_LIMIT, make room on the disk, or ask for fewer rows or features at once",
+        )
+    if is_crowded(error):
+        return Unavailable(f"no more files can be opened: {said}", hint=FEWER_FILES)
+    if is_full(error) or "Could not write" in said:
+        return Unavailable(
+            f"there is no room for what memory does not hold: {said}",
+            hint="make room on that disk, or set temp_directory in feature_store.yaml to a folder on another one",
         )
     if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
         return InvalidInput(

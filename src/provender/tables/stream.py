@@ -19,6 +19,7 @@ import pyarrow as pa
 from provender.core.errors import Conflict, InvalidInput, Unavailable
 from provender.tables.locks import ASIDE, PARTIAL, give_up, remove, staged_for
 from provender.tables.parquet import ROW_GROUP_ROWS, parquet_writer, row_groups
+from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import noted
 from provender.tables.storage import flush
 from provender.tables.swaps import settle, swap
@@ -121,14 +122,16 @@ def explained(target: Path) -> Iterator[None]:
     """Say in our words why the operating system does not let ``target`` be written.
 
     Raises:
-        Unavailable: the disk is full or fails.
+        Unavailable: the disk is full or fails, or too many files are open.
         InvalidInput: it is not a place where a file can be made.
     """
     try:
         yield
     except OSError as error:
         what = f"{target} cannot be written: {os.strerror(error.errno) if error.errno else error}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        if is_crowded(error):
+            raise Unavailable(what, hint=FEWER_FILES) from error
+        if is_full(error) or error.errno == errno.EIO:
             raise Unavailable(
                 what, hint="make room on the disk; what was written is removed"
             ) from error
