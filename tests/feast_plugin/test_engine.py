@@ -13,7 +13,8 @@ from feast.infra.common.materialization_job import MaterializationTask
 from feast.types import Float32, Int64
 
 from provender.core.errors import InvalidInput
-from provender.feast_plugin.engine import Materialized, ProvenderEngine
+from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.filling import Materialized
 from provender.feast_plugin.online import store_of
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, TICK, rows, store, view, write
 

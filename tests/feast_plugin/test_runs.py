@@ -9,7 +9,7 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
-from provender.feast_plugin.engine import EPOCH
+from provender.feast_plugin.filling import EPOCH
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
 from provender.online.store import OnlineStore
@@ -33,8 +33,8 @@ def test_the_same_version_is_gone_on_with(applied: Path, settings: Settings) -> 
     [third] = materialize(applied, settings=settings, end=END + 2 * HOUR)
     assert [run.start for run in (first, second, third)] == [EPOCH, END, END + HOUR]
     assert (first.written, second.read) == (3, 0)
-    assert first.warning == ""
-    assert second.warning == f"trips: no rows from {END.isoformat()} to {second.end.isoformat()}"
+    assert first.warnings == []
+    assert second.warnings == [f"trips: no rows from {END.isoformat()} to {second.end.isoformat()}"]
 
 
 def test_another_version_starts_anew(
@@ -118,9 +118,9 @@ def test_feasts_incremental_run_starts_anew_as_well(
 
 def test_a_view_without_rows_is_warned_of(applied: Path, settings: Settings) -> None:
     [run] = materialize(applied, settings=settings, end=NOON - HOUR)
-    assert (run.read, run.warning) == (
+    assert (run.read, run.warnings) == (
         0,
-        f"trips: no rows from the beginning to {run.end.isoformat()}",
+        [f"trips: no rows from the beginning to {run.end.isoformat()}"],
     )
 
 
@@ -136,5 +136,7 @@ def test_runs_are_written_down(applied: Path, settings: Settings, catalog: Local
         "read": 3,
         "written": 3,
         "kept": 0,
-        "skipped": 0,
+        "resumed": 0,
+        "null_keys": 0,
+        "null_times": 0,
     }

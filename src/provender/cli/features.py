@@ -136,8 +136,8 @@ def materialize_views(
             )
         )
     for run in runs:
-        if run.warning:
-            click.echo(click.style("warning: ", fg="yellow") + run.warning, err=True)
+        for warning in run.warnings:
+            click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
     show(
         runs,
         machine=as_json,

@@ -22,7 +22,8 @@ from provender.core.serving import serve_view
 from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
-from provender.feast_plugin.engine import Materialized, ProvenderEngine
+from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.filling import Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from provender.core.digest import digest
 from provender.core.policy import Permit
 from provender.core.training import ViewJoin
 from provender.offline.asof import (
@@ -76,6 +77,13 @@ class Latest:
     null_times: int
     numbered: Numbered | None
     query: str
+
+    @property
+    def source(self) -> str:
+        """What the rows are read from: another digest means that they may be others, or elsewhere."""
+        files = self.numbered and list(zip(self.numbered.paths, self.numbered.stamps, strict=True))
+        seen = [[str(path), size, changed] for path, (_, size, changed) in files or ()]
+        return digest([self.join.table.identity, seen])
 
     @property
     def is_ordered(self) -> bool:

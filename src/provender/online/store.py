@@ -144,10 +144,11 @@ class OnlineStore:
         pattern = key_prefix(project, view) + b"*"
         deleted = 0
         with self._answering() as client:
-            if view is None:
-                client.delete(_coverage_key(project))
-            else:
-                client.hdel(_coverage_key(project), view)
+            for key in (_coverage_key(project), run_key(project)):
+                if view is None:
+                    client.delete(key)
+                else:
+                    client.hdel(key, view)
             found = client.scan_iter(match=pattern, count=BATCH_ROWS)
             while batch := list(islice(found, BATCH_ROWS)):
                 deleted += self._unlink(client, batch)
@@ -248,6 +249,16 @@ class OnlineStore:
         self.close()
 
     @contextmanager
+    def commands(self) -> Iterator[Client]:
+        """Give the client, for what is kept beside the rows.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            yield client
+
+    @contextmanager
     def _answering(self) -> Iterator[Client]:
         """Give the client; turn what redis-py raises into Unavailable, without secrets."""
         try:
@@ -291,3 +302,8 @@ def _manifest_key(project: str) -> str:
 
 def _coverage_key(project: str) -> str:
     return f"provender:coverage:{project}"
+
+
+def run_key(project: str) -> str:
+    """Return where runs that did not end yet are kept, by view; see `online.runs`."""
+    return f"provender:run:{project}"
