@@ -31,6 +31,7 @@ from provender.feast_plugin.joins import view_join
 from provender.feast_plugin.online import ProvenderOnlineStore, store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
+from provender.online import runs
 from provender.online.arrow import Progress
 from provender.online.runs import CHECKPOINT_SECONDS
 from provender.online.store import Coverage
@@ -109,6 +110,12 @@ class ProvenderEngine(ComputeEngine):
         the same version and in the same layout; else the beginning.
         """
         return self._work(view).resume(self._covered(view.name))
+
+    def forget(self, view: FeatureView) -> None:
+        """Let the next run over ``view`` begin with the data, whatever is known of the rows online."""
+        store, project = store_of(self.repo_config), self.repo_config.project
+        store.keep_coverage(project, view.name, None)
+        runs.forget(store, project, view.name)
 
     def run(
         self,
