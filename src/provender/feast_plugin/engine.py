@@ -109,7 +109,7 @@ class ProvenderEngine(ComputeEngine):
         Where the last run ended, if the rows online still are those that such runs wrote, from
         the same version and in the same layout; else the beginning.
         """
-        return self._work(view).resume(self._covered(view.name))
+        return self.work(view).resume(self._covered(view.name))
 
     def forget(self, view: FeatureView) -> None:
         """Let the next run over ``view`` begin with the data, whatever is known of the rows online."""
@@ -138,7 +138,7 @@ class ProvenderEngine(ComputeEngine):
             Unavailable: the online store does not answer, or was emptied twice; running again is safe.
         """
         view, config = task.feature_view, self.repo_config
-        work = self._work(view)
+        work = self.work(view)
         permit = work.permit(self.purpose)
         store, covered = store_of(config), self._covered(view.name)
         start = EPOCH if task.disable_event_timestamp else to_utc(task.start_time)
@@ -163,7 +163,13 @@ class ProvenderEngine(ComputeEngine):
         store = store_of(self.repo_config)
         return None if store.key_ttl_seconds else store.coverage(self.repo_config.project, view)
 
-    def _work(self, view: FeatureView) -> Work:
+    def work(self, view: FeatureView) -> Work:
+        """Return what ``view`` is materialised from, and into which layout.
+
+        Raises:
+            InvalidInput: the online store is not ours.
+            NotFound: the source is not there.
+        """
         if not isinstance(self.online_store, ProvenderOnlineStore):
             raise InvalidInput(
                 f"the online store is {type(self.online_store).__name__}, which this engine cannot write",

@@ -75,8 +75,8 @@ def materialize(
     now = settings.now()
     until = min(to_utc(end), now) if end else now
     with open_store(path, settings) as store:
-        chosen = _to_materialize(store, views)
-        engine = _engine(store)
+        chosen = served_views(store, views)
+        engine = engine_of(store)
     for view in chosen:
         with collaborators.using(settings):
             if force:
@@ -132,7 +132,13 @@ def push(
     return done
 
 
-def _to_materialize(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]:
+def served_views(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]:
+    """Return the applied views that are served online: all, or those of ``names``.
+
+    Raises:
+        NotFound: a view is not there.
+        InvalidInput: it is not served online.
+    """
     views = {view.name: view for view in registered_views(store)}
     for name in names:
         if name not in views:
@@ -146,7 +152,7 @@ def _to_materialize(store: FeatureStore, names: Sequence[str]) -> list[FeatureVi
     ]
 
 
-def _engine(store: FeatureStore) -> ProvenderEngine:
+def engine_of(store: FeatureStore) -> ProvenderEngine:
     """Return the repository's engine; ours, on its stores, if it configures none."""
     provider = store.provider
     if not isinstance(provider, PassthroughProvider):

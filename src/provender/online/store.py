@@ -157,6 +157,11 @@ class OnlineStore:
                 client.srem(PROJECTS, project)
         return deleted
 
+    def drop(self, keys: Sequence[bytes]) -> int:
+        """Delete the rows of ``keys``; count those that were there."""
+        with self._answering() as client:
+            return self._unlink(client, keys)
+
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
         with self._answering() as client:
