@@ -44,6 +44,9 @@ class Settings(BaseModel):
     memory_limit: str = Field(
         "", description="DuckDB's memory limit, such as 4GB; empty: DuckDB's own"
     )
+    materialize_memory: str = Field(
+        "256MB", description="DuckDB's memory limit while the online store is filled"
+    )
     threads: int | None = Field(None, ge=1, description="DuckDB's threads; empty: one per core")
     engine: Literal["duckdb", "spark", "auto"] = Field(
         "duckdb", description="what retrieves training sets: duckdb, spark, or auto (by size)"
@@ -66,7 +69,7 @@ class Settings(BaseModel):
             raise ValueError("write postgresql://user@host/database or sqlite:///path")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
-    @field_validator("memory_limit")
+    @field_validator("memory_limit", "materialize_memory")
     @classmethod
     def _memory_limit(cls, value: str) -> str:
         if value and not MEMORY.match(value):

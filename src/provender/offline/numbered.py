@@ -177,6 +177,20 @@ class Numbered:
                 within += group.rows
         return within
 
+    def null_count(self, column: str) -> int | None:
+        """Return how many rows have null in ``column``, by statistics; None if they do not say."""
+        total = 0
+        for footer in self.footers:
+            leaf = _leaf(footer, column)
+            for number in range(footer.num_row_groups):
+                found = (
+                    footer.row_group(number).column(leaf).statistics if leaf is not None else None
+                )
+                if found is None or not found.has_null_count:
+                    return None
+                total += found.null_count
+        return total
+
     def fetch(
         self,
         columns: Sequence[str],

@@ -3,7 +3,7 @@
 Byte for byte what `online.codec` writes row by row; tests hold the two together.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,9 +21,8 @@ from provender.online.frames import Arguments, Framed
 from provender.online.kinds import INTEGERS
 from provender.online.layout import SIGN
 from provender.online.packer import RowPacker, Times, checksums
-from provender.online.store import OnlineStore
 
-__all__ = ["Arguments", "BatchEncoder", "Encoded", "Framed", "Materialised", "write_batches"]
+__all__ = ["Arguments", "BatchEncoder", "Encoded", "Framed", "Materialised"]
 
 Progress = Callable[[int], None]
 
@@ -135,34 +134,6 @@ class BatchEncoder:
         column = batch.column(self._created)
         created = _ordered(casts.instants(column, self._created))
         return Times(event, created, column.is_valid().to_numpy(zero_copy_only=False))
-
-
-def write_batches(
-    store: OnlineStore,
-    encoder: BatchEncoder,
-    batches: Iterable[pa.RecordBatch],
-    *,
-    progress: Progress | None = None,
-) -> Materialised:
-    """Write ``batches`` to ``store``, one at a time; call ``progress`` with each one's rows.
-
-    Raises:
-        Conflict: the keys of another view begin like this one's; nothing is written.
-        InvalidInput: a column is missing or does not fit; earlier batches are written.
-        Unavailable: the store does not answer; writing everything again is safe.
-    """
-    store.claim(encoder.project, encoder.view.name)
-    read = written = kept = skipped = 0
-    for batch in batches:
-        encoded = encoder.encode(batch)
-        done = store.write(zip(encoded.keys, encoded.rows, strict=True))
-        read += batch.num_rows
-        written += done.written
-        kept += done.kept
-        skipped += encoded.skipped
-        if progress is not None:
-            progress(batch.num_rows)
-    return Materialised(read, written, kept, skipped)
 
 
 def _named(batch: pa.RecordBatch, view: ServedView, *names: str) -> pa.Array:

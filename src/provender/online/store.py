@@ -172,10 +172,11 @@ class OnlineStore:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
         deleted = 0
         with self._answering() as client:
-            if view is None:
-                client.delete(_coverage_key(project))
-            else:
-                client.hdel(_coverage_key(project), view)
+            for key in (_coverage_key(project), run_key(project)):
+                if view is None:
+                    client.delete(key)
+                else:
+                    client.hdel(key, view)
             prefixes = self._prefixes(client, project, view)
             for prefix in prefixes:
                 found = _keys(client, prefix)
@@ -186,6 +187,11 @@ class OnlineStore:
                 client.delete(_manifest_key(project))
                 client.srem(PROJECTS, project)
         return deleted
+
+    def drop(self, keys: Sequence[bytes]) -> int:
+        """Delete the rows of ``keys``; count those that were there."""
+        with self._answering() as client:
+            return self._unlink(client, keys)
 
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
@@ -316,6 +322,16 @@ class OnlineStore:
         self.close()
 
     @contextmanager
+    def commands(self) -> Iterator[Client]:
+        """Give the client, for what is kept beside the rows.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            yield client
+
+    @contextmanager
     def _answering(self) -> Iterator[Client]:
         """Give the client; turn what redis-py raises into Unavailable, without secrets."""
         try:
@@ -348,3 +364,8 @@ def _manifest_key(project: str) -> str:
 
 def _coverage_key(project: str) -> str:
     return f"provender:coverage:{project}"
+
+
+def run_key(project: str) -> str:
+    """Return where runs that did not end yet are kept, by view; see `online.runs`."""
+    return f"provender:run:{project}"
