@@ -1,6 +1,5 @@
 """The retrieval job: what Feast hands back before anything is read, and the ways to get the rows."""
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,12 +18,13 @@ from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMeta
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.storage import CatalogStorage
 from provender.offline.answer import Answer, Progress
+from provender.offline.deadline import Deadline
 from provender.offline.progress import counted, shown
 from provender.tables.spill import spilling
 from provender.tables.stream import Taken, staged, write_rows
@@ -302,24 +302,9 @@ def _untaken(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _told(progress: Progress | None, timeout: int | None) -> Iterator[Progress]:
-    """Whom to tell how far a job is; to tell it after ``timeout`` seconds ends the job."""
+    """Whom to tell how far a job is, which ends after ``timeout`` seconds."""
     with shown(progress) as tell:
-        yield tell if timeout is None else _until(tell, timeout)
-
-
-def _until(tell: Progress, seconds: int) -> Progress:
-    """Tell ``tell``, until ``seconds`` are over: then end the retrieval."""
-    deadline = time.monotonic() + seconds
-
-    def checked(what: str, done: float) -> None:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"the retrieval was not done after {seconds} seconds ({what}: {done:.0%})",
-                hint="give a longer timeout, or ask for fewer rows or features at once",
-            )
-        tell(what, done)
-
-    return checked
+        yield tell if timeout is None else Deadline(tell, timeout)
 
 
 def write_parquet(rows: pa.Table, target: Path) -> None:
