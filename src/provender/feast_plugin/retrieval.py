@@ -10,8 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
 from feast.data_format import DeltaFormat
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
@@ -26,6 +24,7 @@ from provender.feast_plugin.storage import CatalogStorage
 from provender.offline.answer import Answer, Progress
 from provender.offline.deadline import Deadline
 from provender.offline.progress import counted, shown
+from provender.tables.deltawrites import create_table, replace_table
 from provender.tables.spill import spilling
 from provender.tables.stream import Taken, staged, write_rows
 
@@ -225,9 +224,9 @@ class ProvenderRetrievalJob(RetrievalJob):
         try:
             rows = pa.RecordBatchReader.from_batches(answer.schema, batches)
             if allow_overwrite:
-                write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
+                replace_table(target, rows)
             else:
-                _create_delta(target, rows)
+                create_table(target, rows)
         except Exception as error:
             if failures:  # what ended the stream, and not what the writer made of it
                 raise failures[0] from error
@@ -277,17 +276,6 @@ def _noting(
         yield from batches
     except BaseException as error:
         failures.append(error)
-        raise
-
-
-def _create_delta(target: Path, rows: pa.RecordBatchReader) -> None:
-    """Write ``rows`` to a Delta table that nobody else has made by then."""
-    once = CommitProperties(max_commit_retries=0)  # a second try would append to the other's
-    try:
-        write_deltalake(str(target), rows, mode="error", commit_properties=once)
-    except DeltaError as error:
-        if isinstance(error, CommitFailedError) or "already exists" in str(error):
-            raise Taken(target) from error
         raise
 
 
