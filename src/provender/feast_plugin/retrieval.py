@@ -1,6 +1,5 @@
 """The retrieval job: what Feast hands back before anything is read, and the ways to get the rows."""
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,21 +10,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
 from feast.data_format import DeltaFormat
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.storage import CatalogStorage
 from provender.offline.answer import Answer, Progress
+from provender.offline.deadline import Deadline
 from provender.offline.progress import counted, shown
+from provender.tables.deltawrites import create_table, replace_table
 from provender.tables.spill import spilling
 from provender.tables.stream import Taken, staged, write_rows
 
@@ -225,9 +224,9 @@ class ProvenderRetrievalJob(RetrievalJob):
         try:
             rows = pa.RecordBatchReader.from_batches(answer.schema, batches)
             if allow_overwrite:
-                write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
+                replace_table(target, rows)
             else:
-                _create_delta(target, rows)
+                create_table(target, rows)
         except Exception as error:
             if failures:  # what ended the stream, and not what the writer made of it
                 raise failures[0] from error
@@ -280,17 +279,6 @@ def _noting(
         raise
 
 
-def _create_delta(target: Path, rows: pa.RecordBatchReader) -> None:
-    """Write ``rows`` to a Delta table that nobody else has made by then."""
-    once = CommitProperties(max_commit_retries=0)  # a second try would append to the other's
-    try:
-        write_deltalake(str(target), rows, mode="error", commit_properties=once)
-    except DeltaError as error:
-        if isinstance(error, CommitFailedError) or "already exists" in str(error):
-            raise Taken(target) from error
-        raise
-
-
 @contextmanager
 def _untaken(target: Path) -> Iterator[None]:
     """Say in Feast's words, too, that somebody has put something at ``target`` meanwhile."""
@@ -302,24 +290,9 @@ def _untaken(target: Path) -> Iterator[None]:
 
 @contextmanager
 def _told(progress: Progress | None, timeout: int | None) -> Iterator[Progress]:
-    """Whom to tell how far a job is; to tell it after ``timeout`` seconds ends the job."""
+    """Whom to tell how far a job is, which ends after ``timeout`` seconds."""
     with shown(progress) as tell:
-        yield tell if timeout is None else _until(tell, timeout)
-
-
-def _until(tell: Progress, seconds: int) -> Progress:
-    """Tell ``tell``, until ``seconds`` are over: then end the retrieval."""
-    deadline = time.monotonic() + seconds
-
-    def checked(what: str, done: float) -> None:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"the retrieval was not done after {seconds} seconds ({what}: {done:.0%})",
-                hint="give a longer timeout, or ask for fewer rows or features at once",
-            )
-        tell(what, done)
-
-    return checked
+        yield tell if timeout is None else Deadline(tell, timeout)
 
 
 def write_parquet(rows: pa.Table, target: Path) -> None:
