@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
@@ -24,6 +24,7 @@ from provender.online.options import Client, StoreOptions, Topology, disconnect,
 from provender.online.order import COMPARE_AND_SET
 from provender.online.prefixes import claim, claimed, release
 from provender.online.reader import AsyncReader, unavailable
+from provender.online.secrets import HASHED, KEYRING
 from provender.values import from_json, to_json
 
 BATCH_ROWS = 1000
@@ -180,7 +181,12 @@ class OnlineStore:
                 client.hset(_coverage_key(project), view, to_json(coverage))
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
-        """Make ``manifest`` the one that servers of its project use; return its digest."""
+        """Make ``manifest`` the one that servers of its project use; return its digest.
+
+        It is told by which secret entity ids are hashed, if they are; not the secret.
+        """
+        if any(view.entity_ids == HASHED for view in manifest.views):
+            manifest = replace(manifest, entity_key=KEYRING.key_id(manifest.project))
         digest = manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
         with self._answering() as client:
