@@ -16,6 +16,7 @@ from provender.core.people import ACTOR_ID
 
 PREFIX = "PROVENDER_"
 SECRET_LENGTH = 16
+REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -27,7 +28,9 @@ class Settings(BaseModel):
     home: Path = Field(Path(".provender"), description="state folder: lake, catalog, online data")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in home")
     redis_url: str = Field(
-        "", description="redis://, rediss:// or unix:// URL; empty: embedded Valkey in home"
+        "",
+        description="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL; "
+        "empty: embedded Valkey in home",
     )
     actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
     purpose: str = Field(
@@ -90,12 +93,16 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("write redis://host:port/0, rediss://… or unix:///path.sock")
-        try:
-            urlsplit(value).port  # noqa: B018 - asking is what checks it
-        except ValueError:
-            raise ValueError("the port is not a number between 0 and 65535") from None
+        if value and not REDIS_URL.match(value):
+            raise ValueError(
+                "write redis://host:port/0, unix:///path.sock, redis+cluster://host:port,host:port/ "
+                "or redis+sentinel://host:port,host:port/master/0; rediss for TLS"
+            )
+        for server in urlsplit(value).netloc.rpartition("@")[2].split(","):
+            try:
+                urlsplit(f"//{server}").port  # noqa: B018 - asking is what checks it
+            except ValueError:
+                raise ValueError("the port is not a number between 0 and 65535") from None
         return value
 
     @field_validator("home", "feature_repo", "governance")

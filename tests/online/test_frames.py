@@ -1,6 +1,4 @@
-import socket
 from typing import Any
-from urllib.parse import urlsplit
 from zlib import crc32
 
 import hiredis
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 from provender.core.errors import InvalidInput
 from provender.online.arrow import BatchEncoder, Framed
 from provender.online.codec import KeyCodec, RowCodec
-from provender.online.embedded import EmbeddedServer
-from provender.online.order import COMPARE_AND_SET
 from provender.online.packer import LONG_TAIL, checksums
+from provender.online.sender import Written
 from provender.online.store import OnlineStore
 from tests.online.views import T0, TICK, view
 
@@ -72,22 +69,14 @@ def test_arguments_are_keys_and_rows_as_redis_reads_them(texts: Any, chunk: int)
     ]
 
 
-def test_what_is_framed_is_written_by_one_command_each(
-    server: EmbeddedServer, store: OnlineStore
-) -> None:
+def test_what_is_framed_is_written_in_bulk(store: OnlineStore) -> None:
     encoder = BatchEncoder("p", VIEW)
     first, second = encoder.frame(batch_of(["a"] * 7)), encoder.frame(batch_of(['"'] * 9, 100))
-    with socket.socket(socket.AF_UNIX) as link:
-        link.connect(urlsplit(server.url).path)
-        for size, text in first.pairs(7):
-            link.sendall(b"*%d\r\n$4\r\nMSET\r\n%b" % (1 + 2 * size, text))
-            assert link.recv(99) == b"+OK\r\n"
+    with store.writer() as writer:
+        writer.send(first)
         for part in second.resp(9):
-            script = COMPARE_AND_SET.encode()
-            head = b"*%d\r\n$4\r\nEVAL\r\n$%d\r\n%b\r\n" % (4 + 2 * part.size, len(script), script)
-            number = b"$1\r\n%d\r\n" % part.size
-            link.sendall(head + number + bytes(part.keys) + b"$1\r\n0\r\n" + bytes(part.rows))
-            assert link.recv(99) == b":0\r\n"
+            writer.send_arguments(part.size, bytes(part.keys), bytes(part.rows))
+        assert writer.settle() == Written(16, 0)
     for framed in (first, second):
         assert store.read(framed.keys.to_pylist()) == framed.rows.to_pylist()
 

@@ -1,7 +1,9 @@
 import asyncio
 import random
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,11 +15,12 @@ from hypothesis import strategies as st
 from provender.core.errors import Conflict, Corrupt, Unavailable
 from provender.online.codec import KeyCodec, RowCodec, key_prefix
 from provender.online.embedded import EmbeddedServer
-from provender.online.options import StoreOptions, Topology
+from provender.online.options import StoreOptions, Topology, from_url
 from provender.online.order import order_of
 from provender.online.prefixes import PREFIXES
 from provender.online.store import BATCH_ROWS, Coverage, OnlineStore, Written
-from tests.online.servers import cluster_node, sentinel
+from tests.online.proxy import Proxy
+from tests.online.servers import cluster_node, free_port, primary, sentinel, started
 from tests.online.views import T0, TICK, manifest, view
 
 VIEW = view({"x": "int64"}, keys={"id": "int64"})
@@ -292,3 +295,70 @@ async def read_async(store: OnlineStore, keys: list[bytes]) -> list[bytes | None
         return await reader.read(keys)
     finally:
         await reader.close()
+
+
+def test_the_state_tells_whether_rows_may_have_been_lost(tmp_path: Path) -> None:
+    port = free_port()
+    with OnlineStore(f"redis://127.0.0.1:{port}/0") as store:
+        with started(tmp_path, port), redis.Redis(port=port) as client:
+            before = store.state()
+            store.write([(key("p"), ROWS.encode(key("p"), {"x": 1}, T0))])
+            assert store.state() == before
+            assert store.epoch() == before.epoch
+            client.flushall()
+            emptied = store.state()
+            assert (emptied.epoch != before.epoch, emptied.replid) == (True, before.replid)
+        with started(tmp_path, port):
+            again = store.state()
+            assert again.epoch != emptied.epoch
+            assert again.replid != emptied.replid
+
+
+def test_a_server_that_took_over_has_another_state(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with (
+        primary(tmp_path, "--repl-diskless-sync-delay", "0") as first,
+        primary(tmp_path / "b") as second,
+        redis.Redis(port=second) as replica,
+    ):
+        with OnlineStore(f"redis://127.0.0.1:{first}/0") as store:
+            before = store.state()
+        replica.replicaof("127.0.0.1", first)
+        while replica.info("replication")["master_link_status"] != "up":
+            time.sleep(0.02)
+        with OnlineStore(f"redis://127.0.0.1:{second}/0") as store:
+            while store.read([b"provender:epoch"]) == [None]:
+                time.sleep(0.02)
+            replica.replicaof("NO", "ONE")
+            after = store.state()
+    assert after.epoch == before.epoch
+    assert after.replid != before.replid
+
+
+def test_health_is_told_in_time_whatever_the_server_does(server: EmbeddedServer, store) -> None:
+    with Proxy(from_url(server.url).unix_socket_path) as proxy, OnlineStore(proxy.url) as asked:
+        assert asked.health().ok
+        for swallowing, delay in ((True, 0.0), (False, 5.0)):
+            proxy.swallowing, proxy.delay = swallowing, delay
+            began = time.monotonic()
+            found = asked.health()
+            assert (found.ok, time.monotonic() - began < 0.6) == (False, True), found
+            assert "no answer in time" in found.problem
+        proxy.swallowing, proxy.delay = False, 0.0
+        assert asked.health(deadline=2.0).ok
+
+
+def test_health_is_told_in_time_where_nobody_accepts(store: OnlineStore) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        with ExitStack() as waiting:
+            for _ in range(3):
+                one = waiting.enter_context(socket.socket())
+                one.setblocking(False)
+                one.connect_ex(("127.0.0.1", port))
+            with OnlineStore(f"redis://127.0.0.1:{port}/0") as asked:
+                began = time.monotonic()
+                assert not asked.health(deadline=0.2).ok
+                assert time.monotonic() - began < 0.6

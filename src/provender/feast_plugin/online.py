@@ -36,8 +36,8 @@ from provender.online.blocks import CLOCK_SKEW_US, PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, micros
 from provender.online.options import from_connection_string
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -75,9 +75,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
     _versioned_read_supported = False
 
     def __init__(self) -> None:
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = (
-            WeakKeyDictionary()
-        )
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -190,7 +188,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
         if reader is not None:
             await reader.close()
 
-    def _reader(self, config: RepoConfig) -> AsyncReader:
+    def _reader(self, config: RepoConfig) -> Stream:
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
             self._readers[loop] = store_of(config).reader()

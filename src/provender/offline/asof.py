@@ -171,12 +171,16 @@ def render_latest(
     where += _bounds(join, start, min(end, LAST) + TICK if end else None)
     where += [f"{at} >= {to_micros(start)}"] if start else []
     where += [f"{at} <= {to_micros(end)}"] if end else []
-    created = quote(join.created_timestamp) if join.created_timestamp else "NULL"
+    created = (
+        f"make_timestamptz({micros(quote(join.created_timestamp))})"
+        if join.created_timestamp
+        else "CAST(NULL AS TIMESTAMPTZ)"
+    )
     columns = [f"{quote(source)} AS {quote(name)}" for name, source in join.keys]
     columns += [f"{quote(source)} AS {quote(name)}" for source, name in join.features]
     columns += [
-        f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ) AS {quote('event_timestamp')}",
-        f"CAST({created} AS TIMESTAMPTZ) AS {quote('created_timestamp')}",
+        f"make_timestamptz({at}) AS {quote('event_timestamp')}",
+        f"{created} AS {quote('created_timestamp')}",
     ]
     partition = ", ".join(quote(source) for _, source in join.keys) or "NULL"
     one_each = f"\nQUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {at} DESC, {_best(join)}) = 1"

@@ -132,7 +132,9 @@ class Retrieval:
     def _matching(self, part: pa.Table) -> Matching:
         """Sort the spine rows of ``part`` into slots; views that are joined by SQL find them registered."""
         self.session.register(asof.SPINE, narrow(part, self.plan))
-        matching = Matching(self.session, self.plan, self.reach, part.num_rows)
+        matching = Matching(
+            self.session, self.plan, self.reach, part.num_rows, tie_bytes=self.budget / 8
+        )
         by_slots = self._by_slots
         matching.prepare(by_slots)
         if len(by_slots) == len(self.sources):
@@ -206,7 +208,11 @@ class Retrieval:
 
     def _by_sql(self, source: Source) -> pa.Table:
         query = asof.render(self.plan, source.position, self.reach)
+        if source.numbered is not None:
+            source.numbered.stamps.check()
         rows = self.session.sql(query).to_arrow_table()
+        if source.numbered is not None:
+            source.numbered.stamps.check()
         if source.join.view in self.known_later:
             later = rows.column(asof.LATER).to_numpy()
             self.known_later[source.join.view] += int(later.sum())

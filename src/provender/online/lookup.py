@@ -25,8 +25,8 @@ from provender.online.blocks import (
 from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Values, compile_plan
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 
 __all__ = [
     "CLOCK_SKEW_US",
@@ -92,7 +92,7 @@ class Lookup:
         return question.answer(self.store.read(question.keys))
 
     async def columns_async(
-        self, entities: Entities, reader: AsyncReader, now: datetime | None = None
+        self, entities: Entities, reader: Stream, now: datetime | None = None
     ) -> Lookups:
         """Do as `columns`, through the event loop's ``reader``."""
         question = Question(self.plan, entities, now or self._now())

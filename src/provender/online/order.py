@@ -11,7 +11,7 @@ from provender.online.layout import CREATED_AFTER, CREATED_WHOLE, HEAD, SIGN
 NO_CREATED_US = -SIGN - 1
 """Comes before every instant."""
 
-COMPARE_AND_SET = """
+STAYS = """
 local function created(row, high, low)
   local kind = string.byte(row, 14) % 4
   if kind == 0 then return -1, -1 end
@@ -35,21 +35,14 @@ local function newer(old, new)
   if e ~= g then return e > g end
   return f > h
 end
-local ttl = tonumber(ARGV[1])
-local kept = 0
-for i = 1, #KEYS do
-  local new = ARGV[i + 1]
-  local old = redis.call('GETRANGE', KEYS[i], 0, 21)
-  if whole(old) and string.sub(old, 1, 5) == string.sub(new, 1, 5) and newer(old, new) then
-    kept = kept + 1
-  elseif ttl > 0 then redis.call('SET', KEYS[i], new, 'EX', ttl)
-  else redis.call('SET', KEYS[i], new) end
+local function stays(old, new)
+  return whole(old) and string.sub(old, 1, 5) == string.sub(new, 1, 5) and newer(old, new)
 end
-return kept
 """
-"""Set each row unless the stored one is newer by (event, created) timestamp; count those kept.
+"""``stays(old, new)``: whether the stored row stays, as it is newer by (event, created) timestamp.
 
-A stored row of another layout, or of another version of the format, is replaced.
+``old`` needs to be its first 22 bytes only. A stored row of another layout, or of another
+version of the format, is replaced.
 """
 
 

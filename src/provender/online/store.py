@@ -5,42 +5,46 @@ value. So an older row never overwrites a newer one, whoever writes, and a row o
 layout than the reader's is not read.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
+from hiredis import ProtocolError
 from redis.exceptions import RedisError
 
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
+from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
-from provender.online.options import Client, StoreOptions, Topology, disconnect, from_url
-from provender.online.order import COMPARE_AND_SET
+from provender.online.options import (
+    Client,
+    StoreOptions,
+    Topology,
+    disconnect,
+    from_url,
+    unavailable,
+)
 from provender.online.prefixes import claim, claimed, release
-from provender.online.reader import AsyncReader, unavailable
+from provender.online.resp import Refused
+from provender.online.routes import Route, route
+from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
+from provender.online.sender import Written
+from provender.online.stream import Stream
 from provender.values import from_json, to_json
 
-BATCH_ROWS = 1000
-"""Rows per server-side script: it answers nobody else for about two milliseconds."""
+BATCH_ROWS = CHUNK_ROWS
 PROJECTS = "provender:projects"
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of rows: written, or kept back because a newer one is stored."""
-
-    written: int = 0
-    kept: int = 0
-
-    def __add__(self, other: "Written") -> "Written":
-        return Written(self.written + other.written, self.kept + other.kept)
+EPOCH = b"provender:epoch"
+HEALTH_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,18 @@ class Coverage:
     source: str
     layout: str
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The life of the store: it was emptied where ``epoch`` differs from an earlier state.
+
+    It was started again, or another server took over, where ``replid`` differs: then the rows
+    written last may be lost. On a cluster, ``replid`` lists those of all primaries.
+    """
+
+    epoch: str
+    replid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,11 @@ class OnlineStore:
         self._on_close = on_close
         self._client: Client | None = None
         self._lock = threading.Lock()
+        self._patience = self.options.answer_seconds
+
+    @cached_property
+    def _route(self) -> Route:
+        return route(self.options)
 
     def __repr__(self) -> str:
         return f"OnlineStore({self.options.address})"
@@ -91,30 +112,51 @@ class OnlineStore:
             Unavailable: the store does not answer; rows of earlier batches are written, and
                 writing all of them again is safe.
         """
-        total = Written()
-        remaining = iter(pairs)
-        while batch := list(islice(remaining, BATCH_ROWS)):
-            with self._answering() as client:
-                kept = sum(self._set(client, group) for group in self._groups(client, batch))
-            total += Written(len(batch) - kept, kept)
-        return total
+        with self.writer(fresh=False, confirm=False) as writer:
+            writer.write(pairs)
+            return writer.settle()
 
-    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def writer(
+        self,
+        *,
+        window: int = WINDOW,
+        expiry: Expiry | None = None,
+        fresh: bool = True,
+        confirm: bool = True,
+    ) -> Writer:
+        """Return a writer of many rows; see `Writer`."""
+        return Writer(
+            self.options,
+            window=window,
+            expiry=self._expiry if expiry is None else expiry,
+            fresh=fresh,
+            confirm=confirm,
+        )
+
+    @property
+    def _expiry(self) -> Expiry:
+        seconds = self.key_ttl_seconds
+        return Expiry.after(timedelta(seconds=seconds)) if seconds else FOREVER
+
+    def read(self, keys: Sequence[bytes], *, deadline: float = 0.0) -> list[bytes | None]:
         """Return the row of each key, None where there is none, in one round trip.
 
+        ``deadline`` is in seconds; 0: as the options say.
+
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer in time, or refuses.
         """
         if not keys:
             return []
-        with self._answering() as client:
-            if self.options.topology is Topology.CLUSTER:
-                return cast("list[bytes | None]", client.mget_nonatomic(keys))
-            return cast("list[bytes | None]", client.mget(keys))
+        due = time.monotonic() + (deadline or self._patience)
+        try:
+            return self._route.read(keys, due)
+        except (OSError, Refused, ProtocolError) as error:
+            raise unavailable(self.options, error) from error
 
-    def reader(self) -> AsyncReader:
+    def reader(self) -> Stream:
         """Return a reader for the running event loop, with connections of its own."""
-        return AsyncReader(self.options)
+        return Stream(self.options)
 
     def claim(self, project: str, *views: str) -> None:
         """Note whose the keys of these views are: to be called before rows are written.
@@ -223,12 +265,35 @@ class OnlineStore:
         with self._answering() as client:
             return sorted(name.decode() for name in client.smembers(PROJECTS))
 
-    def health(self) -> Health:
-        """Return whether the store answers now; never raises."""
+    def epoch(self) -> str:
+        """Return a word that the store keeps as long as it is not emptied.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            client.set(EPOCH, secrets.token_hex(8), nx=True)
+            return str(client.get(EPOCH).decode())
+
+    def state(self) -> State:
+        """Return what stays the same as long as the store loses nothing.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            if self.options.topology is Topology.CLUSTER:
+                told = client.info("replication", target_nodes=client.PRIMARIES).values()
+            else:
+                told = [client.info("replication")]
+            lives = sorted(str(one["master_replid"]) for one in told)
+        return State(self.epoch(), ",".join(lives))
+
+    def health(self, deadline: float = HEALTH_SECONDS) -> Health:
+        """Return whether the store answers reads within ``deadline`` seconds; never raises."""
         started = time.perf_counter()
         try:
-            with self._answering() as client:
-                client.ping()
+            self.read([EPOCH], deadline=deadline)
         except ProvenderError as error:
             return Health(ok=False, address=self.options.address, problem=error.message)
         return Health(ok=True, address=self.options.address, seconds=time.perf_counter() - started)
@@ -240,6 +305,8 @@ class OnlineStore:
             released, self._on_close = self._on_close, None
         if client is not None:
             disconnect(client)
+        if found := self.__dict__.pop("_route", None):
+            found.close()
         if released is not None:
             released()
 
@@ -265,23 +332,6 @@ class OnlineStore:
             yield client
         except (RedisError, OSError) as error:
             raise unavailable(self.options, error) from error
-
-    def _set(self, client: Client, group: Sequence[tuple[bytes, bytes]]) -> int:
-        keys = [key for key, _ in group]
-        rows = [row for _, row in group]
-        ttl = self.key_ttl_seconds or 0
-        return int(client.eval(COMPARE_AND_SET, len(keys), *keys, ttl, *rows))
-
-    def _groups(
-        self, client: Client, batch: list[tuple[bytes, bytes]]
-    ) -> Iterable[list[tuple[bytes, bytes]]]:
-        """Return ``batch`` in parts that one script may touch: on a cluster, by slot."""
-        if self.options.topology is not Topology.CLUSTER:
-            return [batch]
-        slots: dict[int, list[tuple[bytes, bytes]]] = {}
-        for pair in batch:
-            slots.setdefault(client.keyslot(pair[0]), []).append(pair)
-        return slots.values()
 
     def _unlink(self, client: Client, keys: Sequence[bytes]) -> int:
         if self.options.topology is not Topology.CLUSTER:

@@ -17,8 +17,8 @@ from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError
 from provender.online.columns import ColumnEncoder, Columns
 from provender.online.lookup import Question
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 from provender.serving import wire
 from provender.serving.snapshot import Snapshots
 
@@ -53,7 +53,7 @@ class OnlineApp:
         self._store = store
         self._snapshots = snapshots
         self._now = now
-        self._reader: AsyncReader | None = None
+        self._reader: Stream | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._features),
