@@ -60,7 +60,7 @@ class Stored:
         return self.block.event_us
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """What was read for a lookup, judged: ``given`` entity columns, then ``outputs``.
 

@@ -21,6 +21,7 @@ from provender.online.frames import Arguments, Framed
 from provender.online.kinds import INTEGERS
 from provender.online.layout import SIGN
 from provender.online.packer import RowPacker, Times, checksums
+from provender.online.secrets import HASHED
 
 __all__ = ["Arguments", "BatchEncoder", "Encoded", "Framed", "Materialised"]
 
@@ -113,11 +114,15 @@ class BatchEncoder:
         if not fields or any(f.type != "string" and f.type not in INTEGERS for f in fields):
             values = [column.to_pylist() for column in columns]
             return pa.array(self._keys.keys(values, batch.num_rows), pa.large_binary())
-        parts: list[Any] = [self._keys.prefix]
+        hashed = self.view.entity_ids == HASHED
+        parts: list[Any] = [] if hashed else [self._keys.prefix]
         for index, (field, column) in enumerate(zip(fields, columns, strict=True)):
             parts += [b","] if index else []
             parts += self._key_part(field, column)
-        return casts.join(*parts, b"}")
+        joined = casts.join(*parts, b"}")
+        if not hashed:
+            return joined
+        return pa.array(self._keys.after_prefix(joined.to_pylist()), pa.large_binary())
 
     def _key_part(self, field: FieldSpec, column: pa.Array) -> list[Any]:
         if field.type == "string":

@@ -166,18 +166,19 @@ def json_bodies(blocks: Sequence[Block]) -> list[list[bytes]]:
     batches = {id(block.batch): block.batch for block in blocks}
     finite = {at for at, batch in batches.items() if batch.is_finite}
     numbers: list[Sequence[Any]] = []
-    places: list[tuple[list[bytes], int]] = []
     for block, mine in zip(blocks, bodies, strict=True):
         batch, start, stop = block.batch, block.start, block.stop
         columns, decoder = batch.columns, batch.decoder
         together = decoder.numbers if id(batch) in finite else []
         numbers += [columns[index][start:stop] for index in together]
-        places += [(mine, index) for index in together]
         for index in decoder.others if together else range(len(mine)):
             write = spelling.writer(decoder.words[index])
             mine[index] = write(columns[index][start:stop], json_safe=batch.json_safe)[1:-1]
-    for (mine, index), body in zip(places, spelling.numbers(numbers), strict=True):
-        mine[index] = body
+    written = iter(spelling.numbers(numbers))
+    for block, mine in zip(blocks, bodies, strict=True):
+        if id(block.batch) in finite:
+            for index in block.batch.decoder.numbers:
+                mine[index] = next(written)
     return bodies
 
 

@@ -178,7 +178,8 @@ class Batch:
     @property
     def is_finite(self) -> bool:
         """Whether no float that is asked for is NaN or infinite: then neither is their sum."""
-        floats = [self.columns[index] for index in self.decoder.floats]
+        columns = self.columns
+        floats = [columns[index] for index in self.decoder.floats]
         if self.has_nulls:
             return isfinite(sum(sum(filter(None, column)) for column in floats))
         return isfinite(sum(map(sum, floats)))

@@ -146,11 +146,12 @@ def render(answer: Answer, *, views: Sequence[str] | None = None) -> bytes:
     bodies = json_bodies(answer.blocks)
     stored = [_stored(block, mine) for block, mine in zip(answer.blocks, bodies, strict=True)]
     for output in answer.outputs:
-        if output.source is None:
+        source = output.source
+        if source is None:
             values = answer.computed[output.demand][output.feature]
             parts.append(_given(values, output.type, epoch))
         else:
-            parts.append(stored[output.source.read][output.source.column])
+            parts.append(stored[source.read][source.column])
     metadata: dict[str, Any] = {"feature_names": answer.names}
     if views is not None:
         metadata["feature_view_metadata"] = [{"name": view} for view in views]
