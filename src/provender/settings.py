@@ -16,6 +16,7 @@ from provender.core.people import ACTOR_ID
 
 PREFIX = "PROVENDER_"
 REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
+SECRET_LENGTH = 16
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -52,6 +53,15 @@ class Settings(BaseModel):
         "", description="Spark's master, such as spark://host:7077; empty: this machine, local[*]"
     )
 
+    entity_ids: Literal["plain", "hashed"] = Field(
+        "plain", description="how entity ids stand in the online store's keys: plain or hashed"
+    )
+    entity_secret: str = Field(
+        "",
+        description="at least 16 characters by which entity ids are hashed; empty: a file in home",
+        repr=False,
+    )
+
     @field_validator("actor")
     @classmethod
     def _actor(cls, value: str) -> str:
@@ -65,6 +75,13 @@ class Settings(BaseModel):
         if value and not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
             raise ValueError("write postgresql://user@host/database or sqlite:///path")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @field_validator("entity_secret")
+    @classmethod
+    def _entity_secret(cls, value: str) -> str:
+        if value and len(value) < SECRET_LENGTH:
+            raise ValueError(f"write at least {SECRET_LENGTH} characters that nobody guesses")
+        return value
 
     @field_validator("memory_limit")
     @classmethod
@@ -129,7 +146,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        shown = "" if name.endswith("_url") else f"={given[name]!r}"  # URLs may hold passwords
+        shown = (
+            "" if name.endswith(("_url", "_secret")) else f"={given[name]!r}"
+        )  # those may hold passwords
         raise Misconfigured(
             f"setting {PREFIX}{name.upper()}{shown} is not usable: {first['msg'].removeprefix('Value error, ')}",
             hint=Settings.model_fields[name].description or "",

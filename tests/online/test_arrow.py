@@ -12,12 +12,18 @@ from provender.core.features import FieldSpec
 from provender.core.serving import ServedView
 from provender.online.arrow import BatchEncoder, Materialised, write_batches
 from provender.online.codec import KeyCodec, RowCodec
+from provender.online.kinds import from_micros
 from provender.online.store import OnlineStore
 from tests.online.views import INSTANTS, T0, TICK, view
 
 ARROW = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
+    "int16": pa.int16(),
+    "uint8": pa.uint8(),
+    "uint16": pa.uint16(),
+    "uint32": pa.uint32(),
+    "timestamp_ns": pa.timestamp("ns", tz="UTC"),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "uint64": pa.uint64(),
@@ -32,10 +38,16 @@ ARROW = {
     "decimal(20,3)": pa.decimal128(20, 3),
     "list<int64>": pa.list_(pa.int64()),
     "list<string>": pa.list_(pa.string()),
+    "struct<a:int64>": pa.struct([("a", pa.int64())]),
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "int8": st.integers(-128, 127),
+    "int16": st.integers(-(2**15), 2**15 - 1),
+    "uint8": st.integers(0, 255),
+    "uint16": st.integers(0, 2**16 - 1),
+    "uint32": st.integers(0, 2**32 - 1),
+    "timestamp_ns": st.integers(-(2**62) // 1000, 2**62 // 1000).map(from_micros),
     "int32": st.integers(-(2**31), 2**31 - 1),
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint64": st.integers(0, 2**64 - 1),
@@ -50,6 +62,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "decimal(20,3)": st.decimals(-(10**9), 10**9, places=3),
     "list<int64>": st.lists(st.none() | st.integers(-9, 9), max_size=3),
     "list<string>": st.lists(st.none() | st.text(max_size=3), max_size=3),
+    "struct<a:int64>": st.fixed_dictionaries({"a": st.none() | st.integers(-9, 9)}),
 }
 ROW = st.fixed_dictionaries(
     {

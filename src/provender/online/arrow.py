@@ -21,6 +21,8 @@ from provender.online.frames import Arguments, Framed
 from provender.online.kinds import INTEGERS
 from provender.online.layout import SIGN
 from provender.online.packer import RowPacker, Times, checksums
+from provender.online.script import Expiry
+from provender.online.secrets import HASHED
 from provender.online.store import OnlineStore
 
 __all__ = ["Arguments", "BatchEncoder", "Encoded", "Framed", "Materialised", "write_batches"]
@@ -114,11 +116,15 @@ class BatchEncoder:
         if not fields or any(f.type != "string" and f.type not in INTEGERS for f in fields):
             values = [column.to_pylist() for column in columns]
             return pa.array(self._keys.keys(values, batch.num_rows), pa.large_binary())
-        parts: list[Any] = [self._keys.prefix]
+        hashed = self.view.entity_ids == HASHED
+        parts: list[Any] = [] if hashed else [self._keys.prefix]
         for index, (field, column) in enumerate(zip(fields, columns, strict=True)):
             parts += [b","] if index else []
             parts += self._key_part(field, column)
-        return casts.join(*parts, b"}")
+        joined = casts.join(*parts, b"}")
+        if not hashed:
+            return joined
+        return pa.array(self._keys.after_prefix(joined.to_pylist()), pa.large_binary())
 
     def _key_part(self, field: FieldSpec, column: pa.Array) -> list[Any]:
         if field.type == "string":
@@ -142,9 +148,10 @@ def write_batches(
     encoder: BatchEncoder,
     batches: Iterable[pa.RecordBatch],
     *,
+    expiry: Expiry | None = None,
     progress: Progress | None = None,
 ) -> Materialised:
-    """Write ``batches`` to ``store``, one at a time; call ``progress`` with each one's rows.
+    """Write ``batches`` to ``store``; call ``progress`` with the rows of each one.
 
     Raises:
         Conflict: the keys of another view begin like this one's; nothing is written.
@@ -152,17 +159,17 @@ def write_batches(
         Unavailable: the store does not answer; writing everything again is safe.
     """
     store.claim(encoder.project, encoder.view.name)
-    read = written = kept = skipped = 0
-    for batch in batches:
-        encoded = encoder.encode(batch)
-        done = store.write(zip(encoded.keys, encoded.rows, strict=True))
-        read += batch.num_rows
-        written += done.written
-        kept += done.kept
-        skipped += encoded.skipped
-        if progress is not None:
-            progress(batch.num_rows)
-    return Materialised(read, written, kept, skipped)
+    read = skipped = 0
+    with store.writer(expiry=expiry) as writer:
+        for batch in batches:
+            framed = encoder.frame(batch)
+            writer.send(framed)
+            read += batch.num_rows
+            skipped += framed.skipped
+            if progress is not None:
+                progress(batch.num_rows)
+        done = writer.settle()
+    return Materialised(read, done.written, done.kept, skipped)
 
 
 def _named(batch: pa.RecordBatch, view: ServedView, *names: str) -> pa.Array:

@@ -4,7 +4,7 @@ A key, ``<8 characters>{<entity>}``: the characters are of the digest of project
 that no project's or view's keys can be taken for another's; the entity is the hash tag, so
 that all views of one entity lie on one cluster node. Join keys come in order of their names,
 joined by commas: whole numbers as ``<decimal>``, text as ``s<bytes>:<UTF-8>``, and so on
-(`KEY_PARTS`). How a row lies is told in `online.layout`; `online.blocks` reads rows in bulk.
+(`KEY_PARTS`); where entity ids are hashed, a keyed digest of that stands in its place. How a row lies is told in `online.layout`; `online.blocks` reads rows in bulk.
 """
 
 import base64
@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 from zlib import crc32
 
-from provender.core.digest import digest_bytes
+from provender.core.digest import digest_bytes, keyed
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
 from provender.core.serving import ServedView
@@ -38,11 +38,13 @@ from provender.online.layout import (
     MAX_SHORT,
     ROW_VERSION,
     SIGN,
-    Layout,
+    check_of,
     created_part,
+    layout_of,
     pack_bits,
 )
 from provender.online.order import NO_CREATED_US, order_of
+from provender.online.secrets import HASHED, KEYRING
 
 KEY_VERSION = b"v2"
 PREFIX_SIZE = 8
@@ -82,6 +84,7 @@ class KeyCodec:
     def __init__(self, project: str, view: ServedView) -> None:
         self.view = view
         self.prefix = key_prefix(project, view.name) + b"{"
+        self._secret = KEYRING.secret(project) if view.entity_ids == HASHED else None
         self._parts = [_part(view, field) for field in view.join_keys]
 
     def key(self, values: Sequence[Any]) -> bytes | None:
@@ -95,7 +98,12 @@ class KeyCodec:
         texts = [part(value) for part, value in zip(self._parts, values, strict=True)]
         if None in texts:
             return None
-        return b"%b%b}" % (self.prefix, b",".join(text for text in texts if text is not None))
+        return self._whole(b"%b}" % b",".join(text for text in texts if text is not None))
+
+    def _whole(self, tail: bytes) -> bytes:
+        if self._secret is None:
+            return self.prefix + tail
+        return b"%b%b}" % (self.prefix, hashed_tag(self._secret, tail[:-1]))
 
     def keys(self, columns: Sequence[Sequence[Any]], rows: int) -> list[bytes]:
         """Return the key of each of ``rows`` rows; `NO_KEY` where a join key is null.
@@ -112,14 +120,26 @@ class KeyCodec:
             part = self._parts[0]
             texts = [part(value) for value in columns[0]]
             return [None if text is None else text + b"}" for text in texts]
-        size = len(self.prefix)
-        whole = [self.key(values) for values in zip(*columns, strict=True)]
-        return [None if key is None else key[size:] for key in whole]
+        parts = [
+            [part(value) for value in column]
+            for part, column in zip(self._parts, columns, strict=True)
+        ]
+        return [
+            None if None in texts else b"%b}" % b",".join(texts)
+            for texts in zip(*parts, strict=True)
+        ]
 
     def after_prefix(self, tails: Sequence[bytes | None]) -> list[bytes]:
-        """Return the keys with these tails."""
+        """Return the keys with these tails; where entity ids are hashed, it is done here."""
         prefix = self.prefix
+        if self._secret is not None:
+            return [NO_KEY if tail is None else self._whole(tail) for tail in tails]
         return [NO_KEY if tail is None else prefix + tail for tail in tails]
+
+
+def hashed_tag(secret: bytes, tag: bytes) -> bytes:
+    """Return what stands for an entity's tag where ids are hashed: ``h`` and 22 characters."""
+    return b"h" + base64.urlsafe_b64encode(keyed(secret, tag)).rstrip(b"=")
 
 
 def _part(view: ServedView, field: FieldSpec) -> Callable[[Any], bytes | None]:
@@ -160,7 +180,8 @@ class RowCodec:
 
     def __init__(self, view: ServedView) -> None:
         self.view = view
-        self.layout = Layout(view)
+        self.layout = layout_of(view)
+        self._check = check_of(view)
         self._whole = ViewReader(view, [column.name for column in view.columns])
 
     def encode(
@@ -188,7 +209,7 @@ class RowCodec:
         set_bools = [number for number, at in enumerate(layout.bools) if written[at]]
         return b"".join(
             (
-                HEAD.pack(ROW_VERSION, layout.check ^ crc32(key), event, flags),
+                HEAD.pack(ROW_VERSION, self._check ^ crc32(key), event, flags),
                 after,
                 pack_bits(nulls, layout.nulls_size) if nulls else b"",
                 pack_bits(set_bools, layout.bools_size),

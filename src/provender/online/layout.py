@@ -24,6 +24,7 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from provender.core.serving import ServedView
 from provender.online.kinds import Kind, kind_of
@@ -58,20 +59,22 @@ class Shape:
 
 
 class Layout:
-    """The rows of one view: which of its columns, by position, lie in which part."""
+    """Rows of columns with these types: which of them, by position, lie in which part."""
 
-    def __init__(self, view: ServedView) -> None:
-        self.kinds: tuple[Kind, ...] = tuple(kind_of(column.type) for column in view.columns)
-        self.check = int.from_bytes(view.fingerprint, "big")
+    def __init__(self, types: Sequence[str]) -> None:
+        self.kinds: tuple[Kind, ...] = tuple(kind_of(word) for word in types)
         positions = range(len(self.kinds))
         self.bools = [at for at in positions if self.kinds[at].code == "?"]
         self.variable = [at for at in positions if self.kinds[at].variable]
         numbers = (at for at in positions if self.kinds[at].width and at not in self.bools)
         self.fixed = sorted(numbers, key=lambda at: (-self.kinds[at].width, at))
-        self.texts = [at for at in positions if view.columns[at].type == "string"]
+        self.texts = [at for at in positions if types[at] == "string"]
         self.nulls_size = (len(self.kinds) + 7) // 8
         self.bools_size = (len(self.bools) + 7) // 8
         self.numbers = struct.Struct("<" + "".join(self.kinds[at].code for at in self.fixed))
+        ends = accumulate(self.kinds[at].width for at in self.fixed)
+        self.offsets = dict(zip(self.fixed, (0, *ends), strict=False))
+        """Where each number is, from the first."""
         self._shapes: dict[int, Shape | None] = {}
 
     def shape(self, flags: int) -> Shape | None:
@@ -90,6 +93,16 @@ class Layout:
         each = 4 if flags & HAS_LONG else 1
         variable_at = lengths_at + each * len(self.variable)
         return Shape(flags, nulls_at, bools_at, fixed_at, lengths_at, variable_at)
+
+
+def layout_of(view: ServedView) -> Layout:
+    """Return the layout of the view's rows."""
+    return Layout([column.type for column in view.columns])
+
+
+def check_of(view: ServedView) -> int:
+    """Return what all rows of the view are marked with, each together with its key."""
+    return int.from_bytes(view.fingerprint, "big")
 
 
 def created_part(event: int, created: int | None) -> tuple[int, bytes]:

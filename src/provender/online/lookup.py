@@ -12,16 +12,19 @@ from typing import Any
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
+from provender.online.answer import NULL_VALUE, Answer
 from provender.online.blocks import (
     CLOCK_SKEW_US,
     NOT_FOUND,
     OUTSIDE_MAX_AGE,
     PRESENT,
+    Asked,
     Block,
+    read_blocks,
 )
 from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
-from provender.online.plan import Demand, LookupPlan, Output, Source, Values, compile_plan
+from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 
@@ -35,8 +38,6 @@ __all__ = [
     "Lookups",
     "compile_plan",
 ]
-
-NULL_VALUE = "NULL_VALUE"
 
 Entities = Mapping[str, Sequence[Any]]
 
@@ -129,26 +130,31 @@ class Question:
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
         """Return the answer out of the stored rows, which come in the order of `keys`."""
+        answer = self.judge(stored)
+        columns = answer.columns()
+        return Lookups(
+            names=answer.names,
+            types=answer.types,
+            values=tuple(column.values for column in columns),
+            statuses=tuple(column.statuses for column in columns),
+            event_us=tuple(column.event_us for column in columns),
+        )
+
+    def judge(self, stored: Sequence[bytes | None]) -> Answer:
+        """Return the answer before any column is made of it, as `serving.wire` renders it."""
         plan, size = self.plan, self.rows
         shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
-        blocks = [
-            read.reader.block(self.keys[share], stored[share], self.now_us)
+        asked = [
+            Asked(read.reader, self.keys[share], stored[share], self.now_us, read.max_age_us)
             for read, share in zip(plan.reads, shares, strict=True)
         ]
-        computed = [self._compute(demand, blocks) for demand in plan.demands]
-        echoed = [(name, self.entities[name]) for name in self.entities if name in plan.echoed]
-        epoch = [0] * size
-        present = [PRESENT] * size
-        features = [_feature(output, blocks, computed, present, epoch) for output in plan.outputs]
-        return Lookups(
-            names=(*(name for name, _ in echoed), *(output.name for output in plan.outputs)),
-            types=(*("" for _ in echoed), *(output.type for output in plan.outputs)),
-            values=(*(values for _, values in echoed), *(feature[0] for feature in features)),
-            statuses=(
-                *(_statuses(values, present) for _, values in echoed),
-                *(feature[1] for feature in features),
-            ),
-            event_us=(*(epoch for _ in echoed), *(feature[2] for feature in features)),
+        blocks = read_blocks(asked)
+        return Answer(
+            given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
+            outputs=plan.outputs,
+            blocks=tuple(blocks),
+            computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
+            size=size,
         )
 
     def _compute(self, demand: Demand, blocks: Sequence[Block]) -> Values:
@@ -159,32 +165,6 @@ class Question:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)
         return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
-
-
-def _feature(
-    output: Output,
-    blocks: Sequence[Block],
-    computed: Sequence[Values],
-    present: list[str],
-    epoch: list[int],
-) -> tuple[list[Any], list[str], list[int]]:
-    source: Source | None = output.source
-    if source is None:
-        values = computed[output.demand][output.feature]
-        return values, _statuses(values, present), epoch
-    block = blocks[source.read]
-    values = block.python(source.column)
-    return values, _statuses(values, block.statuses), block.event_us
-
-
-def _statuses(values: Sequence[Any], rows: list[str]) -> list[str]:
-    """Return the statuses of one column: its rows', but for the nulls of rows that are there."""
-    if None not in values:
-        return rows
-    return [
-        NULL_VALUE if value is None and status is PRESENT else status
-        for value, status in zip(values, rows, strict=True)
-    ]
 
 
 def _values(name: str, column: Any) -> list[Any]:

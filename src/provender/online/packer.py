@@ -25,8 +25,9 @@ from provender.online.layout import (
     JSON_SAFE,
     MAX_SHORT,
     ROW_VERSION,
-    Layout,
     Shape,
+    check_of,
+    layout_of,
 )
 
 LONG_TAIL = 24
@@ -48,7 +49,8 @@ class RowPacker:
 
     def __init__(self, view: ServedView) -> None:
         self.view = view
-        self.layout = Layout(view)
+        self.layout = layout_of(view)
+        self._check = np.uint32(check_of(view))
         self._tables: dict[int, Any] = {}
 
     def pack(self, columns: list[pa.Array], times: Times, checksums: Any) -> pa.Array:
@@ -84,7 +86,7 @@ class RowPacker:
             raise ValueError(f"no row has the flags {flags}")
         table = np.zeros(len(cells.times.event[rows]), self._table(shape))
         table["version"] = ROW_VERSION
-        table["check"] = cells.checksums[rows] ^ np.uint32(self.layout.check)
+        table["check"] = cells.checksums[rows] ^ self._check
         table["event"] = cells.times.event[rows]
         table["flags"] = flags
         if flags & 3:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -36,6 +36,7 @@ from provender.online.prefixes import claim, claimed, release
 from provender.online.resp import Refused
 from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
+from provender.online.secrets import HASHED, KEYRING
 from provender.online.sender import Written
 from provender.online.stream import Stream
 from provender.values import from_json, to_json
@@ -224,7 +225,12 @@ class OnlineStore:
                 client.hset(_coverage_key(project), view, to_json(coverage))
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
-        """Make ``manifest`` the one that servers of its project use; return its digest."""
+        """Make ``manifest`` the one that servers of its project use; return its digest.
+
+        It is told by which secret entity ids are hashed, if they are; not the secret.
+        """
+        if any(view.entity_ids == HASHED for view in manifest.views):
+            manifest = replace(manifest, entity_key=KEYRING.key_id(manifest.project))
         digest = manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
         with self._answering() as client:

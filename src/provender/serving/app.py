@@ -139,7 +139,7 @@ class OnlineApp:
                 hint="ask for fewer entities at a time",
             )
         question = Question(plan, request.entities, self._now())
-        answer = question.answer(await self._read(question.keys))
+        answer = question.judge(await self._read(question.keys))
         views = plan.views if request.version_metadata else None
         try:
             return Response(200, wire.render(answer, views=views))
