@@ -1,6 +1,9 @@
 """Writing in bulk: counted, newest kept, lost connections and lost scripts made up for."""
 
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,3 +246,46 @@ def test_a_replica_has_what_was_settled(tmp_path: Path) -> None:
             assert writer.settle() == Written(5000, 0)
             assert writer.replicated
             assert replica.dbsize() == 5000
+
+
+WRITE_FOREVER = """
+import random, sys
+from provender.online.store import OnlineStore
+from tests.online.test_bulk import pair
+url, seed = sys.argv[1], int(sys.argv[2])
+rows = [pair(n % 500, n // 500, tick=n // 500) for n in range(5000)]
+rng = random.Random(seed)
+with OnlineStore(url) as store, store.writer(window=3) as writer:
+    print("writing", flush=True)
+    while True:
+        writer.write(rng.sample(rows, len(rows)))
+"""
+
+
+def test_killed_writers_leave_no_older_row_behind(
+    server: EmbeddedServer, store: OnlineStore
+) -> None:
+    rows = [pair(n % 500, n // 500, tick=n // 500) for n in range(5000)]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOREVER, server.url, str(seed)],
+            env=environment,
+            stdout=subprocess.PIPE,
+        )
+        for seed in range(3)
+    ]
+    try:
+        for process in writers:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"writing\n"
+        with store.writer() as writer:
+            writer.write(random.Random(9).sample(rows, len(rows)))
+            writer.settle()
+        time.sleep(0.3)
+    finally:
+        for process in writers:
+            process.kill()
+            process.communicate()
+    assert values(store, range(500)) == [9] * 500
