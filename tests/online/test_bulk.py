@@ -1,6 +1,6 @@
 """Writing in bulk: counted, newest kept, lost connections and lost scripts made up for."""
 
-import os
+import pickle
 import random
 import subprocess
 import sys
@@ -249,32 +249,27 @@ def test_a_replica_has_what_was_settled(tmp_path: Path) -> None:
 
 
 WRITE_FOREVER = """
-import random, sys
+import pickle, random, sys
 from provender.online.store import OnlineStore
-from tests.online.test_bulk import pair
-url, seed = sys.argv[1], int(sys.argv[2])
-rows = [pair(n % 500, n // 500, tick=n // 500) for n in range(5000)]
-rng = random.Random(seed)
-with OnlineStore(url) as store, store.writer(window=3) as writer:
+rows = pickle.load(open(sys.argv[2], "rb"))
+with OnlineStore(sys.argv[1]) as store, store.writer(window=3) as writer:
     print("writing", flush=True)
     while True:
-        writer.write(rng.sample(rows, len(rows)))
+        writer.write(random.sample(rows, len(rows)))
 """
 
 
 def test_killed_writers_leave_no_older_row_behind(
-    server: EmbeddedServer, store: OnlineStore
+    server: EmbeddedServer, store: OnlineStore, tmp_path: Path
 ) -> None:
     rows = [pair(n % 500, n // 500, tick=n // 500) for n in range(5000)]
-    root = Path(__file__).parents[2]
-    environment = {**os.environ, "PYTHONPATH": f"{root / 'src'}:{root}"}
+    kept = tmp_path / "rows"
+    kept.write_bytes(pickle.dumps(rows))
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITE_FOREVER, server.url, str(seed)],
-            env=environment,
-            stdout=subprocess.PIPE,
+            [sys.executable, "-c", WRITE_FOREVER, server.url, str(kept)], stdout=subprocess.PIPE
         )
-        for seed in range(3)
+        for _ in range(3)
     ]
     try:
         for process in writers:
