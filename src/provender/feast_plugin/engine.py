@@ -26,6 +26,7 @@ from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.serving import PURPOSE, serve_view
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.filling import EPOCH, Expect, FilledView, Materialized, Work
 from provender.feast_plugin.joins import view_join
 from provender.feast_plugin.online import ProvenderOnlineStore, store_of
@@ -183,7 +184,7 @@ class ProvenderEngine(ComputeEngine):
             terms.table(view.batch_source, wanted_by=f"feature view {view.name}"),
             full_feature_names=False,
         )
-        return Work(terms, served, join)
+        return Work(terms, served, join, expiry_of(self.repo_config, view))
 
     def _job(self, task: MaterializationTask) -> MaterializationJob:
         bar = task.tqdm_builder(0) if task.tqdm_builder else None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from feast.entity import Entity
@@ -23,12 +23,13 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.serving import PURPOSE, ServedView, serve_view
 from provender.feast_plugin import collaborators, gate
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
@@ -62,11 +63,22 @@ class ProvenderOnlineStoreConfig(FeastConfigBaseModel):
     key_ttl_seconds: PositiveInt | None = Field(
         None, description="rows vanish this long after they were written"
     )
+    online_expiry: Literal["none", "view-ttl"] = Field(
+        "none",
+        description="view-ttl: rows vanish an hour after they are older than the view's ttl; "
+        "takes about 30 bytes a row",
+    )
     full_scan_for_deletion: bool = Field(
         True, description="delete the rows of feature views that are removed"
     )
     enforce_ttl: bool = Field(True, description="withhold values older than the feature view's ttl")
     purpose: str = Field(PURPOSE, description="what governed features are looked up for")
+
+    @model_validator(mode="after")
+    def _one_expiry(self) -> Self:
+        if self.key_ttl_seconds and self.online_expiry != "none":
+            raise ValueError("set key_ttl_seconds or online_expiry, not both")
+        return self
 
 
 class ProvenderOnlineStore(FeastOnlineStore):
@@ -99,7 +111,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
         gate.check_push(config, [table])
         store = store_of(config)
         store.claim(config.project, table.name)
-        done = store.write(codec.pairs(data))
+        done = store.write(codec.pairs(data), expiry=expiry_of(config, table))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))

@@ -23,6 +23,7 @@ from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
 from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.filling import EPOCH, Expect, Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
@@ -222,7 +223,7 @@ def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
     online = store_of(store.config)
     online.claim(store.config.project, view.name)
-    done = online.write(pairs)
+    done = online.write(pairs, expiry=expiry_of(store.config, view))
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept
     gate.note_push(store.config, view, read=read, written=done.written)

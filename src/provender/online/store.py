@@ -105,14 +105,16 @@ class OnlineStore:
     def __repr__(self) -> str:
         return f"OnlineStore({self.options.address})"
 
-    def write(self, pairs: Iterable[tuple[bytes, bytes]]) -> Written:
+    def write(
+        self, pairs: Iterable[tuple[bytes, bytes]], *, expiry: Expiry | None = None
+    ) -> Written:
         """Write (key, row) pairs, each unless a newer row is stored; later pairs come later.
 
         Raises:
             Unavailable: the store does not answer; rows of earlier batches are written, and
                 writing all of them again is safe.
         """
-        with self.writer(fresh=False, confirm=False) as writer:
+        with self.writer(expiry=expiry, fresh=False, confirm=False) as writer:
             writer.write(pairs)
             return writer.settle()
 
