@@ -34,9 +34,9 @@ from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, micros
-from provender.online.lookup import CLOCK_SKEW_US
 from provender.online.options import from_connection_string
 from provender.online.reader import AsyncReader
+from provender.online.skew import CLOCK_SKEW_US, refuse_future
 from provender.online.store import OnlineStore
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -94,12 +94,12 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
         Raises:
             Denied: the actor may not publish the dataset behind the view.
-            InvalidInput: a value is not of its field's type.
+            InvalidInput: a value is not of its field's type, or a row is from after now.
             Unavailable: the store does not answer; writing all rows again is safe.
         """
         codec = codec_of(config, table)
         gate.check_push(config, [table])
-        done = store_of(config).write(codec.pairs(data))
+        done = store_of(config).write(list(codec.pairs(data, now=_now())))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
@@ -217,15 +217,21 @@ class ViewCodec:
         ]
         return self._keys.keys(columns, len(entities))
 
-    def pairs(self, data: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and row of each written row that has all its join keys."""
+    def pairs(self, data: Sequence[Written], *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and row of each written row that has all its join keys.
+
+        Raises:
+            InvalidInput: a value is not of its field's type, or a row is from after ``now``.
+        """
         for entity, features, event_timestamp, created_timestamp in data:
             named = _join_key_values(entity)
             key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(values, to_utc(event_timestamp), created)
+                event = to_utc(event_timestamp)
+                refuse_future(self._served.name, event, now)
+                yield key, self._rows.encode(values, event, created)
 
     def answer(
         self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime

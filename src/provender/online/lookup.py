@@ -20,6 +20,7 @@ from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Output, Source, Values, ViewRead, compile_plan
 from provender.online.reader import AsyncReader
+from provender.online.skew import CLOCK_SKEW_US
 from provender.online.store import OnlineStore
 
 __all__ = ["Lookup", "Lookups", "compile_plan"]
@@ -28,8 +29,6 @@ PRESENT = "PRESENT"
 NULL_VALUE = "NULL_VALUE"
 NOT_FOUND = "NOT_FOUND"
 OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
-
-CLOCK_SKEW_US = 60_000_000
 
 Entities = Mapping[str, Sequence[Any]]
 

@@ -144,7 +144,9 @@ class Comparison:
     def _times(self, key: bytes, row: bytes) -> Times | None:
         """Return the instants by which rows of one key are ordered; None of a row of another layout."""
         found = self._codec.decode(row)
-        return found and (found.event_timestamp, found.created_timestamp or NEVER)
+        if found is None:
+            return None
+        return found.event_timestamp, found.created_timestamp or NEVER
 
 
 def _digests(keys: list[bytes]) -> NDArray[np.int64]:

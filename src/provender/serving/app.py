@@ -161,13 +161,15 @@ class OnlineApp:
                 hint='push with "to": "online"; publish a dataset version for the offline store',
             )
         encoders = self._snapshots.current.encoders(request.name)
-        pairs = [pair for encoder in encoders for pair in encoder.encode(request.columns)]
+        now = self._now()
+        pairs = [pair for one in encoders for pair in one.encode(request.columns, now=now)]
         await asyncio.to_thread(self._store.write, pairs)
         return Response()
 
     async def _write(self, body: bytes) -> Response:
         request = wire.parse_rows(body, "feature_view_name")
-        pairs = self._snapshots.current.encoder(request.name).encode(request.columns)
+        encoder = self._snapshots.current.encoder(request.name)
+        pairs = encoder.encode(request.columns, now=self._now())
         await asyncio.to_thread(self._store.write, pairs)
         return Response(200, b"null")
 
