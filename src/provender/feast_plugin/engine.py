@@ -6,7 +6,7 @@ Feast finds the configuration's class beside the engine's, by name; both belong 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from feast.entity import Entity
 from feast.feature_view import FeatureView
@@ -189,13 +189,28 @@ class ProvenderEngine(ComputeEngine):
     def _job(self, task: MaterializationTask) -> MaterializationJob:
         bar = task.tqdm_builder(0) if task.tqdm_builder else None
         try:
-            outcome = self.run(task, progress=bar.update if bar is not None else None)
+            outcome = self.run(task) if bar is None else self.run(task, **_shown(bar))
         except Exception as error:  # noqa: BLE001 - Feast raises what the job holds
             return ProvenderMaterializationJob(task, failure=error)
         finally:
             if bar is not None:
                 bar.close()
         return ProvenderMaterializationJob(task, outcome=outcome)
+
+
+class Shown(TypedDict):
+    """How a run is shown by Feast's bar."""
+
+    progress: Progress
+    expect: Expect
+
+
+def _shown(bar: Any) -> Shown:
+    def expect(total: int, done: int) -> None:
+        bar.reset(total=total)
+        bar.update(done)
+
+    return {"progress": bar.update, "expect": expect}
 
 
 def _note(outcome: Materialized, terms: Terms, project: str) -> None:

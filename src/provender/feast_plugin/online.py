@@ -37,6 +37,7 @@ from provender.online.blocks import CLOCK_SKEW_US, PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, micros
 from provender.online.options import from_connection_string
+from provender.online.skew import refuse_future
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 
@@ -104,14 +105,15 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
         Raises:
             Denied: the actor may not publish the dataset behind the view.
-            InvalidInput: a value is not of its field's type.
+            InvalidInput: a value is not of its field's type, or a row is from after now.
             Unavailable: the store does not answer; writing all rows again is safe.
         """
         codec = codec_of(config, table)
         gate.check_push(config, [table])
         store = store_of(config)
+        pairs = list(codec.pairs(data, now=_now()))
         store.claim(config.project, table.name)
-        done = store.write(codec.pairs(data), expiry=expiry_of(config, table))
+        done = store.write(pairs, expiry=expiry_of(config, table))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
@@ -231,15 +233,21 @@ class ViewCodec:
         ]
         return self._keys.keys(columns, len(entities))
 
-    def pairs(self, data: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and row of each written row that has all its join keys."""
+    def pairs(self, data: Sequence[Written], *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and row of each written row that has all its join keys.
+
+        Raises:
+            InvalidInput: a value is not of its field's type, or a row is from after ``now``.
+        """
         for entity, features, event_timestamp, created_timestamp in data:
             named = _join_key_values(entity)
             key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(key, values, to_utc(event_timestamp), created)
+                event = to_utc(event_timestamp)
+                refuse_future(self._served.name, event, now)
+                yield key, self._rows.encode(key, values, event, created)
 
     def answer(
         self,

@@ -171,7 +171,8 @@ class OnlineApp:
         return Response(200, b"null")
 
     async def _store_rows(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
-        pairs = [pair for encoder in encoders for pair in encoder.encode(columns)]
+        now = self._now()
+        pairs = [pair for one in encoders for pair in one.encode(columns, now=now)]
         for encoder in encoders:
             await asyncio.to_thread(self._store.claim, encoder.project, encoder.view.name)
         await asyncio.to_thread(self._store.write, pairs)
