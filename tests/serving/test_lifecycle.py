@@ -155,19 +155,18 @@ def test_the_project_is_chosen_only_where_there_is_no_doubt(
 IN_PROCESS = """
 import asyncio, sys
 from pathlib import Path
+from provender.serving.messages import Request
 from provender.serving.server import application
 
 async def main():
     app = application(sys.argv[1], home=Path(sys.argv[2]), repo=Path(sys.argv[3]))()
     await app.start()
     body = b'{"entities": {"origin": ["JFK"], "hour": [1]}, "features": ["departure:warm"]}'
-    sent = []
-    async def receive(): return {"type": "http.request", "body": body}
-    async def send(message): sent.append(message)
-    scope = {"type": "http", "method": "POST", "path": "/get-online-features"}
-    await app(scope, receive, send)
+    answered = asyncio.get_running_loop().create_future()
+    app.answer(Request("POST", "/get-online-features", body=body), answered.set_result)
+    response = await answered
     await app.stop()
-    return sent[0]["status"]
+    return response.status
 
 print(asyncio.run(main()), *sorted(name for name in sys.modules if "." not in name))
 """

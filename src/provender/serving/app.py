@@ -1,91 +1,79 @@
-"""The online server: Feast's endpoints over the compiled manifest, as a bare ASGI application.
+"""The online server: Feast's endpoints over the compiled manifest, whatever carries the requests.
 
-A user's mistake is a 4xx with Feast's error body; a store that does not answer is a 503.
-Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
+A user's mistake is a 4xx with Feast's error body; a store that does not answer in time, or too
+much under way, is a 503. Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from provender.core.clock import Clock
-from provender.core.errors import InvalidInput, ProvenderError
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Question
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
 from provender.serving import wire
+from provender.serving.limits import Limits, Load
+from provender.serving.messages import Request, Response, detail
 from provender.serving.snapshot import Snapshots
+from provender.serving.steps import Steps
 
 log = logging.getLogger(__name__)
 
-BODY_BYTES = 8 << 20
-LOOKUP_ROWS = 250_000
-"""Rows of views that one request may read; more would keep everybody else waiting."""
 REFRESH_SECONDS = 1.0
-JSON = (b"content-type", b"application/json")
+WRITER_THREADS = 2
+RETRY = (b"retry-after", b"1")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Done = Callable[[Response], None]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """A status and a JSON body, or none."""
+class Route:
+    """What answers on a path. ``vital`` ones are answered however much is under way."""
 
-    status: int = 200
-    body: bytes = b""
-
-
-Handler = Callable[[bytes], Awaitable[Response]]
+    method: str
+    handler: Handler
+    timed: bool = False
+    vital: bool = False
 
 
 class OnlineApp:
     """Answers for one project out of one store, on one event loop."""
 
-    def __init__(self, store: OnlineStore, snapshots: Snapshots, *, now: Clock) -> None:
+    def __init__(
+        self, store: OnlineStore, snapshots: Snapshots, *, now: Clock, limits: Limits
+    ) -> None:
+        self.limits = limits
+        self.load = Load(limits)
         self._store = store
         self._snapshots = snapshots
         self._now = now
         self._reader: AsyncReader | None = None
         self._refreshing: asyncio.Task[None] | None = None
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/get-online-features": ("POST", self._features),
-            "/push": ("POST", self._push),
-            "/write-to-online-store": ("POST", self._write),
-            "/materialize": ("POST", self._materialize),
-            "/materialize-incremental": ("POST", self._materialize),
-            "/health": ("GET", self._health),
+        self._writers = ThreadPoolExecutor(WRITER_THREADS, "rows")
+        self._timed: deque[Steps[Response]] = deque()
+        self._clock = 0.0
+        self._routes = {
+            "/get-online-features": Route("POST", self._features, timed=True),
+            "/push": Route("POST", self._push),
+            "/write-to-online-store": Route("POST", self._write),
+            "/materialize": Route("POST", self._materialize),
+            "/materialize-incremental": Route("POST", self._materialize),
+            "/health": Route("GET", self._health, vital=True),
         }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            response = await self._respond(scope, receive)
-            if response is not None:
-                await _send(response, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self.start()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self.stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
 
     async def start(self) -> None:
         """Connect, take the first snapshot, and go on looking for newer ones."""
+        self._clock = asyncio.get_running_loop().time()
         self._reader = self._store.reader()
         await asyncio.to_thread(self._snapshots.refresh)
         self._refreshing = asyncio.create_task(self._refresh())
@@ -98,7 +86,62 @@ class OnlineApp:
                 await self._refreshing
         if self._reader is not None:
             await self._reader.close()
+        await asyncio.to_thread(self._writers.shutdown)
         await asyncio.to_thread(self._store.close)
+
+    def answer(self, request: Request, done: Done) -> None:
+        """Call ``done`` with the answer to ``request``: once, and perhaps before this returns."""
+        route = self._routes.get(request.path)
+        if route is None:
+            done(detail(404, "Not Found"))
+        elif request.method != route.method:
+            allowed = "GET, HEAD" if route.method == "GET" else route.method
+            done(detail(405, "Method Not Allowed", (b"allow", allowed.encode())))
+        elif self.load.full and not route.vital:
+            done(_failed(self.load.refusal()))
+        else:
+            self._run(route, request, done)
+
+    def refused(self, status: int) -> None:
+        """Count a request that the transport refused with ``status``."""
+
+    def sweep(self, clock: float) -> None:
+        """Fail the lookups whose time is over at ``clock``, in the loop's seconds."""
+        self._clock = clock
+        timed = self._timed
+        while timed and (timed[0].over or timed[0].deadline <= clock):
+            timed.popleft().fail(
+                Unavailable(
+                    f"the online store did not answer within {self.limits.deadline:g} s",
+                    hint="try again; PROVENDER_ONLINE_DEADLINE sets the seconds",
+                )
+            )
+
+    def _run(self, route: Route, request: Request, done: Done) -> None:
+        load = self.load
+        load.requests += 1
+
+        def finish(response: Response) -> None:
+            load.requests -= 1
+            done(response)
+
+        deadline = self._clock + self.limits.deadline
+        steps = Steps(self._handled(route, request), finish, deadline=deadline)
+        if route.timed and not steps.over:
+            self._timed.append(steps)
+
+    async def _handled(self, route: Route, request: Request) -> Response:
+        """Return the answer, whatever happens."""
+        try:
+            return await route.handler(request)
+        except ProvenderError as error:
+            return _failed(error)
+        except asyncio.CancelledError:
+            return _failed(Unavailable("the server is ending", hint="try again"))
+        except Exception:
+            log.exception("%s %s failed", route.method, request.path)
+            message = "the server failed to answer; its log says why"
+            return Response(500, wire.feast_error("FeastError", message))
 
     async def _refresh(self) -> None:
         while True:
@@ -109,37 +152,19 @@ class OnlineApp:
             except Exception:
                 log.exception("the serving manifest could not be refreshed")
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response | None:
-        """Return the answer; None where the client is gone."""
-        method, handler = self._routes.get(scope["path"], ("", None))
-        if handler is None:
-            return _detail(404, "Not Found")
-        if scope["method"] != method:
-            return _detail(405, "Method Not Allowed")
-        try:
-            body = await _body(receive)
-            return None if body is None else await handler(body)
-        except TooLarge:
-            return _detail(413, f"the body is larger than {BODY_BYTES} bytes: send fewer entities")
-        except ProvenderError as error:
-            return Response(*wire.failure(error))
-        except Exception:
-            log.exception("%s %s failed", method, scope["path"])
-            message = "the server failed to answer; its log says why"
-            return Response(500, wire.feast_error("FeastError", message))
-
-    async def _features(self, body: bytes) -> Response:
-        request = wire.parse_features(body)
-        plan = self._snapshots.current.plan(request)
-        rows = max((len(values) for values in request.entities.values()), default=1)
-        if rows * len(plan.reads) > LOOKUP_ROWS:
+    async def _features(self, request: Request) -> Response:
+        asked = wire.parse_features(request.body)
+        if len(asked.features) > self.limits.features:
             raise InvalidInput(
-                f"{rows} entities x {len(plan.reads)} feature views are more than {LOOKUP_ROWS} rows",
-                hint="ask for fewer entities at a time",
+                f"{len(asked.features)} features are more than {self.limits.features}",
+                hint="ask for fewer features at a time",
             )
-        question = Question(plan, request.entities, self._now())
-        answer = question.answer(await self._read(question.keys))
-        views = plan.views if request.version_metadata else None
+        plan = self._snapshots.current.plan(asked)
+        rows = max((len(values) for values in asked.entities.values()), default=1)
+        with self.load.reading(rows, len(plan.reads)):
+            question = Question(plan, asked.entities, self._now())
+            answer = question.answer(await self._read(question.keys))
+        views = plan.views if asked.version_metadata else None
         try:
             return Response(200, wire.render(answer, views=views))
         except orjson.JSONEncodeError as error:
@@ -153,29 +178,37 @@ class OnlineApp:
             raise RuntimeError("the application was not started")
         return await self._reader.read(keys)
 
-    async def _push(self, body: bytes) -> Response:
-        request = wire.parse_rows(body, "push_source_name")
-        if request.to != "online":
+    async def _push(self, request: Request) -> Response:
+        rows = wire.parse_rows(request.body, "push_source_name")
+        if rows.to != "online":
             raise InvalidInput(
-                f"this server writes to the online store only, not to {request.to!r}",
+                f"this server writes to the online store only, not to {rows.to!r}",
                 hint='push with "to": "online"; publish a dataset version for the offline store',
             )
-        encoders = self._snapshots.current.encoders(request.name)
-        pairs = [pair for encoder in encoders for pair in encoder.encode(request.columns)]
-        await asyncio.to_thread(self._store.write, pairs)
+        encoders = self._snapshots.current.encoders(rows.name)
+
+        def write() -> None:
+            self._store.write([p for encoder in encoders for p in encoder.encode(rows.columns)])
+
+        await self._written(write)
         return Response()
 
-    async def _write(self, body: bytes) -> Response:
-        request = wire.parse_rows(body, "feature_view_name")
-        pairs = self._snapshots.current.encoder(request.name).encode(request.columns)
-        await asyncio.to_thread(self._store.write, pairs)
+    async def _write(self, request: Request) -> Response:
+        rows = wire.parse_rows(request.body, "feature_view_name")
+        encoder = self._snapshots.current.encoder(rows.name)
+        await self._written(lambda: self._store.write(encoder.encode(rows.columns)))
         return Response(200, b"null")
 
-    async def _materialize(self, body: bytes) -> Response:
+    async def _written(self, write: Callable[[], Any]) -> None:
+        """Encode and write in a thread: neither may keep lookups waiting."""
+        with self.load.writing():
+            await asyncio.get_running_loop().run_in_executor(self._writers, write)
+
+    async def _materialize(self, request: Request) -> Response:
         message = "this server has no offline store: run provender features materialize"
         return Response(501, wire.feast_error("FeastError", message))
 
-    async def _health(self, body: bytes) -> Response:
+    async def _health(self, request: Request) -> Response:
         store = await asyncio.to_thread(self._store.health)
         snapshot = self._snapshots.found
         ok = store.ok and snapshot is not None
@@ -194,33 +227,6 @@ class OnlineApp:
         return Response(200 if ok else 503, orjson.dumps(state))
 
 
-class TooLarge(Exception):
-    """A body over the limit."""
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the client went away."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part = message.get("body", b"")
-        size += len(part)
-        if size > BODY_BYTES:
-            raise TooLarge
-        if not message.get("more_body", False):
-            return part if not parts else b"".join((*parts, part))
-        parts.append(part)
-
-
-async def _send(response: Response, send: Send) -> None:
-    headers = [JSON] if response.body else []
-    headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-
-
-def _detail(status: int, message: str) -> Response:
-    return Response(status, orjson.dumps({"detail": message}))
+def _failed(error: ProvenderError) -> Response:
+    status, body = wire.failure(error)
+    return Response(status, body, headers=(RETRY,) if status == 503 else ())
