@@ -1,12 +1,12 @@
-"""All connections of one worker: its clock, its patience, and its end."""
+"""All connections of one worker: their clock, its patience with them, and their end."""
 
 import asyncio
 from email.utils import formatdate
 from time import time
 
 from provender.serving.app import OnlineApp
-from provender.serving.limits import Limits
 from provender.serving.protocol import Connection
+from provender.serving.site import Site
 
 TICK_SECONDS = 0.05
 LOOK_SECONDS = 0.25
@@ -15,46 +15,38 @@ IDLE_GRACE_SECONDS = 0.5
 
 
 class Front:
-    """What connections share. ``clock`` is the loop's time, at most a tick old."""
+    """The connections of the running loop, and the one timer that looks after them."""
 
-    def __init__(self, app: OnlineApp, limits: Limits) -> None:
-        self.app = app
-        self.limits = limits
-        self.connections: set[Connection] = set()
-        self.draining = False
-        self.idle_until = 0.0
-        self.clock = 0.0
-        self.date = b""
+    def __init__(self, app: OnlineApp) -> None:
+        self._site = Site(app, app.limits, asyncio.get_running_loop().time())
         self._looked = 0.0
         self._ticking: asyncio.TimerHandle | None = None
+        self._tick()
 
     def connect(self) -> Connection:
         """Return the protocol of a new connection."""
-        return Connection(self)
-
-    def start(self) -> None:
-        """Let the clock run."""
-        self._tick()
+        return Connection(self._site)
 
     async def drain(self) -> None:
         """Return when every request that came is answered, or when the time of grace is over."""
-        self.draining = True
-        self.idle_until = self.clock + IDLE_GRACE_SECONDS
-        end = self.clock + self.limits.grace_seconds
-        while self.connections and self.clock < end:
+        site = self._site
+        site.draining = True
+        site.idle_until = site.clock + IDLE_GRACE_SECONDS
+        end = site.clock + site.limits.grace_seconds
+        while site.connections and site.clock < end:
             await asyncio.sleep(TICK_SECONDS)
-        for connection in list(self.connections):
+        for connection in list(site.connections):
             connection.abort()
         if self._ticking is not None:
             self._ticking.cancel()
 
     def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.clock = loop.time()
-        self.app.sweep(self.clock)
-        if self.clock >= self._looked + LOOK_SECONDS:
-            self._looked = self.clock
-            self.date = b"date: %b\r\n" % formatdate(time(), usegmt=True).encode()
-            for connection in list(self.connections):
-                connection.look(self.clock)
+        loop, site = asyncio.get_running_loop(), self._site
+        site.clock = loop.time()
+        site.app.sweep(site.clock)
+        if site.clock >= self._looked + LOOK_SECONDS:
+            self._looked = site.clock
+            site.date = b"date: %b\r\n" % formatdate(time(), usegmt=True).encode()
+            for connection in list(site.connections):
+                connection.look(site.clock)
         self._ticking = loop.call_later(TICK_SECONDS, self._tick)

@@ -11,15 +11,13 @@ import asyncio
 from collections import deque
 from enum import IntEnum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import unquote
 
 import httptools
 
 from provender.serving.messages import Request, Response, detail
-
-if TYPE_CHECKING:
-    from provender.serving.front import Front
+from provender.serving.site import Site
 
 PIPELINED = 16
 """Requests of one connection that are answered at the same time; the others wait unread."""
@@ -69,12 +67,12 @@ class Exchange:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection. ``deadline`` is when its phase must be over, on `Front`'s clock."""
+    """One client's connection. ``deadline`` is when its phase must be over, on `Site`'s clock."""
 
-    def __init__(self, front: "Front") -> None:
-        self.deadline = front.clock + front.limits.idle_seconds
+    def __init__(self, site: Site) -> None:
+        self.deadline = site.clock + site.limits.idle_seconds
         self.phase = Phase.IDLE
-        self._front = front
+        self._site = site
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._parser: httptools.HttpRequestParser = httptools.HttpRequestParser(self)
         self._exchanges: deque[Exchange] = deque()
@@ -101,13 +99,13 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=UNREAD_BYTES)
-        self._front.connections.add(self)
-        if len(self._front.connections) > self._front.limits.connections:
+        self._site.connections.add(self)
+        if len(self._site.connections) > self._site.limits.connections:
             self._refuse(detail(503, "too many connections", (b"retry-after", b"1")))
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
-        self._front.connections.discard(self)
+        self._site.connections.discard(self)
         self._unstarted.clear()
         del self._parser  # it holds this object, and this object holds it
 
@@ -132,7 +130,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self._unread_since = self._front.clock
+        self._unread_since = self._site.clock
         self._read_on()
 
     def resume_writing(self) -> None:
@@ -146,7 +144,7 @@ class Connection(asyncio.Protocol):
         if self.phase is not Phase.REFUSED:
             self._begun_now = True
             self.phase = Phase.HEAD
-            self.deadline = self._front.clock + self._front.limits.header_seconds
+            self.deadline = self._site.clock + self._site.limits.header_seconds
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -155,7 +153,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_count += 1
         self._header_bytes += len(name) + len(value)
-        if self._header_count <= self._front.limits.headers:
+        if self._header_count <= self._site.limits.headers:
             self._headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
@@ -166,7 +164,7 @@ class Connection(asyncio.Protocol):
             self._refuse(refusal)
             return
         self.phase = Phase.BODY
-        self.deadline = self._front.clock + self._front.limits.body_seconds
+        self.deadline = self._site.clock + self._site.limits.body_seconds
         if b"expect" in self._headers and self._parser.get_http_version() == "1.1":
             self._continue = True
             self._go_on()
@@ -175,7 +173,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.REFUSED:
             return
         self._body_bytes += len(part)
-        if self._body_bytes > self._front.limits.body_bytes:
+        if self._body_bytes > self._site.limits.body_bytes:
             self._refuse(self._too_large())
         else:
             self._parts.append(part)
@@ -216,7 +214,7 @@ class Connection(asyncio.Protocol):
         while exchanges and exchanges[0].response is not None:
             exchange = exchanges.popleft()
             self._write(exchange)
-            if not exchange.keep_alive or self._front.draining:
+            if not exchange.keep_alive or self._site.draining:
                 self._end()
                 return
         self._go_on()
@@ -225,17 +223,17 @@ class Connection(asyncio.Protocol):
         if not self._reading:
             self._read_on()
         if not exchanges and self.phase is Phase.IDLE:
-            self.deadline = self._front.clock + self._front.limits.idle_seconds
+            self.deadline = self._site.clock + self._site.limits.idle_seconds
         elif not exchanges and self.phase is Phase.REFUSED:
             self._end()
 
     def look(self, now: float) -> None:
         """End what has taken too long."""
-        limits = self._front.limits
+        limits = self._site.limits
         if self._unread_since is not None and now > self._unread_since + limits.undrained_seconds:
             self._transport.abort()
         elif now <= self.deadline:
-            if self._front.draining and self._is_idle() and now > self._front.idle_until:
+            if self._site.draining and self._is_idle() and now > self._site.idle_until:
                 self._transport.close()
         elif self.phase in (Phase.HEAD, Phase.BODY):
             if self._reading:
@@ -249,7 +247,7 @@ class Connection(asyncio.Protocol):
 
     def _is_read(self, now: float) -> bool:
         """Whether the client has read its answers, or has had the time to."""
-        late = now > self.deadline + self._front.limits.undrained_seconds
+        late = now > self.deadline + self._site.limits.undrained_seconds
         return late or not self._transport.get_write_buffer_size()
 
     def _is_idle(self) -> bool:
@@ -267,7 +265,7 @@ class Connection(asyncio.Protocol):
             exchange = unstarted.popleft()
             request = cast("Request", exchange.request)
             exchange.request = None
-            self._front.app.answer(request, exchange)
+            self._site.app.answer(request, exchange)
         self._starting = False
 
     def _read_on(self) -> None:
@@ -277,8 +275,8 @@ class Connection(asyncio.Protocol):
             return
         self._reading = wanted
         if wanted:
-            limits = self._front.limits
-            self.deadline = max(self.deadline, self._front.clock + limits.header_seconds)
+            limits = self._site.limits
+            self.deadline = max(self.deadline, self._site.clock + limits.header_seconds)
             self._transport.resume_reading()
         else:
             self._transport.pause_reading()
@@ -293,12 +291,12 @@ class Connection(asyncio.Protocol):
         response = cast("Response", exchange.response)
         if self._gone or self._transport.is_closing():
             return
-        body, lines = response.body, STATUS_LINES[response.status] + self._front.date
+        body, lines = response.body, STATUS_LINES[response.status] + self._site.date
         if body:
             lines += b"content-type: %b\r\n" % response.content_type
         for header in response.headers:
             lines += b"%b: %b\r\n" % header
-        if not exchange.keep_alive or self._front.draining:
+        if not exchange.keep_alive or self._site.draining:
             lines += b"connection: close\r\n"
         elif exchange.old:
             lines += b"connection: keep-alive\r\n"
@@ -309,7 +307,7 @@ class Connection(asyncio.Protocol):
 
     def _misfit(self) -> Response | None:
         """Return why this head is no request that is read on, or None."""
-        limits, headers = self._front.limits, self._headers
+        limits, headers = self._site.limits, self._headers
         if self._header_count > limits.headers or self._header_bytes > limits.header_bytes:
             return self._head_too_large()
         version = self._parser.get_http_version()
@@ -325,7 +323,7 @@ class Connection(asyncio.Protocol):
 
     def _count(self, size: int) -> None:
         """Count bytes of what is not complete: the parser keeps parts of headers to itself."""
-        limits = self._front.limits
+        limits = self._site.limits
         self._raw_bytes += size
         if self.phase is Phase.HEAD and self._raw_bytes > limits.header_bytes:
             self._refuse(self._head_too_large())
@@ -333,11 +331,11 @@ class Connection(asyncio.Protocol):
             self._refuse(self._too_large())
 
     def _too_large(self) -> Response:
-        limit = self._front.limits.body_bytes
+        limit = self._site.limits.body_bytes
         return detail(413, f"the body is larger than {limit} bytes: send fewer entities")
 
     def _head_too_large(self) -> Response:
-        limits = self._front.limits
+        limits = self._site.limits
         return detail(
             431, f"there are more than {limits.headers} headers or {limits.header_bytes} bytes"
         )
@@ -346,9 +344,9 @@ class Connection(asyncio.Protocol):
         """Answer what is being read with ``response``, after all before it, and read no more."""
         if self.phase is Phase.REFUSED:
             return
-        self._front.app.refused(response.status)
+        self._site.app.refused(response.status)
         self.phase = Phase.REFUSED
-        self.deadline = self._front.clock + self._front.limits.grace_seconds
+        self.deadline = self._site.clock + self._site.limits.grace_seconds
         exchange = Exchange(self, None, keep_alive=False)
         self._exchanges.append(exchange)
         exchange(response)
@@ -356,7 +354,7 @@ class Connection(asyncio.Protocol):
     def _stop_reading(self) -> None:
         """Answer what was asked, and close."""
         self.phase = Phase.REFUSED
-        self.deadline = self._front.clock + self._front.limits.grace_seconds
+        self.deadline = self._site.clock + self._site.limits.grace_seconds
         if self._exchanges:
             self._exchanges[-1].keep_alive = False
         else:
@@ -373,7 +371,7 @@ class Connection(asyncio.Protocol):
         self._unstarted.clear()
         if self._gone or self._transport.is_closing():
             return
-        self.deadline = self._front.clock + LINGER_SECONDS
+        self.deadline = self._site.clock + LINGER_SECONDS
         self._read_on()
         self._transport.write_eof()
 

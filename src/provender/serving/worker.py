@@ -61,8 +61,7 @@ async def _answer_requests(
         loop.add_reader(ending, ended.set)
     app = make()
     await app.start()
-    front = Front(app, app.limits)
-    front.start()
+    front = Front(app)
     server = await _accept(front, listener)
     gc.collect()
     gc.freeze()  # what is there now stays: later collections need not walk it
