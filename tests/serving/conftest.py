@@ -27,6 +27,7 @@ PROGRAM = """
 import json, sys
 from datetime import datetime
 from pathlib import Path
+from provender.serving.limits import Limits
 from provender.serving.server import application, serve
 
 given = json.loads(sys.argv[1])
@@ -36,6 +37,7 @@ make = application(
     home=Path(given["home"]),
     repo=Path(given["repo"]),
     clock=datetime.fromisoformat(given["clock"]),
+    limits=Limits(**given["limits"]),
 )
 uds = Path(given["uds"]) if given["uds"] else None
 ready = lambda address: print(address, flush=True)
@@ -112,7 +114,14 @@ Start = Callable[..., Running]
 
 @contextmanager
 def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
-    given = {"project": "flights", "clock": T0.isoformat(), "port": 0, "uds": "", "workers": 1}
+    given = {
+        "project": "flights",
+        "clock": T0.isoformat(),
+        "port": 0,
+        "uds": "",
+        "workers": 1,
+        "limits": {},
+    }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), json.dumps(given)],

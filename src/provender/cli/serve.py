@@ -35,6 +35,7 @@ def serve_online(host: str, port: int, uds: Path | None, workers: int, project: 
 
     from provender import bootstrap
     from provender.cli.running import registered
+    from provender.serving.limits import Limits
     from provender.serving.server import application
     from provender.serving.server import serve as answer
 
@@ -46,6 +47,7 @@ def serve_online(host: str, port: int, uds: Path | None, workers: int, project: 
             home=settings.home,
             repo=settings.feature_repo,
             clock=settings.clock,
+            limits=Limits(deadline=settings.online_deadline),
         )
 
         def ready(address: str) -> None:
