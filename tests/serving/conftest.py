@@ -38,6 +38,7 @@ make = application(
     repo=Path(given["repo"]),
     clock=datetime.fromisoformat(given["clock"]),
     limits=Limits(**given["limits"]),
+    catalog_url=given["catalog"],
 )
 uds = Path(given["uds"]) if given["uds"] else None
 ready = lambda address: print(address, flush=True)
@@ -121,6 +122,7 @@ def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
         "uds": "",
         "workers": 1,
         "limits": {},
+        "catalog": "",
     }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
     process = subprocess.Popen(

@@ -48,6 +48,7 @@ def serve_online(host: str, port: int, uds: Path | None, workers: int, project: 
             repo=settings.feature_repo,
             clock=settings.clock,
             limits=Limits(deadline=settings.online_deadline),
+            catalog_url=settings.database_url if bootstrap.has_catalog(settings) else "",
         )
 
         def ready(address: str) -> None:
@@ -92,7 +93,7 @@ def up(web_port: int, online_port: int, as_json: bool) -> None:  # noqa: FBT001
     bootstrap.prepare_home(settings)
     plans = {
         "web": (web_port, "--web-port", "/healthz"),
-        "online": (online_port, "--online-port", "/health"),
+        "online": (online_port, "--online-port", "/ready"),
     }
     if not _anything_applied():
         del plans["online"]

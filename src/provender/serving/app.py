@@ -11,11 +11,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import orjson
 
-from provender.core.clock import Clock
+from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Question
 from provender.online.reader import AsyncReader
@@ -23,8 +24,10 @@ from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Limits, Load
 from provender.serving.messages import Request, Response, detail
+from provender.serving.metrics import CONTENT_TYPE, Metrics
 from provender.serving.snapshot import Snapshots
 from provender.serving.steps import Steps
+from provender.serving.watch import Seen, catalog_address, catalog_problem, store_problem
 
 log = logging.getLogger(__name__)
 
@@ -50,15 +53,27 @@ class OnlineApp:
     """Answers for one project out of one store, on one event loop."""
 
     def __init__(
-        self, store: OnlineStore, snapshots: Snapshots, *, now: Clock, limits: Limits
+        self,
+        store: OnlineStore,
+        snapshots: Snapshots,
+        *,
+        now: Clock,
+        limits: Limits,
+        metrics: Metrics | None = None,
+        catalog_url: str = "",
     ) -> None:
         self.limits = limits
         self.load = Load(limits)
+        self.metrics = metrics or Metrics()
+        self.connections = 0
+        self._catalog_url = catalog_url
+        self._seen_store = Seen(store.options.address)
+        self._seen_catalog = Seen(catalog_address(catalog_url)) if catalog_url else None
         self._store = store
         self._snapshots = snapshots
         self._now = now
         self._reader: AsyncReader | None = None
-        self._refreshing: asyncio.Task[None] | None = None
+        self._looking: list[asyncio.Task[None]] = []
         self._writers = ThreadPoolExecutor(WRITER_THREADS, "rows")
         self._timed: deque[Steps[Response]] = deque()
         self._clock = 0.0
@@ -69,6 +84,8 @@ class OnlineApp:
             "/materialize": Route("POST", self._materialize),
             "/materialize-incremental": Route("POST", self._materialize),
             "/health": Route("GET", self._health, vital=True),
+            "/ready": Route("GET", self._ready, vital=True),
+            "/metrics": Route("GET", self._metrics, vital=True),
         }
 
     async def start(self) -> None:
@@ -76,14 +93,18 @@ class OnlineApp:
         self._clock = asyncio.get_running_loop().time()
         self._reader = self._store.reader()
         await asyncio.to_thread(self._snapshots.refresh)
-        self._refreshing = asyncio.create_task(self._refresh())
+        await self._look()
+        self._looking = [
+            asyncio.create_task(_repeated(self._refresh)),
+            asyncio.create_task(_repeated(self._look)),
+        ]
 
     async def stop(self) -> None:
         """Stop looking, and close the connections."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        for task in self._looking:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._refreshing
+                await task
         if self._reader is not None:
             await self._reader.close()
         await asyncio.to_thread(self._writers.shutdown)
@@ -98,12 +119,14 @@ class OnlineApp:
             allowed = "GET, HEAD" if route.method == "GET" else route.method
             done(detail(405, "Method Not Allowed", (b"allow", allowed.encode())))
         elif self.load.full and not route.vital:
+            self.metrics.count("rejected", "overload")
             done(_failed(self.load.refusal()))
         else:
             self._run(route, request, done)
 
     def refused(self, status: int) -> None:
         """Count a request that the transport refused with ``status``."""
+        self.metrics.count("rejected", str(status))
 
     def sweep(self, clock: float) -> None:
         """Fail the lookups whose time is over at ``clock``, in the loop's seconds."""
@@ -118,11 +141,14 @@ class OnlineApp:
             )
 
     def _run(self, route: Route, request: Request, done: Done) -> None:
-        load = self.load
+        load, metrics, began = self.load, self.metrics, perf_counter()
         load.requests += 1
 
         def finish(response: Response) -> None:
             load.requests -= 1
+            metrics.count("requests", request.path, str(response.status))
+            if route.timed:
+                metrics.took("lookup_seconds", perf_counter() - began)
             done(response)
 
         deadline = self._clock + self.limits.deadline
@@ -144,13 +170,15 @@ class OnlineApp:
             return Response(500, wire.feast_error("FeastError", message))
 
     async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                if await asyncio.to_thread(self._snapshots.refresh):
-                    log.info("serving manifest %s", self._snapshots.current.digest)
-            except Exception:
-                log.exception("the serving manifest could not be refreshed")
+        if await asyncio.to_thread(self._snapshots.refresh):
+            log.info("serving manifest %s", self._snapshots.current.digest)
+
+    async def _look(self) -> None:
+        """See whether store and catalog are there, and leave the numbers for other workers."""
+        self._seen_store.problem = await store_problem(self._read)
+        if self._seen_catalog is not None:
+            self._seen_catalog.problem = await asyncio.to_thread(catalog_problem, self._catalog_url)
+        self.metrics.keep(**self._gauges())
 
     async def _features(self, request: Request) -> Response:
         asked = wire.parse_features(request.body)
@@ -163,7 +191,12 @@ class OnlineApp:
         rows = max((len(values) for values in asked.entities.values()), default=1)
         with self.load.reading(rows, len(plan.reads)):
             question = Question(plan, asked.entities, self._now())
-            answer = question.answer(await self._read(question.keys))
+            asked_at = perf_counter()
+            stored = await self._read(question.keys)
+            self.metrics.took("store_seconds", perf_counter() - asked_at)
+            answer = question.answer(stored)
+        self.metrics.count("keys", by=len(stored))
+        self.metrics.count("missing_keys", by=stored.count(None))
         views = plan.views if asked.version_metadata else None
         try:
             return Response(200, wire.render(answer, views=views))
@@ -187,8 +220,10 @@ class OnlineApp:
             )
         encoders = self._snapshots.current.encoders(rows.name)
 
-        def write() -> None:
-            self._store.write([p for encoder in encoders for p in encoder.encode(rows.columns)])
+        def write() -> int:
+            pairs = [pair for encoder in encoders for pair in encoder.encode(rows.columns)]
+            self._store.write(pairs)
+            return len(pairs)
 
         await self._written(write)
         return Response()
@@ -196,26 +231,38 @@ class OnlineApp:
     async def _write(self, request: Request) -> Response:
         rows = wire.parse_rows(request.body, "feature_view_name")
         encoder = self._snapshots.current.encoder(rows.name)
-        await self._written(lambda: self._store.write(encoder.encode(rows.columns)))
+
+        def write() -> int:
+            pairs = encoder.encode(rows.columns)
+            self._store.write(pairs)
+            return len(pairs)
+
+        await self._written(write)
         return Response(200, b"null")
 
-    async def _written(self, write: Callable[[], Any]) -> None:
+    async def _written(self, write: Callable[[], int]) -> None:
         """Encode and write in a thread: neither may keep lookups waiting."""
         with self.load.writing():
-            await asyncio.get_running_loop().run_in_executor(self._writers, write)
+            rows = await asyncio.get_running_loop().run_in_executor(self._writers, write)
+        self.metrics.count("rows_pushed", by=rows)
 
     async def _materialize(self, request: Request) -> Response:
         message = "this server has no offline store: run provender features materialize"
         return Response(501, wire.feast_error("FeastError", message))
 
     async def _health(self, request: Request) -> Response:
-        store = await asyncio.to_thread(self._store.health)
-        snapshot = self._snapshots.found
-        ok = store.ok and snapshot is not None
+        """Tell whether there is something to serve, and how it is with what that depends on.
+
+        A store that is gone makes no bad server: whoever restarts servers asks here.
+        """
+        snapshot, catalog = self._snapshots.found, self._seen_catalog
+        seen = [self._seen_store, catalog] if catalog else [self._seen_store]
+        well = not self._snapshots.problem and not any(one.problem for one in seen)
         state: dict[str, Any] = {
-            "status": "ok" if ok else "unavailable",
+            "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
             "project": self._snapshots.project,
-            "store": {"ok": store.ok, "address": store.address, "problem": store.problem},
+            "store": self._seen_store.to_dict(),
+            "catalog": catalog.to_dict() if catalog else None,
             "snapshot": {
                 "digest": snapshot.digest if snapshot else None,
                 "compiled_at": snapshot.manifest.compiled_at.isoformat() if snapshot else None,
@@ -224,7 +271,39 @@ class OnlineApp:
             },
             "on_demand": snapshot.problems if snapshot else {},
         }
-        return Response(200 if ok else 503, orjson.dumps(state))
+        return Response(503 if snapshot is None else 200, orjson.dumps(state))
+
+    async def _ready(self, request: Request) -> Response:
+        """Tell whether a lookup would be answered now: whoever sends requests asks here."""
+        problem = "" if self._snapshots.found else self._snapshots.problem
+        problem = problem or await store_problem(self._read)
+        state = {"ready": not problem, "problem": problem}
+        return Response(
+            503 if problem else 200, orjson.dumps(state), headers=(RETRY,) if problem else ()
+        )
+
+    async def _metrics(self, request: Request) -> Response:
+        snapshot = self._snapshots.found
+        up = float(not self._seen_store.problem)
+        alone = [("store_up", "Whether the online store answers.", up)]
+        if snapshot is not None:
+            age = (utc_now() - snapshot.manifest.compiled_at).total_seconds()
+            alone.append(("snapshot_age_seconds", "Since the serving manifest was compiled.", age))
+        page = self.metrics.page(alone=alone, **self._gauges())
+        return Response(200, page, content_type=CONTENT_TYPE)
+
+    def _gauges(self) -> dict[str, int]:
+        return {"in_flight": self.load.requests, "connections": self.connections}
+
+
+async def _repeated(look: Callable[[], Awaitable[None]]) -> None:
+    """Call ``look`` every second; its failures are told, and end nothing."""
+    while True:
+        await asyncio.sleep(REFRESH_SECONDS)
+        try:
+            await look()
+        except Exception:
+            log.exception("looking after the server failed")
 
 
 def _failed(error: ProvenderError) -> Response:

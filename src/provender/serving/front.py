@@ -44,6 +44,7 @@ class Front:
         loop, site = asyncio.get_running_loop(), self._site
         site.clock = loop.time()
         site.app.sweep(site.clock)
+        site.app.connections = len(site.connections)
         if site.clock >= self._looked + LOOK_SECONDS:
             self._looked = site.clock
             site.date = b"date: %b\r\n" % formatdate(time(), usegmt=True).encode()

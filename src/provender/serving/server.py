@@ -2,6 +2,7 @@
 
 import socket
 import stat
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +15,7 @@ from provender.core.errors import Unavailable
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
 from provender.serving.limits import Limits
+from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
 from provender.serving.workers import Workers
@@ -29,7 +31,7 @@ class Application:
     """What a worker makes its application from: values only, so that it travels to a process.
 
     ``folder`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
-    a ``clock`` freezes the time of lookups.
+    a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
     """
 
     url: str
@@ -38,7 +40,9 @@ class Application:
     repo: Path
     clock: datetime | None = None
     limits: Limits = LIMITS
+    catalog_url: str = ""
     slot: int = 0
+    board: Path | None = None
 
     def of_slot(self, slot: int) -> "Application":
         """Return what worker number ``slot`` makes its application from."""
@@ -50,7 +54,14 @@ class Application:
         load = partial(load_transform, repo=self.repo)
         snapshots = Snapshots(store, self.project, self.folder, load)
         now = frozen_at(self.clock) if self.clock else utc_now
-        return OnlineApp(store, snapshots, now=now, limits=self.limits)
+        return OnlineApp(
+            store,
+            snapshots,
+            now=now,
+            limits=self.limits,
+            metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
+            catalog_url=self.catalog_url,
+        )
 
 
 def application(
@@ -61,6 +72,7 @@ def application(
     repo: Path,
     clock: datetime | None = None,
     limits: Limits = LIMITS,
+    catalog_url: str = "",
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
@@ -77,6 +89,7 @@ def application(
         repo=repo,
         clock=clock,
         limits=limits,
+        catalog_url=catalog_url,
     )
 
 
@@ -102,7 +115,9 @@ def serve(
             if workers == 1:
                 answer_requests(make, listeners[0], [ending])
             else:
-                Workers(make.of_slot, listeners).run(ending)
+                with tempfile.TemporaryDirectory(prefix="provender-online-") as board:
+                    shared = replace(make, board=Path(board))
+                    Workers(shared.of_slot, listeners).run(ending)
     finally:
         for listener in listeners:
             listener.close()
