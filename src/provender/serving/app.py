@@ -9,31 +9,28 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 import orjson
 
-from provender.core.clock import Clock, utc_now
+from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
-from provender.online.lookup import Question
+from provender.online.lookup import Lookups, Question
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Limits, Load
-from provender.serving.messages import Request, Response, detail
-from provender.serving.metrics import CONTENT_TYPE, Metrics
+from provender.serving.messages import ARROW, RETRY, Request, Response, detail
+from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots
+from provender.serving.status import Status
 from provender.serving.steps import Steps
-from provender.serving.watch import Seen, catalog_address, catalog_problem, store_problem
+from provender.serving.writes import Writes
 
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 1.0
-WRITER_THREADS = 2
-RETRY = (b"retry-after", b"1")
 
 Done = Callable[[Response], None]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -66,26 +63,31 @@ class OnlineApp:
         self.load = Load(limits)
         self.metrics = metrics or Metrics()
         self.connections = 0
-        self._catalog_url = catalog_url
-        self._seen_store = Seen(store.options.address)
-        self._seen_catalog = Seen(catalog_address(catalog_url)) if catalog_url else None
         self._store = store
         self._snapshots = snapshots
         self._now = now
         self._reader: AsyncReader | None = None
         self._looking: list[asyncio.Task[None]] = []
-        self._writers = ThreadPoolExecutor(WRITER_THREADS, "rows")
+        self._writes = Writes(store, snapshots, self.load, self.metrics)
+        self._status = Status(
+            snapshots,
+            self.metrics,
+            self._read,
+            self._gauges,
+            store=store.options.address,
+            catalog_url=catalog_url,
+        )
         self._timed: deque[Steps[Response]] = deque()
         self._clock = 0.0
         self._routes = {
             "/get-online-features": Route("POST", self._features, timed=True),
-            "/push": Route("POST", self._push),
-            "/write-to-online-store": Route("POST", self._write),
+            "/push": Route("POST", self._writes.push),
+            "/write-to-online-store": Route("POST", self._writes.write),
             "/materialize": Route("POST", self._materialize),
             "/materialize-incremental": Route("POST", self._materialize),
-            "/health": Route("GET", self._health, vital=True),
-            "/ready": Route("GET", self._ready, vital=True),
-            "/metrics": Route("GET", self._metrics, vital=True),
+            "/health": Route("GET", self._status.health, vital=True),
+            "/ready": Route("GET", self._status.ready, vital=True),
+            "/metrics": Route("GET", self._status.metrics, vital=True),
         }
 
     async def start(self) -> None:
@@ -93,10 +95,10 @@ class OnlineApp:
         self._clock = asyncio.get_running_loop().time()
         self._reader = self._store.reader()
         await asyncio.to_thread(self._snapshots.refresh)
-        await self._look()
+        await self._status.look()
         self._looking = [
             asyncio.create_task(_repeated(self._refresh)),
-            asyncio.create_task(_repeated(self._look)),
+            asyncio.create_task(_repeated(self._status.look)),
         ]
 
     async def stop(self) -> None:
@@ -107,7 +109,7 @@ class OnlineApp:
                 await task
         if self._reader is not None:
             await self._reader.close()
-        await asyncio.to_thread(self._writers.shutdown)
+        await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
 
     def answer(self, request: Request, done: Done) -> None:
@@ -173,13 +175,6 @@ class OnlineApp:
         if await asyncio.to_thread(self._snapshots.refresh):
             log.info("serving manifest %s", self._snapshots.current.digest)
 
-    async def _look(self) -> None:
-        """See whether store and catalog are there, and leave the numbers for other workers."""
-        self._seen_store.problem = await store_problem(self._read)
-        if self._seen_catalog is not None:
-            self._seen_catalog.problem = await asyncio.to_thread(catalog_problem, self._catalog_url)
-        self.metrics.keep(**self._gauges())
-
     async def _features(self, request: Request) -> Response:
         asked = wire.parse_features(request.body)
         if len(asked.features) > self.limits.features:
@@ -197,6 +192,8 @@ class OnlineApp:
             answer = question.answer(stored)
         self.metrics.count("keys", by=len(stored))
         self.metrics.count("missing_keys", by=stored.count(None))
+        if ARROW in request.headers.get(b"accept", b""):
+            return await _arrow(answer)
         views = plan.views if asked.version_metadata else None
         try:
             return Response(200, wire.render(answer, views=views))
@@ -211,89 +208,27 @@ class OnlineApp:
             raise RuntimeError("the application was not started")
         return await self._reader.read(keys)
 
-    async def _push(self, request: Request) -> Response:
-        rows = wire.parse_rows(request.body, "push_source_name")
-        if rows.to != "online":
-            raise InvalidInput(
-                f"this server writes to the online store only, not to {rows.to!r}",
-                hint='push with "to": "online"; publish a dataset version for the offline store',
-            )
-        encoders = self._snapshots.current.encoders(rows.name)
-
-        def write() -> int:
-            pairs = [pair for encoder in encoders for pair in encoder.encode(rows.columns)]
-            self._store.write(pairs)
-            return len(pairs)
-
-        await self._written(write)
-        return Response()
-
-    async def _write(self, request: Request) -> Response:
-        rows = wire.parse_rows(request.body, "feature_view_name")
-        encoder = self._snapshots.current.encoder(rows.name)
-
-        def write() -> int:
-            pairs = encoder.encode(rows.columns)
-            self._store.write(pairs)
-            return len(pairs)
-
-        await self._written(write)
-        return Response(200, b"null")
-
-    async def _written(self, write: Callable[[], int]) -> None:
-        """Encode and write in a thread: neither may keep lookups waiting."""
-        with self.load.writing():
-            rows = await asyncio.get_running_loop().run_in_executor(self._writers, write)
-        self.metrics.count("rows_pushed", by=rows)
-
     async def _materialize(self, request: Request) -> Response:
         message = "this server has no offline store: run provender features materialize"
         return Response(501, wire.feast_error("FeastError", message))
 
-    async def _health(self, request: Request) -> Response:
-        """Tell whether there is something to serve, and how it is with what that depends on.
-
-        A store that is gone makes no bad server: whoever restarts servers asks here.
-        """
-        snapshot, catalog = self._snapshots.found, self._seen_catalog
-        seen = [self._seen_store, catalog] if catalog else [self._seen_store]
-        well = not self._snapshots.problem and not any(one.problem for one in seen)
-        state: dict[str, Any] = {
-            "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
-            "project": self._snapshots.project,
-            "store": self._seen_store.to_dict(),
-            "catalog": catalog.to_dict() if catalog else None,
-            "snapshot": {
-                "digest": snapshot.digest if snapshot else None,
-                "compiled_at": snapshot.manifest.compiled_at.isoformat() if snapshot else None,
-                "stale": bool(self._snapshots.problem),
-                "problem": self._snapshots.problem,
-            },
-            "on_demand": snapshot.problems if snapshot else {},
-        }
-        return Response(503 if snapshot is None else 200, orjson.dumps(state))
-
-    async def _ready(self, request: Request) -> Response:
-        """Tell whether a lookup would be answered now: whoever sends requests asks here."""
-        problem = "" if self._snapshots.found else self._snapshots.problem
-        problem = problem or await store_problem(self._read)
-        state = {"ready": not problem, "problem": problem}
-        return Response(
-            503 if problem else 200, orjson.dumps(state), headers=(RETRY,) if problem else ()
-        )
-
-    async def _metrics(self, request: Request) -> Response:
-        snapshot = self._snapshots.found
-        up = float(not self._seen_store.problem)
-        alone = [("store_up", "Whether the online store answers.", up)]
-        if snapshot is not None:
-            age = (utc_now() - snapshot.manifest.compiled_at).total_seconds()
-            alone.append(("snapshot_age_seconds", "Since the serving manifest was compiled.", age))
-        page = self.metrics.page(alone=alone, **self._gauges())
-        return Response(200, page, content_type=CONTENT_TYPE)
-
     def _gauges(self) -> dict[str, int]:
         return {"in_flight": self.load.requests, "connections": self.connections}
+
+
+async def _arrow(answer: Lookups) -> Response:
+    """Return ``answer`` as an Arrow stream, made in a thread: the first one loads pyarrow."""
+    try:
+        body = await asyncio.to_thread(_ipc_stream, answer)
+    except ImportError:
+        return detail(406, "Arrow streams need pyarrow on the server: install provender[tables]")
+    return Response(200, body, content_type=ARROW)
+
+
+def _ipc_stream(answer: Lookups) -> bytes:
+    from provender.serving import ipc
+
+    return ipc.render(answer)
 
 
 async def _repeated(look: Callable[[], Awaitable[None]]) -> None:

@@ -7,6 +7,7 @@ import orjson
 
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
+RETRY = (b"retry-after", b"1")
 
 
 @dataclass(slots=True)
