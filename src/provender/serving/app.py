@@ -10,6 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from time import perf_counter
 
 import orjson
@@ -77,7 +78,7 @@ class OnlineApp:
             store=store.options.address,
             catalog_url=catalog_url,
         )
-        self._timed: deque[Steps[Response]] = deque()
+        self._timed: deque[tuple[Steps[Response], Request]] = deque()
         self._clock = 0.0
         self._routes = {
             "/get-online-features": Route("POST", self._features, timed=True),
@@ -134,13 +135,18 @@ class OnlineApp:
         """Fail the lookups whose time is over at ``clock``, in the loop's seconds."""
         self._clock = clock
         timed = self._timed
-        while timed and (timed[0].over or timed[0].deadline <= clock):
-            timed.popleft().fail(
-                Unavailable(
-                    f"the online store did not answer within {self.limits.deadline:g} s",
-                    hint="try again; PROVENDER_ONLINE_DEADLINE sets the seconds",
+        while timed:
+            steps, request = timed[0]
+            if not steps.over and clock < request.deadline < inf:
+                return
+            timed.popleft()
+            if request.deadline <= clock:
+                steps.fail(
+                    Unavailable(
+                        f"the online store did not answer within {self.limits.deadline:g} s",
+                        hint="try again; PROVENDER_ONLINE_DEADLINE sets the seconds",
+                    )
                 )
-            )
 
     def _run(self, route: Route, request: Request, done: Done) -> None:
         load, metrics, began = self.load, self.metrics, perf_counter()
@@ -153,10 +159,11 @@ class OnlineApp:
                 metrics.took("lookup_seconds", perf_counter() - began)
             done(response)
 
-        deadline = self._clock + self.limits.deadline
-        steps = Steps(self._handled(route, request), finish, deadline=deadline)
+        if route.timed:
+            request.deadline = self._clock + self.limits.deadline
+        steps = Steps(self._handled(route, request), finish)
         if route.timed and not steps.over:
-            self._timed.append(steps)
+            self._timed.append((steps, request))
 
     async def _handled(self, route: Route, request: Request) -> Response:
         """Return the answer, whatever happens."""
@@ -188,6 +195,7 @@ class OnlineApp:
             question = Question(plan, asked.entities, self._now())
             asked_at = perf_counter()
             stored = await self._read(question.keys)
+            request.deadline = inf
             self.metrics.took("store_seconds", perf_counter() - asked_at)
             answer = question.answer(stored)
         self.metrics.count("keys", by=len(stored))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 import orjson
 
@@ -12,13 +13,17 @@ RETRY = (b"retry-after", b"1")
 
 @dataclass(slots=True)
 class Request:
-    """One request, read to its end. ``headers`` are by lower-case name; the last of a name counts."""
+    """One request, read to its end. ``headers`` are by lower-case name; the last of a name counts.
+
+    ``deadline`` is when it may no longer wait for the store, in the loop's seconds.
+    """
 
     method: str
     path: str
     query: str = ""
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
+    deadline: float = inf
 
 
 @dataclass(slots=True)

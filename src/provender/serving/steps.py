@@ -18,15 +18,12 @@ class Steps(Generic[T]):
     The coroutine must turn every exception into a result.
     """
 
-    __slots__ = ("_awaited", "_coroutine", "_done", "deadline", "over")
+    __slots__ = ("_awaited", "_coroutine", "_done", "over")
 
-    def __init__(
-        self, coroutine: Coroutine[Any, None, T], done: Callable[[T], None], *, deadline: float
-    ) -> None:
+    def __init__(self, coroutine: Coroutine[Any, None, T], done: Callable[[T], None]) -> None:
         self._coroutine = coroutine
         self._done = done
         self._awaited: asyncio.Future[Any] | None = None
-        self.deadline = deadline
         self.over = False
         self._step()
 
