@@ -93,6 +93,7 @@ class Running:
         self.process = process
         self.address = address
         self.client = httpx.Client(base_url=address, timeout=20)
+        self.home = Path()
 
     def post(self, path: str, body: Any) -> httpx.Response:
         return self.client.post(path, json=body)

@@ -21,6 +21,7 @@ from provender.online.lookup import Lookups, Question
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
 from provender.serving import wire
+from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
 from provender.serving.metrics import Metrics
@@ -57,6 +58,7 @@ class OnlineApp:
         *,
         now: Clock,
         limits: Limits,
+        jobs: Jobs,
         metrics: Metrics | None = None,
         catalog_url: str = "",
     ) -> None:
@@ -69,6 +71,7 @@ class OnlineApp:
         self._now = now
         self._reader: AsyncReader | None = None
         self._looking: list[asyncio.Task[None]] = []
+        self._jobs = jobs
         self._writes = Writes(store, snapshots, self.load, self.metrics)
         self._status = Status(
             snapshots,
@@ -84,8 +87,8 @@ class OnlineApp:
             "/get-online-features": Route("POST", self._features, timed=True),
             "/push": Route("POST", self._writes.push),
             "/write-to-online-store": Route("POST", self._writes.write),
-            "/materialize": Route("POST", self._materialize),
-            "/materialize-incremental": Route("POST", self._materialize),
+            "/materialize": Route("POST", self._jobs.materialize),
+            "/materialize-incremental": Route("POST", self._jobs.go_on),
             "/health": Route("GET", self._status.health, vital=True),
             "/ready": Route("GET", self._status.ready, vital=True),
             "/metrics": Route("GET", self._status.metrics, vital=True),
@@ -110,6 +113,7 @@ class OnlineApp:
                 await task
         if self._reader is not None:
             await self._reader.close()
+        self._jobs.leave()
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
 
@@ -215,10 +219,6 @@ class OnlineApp:
         if self._reader is None:
             raise RuntimeError("the application was not started")
         return await self._reader.read(keys)
-
-    async def _materialize(self, request: Request) -> Response:
-        message = "this server has no offline store: run provender features materialize"
-        return Response(501, wire.feast_error("FeastError", message))
 
     def _gauges(self) -> dict[str, int]:
         return {"in_flight": self.load.requests, "connections": self.connections}

@@ -14,6 +14,7 @@ from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
+from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits
 from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots, choose_project
@@ -22,6 +23,8 @@ from provender.serving.workers import Workers
 from provender.transforms import load_transform
 
 LIMITS = Limits()
+MANIFESTS = "serving"
+"""The folder of the last good manifests, in the home."""
 PORT = 6566
 """Feast's."""
 
@@ -30,13 +33,13 @@ PORT = 6566
 class Application:
     """What a worker makes its application from: values only, so that it travels to a process.
 
-    ``folder`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
+    ``home`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
     a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
     """
 
     url: str
     project: str
-    folder: Path
+    home: Path
     repo: Path
     clock: datetime | None = None
     limits: Limits = LIMITS
@@ -52,13 +55,14 @@ class Application:
         """Return the application, with a store of its own; nothing is connected yet."""
         store = OnlineStore(self.url)
         load = partial(load_transform, repo=self.repo)
-        snapshots = Snapshots(store, self.project, self.folder, load)
+        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, load)
         now = frozen_at(self.clock) if self.clock else utc_now
         return OnlineApp(
             store,
             snapshots,
             now=now,
             limits=self.limits,
+            jobs=Jobs(snapshots, home=self.home, repo=self.repo),
             metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
             catalog_url=self.catalog_url,
         )
@@ -79,13 +83,12 @@ def application(
     Raises:
         NotFound, InvalidInput, Unavailable: as `choose_project`.
     """
-    folder = home / "serving"
     with OnlineStore(url) as store:
-        chosen = choose_project(store, project, folder)
+        chosen = choose_project(store, project, home / MANIFESTS)
     return Application(
         url=url,
         project=chosen,
-        folder=folder,
+        home=home,
         repo=repo,
         clock=clock,
         limits=limits,

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.online.lookup import Lookups
 
@@ -58,6 +59,16 @@ class RowsRequest:
     name: str
     columns: dict[str, list[Any]]
     to: str = "online"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What ``POST /materialize`` asks for, in UTC. No ``views``: all. ``all_time``: every row."""
+
+    views: tuple[str, ...]
+    start: datetime | None
+    end: datetime | None
+    all_time: bool
 
 
 def parse_features(body: bytes) -> FeaturesRequest:
@@ -102,6 +113,43 @@ def parse_rows(body: bytes, name: str) -> RowsRequest:
         listed[column] = values
     to = _field(given, "to", str, "online")
     return RowsRequest(name=_field(given, name, str), columns=listed, to=to)
+
+
+def parse_window(body: bytes, *, with_start: bool = True) -> Window:
+    """Return the window in ``body``; without a start it goes on where the last run ended.
+
+    Raises:
+        Malformed: it is no JSON, or a field is missing or of the wrong type.
+        InvalidInput: it asks for one version of a view, or has only one end.
+    """
+    given = _object(body)
+    views = _field(given, "feature_views", list, None) or []
+    if not all(isinstance(view, str) for view in views):
+        raise Malformed("Input should be a valid string", "feature_views")
+    if _field(given, "version", str, None):
+        raise InvalidInput(
+            "one version of a feature view cannot be materialised",
+            hint="leave out version: the applied definition is materialised",
+        )
+    all_time = with_start and _field(given, "disable_event_timestamp", bool, default=False)
+    start = _instant(given, "start_ts") if with_start and not all_time else None
+    end = _instant(given, "end_ts", required=not with_start) if not all_time else None
+    if with_start and not all_time and (start is None or end is None):
+        raise InvalidInput(
+            "start_ts and end_ts say which rows to materialise",
+            hint="give both, or disable_event_timestamp for all rows",
+        )
+    return Window(views=tuple(views), start=start, end=end, all_time=all_time)
+
+
+def _instant(given: dict[str, Any], name: str, *, required: bool = False) -> datetime | None:
+    text = _field(given, name, str, _MISSING if required else None)
+    if text is None:
+        return None
+    try:
+        return to_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise Malformed("Input should be a valid datetime", name) from None
 
 
 _MISSING = object()
