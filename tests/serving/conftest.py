@@ -27,6 +27,7 @@ PROGRAM = """
 import json, sys
 from datetime import datetime
 from pathlib import Path
+from provender.serving.compat import Compat
 from provender.serving.limits import Limits
 from provender.serving.server import application, serve
 
@@ -39,6 +40,7 @@ make = application(
     clock=datetime.fromisoformat(given["clock"]),
     limits=Limits(**given["limits"]),
     catalog_url=given["catalog"],
+    compat=Compat(**given["compat"]),
 )
 uds = Path(given["uds"]) if given["uds"] else None
 ready = lambda address: print(address, flush=True)
@@ -124,6 +126,7 @@ def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
         "workers": 1,
         "limits": {},
         "catalog": "",
+        "compat": {},
     }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
     process = subprocess.Popen(

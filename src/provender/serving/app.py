@@ -20,7 +20,8 @@ from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Lookups, Question
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
-from provender.serving import wire
+from provender.serving import openapi, wire
+from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
@@ -59,6 +60,7 @@ class OnlineApp:
         now: Clock,
         limits: Limits,
         jobs: Jobs,
+        compat: Compat,
         metrics: Metrics | None = None,
         catalog_url: str = "",
     ) -> None:
@@ -72,6 +74,7 @@ class OnlineApp:
         self._reader: AsyncReader | None = None
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
+        self._compat = compat
         self._writes = Writes(store, snapshots, self.load, self.metrics)
         self._status = Status(
             snapshots,
@@ -89,6 +92,9 @@ class OnlineApp:
             "/write-to-online-store": Route("POST", self._writes.write),
             "/materialize": Route("POST", self._jobs.materialize),
             "/materialize-incremental": Route("POST", self._jobs.go_on),
+            "/search": Route("POST", self._documents),
+            "/retrieve-online-documents": Route("POST", self._documents),
+            "/openapi.json": Route("GET", self._openapi),
             "/health": Route("GET", self._status.health, vital=True),
             "/ready": Route("GET", self._status.ready, vital=True),
             "/metrics": Route("GET", self._status.metrics, vital=True),
@@ -196,12 +202,13 @@ class OnlineApp:
         plan = self._snapshots.current.plan(asked)
         rows = max((len(values) for values in asked.entities.values()), default=1)
         with self.load.reading(rows, len(plan.reads)):
-            question = Question(plan, asked.entities, self._now())
+            entities = self._compat.entities(plan, asked.entities, rows)
+            question = Question(plan, entities, self._now())
             asked_at = perf_counter()
             stored = await self._read(question.keys)
             request.deadline = inf
             self.metrics.took("store_seconds", perf_counter() - asked_at)
-            answer = question.answer(stored)
+            answer = self._compat.answer(question.answer(stored))
         self.metrics.count("keys", by=len(stored))
         self.metrics.count("missing_keys", by=stored.count(None))
         if ARROW in request.headers.get(b"accept", b""):
@@ -214,6 +221,15 @@ class OnlineApp:
                 f"an entity value cannot be echoed as JSON: {error}",
                 hint="send numbers of at most 64 bits",
             ) from None
+
+    async def _documents(self, request: Request) -> Response:
+        message = "this server has no documents to search: it serves features by their keys"
+        return Response(404, wire.feast_error("FeastError", message))
+
+    async def _openapi(self, request: Request) -> Response:
+        found = self._snapshots.found
+        told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
+        return Response(200, orjson.dumps(told))
 
     async def _read(self, keys: list[bytes]) -> list[bytes | None]:
         if self._reader is None:

@@ -65,6 +65,11 @@ class Jobs:
         self._running: list[Job] = []
         self._watched: set[asyncio.Task[None]] = set()
 
+    @property
+    def possible(self) -> bool:
+        """Whether there is a repository whose views could be materialised."""
+        return (self._repo / "feature_store.yaml").is_file()
+
     async def materialize(self, request: Request) -> Response:
         """Materialise a window, both ends included."""
         return await self._answer(request, with_start=True)
@@ -81,7 +86,7 @@ class Jobs:
             job.process.returncode = 0  # else it complains that nobody waits for it
 
     async def _answer(self, request: Request, *, with_start: bool) -> Response:
-        if not (self._repo / "feature_store.yaml").is_file():
+        if not self.possible:
             message = f"there is no feature repository at {self._repo}: run provender features materialize where there is one"
             return Response(501, wire.feast_error("FeastError", message))
         window = wire.parse_window(request.body, with_start=with_start)

@@ -14,6 +14,7 @@ from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
+from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits
 from provender.serving.metrics import Metrics
@@ -23,6 +24,7 @@ from provender.serving.workers import Workers
 from provender.transforms import load_transform
 
 LIMITS = Limits()
+COMPAT = Compat()
 MANIFESTS = "serving"
 """The folder of the last good manifests, in the home."""
 PORT = 6566
@@ -44,6 +46,7 @@ class Application:
     clock: datetime | None = None
     limits: Limits = LIMITS
     catalog_url: str = ""
+    compat: Compat = COMPAT
     slot: int = 0
     board: Path | None = None
 
@@ -63,6 +66,7 @@ class Application:
             now=now,
             limits=self.limits,
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
+            compat=self.compat,
             metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
             catalog_url=self.catalog_url,
         )
@@ -77,6 +81,7 @@ def application(
     clock: datetime | None = None,
     limits: Limits = LIMITS,
     catalog_url: str = "",
+    compat: Compat = COMPAT,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
@@ -93,6 +98,7 @@ def application(
         clock=clock,
         limits=limits,
         catalog_url=catalog_url,
+        compat=compat,
     )
 
 
