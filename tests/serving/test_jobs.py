@@ -22,6 +22,7 @@ from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.jobs import _failure, _options
 from tests.serving.conftest import Running, starting
+from tests.serving.test_feast_client import client
 
 CONFIGURATION = """
 project: shop
@@ -111,24 +112,34 @@ def test_a_window_is_materialised_and_then_the_rest(shop: Running) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_job_leaves_no_lock_and_a_good_server(
-    shop: Running, valkey: EmbeddedServer
-) -> None:
-    answer = shop.client.post("/materialize?async=true", json={"disable_event_timestamp": True})
+def test_feasts_own_client_has_the_server_materialise(shop: Running, tmp_path: Path) -> None:
+    wait_until_free(shop)
+    seen = client(shop.address, tmp_path, "materialize")
+    assert seen["conflict"][0] == "RuntimeError"
+    assert "(409): feature views are being materialised already: visits" in seen["conflict"][1]
+    assert [count(shop, "ana"), count(shop, "ben")] == [3, 2]
+
+
+def wait_until_free(running: Running) -> None:
     deadline = time.monotonic() + 60
-    while answer.status_code == 409:
+    while is_running(running):
         assert time.monotonic() < deadline
         time.sleep(0.1)
-        answer = shop.client.post("/materialize?async=true", json={"disable_event_timestamp": True})
+
+
+@pytest.mark.slow
+def test_a_killed_job_leaves_no_lock_and_a_good_server(
+    shop: Running,
+) -> None:
+    wait_until_free(shop)
+    answer = shop.client.post("/materialize?async=true", json={"disable_event_timestamp": True})
     assert answer.status_code == 202
     assert is_running(shop)
     pid = shop.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     job = next(c for c in children if b"materialize" in Path(f"/proc/{c}/cmdline").read_bytes())
     os.kill(int(job), signal.SIGKILL)
-    while is_running(shop):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until_free(shop)
     assert shop.client.get("/health").status_code == 200
 
 

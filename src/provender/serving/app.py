@@ -8,17 +8,17 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 from time import perf_counter
+from typing import Protocol
 
 import orjson
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Lookups, Question
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
 from provender.serving import openapi, wire
 from provender.serving.compat import Compat
@@ -49,6 +49,17 @@ class Route:
     vital: bool = False
 
 
+class Reader(Protocol):
+    """What reads rows on the running event loop."""
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the row of each key, None where there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; lookups under way fail."""
+
+
 class OnlineApp:
     """Answers for one project out of one store, on one event loop."""
 
@@ -71,7 +82,7 @@ class OnlineApp:
         self._store = store
         self._snapshots = snapshots
         self._now = now
-        self._reader: AsyncReader | None = None
+        self._reader: Reader | None = None
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
