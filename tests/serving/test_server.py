@@ -249,3 +249,29 @@ def test_views_that_the_server_may_not_write_take_no_rows(
     assert (status, name) == (403, "FeastPermissionError")
     assert "closed takes no rows over HTTP: service:online may not publish a.b" in message
     assert store.count("flights") == 0
+
+
+def test_missing_rows_may_be_told_as_feasts_redis_store_does(
+    start: Start, filled: OnlineStore
+) -> None:
+    running = start(compat={"missing_status": True})
+    answer = running.features(
+        {"origin": ["JFK", "EWR"]}, features=["weather:temp", "weather:count"]
+    )
+    assert [result["statuses"] for result in answer["results"]] == [["PRESENT"] * 2] * 3
+    assert answer["results"][1]["values"] == [1.0, None]
+
+
+def test_a_part_of_the_join_keys_may_find_nothing_instead_of_failing(
+    start: Start, filled: OnlineStore
+) -> None:
+    running = start(compat={"partial_keys": True})
+    answer = running.features({"origin": ["JFK", "EWR"]}, features=["route:delay"])
+    delay = answer["metadata"]["feature_names"].index("delay")
+    assert answer["results"][delay] == {
+        "values": [None, None],
+        "statuses": ["NOT_FOUND"] * 2,
+        "event_timestamps": [EPOCH] * 2,
+    }
+    body = {"entities": {"other": ["JFK"]}, "features": ["route:delay"]}
+    assert running.error("/get-online-features", body)[0] == 422

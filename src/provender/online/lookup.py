@@ -57,6 +57,18 @@ class Lookups:
     statuses: tuple[list[str], ...]
     event_us: tuple[list[int], ...]
 
+    @classmethod
+    def of(cls, answer: Answer) -> "Lookups":
+        """Return the columns of ``answer``, made of what was read."""
+        columns = answer.columns()
+        return cls(
+            names=answer.names,
+            types=answer.types,
+            values=tuple(column.values for column in columns),
+            statuses=tuple(column.statuses for column in columns),
+            event_us=tuple(column.event_us for column in columns),
+        )
+
     @property
     def event_timestamps(self) -> tuple[list[datetime | None], ...]:
         """The event timestamps as instants; None for what has none."""
@@ -130,15 +142,7 @@ class Question:
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
         """Return the answer out of the stored rows, which come in the order of `keys`."""
-        answer = self.judge(stored)
-        columns = answer.columns()
-        return Lookups(
-            names=answer.names,
-            types=answer.types,
-            values=tuple(column.values for column in columns),
-            statuses=tuple(column.statuses for column in columns),
-            event_us=tuple(column.event_us for column in columns),
-        )
+        return Lookups.of(self.judge(stored))
 
     def judge(self, stored: Sequence[bytes | None]) -> Answer:
         """Return the answer before any column is made of it, as `serving.wire` renders it."""
