@@ -25,7 +25,7 @@ from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
-from provender.serving.metrics import Metrics
+from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
@@ -211,17 +211,16 @@ class OnlineApp:
                 hint="ask for fewer features at a time",
             )
         plan = self._snapshots.current.plan(asked)
-        rows = max((len(values) for values in asked.entities.values()), default=1)
-        with self.load.reading(rows, len(plan.reads)):
+        rows = max(map(len, asked.entities.values()), default=1)
+        keys = self.load.begin(rows, len(plan.reads))
+        try:
             entities = self._compat.entities(plan, asked.entities, rows)
             question = Question(plan, entities, self._now())
-            asked_at = perf_counter()
-            stored = await self._read(question.keys)
-            request.deadline = inf
-            self.metrics.took("store_seconds", perf_counter() - asked_at)
-            answer = question.judge(stored)
-        self.metrics.count("keys", by=len(stored))
-        self.metrics.count("missing_keys", by=stored.count(None))
+            stored = await self._stored(question.keys)
+        finally:
+            self.load.end(keys)
+        request.deadline = inf
+        answer = question.judge(stored)
         if ARROW in request.headers.get(b"accept", b""):
             return await _arrow(self._compat.answer(Lookups.of(answer)))
         views = plan.views if asked.version_metadata else None
@@ -241,6 +240,17 @@ class OnlineApp:
         found = self._snapshots.found
         told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
         return Response(200, orjson.dumps(told))
+
+    async def _stored(self, keys: list[bytes]) -> list[bytes | None]:
+        """Return what is stored for a lookup, and count it."""
+        began = perf_counter()
+        rows = await self._read(keys)
+        metrics = self.metrics
+        metrics.took("store_seconds", perf_counter() - began)
+        metrics.counts[KEYS] += len(rows)
+        if missing := rows.count(None):
+            metrics.counts[MISSING_KEYS] += missing
+        return rows
 
     async def _read(self, keys: list[bytes]) -> list[bytes | None]:
         if self._reader is None:

@@ -61,9 +61,8 @@ class Load:
             hint="try again in a second, ask for less at a time, or start more workers",
         )
 
-    @contextmanager
-    def reading(self, rows: int, views: int) -> Iterator[None]:
-        """Count the keys of a lookup of ``rows`` entities in ``views`` feature views.
+    def begin(self, rows: int, views: int) -> int:
+        """Return the keys of a lookup of ``rows`` entities in ``views`` views, counted; `end` it.
 
         Raises:
             InvalidInput: one request may not read so many.
@@ -78,10 +77,11 @@ class Load:
         if self.keys + keys > self.limits.keys:
             raise self.refusal()
         self.keys += keys
-        try:
-            yield
-        finally:
-            self.keys -= keys
+        return keys
+
+    def end(self, keys: int) -> None:
+        """Count ``keys`` no longer."""
+        self.keys -= keys
 
     @contextmanager
     def writing(self) -> Iterator[None]:

@@ -41,6 +41,9 @@ GAUGES = {
     "connections": "Connections that are open.",
     "workers": "Workers that count.",
 }
+SUM_US = "sum_us"
+KEYS = ("keys",)
+MISSING_KEYS = ("missing_keys",)
 
 Numbers = Counter[tuple[str, ...]]
 
@@ -52,6 +55,7 @@ class Metrics:
         self.counts: Numbers = Counter()
         self._file = file
         self._seconds = {name: [0] * (len(BUCKETS) + 1) for name in HISTOGRAMS}
+        self._sums = dict.fromkeys(HISTOGRAMS, 0.0)
         if file is not None:
             self._count_on(_read(file))
 
@@ -62,7 +66,7 @@ class Metrics:
     def took(self, name: str, seconds: float) -> None:
         """Add a duration to a histogram."""
         self._seconds[name][bisect_left(BUCKETS, seconds)] += 1
-        self.counts[name, "sum_us"] += int(seconds * 1e6)
+        self._sums[name] += seconds
 
     def keep(self, **gauges: int) -> None:
         """Write the numbers for the other workers to add up."""
@@ -88,13 +92,16 @@ class Metrics:
         numbers = Counter(self.counts)
         for name, buckets in self._seconds.items():
             numbers.update({(name, str(at)): count for at, count in enumerate(buckets) if count})
+            numbers[name, SUM_US] = int(self._sums[name] * 1e6)
         numbers.update({(name,): value for name, value in gauges.items()})
         numbers["workers",] = 1
         return numbers
 
     def _count_on(self, numbers: Numbers) -> None:
         for (name, *labels), value in numbers.items():
-            if name in HISTOGRAMS and labels[0] != "sum_us":
+            if name in HISTOGRAMS and labels[0] == SUM_US:
+                self._sums[name] += value / 1e6
+            elif name in HISTOGRAMS:
                 self._seconds[name][int(labels[0])] += value
             elif name not in GAUGES:
                 self.counts[name, *labels] += value
@@ -117,7 +124,7 @@ class _Page(Collector):
                 PREFIX + name,
                 text,
                 buckets=self._buckets(name),
-                sum_value=self._numbers[name, "sum_us"] / 1e6,
+                sum_value=self._numbers[name, SUM_US] / 1e6,
             )
         for name, text in GAUGES.items():
             yield GaugeMetricFamily(PREFIX + name, text, value=self._numbers[name,])
