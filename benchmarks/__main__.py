@@ -15,6 +15,8 @@ from benchmarks import (
     offline_b4,
     offline_b6,
     online_http,
+    online_inprocess,
+    online_w2,
 )
 from benchmarks.contender import KINDS
 from benchmarks.report import markdown, read, show
@@ -30,6 +32,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         flagship,
         offline_b6,
         online_http,
+        online_inprocess,
+        online_w2,
     )
 }
 ALIASES = {"flagship": "offline_b5"}

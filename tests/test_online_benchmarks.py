@@ -161,3 +161,15 @@ def test_percentiles_are_values_that_were_seen():
     assert [percentile(values, share) for share in (0.5, 0.95, 0.99, 1.0)] == [50, 95, 99, 100]
     assert percentile([3.0], 0.99) == 3.0
     assert percentile([], 0.5) == 0.0
+
+
+@pytest.mark.parametrize("name", ["online_inprocess", "online_w2"])
+def test_lookups_in_process_are_measured_after_their_values_were_checked(tmp_path, name):
+    case = {"online_inprocess": "x 10 entities", "online_w2": "x 1 views"}[name]
+    contenders = ("--contender", "ours", "--contender", "floor")
+    (row,), out = quick(tmp_path, name, "--case", case, *contenders)
+    seen = {figure["name"]: figure for figure in row["contenders"]}
+    assert list(seen) == ["ours", "ours, dicts", "floor"]
+    assert [seen[one]["differing"] for one in seen] == [0, 0, None]
+    assert 0 < seen["floor"]["value"] < seen["ours"]["value"]
+    assert ("published by Feast" in out) == (name == "online_w2")
