@@ -16,6 +16,7 @@ from benchmarks import (
     offline_b6,
     online_http,
     online_inprocess,
+    online_materialize,
     online_w2,
 )
 from benchmarks.contender import KINDS
@@ -33,6 +34,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         offline_b6,
         online_http,
         online_inprocess,
+        online_materialize,
         online_w2,
     )
 }
