@@ -17,6 +17,8 @@ from benchmarks import (
     online_http,
     online_inprocess,
     online_materialize,
+    online_soak,
+    online_w1,
     online_w2,
 )
 from benchmarks.contender import KINDS
@@ -35,7 +37,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         online_http,
         online_inprocess,
         online_materialize,
+        online_w1,
         online_w2,
+        online_soak,
     )
 }
 ALIASES = {"flagship": "offline_b5"}

@@ -12,7 +12,7 @@ import asyncio
 import json
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from math import ceil
@@ -264,11 +264,12 @@ class ClosedLoop:
 
 
 class OpenLoop:
-    """Requests that are due at a rate, over connections that are opened as they are needed.
+    """Requests that are due at a rate, over at most ``most`` connections, opened as they are needed.
 
     ``seen`` gets, for each request, its tag, the status (0: none), the body, when it was due
-    on `time.perf_counter`, and the latency in seconds from then. A request that has no answer
-    after ``patience`` seconds counts as status 0, and its connection is dropped.
+    on `time.perf_counter`, and the latency in seconds from then: what waits for a free connection
+    is late, too. A request that has no answer after ``patience`` seconds counts as status 0,
+    and its connection is dropped.
     """
 
     def __init__(
@@ -278,14 +279,17 @@ class OpenLoop:
         seen: Callable[[Any, int, bytes, float, float], None],
         *,
         patience: float = 5.0,
+        most: int = 64,
     ) -> None:
         self._address = address
         self._request = ask
         self._seen = seen
         self._patience = patience
+        self._most = most
         self._idle: list[Client] = []
         self._busy: set[Client] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._waiting: deque[tuple[Any, bytes, float]] = deque()
 
     async def run(self, rate: float, seconds: float, stop: asyncio.Event | None = None) -> int:
         """Ask ``rate`` times a second, until ``seconds`` are over or ``stop`` is set; count requests."""
@@ -293,22 +297,26 @@ class OpenLoop:
         while number < rate * seconds and not (stop and stop.is_set()):
             due = began + number / rate
             await asyncio.sleep(max(due - time.perf_counter(), 0))
-            self._send(number, due)
+            self._waiting.append((*self._request(number), due))
             self._give_up()
+            self._send()
             number += 1
         await self._drain()
         return number
 
-    def _send(self, number: int, due: float) -> None:
-        tag, content = self._request(number)
-        while self._idle:
-            client = self._idle.pop()
-            if client.open:
-                self._ask(client, tag, content, due)
+    def _send(self) -> None:
+        """Send what waits, as far as there are connections, or may be more."""
+        while self._waiting:
+            if self._idle:
+                client = self._idle.pop()
+                if client.open:
+                    self._ask(client, *self._waiting.popleft())
+            elif len(self._busy) + len(self._opening) < self._most:
+                task = asyncio.create_task(self._send_anew(*self._waiting.popleft()))
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
+            else:
                 return
-        task = asyncio.create_task(self._send_anew(tag, content, due))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _send_anew(self, tag: Any, content: bytes, due: float) -> None:
         try:
@@ -326,22 +334,27 @@ class OpenLoop:
     def _answered(self, client: Client, status: int, body: bytes) -> None:
         self._busy.discard(client)
         due = client.began
+        self._seen(client.tag, status, body, due, time.perf_counter() - due)
         if client.open:
             self._idle.append(client)
-        self._seen(client.tag, status, body, due, time.perf_counter() - due)
+        self._send()
 
     def _give_up(self) -> None:
-        """Drop the connections whose answers are overdue."""
-        oldest = time.perf_counter() - self._patience
-        for client in [one for one in self._busy if one.began < oldest]:
+        """Drop the connections whose answers are overdue, and what has waited too long for one."""
+        now = time.perf_counter()
+        for client in [one for one in self._busy if one.began < now - self._patience]:
             self._busy.discard(client)
             client.close()
-            self._seen(client.tag, 0, b"", client.began, time.perf_counter() - client.began)
+            self._seen(client.tag, 0, b"", client.began, now - client.began)
+        while self._waiting and self._waiting[0][2] < now - self._patience:
+            tag, _, due = self._waiting.popleft()
+            self._seen(tag, 0, b"", due, now - due)
 
     async def _drain(self) -> None:
-        while self._busy or self._tasks:
+        while self._busy or self._opening or self._waiting:
             await asyncio.sleep(0.01)
             self._give_up()
+            self._send()
         for client in self._idle:
             client.close()
 

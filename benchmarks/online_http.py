@@ -24,6 +24,16 @@ TURN_SECONDS = (4.0, 1.0)
 WARM_UP_SECONDS = (2.0, 0.5)
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a turn is run: connections, different requests, seconds, seconds of warming up."""
+
+    connections: int
+    requests: int
+    seconds: float
+    warm_up: float
+
+
 @dataclass(slots=True)
 class Stage:
     """A filled store, the population in it, and the servers that stand before it."""
@@ -93,38 +103,46 @@ class staged:  # noqa: N801 - used as a function
         self._stack.close()
 
 
-def order_of(
-    population: Population, shape: tuple[int, int], server: Server, *, requests: int, seconds: float
-) -> Order:
-    """Return the load of one turn: ``requests`` different ones of ``shape``, views x entities."""
+def pace(options: Options, *, connections: int = CONNECTIONS, requests: int = 0) -> Pace:
+    """Return how turns are run; ``requests`` of 0 are as many as the sizes say."""
+    small = options.quick
+    count = requests or REQUESTS[small]
+    return Pace(connections, count, TURN_SECONDS[small], WARM_UP_SECONDS[small])
+
+
+def order_of(population: Population, shape: tuple[int, int], server: Server, pace: Pace) -> Order:
+    """Return the load of one turn on ``server``: requests of ``shape``, views x entities."""
     views, entities = shape
-    draws = population.draws(entities, requests)
+    draws = population.draws(entities, pace.requests)
+    expected = [population.answer(views, drawn) for drawn in draws]
+    if server.name == "null":  # it answers all as if the first had been asked
+        expected = expected[:1] * len(draws)
     return Order(
         address=server.address,
         path=serverbench.PATH,
         bodies=[population.request(views, drawn) for drawn in draws],
-        expected=[population.answer(views, drawn) for drawn in draws],
-        connections=CONNECTIONS,
-        seconds=seconds,
+        expected=expected,
+        connections=pace.connections,
+        seconds=pace.seconds,
     )
 
 
 def alternate(
-    options: Options, stage: Stage, servers: Sequence[Server], shape: tuple[int, int]
+    options: Options, stage: Stage, servers: Sequence[Server], shape: tuple[int, int], pace: Pace
 ) -> dict[str, Turns]:
     """Check every answer of every server, warm all up, then let them have their turns.
 
     Raises:
         SystemExit: an answer is not the right one.
     """
-    orders = {one.name: _order(options, stage.population, shape, one) for one in servers}
+    orders = {one.name: order_of(stage.population, shape, one, pace) for one in servers}
     turns = {one.name: Turns() for one in servers}
     for one in servers:
         if one.name != "null":
             turns[one.name].differing = unlike = serverbench.differing(one, orders[one.name])
             if unlike:
-                raise SystemExit(f"{NAME}: {unlike} cells of {one.name} are wrong")
-        warm_up = replace(orders[one.name], seconds=WARM_UP_SECONDS[options.quick])
+                raise SystemExit(f"{unlike} cells of {one.name} are wrong")
+        warm_up = replace(orders[one.name], seconds=pace.warm_up)
         turn(one, warm_up, Turns(), stage.folder)
     for number in range(options.rounds()):
         for one in servers:
@@ -147,7 +165,7 @@ def _measure(
             drawn = stage.population.draws(shape[1], 1)[0]
             answer = stage.population.wire_answer(shape[0], drawn)
             field.append(stack.enter_context(serverbench.null(stage.folder, answer)))
-        turns = alternate(options, stage, field, shape)
+        turns = alternate(options, stage, field, shape, pace(options))
     yield Row(
         bench=NAME,
         case=case,
@@ -175,7 +193,7 @@ def _measure(
 def _two_workers(options: Options, stage: Stage, one_each: Sequence[Server]) -> Row:
     options.say(f"{NAME}: {_workers_case()}")
     servers = [*one_each, *stage.start(chosen(options), workers=WORKERS)]
-    turns = alternate(options, stage, servers, WORKERS_SHAPE)
+    turns = alternate(options, stage, servers, WORKERS_SHAPE, pace(options))
     scales = Claim(
         f"two workers answer at least {WORKERS_TIMES} times as many",
         "ours_over_ours", WORKERS_TIMES, at_least=True,
@@ -197,21 +215,6 @@ def _two_workers(options: Options, stage: Stage, one_each: Sequence[Server]) -> 
 def figures(turns: dict[str, Turns], measure: str) -> tuple[Figure, ...]:
     """Return one figure per server."""
     return tuple(one.figure(name, measure) for name, one in turns.items())
-
-
-def _order(
-    options: Options, population: Population, shape: tuple[int, int], server: Server
-) -> Order:
-    order = order_of(
-        population, shape, server,
-        requests=REQUESTS[options.quick], seconds=TURN_SECONDS[options.quick],
-    )  # fmt: skip
-    return _of_null(order) if server.name == "null" else order
-
-
-def _of_null(order: Order) -> Order:
-    """The null server answers all as if the first had been asked."""
-    return replace(order, expected=order.expected[:1] * len(order.bodies))
 
 
 def _seen(turns: dict[str, Turns]) -> dict[str, str]:

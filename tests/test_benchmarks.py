@@ -23,7 +23,10 @@ KEYS = {
     "bench", "case", "unit", "ours", "peer", "peer_name", "floor",
     "peer_over_ours", "ours_over_floor", "peak_mb", "contenders", "claims",
 }  # fmt: skip
-ONLINE = ["online_http", "online_inprocess", "online_materialize", "online_w2"]
+ONLINE = [
+    "online_http", "online_inprocess", "online_materialize",
+    "online_w1", "online_w2", "online_soak",
+]  # fmt: skip
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b2", "2k x 200k", ("ours", "polars")),

@@ -110,6 +110,27 @@ def test_the_open_loop_counts_latency_from_when_a_request_was_due(tmp_path):
     assert took < 2
 
 
+def test_what_waits_for_a_connection_is_late_and_is_answered_in_the_end():
+    seen = []
+
+    async def main():
+        server = await listening(Stalling)
+        port = server.sockets[0].getsockname()[1]
+        loop = OpenLoop(
+            f"http://127.0.0.1:{port}",
+            lambda number: (number, request("/", "")),
+            lambda tag, status, body, due, seconds: seen.append((tag, status, seconds)),
+            most=2,
+        )
+        await loop.run(100, 0.06)
+        server.close()
+
+    asyncio.run(main())
+    assert [tag for tag, _, _ in sorted(seen)] == list(range(6))
+    assert {status for _, status, _ in seen} == {200}
+    assert max(seconds for _, _, seconds in seen) >= 0.85  # three of two at a time
+
+
 def test_the_open_loop_gives_up_on_a_server_that_is_silent_or_gone(tmp_path):
     seen = []
 
@@ -187,3 +208,21 @@ def test_materialising_is_measured_with_its_memory_and_its_write(tmp_path):
     alone = {figure["name"]: figure["value"] for figure in write["contenders"]}
     assert list(alone) == ["ours", "ours, refill", "floor"]
     assert write["ours_over_floor"] == pytest.approx(alone["floor"] / alone["ours"], rel=1e-2)
+
+
+def test_the_soak_counts_no_error_and_sees_memory_and_files(tmp_path):
+    (late, memory), out = quick(tmp_path, "online_soak")
+    assert late["contenders"][0]["name"] == "late"
+    assert late["ours"] > 0
+    assert 20 < memory["ours"] < 500
+    assert memory["ours_over_floor"] == pytest.approx(1, abs=0.2)
+    assert "swaps of the definitions" in out
+
+
+def test_the_shapes_of_feasts_own_benchmark_are_measured(tmp_path):
+    (row,), out = quick(
+        tmp_path, "online_w1", "--case", "250 features x 1 entities", "--contender", "ours"
+    )  # fmt: skip
+    assert row["contenders"][0]["differing"] == 0
+    assert 0 < row["ours"] < 1_000
+    assert "p99" in out
