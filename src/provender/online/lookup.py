@@ -30,6 +30,8 @@ NOT_FOUND = "NOT_FOUND"
 OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
 
 CLOCK_SKEW_US = 60_000_000
+LAST_US = 1 << 63
+"""After all instants."""
 
 Entities = Mapping[str, Sequence[Any]]
 
@@ -110,14 +112,14 @@ class Question:
 
     def _keys(self) -> list[bytes]:
         """Return the keys of all reads; what views with the same join keys share is made once."""
-        shared: dict[tuple[FieldSpec, ...], list[bytes | None]] = {}
+        shared: dict[tuple[Any, ...], list[bytes | None]] = {}
         keys: list[bytes] = []
         for read in self.plan.reads:
-            fields = read.view.join_keys
-            if fields not in shared:
-                columns = [self.entities[field.name] for field in fields]
-                shared[fields] = read.keys.tails(columns, self.rows)
-            keys += read.keys.after_prefix(shared[fields])
+            same = (read.given, read.view.join_keys)
+            if same not in shared:
+                columns = [self.entities[name] for name in read.given]
+                shared[same] = read.keys.tails(columns, self.rows)
+            keys += read.keys.after_prefix(shared[same])
         return keys
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
@@ -167,7 +169,7 @@ class Block:
 def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block:
     oldest = None if read.max_age_us is None else now_us - read.max_age_us
     rows = read.reader.read(stored)
-    newest = now_us + CLOCK_SKEW_US
+    newest = now_us + CLOCK_SKEW_US if read.awaits else LAST_US
     statuses = [
         NOT_FOUND
         if not found or event > newest
@@ -181,6 +183,9 @@ def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block
         for column in rows.columns:
             for index in outside:
                 column[index] = None
+        for index in outside:
+            if statuses[index] is NOT_FOUND:
+                rows.event_us[index] = 0
     return Block(rows, statuses)
 
 

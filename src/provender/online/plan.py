@@ -23,13 +23,21 @@ Transform = Callable[[Values], Values]
 
 @dataclass(frozen=True, slots=True)
 class ViewRead:
-    """The columns to read of one view, and after how many microseconds a row is too old."""
+    """The columns to read of one view, and after how many microseconds a row is too old.
 
+    ``name`` is what the view is asked for by, ``given`` the names of its join keys in the
+    entities: others than its own where a service renames them. ``awaits`` says that rows from
+    after the time of asking are withheld.
+    """
+
+    name: str
     view: ServedView
     keys: KeyCodec
     reader: RowReader
     features: tuple[str, ...]
     max_age_us: int | None
+    given: tuple[str, ...]
+    awaits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +87,8 @@ class LookupPlan:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views that are read."""
-        return tuple(read.view.name for read in self.reads)
+        """The names by which the views that are read were asked for."""
+        return tuple(read.name for read in self.reads)
 
     def still_open(self, now: datetime) -> None:
         """Return if every feature is open for serving at ``now``.
@@ -165,11 +173,13 @@ def _reads(
 
 def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead:
     return ViewRead(
+        name=view.name,
         view=view,
         keys=KeyCodec(project, view),
         reader=RowCodec(view).reader(features),
         features=features,
         max_age_us=view.ttl // MICROSECOND if view.ttl else None,
+        given=tuple(key.name for key in view.join_keys),
     )
 
 

@@ -1,0 +1,163 @@
+"""Rows of one feature view between Feast's protobuf and the store's bytes, for Feast's own calls."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
+from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.online_response import OnlineResponse
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from feast.repo_config import RepoConfig
+
+from provender.core.clock import to_utc
+from provender.core.errors import InvalidInput
+from provender.core.serving import PURPOSE, ServedView, serve_view
+from provender.feast_plugin import gate
+from provender.feast_plugin.joins import alias_of
+from provender.feast_plugin.translation import view_spec
+from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
+from provender.online.codec import KeyCodec, RowCodec
+from provender.online.kinds import from_micros, micros
+from provender.online.lookup import CLOCK_SKEW_US
+
+Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+Read = tuple[datetime | None, dict[str, Value] | None]
+OLDEST: ContextVar[dict[str, datetime] | None] = ContextVar("oldest", default=None)
+"""While features are looked up: per output name, the oldest event timestamp that is served."""
+
+
+class ViewCodec:
+    """The rows of one feature view between Feast's protobuf and the store's bytes."""
+
+    def __init__(self, project: str, view: FeatureView, served: ServedView, *, aged: bool) -> None:
+        self._view = view
+        self._served = served
+        self._keys, self._rows = _codecs(project, served)
+        self._types = {feature.name: feature.dtype.to_value_type() for feature in view.features}
+        self._aged = aged
+        self._ttl = served.ttl if aged else None
+
+    def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
+        """Return what has to be allowed before ``features`` are looked up, if anything."""
+        purpose = getattr(config.online_store, "purpose", PURPOSE)
+        return gate.unanswered(config, self._view, self._served, features, purpose=purpose)
+
+    def keys(self, entities: Sequence[EntityKey]) -> list[bytes]:
+        """Return the key of each entity."""
+        named = [_join_key_values(entity) for entity in entities]
+        columns = [
+            [self._key_value(row, key.name) for row in named] for key in self._keys.view.join_keys
+        ]
+        return self._keys.keys(columns, len(entities))
+
+    def pairs(self, data: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and row of each written row that has all its join keys."""
+        for entity, features, event_timestamp, created_timestamp in data:
+            named = _join_key_values(entity)
+            key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
+            if key is not None:
+                values = {name: to_python(value) for name, value in features.items()}
+                created = to_utc(created_timestamp) if created_timestamp else None
+                yield key, self._rows.encode(values, to_utc(event_timestamp), created)
+
+    def answer(
+        self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
+    ) -> list[Read]:
+        """Return what Feast wants of each row; old values, and rows from later, are withheld."""
+        names = list(features) if features else [column.name for column in self._served.columns]
+        found = self._rows.reader(names).read(rows)
+        oldest = self._note_oldest(names, now)
+        newest_us = micros(now) + CLOCK_SKEW_US
+        columns = [
+            to_protos(column, self._types[name])
+            for name, column in zip(names, found.columns, strict=True)
+        ]
+        answers: list[Read] = []
+        for index, there in enumerate(found.found):
+            if not there or (self._aged and found.event_us[index] > newest_us):
+                answers.append((None, None))
+                continue
+            event = from_micros(found.event_us[index])
+            kept = oldest is None or event >= oldest
+            values = [column[index] if kept else NULL for column in columns]
+            answers.append((event, dict(zip(names, values, strict=True))))
+        return answers
+
+    def _note_oldest(self, names: Sequence[str], now: datetime) -> datetime | None:
+        if self._ttl is None:
+            return None
+        oldest = now - self._ttl
+        noted = OLDEST.get()
+        if noted is not None:
+            view = alias_of(self._view)
+            for name in names:
+                noted[name] = noted[f"{view}__{name}"] = oldest
+        return oldest
+
+    def _key_value(self, row: dict[str, Any], name: str) -> Any:
+        if name not in row:
+            raise InvalidInput(
+                f"an entity of feature view {self._view.name} has no join key {name}; it has {', '.join(row)}",
+                hint="give every join key of the view",
+            )
+        return row[name]
+
+
+def codec_of(config: RepoConfig, view: FeatureView) -> ViewCodec:
+    """Return the codec of ``view``.
+
+    Raises:
+        InvalidInput: its values are not kept online, or have a type that cannot be.
+    """
+    if isinstance(view, OnDemandFeatureView):
+        raise InvalidInput(
+            f"on-demand view {view.name} cannot be written to the online store",
+            hint="leave out write_to_online_store: it is computed when it is asked for",
+        )
+    aged = getattr(config.online_store, "enforce_ttl", True)
+    return ViewCodec(config.project, view, serve_view(view_spec(view)), aged=aged)
+
+
+@lru_cache(maxsize=1024)
+def _codecs(project: str, served: ServedView) -> tuple[KeyCodec, RowCodec]:
+    return KeyCodec(project, served), RowCodec(served)
+
+
+def _join_key_values(entity: EntityKey) -> dict[str, Any]:
+    return {
+        name: to_python(value)
+        for name, value in zip(entity.join_keys, entity.entity_values, strict=True)
+        if name != DUMMY_ENTITY_ID
+    }
+
+
+@contextmanager
+def noting_oldest() -> Iterator[dict[str, datetime]]:
+    """Give where the oldest event timestamps served meanwhile are noted, by output name."""
+    noted: dict[str, datetime] = {}
+    token = OLDEST.set(noted)
+    try:
+        yield noted
+    finally:
+        OLDEST.reset(token)
+
+
+def explained(response: OnlineResponse, oldest: dict[str, datetime]) -> OnlineResponse:
+    """Feast knows present and missing only: say of nulls whether they are stored or too old."""
+    proto = response.proto
+    for name, vector in zip(proto.metadata.feature_names.val, proto.results, strict=True):
+        limit = oldest.get(name)
+        for index, value in enumerate(vector.values):
+            if vector.statuses[index] == FieldStatus.PRESENT and is_null(value):
+                event = to_utc(vector.event_timestamps[index].ToDatetime())
+                outside = limit is not None and event < limit
+                vector.statuses[index] = (
+                    FieldStatus.OUTSIDE_MAX_AGE if outside else FieldStatus.NULL_VALUE
+                )
+    return response
