@@ -41,8 +41,9 @@ class Lookups:
     """An answer, column by column: first the join keys as given, then the features asked for.
 
     ``types`` are type words, empty for entity columns. ``event_us`` are the event timestamps
-    in microseconds since 1970; 0 for what has none. Columns may share one list: do not change
-    them in place.
+    in microseconds since 1970; 0 for what has none, as what is computed. ``oldest_us`` are the
+    same but for that: there they are of the oldest input. Columns may share one list: do not
+    change them in place.
     """
 
     names: tuple[str, ...]
@@ -50,6 +51,7 @@ class Lookups:
     values: tuple[list[Any], ...]
     statuses: tuple[list[str], ...]
     event_us: tuple[list[int], ...]
+    oldest_us: tuple[list[int], ...] = ()
 
     @property
     def event_timestamps(self) -> tuple[list[datetime | None], ...]:
@@ -133,6 +135,7 @@ class Question:
         echoed = [(name, self.entities[name]) for name in self.entities if name in plan.echoed]
         epoch = [0] * size
         present = [PRESENT] * size
+        ages = [_oldest(demand, blocks, size) for demand in plan.demands]
         features = [_feature(output, blocks, computed, present, epoch) for output in plan.outputs]
         return Lookups(
             names=(*(name for name, _ in echoed), *(output.name for output in plan.outputs)),
@@ -143,6 +146,13 @@ class Question:
                 *(feature[1] for feature in features),
             ),
             event_us=(*(epoch for _ in echoed), *(feature[2] for feature in features)),
+            oldest_us=(
+                *(epoch for _ in echoed),
+                *(
+                    feature[2] if output.source is not None else ages[output.demand]
+                    for output, feature in zip(plan.outputs, features, strict=True)
+                ),
+            ),
         )
 
     def _compute(self, demand: Demand, blocks: "Sequence[Block]") -> Values:
@@ -187,6 +197,15 @@ def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block
             if statuses[index] is NOT_FOUND:
                 rows.event_us[index] = 0
     return Block(rows, statuses)
+
+
+def _oldest(demand: Demand, blocks: Sequence[Block], size: int) -> list[int]:
+    """Return per entity the event timestamp of the oldest input that is there; 0 if none is."""
+    reads = {source.read for _, source in demand.inputs}
+    stamps = [blocks[read].rows.event_us for read in reads]
+    if not stamps:
+        return [0] * size
+    return [min((us for us in found if us), default=0) for found in zip(*stamps, strict=True)]
 
 
 def _feature(

@@ -22,7 +22,9 @@ from provender.core.training import (
     plan_training_set,
 )
 from provender.offline.answer import Progress
+from provender.online.plan import LookupPlan, compile_plan
 from provender.sdk import upkeep
+from provender.sdk.online import OnlineLookup
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
 from provender.sdk.targets import target_of
@@ -36,7 +38,6 @@ from provender.transforms import load_transform
 if TYPE_CHECKING:
     from provender.catalog.local import LocalCatalog
     from provender.catalog.search import Hit
-    from provender.online.lookup import Lookup
     from provender.online.store import OnlineStore
 
 
@@ -256,30 +257,32 @@ class Workspace:
         features: Sequence[str] = (),
         full_feature_names: bool = False,
         project: str | None = None,
-    ) -> "Lookup":
+    ) -> OnlineLookup:
         """Return the compiled lookup of a service's features; call it with the entities' keys.
 
         Raises:
             NotFound: nothing was applied yet, or a name is unknown.
             Denied: a feature is closed for serving, or to the actor.
         """
-        from provender.online.lookup import Lookup, compile_plan
+        named = self.repo(project).project
 
+        def compiled() -> LookupPlan:
+            return self._lookup_plan(named, service, features, full=full_feature_names)
+
+        return OnlineLookup(self._store(), named, compiled, now=self.settings.now)
+
+    def _lookup_plan(
+        self, project: str, service: str | None, features: Sequence[str], *, full: bool
+    ) -> LookupPlan:
         repo = self.repo(project)
         asked = _asked(repo, service, features)
         self.catalog.permit(Action.SERVE, served_columns(repo, asked), purpose=SERVING)
-        manifest = self.catalog.serving_manifest(repo.project)
+        manifest = self.catalog.serving_manifest(project)
         transforms = {
             spec.name: load_transform(spec, self.settings.feature_repo)
             for spec in manifest.on_demand
         }
-        plan = compile_plan(
-            manifest,
-            asked,
-            full_feature_names=full_feature_names,
-            transforms=transforms,
-        )
-        return Lookup(self._store(), plan, now=self.settings.now)
+        return compile_plan(manifest, asked, full_feature_names=full, transforms=transforms)
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""
