@@ -23,11 +23,14 @@ from feast.types import (
 )
 
 from provender import bootstrap
+from provender.core.errors import InvalidInput, Stale
 from provender.feast_plugin import lookups
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.responses import ColumnsResponse
+from provender.feast_plugin.translation import view_spec
+from provender.feast_plugin.view_rows import explained, noting_oldest
 from tests.feast_plugin.online_world import TYPES, World, by_frame
-from tests.feast_plugin.plain import DRIVER, HOUR, NOON, store, view, write
+from tests.feast_plugin.plain import DRIVER, HOUR, NOON, TICK, store, view, write
 from tests.feast_plugin.test_on_demand import python_view
 
 
@@ -306,3 +309,42 @@ def test_naive_clocks_and_lists_in_requests_do_not_confuse_it(world: World) -> N
     )
     assert answer.to_dict() == {"driver_id": [1], "value": [7]}
     assert answer.proto.results[1].event_timestamps[0].ToDatetime(UTC) == NOON
+
+
+@pytest.mark.parametrize("on_stale", ["warn", "null", "refuse"])
+def test_stale_views_are_served_as_they_say_on_either_path(tmp_path: Path, on_stale: str) -> None:
+    table = view(write(tmp_path / "f.parquet", pd.DataFrame({"event_timestamp": [NOON]})))
+    table.tags = {"max_staleness": "1h", "on_stale": on_stale}
+    made = store(tmp_path / "repo", project=f"p{uuid.uuid4().hex[:8]}")
+    made.apply([DRIVER, table])
+    stamps = [NOON - HOUR, NOON - HOUR - TICK]
+    frame = pd.DataFrame({"driver_id": [1, 2], "value": [7, 8], "event_timestamp": stamps})
+    made.write_to_online_store("stats", frame)
+
+    def both(driver: int) -> list[OnlineResponse]:
+        asked = (["stats:value"], [{"driver_id": driver}])
+        online, registry = made.provider.online_store, made.registry
+        with noting_oldest() as oldest:
+            feasts = FeastOnlineStore.get_online_features(
+                online, made.config, *asked, registry, made.project
+            )
+        return [made.get_online_features(*asked), explained(feasts, oldest)]
+
+    assert [answer.to_dict()["value"] for answer in both(1)] == [[7], [7]]
+    if on_stale == "refuse":
+        with pytest.raises(Stale):
+            made.get_online_features(["stats:value"], [{"driver_id": 2}])
+        with pytest.raises(Stale):
+            both(2)
+    else:
+        ours, feasts = both(2)
+        assert ours.proto.results == feasts.proto.results
+        assert ours.to_dict()["value"] == [8 if on_stale == "warn" else None]
+    store_of(made.config).delete(made.project)
+
+
+def test_tags_about_staleness_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    table = view(write(tmp_path / "f.parquet", pd.DataFrame({"event_timestamp": [NOON]})))
+    table.tags = {"max_staleness": "soon"}
+    with pytest.raises(InvalidInput, match="feature view stats: max_staleness: 'soon'"):
+        view_spec(table)

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
+from provender.core.freshness import OnStale
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
@@ -48,7 +49,7 @@ class ViewSpec:
     """A feature view: features of entities as of event times, read from one dataset.
 
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
-    is unbounded. Timestamps name columns of the source.
+    is unbounded, and so is a ``max_staleness`` of None. Timestamps name columns of the source.
     """
 
     name: str
@@ -59,6 +60,8 @@ class ViewSpec:
     event_timestamp: str
     created_timestamp: str | None = None
     ttl: timedelta | None = None
+    max_staleness: timedelta | None = None
+    on_stale: OnStale = OnStale.WARN
     online: bool = True
     push_sources: tuple[str, ...] = ()
     description: str = ""

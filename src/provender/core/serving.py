@@ -18,6 +18,7 @@ from provender.core.features import (
     ViewSpec,
     view_names,
 )
+from provender.core.freshness import OnStale
 from provender.core.names import FeatureRef, unknown
 
 SERVER = "service:online"
@@ -37,6 +38,8 @@ class ServedView:
     join_keys: tuple[FieldSpec, ...]
     columns: tuple[FieldSpec, ...]
     ttl: timedelta | None = None
+    max_staleness: timedelta | None = None
+    on_stale: OnStale = OnStale.WARN
     push_sources: tuple[str, ...] = ()
     event_timestamp: str = "event_timestamp"
     created_timestamp: str | None = None
@@ -47,6 +50,13 @@ class ServedView:
         """Four bytes that change whenever the names, types or order of the columns do."""
         layout = "|".join(f"{column.name}:{column.type}" for column in self.columns)
         return bytes.fromhex(digest_bytes(layout.encode()).removeprefix("sha256:")[:8])
+
+    def max_age(self, *, with_ttl: bool = True) -> timedelta | None:
+        """Return the age from which on values are withheld; None where there is no such age."""
+        limits = [self.ttl] if with_ttl else []
+        if self.on_stale is OnStale.NULL:
+            limits.append(self.max_staleness)
+        return min((limit for limit in limits if limit), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +116,8 @@ def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
         join_keys=tuple(sorted(view.join_keys, key=lambda key: key.name)),
         columns=tuple(sorted(view.features, key=lambda feature: feature.name)),
         ttl=view.ttl or None,
+        max_staleness=view.max_staleness,
+        on_stale=view.on_stale,
         push_sources=view.push_sources,
         event_timestamp=view.event_timestamp,
         created_timestamp=view.created_timestamp,

@@ -274,13 +274,14 @@ def _outputs(
 
 def _read(project: str, stored: StoredView, *, aged: bool) -> ViewRead:
     served, renamed = stored.served, stored.view.projection.join_key_map
+    max_age = served.max_age(with_ttl=aged)
     return ViewRead(
         name=stored.name,
         view=served,
         keys=KeyCodec(project, served),
         reader=RowCodec(served).reader(stored.features),
         features=stored.features,
-        max_age_us=served.ttl // MICROSECOND if served.ttl and aged else None,
+        max_age_us=max_age // MICROSECOND if max_age else None,
         given=tuple(renamed.get(key.name, key.name) for key in served.join_keys),
         awaits=aged,
     )

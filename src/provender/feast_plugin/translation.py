@@ -1,7 +1,8 @@
 """Feast's objects as our neutral definitions. What we cannot keep or serve is named, all of it at once.
 
 Feast's tags are pairs. The pair ``tags`` holds ours, ``{"tags": "origin.partner,quality.gold"}``, on
-feature views, feature services and fields; all other pairs are Feast's own business.
+feature views, feature services and fields. ``max_staleness`` and ``on_stale`` of a feature view
+are ours too (`core.freshness`); all other pairs are Feast's own business.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_contents import RepoContents
 from feast.value_type import ValueType
 
+from provender.core import freshness
 from provender.core.errors import ProvenderError
 from provender.core.features import (
     EntitySpec,
@@ -77,7 +79,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
     """Return the definition of a feature view; its features come in the order of their names.
 
     Raises:
-        InvalidInput: a field's type is not supported.
+        InvalidInput: a field's type is not supported, or a tag about freshness cannot be read.
     """
     source = view.batch_source
     column_of: Mapping[str, str] = (
@@ -86,6 +88,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
     stamp = source.timestamp_field if source else ""
     created = source.created_timestamp_column if source else ""
     stream = getattr(view, "stream_source", None)
+    max_staleness, on_stale = freshness.declared(view.tags, where=f"feature view {view.name}")
     return ViewSpec(
         name=view.name,
         entities=tuple(sorted(name for name in view.entities if name != DUMMY_ENTITY_NAME)),
@@ -95,6 +98,8 @@ def view_spec(view: FeatureView) -> ViewSpec:
         event_timestamp=column_of.get(stamp, stamp),
         created_timestamp=column_of.get(created, created) or None,
         ttl=view.ttl or None,
+        max_staleness=max_staleness,
+        on_stale=on_stale,
         online=view.online,
         push_sources=(stream.name,) if isinstance(stream, PushSource) else (),
         description=view.description,

@@ -17,13 +17,14 @@ from feast.repo_config import RepoConfig
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.core.freshness import refuse, staleness
 from provender.core.serving import PURPOSE, ServedView, serve_view
 from provender.feast_plugin import gate
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
 from provender.online.codec import KeyCodec, RowCodec
-from provender.online.kinds import from_micros, micros
+from provender.online.kinds import MICROSECOND, from_micros, micros
 from provender.online.lookup import CLOCK_SKEW_US
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -41,7 +42,7 @@ class ViewCodec:
         self._keys, self._rows = _codecs(project, served)
         self._types = {feature.name: feature.dtype.to_value_type() for feature in view.features}
         self._aged = aged
-        self._ttl = served.ttl if aged else None
+        self._max_age = served.max_age(with_ttl=aged)
 
     def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
         """Return what has to be allowed before ``features`` are looked up, if anything."""
@@ -69,9 +70,14 @@ class ViewCodec:
     def answer(
         self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
     ) -> list[Read]:
-        """Return what Feast wants of each row; old values, and rows from later, are withheld."""
+        """Return what Feast wants of each row; old values, and rows from later, are withheld.
+
+        Raises:
+            Stale: a row is staler than the view lets serve.
+        """
         names = list(features) if features else [column.name for column in self._served.columns]
         found = self._rows.reader(names).read(rows)
+        self._refuse_stale(found.event_us, now)
         oldest = self._note_oldest(names, now)
         newest_us = micros(now) + CLOCK_SKEW_US
         columns = [
@@ -89,10 +95,21 @@ class ViewCodec:
             answers.append((event, dict(zip(names, values, strict=True))))
         return answers
 
+    def _refuse_stale(self, event_us: Sequence[int], now: datetime) -> None:
+        limit = self._served.max_staleness
+        if limit is not None:
+            told = staleness(
+                event_us,
+                micros(now),
+                limit_us=limit // MICROSECOND,
+                on_stale=self._served.on_stale,
+            )
+            refuse(self._served.name, told, limit)
+
     def _note_oldest(self, names: Sequence[str], now: datetime) -> datetime | None:
-        if self._ttl is None:
+        if self._max_age is None:
             return None
-        oldest = now - self._ttl
+        oldest = now - self._max_age
         noted = OLDEST.get()
         if noted is not None:
             view = alias_of(self._view)

@@ -8,16 +8,17 @@ the time of asking, whose values are withheld.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
+from provender.core.freshness import Staleness, refuse, staleness
 from provender.online.codec import ReadRows
 from provender.online.columns import row_count
-from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
+from provender.online.kinds import INTEGERS, MICROSECOND, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Output, Source, Values, ViewRead, compile_plan
 from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
@@ -42,7 +43,8 @@ class Lookups:
 
     ``types`` are type words, empty for entity columns. ``event_us`` are the event timestamps
     in microseconds since 1970; 0 for what has none, as what is computed. ``oldest_us`` are the
-    same but for that: there they are of the oldest input. Columns may share one list: do not
+    same but for that: there they are of the oldest input. ``freshness`` tells of the views that
+    say how stale they may be. Columns may share one list: do not
     change them in place.
     """
 
@@ -52,6 +54,7 @@ class Lookups:
     statuses: tuple[list[str], ...]
     event_us: tuple[list[int], ...]
     oldest_us: tuple[list[int], ...] = ()
+    freshness: Mapping[str, Staleness] = field(default_factory=dict)
 
     @property
     def event_timestamps(self) -> tuple[list[datetime | None], ...]:
@@ -125,12 +128,17 @@ class Question:
         return keys
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
-        """Return the answer out of the stored rows, which come in the order of `keys`."""
+        """Return the answer out of the stored rows, which come in the order of `keys`.
+
+        Raises:
+            Stale: rows are staler than their view lets serve.
+        """
         plan, size = self.plan, self.rows
         blocks = [
             _block(read, stored[index * size : (index + 1) * size], self.now_us)
             for index, read in enumerate(plan.reads)
         ]
+        told = self._freshness(blocks)
         computed = [self._compute(demand, blocks) for demand in plan.demands]
         echoed = [(name, self.entities[name]) for name in self.entities if name in plan.echoed]
         epoch = [0] * size
@@ -146,6 +154,7 @@ class Question:
                 *(feature[1] for feature in features),
             ),
             event_us=(*(epoch for _ in echoed), *(feature[2] for feature in features)),
+            freshness=told,
             oldest_us=(
                 *(epoch for _ in echoed),
                 *(
@@ -155,13 +164,32 @@ class Question:
             ),
         )
 
+    def _freshness(self, blocks: "Sequence[Block]") -> dict[str, Staleness]:
+        """Return how stale the rows are of each view that says how stale they may be.
+
+        Raises:
+            Stale: they are staler, and must not be served then.
+        """
+        told: dict[str, Staleness] = {}
+        for read, block in zip(self.plan.reads, blocks, strict=True):
+            limit = read.view.max_staleness
+            if limit is not None:
+                told[read.name] = staleness(
+                    block.rows.event_us,
+                    self.now_us,
+                    limit_us=limit // MICROSECOND,
+                    on_stale=read.view.on_stale,
+                )
+                refuse(read.name, told[read.name], limit)
+        return told
+
     def _compute(self, demand: Demand, blocks: "Sequence[Block]") -> Values:
         inputs = {
             name: list(blocks[source.read].rows.columns[source.column])
             for name, source in demand.inputs
         }
-        for field in demand.spec.request:
-            inputs[field.name] = _requested(field, self.entities[field.name])
+        for item in demand.spec.request:
+            inputs[item.name] = _requested(item, self.entities[item.name])
         if not self.rows:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)

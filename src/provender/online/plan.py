@@ -172,13 +172,14 @@ def _reads(
 
 
 def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead:
+    max_age = view.max_age()
     return ViewRead(
         name=view.name,
         view=view,
         keys=KeyCodec(project, view),
         reader=RowCodec(view).reader(features),
         features=features,
-        max_age_us=view.ttl // MICROSECOND if view.ttl else None,
+        max_age_us=max_age // MICROSECOND if max_age else None,
         given=tuple(key.name for key in view.join_keys),
     )
 

@@ -1,6 +1,6 @@
 """What a lookup in process found, in the form that is asked for; each is made when it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from provender.core.freshness import Staleness
 from provender.online.kinds import micros
 from provender.online.lookup import PRESENT, Lookups
 from provender.tables.arrow import arrow_type
@@ -74,6 +75,11 @@ class Answer:
                     ]
                 ages[name] = shared[id(oldest)]
         return ages
+
+    @property
+    def freshness(self) -> Mapping[str, Staleness]:
+        """How stale the rows are of each feature view that says how stale they may be."""
+        return self._found.freshness
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by name; None where there is none."""

@@ -64,7 +64,7 @@ class OnlineLookup:
         Raises:
             InvalidInput: a column is missing, of another length or of the wrong type.
             Denied: a feature is closed for serving, or to the actor, since the last call.
-            Conflict: a value is staler than its view lets serve.
+            Stale: a value is staler than its view lets serve.
             Unavailable: the store does not answer.
         """
         self._look()

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from provender.core.digest import plain
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.online.lookup import Lookups
 
@@ -139,9 +140,14 @@ def _lenient(body: bytes, why: str) -> Any:
 
 
 def render(answer: Lookups, *, views: Sequence[str] | None = None) -> bytes:
-    """Return the answer's JSON; with ``views``, name them in the metadata."""
+    """Return the answer's JSON; with ``views``, name them in the metadata.
+
+    What the metadata say beyond Feast's (``freshness``) is there only if there is something to say.
+    """
     written: dict[int, orjson.Fragment] = {}
     metadata: dict[str, Any] = {"feature_names": answer.names}
+    if answer.freshness:
+        metadata["freshness"] = {name: plain(told) for name, told in answer.freshness.items()}
     if views is not None:
         metadata["feature_view_metadata"] = [{"name": view} for view in views]
     results = [
