@@ -13,6 +13,8 @@ import pytest
 
 from provender.catalog.local import LocalCatalog
 from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.feast_plugin import collaborators
+from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
 from provender.online.store import OnlineStore
@@ -129,6 +131,42 @@ def test_the_awaited_answer_is_the_same(lookup: OnlineLookup) -> None:
 def test_keys_that_do_not_fit_are_refused(lookup: OnlineLookup, keys: Any, message: str) -> None:
     with pytest.raises((InvalidInput, NotFound), match=message):
         lookup(keys)
+
+
+BOTH_ENDS = """
+both = FeatureService(
+    name="both_ends",
+    owner="team:models",
+    features=[
+        trips[["value"]].with_name("first").with_join_key_map({"driver_id": "first_id"}),
+        trips[["value"]].with_name("second").with_join_key_map({"driver_id": "second_id"}),
+    ],
+)
+"""
+
+
+def test_one_view_is_looked_up_under_two_names(
+    workspace: Workspace, applied: Path, settings: Settings, catalog: LocalCatalog,
+    online: OnlineStore,
+) -> None:  # fmt: skip
+    repository(applied, definitions=DEFINITIONS + BOTH_ENDS)
+    apply(applied, catalog, online, settings=settings)
+    lookup = workspace.online("both_ends", full_feature_names=True)
+    keys = {"first_id": [1, 3], "second_id": [3, 9]}
+    assert lookup(keys).to_dict() == {
+        **keys,
+        "first__value": [11, 2**53 + 1],
+        "second__value": [2**53 + 1, None],
+    }
+    with open_store(applied, workspace.settings) as store, collaborators.using(workspace.settings):
+        rows = [{"first_id": 1, "second_id": 3}, {"first_id": 3, "second_id": 9}]
+        service = store.get_feature_service("both_ends")
+        feasts = store.get_online_features(service, rows, full_feature_names=True).to_dict()
+    assert feasts == lookup(keys).to_dict()
+    with pytest.raises(InvalidInput, match="comes from both"):
+        workspace.online("both_ends")
+    with pytest.raises(InvalidInput, match="renames feature views"):
+        workspace.training_set(pa.table({"event_timestamp": [NOON]}), service="both_ends")
 
 
 class Ticks:

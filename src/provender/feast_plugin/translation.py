@@ -31,6 +31,7 @@ from provender.core.features import (
     ViewSpec,
 )
 from provender.core.names import FeatureRef
+from provender.core.projections import ProjectionSpec
 from provender.feast_plugin.functions import named_function
 from provender.feast_plugin.joins import key_columns
 from provender.feast_plugin.source import CatalogSource
@@ -62,7 +63,7 @@ def translate(contents: RepoContents, *, project: str, folder: Path) -> Translat
         for view in contents.label_views
     ]
     for service in contents.feature_services:
-        problems += _renaming(service)
+        problems += _pinning(service)
     keys = {key.name: key.type for view in views for key in view.join_keys}
     entities = _collect(lambda entity: _entity_spec(entity, keys), _own(contents), problems)
     repo = RepoSpec(
@@ -143,9 +144,18 @@ def service_spec(service: FeatureService) -> ServiceSpec:
     return ServiceSpec(
         name=service.name,
         features=tuple(
-            FeatureRef(projection.name, feature.name)
+            FeatureRef(projection.name_alias or projection.name, feature.name)
             for projection in service.feature_view_projections
             for feature in projection.features
+        ),
+        projections=tuple(
+            ProjectionSpec(
+                alias=projection.name_alias or projection.name,
+                view=projection.name,
+                join_keys=tuple(sorted(projection.join_key_map.items())),
+            )
+            for projection in service.feature_view_projections
+            if projection.name_alias or projection.join_key_map
         ),
         description=service.description,
         owner=service.owner,
@@ -196,13 +206,9 @@ def _mode(view: OnDemandFeatureView) -> str:
     return "singleton" if view.singleton else str(getattr(view.mode, "value", view.mode))
 
 
-def _renaming(service: FeatureService) -> list[str]:
+def _pinning(service: FeatureService) -> list[str]:
     where = f"feature service {service.name}"
     return [
-        f"{where}: renames feature view {projection.name} or its join keys, which cannot be served"
-        for projection in service.feature_view_projections
-        if projection.name_alias or projection.join_key_map
-    ] + [
         f"{where}: pins version {projection.version_tag} of feature view {projection.name}; "
         "only the applied definition is served"
         for projection in service.feature_view_projections

@@ -62,13 +62,13 @@ class Snapshot:
         key = (request.service, asked, request.full_feature_names)
         plan = self._plans.get(key)
         if plan is None:
+            service = self.manifest.service(request.service) if request.service else None
             plan = compile_plan(
                 self.manifest,
-                self.manifest.service(request.service).features
-                if request.service
-                else [FeatureRef.parse(text) for text in asked],
+                service.features if service else [FeatureRef.parse(text) for text in asked],
                 full_feature_names=request.full_feature_names,
                 transforms=self.transforms,
+                projections=service.projections if service else (),
             )
             if len(self._plans) >= PLANS:
                 self._plans.clear()
