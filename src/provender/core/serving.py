@@ -27,6 +27,10 @@ PURPOSE = "serving"
 """What it serves for."""
 
 
+MANIFEST_FORMAT = 2
+"""Counts up when an older server would misunderstand a manifest; it then keeps what it has."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedView:
     """How rows of a view lie in the online store: values in the order of ``columns``.
@@ -66,6 +70,7 @@ class ServingManifest:
     project: str
     repo_digest: str
     compiled_at: datetime
+    format: int = MANIFEST_FORMAT
     views: tuple[ServedView, ...] = ()
     on_demand: tuple[OnDemandSpec, ...] = ()
     services: tuple[ServiceSpec, ...] = ()
@@ -75,7 +80,14 @@ class ServingManifest:
     @property
     def digest(self) -> str:
         """The identity of what is served; when it was compiled does not matter."""
-        content = [self.project, self.views, self.on_demand, self.services, self.closed]
+        content = [
+            self.format,
+            self.project,
+            self.views,
+            self.on_demand,
+            self.services,
+            self.closed,
+        ]
         return digest([*content, self.open_until])
 
     def of(self, repo: RepoSpec) -> "ServingManifest":

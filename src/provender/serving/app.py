@@ -141,7 +141,8 @@ class OnlineApp:
         answer = question.answer(await self._read(question.keys))
         views = plan.views if request.version_metadata else None
         try:
-            return Response(200, wire.render(answer, views=views))
+            incomplete = self._snapshots.incomplete(plan)
+            return Response(200, wire.render(answer, views=views, incomplete=incomplete))
         except orjson.JSONEncodeError as error:
             raise InvalidInput(
                 f"an entity value cannot be echoed as JSON: {error}",
@@ -189,6 +190,7 @@ class OnlineApp:
                 "stale": bool(self._snapshots.problem),
                 "problem": self._snapshots.problem,
             },
+            "incomplete": sorted(self._snapshots.lost),
             "on_demand": snapshot.problems if snapshot else {},
         }
         return Response(200 if ok else 503, orjson.dumps(state))

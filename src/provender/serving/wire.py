@@ -139,13 +139,19 @@ def _lenient(body: bytes, why: str) -> Any:
         raise Malformed(f"JSON decode error: {error}") from None
 
 
-def render(answer: Lookups, *, views: Sequence[str] | None = None) -> bytes:
+def render(
+    answer: Lookups, *, views: Sequence[str] | None = None, incomplete: Sequence[str] = ()
+) -> bytes:
     """Return the answer's JSON; with ``views``, name them in the metadata.
 
-    What the metadata say beyond Feast's (``freshness``) is there only if there is something to say.
+    ``incomplete`` are views whose rows may not be all there.
+
+    What the metadata say beyond Feast's (``freshness``, ``incomplete``) is there only if there is something to say.
     """
     written: dict[int, orjson.Fragment] = {}
     metadata: dict[str, Any] = {"feature_names": answer.names}
+    if incomplete:
+        metadata["incomplete"] = incomplete
     if answer.freshness:
         metadata["freshness"] = {name: plain(told) for name, told in answer.freshness.items()}
     if views is not None:
