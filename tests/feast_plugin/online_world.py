@@ -31,6 +31,7 @@ from feast.types import (
     Int64,
     Json,
     Map,
+    Set,
     String,
     UnixTimestamp,
     Uuid,
@@ -55,6 +56,11 @@ TYPES: dict[str, tuple[Any, list[Any]]] = {
     "document": (Json, ['{"a": [9007199254740993, null]}', '{"b": 7}']),
     "identity": (Uuid, [uuid.UUID(int=1), None]),
     "price": (Decimal, ["12.50", None]),
+    "numbers": (Set(Int64), [{2, 1}, None]),
+    "words": (Set(String), [{"b", "a"}, set()]),
+    "identities": (Array(Uuid), [[uuid.UUID(int=1)], None]),
+    "prices": (Array(Decimal), [["12.50", "-1"], None]),
+    "unique_prices": (Set(Decimal), [{"12.50"}, None]),
     "pairs": (Map, [{"a": "1"}, None]),
 }
 WANTED = RequestSource(name="wanted", schema=[Field(name="factor", dtype=Float64)])
