@@ -208,6 +208,27 @@ def test_new_definitions_are_taken_up_within_a_second_and_looked_for_once_in_it(
     assert digests_asked(online) == before + 1
 
 
+def test_answers_of_an_emptied_store_say_that_rows_may_be_missing(
+    workspace: Workspace, applied: Path, settings: Settings, catalog: LocalCatalog,
+    online: OnlineStore,
+) -> None:  # fmt: skip
+    ticks = Ticks()
+    compiled = workspace.online("service_v1")._compiled
+    lookup = OnlineLookup(online, "trips", compiled, now=workspace.settings.now, ticks=ticks)
+    assert lookup(KEYS).incomplete == ()
+    online.delete("trips")
+    ticks.now += 1
+    emptied = lookup(KEYS)
+    assert (emptied.incomplete, emptied.statuses["value"]) == (("trips",), ["NOT_FOUND"] * 3)
+    apply(applied, catalog, online, settings=settings)
+    ticks.now += 1
+    assert lookup(KEYS).incomplete == ("trips",)
+    list(materialize(applied, settings=settings))
+    ticks.now += 1
+    healed = lookup(KEYS)
+    assert (healed.incomplete, healed.to_dict()["value"][0]) == ((), 11)
+
+
 def test_a_feature_that_is_gone_is_said_and_a_catalog_that_is_down_is_not(
     workspace: Workspace, online: OnlineStore
 ) -> None:

@@ -15,10 +15,10 @@ from provender.core.features import ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import MANIFEST_FORMAT, ServingManifest
 from provender.online.columns import ColumnEncoder
+from provender.online.completeness import Memory, after
 from provender.online.embedded import EmbeddedServer
 from provender.online.store import Coverage, Covered, OnlineStore
 from provender.serving import snapshot
-from provender.serving.completeness import Memory, after
 from provender.serving.snapshot import Snapshots
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json

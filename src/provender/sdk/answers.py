@@ -32,7 +32,9 @@ class Array(NamedTuple):
 class Answer:
     """Features of entities as of one instant: the columns asked for, after the keys as given."""
 
-    def __init__(self, found: Lookups, now_us: int) -> None:
+    def __init__(self, found: Lookups, now_us: int, incomplete: tuple[str, ...] = ()) -> None:
+        self.incomplete = incomplete
+        """The views whose rows may not be all there, since the store was emptied."""
         self._found = found
         self._now_us = now_us
 

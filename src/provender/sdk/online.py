@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, Unavailable
+from provender.online.completeness import Completeness
 from provender.online.lookup import Question
 from provender.online.plan import LookupPlan
 from provender.online.reader import AsyncReader
@@ -47,6 +48,7 @@ class OnlineLookup:
         self._ticks = ticks
         self._looking = threading.Lock()
         self._looked = ticks()
+        self._completeness = Completeness()
         self._digest = self._published()
         self._plan = compiled()
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = (
@@ -69,20 +71,25 @@ class OnlineLookup:
         """
         self._look()
         question = Question(self._plan, columns_of(keys), now or self._now())
-        return Answer(question.answer(self._store.read(question.keys)), question.now_us)
+        return self._answer(question, self._store.read(question.keys))
 
     async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Do as a call does, through connections of the running event loop."""
         if self._is_due():
             await asyncio.to_thread(self._look)
         question = Question(self._plan, columns_of(keys), now or self._now())
-        return Answer(question.answer(await self._reader().read(question.keys)), question.now_us)
+        return self._answer(question, await self._reader().read(question.keys))
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
         reader = self._readers.pop(asyncio.get_running_loop(), None)
         if reader is not None:
             await reader.close()
+
+    def _answer(self, question: Question, rows: Sequence[bytes | None]) -> Answer:
+        lost = self._completeness.lost
+        incomplete = [read.name for read in question.plan.reads if read.view.name in lost]
+        return Answer(question.answer(rows), question.now_us, tuple(incomplete))
 
     def _reader(self) -> AsyncReader:
         loop = asyncio.get_running_loop()
@@ -110,11 +117,17 @@ class OnlineLookup:
             self._looking.release()
 
     def _published(self) -> str | None:
-        """Return what is published now; None where the store does not say: the read will tell."""
+        """Return what is published now, and note which views' rows were lost.
+
+        None where the store does not say: the read will tell.
+        """
         try:
-            return self._store.manifest_digest(self._project)
+            digest = self._store.manifest_digest(self._project)
+            seen = self._store.covered(self._project)
         except Unavailable:
             return None
+        self._completeness.see(seen, has_manifest=digest is not None)
+        return digest
 
 
 def columns_of(keys: Keys) -> Mapping[str, Sequence[Any]]:

@@ -18,10 +18,10 @@ from provender.core.features import OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
 from provender.online.columns import ColumnEncoder
+from provender.online.completeness import Completeness
 from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
 from provender.online.store import OnlineStore
-from provender.serving.completeness import Completeness
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
 

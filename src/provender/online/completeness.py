@@ -44,9 +44,12 @@ def after(memory: Memory, seen: Covered, *, has_manifest: bool) -> Memory:
 
 
 class Completeness:
-    """The views of one project that are incomplete, kept up to date by `see`."""
+    """The views of one project that are incomplete, kept up to date by `see`.
 
-    def __init__(self, file: Path) -> None:
+    Without a ``file`` it is remembered by this process only.
+    """
+
+    def __init__(self, file: Path | None = None) -> None:
         self.lost: frozenset[str] = frozenset()
         self._file = file
         self._memory = self._remembered()
@@ -73,6 +76,8 @@ class Completeness:
             self._remember()
 
     def _remembered(self) -> Memory:
+        if self._file is None:
+            return Memory()
         try:
             return from_json(Memory, self._file.read_bytes())
         except (OSError, Corrupt):
@@ -80,6 +85,8 @@ class Completeness:
 
     def _remember(self) -> None:
         """Write the memory down; where that fails, it is of this process only."""
+        if self._file is None:
+            return
         with contextlib.suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(dir=self._file.parent, prefix=".coverage-")
