@@ -39,6 +39,7 @@ from feast.types import (
 from provender import bootstrap
 from provender.core.errors import InvalidInput
 from provender.feast_plugin.online import store_of
+from provender.online.codec import key_prefix
 from tests.feast_plugin.plain import CUSTOMER, DRIVER, HOUR, NOON, TICK, store, view, write
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE = 1, 2, 3, 4
@@ -344,7 +345,7 @@ def test_key_ttl_seconds_lets_rows_vanish(tmp_path: Path, valkey: str, stats: Fe
     online = store_of(brief.config)
     assert online.key_ttl_seconds == 900
     client = online.options.connect()
-    [stored] = list(client.scan_iter(match=f"*{brief.project}*"))
+    [stored] = list(client.scan_iter(match=key_prefix(brief.project, stats.name) + b"{*"))
     assert 0 < client.ttl(stored) <= 900
     client.close()
 

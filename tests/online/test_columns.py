@@ -15,7 +15,7 @@ VIEW = view({"x": "float64"}, created_timestamp="loaded_at")
 
 def encoded(columns: dict[str, list[Any]], served: ServedView = VIEW) -> list[Any]:
     pairs = ColumnEncoder("p", served).encode(columns)
-    return [(key, RowCodec(served).decode(row)) for key, row in pairs]
+    return [(key, RowCodec(served).decode(key, row)) for key, row in pairs]
 
 
 def test_pushed_columns_become_rows() -> None:

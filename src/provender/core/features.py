@@ -51,6 +51,7 @@ class ViewSpec:
 
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
     is unbounded, and so is a ``max_staleness`` of None. Timestamps name columns of the source.
+    ``entity_ids`` are ``plain`` or ``hashed`` in the online store.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ViewSpec:
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    entity_ids: str = "plain"
 
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""

@@ -31,8 +31,8 @@ from provender.feast_plugin.questions import EntityRows, FeastQuestion
 from provender.feast_plugin.resolution import FeastPlan, Unplanned
 from provender.feast_plugin.view_rows import Read, Written, codec_of, explained, noting_oldest
 from provender.online.options import from_connection_string
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 
 
 class ProvenderOnlineStoreConfig(FeastConfigBaseModel):
@@ -65,9 +65,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
     _versioned_read_supported = False
 
     def __init__(self) -> None:
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = (
-            WeakKeyDictionary()
-        )
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
         self._plans = Plans()
 
     @property
@@ -90,7 +88,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         """
         codec = codec_of(config, table)
         gate.check_push(config, [table])
-        done = store_of(config).write(codec.pairs(data))
+        store = store_of(config)
+        store.claim(config.project, table.name)
+        done = store.write(codec.pairs(data))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
@@ -122,8 +122,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             gate.ask(asked)
-        rows = store_of(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = store_of(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     async def online_read_async(
         self,
@@ -136,8 +137,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             await asyncio.to_thread(gate.ask, asked)
-        rows = await self._reader(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = await self._reader(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     def get_online_features(
         self,
@@ -252,7 +254,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
         if reader is not None:
             await reader.close()
 
-    def _reader(self, config: RepoConfig) -> AsyncReader:
+    def _reader(self, config: RepoConfig) -> Stream:
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
             self._readers[loop] = store_of(config).reader()

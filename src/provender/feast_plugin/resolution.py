@@ -23,7 +23,8 @@ from provender.core.serving import ServedView, serve_view
 from provender.core.training import output_name
 from provender.feast_plugin.gate import Governed
 from provender.feast_plugin.translation import view_spec
-from provender.online.codec import KeyCodec, RowCodec
+from provender.online.blocks import ViewReader
+from provender.online.codec import KeyCodec
 from provender.online.kinds import MICROSECOND
 from provender.online.plan import LookupPlan, Output, Source, ViewRead
 
@@ -279,7 +280,7 @@ def _read(project: str, stored: StoredView, *, aged: bool) -> ViewRead:
         name=stored.name,
         view=served,
         keys=KeyCodec(project, served),
-        reader=RowCodec(served).reader(stored.features),
+        reader=ViewReader(served, stored.features),
         features=stored.features,
         max_age_us=max_age // MICROSECOND if max_age else None,
         given=tuple(renamed.get(key.name, key.name) for key in served.join_keys),

@@ -32,6 +32,7 @@ from provender.core.features import (
 )
 from provender.core.names import FeatureRef
 from provender.core.projections import ProjectionSpec
+from provender.feast_plugin import collaborators
 from provender.feast_plugin.functions import named_function
 from provender.feast_plugin.joins import key_columns
 from provender.feast_plugin.source import CatalogSource
@@ -106,6 +107,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
         description=view.description,
         owner=view.owner,
         tags=own_tags(view.tags),
+        entity_ids=collaborators.settings().entity_ids,
     )
 
 

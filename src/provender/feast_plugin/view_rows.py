@@ -23,9 +23,9 @@ from provender.feast_plugin import gate
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
+from provender.online.blocks import PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import MICROSECOND, from_micros, micros
-from provender.online.lookup import CLOCK_SKEW_US
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -65,10 +65,15 @@ class ViewCodec:
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(values, to_utc(event_timestamp), created)
+                yield key, self._rows.encode(key, values, to_utc(event_timestamp), created)
 
     def answer(
-        self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
+        self,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes | None],
+        features: Sequence[str] | None,
+        *,
+        now: datetime,
     ) -> list[Read]:
         """Return what Feast wants of each row; old values, and rows from later, are withheld.
 
@@ -76,20 +81,16 @@ class ViewCodec:
             Stale: a row is staler than the view lets serve.
         """
         names = list(features) if features else [column.name for column in self._served.columns]
-        found = self._rows.reader(names).read(rows)
-        self._refuse_stale(found.event_us, now)
+        block = ViewReader(self._served, names).block(keys, rows, micros(now), awaits=self._aged)
+        self._refuse_stale(block.event_us, now)
         oldest = self._note_oldest(names, now)
-        newest_us = micros(now) + CLOCK_SKEW_US
-        columns = [
-            to_protos(column, self._types[name])
-            for name, column in zip(names, found.columns, strict=True)
-        ]
+        columns = [to_protos(block.python(at), self._types[name]) for at, name in enumerate(names)]
         answers: list[Read] = []
-        for index, there in enumerate(found.found):
-            if not there or (self._aged and found.event_us[index] > newest_us):
+        for index, status in enumerate(block.statuses):
+            if status != PRESENT:
                 answers.append((None, None))
                 continue
-            event = from_micros(found.event_us[index])
+            event = from_micros(block.event_us[index])
             kept = oldest is None or event >= oldest
             values = [column[index] if kept else NULL for column in columns]
             answers.append((event, dict(zip(names, values, strict=True))))

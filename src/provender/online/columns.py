@@ -21,6 +21,7 @@ class ColumnEncoder:
     """Encodes pushed columns for one view of one project, compiled once."""
 
     def __init__(self, project: str, view: ServedView) -> None:
+        self.project = project
         self.view = view
         self._keys = KeyCodec(project, view)
         self._rows = RowCodec(view)
@@ -53,7 +54,7 @@ class ColumnEncoder:
             event = self._time(events[index], index)
             if event is None:
                 raise self._null(index, "event timestamp")
-            row = self._rows.encode(values, event, self._time(created[index], index))
+            row = self._rows.encode(key, values, event, self._time(created[index], index))
             pairs.append((key, row))
         return pairs
 

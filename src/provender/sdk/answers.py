@@ -10,8 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from provender.core.freshness import Staleness
-from provender.online.kinds import micros
-from provender.online.lookup import PRESENT, Lookups
+from provender.online.answer import Answer as Judged
+from provender.online.answer import Stored
+from provender.online.blocks import PRESENT
+from provender.online.kinds import from_micros, micros
 from provender.tables.arrow import arrow_type
 
 if TYPE_CHECKING:
@@ -32,14 +34,15 @@ class Array(NamedTuple):
 class Answer:
     """Features of entities as of one instant: the columns asked for, after the keys as given."""
 
-    def __init__(self, found: Lookups, now_us: int, incomplete: tuple[str, ...] = ()) -> None:
+    def __init__(self, found: Judged, now_us: int, incomplete: tuple[str, ...] = ()) -> None:
         self.incomplete = incomplete
         """The views whose rows may not be all there, since the store was emptied."""
         self._found = found
         self._now_us = now_us
+        self._columns = found.columns()
 
     def __len__(self) -> int:
-        return len(self._found.values[0]) if self._found.values else 0
+        return self._found.size
 
     def __repr__(self) -> str:
         return f"Answer({len(self)} x {', '.join(self.names)})"
@@ -52,12 +55,15 @@ class Answer:
     @cached_property
     def statuses(self) -> dict[str, list[str]]:
         """Per column: PRESENT, NULL_VALUE, NOT_FOUND or OUTSIDE_MAX_AGE for each entity."""
-        return dict(zip(self.names, self._found.statuses, strict=True))
+        return {n: c.statuses for n, c in zip(self.names, self._columns, strict=True)}
 
     @cached_property
     def event_timestamps(self) -> dict[str, list[datetime | None]]:
         """Per column, the event timestamps; None for what has none."""
-        return dict(zip(self.names, self._found.event_timestamps, strict=True))
+        return {
+            name: [from_micros(us) if us else None for us in column.event_us]
+            for name, column in zip(self.names, self._columns, strict=True)
+        }
 
     @cached_property
     def ages(self) -> dict[str, list[float | None]]:
@@ -68,7 +74,7 @@ class Answer:
         shared: dict[int, list[float | None]] = {}
         ages: dict[str, list[float | None]] = {}
         for name, kind, oldest in zip(
-            self.names, self._found.types, self._found.oldest_us, strict=True
+            self.names, self._found.types, self._found.oldest_us(), strict=True
         ):
             if kind:
                 if id(oldest) not in shared:
@@ -85,33 +91,33 @@ class Answer:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the values by name; None where there is none."""
-        return {name: list(values) for name, values in self._found.to_dict().items()}
+        return {n: list(c.values) for n, c in zip(self.names, self._columns, strict=True)}
 
     def dicts(self) -> list[dict[str, Any]]:
         """Return a dict of values per entity."""
-        return list(self._found.rows())
+        columns = [column.values for column in self._columns]
+        return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def numpy(self) -> dict[str, Array]:
         """Return the columns as arrays, with what of them is there.
 
         Numbers are of their own type, instants and dates datetime64, all else is Python objects.
         """
-        valid: dict[int, npt.NDArray[np.bool_]] = {}
         arrays: dict[str, Array] = {}
-        for name, kind, values, statuses in zip(
-            self.names, self._found.types, self._found.values, self._found.statuses, strict=True
-        ):
-            if id(statuses) not in valid:
-                valid[id(statuses)] = np.array([s is PRESENT for s in statuses], dtype=np.bool_)
-            arrays[name] = Array(_array(kind, values), valid[id(statuses)])
+        for name, kind, column in zip(self.names, self._found.types, self._columns, strict=True):
+            if isinstance(column, Stored):
+                arrays[name] = Array(*column.block.numpy(column.index))
+            else:
+                valid = np.array([status is PRESENT for status in column.statuses], dtype=np.bool_)
+                arrays[name] = Array(_array(kind, column.values), valid)
         return arrays
 
     def arrow(self) -> pa.Table:
         """Return the columns as an Arrow table; features are of their declared types."""
         return pa.table(
             [
-                pa.array(values, type=arrow_type(kind) if kind else None)
-                for kind, values in zip(self._found.types, self._found.values, strict=True)
+                pa.array(column.values, type=arrow_type(kind) if kind else None)
+                for kind, column in zip(self._found.types, self._columns, strict=True)
             ],
             names=list(self.names),
         )

@@ -18,8 +18,8 @@ from provender.core.errors import InvalidInput, Unavailable
 from provender.online.completeness import Completeness
 from provender.online.lookup import Question
 from provender.online.plan import LookupPlan
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 from provender.sdk.answers import Answer
 from provender.sdk.rows import arrow_table
 
@@ -51,9 +51,7 @@ class OnlineLookup:
         self._completeness = Completeness()
         self._digest = self._published()
         self._plan = compiled()
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = (
-            WeakKeyDictionary()
-        )
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
     @property
     def plan(self) -> LookupPlan:
@@ -89,9 +87,9 @@ class OnlineLookup:
     def _answer(self, question: Question, rows: Sequence[bytes | None]) -> Answer:
         lost = self._completeness.lost
         incomplete = [read.name for read in question.plan.reads if read.view.name in lost]
-        return Answer(question.answer(rows), question.now_us, tuple(incomplete))
+        return Answer(question.judge(rows), question.now_us, tuple(incomplete))
 
-    def _reader(self) -> AsyncReader:
+    def _reader(self) -> Stream:
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
             self._readers[loop] = self._store.reader()

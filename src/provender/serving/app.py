@@ -7,7 +7,7 @@ Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,10 @@ import orjson
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput, ProvenderError
+from provender.online.columns import ColumnEncoder, Columns
 from provender.online.lookup import Question
-from provender.online.reader import AsyncReader
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 from provender.serving import wire
 from provender.serving.snapshot import Snapshots
 
@@ -52,7 +53,7 @@ class OnlineApp:
         self._store = store
         self._snapshots = snapshots
         self._now = now
-        self._reader: AsyncReader | None = None
+        self._reader: Stream | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._routes: dict[str, tuple[str, Handler]] = {
             "/get-online-features": ("POST", self._features),
@@ -138,7 +139,7 @@ class OnlineApp:
                 hint="ask for fewer entities at a time",
             )
         question = Question(plan, request.entities, self._now())
-        answer = question.answer(await self._read(question.keys))
+        answer = question.judge(await self._read(question.keys))
         views = plan.views if request.version_metadata else None
         try:
             incomplete = self._snapshots.incomplete(plan)
@@ -162,15 +163,19 @@ class OnlineApp:
                 hint='push with "to": "online"; publish a dataset version for the offline store',
             )
         encoders = self._snapshots.current.encoders(request.name)
-        pairs = [pair for encoder in encoders for pair in encoder.encode(request.columns)]
-        await asyncio.to_thread(self._store.write, pairs)
+        await self._store_rows(encoders, request.columns)
         return Response()
 
     async def _write(self, body: bytes) -> Response:
         request = wire.parse_rows(body, "feature_view_name")
-        pairs = self._snapshots.current.encoder(request.name).encode(request.columns)
-        await asyncio.to_thread(self._store.write, pairs)
+        await self._store_rows([self._snapshots.current.encoder(request.name)], request.columns)
         return Response(200, b"null")
+
+    async def _store_rows(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
+        pairs = [pair for encoder in encoders for pair in encoder.encode(columns)]
+        for encoder in encoders:
+            await asyncio.to_thread(self._store.claim, encoder.project, encoder.view.name)
+        await asyncio.to_thread(self._store.write, pairs)
 
     async def _materialize(self, body: bytes) -> Response:
         message = "this server has no offline store: run provender features materialize"

@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
+from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
 from provender.serving.snapshot import Snapshots, choose_project
@@ -46,6 +47,7 @@ class Application:
 
     def __call__(self) -> OnlineApp:
         """Return the application, with a store of its own; nothing is connected yet."""
+        KEYRING.look_in(self.folder.parent / "secrets")
         store = OnlineStore(self.url)
         load = partial(load_transform, repo=self.repo)
         snapshots = Snapshots(store, self.project, self.folder, load)
