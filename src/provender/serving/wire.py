@@ -16,6 +16,7 @@ from typing import Any
 
 import orjson
 
+from provender.core import digest
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.online.answer import Answer, Stored, column_statuses
@@ -189,11 +190,17 @@ def _lenient(body: bytes, why: str) -> Any:
 
 
 def render(
-    answer: Answer, *, views: Sequence[str] | None = None, told: Told | None = None
+    answer: Answer,
+    *,
+    views: Sequence[str] | None = None,
+    incomplete: Sequence[str] = (),
+    told: Told | None = None,
 ) -> bytes:
     """Return the answer's JSON; with ``views``, name them in the metadata.
 
-    ``told`` makes the statuses that are told of those that are right.
+    ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
+    Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
+    makes the statuses that are told of those that are right.
     """
     epoch = _epoch(answer.size)
     parts = [_given(values, "", epoch) for _, values in answer.given]
@@ -207,6 +214,12 @@ def render(
         else:
             parts.append(stored[source.read][source.column])
     metadata: dict[str, Any] = {"feature_names": answer.names}
+    if incomplete:
+        metadata["incomplete"] = incomplete
+    if answer.freshness:
+        metadata["freshness"] = {
+            name: digest.plain(told) for name, told in answer.freshness.items()
+        }
     if views is not None:
         metadata["feature_view_metadata"] = [{"name": view} for view in views]
     return b'{"results":[%b],"metadata":%b}' % (b",".join(parts), orjson.dumps(metadata))
