@@ -20,7 +20,8 @@ from provender.online.arrow import BatchEncoder, Progress
 from provender.online.bulk import Writer
 from provender.online.options import Topology
 from provender.online.script import Expiry
-from provender.online.store import OnlineStore, State, run_key
+from provender.online.state import State
+from provender.online.store import OnlineStore, run_key
 from provender.values import from_json, to_json
 
 CHECKPOINT_SECONDS = 2.0

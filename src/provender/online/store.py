@@ -5,7 +5,6 @@ value. So an older row never overwrites a newer one, whoever writes, and a row o
 layout than the reader's is not read.
 """
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,12 +38,12 @@ from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.sender import Written
+from provender.online.state import EPOCH, State, epoch_of, state_of
 from provender.online.stream import Stream
 from provender.values import from_json, to_json
 
 BATCH_ROWS = CHUNK_ROWS
 PROJECTS = "provender:projects"
-EPOCH = b"provender:epoch"
 HEALTH_SECONDS = 0.3
 
 
@@ -69,18 +68,6 @@ class Covered:
 
     epoch: str
     views: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """The life of the store: it was emptied where ``epoch`` differs from an earlier state.
-
-    It was started again, or another server took over, where ``replid`` differs: then the rows
-    written last may be lost. On a cluster, ``replid`` lists those of all primaries.
-    """
-
-    epoch: str
-    replid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +289,7 @@ class OnlineStore:
             Unavailable: the store does not answer.
         """
         with self._answering() as client:
-            client.set(EPOCH, secrets.token_hex(8), nx=True)
-            return str(client.get(EPOCH).decode())
+            return epoch_of(client)
 
     def state(self) -> State:
         """Return what stays the same as long as the store loses nothing.
@@ -312,12 +298,7 @@ class OnlineStore:
             Unavailable: the store does not answer.
         """
         with self._answering() as client:
-            if self.options.topology is Topology.CLUSTER:
-                told = client.info("replication", target_nodes=client.PRIMARIES).values()
-            else:
-                told = [client.info("replication")]
-            lives = sorted(str(one["master_replid"]) for one in told)
-        return State(self.epoch(), ",".join(lives))
+            return state_of(client, self.options.topology)
 
     def health(self, deadline: float = HEALTH_SECONDS) -> Health:
         """Return whether the store answers reads within ``deadline`` seconds; never raises."""
