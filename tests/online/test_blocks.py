@@ -231,6 +231,11 @@ def test_numpy_looks_at_the_rows_without_unpacking_each() -> None:
     assert values.dtype == np.float64
     assert values.base is not None
     assert (values.tolist(), valid.tolist()) == ([0.0, 0.5, 1.0, 1.5], [True] * 4)
+    flags = view({f"b{n}": "bool" for n in range(9)}, keys={"id": "int64"})
+    told = {f"b{n}": n in (0, 8) for n in range(9)}
+    rows = [RowCodec(flags).encode(key, told, T0) for key in keys_of(flags, 2)]
+    bits = block_of(flags, list(rows))
+    assert [bits.numpy(n)[0].tolist() for n in range(9)] == [[n in (0, 8)] * 2 for n in range(9)]
     times = view({"at": "timestamp", "day": "date"}, keys={"id": "int64"})
     row = RowCodec(times).encode(keys_of(times, 1)[0], {"at": T0, "day": T0.date()}, T0)
     found = [block_of(times, [row]).numpy(index)[0][0] for index in (0, 1)]

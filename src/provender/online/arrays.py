@@ -3,12 +3,14 @@
 Numbers are not unpacked one by one: an array looks at the rows' own bytes, which are joined.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from provender.online.blocks import Block
 from provender.online.decoder import Batch
+from provender.online.layout import Layout
 
 TIMES = {
     "timestamp": "datetime64[us]",
@@ -32,33 +34,51 @@ def array(block: Block, index: int) -> tuple[Any, Any]:
             values[at] = value
         return values, np.array([value is not None for value in values], bool)
     whole = block.batch.whole
-    if whole is None or whole.nulls is not None or word == "bool":
+    if whole is None or whole.nulls is not None:
         found = block.packed(index)
         valid = np.array([value is not None for value in found], bool)
         filled = [0 if value is None else value for value in found]
         return _as(np.array(filled, np.dtype(kind.code)), word), valid
     at = decoder.positions[index]
-    return _as(_strided(block, at), word), np.ones(len(block), bool)
+    size = block.stop - block.start
+    if word == "bool":
+        return _bits(block, at), _all(size)
+    return _as(_strided(block, at), word), _all(size)
+
+
+@lru_cache(maxsize=256)
+def _all(size: int) -> Any:
+    """Return so many True, which nobody can change."""
+    valid = np.ones(size, bool)
+    valid.flags.writeable = False
+    return valid
 
 
 def _strided(block: Block, at: int) -> Any:
     """Return the numbers of the column at ``at`` where they are in the joined rows."""
-    table, width, offsets = _table(block.batch)
-    code = f"<{block.batch.decoder.layout.kinds[at].code}"
-    offset = offsets[at] + block.start * width
-    return np.ndarray((len(block),), code, table, offset, (width,))
+    table, width, layout = _table(block.batch)
+    offset = layout.bools_size + layout.offsets[at] + block.start * width
+    code = f"<{layout.kinds[at].code}"
+    return np.ndarray((block.stop - block.start,), code, table, offset, (width,))
 
 
-def _table(batch: Batch) -> tuple[bytes, int, dict[int, int]]:
-    """Return the fixed parts of all rows, the bytes of each, and where in it columns are."""
+def _bits(block: Block, at: int) -> Any:
+    table, width, layout = _table(block.batch)
+    byte, bit = divmod(layout.bools.index(at), 8)
+    size = block.stop - block.start
+    found = np.ndarray((size,), np.uint8, table, byte + block.start * width, (width,))
+    return (found & (1 << bit)).astype(bool)
+
+
+def _table(batch: Batch) -> tuple[bytes, int, Layout]:
+    """Return the truth values and numbers of all rows, the bytes of each row, and the layout."""
     whole, layout = batch.whole, batch.decoder.layout
     if whole is None:
         raise ValueError("rows of several shapes have no common table")
-    width = layout.numbers.size
     if batch.joined is None:
-        begin, end = whole.shape.fixed_at, whole.shape.lengths_at
+        begin, end = whole.shape.bools_at, whole.shape.lengths_at
         batch.joined = b"".join([row[begin:end] for row in whole.rows])
-    return batch.joined, width, layout.offsets
+    return batch.joined, layout.bools_size + layout.numbers.size, layout
 
 
 def _as(numbers: Any, word: str) -> Any:
