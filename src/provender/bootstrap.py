@@ -111,9 +111,11 @@ def online_address(chosen: Settings) -> Iterator[str]:
 def online(chosen: Settings | None = None) -> "OnlineStore":
     """Return the online store; without ``PROVENDER_REDIS_URL`` the embedded one, started if need be."""
     from provender.online.embedded import embedded_server
+    from provender.online.secrets import KEYRING
     from provender.online.store import OnlineStore
 
     chosen = chosen or settings()
+    KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
     if chosen.redis_url:
         return OnlineStore(chosen.redis_url)
     prepare_home(chosen)

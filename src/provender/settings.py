@@ -15,6 +15,8 @@ from provender.core.names import suggest
 from provender.core.people import ACTOR_ID
 
 PREFIX = "PROVENDER_"
+SECRET_LENGTH = 16
+REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -26,7 +28,9 @@ class Settings(BaseModel):
     home: Path = Field(Path(".provender"), description="state folder: lake, catalog, online data")
     catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in home")
     redis_url: str = Field(
-        "", description="redis://, rediss:// or unix:// URL; empty: embedded Valkey in home"
+        "",
+        description="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL; "
+        "empty: embedded Valkey in home",
     )
     actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
     purpose: str = Field(
@@ -44,12 +48,24 @@ class Settings(BaseModel):
     memory_limit: str = Field(
         "", description="DuckDB's memory limit, such as 4GB; empty: DuckDB's own"
     )
+    materialize_memory: str = Field(
+        "256MB", description="DuckDB's memory limit while the online store is filled"
+    )
     threads: int | None = Field(None, ge=1, description="DuckDB's threads; empty: one per core")
     engine: Literal["duckdb", "spark", "auto"] = Field(
         "duckdb", description="what retrieves training sets: duckdb, spark, or auto (by size)"
     )
     spark_master: str = Field(
         "", description="Spark's master, such as spark://host:7077; empty: this machine, local[*]"
+    )
+
+    entity_ids: Literal["plain", "hashed"] = Field(
+        "plain", description="how entity ids stand in the online store's keys: plain or hashed"
+    )
+    entity_secret: str = Field(
+        "",
+        description="at least 16 characters by which entity ids are hashed; empty: a file in home",
+        repr=False,
     )
 
     @field_validator("actor")
@@ -66,7 +82,14 @@ class Settings(BaseModel):
             raise ValueError("write postgresql://user@host/database or sqlite:///path")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
-    @field_validator("memory_limit")
+    @field_validator("entity_secret")
+    @classmethod
+    def _entity_secret(cls, value: str) -> str:
+        if value and len(value) < SECRET_LENGTH:
+            raise ValueError(f"write at least {SECRET_LENGTH} characters that nobody guesses")
+        return value
+
+    @field_validator("memory_limit", "materialize_memory")
     @classmethod
     def _memory_limit(cls, value: str) -> str:
         if value and not MEMORY.match(value):
@@ -76,12 +99,16 @@ class Settings(BaseModel):
     @field_validator("redis_url")
     @classmethod
     def _redis_url(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("write redis://host:port/0, rediss://… or unix:///path.sock")
-        try:
-            urlsplit(value).port  # noqa: B018 - asking is what checks it
-        except ValueError:
-            raise ValueError("the port is not a number between 0 and 65535") from None
+        if value and not REDIS_URL.match(value):
+            raise ValueError(
+                "write redis://host:port/0, unix:///path.sock, redis+cluster://host:port,host:port/ "
+                "or redis+sentinel://host:port,host:port/master/0; rediss for TLS"
+            )
+        for server in urlsplit(value).netloc.rpartition("@")[2].split(","):
+            try:
+                urlsplit(f"//{server}").port  # noqa: B018 - asking is what checks it
+            except ValueError:
+                raise ValueError("the port is not a number between 0 and 65535") from None
         return value
 
     @field_validator("home", "feature_repo", "governance")
@@ -125,7 +152,9 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        shown = "" if name.endswith("_url") else f"={given[name]!r}"  # URLs may hold passwords
+        shown = (
+            "" if name.endswith(("_url", "_secret")) else f"={given[name]!r}"
+        )  # those may hold passwords
         raise Misconfigured(
             f"setting {PREFIX}{name.upper()}{shown} is not usable: {first['msg'].removeprefix('Value error, ')}",
             hint=Settings.model_fields[name].description or "",

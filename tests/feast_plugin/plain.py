@@ -22,13 +22,17 @@ CUSTOMER = Entity(name="customer", join_keys=["customer_id"], value_type=ValueTy
 def store(
     folder: Path, *, project: str = "plain", registry: str = "registry.db", **options: Any
 ) -> FeatureStore:
-    """Return a Feast store in ``folder``; ``options`` go to the offline store's configuration."""
+    """Return a Feast store in ``folder``; ``options`` go to the offline store's configuration.
+
+    But ``online`` goes to the online store's, ``registering`` to the registry's.
+    """
     online = options.pop("online", {})
+    registering = options.pop("registering", {})
     folder.mkdir(parents=True, exist_ok=True)
     config = RepoConfig(
         project=project,
         provider="local",
-        registry=str(folder / registry),
+        registry={"path": str(folder / registry), **registering},
         offline_store={"type": "provender.feast_plugin.offline.ProvenderOfflineStore", **options},
         online_store={"type": "provender.feast_plugin.online.ProvenderOnlineStore", **online},
         batch_engine={"type": "provender.feast_plugin.engine.ProvenderEngine"},

@@ -17,11 +17,16 @@ from feast.data_format import DeltaFormat
 from feast.feature_logging import LoggingConfig
 from feast.infra.offline_stores.file_source import FileLoggingDestination
 
-from provender.core.errors import InvalidInput
+from provender.core.datasets import Format
+from provender.core.errors import InvalidInput, NotFound, ProvenderError, Unavailable
+from provender.core.training import Table
 from provender.feast_plugin.appends import append, append_log
 from provender.feast_plugin.terms import Terms
+from provender.tables.delta import DeltaFormat as DeltaFormatOfOurs
+from provender.tables.session import session
 from provender.tables.upkeep import sweep
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
+from tests.tables.s3 import s3_server
 
 KILLED = """
 import os, signal, sys
@@ -142,6 +147,44 @@ def test_a_delta_table_gets_a_commit(repo: FeatureStore, tmp_path: Path) -> None
     repo.write_to_offline_store("stats", rows((2, NOON, 8)))
     assert DeltaTable(place).version() == 1
     assert sorted(DeltaTable(place).to_pyarrow_table().column("value").to_pylist()) == [7, 8]
+
+
+@pytest.mark.parametrize("endpoint", ["", "http://127.0.0.1:1"])
+def test_a_delta_table_that_is_not_there_is_said_in_our_words(
+    repo: FeatureStore, tmp_path: Path, endpoint: str
+) -> None:
+    (tmp_path / "gone").mkdir()
+    place = "s3://bucket/gone" if endpoint else str(tmp_path / "gone")
+    source = view(place, file_format=DeltaFormat(), s3_endpoint_override=endpoint).batch_source
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    with pytest.raises(Unavailable if endpoint else NotFound, match=f"Delta table .*{place}"):
+        append(source, added, Terms.of(repo.config), wanted_by="test")
+    assert list((tmp_path / "gone").iterdir()) == []
+
+
+def test_a_delta_table_in_object_storage_gets_a_commit(repo: FeatureStore, tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "delta", pa.Table.from_pandas(rows((1, NOON, 7))))
+    with s3_server() as server:
+        place = server.put_folder(tmp_path / "delta", "delta")
+        source = view(place, file_format=DeltaFormat(), s3_endpoint_override=server.url)
+        added = pa.Table.from_pandas(rows((2, NOON, 8)))
+        append(source.batch_source, added, Terms.of(repo.config), wanted_by="test")
+        table = Table(format=Format.DELTA, location=place, endpoint=server.url)
+        with session() as connection:
+            found = DeltaFormatOfOurs().relation(table, tmp_path, connection)
+            assert sorted(found.project("value").fetchall()) == [(7,), (8,)]
+
+
+def test_a_delta_table_that_cannot_be_written_is_said_in_our_words(
+    repo: FeatureStore, tmp_path: Path
+) -> None:
+    place = tmp_path / "delta"
+    write_deltalake(place, pa.Table.from_pandas(rows((1, NOON, 7))))
+    (place / "_delta_log" / f"{1:020}.json").mkdir()
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    source = view(str(place), file_format=DeltaFormat()).batch_source
+    with pytest.raises(ProvenderError, match="the Delta table"):
+        append(source, added, Terms.of(repo.config), wanted_by="test")
 
 
 def test_other_columns_and_other_types_are_refused_and_nothing_changes(

@@ -13,7 +13,8 @@ from feast.infra.common.materialization_job import MaterializationTask
 from feast.types import Float32, Int64
 
 from provender.core.errors import InvalidInput
-from provender.feast_plugin.engine import Materialized, ProvenderEngine
+from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.filling import Materialized
 from provender.feast_plugin.online import store_of
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, TICK, rows, store, view, write
 
@@ -96,6 +97,13 @@ def test_null_keys_are_skipped_and_whole_numbers_stay_exact(
     done = run(repo, table, NOON, NOON)
     assert (done.read, done.written, done.skipped) == (3, 2, 1)
     assert online(repo, 1, 2)["value"] == [big, None]
+
+
+def test_rows_without_an_instant_are_counted_one_by_one(repo: FeatureStore, tmp_path: Path) -> None:
+    table = view(write(tmp_path / "f.parquet", rows((1, NOON, 1), (1, None, 2), (2, None, 3))))
+    repo.apply([DRIVER, table])
+    done = run(repo, table, NOON, NOON)
+    assert (done.read, done.written, done.null_keys, done.null_times) == (1, 1, 0, 2)
 
 
 def test_source_types_become_the_declared_ones(repo: FeatureStore, tmp_path: Path) -> None:

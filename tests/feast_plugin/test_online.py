@@ -39,6 +39,7 @@ from feast.types import (
 from provender import bootstrap
 from provender.core.errors import InvalidInput
 from provender.feast_plugin.online import store_of
+from provender.online.codec import key_prefix
 from tests.feast_plugin.plain import CUSTOMER, DRIVER, HOUR, NOON, TICK, store, view, write
 
 PRESENT, NULL_VALUE, NOT_FOUND, OUTSIDE = 1, 2, 3, 4
@@ -344,9 +345,35 @@ def test_key_ttl_seconds_lets_rows_vanish(tmp_path: Path, valkey: str, stats: Fe
     online = store_of(brief.config)
     assert online.key_ttl_seconds == 900
     client = online.options.connect()
-    [stored] = list(client.scan_iter(match=f"*{brief.project}*"))
+    [stored] = list(client.scan_iter(match=key_prefix(brief.project, stats.name) + b"{*"))
     assert 0 < client.ttl(stored) <= 900
     client.close()
+
+
+def test_rows_vanish_by_the_views_ttl_where_that_is_chosen_and_never_in_replays(
+    tmp_path: Path, valkey: str, stats: FeatureView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert valkey
+    chosen = {"online_expiry": "view-ttl"}
+    brief = store(tmp_path / "brief", project=f"p{uuid4().hex[:8]}", online=chosen)
+    stats.ttl = timedelta(hours=2)
+    now = datetime.now(UTC)
+    put(brief, stats, row(1, 7, NOON), row(2, 7, now))
+    with store_of(brief.config).options.connect() as client:
+        keys = sorted(client.scan_iter(match=key_prefix(brief.project, stats.name) + b"{*"))
+        old, new = (client.ttl(key) for key in keys)
+        assert 3500 < old <= 3600
+        assert 3 * 3600 - 100 < new <= 3 * 3600 + 1
+        freeze(monkeypatch, NOON)
+        put(brief, stats, row(1, 7, NOON), row(2, 7, now))
+        assert [client.ttl(key) for key in keys] == [-1, -1]
+    store_of(brief.config).delete(brief.project)
+
+
+def test_rows_vanish_in_one_way_only(tmp_path: Path) -> None:
+    both = {"online_expiry": "view-ttl", "key_ttl_seconds": 9}
+    with pytest.raises(ValueError, match="key_ttl_seconds or online_expiry"):
+        store(tmp_path / "both", online=both)
 
 
 def test_a_connection_string_is_read_as_feasts_redis_store_does(

@@ -9,7 +9,7 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
-from provender.feast_plugin.engine import EPOCH
+from provender.feast_plugin.filling import EPOCH
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
 from provender.online.store import OnlineStore
@@ -33,8 +33,8 @@ def test_the_same_version_is_gone_on_with(applied: Path, settings: Settings) -> 
     [third] = materialize(applied, settings=settings, end=END + 2 * HOUR)
     assert [run.start for run in (first, second, third)] == [EPOCH, END, END + HOUR]
     assert (first.written, second.read) == (3, 0)
-    assert first.warning == ""
-    assert second.warning == f"trips: no rows from {END.isoformat()} to {second.end.isoformat()}"
+    assert first.warnings == []
+    assert second.warnings == [f"trips: no rows from {END.isoformat()} to {second.end.isoformat()}"]
 
 
 def test_another_version_starts_anew(
@@ -118,9 +118,9 @@ def test_feasts_incremental_run_starts_anew_as_well(
 
 def test_a_view_without_rows_is_warned_of(applied: Path, settings: Settings) -> None:
     [run] = materialize(applied, settings=settings, end=NOON - HOUR)
-    assert (run.read, run.warning) == (
+    assert (run.read, run.warnings) == (
         0,
-        f"trips: no rows from the beginning to {run.end.isoformat()}",
+        [f"trips: no rows from the beginning to {run.end.isoformat()}"],
     )
 
 
@@ -136,5 +136,56 @@ def test_runs_are_written_down(applied: Path, settings: Settings, catalog: Local
         "read": 3,
         "written": 3,
         "kept": 0,
-        "skipped": 0,
+        "resumed": 0,
+        "null_keys": 0,
+        "null_times": 0,
     }
+
+
+def test_looking_back_finds_rows_that_came_late(applied: Path, settings: Settings) -> None:
+    list(materialize(applied, settings=settings, end=END))
+    [run] = materialize(applied, settings=settings, end=END + HOUR, lookback=2 * HOUR)
+    assert (run.start, run.read) == (END - 2 * HOUR, 3)
+    [run] = materialize(applied, settings=settings, end=END + HOUR)
+    assert run.start == END + HOUR
+
+
+def test_looking_back_before_the_beginning_is_the_beginning(
+    applied: Path, settings: Settings
+) -> None:
+    [run] = materialize(applied, settings=settings, end=END, lookback=HOUR)
+    assert run.start == EPOCH
+    [run] = materialize(applied, settings=settings, end=END, lookback=timedelta(days=99_999))
+    assert run.start == EPOCH
+
+
+def test_a_forced_run_begins_with_the_data(applied: Path, settings: Settings) -> None:
+    list(materialize(applied, settings=settings, end=END))
+    [run] = materialize(applied, settings=settings, end=END, force=True)
+    assert (run.start, run.read) == (EPOCH, 3)
+
+
+def test_a_watcher_is_told_how_many_rows_there_are(applied: Path, settings: Settings) -> None:
+    told: list[tuple[str, str, int]] = []
+
+    class Watcher:
+        def expect(self, name: str, total: int, done: int) -> None:
+            assert done == 0
+            told.append(("expect", name, total))
+
+        def advance(self, name: str, rows: int) -> None:
+            told.append(("advance", name, rows))
+
+    list(materialize(applied, settings=settings, end=END, watcher=Watcher()))
+    assert told == [("expect", "trips", 3), ("advance", "trips", 3)]
+
+
+def test_rows_without_a_key_are_counted_one_by_one(
+    applied: Path, settings: Settings, catalog: LocalCatalog
+) -> None:
+    holes = governed.rows((None, 0, 1), (None, 0, 2), (None, 1, 3), (4, 1, 4))
+    governed.publish(settings, pa.concat_tables([governed.VERSION_2, holes]))
+    [run] = materialize(applied, settings=settings, end=END)
+    assert (run.read, run.written, run.null_keys) == (7, 4, 3)
+    [event] = catalog.audit_events(kind=EventKind.FEATURES_MATERIALIZE)
+    assert (event.detail["null_keys"], event.detail["null_times"]) == (3, 0)

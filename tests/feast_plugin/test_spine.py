@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,42 @@ def test_timestamps_of_files_are_read_like_those_in_memory(
         in_file = answer(repo, write(tmp_path / f"{name}.parquet", table))
         assert in_file.equals(answer(repo, Entities(table)))
         assert in_file.column("value").to_pylist() == EXPECTED
+
+
+TEXTS = {
+    "2300-01-01T00:00:00Z": datetime(2300, 1, 1, tzinfo=UTC),
+    "1600-01-01": datetime(1600, 1, 1, tzinfo=UTC),
+    "0001-01-01 00:00": datetime(1, 1, 1, tzinfo=UTC),
+    "9999-12-31T23:59:59.999999Z": datetime.max.replace(tzinfo=UTC),
+    "2024-06-01T14:00:00+02:00": NOON,
+    "2024-06-01T12:00:00.000000999Z": NOON,
+    "1969-12-31T23:59:59.9999999Z": datetime(1970, 1, 1, tzinfo=UTC) - TICK,
+}
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_text_of_any_year_is_the_same_instant_in_a_table_and_in_a_file(
+    repo: FeatureStore, tmp_path: Path, kind: pa.DataType
+) -> None:
+    texts = pa.array([*TEXTS, None], kind)
+    table = pa.table({"driver_id": [1] * len(texts), "event_timestamp": texts})
+    given = answer(repo, Entities(table))
+    assert given.column("event_timestamp").to_pylist() == [*TEXTS.values(), None]
+    assert given.column("value").to_pylist() == [7, None, None, 7, 7, 7, None, None]
+    assert answer(repo, write(tmp_path / "spine.parquet", table)).equals(given)
+
+
+REFUSALS = "not an instant|years 1 to 9999|expected format is"
+
+
+@pytest.mark.parametrize("text", ["20240601", "2024-06", "infinity", "", "NaT", "2024-01-01 (BC)"])
+def test_text_that_is_no_instant_is_refused_in_a_table_and_in_a_file(
+    repo: FeatureStore, tmp_path: Path, text: str
+) -> None:
+    table = pa.table({"driver_id": [1], "event_timestamp": [text]})
+    for form in (Entities(table), write(tmp_path / "spine.parquet", table)):
+        with pytest.raises(InvalidInput, match=REFUSALS):
+            answer(repo, form)
 
 
 def test_a_date_is_its_first_instant(repo: FeatureStore) -> None:

@@ -31,6 +31,13 @@ def ask(engine, configuration, *, now):
     return compare(configuration, by_hand(configuration), table, answer.known_later)
 
 
+def ask_within(engine, configuration, *, now):
+    """Return the outcome of the question put to ``engine`` with the thresholds that it says."""
+    options = configuration.options
+    with options.thresholds.around(engine, options) as limited:
+        return ask(limited, configuration, now=now)
+
+
 def by_hand(configuration):
     """Return the oracle's answer."""
     return retrieve(configuration.plan, configuration.rows, configuration.sources)

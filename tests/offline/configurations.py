@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from provender.core.datasets import FileEntry, Format
 from provender.core.digest import digest_bytes
+from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, Permit
 from provender.core.training import PointInTimePlan, Table, ViewJoin
@@ -28,7 +29,8 @@ from tests.offline.columns import (
     keys,
     values,
 )
-from tests.offline.options import BASES, STEPS, TTLS, Options
+from tests.offline.layouts import in_microseconds, keep, write_mixed, write_parts
+from tests.offline.options import BASES, KEPT, STEPS, TTLS, Options
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 NAMES = (
@@ -164,9 +166,11 @@ class _Builder:
         source = self._source(columns, view)
         features += self._features_of_other_roles(columns, features)
         asked = self.rng.sample(features, self.rng.randint(1, len(features)))
+        key_names = [name for _, name in key_pairs]
+        table, source = self._place(number, source, view, event, key_names)
         join = ViewJoin(
             view=f"view {number}",
-            table=self._write(number, source, view, event, [name for _, name in key_pairs]),
+            table=table,
             keys=tuple(key_pairs),
             features=tuple(
                 (name, self._name(f"view{number}__{n}")) for n, name in enumerate(asked)
@@ -201,18 +205,31 @@ class _Builder:
         names = self.rng.sample(list(columns), len(columns))
         return pa.table({name: columns[name].take(pa.array(order, pa.int64())) for name in names})
 
-    def _write(self, number, source, view, event, key_names):
-        """Write the rows and return the table that names the files."""
+    def _place(self, number, source, view, event, key_names):
+        """Put the rows where they are read from; return the table that says where, and the rows there."""
         if view.clustered:
             sortable = [
                 n for n in key_names if not pa.types.is_dictionary(source.schema.field(n).type)
             ]
             source = source.sort_by([(name, "ascending") for name in [*sortable, event]])
+        if view.layout in KEPT and source.num_rows:
+            kept = in_microseconds(source)
+            try:
+                return keep(self.lake, self.place, number, kept, Format(view.layout)), kept
+            except InvalidInput:  # the format has no such types or values
+                pass
+        return self._write(number, source, view), source
+
+    def _write(self, number, source, view):
+        """Write the rows as Parquet and return the table that names the files."""
         location = f"{self.place}/source-{number} of [all]"
         folder = self.lake / location
         parts = 1 if view.layout == "file" else 3
-        files = write_parts(source, folder, parts, view.row_group, self.rng)
-        if view.governed:
+        if view.layout == "mixed":
+            files = write_mixed(source, folder, view.row_group, self.rng)
+        else:
+            files = write_parts(source, folder, parts, view.row_group, self.rng)
+        if view.governed and view.layout != "mixed":
             version = DatasetRef("test", f"view{number}", 1)
             return Table(
                 format=Format.PARQUET, location=location, files=files, version=version,
@@ -257,17 +274,6 @@ class _Builder:
         names = write_parts(rows, folder, 2, max(3, rows.num_rows // 50), self.rng)
         files = tuple(folder / name for name in names)
         return Spine(files), pa.concat_tables(pq.read_table(file) for file in files)
-
-
-def write_parts(rows, folder, parts, row_group, rng):
-    """Write ``rows`` to that many Parquet files, cut anywhere, and return their names in order."""
-    folder.mkdir(parents=True)
-    cuts = sorted(rng.randint(0, rows.num_rows) for _ in range(parts - 1))
-    names = []
-    for number, (start, end) in enumerate(zip([0, *cuts], [*cuts, rows.num_rows], strict=True)):
-        names.append(f"part-{number:05d}.parquet")
-        pq.write_table(rows.slice(start, end - start), folder / names[-1], row_group_size=row_group)
-    return tuple(names)
 
 
 def _entry(folder, file):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from provender.core.errors import ProvenderError
-from tests.offline.comparison import ask
+from tests.offline.comparison import ask_within
 from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
 from tests.offline.options import random_options
@@ -55,7 +55,7 @@ def _one_question(engine, under_test, seed, size, folder, report):
     with tempfile.TemporaryDirectory(dir=folder, prefix="question-") as place:
         configuration = build(options, folder, Path(place).name)
         try:
-            outcome = ask(engine, configuration, now=NOW)
+            outcome = ask_within(engine, configuration, now=NOW)
         except ProvenderError as error:
             rows = configuration.rows.num_rows
             problems, cells, differing = [f"{type(error).__name__}: {error}"], rows, rows

@@ -9,7 +9,9 @@ from datetime import timedelta
 
 from hypothesis import strategies as st
 
+from tests.offline import thresholds
 from tests.offline.columns import DAY, MINUTE, STORAGES, TEXTS
+from tests.offline.thresholds import Thresholds
 
 BASES = {
     "2026": 1_767_225_600_000_000,
@@ -18,6 +20,9 @@ BASES = {
     "far future": 9_150_000_000_000_000,
 }
 STEPS = {"microsecond": 1, "second": 1_000_000, "minute": MINUTE, "day": DAY}
+FILES = ("file", "folder", "listed")
+KEPT = ("csv", "jsonl", "delta", "iceberg")
+"""Formats that versions of datasets are kept in, beside Parquet."""
 TTLS = {
     "none": lambda step: None,
     "zero": lambda step: timedelta(0),
@@ -63,6 +68,7 @@ class Options:
     spine_order: str
     names: str
     known_by_then: bool
+    thresholds: Thresholds
     views: tuple[ViewOptions, ...]
 
 
@@ -75,7 +81,7 @@ VIEW_CHOICES = {
     "features": (1, 2, 4),
     "types": ("common", "rare types too"),
     "ranked": ("by those asked", "by all"),
-    "layout": ("file", "folder", "listed"),
+    "layout": (*FILES, "mixed") * 4 + KEPT,
     "row_group": (3, 100_000),
     "clustered": (False, True),
     "governed": (False, True),
@@ -100,8 +106,13 @@ def option_sets(*, without=frozenset()):
     """Return the Hypothesis strategy of small questions: all options crossed, but those ``without``."""
     view = st.builds(ViewOptions, **_strategies(VIEW_CHOICES, without))
     views = st.lists(view, min_size=1, max_size=3).map(tuple)
+    limits = st.builds(Thresholds, **_strategies(thresholds.CHOICES, without))
     return st.builds(
-        Options, seed=st.integers(0, 2**32), views=views, **_strategies(CHOICES, without)
+        Options,
+        seed=st.integers(0, 2**32),
+        thresholds=limits,
+        views=views,
+        **_strategies(CHOICES, without),
     )
 
 
@@ -126,7 +137,8 @@ def random_options(seed, spine_rows, *, without=frozenset()):
         if view["row_group"] == 3:  # a file of ten thousand row groups tells nothing but patience
             view["row_group"] = max(3, view["rows"] // 60)
         views.append(ViewOptions(**view))
-    return Options(views=tuple(views), **drawn)
+    limits = {name: rng.choice(offered) for name, offered in thresholds.CHOICES.items()}
+    return Options(views=tuple(views), thresholds=Thresholds(**limits), **drawn)
 
 
 def _kept(choices, without):

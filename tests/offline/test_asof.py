@@ -333,6 +333,17 @@ def test_what_is_finer_than_a_microsecond_is_cut_off_not_rounded(tmp_path, join,
     assert answer.table().column("x").to_pylist() == [None, 7, 8, 9, None]
 
 
+def test_the_latest_rows_instants_are_cut_off_too_and_not_after_the_windows_end(tmp_path):
+    path, end = tmp_path / "view.parquet", datetime(2026, 1, 1, tzinfo=UTC)
+    late = pa.array([1_767_225_600_000_000_999], pa.timestamp("ns", "UTC"))
+    pq.write_table(pa.table({"k1": ["a"], "event": late, "made": late, "x": [1]}), path)
+    table = Table(format=Format.PARQUET, location=str(path))
+    join = simple_plan(tmp_path, table=table, created_timestamp="made").joins[0]
+    found = DuckEngine(tmp_path).latest(join, NOTHING_GOVERNED, start=end, end=end, now=START)
+    (row,) = (row for batch in found for row in batch.to_pylist())
+    assert (row["event_timestamp"], row["created_timestamp"]) == (end, end)
+
+
 @pytest.mark.parametrize("join", list(Join))
 def test_values_that_duckdb_cannot_hold_come_back_as_they_are(tmp_path, join):
     """Of a type that it lacks it would give another value, or none."""

@@ -3,10 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from itertools import repeat
 
+import pytest
+
 from tests.offline.comparison import by_hand, compare
 from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
 from tests.offline.options import random_options
+from tests.offline.thresholds import Thresholds
 
 THREADS = 16
 RETRIEVALS = 40
@@ -14,14 +17,23 @@ QUESTIONS = 10
 SEED = 16_040
 
 
-def test_sixteen_threads_of_forty_retrievals_each_are_right_in_every_cell(tmp_path):
+PICKING = Thresholds(
+    picked_from="any", picked_share=0, ties_held=1, whole_group_bytes=2_000,
+    batch_rows=512, least_share=3, memory_limit="",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["duckdb", "slots"])
+def test_sixteen_threads_of_forty_retrievals_each_are_right_in_every_cell(tmp_path, name):
     questions = [
         build(random_options(SEED + number, 200), tmp_path, f"question-{number}")
         for number in range(QUESTIONS)
     ]
     expected = [by_hand(question) for question in questions]
-    engine = ENGINES["duckdb"].make(tmp_path)
-    with ThreadPoolExecutor(THREADS) as pool:
+    with (
+        PICKING.around(ENGINES[name].make(tmp_path), questions[0].options) as engine,
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
         of_threads = list(pool.map(_retrieve, repeat(engine), repeat(questions), range(THREADS)))
     answers = [answer for found in of_threads for answer in found]
     assert len(answers) == THREADS * RETRIEVALS

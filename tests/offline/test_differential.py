@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tests.offline.comparison import ask
+from tests.offline.comparison import ask_within
 from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
 from tests.offline.million import compare_rows, words
@@ -34,7 +34,7 @@ def test_every_cell_is_the_one_found_by_hand(name, lake):
     def asks(options):
         with tempfile.TemporaryDirectory(dir=lake) as place:
             configuration = build(options, lake, Path(place).name)
-            outcome = ask(under_test.make(lake), configuration, now=NOW)
+            outcome = ask_within(under_test.make(lake), configuration, now=NOW)
             assert not outcome.problems, "\n".join([*outcome.problems, configuration.describe()])
 
     asks()

@@ -10,14 +10,21 @@ from hypothesis import strategies as st
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
 from provender.core.serving import ServedView
-from provender.online.arrow import BatchEncoder, Materialised, write_batches
+from provender.online.arrow import BatchEncoder
 from provender.online.codec import KeyCodec, RowCodec
+from provender.online.kinds import from_micros
+from provender.online.sender import Written
 from provender.online.store import OnlineStore
 from tests.online.views import INSTANTS, T0, TICK, view
 
 ARROW = {
     "bool": pa.bool_(),
     "int8": pa.int8(),
+    "int16": pa.int16(),
+    "uint8": pa.uint8(),
+    "uint16": pa.uint16(),
+    "uint32": pa.uint32(),
+    "timestamp_ns": pa.timestamp("ns", tz="UTC"),
     "int32": pa.int32(),
     "int64": pa.int64(),
     "uint64": pa.uint64(),
@@ -32,10 +39,16 @@ ARROW = {
     "decimal(20,3)": pa.decimal128(20, 3),
     "list<int64>": pa.list_(pa.int64()),
     "list<string>": pa.list_(pa.string()),
+    "struct<a:int64>": pa.struct([("a", pa.int64())]),
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "int8": st.integers(-128, 127),
+    "int16": st.integers(-(2**15), 2**15 - 1),
+    "uint8": st.integers(0, 255),
+    "uint16": st.integers(0, 2**16 - 1),
+    "uint32": st.integers(0, 2**32 - 1),
+    "timestamp_ns": st.integers(-(2**62) // 1000, 2**62 // 1000).map(from_micros),
     "int32": st.integers(-(2**31), 2**31 - 1),
     "int64": st.integers(-(2**63), 2**63 - 1),
     "uint64": st.integers(0, 2**64 - 1),
@@ -50,6 +63,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "decimal(20,3)": st.decimals(-(10**9), 10**9, places=3),
     "list<int64>": st.lists(st.none() | st.integers(-9, 9), max_size=3),
     "list<string>": st.lists(st.none() | st.text(max_size=3), max_size=3),
+    "struct<a:int64>": st.fixed_dictionaries({"a": st.none() | st.integers(-9, 9)}),
 }
 ROW = st.fixed_dictionaries(
     {
@@ -87,7 +101,8 @@ def test_bulk_bytes_are_those_of_the_row_codec(rows: list[dict[str, Any]]) -> No
     keys, codec = KeyCodec("flights", WIDE), RowCodec(WIDE)
     assert encoded.keys == [keys.key([row["k"], row["n"]]) for row in rows]
     assert encoded.rows == [
-        codec.encode(row, row["event_timestamp"], row["created"]) for row in rows
+        codec.encode(key, row, row["event_timestamp"], row["created"])
+        for key, row in zip(encoded.keys, rows, strict=True)
     ]
 
 
@@ -114,13 +129,13 @@ def test_rows_without_key_or_event_timestamp_are_counted_and_left_out(store: Onl
         }
     )
     narrow = view({"x": "int64"})
-    seen: list[int] = []
-    done = write_batches(store, BatchEncoder("p", narrow), [batch, batch], progress=seen.append)
-    assert done == Materialised(read=8, written=4, kept=0, skipped=4)
-    assert seen == [4, 4]
-    row = store.read(KeyCodec("p", narrow).keys([["d"]], 1))[0]
+    encoded = BatchEncoder("p", narrow).encode(batch)
+    assert encoded.skipped == 2
+    assert store.write(zip(encoded.keys, encoded.rows, strict=True)) == Written(2, 0)
+    (key,) = KeyCodec("p", narrow).keys([["d"]], 1)
+    row = store.read([key])[0]
     assert row is not None
-    decoded = RowCodec(narrow).decode(row)
+    decoded = RowCodec(narrow).decode(key, row)
     assert decoded is not None
     assert (decoded.values, decoded.event_timestamp) == ((2**53 + 1,), T0)
 
@@ -134,7 +149,7 @@ def test_columns_may_have_the_names_of_the_source() -> None:
     )
     batch = pa.record_batch({"pk": [1], "raw": pa.array([2], pa.int32()), "at": [T0]})
     encoded = BatchEncoder("p", mapped).encode(batch)
-    row = RowCodec(mapped).decode(encoded.rows[0])
+    row = RowCodec(mapped).decode(encoded.keys[0], encoded.rows[0])
     assert encoded.keys == [KeyCodec("p", mapped).key([1])]
     assert row is not None
     assert row.values == (2.0,)
@@ -187,10 +202,12 @@ def test_created_timestamps_order_what_has_one_event_timestamp(store: OnlineStor
             "created": [T0, T0 + timedelta(days=1), T0 + TICK],
         }
     )
-    done = write_batches(store, BatchEncoder("p", served), [batch])
+    encoded = BatchEncoder("p", served).encode(batch)
+    done = store.write(zip(encoded.keys, encoded.rows, strict=True))
     assert (done.written, done.kept) == (2, 1)
-    row = store.read(KeyCodec("p", served).keys([["a"]], 1))[0]
+    (key,) = KeyCodec("p", served).keys([["a"]], 1)
+    row = store.read([key])[0]
     assert row is not None
-    decoded = RowCodec(served).decode(row)
+    decoded = RowCodec(served).decode(key, row)
     assert decoded is not None
     assert decoded.values == (Decimal("3.0"),)

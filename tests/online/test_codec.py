@@ -1,6 +1,7 @@
 import math
+import re
 import struct
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provender.core.errors import InvalidInput
-from provender.online.codec import NO_KEY, KeyCodec, RowCodec, key_prefix
+from provender.online.codec import NO_KEY, PREFIX_SIZE, KeyCodec, RowCodec, key_prefix
+from provender.online.kinds import micros
+from provender.online.order import NO_CREATED_US, order_of
 from tests.online.views import EVERY_TYPE, INSTANTS, T0, TICK, view
 
+KEY = b"KEYKEYKE{1}"
 MIXED = {"ok": "bool", "n": "int64", "x": "float64", "text": "string", "tags": "list<string>"}
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
@@ -44,7 +48,7 @@ def same(one: Any, other: Any) -> bool:
 @settings(max_examples=200)
 def test_what_is_encoded_is_decoded_exactly(row: dict[str, Any], event: Any, created: Any) -> None:
     codec = RowCodec(view({kind: kind for kind in VALUES}))
-    decoded = codec.decode(codec.encode(row, event, created))
+    decoded = codec.decode(KEY, codec.encode(KEY, row, event, created))
     assert decoded is not None
     assert (decoded.event_timestamp, decoded.created_timestamp) == (event, created)
     for value, kind in zip(decoded.values, VALUES, strict=True):
@@ -54,11 +58,16 @@ def test_what_is_encoded_is_decoded_exactly(row: dict[str, Any], event: Any, cre
 def test_every_type_has_its_golden_bytes(golden: Path) -> None:
     names = [f"c{index:02d}" for index in range(len(EVERY_TYPE))]
     codec = RowCodec(view(dict(zip(names, EVERY_TYPE, strict=True))))
-    row = codec.encode(dict(zip(names, EVERY_TYPE.values(), strict=True)), T0, T0 + TICK)
-    nulls = codec.encode({}, T0)
-    written = (golden / "row_v1.hex").read_text().split()
-    assert [row.hex(), nulls.hex()] == written
-    decoded = codec.decode(bytes.fromhex(written[0]))
+    values = dict(zip(names, EVERY_TYPE.values(), strict=True))
+    long = {**values, "c11": 'a "quoted" word ' * 20}
+    rows = [
+        codec.encode(KEY, values, T0, T0 + TICK),
+        codec.encode(KEY, {}, T0),
+        codec.encode(KEY, long, T0, T0 - TICK),
+    ]
+    written = (golden / "row_v2.hex").read_text().split()
+    assert [row.hex() for row in rows] == written
+    decoded = codec.decode(KEY, bytes.fromhex(written[0]))
     assert decoded is not None
     assert list(decoded.values) == list(EVERY_TYPE.values())
 
@@ -79,16 +88,48 @@ def test_keys_have_their_golden_bytes(golden: Path) -> None:
         (KeyCodec("a:b*", view({}, name="v:w", keys={"id": "uint64"})), [2**64 - 1]),
     ]
     keys = [codec.key(values) for codec, values in codecs]
-    assert keys == [bytes.fromhex(line) for line in (golden / "key_v1.hex").read_text().split()]
+    assert keys == [bytes.fromhex(line) for line in (golden / "key_v2.hex").read_text().split()]
 
 
-@given(st.lists(st.tuples(INSTANTS, st.none() | INSTANTS), min_size=2, max_size=2))
-def test_bytes_of_times_compare_as_the_times_do(pairs: list[Any]) -> None:
+@given(event=INSTANTS, created=st.none() | INSTANTS)
+def test_the_order_of_a_row_is_told_by_its_bytes(event: Any, created: Any) -> None:
+    row = RowCodec(view(MIXED)).encode(KEY, {}, event, created)
+    assert order_of(row) == (micros(event), NO_CREATED_US if created is None else micros(created))
+
+
+@given(event=INSTANTS, after=st.integers(-3, 3) | st.integers(2**32 - 3, 2**32 + 3))
+def test_a_created_timestamp_is_spelled_short_wherever_it_fits(event: Any, after: int) -> None:
+    try:
+        created = event + after * TICK
+    except OverflowError:
+        return
     codec = RowCodec(view(MIXED))
-    one, other = (codec.encode({}, event, created)[5:21] for event, created in pairs)
-    never = datetime(1, 1, 1, tzinfo=UTC)
-    first, second = ((event, created or never) for event, created in pairs)
-    assert (one < other) == (first < second)
+    none, row = codec.encode(KEY, {}, event), codec.encode(KEY, {}, event, created)
+    assert len(row) - len(none) == (4 if 0 <= after < 2**32 else 8)
+
+
+def test_bytes_of_event_timestamps_compare_as_the_instants_do() -> None:
+    codec = RowCodec(view(MIXED))
+    instants = [T0.replace(year=year) for year in (1, 1600, 1969, 1970, 1971, 9999)]
+    written = [codec.encode(KEY, {}, instant)[5:13] for instant in instants]
+    assert written == sorted(written)
+
+
+def test_rows_of_the_first_format_are_not_found(golden: Path) -> None:
+    names = [f"c{index:02d}" for index in range(len(EVERY_TYPE))]
+    codec = RowCodec(view(dict(zip(names, EVERY_TYPE, strict=True))))
+    for line in (golden / "row_v1.hex").read_text().split():
+        assert codec.decode(KEY, bytes.fromhex(line)) is None
+
+
+def test_the_row_of_the_benchmark_has_the_size_that_its_memory_was_measured_with() -> None:
+    columns = dict.fromkeys("abcdef", "float64") | dict.fromkeys("gh", "int64")
+    served = view({**columns, "ok": "bool", "text": "string"}, keys={"id": "int64"})
+    key = KeyCodec("bench", served).key([9_999_999])
+    assert key is not None
+    values = {**dict.fromkeys("abcdef", 0.5), "g": 1, "h": -(2**63), "ok": True, "text": "word"}
+    row = RowCodec(served).encode(key, values, T0, T0 + timedelta(hours=1))
+    assert (len(key), len(row)) == (17, 88)
 
 
 @pytest.mark.parametrize(
@@ -96,19 +137,15 @@ def test_bytes_of_times_compare_as_the_times_do(pairs: list[Any]) -> None:
     [{**MIXED, "n": "int32"}, {k: v for k, v in MIXED.items() if k != "n"}, {**MIXED, "o": "bool"}],
 )
 def test_a_row_of_another_layout_is_not_read(changed: dict[str, str]) -> None:
-    row = RowCodec(view(MIXED)).encode({"n": 1}, T0)
-    assert RowCodec(view(changed)).decode(row) is None
-    assert RowCodec(view(MIXED)).decode(b"\x02" + row[1:]) is None
-    assert RowCodec(view(MIXED)).decode(row[:20]) is None
+    row = RowCodec(view(MIXED)).encode(KEY, {"n": 1}, T0)
+    assert RowCodec(view(MIXED)).decode(KEY, row) is not None
+    assert RowCodec(view(changed)).decode(KEY, row) is None
+    assert RowCodec(view(MIXED)).decode(KEY, b"\x03" + row[1:]) is None
 
 
-def test_a_reader_gives_the_asked_columns_in_the_asked_order_even_twice() -> None:
+def test_a_row_of_another_key_is_not_read() -> None:
     codec = RowCodec(view(MIXED))
-    rows = [codec.encode({"n": 1, "text": "a", "x": 2.5}, T0), None, codec.encode({}, T0)]
-    read = codec.reader(["text", "n", "text"]).read(rows)
-    assert read.columns == [["a", None, None], [1, None, None], ["a", None, None]]
-    assert read.found == [True, False, True]
-    assert codec.reader(["text"]).read([]).columns == [[]]
+    assert codec.decode(b"KEYKEYKE{2}", codec.encode(KEY, {"n": 1}, T0)) is None
 
 
 @given(
@@ -128,17 +165,22 @@ def test_different_entities_views_and_projects_have_different_keys(names: list[A
 
 
 def test_no_project_matches_the_keys_of_another() -> None:
-    fraud = KeyCodec("fraud_risk", view({})).key(["x"])
-    assert fraud is not None
-    assert not fraud.startswith(key_prefix("risk"))
-    assert not fraud.startswith(key_prefix("fraud"))
-    assert not fraud.startswith(key_prefix("fraud_risk", "weath"))
-    assert fraud.startswith(key_prefix("fraud_risk", "weather"))
+    owners = [
+        (project, name)
+        for project in ("risk", "fraud_risk", "risk2", "ris*", "risk:x", "r")
+        for name in ("weather", "weather2", "w", "eather")
+    ]
+    prefixes = {key_prefix(project, name) for project, name in owners}
+    assert len(prefixes) == len(owners)
+    assert all(re.fullmatch(rb"[A-Za-z0-9_-]{8}", prefix) for prefix in prefixes)
+    key = KeyCodec("risk", view({})).key(["x"])
+    assert key is not None
+    assert key[:PREFIX_SIZE] == key_prefix("risk", "weather")
 
 
 def test_one_entity_has_one_hash_tag_in_all_views() -> None:
     keys = [KeyCodec("p", view({}, name=name, keys={"k": "int64"})).key([7]) for name in ("a", "b")]
-    assert [key and key[key.index(b"{") :] for key in keys] == [b"{i7}"] * 2
+    assert [key and key[key.index(b"{") :] for key in keys] == [b"{7}"] * 2
 
 
 def test_keys_take_what_means_the_same() -> None:
@@ -195,7 +237,7 @@ def test_a_type_that_can_be_no_key_is_refused(kind: str) -> None:
 )
 def test_a_value_of_another_type_is_refused_by_feature(kind: str, value: Any) -> None:
     with pytest.raises(InvalidInput, match=r"feature weather:x is .*is not"):
-        RowCodec(view({"x": kind})).encode({"x": value}, T0)
+        RowCodec(view({"x": kind})).encode(KEY, {"x": value}, T0)
 
 
 def test_a_type_nobody_knows_is_refused() -> None:
@@ -219,7 +261,7 @@ def test_a_type_nobody_knows_is_refused() -> None:
 )
 def test_json_spellings_are_taken(kind: str, given: Any, stored: Any) -> None:
     codec = RowCodec(view({"x": kind}))
-    decoded = codec.decode(codec.encode({"x": given}, T0))
+    decoded = codec.decode(KEY, codec.encode(KEY, {"x": given}, T0))
     assert decoded is not None
     assert same(decoded.values[0], stored)
 
@@ -227,6 +269,6 @@ def test_json_spellings_are_taken(kind: str, given: Any, stored: Any) -> None:
 def test_sixty_five_columns_have_a_bit_each() -> None:
     columns = {f"c{index}": "int64" for index in range(65)}
     codec = RowCodec(view(columns))
-    row = codec.decode(codec.encode({"c0": 1, "c64": 2}, T0, T0 + timedelta(days=1)))
+    row = codec.decode(KEY, codec.encode(KEY, {"c0": 1, "c64": 2}, T0, T0 + timedelta(days=1)))
     assert row is not None
     assert (row.values[0], row.values[1], row.values[64]) == (1, None, 2)

@@ -114,7 +114,7 @@ def test_a_row_serves_from_its_instant_until_its_ttl_both_inclusive(
     value = ([1.5], [7]) if status == "PRESENT" else ([None], [None])
     assert (answer.statuses[1], answer.statuses[2]) == ([status], [status])
     assert answer.values[1:] == value
-    assert answer.event_timestamps[1] == [T0]
+    assert answer.event_timestamps[1] == [None if status == "NOT_FOUND" else T0]
 
 
 def test_a_view_without_ttl_never_ages(filled: OnlineStore) -> None:

@@ -4,6 +4,7 @@ from provender.core.errors import Misconfigured, ProvenderError
 from provender.online.embedded import EmbeddedServer
 from provender.online.options import StoreOptions, Topology, from_connection_string, from_url
 from provender.online.store import OnlineStore
+from provender.settings import read_settings
 
 
 def test_a_connection_string_is_read_as_feast_reads_it() -> None:
@@ -44,9 +45,43 @@ def test_urls_are_read() -> None:
     assert options.address == "rediss://host:7000/3"
 
 
+def test_clusters_and_sentinels_have_urls() -> None:
+    cluster = from_url("rediss+cluster://ana:hush@a:1,b:2,[::1]:3/?ssl_ca_certs=ca.pem")
+    assert (cluster.topology, cluster.ssl) == (Topology.CLUSTER, True)
+    assert cluster.nodes == (("a", 1), ("b", 2), ("::1", 3))
+    assert (cluster.username, cluster.password) == ("ana", "hush")
+    assert cluster.extra == {"ssl_ca_certs": "ca.pem"}
+    watched = from_url("redis+sentinel://:p%40ss@a:1,b:2/the%20one/3?socket_timeout=2")
+    assert (watched.topology, watched.sentinel_master) == (Topology.SENTINEL, "the one")
+    assert (watched.nodes, watched.db, watched.password) == ((("a", 1), ("b", 2)), 3, "p@ss")
+    assert watched.answer_seconds == 2.0
+    assert from_url("redis+sentinel://a:1/main").db == 0
+    assert cluster.address == "rediss+cluster://a:1,b:2,::1:3/"
+    assert watched.address == "redis+sentinel://a:1,b:2/the one/3"
+
+
+def test_the_settings_take_the_urls_that_the_store_takes() -> None:
+    for url in (
+        "redis://h:1/0",
+        "rediss://h:1/0",
+        "unix:///a.sock",
+        "redis+cluster://u:p@a:1,b:2/",
+        "rediss+cluster://a:1,b:2/",
+        "redis+sentinel://a:1,b:2/main/0",
+    ):
+        assert read_settings({"PROVENDER_REDIS_URL": url}).redis_url == url
+        assert from_url(url)
+    for url in ("redis+ring://a:1/", "http://a", "redis+cluster://hush@a:1,b:99999/"):
+        with pytest.raises(Misconfigured, match="PROVENDER_REDIS_URL is not usable") as caught:
+            read_settings({"PROVENDER_REDIS_URL": url})
+        assert "hush" not in str(caught.value)
+
+
 def test_secrets_are_never_shown() -> None:
     for options in (
         from_url("redis://ana:hush@host/0?ssl_password=hush"),
+        from_url("redis+cluster://ana:hush@host:1/?ssl_password=hush"),
+        from_url("redis+sentinel://ana:hush@host:1/main/0"),
         from_connection_string("host:1,password=hush,ssl_password=hush"),
     ):
         assert "hush" not in repr(options) + options.address + repr(OnlineStore(options))
@@ -72,7 +107,19 @@ def test_an_unknown_topology_is_refused() -> None:
         from_connection_string("a:1", redis_type="ring")
 
 
-@pytest.mark.parametrize("url", ["http://host", "redis://host:many/0", "redis://h/0?db=x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host",
+        "redis://host:many/0",
+        "redis://h/0?db=x",
+        "redis+ring://h:1/",
+        "redis+cluster://h:1,h/",
+        "redis+cluster://h:1/3",
+        "redis+sentinel://h:1/",
+        "unix+cluster://h:1/",
+    ],
+)
 def test_a_malformed_url_is_refused_without_showing_it(url: str) -> None:
     with pytest.raises(ProvenderError) as caught:
         from_url(url.replace("//", "//ana:hush@"))
@@ -83,5 +130,3 @@ def test_unknown_options_are_named_when_connecting() -> None:
     options = StoreOptions(extra={"colour": "red"})
     with pytest.raises(Misconfigured, match="colour"):
         options.connect()
-    with pytest.raises(Misconfigured, match="colour"):
-        options.connect_async()

@@ -194,6 +194,16 @@ def test_an_older_push_does_not_overwrite(shared: Running, filled: OnlineStore) 
     assert answer["results"][-1]["values"] == [0.10000000149011612]
 
 
+def test_rows_from_after_now_are_refused(shared: Running, filled: OnlineStore) -> None:
+    frame = {"origin": ["JFK"], "dest": ["SFO"], "event_timestamp": ["2999-01-01"], "delay": [9.0]}
+    body = {"feature_view_name": "route", "df": frame}
+    answer = shared.post("/write-to-online-store", body)
+    assert answer.status_code == 422
+    assert "a row of feature view route is from 2999-01-01" in answer.text
+    answer = shared.features(frame | {"delay": [0]}, features=["route:delay"])
+    assert answer["results"][-1]["values"] == [0.10000000149011612]
+
+
 @pytest.mark.parametrize(
     ("path", "change", "expected"),
     [

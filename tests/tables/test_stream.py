@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,13 +16,14 @@ from hypothesis import given, settings
 
 from provender.core.errors import InvalidInput
 from provender.tables import locks, swaps
-from provender.tables.parquet import ROW_GROUP_ROWS
+from provender.tables.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, row_groups
 from provender.tables.rows import RunningDigest, logical_digest
-from provender.tables.stream import staged, write_rows
+from provender.tables.stream import Taken, staged, write_rows
 from provender.tables.upkeep import Kind, sweep
 from tests.tables.generators import tables
 
 SCHEMA = pa.schema([("n", pa.int64())])
+WIDE = pa.schema([("embedding", pa.list_(pa.float32(), 400))])
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -79,6 +80,32 @@ def test_row_groups_have_one_size_whatever_the_batches(tmp_path: Path) -> None:
     groups = pq.read_metadata(target)
     sizes = [groups.row_group(n).num_rows for n in range(groups.num_row_groups)]
     assert sizes == [ROW_GROUP_ROWS] * 2 + [300_008 - 2 * ROW_GROUP_ROWS]
+
+
+def wide(count: int, held: list[int]) -> Iterator[pa.RecordBatch]:
+    """Yield batches of 1000 rows of 1600 bytes, and note how much memory Arrow holds."""
+    before = pa.total_allocated_bytes()
+    for _ in range(count):
+        values = pa.repeat(pa.scalar(0, pa.float32()), 400_000)
+        yield pa.record_batch([pa.FixedSizeListArray.from_arrays(values, 400)], schema=WIDE)
+        held.append(pa.total_allocated_bytes() - before)
+
+
+def test_wide_rows_are_held_by_their_bytes(tmp_path: Path) -> None:
+    target, held = tmp_path / "rows.parquet", list[int]()
+    assert write_rows(target, WIDE, wide(250, held)) == 250_000
+    assert max(held) < 4 * ROW_GROUP_BYTES
+    groups = pq.read_metadata(target)
+    sizes = [groups.row_group(n).num_rows * 1600 for n in range(groups.num_row_groups)]
+    assert all(ROW_GROUP_BYTES * 0.9 < size <= ROW_GROUP_BYTES for size in sizes[:-1])
+
+
+def test_a_row_that_is_wider_than_a_group_is_one() -> None:
+    texts = ["a" * ROW_GROUP_BYTES, "b", "c" * ROW_GROUP_BYTES]
+    batch = pa.record_batch({"text": texts})
+    groups = list(row_groups((batch.slice(n, 1) for n in range(3)), batch.schema))
+    assert [text for group in groups for text in group["text"].to_pylist()] == texts
+    assert [group.num_rows for group in groups] == [1, 1, 1]
 
 
 def test_tiny_batches_cost_no_more_each_the_more_there_are(tmp_path: Path) -> None:
@@ -222,6 +249,35 @@ def test_a_folder_is_replaced_where_the_kernel_cannot_exchange(
             (place / text).write_text(text)
     assert files(tmp_path) == ["rows"]
     assert files(tmp_path / "rows") == ["new"]
+
+
+@pytest.mark.parametrize("flag", [swaps.RENAME_NOREPLACE, UNKNOWN])
+@pytest.mark.parametrize("kind", ["file", "folder"])
+@pytest.mark.parametrize("other", ["file", "folder"])
+def test_what_is_not_to_be_replaced_stays(
+    tmp_path: Path, kind: str, other: str, flag: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swaps, "RENAME_NOREPLACE", flag)
+    target = tmp_path / "rows"
+
+    def stage(before: Callable[[], None]) -> None:
+        with staged(target, folder=kind == "folder", replace=False) as place:
+            (place / "new" if kind == "folder" else place).write_text("new")
+            before()
+
+    def take() -> None:
+        if other == "folder":
+            target.mkdir()
+        (target / "old" if other == "folder" else target).write_text("old")
+
+    with pytest.raises(Taken, match="rows is there already"):
+        stage(take)
+    assert [path.read_text() for path in tmp_path.rglob("*") if path.is_file()] == ["old"]
+    assert files(tmp_path) == ["rows"]
+    target.rename(tmp_path / "other")
+    stage(lambda: None)
+    assert (target / "new" if kind == "folder" else target).read_text() == "new"
+    assert files(tmp_path) == ["other", "rows"]
 
 
 def test_a_file_is_not_made_where_a_folder_is_before_anything_is_computed(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from provender.cli.access import access, audit
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
+from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
 from provender.cli.serve import down, serve, up
 from provender.cli.status import status
@@ -31,6 +32,7 @@ for command in (
     features,
     fsck,
     governance,
+    online,
     push,
     search,
     serve,

@@ -5,8 +5,13 @@ from pathlib import Path
 
 import click
 
-from provender.cli.output import as_json, counting, fields, show, table
+from provender.cli.counting import counting
+from provender.cli.output import as_json, fields, show, table
 
+RUN_HEADINGS = (
+    *("view", "source", "read", "written", "newer there", "done before"),
+    *("null keys", "null times", "seconds"),
+)
 repo_argument = click.argument("repo", type=click.Path(path_type=Path), required=False)
 
 
@@ -109,17 +114,31 @@ def list_definitions(as_json: bool) -> None:  # noqa: FBT001
 )
 @click.option("--end", type=click.DateTime(), default=None, help="UTC; default: now.")
 @click.option("--view", "views", multiple=True, help="Only this view; may be given more than once.")
+@click.option(
+    "--lookback",
+    default="",
+    metavar="DURATION",
+    help="See again what is so much older, for late rows: 90m, 36h, 7d.",
+)
+@click.option(
+    "--force", is_flag=True, help="Begin with the data, whatever is known of the rows online."
+)
 @as_json
 def materialize_views(
     repo: Path | None,
     start: datetime | None,
     end: datetime | None,
     views: tuple[str, ...],
+    lookback: str,
+    force: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Write the latest row of every entity to the online store. Running it again is safe."""
+    """Write the latest row of every entity to the online store.
+
+    Running it again is safe, and goes on where a run that was killed was.
+    """
     from provender import bootstrap
-    from provender.core.clock import to_utc
+    from provender.core.clock import duration, to_utc
     from provender.feast_plugin import runs as repository
 
     settings = bootstrap.settings()
@@ -132,19 +151,24 @@ def materialize_views(
                 start=to_utc(start) if start else None,
                 end=to_utc(end) if end else None,
                 views=views,
-                progress=count,
+                lookback=duration(lookback) if lookback else None,
+                force=force,
+                watcher=count,
             )
         )
     for run in runs:
-        if run.warning:
-            click.echo(click.style("warning: ", fg="yellow") + run.warning, err=True)
+        for warning in run.warnings:
+            click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
     show(
         runs,
         machine=as_json,
         human=lambda: table(
-            ("view", "source", "read", "written", "newer there", "null keys", "seconds"),
+            RUN_HEADINGS,
             (
-                (r.view, r.source, r.read, r.written, r.kept, r.skipped, f"{r.seconds:.2f}")
+                (
+                    *(r.view, r.source, r.read, r.written, r.kept, r.resumed),
+                    *(r.null_keys, r.null_times, f"{r.seconds:.2f}"),
+                )
                 for r in runs
             ),
             empty="no view is served online yet: provender features apply",

@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -81,32 +80,6 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     for name, text in listed:
         indented = text.replace("\n", "\n" + " " * (width + 2))
         click.echo(click.style(name.ljust(width), bold=True) + "  " + indented)
-
-
-@contextmanager
-def counting(what: str) -> Iterator[Callable[[str, int], None]]:
-    """Show on stderr, for each of several long runs, how many rows it has done and how fast.
-
-    Yields a function of a run's name and the rows done since the last call.
-    """
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-
-    columns = (
-        SpinnerColumn(),
-        TextColumn(what + " {task.description}"),
-        TextColumn("{task.completed:,.0f} rows"),
-        TimeElapsedColumn(),
-    )
-    runs: dict[str, TaskID] = {}
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def advance(name: str, rows: int) -> None:
-            if name not in runs:
-                runs[name] = progress.add_task(name, total=None)
-            progress.advance(runs[name], rows)
-
-        yield advance
 
 
 def size(count: int) -> str:

@@ -1,9 +1,14 @@
 """The only place that asks what time it is."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+from provender.core.errors import InvalidInput
 
 Clock = Callable[[], datetime]
+DURATION = re.compile(r"(\d{1,6})([smhd])\Z")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def utc_now() -> datetime:
@@ -20,3 +25,17 @@ def frozen_at(instant: datetime) -> Clock:
     """Return a clock that always says ``instant``: for replaying historical data."""
     fixed = to_utc(instant)
     return lambda: fixed
+
+
+def duration(text: str) -> timedelta:
+    """Return the time that ``text`` says: a whole number and s, m, h or d, such as 90m.
+
+    Raises:
+        InvalidInput: it says none.
+    """
+    found = DURATION.match(text.strip())
+    if found is None:
+        raise InvalidInput(
+            f"{text!r} is not a duration", hint="write a whole number and a unit: 90m, 36h or 7d"
+        )
+    return timedelta(**{UNITS[found[2]]: int(found[1])})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 CHUNK_BYTES = 1 << 20
+KEYED_BYTES = 16
 
 
 def plain(value: Any) -> Any:
@@ -65,6 +66,12 @@ def digest_stream(chunks: Iterable[bytes]) -> str:
     for chunk in chunks:
         running.update(chunk)
     return f"sha256:{running.hexdigest()}"
+
+
+def keyed(secret: bytes, data: bytes) -> bytes:
+    """Return 16 bytes that only who has ``secret`` can tell from others: BLAKE2b with a key."""
+    key = secret if len(secret) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.sha256(secret).digest()
+    return hashlib.blake2b(data, digest_size=KEYED_BYTES, key=key).digest()
 
 
 def short(identity: str, *, length: int = 12) -> str:

@@ -48,7 +48,8 @@ class ViewSpec:
     """A feature view: features of entities as of event times, read from one dataset.
 
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
-    is unbounded. Timestamps name columns of the source.
+    is unbounded. Timestamps name columns of the source. ``entity_ids`` are ``plain`` or
+    ``hashed`` in the online store.
     """
 
     name: str
@@ -64,6 +65,7 @@ class ViewSpec:
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    entity_ids: str = "plain"
 
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""

@@ -24,6 +24,8 @@ SERVER = "service:online"
 """Who serves: what is open depends on the server's permission, not on that of whoever applies."""
 PURPOSE = "serving"
 """What it serves for."""
+ROW_FORMAT = "v2"
+"""The format of rows in the online store: rows of another one are not read, and written anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class ServedView:
     """How rows of a view lie in the online store: values in the order of ``columns``.
 
     ``write_closed`` says why the server takes no pushed rows for it; empty: it takes them.
+    ``entity_ids`` are ``plain`` or ``hashed`` in keys.
     """
 
     name: str
@@ -41,17 +44,26 @@ class ServedView:
     event_timestamp: str = "event_timestamp"
     created_timestamp: str | None = None
     write_closed: str = ""
+    entity_ids: str = "plain"
 
     @property
     def fingerprint(self) -> bytes:
-        """Four bytes that change whenever the names, types or order of the columns do."""
-        layout = "|".join(f"{column.name}:{column.type}" for column in self.columns)
+        """Four bytes that change whenever the names, types or order of the columns do.
+
+        And whenever the format of rows does, or how entities are written in keys.
+        """
+        columns = (f"{column.name}:{column.type}" for column in self.columns)
+        format_ = ROW_FORMAT if self.entity_ids == "plain" else f"{ROW_FORMAT}:{self.entity_ids}"
+        layout = "|".join((format_, *columns))
         return bytes.fromhex(digest_bytes(layout.encode()).removeprefix("sha256:")[:8])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingManifest:
-    """A snapshot of one project's definitions, for the online server and in-process lookups."""
+    """A snapshot of one project's definitions, for the online server and in-process lookups.
+
+    ``entity_key`` is the id of the secret by which entity ids were hashed; empty: none are.
+    """
 
     project: str
     repo_digest: str
@@ -61,6 +73,7 @@ class ServingManifest:
     services: tuple[ServiceSpec, ...] = ()
     closed: dict[str, str] = field(default_factory=dict)
     open_until: dict[str, datetime] = field(default_factory=dict)
+    entity_key: str = ""
 
     @property
     def digest(self) -> str:
@@ -110,6 +123,7 @@ def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
         event_timestamp=view.event_timestamp,
         created_timestamp=view.created_timestamp,
         write_closed=write_closed,
+        entity_ids=view.entity_ids,
     )
 
 

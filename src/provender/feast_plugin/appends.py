@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as pads
 import pyarrow.parquet as pq
-from deltalake import DeltaTable, write_deltalake
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 
@@ -22,6 +21,7 @@ from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
 from provender.tables.arrow import arrow_schema
+from provender.tables.deltawrites import append_rows
 from provender.tables.places import SUFFIXES, local_files, partition_keys
 from provender.tables.spill import spilling
 from provender.tables.storage import publishing
@@ -41,7 +41,9 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
 
     Raises:
         Denied: the actor may not publish the dataset.
-        Conflict: somebody published meanwhile.
+        Conflict: somebody published, or committed, meanwhile.
+        NotFound: the Delta table is not there.
+        Unavailable: the disk is full, or object storage cannot be reached.
         InvalidInput: the columns are not those of the source, or it cannot be appended to.
     """
     if isinstance(source, CatalogSource):
@@ -52,8 +54,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     else:
         table = terms.table(source, wanted_by=wanted_by)
     if table.format is Format.DELTA:
-        schema = pa.schema(DeltaTable(table.location).schema().to_arrow())
-        write_deltalake(table.location, _fitted(rows, schema, table.location), mode="append")
+        append_rows(table, lambda schema: _fitted(rows, schema, table.location))
     elif is_remote(table.location) or table.format is not Format.PARQUET:
         raise InvalidInput(
             f"rows cannot be appended to {table.location}",

@@ -3,11 +3,10 @@
 Feast finds the configuration's class beside the engine's, by name; both belong in this file.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any, Literal, TypedDict
 
 from feast.entity import Entity
 from feast.feature_view import FeatureView
@@ -23,22 +22,20 @@ from feast.repo_config import FeastConfigBaseModel
 from pydantic import Field
 
 from provender.core.audit import EventKind
-from provender.core.clock import to_utc, utc_now
-from provender.core.digest import digest
+from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
-from provender.core.names import DatasetRef
-from provender.core.policy import Action
-from provender.core.serving import PURPOSE, ServedView, serve_view
-from provender.core.training import ViewJoin
+from provender.core.serving import PURPOSE, serve_view
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.expiry import expiry_of
+from provender.feast_plugin.filling import EPOCH, Expect, FilledView, Materialized, Work
 from provender.feast_plugin.joins import view_join
 from provender.feast_plugin.online import ProvenderOnlineStore, store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
-from provender.online.arrow import BatchEncoder, Progress, write_batches
+from provender.online import runs
+from provender.online.arrow import Progress
+from provender.online.runs import CHECKPOINT_SECONDS
 from provender.online.store import Coverage
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ProvenderEngineConfig(FeastConfigBaseModel):
@@ -48,29 +45,6 @@ class ProvenderEngineConfig(FeastConfigBaseModel):
         "provender.feast_plugin.engine.ProvenderEngine"
     )
     purpose: str = Field(PURPOSE, description="what governed columns are served for")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Materialized:
-    """What one run over one view did. ``kept``: a newer row was stored; ``skipped``: a null join key."""
-
-    view: str
-    start: datetime
-    end: datetime
-    read: int = 0
-    written: int = 0
-    kept: int = 0
-    skipped: int = 0
-    seconds: float = 0.0
-    source: DatasetRef | None = None
-
-    @property
-    def warning(self) -> str:
-        """What may be wrong; empty: nothing."""
-        if self.read:
-            return ""
-        since = "the beginning" if self.start == EPOCH else self.start.isoformat()
-        return f"{self.view}: no rows from {since} to {self.end.isoformat()}"
 
 
 @dataclass
@@ -104,6 +78,7 @@ class ProvenderEngine(ComputeEngine):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.purpose: str = kwargs.get("purpose", PURPOSE)
+        self.checkpoint_seconds = CHECKPOINT_SECONDS
 
     def update(
         self,
@@ -135,53 +110,53 @@ class ProvenderEngine(ComputeEngine):
         Where the last run ended, if the rows online still are those that such runs wrote, from
         the same version and in the same layout; else the beginning.
         """
-        return self._work(view).resume(self._covered(view.name))
+        return self.work(view).resume(self._covered(view.name))
 
-    def run(self, task: MaterializationTask, *, progress: Progress | None = None) -> Materialized:
+    def forget(self, view: FeatureView) -> None:
+        """Let the next run over ``view`` begin with the data, whatever is known of the rows online."""
+        store, project = store_of(self.repo_config), self.repo_config.project
+        store.keep_coverage(project, view.name, None)
+        runs.forget(store, project, view.name)
+
+    def run(
+        self,
+        task: MaterializationTask,
+        *,
+        progress: Progress | None = None,
+        expect: Expect | None = None,
+    ) -> Materialized:
         """Write the latest rows of the task's window, both ends inclusive, and count them.
 
         A window that begins where the view's last run ended, as Feast's ``materialize_incremental``
-        asks for, is taken from where it has to begin; see `resume`.
+        asks for, is taken from where it has to begin; see `resume`. A run over the same rows
+        that did not end is gone on with. If the store is emptied or fails over meanwhile, it
+        starts anew, once. ``expect`` is told how many rows there are and how many of
+        them an earlier run wrote, ``progress`` of each batch that is written.
 
         Raises:
             Denied: the actor may not serve a column, be it a join key or a timestamp.
             InvalidInput: the online store is not ours, or a column does not fit its field.
-            Unavailable: the online store does not answer; running again is safe.
+            Unavailable: the online store does not answer, or was emptied twice; running again is safe.
         """
         view, config = task.feature_view, self.repo_config
-        work = self._work(view)
-        terms, join = work.terms, work.join
-        permit = terms.permit(Action.SERVE, [join.table], join.emits, purpose=self.purpose)
+        work = self.work(view)
+        permit = work.permit(self.purpose)
         store, covered = store_of(config), self._covered(view.name)
         start = EPOCH if task.disable_event_timestamp else to_utc(task.start_time)
         if view.most_recent_end_time and start == to_utc(view.most_recent_end_time):
             start = min(start, work.resume(covered))
-        end = terms.settings.now() if task.disable_event_timestamp else to_utc(task.end_time)
-        began = time.perf_counter()
-        batches = terms.engine.latest(join, permit, start=start, end=end, now=utc_now())
-        encoder = BatchEncoder(
-            config.project,
-            work.served,
-            event_timestamp="event_timestamp",
-            created_timestamp="created_timestamp",
+        end = work.terms.settings.now() if task.disable_event_timestamp else to_utc(task.end_time)
+        filling = FilledView(
+            store=store,
+            project=config.project,
+            work=work,
+            permit=permit,
+            checkpoint_seconds=self.checkpoint_seconds,
+            progress=progress,
+            expect=expect,
         )
-        if not work.continues(covered):  # from now on the rows are a mixture, until this is done
-            store.keep_coverage(config.project, view.name, None)
-        done = write_batches(store, encoder, batches, progress=progress)
-        if start <= work.resume(covered):
-            store.keep_coverage(config.project, view.name, work.coverage(end, covered))
-        outcome = Materialized(
-            view=view.name,
-            start=start,
-            end=end,
-            read=done.read,
-            written=done.written,
-            kept=done.kept,
-            skipped=done.skipped,
-            seconds=time.perf_counter() - began,
-            source=join.table.version,
-        )
-        _note(outcome, terms, config.project)
+        outcome = filling.run(start, end, covered)
+        _note(outcome, work.terms, config.project)
         return outcome
 
     def _covered(self, view: str) -> Coverage | None:
@@ -189,7 +164,13 @@ class ProvenderEngine(ComputeEngine):
         store = store_of(self.repo_config)
         return None if store.key_ttl_seconds else store.coverage(self.repo_config.project, view)
 
-    def _work(self, view: FeatureView) -> "Work":
+    def work(self, view: FeatureView) -> Work:
+        """Return what ``view`` is materialised from, and into which layout.
+
+        Raises:
+            InvalidInput: the online store is not ours.
+            NotFound: the source is not there.
+        """
         if not isinstance(self.online_store, ProvenderOnlineStore):
             raise InvalidInput(
                 f"the online store is {type(self.online_store).__name__}, which this engine cannot write",
@@ -203,12 +184,12 @@ class ProvenderEngine(ComputeEngine):
             terms.table(view.batch_source, wanted_by=f"feature view {view.name}"),
             full_feature_names=False,
         )
-        return Work(terms, served, join)
+        return Work(terms, served, join, expiry_of(self.repo_config, view))
 
     def _job(self, task: MaterializationTask) -> MaterializationJob:
         bar = task.tqdm_builder(0) if task.tqdm_builder else None
         try:
-            outcome = self.run(task, progress=bar.update if bar is not None else None)
+            outcome = self.run(task) if bar is None else self.run(task, **_shown(bar))
         except Exception as error:  # noqa: BLE001 - Feast raises what the job holds
             return ProvenderMaterializationJob(task, failure=error)
         finally:
@@ -217,39 +198,19 @@ class ProvenderEngine(ComputeEngine):
         return ProvenderMaterializationJob(task, outcome=outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What one view is materialised from, and into which layout."""
+class Shown(TypedDict):
+    """How a run is shown by Feast's bar."""
 
-    terms: Terms
-    served: ServedView
-    join: ViewJoin
+    progress: Progress
+    expect: Expect
 
-    def resume(self, covered: Coverage | None) -> datetime:
-        """Return where to start, given what the rows online hold."""
-        return covered.end if covered is not None and self.continues(covered) else EPOCH
 
-    def continues(self, covered: Coverage | None) -> bool:
-        """Return whether the rows online are from the same source and in the same layout."""
-        known = covered and (covered.source, covered.layout)
-        return known == (self._source, self._layout)
+def _shown(bar: Any) -> Shown:
+    def expect(total: int, done: int) -> None:
+        bar.reset(total=total)
+        bar.update(done)
 
-    def coverage(self, end: datetime, covered: Coverage | None) -> Coverage:
-        """Return what the rows online hold after a run until ``end`` that left nothing out."""
-        known = max(end, self.resume(covered))
-        return Coverage(source=self._source, layout=self._layout, end=known)
-
-    @property
-    def _source(self) -> str:
-        return str(self.join.table.version or "")
-
-    @property
-    def _layout(self) -> str:
-        """Changes whenever other columns, keys or types would be written."""
-        keys = [(key.name, key.type) for key in self.served.join_keys]
-        stamps = [self.join.event_timestamp, self.join.created_timestamp]
-        columns = [self.join.keys, self.join.features, stamps]
-        return digest([self.served.fingerprint.hex(), keys, columns])
+    return {"progress": bar.update, "expect": expect}
 
 
 def _note(outcome: Materialized, terms: Terms, project: str) -> None:
@@ -266,6 +227,8 @@ def _note(outcome: Materialized, terms: Terms, project: str) -> None:
                 "read": outcome.read,
                 "written": outcome.written,
                 "kept": outcome.kept,
-                "skipped": outcome.skipped,
+                "resumed": outcome.resumed,
+                "null_keys": outcome.null_keys,
+                "null_times": outcome.null_times,
             },
         )

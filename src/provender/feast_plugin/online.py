@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from feast.entity import Entity
@@ -23,21 +23,23 @@ from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.serving import PURPOSE, ServedView, serve_view
 from provender.feast_plugin import collaborators, gate
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.joins import alias_of
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
+from provender.online.blocks import CLOCK_SKEW_US, PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, micros
-from provender.online.lookup import CLOCK_SKEW_US
 from provender.online.options import from_connection_string
-from provender.online.reader import AsyncReader
+from provender.online.skew import refuse_future
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -62,11 +64,22 @@ class ProvenderOnlineStoreConfig(FeastConfigBaseModel):
     key_ttl_seconds: PositiveInt | None = Field(
         None, description="rows vanish this long after they were written"
     )
+    online_expiry: Literal["none", "view-ttl"] = Field(
+        "none",
+        description="view-ttl: rows vanish an hour after they are older than the view's ttl; "
+        "takes about 30 bytes a row",
+    )
     full_scan_for_deletion: bool = Field(
         True, description="delete the rows of feature views that are removed"
     )
     enforce_ttl: bool = Field(True, description="withhold values older than the feature view's ttl")
     purpose: str = Field(PURPOSE, description="what governed features are looked up for")
+
+    @model_validator(mode="after")
+    def _one_expiry(self) -> Self:
+        if self.key_ttl_seconds and self.online_expiry != "none":
+            raise ValueError("set key_ttl_seconds or online_expiry, not both")
+        return self
 
 
 class ProvenderOnlineStore(FeastOnlineStore):
@@ -75,9 +88,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
     _versioned_read_supported = False
 
     def __init__(self) -> None:
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncReader] = (
-            WeakKeyDictionary()
-        )
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -94,12 +105,15 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
         Raises:
             Denied: the actor may not publish the dataset behind the view.
-            InvalidInput: a value is not of its field's type.
+            InvalidInput: a value is not of its field's type, or a row is from after now.
             Unavailable: the store does not answer; writing all rows again is safe.
         """
         codec = codec_of(config, table)
         gate.check_push(config, [table])
-        done = store_of(config).write(codec.pairs(data))
+        store = store_of(config)
+        pairs = list(codec.pairs(data, now=_now()))
+        store.claim(config.project, table.name)
+        done = store.write(pairs, expiry=expiry_of(config, table))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
             progress(len(data))
@@ -131,8 +145,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             gate.ask(asked)
-        rows = store_of(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = store_of(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     async def online_read_async(
         self,
@@ -145,8 +160,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         codec = codec_of(config, table)
         if asked := codec.unanswered(config, requested_features):
             await asyncio.to_thread(gate.ask, asked)
-        rows = await self._reader(config).read(codec.keys(entity_keys))
-        return codec.answer(rows, requested_features, now=_now())
+        keys = codec.keys(entity_keys)
+        rows = await self._reader(config).read(keys)
+        return codec.answer(keys, rows, requested_features, now=_now())
 
     def get_online_features(self, *args: Any, **kwargs: Any) -> OnlineResponse:
         """Return what Feast does, with a status that says why a value is null."""
@@ -186,7 +202,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
         if reader is not None:
             await reader.close()
 
-    def _reader(self, config: RepoConfig) -> AsyncReader:
+    def _reader(self, config: RepoConfig) -> Stream:
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
             self._readers[loop] = store_of(config).reader()
@@ -217,34 +233,43 @@ class ViewCodec:
         ]
         return self._keys.keys(columns, len(entities))
 
-    def pairs(self, data: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and row of each written row that has all its join keys."""
+    def pairs(self, data: Sequence[Written], *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and row of each written row that has all its join keys.
+
+        Raises:
+            InvalidInput: a value is not of its field's type, or a row is from after ``now``.
+        """
         for entity, features, event_timestamp, created_timestamp in data:
             named = _join_key_values(entity)
             key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(values, to_utc(event_timestamp), created)
+                event = to_utc(event_timestamp)
+                refuse_future(self._served.name, event, now)
+                yield key, self._rows.encode(key, values, event, created)
 
     def answer(
-        self, rows: Sequence[bytes | None], features: Sequence[str] | None, *, now: datetime
+        self,
+        keys: Sequence[bytes],
+        rows: Sequence[bytes | None],
+        features: Sequence[str] | None,
+        *,
+        now: datetime,
     ) -> list[Read]:
         """Return what Feast wants of each row; old values, and rows from later, are withheld."""
         names = list(features) if features else [column.name for column in self._served.columns]
-        found = self._rows.reader(names).read(rows)
+        block = ViewReader(self._served, names).block(keys, rows)
         oldest = self._note_oldest(names, now)
         newest_us = micros(now) + CLOCK_SKEW_US
-        columns = [
-            to_protos(column, self._types[name])
-            for name, column in zip(names, found.columns, strict=True)
-        ]
+        columns = [to_protos(block.python(at), self._types[name]) for at, name in enumerate(names)]
         answers: list[Read] = []
-        for index, there in enumerate(found.found):
-            if not there or (self._aged and found.event_us[index] > newest_us):
+        for index, status in enumerate(block.statuses):
+            event_us = block.event_us[index]
+            if status != PRESENT or (self._aged and event_us > newest_us):
                 answers.append((None, None))
                 continue
-            event = from_micros(found.event_us[index])
+            event = from_micros(event_us)
             kept = oldest is None or event >= oldest
             values = [column[index] if kept else NULL for column in columns]
             answers.append((event, dict(zip(names, values, strict=True))))

@@ -1,6 +1,5 @@
 """The retrieval job: what Feast hands back before anything is read, and the ways to get the rows."""
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,22 +10,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from deltalake import write_deltalake
 from feast.data_format import DeltaFormat
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.saved_dataset import SavedDatasetStorage
 
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
 from provender.feast_plugin.errors import LocationTaken
 from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.storage import CatalogStorage
 from provender.offline.answer import Answer, Progress
+from provender.offline.deadline import Deadline
 from provender.offline.progress import counted, shown
+from provender.tables.deltawrites import create_table, replace_table
 from provender.tables.spill import spilling
-from provender.tables.stream import staged, write_rows
+from provender.tables.stream import Taken, staged, write_rows
 
 EXACT_IN_FLOAT = 2**53
 EXACT = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
@@ -98,9 +98,10 @@ class ProvenderRetrievalJob(RetrievalJob):
                 return
             with spilling(self.spill) as folder:
                 file = folder / PART
-                self._write(file, tell)
+                schema = self._write(file, tell)
                 with pq.ParquetFile(file) as rows:
-                    yield from rows.iter_batches(rows_per_batch)
+                    for batch in rows.iter_batches(rows_per_batch):
+                        yield _typed(batch, schema)
 
     def to_parquet(
         self,
@@ -117,10 +118,15 @@ class ProvenderRetrievalJob(RetrievalJob):
 
         Raises:
             LocationTaken: the file is there already and may not be overwritten.
+            InvalidInput: Parquet has no type for a column.
             Unavailable: the disk is full, or ``timeout`` seconds are over.
         """
         target = self._target(str(path), allow_overwrite=allow_overwrite)
-        with _told(progress, timeout) as tell, staged(target, spill=self.spill) as file:
+        with (
+            _told(progress, timeout) as tell,
+            _untaken(target),
+            staged(target, spill=self.spill, replace=allow_overwrite) as file,
+        ):
             self._write(file, tell)
         return target
 
@@ -156,15 +162,15 @@ class ProvenderRetrievalJob(RetrievalJob):
                 hint="use CatalogStorage(dataset), or SavedDatasetFileStorage(path=…)",
             )
         target = self._target(storage.file_options.uri, allow_overwrite=allow_overwrite)
-        with _told(None, timeout) as tell:
+        is_file = target.suffix == PARQUET
+        with _told(None, timeout) as tell, _untaken(target):
             if isinstance(storage.file_options.file_format, DeltaFormat):
-                self._write_delta(target, tell)
-            elif target.suffix == PARQUET:
-                with staged(target, spill=self.spill) as file:
-                    self._write(file, tell)
-            else:
-                with staged(target, folder=True, spill=self.spill) as folder:
-                    self._write(folder / PART, tell)
+                self._write_delta(target, tell, allow_overwrite=allow_overwrite)
+                return
+            with staged(
+                target, folder=not is_file, spill=self.spill, replace=allow_overwrite
+            ) as place:
+                self._write(place if is_file else place / PART, tell)
 
     @property
     def full_feature_names(self) -> bool:
@@ -204,18 +210,23 @@ class ProvenderRetrievalJob(RetrievalJob):
         finally:
             answer.close()
 
-    def _write(self, file: Path, tell: Progress) -> None:
+    def _write(self, file: Path, tell: Progress) -> pa.Schema:
+        """Write the rows to ``file``, and return the schema that they had."""
         answer = self.read(tell)
         with closing(self._batches(answer, tell)) as batches:
             write_rows(file, answer.schema, batches, metadata=self._metadata)
+        return answer.schema
 
-    def _write_delta(self, target: Path, tell: Progress) -> None:
+    def _write_delta(self, target: Path, tell: Progress, *, allow_overwrite: bool) -> None:
         answer = self.read(tell)
         failures: list[BaseException] = []
         batches = _noting(self._batches(answer, tell), failures)
         try:
             rows = pa.RecordBatchReader.from_batches(answer.schema, batches)
-            write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
+            if allow_overwrite:
+                replace_table(target, rows)
+            else:
+                create_table(target, rows)
         except Exception as error:
             if failures:  # what ended the stream, and not what the writer made of it
                 raise failures[0] from error
@@ -248,6 +259,16 @@ def _sliced(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordB
             yield batch.slice(start, rows)
 
 
+def _typed(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Return ``rows`` with the types that they had before they were Parquet, which has no seconds, for example."""
+    columns = []
+    for column, kind in zip(rows.columns, schema.types, strict=True):
+        if pa.types.is_dictionary(kind) and not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()  # Arrow has no cast from numbers to a dictionary
+        columns.append(column.cast(kind))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 def _noting(
     batches: Iterator[pa.RecordBatch], failures: list[BaseException]
 ) -> Iterator[pa.RecordBatch]:
@@ -259,25 +280,19 @@ def _noting(
 
 
 @contextmanager
+def _untaken(target: Path) -> Iterator[None]:
+    """Say in Feast's words, too, that somebody has put something at ``target`` meanwhile."""
+    try:
+        yield
+    except Taken as error:
+        raise LocationTaken(str(target)) from error
+
+
+@contextmanager
 def _told(progress: Progress | None, timeout: int | None) -> Iterator[Progress]:
-    """Whom to tell how far a job is; to tell it after ``timeout`` seconds ends the job."""
+    """Whom to tell how far a job is, which ends after ``timeout`` seconds."""
     with shown(progress) as tell:
-        yield tell if timeout is None else _until(tell, timeout)
-
-
-def _until(tell: Progress, seconds: int) -> Progress:
-    """Tell ``tell``, until ``seconds`` are over: then end the retrieval."""
-    deadline = time.monotonic() + seconds
-
-    def checked(what: str, done: float) -> None:
-        if time.monotonic() > deadline:
-            raise Unavailable(
-                f"the retrieval was not done after {seconds} seconds ({what}: {done:.0%})",
-                hint="give a longer timeout, or ask for fewer rows or features at once",
-            )
-        tell(what, done)
-
-    return checked
+        yield tell if timeout is None else Deadline(tell, timeout)
 
 
 def write_parquet(rows: pa.Table, target: Path) -> None:

@@ -1,13 +1,14 @@
 """Rows into the online store: materialised from the sources, or pushed as they arrive."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypedDict
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureStore
 from feast.data_source import PushSource
 from feast.feature_view import FeatureView
@@ -22,17 +23,30 @@ from provender.core.serving import serve_view
 from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
-from provender.feast_plugin.engine import Materialized, ProvenderEngine
+from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.expiry import expiry_of
+from provender.feast_plugin.filling import EPOCH, Expect, Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
-from provender.online.arrow import BatchEncoder, Encoded, Materialised
+from provender.online.arrow import BatchEncoder, Encoded, Materialised, Progress
+from provender.online.skew import refuse_future
 from provender.settings import Settings
 
 Target = Literal["online", "offline", "both"]
-ViewProgress = Callable[[str, int], None]
-"""Called with a view's name and how many rows of it were handled since the last call."""
+
+
+class Watcher(Protocol):
+    """What is told how far runs are, each by its view's name."""
+
+    def expect(self, name: str, total: int, done: int) -> None:
+        """It has ``total`` rows, of which ``done`` were written by an earlier run."""
+        ...
+
+    def advance(self, name: str, rows: int) -> None:
+        """So many rows more are written."""
+        ...
 
 
 def materialize(
@@ -42,13 +56,17 @@ def materialize(
     start: datetime | None = None,
     end: datetime | None = None,
     views: Sequence[str] = (),
-    progress: ViewProgress | None = None,
+    lookback: timedelta | None = None,
+    force: bool = False,
+    watcher: Watcher | None = None,
 ) -> Iterator[Materialized]:
     """Write the latest rows of each applied view to the online store; yield what each run did.
 
     The window is inclusive on both ends. Without ``start`` it goes on where the view's last
-    run ended; but it begins with the data where the rows online are gone, or are from another
-    dataset version or definition. It never ends after now, so that later runs see what comes later.
+    run ended, less ``lookback``, for rows that arrived late; but it begins with the data where
+    the rows online are gone, or are from another dataset version or definition, or with
+    ``force``, which does not believe what is known of them either, nor goes on with a run that did not end.
+    It never ends after now, so that later runs see what comes later.
 
     Raises:
         NotFound: the repository or a view is not there.
@@ -60,11 +78,13 @@ def materialize(
     now = settings.now()
     until = min(to_utc(end), now) if end else now
     with open_store(path, settings) as store:
-        chosen = _to_materialize(store, views)
-        engine = _engine(store)
+        chosen = served_views(store, views)
+        engine = engine_of(store)
     for view in chosen:
         with collaborators.using(settings):
-            since = to_utc(start) if start else engine.resume(view)
+            if force:
+                engine.forget(view)
+            since = to_utc(start) if start else _before(engine.resume(view), lookback)
         if since > until:
             raise InvalidInput(
                 f"the window of {view.name} starts at {since.isoformat()}, after its end {until.isoformat()}",
@@ -74,7 +94,7 @@ def materialize(
             project=store.project, feature_view=view, start_time=since, end_time=until
         )
         with collaborators.using(settings):
-            outcome = engine.run(task, progress=_of_view(progress, view.name))
+            outcome = engine.run(task, **_told(watcher, view.name))
             store.registry.apply_materialization(view, store.project, outcome.start, until)
         yield outcome
 
@@ -94,7 +114,8 @@ def push(
 
     Raises:
         NotFound: no applied view has that push source.
-        InvalidInput: the rows lack a column, or have one of the wrong type.
+        InvalidInput: the rows lack a column, or have one of the wrong type; or they are from
+            after now, and go online, where they would hide the rows that are there.
         Denied: the actor may not publish the dataset behind the source.
     """
     bootstrap.prepare_home(settings)
@@ -103,7 +124,7 @@ def push(
         views = _pushed_views(store, source)
         gate.check_push(store.config, views)
         online = views if to in ("online", "both") else []
-        encoded = {view.name: _encode(store, view, table) for view in online}
+        encoded = {view.name: _encode(store, view, table, settings.now()) for view in online}
         if to in ("offline", "both"):
             sources = [batch_source(view) for view in views]
             for batch in {batch.name: batch for batch in sources}.values():
@@ -115,7 +136,13 @@ def push(
     return done
 
 
-def _to_materialize(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]:
+def served_views(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]:
+    """Return the applied views that are served online: all, or those of ``names``.
+
+    Raises:
+        NotFound: a view is not there.
+        InvalidInput: it is not served online.
+    """
     views = {view.name: view for view in registered_views(store)}
     for name in names:
         if name not in views:
@@ -129,7 +156,7 @@ def _to_materialize(store: FeatureStore, names: Sequence[str]) -> list[FeatureVi
     ]
 
 
-def _engine(store: FeatureStore) -> ProvenderEngine:
+def engine_of(store: FeatureStore) -> ProvenderEngine:
     """Return the repository's engine; ours, on its stores, if it configures none."""
     provider = store.provider
     if not isinstance(provider, PassthroughProvider):
@@ -147,8 +174,25 @@ def _engine(store: FeatureStore) -> ProvenderEngine:
     )
 
 
-def _of_view(progress: ViewProgress | None, view: str) -> Callable[[int], None] | None:
-    return None if progress is None else lambda rows: progress(view, rows)
+def _before(resume: datetime, lookback: timedelta | None) -> datetime:
+    """Return where to start to see again what is up to ``lookback`` older; never before the beginning."""
+    return max(EPOCH, resume - lookback) if lookback and resume > EPOCH else resume
+
+
+def _told(watcher: Watcher | None, view: str) -> "Told":
+    if watcher is None:
+        return {}
+    return {
+        "progress": lambda rows: watcher.advance(view, rows),
+        "expect": lambda total, done: watcher.expect(view, total, done),
+    }
+
+
+class Told(TypedDict, total=False):
+    """How an engine tells of one view's run."""
+
+    progress: Progress
+    expect: Expect
 
 
 def _pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
@@ -173,14 +217,24 @@ def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:
         ) from error
 
 
-def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table) -> list[Encoded]:
-    encoder = BatchEncoder(store.config.project, serve_view(view_spec(view)))
-    return [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
+def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table, now: datetime) -> list[Encoded]:
+    served = serve_view(view_spec(view))
+    encoder = BatchEncoder(store.config.project, served)
+    encoded = [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
+    if not encoded:
+        return []
+    events = pc.cast(rows.column(served.event_timestamp), pa.timestamp("us", "UTC"), safe=False)
+    newest = pc.max(events)
+    if newest.is_valid:
+        refuse_future(view.name, to_utc(newest.as_py()), now)
+    return encoded
 
 
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
-    done = store_of(store.config).write(pairs)
+    online = store_of(store.config)
+    online.claim(store.config.project, view.name)
+    done = online.write(pairs, expiry=expiry_of(store.config, view))
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept
     gate.note_push(store.config, view, read=read, written=done.written)

@@ -21,6 +21,7 @@ from provender.core.errors import InvalidInput
 from provender.core.training import Table
 from provender.feast_plugin.errors import NoEventTimestamp
 from provender.feast_plugin.files import is_there
+from provender.offline.instants import read_instants
 from provender.offline.spine import Spine as Rows
 from provender.offline.spines import of_files, of_stream
 from provender.tables.places import local_files
@@ -212,7 +213,7 @@ def instants(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column.cast(pa.timestamp(kind.unit, "UTC"))
     if pa.types.is_date(kind):
         return pc.assume_timezone(column.cast(pa.timestamp("us")), "UTC")
-    return _parsed(column, name)
+    return read_instants(column, name)
 
 
 def _check_kind(kind: pa.DataType, name: str) -> None:
@@ -226,15 +227,3 @@ def _check_kind(kind: pa.DataType, name: str) -> None:
 def _is_text(kind: pa.DataType) -> bool:
     texts = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
     return pa.types.is_null(kind) or any(is_text(kind) for is_text in texts)
-
-
-def _parsed(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    try:
-        found = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
-    except (ValueError, TypeError) as error:
-        raise InvalidInput(
-            f"the spine's event timestamp {name!r} holds text that is not an instant: {error}",
-            hint="write ISO 8601, such as 2013-07-04T12:00:00+00:00",
-        ) from error
-    parsed = pa.Array.from_pandas(found, type=pa.timestamp("us", "UTC"), safe=False)
-    return pa.chunked_array([parsed])

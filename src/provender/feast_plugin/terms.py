@@ -5,7 +5,7 @@ file that no catalog governs. A file inside the lake is neither: it is refused, 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,11 @@ class Terms:
                 spark_options=_option(store, "spark_options", {}),
             ),
         )
+
+    @property
+    def materialization(self) -> DuckEngine:
+        """The engine within the memory that filling the online store may use."""
+        return replace(self.engine, memory_limit=self.settings.materialize_memory)
 
     def table(self, source: DataSource | None, *, wanted_by: str) -> Table:
         """Return where the rows of ``source`` are; ``wanted_by`` says who needs them.

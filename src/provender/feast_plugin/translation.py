@@ -29,6 +29,7 @@ from provender.core.features import (
     ViewSpec,
 )
 from provender.core.names import FeatureRef
+from provender.feast_plugin import collaborators
 from provender.feast_plugin.functions import named_function
 from provender.feast_plugin.joins import key_columns
 from provender.feast_plugin.source import CatalogSource
@@ -100,6 +101,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
         description=view.description,
         owner=view.owner,
         tags=own_tags(view.tags),
+        entity_ids=collaborators.settings().entity_ids,
     )
 
 

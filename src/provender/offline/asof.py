@@ -159,30 +159,49 @@ def render_staged(join: ViewJoin, position: int, reach: Reach) -> str:
 
 
 def render_latest(
-    join: ViewJoin, *, start: datetime | None, end: datetime | None, keep_all: bool = False
+    join: ViewJoin,
+    *,
+    start: datetime | None,
+    end: datetime | None,
+    keep_all: bool = False,
+    with_keys: bool = False,
 ) -> str:
     """Return the query of the latest row per key between ``start`` and ``end``, both inclusive.
 
     The source is ``source_0``. Columns are the join keys, the features, ``event_timestamp``
-    and ``created_timestamp`` (null where the view has none). ``keep_all`` returns every row.
+    and ``created_timestamp`` (null where the view has none). ``keep_all`` returns every row;
+    ``with_keys`` leaves out rows with a null key.
     """
+    where = within_window(join, start, end)
+    where += [f"{quote(source)} IS NOT NULL" for _, source in join.keys if with_keys]
+    created = (
+        f"make_timestamptz({micros(quote(join.created_timestamp))})"
+        if join.created_timestamp
+        else "CAST(NULL AS TIMESTAMPTZ)"
+    )
+    columns = [f"{quote(source)} AS {quote(name)}" for name, source in join.keys]
+    columns += [f"{quote(source)} AS {quote(name)}" for source, name in join.features]
+    columns += [
+        f"make_timestamptz({micros(quote(join.event_timestamp))}) AS {quote('event_timestamp')}",
+        f"{created} AS {quote('created_timestamp')}",
+    ]
+    partition = ", ".join(quote(source) for _, source in join.keys) or "NULL"
+    one_each = (
+        f"\nQUALIFY row_number() OVER (PARTITION BY {partition} "
+        f"ORDER BY {micros(quote(join.event_timestamp))} DESC, {_best(join)}) = 1"
+    )
+    return f"SELECT {', '.join(columns)}\nFROM {table_name(0)}\nWHERE {' AND '.join(where)}" + (
+        "" if keep_all else one_each
+    )
+
+
+def within_window(join: ViewJoin, start: datetime | None, end: datetime | None) -> list[str]:
+    """Return the conditions on rows whose instant is from ``start`` to ``end``, both inclusive."""
     at = micros(quote(join.event_timestamp))
     where = [f"{quote(join.event_timestamp)} IS NOT NULL"]
     where += _bounds(join, start, min(end, LAST) + TICK if end else None)
     where += [f"{at} >= {to_micros(start)}"] if start else []
-    where += [f"{at} <= {to_micros(end)}"] if end else []
-    created = quote(join.created_timestamp) if join.created_timestamp else "NULL"
-    columns = [f"{quote(source)} AS {quote(name)}" for name, source in join.keys]
-    columns += [f"{quote(source)} AS {quote(name)}" for source, name in join.features]
-    columns += [
-        f"CAST({quote(join.event_timestamp)} AS TIMESTAMPTZ) AS {quote('event_timestamp')}",
-        f"CAST({created} AS TIMESTAMPTZ) AS {quote('created_timestamp')}",
-    ]
-    partition = ", ".join(quote(source) for _, source in join.keys) or "NULL"
-    one_each = f"\nQUALIFY row_number() OVER (PARTITION BY {partition} ORDER BY {at} DESC, {_best(join)}) = 1"
-    return f"SELECT {', '.join(columns)}\nFROM {table_name(0)}\nWHERE {' AND '.join(where)}" + (
-        "" if keep_all else one_each
-    )
+    return where + ([f"{at} <= {to_micros(end)}"] if end else [])
 
 
 def _candidates(

@@ -64,7 +64,7 @@ class DuckEngine:
         if not plan.joins:
             return Answer(spine.schema, spine.batches())
         with ExitStack() as stack:
-            found = self._open(plan, spine, stack)
+            found = self._open(plan, spine, stack, progress)
             kept = stack.pop_all()
         return Answer(found.schema, _closing(found, kept, progress), found.known_later)
 
@@ -74,10 +74,17 @@ class DuckEngine:
         with ExitStack() as stack:
             return self._open(plan, spine, stack).sql()
 
-    def _open(self, plan: PointInTimePlan, spine: Spine, stack: ExitStack) -> Retrieval:
+    def _open(
+        self,
+        plan: PointInTimePlan,
+        spine: Spine,
+        stack: ExitStack,
+        progress: Progress | None = None,
+    ) -> Retrieval:
         return Retrieval.open(
-            plan, spine, self.lake, self.limits, self.spill, stack, forced=self.join
-        )
+            plan, spine, self.lake, self.limits, self.spill, stack,
+            forced=self.join, progress=progress,
+        )  # fmt: skip
 
     @property
     def limits(self) -> Limits:

@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from provender.core.training import PointInTimePlan
 from provender.offline import asof
-from provender.offline.numbered import Numbered
+from provender.offline.numbered import LEAST_ROWS, Numbered
 from provender.offline.slots import Best, Codes, Integers, Slots
 from provender.offline.sources import Source
 
 BATCH_ROWS = 262_144
 TIES = "ties"
 TIES_HELD = 1 << 20
-"""So many rows that tied wait for the others; then it is settled which of them is best so far."""
+"""At most so many rows that tied wait for the others; then it is settled which of them is best so far."""
+TIE_BYTES = 64
+"""What a row that tied takes beside its tie-breakers."""
 
 
 @dataclass
@@ -28,6 +30,8 @@ class Matching:
     plan: PointInTimePlan
     reach: asof.Reach
     spine_rows: int
+    tie_bytes: float
+    """What rows that tied, with their tie-breakers, may take."""
     _slots: dict[tuple[str, ...], Slots] = field(default_factory=dict)
 
     def prepare(self, sources: Iterable[Source]) -> None:
@@ -66,7 +70,7 @@ class Matching:
             best.offer(
                 code.astype(np.int32, copy=False), event, created, numbered.number(file, row)
             )
-            if best.tie_count >= TIES_HELD:
+            if best.tie_count >= self._ties_held(source):
                 self._break_ties(best, source, numbered)
         self._break_ties(best, source, numbered)
         return best.answers()
@@ -95,11 +99,28 @@ class Matching:
             codes[row], instants[row] = code, instant
         return count, codes, instants
 
+    def _ties_held(self, source: Source) -> int:
+        width = source.numbered.width(source.join.tie_breakers) if source.numbered else 0.0
+        return max(LEAST_ROWS, min(TIES_HELD, int(self.tie_bytes / (TIE_BYTES + width))))
+
     def _break_ties(self, best: Best, source: Source, numbered: Numbered) -> None:
         """Of rows equal in event and created timestamp the greatest values win, null last."""
-        slot, row = best.take_ties()
-        if not slot.size:
-            return
+        slots, rows = best.take_ties()
+        order = np.argsort(rows, kind="stable")
+        slots, rows = slots[order], rows[order]
+        step = self._ties_held(source)
+        for start in range(0, rows.size, step):
+            slot, row = slots[start : start + step], rows[start : start + step]
+            those = np.unique(slot)
+            self._rank(
+                best, source, numbered,
+                np.concatenate([slot, those]), np.concatenate([row, best.row[those]]),
+            )  # fmt: skip
+
+    def _rank(
+        self, best: Best, source: Source, numbered: Numbered, slot: Integers, row: Integers
+    ) -> None:
+        """Let the greatest of the rows ``row`` of each slot be its best."""
         order = np.argsort(row, kind="stable")
         slot, row = slot[order], row[order]
         columns = list(source.join.tie_breakers)

@@ -5,6 +5,7 @@ many rows there are, how wide they are, and what their statistics rule out.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -18,13 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from provender.core.errors import Conflict, Corrupt, NotFound
+from provender.core.errors import Corrupt, NotFound
 from provender.offline.picking import is_exact, picked
+from provender.offline.stamps import Stamps
 
 Integers = NDArray[np.int64]
 Places = slice | Integers
 WHOLE_GROUP_BYTES = 64 << 20
-"""A row group up to this size is read at once; a larger one in batches."""
+"""A row group that takes up to so much in memory is read at once; a larger one in batches of so much."""
 BATCH_ROWS = 65_536
 LEAST_ROWS = 1_024
 SAMPLE_ROWS = 512
@@ -34,7 +36,14 @@ PICKED_FROM_ROWS = 1 << 20
 PICKED_SHARE = 64
 """Of a file with so many rows, DuckDB picks what is wanted if that is one row of so many, or fewer."""
 VIEWS = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
-Stamp = tuple[int, int, int]
+ELSEWHERE = (
+    duckdb.OutOfMemoryException,
+    duckdb.InterruptException,
+    duckdb.IOException,
+    duckdb.BinderException,
+    duckdb.ConnectionException,
+)
+"""Errors of DuckDB that are not of a file's bytes; of damage it has many, not all with a class."""
 OURS = frozenset({"file_index", "file_row_number", "filename"})
 """What DuckDB calls a row's file and place; a column of that name would hide them."""
 
@@ -56,7 +65,7 @@ class Numbered:
     paths: tuple[Path, ...]
     footers: tuple[pq.FileMetaData, ...]
     schema: pa.Schema
-    stamps: tuple[Stamp, ...]
+    stamps: Stamps
     widths: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -66,10 +75,9 @@ class Numbered:
         Raises:
             Corrupt: a file is not Parquet, or broken; it is named.
         """
-        footers, schemas, stamps = [], [], []
+        footers, schemas, stamps = [], [], Stamps.of(paths)
         for path in paths:
             try:
-                stamps.append(stamp_of(path))
                 footer = pq.read_metadata(path)
                 schemas.append(footer.schema.to_arrow_schema().remove_metadata())
             except FileNotFoundError as error:
@@ -85,7 +93,7 @@ class Numbered:
         twice = bool(schemas) and len(set(schemas[0].names)) < len(schemas[0].names)
         if not alike or hidden or twice:
             return None
-        return cls(tuple(paths), tuple(footers), schemas[0], tuple(stamps))
+        return cls(tuple(paths), tuple(footers), schemas[0], stamps)
 
     @cached_property
     def offsets(self) -> Integers:
@@ -169,6 +177,20 @@ class Numbered:
                 within += group.rows
         return within
 
+    def null_count(self, column: str) -> int | None:
+        """Return how many rows have null in ``column``, by statistics; None if they do not say."""
+        total = 0
+        for footer in self.footers:
+            leaf = _leaf(footer, column)
+            for number in range(footer.num_row_groups):
+                found = (
+                    footer.row_group(number).column(leaf).statistics if leaf is not None else None
+                )
+                if found is None or not found.has_null_count:
+                    return None
+                total += found.null_count
+        return total
+
     def fetch(
         self,
         columns: Sequence[str],
@@ -190,18 +212,8 @@ class Numbered:
         for file, (begin, end) in enumerate(pairwise(edges.tolist())):
             if begin == end:
                 continue
-            try:
+            with self._explained(file):
                 yield from self._of_file(file, columns, wanted, begin, end, session)
-            except FileNotFoundError as error:
-                raise NotFound(
-                    f"{self.paths[file]} is gone, though it was there when the retrieval began",
-                    hint="do not remove files of a source while it is read; ask again",
-                ) from error
-            except (pa.ArrowException, duckdb.Error, OSError) as error:
-                raise Corrupt(
-                    f"{self.paths[file]} cannot be read to its end: {error}",
-                    hint="write the file again, or restore it from a backup",
-                ) from error
 
     def _of_file(
         self,
@@ -212,22 +224,23 @@ class Numbered:
         end: int,
         session: duckdb.DuckDBPyConnection | None,
     ) -> Iterator[tuple[Places, pa.Table]]:
-        self._check_unchanged(file)
+        self.stamps.check_one(file)
         rows = self.footers[file].num_rows
         is_sparse = rows >= PICKED_FROM_ROWS and (end - begin) * PICKED_SHARE <= rows
         if session is not None and is_sparse and self._has_exact(columns):
             places = wanted[begin:end] - self.offsets[file]
+            types = pa.schema([self.schema.field(name) for name in columns])
             for at, found in picked(session, self.paths[file], columns, places):
-                yield begin + at, found
-            self._check_unchanged(file)
+                yield begin + at, found.cast(types)  # as Arrow reads the other files
+            self.stamps.check_one(file)
             return
-        step = max(LEAST_ROWS, int(SLICE_BYTES / max(1.0, self.width(columns))))
+        width = self.width(columns)
         with pq.ParquetFile(self.paths[file], metadata=self.footers[file]) as opened:
             for group in self._groups_of[file]:
                 ends = (group.first_row, group.first_row + group.rows)
                 start, stop = begin + np.searchsorted(wanted[begin:end], ends)
                 if start < stop:
-                    yield from _of_group(opened, group, columns, wanted, start, stop, step)
+                    yield from _of_group(opened, group, columns, wanted, start, stop, width)
 
     @cached_property
     def _groups_of(self) -> dict[int, list[Group]]:
@@ -239,19 +252,33 @@ class Numbered:
     def _has_exact(self, columns: Sequence[str]) -> bool:
         return all(is_exact(self.schema.field(name).type) for name in columns)
 
-    def _check_unchanged(self, file: int) -> None:
-        """Refuse a file that is not the one that was opened first: its rows have other numbers."""
-        if stamp_of(self.paths[file]) != self.stamps[file]:
-            raise Conflict(
-                f"{self.paths[file]} was changed while it was read",
-                hint="ask again; datasets of the catalog never change under a reader",
-            )
+    @contextmanager
+    def _explained(self, file: int) -> Iterator[None]:
+        """Say that a file is gone or damaged; what memory, disk or system lack is said elsewhere."""
+        path = self.paths[file]
+        try:
+            yield
+        except (pa.ArrowException, duckdb.Error, OSError) as error:
+            if not path.exists():
+                raise NotFound(
+                    f"{path} is gone, though it was there when the retrieval began",
+                    hint="do not remove files of a source while it is read; ask again",
+                ) from error
+            if not _is_damage(error):
+                raise
+            raise Corrupt(
+                f"{path} cannot be read to its end: {error}",
+                hint="write the file again, or restore it from a backup",
+            ) from error
 
 
-def stamp_of(path: Path) -> Stamp:
-    """Return what changes with the bytes of the file at ``path``."""
-    found = path.stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _is_damage(error: Exception) -> bool:
+    """Whether the bytes of a file are what is wrong. Arrow says so without an error number."""
+    if isinstance(error, duckdb.Error):
+        return not isinstance(error, ELSEWHERE) or "Failed to read file" in str(error)
+    if isinstance(error, MemoryError):
+        return False
+    return not isinstance(error, OSError) or error.errno is None
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
@@ -268,16 +295,18 @@ def _of_group(
     wanted: Integers,
     start: int,
     stop: int,
-    step: int,
+    width: float,
 ) -> Iterator[tuple[Places, pa.Table]]:
-    """The wanted rows of one row group, at most ``step`` at a time: one row may be wanted very often."""
-    footer = file.metadata.row_group(group.number)
-    if footer.total_byte_size <= WHOLE_GROUP_BYTES:
+    """The wanted rows of one row group, a slice at a time: one row may be wanted very often."""
+    step = max(LEAST_ROWS, int(SLICE_BYTES / max(1.0, width)))
+    most = max(LEAST_ROWS, int(WHOLE_GROUP_BYTES / max(1.0, width)))
+    if group.rows <= most:
         whole = file.read_row_group(group.number, columns=list(columns))
         yield from _taken(whole, columns, wanted, start, stop, group.first_row, step)
         return
     row = group.first_row
-    for batch in file.iter_batches(BATCH_ROWS, row_groups=[group.number], columns=list(columns)):
+    rows = min(BATCH_ROWS, most)
+    for batch in file.iter_batches(rows, row_groups=[group.number], columns=list(columns)):
         end = start + int(np.searchsorted(wanted[start:stop], row + batch.num_rows))
         part = pa.Table.from_batches([batch])
         yield from _taken(part, columns, wanted, start, end, row, step)

@@ -38,10 +38,11 @@ def picked(
     Raises:
         duckdb.Error: the file cannot be read.
     """
-    names = "".join(f", {quote(name)}" for name in columns)
+    names = "".join(f", f.{quote(name)}" for name in columns)
     query = (
-        f"SELECT place{names} FROM read_parquet({literal(escape(file))}, hive_partitioning=false) "
-        f"JOIN {WANTED} ON file_row_number = row"
+        f"SELECT w.place{names} "
+        f"FROM read_parquet({literal(escape(file))}, hive_partitioning=false) AS f "
+        f"JOIN {WANTED} AS w ON f.file_row_number = w.row"
     )
     with session.cursor() as beside:
         beside.execute("SET TimeZone='UTC'")

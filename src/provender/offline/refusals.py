@@ -20,8 +20,8 @@ INTEGERS = tuple(
     for size in ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 )
 NUMBERS = (*INTEGERS, *FLOATS, "DECIMAL")
-EXACT_FLOAT = 2.0**53
-"""Below it every integer has a float of its own."""
+EXACT_BITS = {"FLOAT": 24, "DOUBLE": 53}
+"""Below two to so many bits every integer has a float of its own."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST = (datetime.min.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 LAST = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
@@ -70,9 +70,9 @@ def refuse_keys(
                 hint=f"cast {name} in the spine to {right}",
             )
         if left in FLOATS and _family(right) == "number" and right not in FLOATS:
-            _refuse_inexact(spine, name)
-        if right in FLOATS and left in INTEGERS:
-            _refuse_great(spine, name, column)
+            _refuse_inexact(spine, name, EXACT_BITS[left])
+        if right in FLOATS and _family(left) == "number" and left not in FLOATS:
+            _refuse_great(spine, name, column, EXACT_BITS[right])
 
 
 def refuse_years(low: int | None, high: int | None) -> None:
@@ -84,31 +84,33 @@ def refuse_years(low: int | None, high: int | None) -> None:
         )
 
 
-def _refuse_inexact(spine: Spine, name: str) -> None:
+def _refuse_inexact(spine: Spine, name: str, bits: int) -> None:
     """Integers that came as floats (pandas does so where one is missing) must be what they were."""
     for batch in spine.batches([name]):
-        if not _exact(batch.column(0)):
+        if not _exact(batch.column(0), bits):
             raise InvalidInput(
-                f"join key {name} is a float in the spine, and not every value is a whole number below 2^53",
+                f"join key {name} is a float in the spine, and not every value is a whole number below 2^{bits}",
                 hint=f"give {name} as integers (pandas: astype('Int64') before values are lost)",
             )
 
 
-def _refuse_great(spine: Spine, name: str, source_column: str) -> None:
-    """Integers beyond 2^53 would match the floats of their neighbours."""
+def _refuse_great(spine: Spine, name: str, source_column: str, bits: int) -> None:
+    """Greater integers, and decimals, would match the floats of their neighbours."""
     for batch in spine.batches([name]):
-        bounds = pc.min_max(batch.column(0)).as_py()
-        if any(bound is not None and abs(bound) >= EXACT_FLOAT for bound in bounds.values()):
+        column = batch.column(0)
+        scale = column.type.scale if pa.types.is_decimal(column.type) else 0
+        bounds = pc.min_max(column).as_py()
+        if any(b is not None and abs(b) * 10**scale >= 2**bits for b in bounds.values()):
             raise InvalidInput(
-                f"join key {name} of the spine goes beyond 2^53, but {source_column} holds floats, "
-                "which do not tell such integers apart",
+                f"join key {name} of the spine goes beyond 2^{bits}, but {source_column} holds floats, "
+                "which do not tell such numbers apart",
                 hint=f"keep {source_column} as integers in the source",
             )
 
 
-def _exact(column: pa.Array) -> bool:
+def _exact(column: pa.Array, bits: int) -> bool:
     present = pc.filter(column, pc.is_valid(column))
-    whole = pc.and_(pc.equal(pc.floor(present), present), pc.less(pc.abs(present), EXACT_FLOAT))
+    whole = pc.and_(pc.equal(pc.floor(present), present), pc.less(pc.abs(present), 2.0**bits))
     return pc.all(whole).as_py() is not False
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 from provender.core.training import PointInTimePlan
 from provender.offline import asof
 from provender.offline.answer import Progress
+from provender.offline.deadline import interrupted_in_time
 from provender.offline.fetching import Fetching
 from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
@@ -58,20 +59,26 @@ class Retrieval:
     @classmethod
     def open(
         cls, plan: PointInTimePlan, spine: Spine, lake: Path, limits: Limits, spill: Path,
-        stack: ExitStack, *, forced: Join | None,
+        stack: ExitStack, *, forced: Join | None, progress: Progress | None = None,
     ) -> "Retrieval":  # fmt: skip
         """Return the retrieval, ready to run; ``stack`` closes what it opens.
 
         Raises:
+            Unavailable: the deadline that ``progress`` is is over, now or until ``stack`` is closed.
             InvalidInput: a column is missing or of a type that cannot be compared; a file is broken.
         """
         if spine.row_count > SQL_SPINE_ROWS and has_numba():
             # numba is loaded while DuckDB reads the spine; whoever needs the loops waits for it
             Thread(target=load_kernel, name="provender-kernel", daemon=True).start()
         session = stack.enter_context(connect(limits, spill, share=DUCKDB_SHARE))
+        stack.enter_context(interrupted_in_time(session, progress))
         nothing = pa.Table.from_batches([], spine.schema)
         session.register(asof.SPINE, narrow(nothing, plan))
-        sources = [open_source(session, plan, n, spine, lake) for n in range(len(plan.joins))]
+        sources = []
+        for number, join in enumerate(plan.joins):
+            if progress:
+                progress(f"opening {join.view}", 0.0)
+            sources.append(open_source(session, plan, number, spine, lake))
         reach, key_bounds = _bounds(session, spine, plan)
         session.unregister(asof.SPINE)
         found = cls(plan, spine, session, sources, [], reach, limits.budget, None)
@@ -116,7 +123,7 @@ class Retrieval:
 
     def batches(self, progress: Progress | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the answer in order; ``known_later`` is whole at the end."""
-        self._stage()
+        self._stage(progress)
         for source in self.sources:
             if self.plan.tells_known_later(source.join):
                 self.known_later[source.join.view] = 0
@@ -132,7 +139,9 @@ class Retrieval:
     def _matching(self, part: pa.Table) -> Matching:
         """Sort the spine rows of ``part`` into slots; views that are joined by SQL find them registered."""
         self.session.register(asof.SPINE, narrow(part, self.plan))
-        matching = Matching(self.session, self.plan, self.reach, part.num_rows)
+        matching = Matching(
+            self.session, self.plan, self.reach, part.num_rows, tie_bytes=self.budget / 8
+        )
         by_slots = self._by_slots
         matching.prepare(by_slots)
         if len(by_slots) == len(self.sources):
@@ -206,7 +215,11 @@ class Retrieval:
 
     def _by_sql(self, source: Source) -> pa.Table:
         query = asof.render(self.plan, source.position, self.reach)
+        if source.numbered is not None:
+            source.numbered.stamps.check()
         rows = self.session.sql(query).to_arrow_table()
+        if source.numbered is not None:
+            source.numbered.stamps.check()
         if source.join.view in self.known_later:
             later = rows.column(asof.LATER).to_numpy()
             self.known_later[source.join.view] += int(later.sum())
@@ -216,10 +229,12 @@ class Retrieval:
         ]
         return pa.table(columns, schema=source.features)
 
-    def _stage(self) -> None:
+    def _stage(self, progress: Progress | None) -> None:
         """Write what a view needs to Parquet, where its rows have no numbers of their own."""
         for number, (source, shape) in enumerate(zip(self.sources, self.shapes, strict=True)):
             if shape.is_staged and source.numbered is None and self.folder is not None:
+                if progress:
+                    progress(f"staging {source.join.view}", 0.0)
                 self.sources[number] = _staged(self.session, source, self.reach, self.folder)
 
     def _bins(self, number: int) -> Path:

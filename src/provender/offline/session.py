@@ -16,12 +16,16 @@ import pyarrow as pa
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
 from provender.offline.choose import limit_bytes
 from provender.tables import session as tables_session
+from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import spilling
 
 DEFAULT_BUDGET = 4 << 30
 CGROUP = Path("/sys/fs/cgroup/memory.max")
 LEAST_BYTES = 64 << 20
 """With less, DuckDB cannot do anything."""
+EXPLAINED = (duckdb.Error, pa.ArrowException, OSError)
+INTERRUPTED = ("Query interrupted", "INTERRUPT Error")
+"""DuckDB says the first, in a plain RuntimeError, when Python has an exception for a signal."""
 DAMAGE = (duckdb.InvalidInputException, duckdb.SerializationException)
 MICROS = "instant_us"
 NANOS = "epoch_ns(TRY_CAST(x AS TIMESTAMPTZ_NS))"
@@ -101,18 +105,27 @@ def explained() -> Iterator[None]:
     """Say what DuckDB, Arrow and the operating system refuse in our words.
 
     Where rows are streamed, DuckDB's errors come through Arrow, and only their text tells them apart.
+
+    Raises:
+        KeyboardInterrupt: DuckDB was told to end what it does; Ctrl-C tells it so, too.
     """
     try:
         yield
     except ProvenderError:
         raise
-    except (duckdb.Error, pa.ArrowException) as error:
+    except (*EXPLAINED, RuntimeError) as error:
+        if is_interrupted(error):
+            raise KeyboardInterrupt from error
+        if not isinstance(error, EXPLAINED):
+            raise
         raise _in_words(error, str(error)) from error
-    except OSError as error:
-        raise Unavailable(
-            f"a file could not be read or written: {error}",
-            hint="check that the files are still there, and that the disk has room to spill",
-        ) from error
+
+
+def is_interrupted(error: BaseException) -> bool:
+    """Return whether ``error`` is how DuckDB ends what it was told to end."""
+    if isinstance(error, duckdb.InterruptException):
+        return True
+    return isinstance(error, Exception) and any(words in str(error) for words in INTERRUPTED)
 
 
 def _in_words(error: Exception, said: str) -> ProvenderError:
@@ -120,6 +133,13 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
         return Unavailable(
             f"the retrieval needs more memory or disk than it may use: {said}",
             hint="raise PROVENDER_MEMORY_LIMIT, make room on the disk, or ask for fewer rows or features at once",
+        )
+    if is_crowded(error):
+        return Unavailable(f"no more files can be opened: {said}", hint=FEWER_FILES)
+    if is_full(error) or "Could not write" in said:
+        return Unavailable(
+            f"there is no room for what memory does not hold: {said}",
+            hint="make room on that disk, or set temp_directory in feature_store.yaml to a folder on another one",
         )
     if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
         return InvalidInput(
@@ -130,6 +150,11 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
         return Corrupt(
             f"a file is not what its format says: {said}",
             hint="write the file again, or restore it from a backup; of a dataset: provender dataset verify NAME",
+        )
+    if isinstance(error, OSError):
+        return Unavailable(
+            f"a file could not be read or written: {error}",
+            hint="check that the files are still there, and that the disk has room to spill",
         )
     return Unavailable(
         f"the data could not be read: {said}",

@@ -1,6 +1,7 @@
 """Features that were fetched in the order of their files, given back in the order of the spine.
 
-What memory cannot hold is put into bins on the disk, each for a stretch of the spine.
+What memory cannot hold is put into bins, each for a stretch of the spine, in one file on the
+disk: a file for each bin would be more than a process may open.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from provender.offline.numbered import plain_type
 
 Codes = NDArray[np.int32]
 Integers = NDArray[np.int64]
+POSITION = "position in the spine"
 PUT_BYTES = 16 << 20
 """Rows are sorted into bins about so many at a time."""
 
@@ -20,21 +22,21 @@ PUT_BYTES = 16 << 20
 class Shelf:
     """One view's features for ``row_count`` spine rows, in bins of ``bin_rows``.
 
-    They are held in memory up to ``held_bytes``, then all of them in the ``folder``.
+    They are held in memory up to ``held_bytes``, then all of them in the file ``spill``.
     """
 
     def __init__(
-        self, schema: pa.Schema, row_count: int, bin_rows: int, folder: Path, held_bytes: float
+        self, schema: pa.Schema, row_count: int, bin_rows: int, spill: Path, held_bytes: float
     ) -> None:
         self.schema = pa.schema([pa.field(f.name, plain_type(f.type)) for f in schema])
         self.row_count = row_count
         self.bin_rows = max(1, bin_rows)
-        self._folder = folder
+        self._spill = spill
         self._room = held_bytes
         self._put_bytes = min(PUT_BYTES, held_bytes)
-        self._on_disk = False
+        self._file: pa.OSFile | None = None
+        self._written: dict[int, list[tuple[int, int]]] = {}
         self._kept: dict[int, list[tuple[Codes | Integers, pa.Table]]] = {}
-        self._written: dict[int, pa.RecordBatchStreamWriter] = {}
         self._waiting: list[tuple[Codes | Integers, pa.Table]] = []
         self._waiting_bytes = 0
 
@@ -60,9 +62,9 @@ class Shelf:
         return rows.take(pa.array(source, mask=source < 0))
 
     def close(self) -> None:
-        """Give back what is kept; files go with their folder."""
-        for writer in self._written.values():
-            writer.close()
+        """Give back what is kept; the file goes with its folder."""
+        if self._file is not None:
+            self._file.close()
         self._written.clear()
         self._kept.clear()
         self._waiting.clear()
@@ -92,36 +94,41 @@ class Shelf:
             self._keep(int(bins[start]), positions[start:stop], part)
 
     def _keep(self, number: int, positions: Codes | Integers, rows: pa.Table) -> None:
-        if self._on_disk:
-            self._write(number, positions, rows)
+        if self._file is not None:
+            self._write(self._file, number, positions, rows)
             return
         self._kept.setdefault(number, []).append((positions, rows))
         self._room -= rows.nbytes
         if self._room < 0:
-            self._on_disk = True
+            self._file = pa.OSFile(str(self._spill), "wb")
             for bin_number, parts in self._kept.items():
                 for part in parts:
-                    self._write(bin_number, *part)
+                    self._write(self._file, bin_number, *part)
             self._kept.clear()
 
-    def _write(self, number: int, positions: Codes | Integers, rows: pa.Table) -> None:
-        numbered = rows.append_column("position", pa.array(positions))
-        if number not in self._written:
-            self._folder.mkdir(exist_ok=True)
-            path = self._folder / f"{number}.arrows"
-            self._written[number] = pa.ipc.new_stream(path, numbered.schema)
-        self._written[number].write_table(numbered.combine_chunks())
+    def _write(
+        self, file: pa.OSFile, number: int, positions: Codes | Integers, rows: pa.Table
+    ) -> None:
+        for batch in _placed(positions, rows).combine_chunks().to_batches():
+            written = batch.serialize()
+            self._written.setdefault(number, []).append((file.tell(), written.size))
+            file.write(written)
 
     def _read(self, number: int) -> list[tuple[Codes | Integers, pa.Table]]:
-        if not self._on_disk:
+        if self._file is None:
             return self._kept.pop(number, [])
-        writer = self._written.pop(number, None)
-        if writer is None:
-            return []
-        writer.close()
-        path = self._folder / f"{number}.arrows"
-        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
-            table = reader.read_all()
-        path.unlink()
-        positions = table.column(table.num_columns - 1).to_numpy()
-        return [(positions, table.remove_column(table.num_columns - 1))]
+        self._file.flush()
+        schema = _placed(np.empty(0, np.int64), self.schema.empty_table()).schema
+        parts = []
+        with pa.OSFile(str(self._spill)) as file:
+            for offset, size in self._written.pop(number, []):
+                file.seek(offset)
+                batch = pa.ipc.read_record_batch(file.read_buffer(size), schema)
+                last = batch.num_columns - 1
+                positions = batch.column(last).to_numpy()
+                parts.append((positions, pa.Table.from_batches([batch]).remove_column(last)))
+        return parts
+
+
+def _placed(positions: Codes | Integers, rows: pa.Table) -> pa.Table:
+    return rows.append_column(POSITION, pa.array(positions, pa.int64()))

@@ -93,9 +93,9 @@ class Best:
         return sum(ties.shape[1] for ties in self.ties)
 
     def take_ties(self) -> tuple[Integers, Integers]:
-        """Return the slots whose best row is not alone, and all rows that are best there, as pairs.
+        """Return slots and rows that tied with what is best there, as pairs; they are forgotten.
 
-        They are forgotten: `settle` says which of them stay.
+        `settle` says which of them, and of the best rows, stay.
         """
         if not self.ties:
             nothing = np.empty(0, np.int64)
@@ -103,9 +103,7 @@ class Best:
         slot, event, created, row = np.concatenate(self.ties, axis=1)
         self.ties.clear()
         now = (self.event[slot] == event) & (self.created[slot] == created)
-        slot, row = slot[now], row[now]
-        those = np.unique(slot)
-        return np.concatenate([slot, those]), np.concatenate([row, self.row[those]])
+        return slot[now], row[now]
 
     def settle(self, slots: Iterable[int] | Integers, rows: Iterable[int] | Integers) -> None:
         """Let ``rows`` be the best of ``slots``."""

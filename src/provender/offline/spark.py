@@ -26,6 +26,7 @@ from provender.core.policy import Permit
 from provender.core.training import PointInTimePlan
 from provender.offline import sparksession, sparksql, sparktables
 from provender.offline.answer import Answer, Progress
+from provender.offline.deadline import interrupted_in_time
 from provender.offline.refusals import refuse_empty
 from provender.offline.session import Limits, connect, spill_area
 from provender.offline.sparksession import Cluster
@@ -97,7 +98,10 @@ class SparkEngine:
         with ExitStack() as until_answered:
             folder = until_answered.enter_context(spilling(self.spill))
             tell("staging the spine", 0.0)
-            with connect(Limits(memory_limit=self.memory_limit), self.spill) as duck:
+            with (
+                connect(Limits(memory_limit=self.memory_limit), self.spill) as duck,
+                interrupted_in_time(duck, tell),
+            ):
                 staged = Staged.of(plan, spine, self.lake, duck)
                 kinds = staged.feature_types
                 asked = staged.write(folder, tell)

@@ -1,12 +1,14 @@
 """The spine: the rows to be answered, in memory or in Parquet files that memory need not hold."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from provender.offline.stamps import Stamps
 
 BATCH_ROWS = 65_536
 
@@ -16,6 +18,11 @@ class Spine:
     """Rows to be answered, in the caller's order: an Arrow table, or Parquet files one after the other."""
 
     source: pa.Table | tuple[Path, ...]
+    _stamps: Stamps = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        files = () if isinstance(self.source, pa.Table) else self.source
+        object.__setattr__(self, "_stamps", Stamps.of(files))
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -37,15 +44,21 @@ class Spine:
     def batches(
         self, columns: Sequence[str] | None = None, *, rows: int = BATCH_ROWS
     ) -> Iterator[pa.RecordBatch]:
-        """Yield ``columns`` (default: all) in order, at most ``rows`` at a time, from the start each time."""
+        """Yield ``columns`` (default: all) in order, at most ``rows`` at a time, from the start each time.
+
+        Raises:
+            NotFound, Conflict: a file is gone, or is not the one that it was when the spine was made.
+        """
         names = self.column_names if columns is None else list(columns)
         if isinstance(self.source, pa.Table):
             yield from self.source.select(names).to_batches(max_chunksize=rows)
             return
-        for path in self.source:
+        for number, path in enumerate(self.source):
+            self._stamps.check_one(number)
             with pq.ParquetFile(path) as file:
                 for batch in file.iter_batches(rows, columns=names):
                     yield batch.select(names)
+            self._stamps.check_one(number)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return ``columns`` (default: all) in memory."""

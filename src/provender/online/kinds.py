@@ -1,4 +1,4 @@
-"""How a value of each type word lies in the online store: an 8-byte slot, or bytes of its own.
+"""How a value of each type word lies in the online store: in 1 to 8 bytes, or in bytes of its own.
 
 Pure. `kind_of` is the whole table. Writing accepts what Python, Arrow and JSON give for the
 type and refuses the rest; reading gives the one Python type of the word.
@@ -31,24 +31,42 @@ INTEGERS = {
     for bits in (8, 16, 32, 64)
 }
 """The bounds of every integer type, both inclusive."""
+INTEGER_CODES = {
+    word: code.upper() if word.startswith("u") else code
+    for size, code in (("8", "b"), ("16", "h"), ("32", "i"), ("64", "q"))
+    for word in (f"int{size}", f"uint{size}")
+}
+FIRST_US = -62_135_596_800_000_000
+"""The first microsecond of the year 1, in microseconds since 1970."""
+LAST_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999: Python's instants reach no further."""
+INSTANTS = (FIRST_US, LAST_US)
+DAYS = (FIRST_US // 86_400_000_000, LAST_US // 86_400_000_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One type: ``slot`` is the struct code of its 8 bytes, ``II`` (offset, length) if variable.
+    """One type: ``code`` is the struct code of its bytes, empty if they are of any number.
 
-    ``write`` turns a value into what the slot packs, or into the variable bytes; it raises
+    ``write`` turns a value into what the code packs, or into the variable bytes; it raises
     TypeError, ValueError or OverflowError for a value that is none of the type. ``read`` is
-    the way back; None where what the slot unpacks is the value.
+    the way back; None where what the code unpacks is the value. ``bounds`` are the least and
+    greatest numbers that ``read`` takes, where not all of the code are.
     """
 
-    slot: str
+    code: str
     write: Callable[[Any], Any]
     read: Callable[[Any], Any] | None = None
+    bounds: tuple[int, int] | None = None
 
     @property
     def variable(self) -> bool:
-        return self.slot == "II"
+        return not self.code
+
+    @property
+    def width(self) -> int:
+        """The number of bytes; 0 if variable."""
+        return struct.calcsize(f"<{self.code}")
 
 
 def micros(instant: datetime) -> int:
@@ -70,15 +88,15 @@ def kind_of(word: str) -> Kind:
     """
     if word in INTEGERS:
         low, high = INTEGERS[word]
-        return Kind("Q" if word == "uint64" else "q", partial(_integer, low=low, high=high))
+        return Kind(INTEGER_CODES[word], partial(_integer, low=low, high=high))
     if word.startswith("list<") and word.endswith(">"):
         inner = kind_of(word[5:-1])
-        return Kind("II", partial(_pack_list, inner=inner), partial(_unpack_list, inner=inner))
+        return Kind("", partial(_pack_list, inner=inner), partial(_unpack_list, inner=inner))
     if word.startswith("decimal("):
         scale = int(word[8:-1].split(",")[1])
-        return Kind("II", partial(_decimal, scale=scale), lambda data: Decimal(data.decode()))
+        return Kind("", partial(_decimal, scale=scale), lambda data: Decimal(data.decode()))
     if word.startswith(("struct<", "map<")):
-        return Kind("II", _json, json.loads)
+        return Kind("", _json, json.loads)
     if word not in SIMPLE:
         raise InvalidInput(
             f"values of type {word!r} cannot be served online",
@@ -208,17 +226,17 @@ def _json(value: Any) -> bytes:
 
 
 def _pack_list(value: Any, *, inner: Kind) -> bytes:
-    """Return count, null bitmap, then per element a slot, or length and bytes."""
+    """Return count, null bitmap, then per element its bytes, before them their length if variable."""
     if isinstance(value, str | bytes | dict):
         raise TypeError("it is no list")
     items = list(value)
     nulls = bytearray((len(items) + 7) // 8)
     parts: list[bytes] = []
-    slot = struct.Struct(f"<{inner.slot}")
+    slot = struct.Struct(f"<{inner.code}")
     for index, item in enumerate(items):
         if is_null(item):
             nulls[index >> 3] |= 1 << (index & 7)
-            parts.append(bytes(0 if inner.variable else 8))
+            parts.append(bytes(slot.size))
         elif inner.variable:
             data = inner.write(item)
             parts += (COUNT.pack(len(data)), data)
@@ -228,16 +246,23 @@ def _pack_list(value: Any, *, inner: Kind) -> bytes:
 
 
 def _unpack_list(data: bytes, *, inner: Kind) -> list[Any]:
+    """Return the elements.
+
+    Raises:
+        ValueError, struct.error: the bytes are not those of a list.
+    """
     (count,) = COUNT.unpack_from(data)
     nulls = data[4 : 4 + (count + 7) // 8]
+    if count > 8 * len(nulls):
+        raise ValueError("the list has fewer bytes than elements")
     at = 4 + len(nulls)
-    slot = struct.Struct(f"<{inner.slot}")
+    slot = struct.Struct(f"<{inner.code}")
     items: list[Any] = []
     for index in range(count):
         null = nulls[index >> 3] & (1 << (index & 7))
         if null:
             items.append(None)
-            at += 0 if inner.variable else 8
+            at += slot.size
             continue
         if inner.variable:
             (length,) = COUNT.unpack_from(data, at)
@@ -245,21 +270,30 @@ def _unpack_list(data: bytes, *, inner: Kind) -> list[Any]:
             at += 4 + length
         else:
             (raw,) = slot.unpack_from(data, at)
-            at += 8
+            at += slot.size
         items.append(inner.read(raw) if inner.read else raw)
+    if at != len(data):
+        raise ValueError("the list has other bytes than its elements need")
     return items
 
 
 SIMPLE: dict[str, Kind] = {
-    "bool": Kind("?7x", _boolean),
-    "float32": Kind("d", _float32),
+    "bool": Kind("?", _boolean),
+    "float32": Kind("f", _float32),
     "float64": Kind("d", _float),
-    "string": Kind("II", _string, bytes.decode),
-    "binary": Kind("II", _binary, bytes),
-    "date": Kind("q", _date, lambda days: EPOCH.date() + timedelta(days=days)),
-    "time": Kind("q", _time, lambda us: (LOCAL_EPOCH + timedelta(microseconds=us)).time()),
-    "timestamp": Kind("q", _instant, from_micros),
+    "string": Kind("", _string, bytes.decode),
+    "binary": Kind("", _binary, bytes),
+    "date": Kind("i", _date, lambda days: EPOCH.date() + timedelta(days=days), DAYS),
+    "time": Kind(
+        "q",
+        _time,
+        lambda us: (LOCAL_EPOCH + timedelta(microseconds=us)).time(),
+        (0, 86_399_999_999),
+    ),
+    "timestamp": Kind("q", _instant, from_micros, INSTANTS),
     "timestamp_ns": Kind("q", _instant_ns, lambda ns: from_micros(ns // 1000)),
-    "timestamp_local": Kind("q", _local, lambda us: LOCAL_EPOCH + timedelta(microseconds=us)),
+    "timestamp_local": Kind(
+        "q", _local, lambda us: LOCAL_EPOCH + timedelta(microseconds=us), INSTANTS
+    ),
 }
 """The types without parameters that are no integers."""

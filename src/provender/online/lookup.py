@@ -1,10 +1,7 @@
 """Lookups: keys out of entities, rows out of the store, columns with statuses out of rows.
 
-The server and the SDK both answer with this, so they cannot differ. What a status means:
-PRESENT has a value; NULL_VALUE is stored as null; NOT_FOUND has no row (or none of the layout
-that is served, or a null join key, or one from after the time of asking, which retrieval would
-not see either; a minute is allowed for clocks that differ); OUTSIDE_MAX_AGE has a row older than the view's TTL at
-the time of asking, whose values are withheld.
+The server and the SDK both answer with this, so they cannot differ. What the status of a row
+means is told in `online.blocks`; NULL_VALUE is what is there and stored as null.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,21 +12,32 @@ from typing import Any
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
-from provender.online.codec import ReadRows
+from provender.online.answer import NULL_VALUE, Answer
+from provender.online.blocks import (
+    CLOCK_SKEW_US,
+    NOT_FOUND,
+    OUTSIDE_MAX_AGE,
+    PRESENT,
+    Asked,
+    Block,
+    read_blocks,
+)
 from provender.online.columns import row_count
 from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
-from provender.online.plan import Demand, LookupPlan, Output, Source, Values, ViewRead, compile_plan
-from provender.online.reader import AsyncReader
+from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
+from provender.online.stream import Stream
 
-__all__ = ["Lookup", "Lookups", "compile_plan"]
-
-PRESENT = "PRESENT"
-NULL_VALUE = "NULL_VALUE"
-NOT_FOUND = "NOT_FOUND"
-OUTSIDE_MAX_AGE = "OUTSIDE_MAX_AGE"
-
-CLOCK_SKEW_US = 60_000_000
+__all__ = [
+    "CLOCK_SKEW_US",
+    "NOT_FOUND",
+    "NULL_VALUE",
+    "OUTSIDE_MAX_AGE",
+    "PRESENT",
+    "Lookup",
+    "Lookups",
+    "compile_plan",
+]
 
 Entities = Mapping[str, Sequence[Any]]
 
@@ -84,7 +92,7 @@ class Lookup:
         return question.answer(self.store.read(question.keys))
 
     async def columns_async(
-        self, entities: Entities, reader: AsyncReader, now: datetime | None = None
+        self, entities: Entities, reader: Stream, now: datetime | None = None
     ) -> Lookups:
         """Do as `columns`, through the event loop's ``reader``."""
         question = Question(self.plan, entities, now or self._now())
@@ -122,92 +130,41 @@ class Question:
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
         """Return the answer out of the stored rows, which come in the order of `keys`."""
-        plan, size = self.plan, self.rows
-        blocks = [
-            _block(read, stored[index * size : (index + 1) * size], self.now_us)
-            for index, read in enumerate(plan.reads)
-        ]
-        computed = [self._compute(demand, blocks) for demand in plan.demands]
-        echoed = [(name, self.entities[name]) for name in self.entities if name in plan.echoed]
-        epoch = [0] * size
-        present = [PRESENT] * size
-        features = [_feature(output, blocks, computed, present, epoch) for output in plan.outputs]
+        answer = self.judge(stored)
+        columns = answer.columns()
         return Lookups(
-            names=(*(name for name, _ in echoed), *(output.name for output in plan.outputs)),
-            types=(*("" for _ in echoed), *(output.type for output in plan.outputs)),
-            values=(*(values for _, values in echoed), *(feature[0] for feature in features)),
-            statuses=(
-                *(_statuses(values, present) for _, values in echoed),
-                *(feature[1] for feature in features),
-            ),
-            event_us=(*(epoch for _ in echoed), *(feature[2] for feature in features)),
+            names=answer.names,
+            types=answer.types,
+            values=tuple(column.values for column in columns),
+            statuses=tuple(column.statuses for column in columns),
+            event_us=tuple(column.event_us for column in columns),
         )
 
-    def _compute(self, demand: Demand, blocks: "Sequence[Block]") -> Values:
-        inputs = {
-            name: list(blocks[source.read].rows.columns[source.column])
-            for name, source in demand.inputs
-        }
+    def judge(self, stored: Sequence[bytes | None]) -> Answer:
+        """Return the answer before any column is made of it, as `serving.wire` renders it."""
+        plan, size = self.plan, self.rows
+        shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
+        asked = [
+            Asked(read.reader, self.keys[share], stored[share], self.now_us, read.max_age_us)
+            for read, share in zip(plan.reads, shares, strict=True)
+        ]
+        blocks = read_blocks(asked)
+        return Answer(
+            given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
+            outputs=plan.outputs,
+            blocks=tuple(blocks),
+            computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
+            size=size,
+        )
+
+    def _compute(self, demand: Demand, blocks: Sequence[Block]) -> Values:
+        inputs = {name: blocks[source.read].python(source.column) for name, source in demand.inputs}
         for field in demand.spec.request:
             inputs[field.name] = _requested(field, self.entities[field.name])
         if not self.rows:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)
         return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
-
-
-@dataclass(slots=True)
-class Block:
-    """The rows of one view, judged: statuses hold for a row unless its column is null."""
-
-    rows: ReadRows
-    statuses: list[str]
-
-
-def _block(read: ViewRead, stored: Sequence[bytes | None], now_us: int) -> Block:
-    oldest = None if read.max_age_us is None else now_us - read.max_age_us
-    rows = read.reader.read(stored)
-    newest = now_us + CLOCK_SKEW_US
-    statuses = [
-        NOT_FOUND
-        if not found or event > newest
-        else OUTSIDE_MAX_AGE
-        if oldest is not None and event < oldest
-        else PRESENT
-        for found, event in zip(rows.found, rows.event_us, strict=True)
-    ]
-    if OUTSIDE_MAX_AGE in statuses or NOT_FOUND in statuses:
-        outside = [index for index, status in enumerate(statuses) if status is not PRESENT]
-        for column in rows.columns:
-            for index in outside:
-                column[index] = None
-    return Block(rows, statuses)
-
-
-def _feature(
-    output: Output,
-    blocks: Sequence[Block],
-    computed: Sequence[Values],
-    present: list[str],
-    epoch: list[int],
-) -> tuple[list[Any], list[str], list[int]]:
-    source: Source | None = output.source
-    if source is None:
-        values = computed[output.demand][output.feature]
-        return values, _statuses(values, present), epoch
-    block = blocks[source.read]
-    values = block.rows.columns[source.column]
-    return values, _statuses(values, block.statuses), block.rows.event_us
-
-
-def _statuses(values: Sequence[Any], rows: list[str]) -> list[str]:
-    """Return the statuses of one column: its rows', but for the nulls of rows that are there."""
-    if None not in values:
-        return rows
-    return [
-        NULL_VALUE if value is None and status is PRESENT else status
-        for value, status in zip(values, rows, strict=True)
-    ]
 
 
 def _values(name: str, column: Any) -> list[Any]:

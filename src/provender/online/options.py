@@ -5,27 +5,35 @@ Secrets stay out of `repr`, of `address` and of every message.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
+from urllib.parse import unquote
 
 import redis
-import redis.asyncio
 import redis.connection
 import redis.sentinel
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from provender.core.errors import Misconfigured
+from provender.core.errors import Misconfigured, Unavailable
+from provender.online.endpoint import Endpoint, greeting, tls_context
+from provender.online.resp import Refused
 
 Client = Any
-"""A redis-py client; its type hints differ between standalone, cluster and asyncio."""
+"""A redis-py client; its type hints differ between standalone and cluster."""
 SYNC: Any = redis
-ASYNC: Any = redis.asyncio
+RETRIES = 3
 CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WATCHING = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
 """What the sentinels themselves are asked with: they hold no data, so get no secrets."""
+
+
+URL_FORMS = (
+    "write redis://host:port/0, unix:///path.sock, redis+cluster://host:port,host:port/ "
+    "or redis+sentinel://host:port,host:port/master/0; rediss for TLS"
+)
 
 
 class Topology(StrEnum):
@@ -34,6 +42,9 @@ class Topology(StrEnum):
     REDIS = "redis"
     CLUSTER = "redis_cluster"
     SENTINEL = "redis_sentinel"
+
+
+ARRANGED = {"cluster": Topology.CLUSTER, "sentinel": Topology.SENTINEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +67,36 @@ class StoreOptions:
         if self.unix_socket_path:
             return f"unix://{self.unix_socket_path}"
         hosts = ",".join(f"{host}:{port}" for host, port in self.nodes)
-        return f"{'rediss' if self.ssl else 'redis'}://{hosts}/{self.db}"
+        scheme = "rediss" if self.ssl else "redis"
+        if self.topology is Topology.CLUSTER:
+            return f"{scheme}+cluster://{hosts}/"
+        if self.topology is Topology.SENTINEL:
+            return f"{scheme}+sentinel://{hosts}/{self.sentinel_master}/{self.db}"
+        return f"{scheme}://{hosts}/{self.db}"
+
+    @property
+    def answer_seconds(self) -> float:
+        """How long one question may take, where a call does not say: ``socket_timeout``."""
+        return float(self.extra.get("socket_timeout") or ANSWER_SECONDS)
+
+    def endpoint(self, host: str = "", port: int = 0) -> Endpoint:
+        """Return how to reach one server: the one named, or the first.
+
+        Raises:
+            Misconfigured: a certificate or key cannot be read.
+        """
+        database = 0 if self.topology is Topology.CLUSTER else self.db
+        said, count = greeting(self.username, self.password, database)
+        if self.unix_socket_path and not host:
+            return Endpoint(path=self.unix_socket_path, greeting=said, greetings=count)
+        if not host:
+            host, port = self.nodes[0]
+        tls = tls_context(self.extra) if self.ssl else None
+        return Endpoint(host, port, "", tls, said, count)
+
+    def watcher(self, host: str, port: int) -> Endpoint:
+        """Return how to reach a sentinel: without our secrets, which are the servers'."""
+        return Endpoint(host, port, "", tls_context(self.extra) if self.ssl else None)
 
     def connect(self) -> Client:
         """Return a client; nothing is sent yet, but for a cluster's map.
@@ -64,26 +104,15 @@ class StoreOptions:
         Raises:
             Misconfigured: redis-py has no such option.
         """
-        return self._client(SYNC, attempts=4)
-
-    def connect_async(self) -> Client:
-        """Return a client for the running event loop; it gives up sooner than the other one.
-
-        Raises:
-            Misconfigured: redis-py has no such option.
-        """
-        return self._client(ASYNC, attempts=2)
-
-    def _client(self, library: Any, *, attempts: int) -> Client:
-        options = self._common(attempts=attempts)
+        options = self._common()
         try:
             if self.topology is Topology.CLUSTER:
-                nodes = [library.cluster.ClusterNode(host, port) for host, port in self.nodes]
-                return library.RedisCluster(startup_nodes=nodes, **options)
+                nodes = [SYNC.cluster.ClusterNode(host, port) for host, port in self.nodes]
+                return SYNC.RedisCluster(startup_nodes=nodes, **options)
             if self.topology is Topology.SENTINEL:
-                watchers = library.sentinel.Sentinel(list(self.nodes), **WATCHING)
+                watchers = SYNC.sentinel.Sentinel(list(self.nodes), **WATCHING, **self._tls())
                 return watchers.master_for(self.sentinel_master, db=self.db, **options)
-            return library.Redis(**self._place(), **options)
+            return SYNC.Redis(**self._place(), **options)
         except TypeError as error:
             raise Misconfigured(
                 f"the online store's connection has an unknown option: {error}",
@@ -96,7 +125,11 @@ class StoreOptions:
         host, port = self.nodes[0]
         return {"host": host, "port": port, "db": self.db}
 
-    def _common(self, *, attempts: int) -> dict[str, Any]:
+    def _tls(self) -> dict[str, Any]:
+        told = {name: value for name, value in self.extra.items() if name.startswith("ssl_")}
+        return {"ssl": True, **told} if self.ssl else {}
+
+    def _common(self) -> dict[str, Any]:
         options: dict[str, Any] = {
             "socket_connect_timeout": CONNECT_SECONDS,
             "socket_timeout": ANSWER_SECONDS,
@@ -105,7 +138,7 @@ class StoreOptions:
             **self.extra,
         }
         if self.topology is not Topology.CLUSTER:
-            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), attempts - 1)
+            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), RETRIES)
         if self.ssl:
             options["ssl"] = True
         return options
@@ -118,13 +151,6 @@ def disconnect(client: Client) -> None:
         watcher.close()
 
 
-async def disconnect_async(client: Client) -> None:
-    """Do as `disconnect`, for a client of the event loop."""
-    await client.aclose()
-    for watcher in _watchers(client):
-        await watcher.aclose()
-
-
 def _watchers(client: Client) -> list[Client]:
     pool = getattr(client, "connection_pool", None)
     manager = getattr(pool, "sentinel_manager", None)
@@ -132,29 +158,65 @@ def _watchers(client: Client) -> list[Client]:
 
 
 def from_url(url: str) -> StoreOptions:
-    """Return the options of ``redis://``, ``rediss://`` or ``unix://`` URLs, as redis-py has them.
+    """Return the options of a URL: ``redis://``, ``rediss://`` and ``unix://`` as redis-py has them.
+
+    A cluster is ``redis+cluster://user:password@host:port,host:port/``, and sentinels are
+    ``redis+sentinel://user:password@host:port,host:port/<master>/0``, or ``rediss+…`` for TLS;
+    user and password are those of the servers.
 
     Raises:
         Misconfigured: the URL is malformed. It is not shown, as it may hold a password.
     """
+    scheme, separator, rest = url.partition("://")
+    plain, plus, kind = scheme.partition("+")
+    topology = ARRANGED.get(kind)
+    if not (separator and plus):
+        return _single(url, url)
+    if topology is None or plain not in ("redis", "rediss"):
+        raise _malformed(f"{scheme}:// is unknown")
+    before, slash, after = rest.partition("/")
+    credentials, at, listed = before.rpartition("@")
     try:
-        parts = dict(SYNC.connection.parse_url(url))
+        nodes = tuple(_node(part) for part in listed.split(","))
+    except Misconfigured:
+        raise _malformed("it names no servers as host:port,host:port") from None
+    host, port = listed.split(",")[0].rpartition(":")[::2]
+    master, after = _master(after) if topology is Topology.SENTINEL else ("mymaster", after)
+    one = _single(url, f"{plain}://{credentials}{at}{host}:{port}{slash}{after}")
+    if topology is Topology.CLUSTER and one.db:
+        raise _malformed("a cluster has no databases but 0")
+    return replace(one, topology=topology, nodes=nodes, sentinel_master=master)
+
+
+def _single(url: str, plain: str) -> StoreOptions:
+    try:
+        parts = dict(SYNC.connection.parse_url(plain))
     except ValueError as error:
-        raise Misconfigured(
-            f"the URL of the online store is malformed: {error}",
-            hint="write redis://host:port/0, rediss://… or unix:///path.sock",
-        ) from None
+        raise _malformed(str(error)) from None
     parts.pop("connection_class", None)
     node = (str(parts.pop("host", "localhost")), int(parts.pop("port", 6379)))
     return StoreOptions(
         nodes=(node,),
         unix_socket_path=str(parts.pop("path", "")),
         db=int(parts.pop("db", 0)),
-        ssl=url.startswith("rediss://"),
+        ssl=url.startswith("rediss"),
         username=parts.pop("username", None),
         password=parts.pop("password", None),
         extra=parts,
     )
+
+
+def _master(path: str) -> tuple[str, str]:
+    """Return the name of the primary, and what is left of a sentinel's path."""
+    path, mark, query = path.partition("?")
+    master, _, db = path.partition("/")
+    if not master:
+        raise _malformed("it does not say which primary the sentinels watch")
+    return unquote(master), f"{db}{mark}{query}"
+
+
+def _malformed(why: str) -> Misconfigured:
+    return Misconfigured(f"the URL of the online store is malformed: {why}", hint=URL_FORMS)
 
 
 def from_connection_string(
@@ -218,3 +280,13 @@ def _json_or_text(value: str) -> Any:
         return json.loads(value)
     except json.JSONDecodeError:
         return value
+
+
+def unavailable(options: StoreOptions, error: Exception) -> Unavailable:
+    """Return the error for a store that does not answer or refuses; it holds no secrets."""
+    said = str(error) or type(error).__name__
+    does = "refuses" if isinstance(error, Refused) else "does not answer"
+    return Unavailable(
+        f"the online store at {options.address} {does}: {said}",
+        hint="start it, or set PROVENDER_REDIS_URL; its data can be rebuilt by materialising",
+    )

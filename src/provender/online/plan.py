@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from provender.core.errors import Denied, InvalidInput
+from provender.core.errors import Denied, InvalidInput, Misconfigured
 from provender.core.features import FieldSpec, OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServedView, ServingManifest
 from provender.core.training import output_name
-from provender.online.codec import KeyCodec, RowCodec, RowReader
+from provender.online.blocks import ViewReader
+from provender.online.codec import KeyCodec
 from provender.online.kinds import MICROSECOND
+from provender.online.secrets import KEYRING
 
 Values = dict[str, list[Any]]
 Transform = Callable[[Values], Values]
@@ -27,7 +29,7 @@ class ViewRead:
 
     view: ServedView
     keys: KeyCodec
-    reader: RowReader
+    reader: ViewReader
     features: tuple[str, ...]
     max_age_us: int | None
 
@@ -110,8 +112,10 @@ def compile_plan(
     Raises:
         NotFound: a view or feature is not served; the hint names a near one.
         Denied: a feature, or an input of one, is closed for serving.
+        Misconfigured: entity ids are hashed with another secret than this process has.
         InvalidInput: no features, or two with the same name in the output.
     """
+    _check_secret(manifest)
     if not asked:
         raise InvalidInput("no features are asked for", hint="name features or a feature service")
     computed = {spec.name: spec for spec in manifest.on_demand}
@@ -167,10 +171,21 @@ def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead
     return ViewRead(
         view=view,
         keys=KeyCodec(project, view),
-        reader=RowCodec(view).reader(features),
+        reader=ViewReader(view, features),
         features=features,
         max_age_us=view.ttl // MICROSECOND if view.ttl else None,
     )
+
+
+def _check_secret(manifest: ServingManifest) -> None:
+    """Refuse to look for entities that were hashed with another secret: none would be found."""
+    wanted, project = manifest.entity_key, manifest.project
+    if wanted and (own := KEYRING.key_id(project)) != wanted:
+        raise Misconfigured(
+            f"entity ids of project {project} are hashed with the secret {wanted}, "
+            f"and this process has {own}",
+            hint="set PROVENDER_ENTITY_SECRET to that of whoever applied and materialised",
+        )
 
 
 def _check_open(manifest: ServingManifest, used: Sequence[FeatureRef]) -> None:

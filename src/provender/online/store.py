@@ -5,65 +5,46 @@ value. So an older row never overwrites a newer one, whoever writes, and a row o
 layout than the reader's is not read.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
+from hiredis import ProtocolError
 from redis.exceptions import RedisError
 
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
+from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
-from provender.online.options import Client, StoreOptions, Topology, disconnect, from_url
-from provender.online.reader import AsyncReader, unavailable
+from provender.online.options import (
+    Client,
+    StoreOptions,
+    Topology,
+    disconnect,
+    from_url,
+    unavailable,
+)
+from provender.online.prefixes import claim, claimed, release
+from provender.online.resp import Refused
+from provender.online.routes import Route, route
+from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
+from provender.online.secrets import HASHED, KEYRING
+from provender.online.sender import Written
+from provender.online.stream import DEADLINE, Stream
 from provender.values import from_json, to_json
 
-BATCH_ROWS = 1000
-"""Rows per server-side script: it answers nobody else for about two milliseconds."""
+BATCH_ROWS = CHUNK_ROWS
 PROJECTS = "provender:projects"
-COMPARE_AND_SET = """
-local ttl = tonumber(ARGV[1])
-local kept = 0
-for i = 1, #KEYS do
-  local new = ARGV[i + 1]
-  local old = redis.call('GETRANGE', KEYS[i], 0, 20)
-  local newer = false
-  if #old == 21 and old ~= string.sub(new, 1, 21) and string.sub(old, 1, 5) == string.sub(new, 1, 5) then
-    local a, b, c, d = struct.unpack('>I4I4I4I4', old, 6)
-    local e, f, g, h = struct.unpack('>I4I4I4I4', new, 6)
-    if a ~= e then newer = a > e
-    elseif b ~= f then newer = b > f
-    elseif c ~= g then newer = c > g
-    else newer = d > h end
-  end
-  if newer then kept = kept + 1
-  elseif ttl > 0 then redis.call('SET', KEYS[i], new, 'EX', ttl)
-  else redis.call('SET', KEYS[i], new) end
-end
-return kept
-"""
-"""Set each row unless the stored one is newer by (event, created) timestamp; count those kept.
-
-The times are compared as whole numbers of 32 bits: Lua's numbers hold those exactly, and its
-string order depends on the server's locale. A stored row of another layout is replaced.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What became of rows: written, or kept back because a newer one is stored."""
-
-    written: int = 0
-    kept: int = 0
-
-    def __add__(self, other: "Written") -> "Written":
-        return Written(self.written + other.written, self.kept + other.kept)
+EPOCH = b"provender:epoch"
+HEALTH_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +57,18 @@ class Coverage:
     source: str
     layout: str
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The life of the store: it was emptied where ``epoch`` differs from an earlier state.
+
+    It was started again, or another server took over, where ``replid`` differs: then the rows
+    written last may be lost. On a cluster, ``replid`` lists those of all primaries.
+    """
+
+    epoch: str
+    replid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,63 +96,125 @@ class OnlineStore:
         self._on_close = on_close
         self._client: Client | None = None
         self._lock = threading.Lock()
+        self._patience = self.options.answer_seconds
+
+    @cached_property
+    def _route(self) -> Route:
+        return route(self.options)
 
     def __repr__(self) -> str:
         return f"OnlineStore({self.options.address})"
 
-    def write(self, pairs: Iterable[tuple[bytes, bytes]]) -> Written:
+    def write(
+        self, pairs: Iterable[tuple[bytes, bytes]], *, expiry: Expiry | None = None
+    ) -> Written:
         """Write (key, row) pairs, each unless a newer row is stored; later pairs come later.
 
         Raises:
             Unavailable: the store does not answer; rows of earlier batches are written, and
                 writing all of them again is safe.
         """
-        total = Written()
-        remaining = iter(pairs)
-        while batch := list(islice(remaining, BATCH_ROWS)):
-            with self._answering() as client:
-                kept = sum(self._set(client, group) for group in self._groups(client, batch))
-            total += Written(len(batch) - kept, kept)
-        return total
+        with self.writer(expiry=expiry, fresh=False, confirm=False) as writer:
+            writer.write(pairs)
+            return writer.settle()
 
-    def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    def writer(
+        self,
+        *,
+        window: int = WINDOW,
+        expiry: Expiry | None = None,
+        fresh: bool = True,
+        confirm: bool = True,
+    ) -> Writer:
+        """Return a writer of many rows; see `Writer`."""
+        return Writer(
+            self.options,
+            window=window,
+            expiry=self._expiry if expiry is None else expiry,
+            fresh=fresh,
+            confirm=confirm,
+        )
+
+    @property
+    def _expiry(self) -> Expiry:
+        seconds = self.key_ttl_seconds
+        return Expiry.after(timedelta(seconds=seconds)) if seconds else FOREVER
+
+    def read(self, keys: Sequence[bytes], *, deadline: float = 0.0) -> list[bytes | None]:
         """Return the row of each key, None where there is none, in one round trip.
 
+        ``deadline`` is in seconds; 0: as the options say.
+
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer in time, or refuses.
         """
         if not keys:
             return []
-        with self._answering() as client:
-            if self.options.topology is Topology.CLUSTER:
-                return cast("list[bytes | None]", client.mget_nonatomic(keys))
-            return cast("list[bytes | None]", client.mget(keys))
+        due = time.monotonic() + (deadline or self._patience)
+        try:
+            return self._route.read(keys, due)
+        except (OSError, Refused, ProtocolError) as error:
+            raise unavailable(self.options, error) from error
 
-    def reader(self) -> AsyncReader:
-        """Return a reader for the running event loop, with connections of its own."""
-        return AsyncReader(self.options)
+    def reader(self, *, deadline: float = DEADLINE) -> Stream:
+        """Return a reader for the running event loop, with connections of its own.
+
+        ``deadline`` is how long a question may take, in seconds.
+        """
+        return Stream(self.options, deadline=deadline)
+
+    def claim(self, project: str, *views: str) -> None:
+        """Note whose the keys of these views are: to be called before rows are written.
+
+        Raises:
+            Conflict: the keys of another view begin like those of one of them.
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            for view in views:
+                claim(client, project, view)
 
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
-        pattern = key_prefix(project, view) + b"*"
         deleted = 0
         with self._answering() as client:
-            if view is None:
-                client.delete(_coverage_key(project))
-            else:
-                client.hdel(_coverage_key(project), view)
-            found = client.scan_iter(match=pattern, count=BATCH_ROWS)
-            while batch := list(islice(found, BATCH_ROWS)):
-                deleted += self._unlink(client, batch)
+            for key in (_coverage_key(project), run_key(project)):
+                if view is None:
+                    client.delete(key)
+                else:
+                    client.hdel(key, view)
+            prefixes = self._prefixes(client, project, view)
+            for prefix in prefixes:
+                found = _keys(client, prefix)
+                while batch := list(islice(found, BATCH_ROWS)):
+                    deleted += self._unlink(client, batch)
+            release(client, prefixes)
             if view is None:
                 client.delete(_manifest_key(project))
                 client.srem(PROJECTS, project)
         return deleted
 
+    def drop(self, keys: Sequence[bytes]) -> int:
+        """Delete the rows of ``keys``; count those that were there."""
+        with self._answering() as client:
+            return self._unlink(client, keys)
+
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
         with self._answering() as client:
-            return sum(1 for _ in client.scan_iter(key_prefix(project, view) + b"*", BATCH_ROWS))
+            prefixes = self._prefixes(client, project, view)
+            return sum(1 for prefix in prefixes for _ in _keys(client, prefix))
+
+    def _prefixes(self, client: Client, project: str, view: str | None) -> list[bytes]:
+        """Return what keys begin with: of one view, or of all that were claimed or are served."""
+        if view is not None:
+            return [key_prefix(project, view)]
+        try:
+            manifest = self.manifest(project)
+        except Corrupt:
+            manifest = None
+        served = [key_prefix(project, one.name) for one in manifest.views] if manifest else []
+        return sorted({*claimed(client, project), *served})
 
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
@@ -179,7 +234,12 @@ class OnlineStore:
                 client.hset(_coverage_key(project), view, to_json(coverage))
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
-        """Make ``manifest`` the one that servers of its project use; return its digest."""
+        """Make ``manifest`` the one that servers of its project use; return its digest.
+
+        It is told by which secret entity ids are hashed, if they are; not the secret.
+        """
+        if any(view.entity_ids == HASHED for view in manifest.views):
+            manifest = replace(manifest, entity_key=KEYRING.key_id(manifest.project))
         digest = manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
         with self._answering() as client:
@@ -216,12 +276,35 @@ class OnlineStore:
         with self._answering() as client:
             return sorted(name.decode() for name in client.smembers(PROJECTS))
 
-    def health(self) -> Health:
-        """Return whether the store answers now; never raises."""
+    def epoch(self) -> str:
+        """Return a word that the store keeps as long as it is not emptied.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            client.set(EPOCH, secrets.token_hex(8), nx=True)
+            return str(client.get(EPOCH).decode())
+
+    def state(self) -> State:
+        """Return what stays the same as long as the store loses nothing.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            if self.options.topology is Topology.CLUSTER:
+                told = client.info("replication", target_nodes=client.PRIMARIES).values()
+            else:
+                told = [client.info("replication")]
+            lives = sorted(str(one["master_replid"]) for one in told)
+        return State(self.epoch(), ",".join(lives))
+
+    def health(self, deadline: float = HEALTH_SECONDS) -> Health:
+        """Return whether the store answers reads within ``deadline`` seconds; never raises."""
         started = time.perf_counter()
         try:
-            with self._answering() as client:
-                client.ping()
+            self.read([EPOCH], deadline=deadline)
         except ProvenderError as error:
             return Health(ok=False, address=self.options.address, problem=error.message)
         return Health(ok=True, address=self.options.address, seconds=time.perf_counter() - started)
@@ -233,6 +316,8 @@ class OnlineStore:
             released, self._on_close = self._on_close, None
         if client is not None:
             disconnect(client)
+        if found := self.__dict__.pop("_route", None):
+            found.close()
         if released is not None:
             released()
 
@@ -248,6 +333,16 @@ class OnlineStore:
         self.close()
 
     @contextmanager
+    def commands(self) -> Iterator[Client]:
+        """Give the client, for what is kept beside the rows.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            yield client
+
+    @contextmanager
     def _answering(self) -> Iterator[Client]:
         """Give the client; turn what redis-py raises into Unavailable, without secrets."""
         try:
@@ -259,23 +354,6 @@ class OnlineStore:
         except (RedisError, OSError) as error:
             raise unavailable(self.options, error) from error
 
-    def _set(self, client: Client, group: Sequence[tuple[bytes, bytes]]) -> int:
-        keys = [key for key, _ in group]
-        rows = [row for _, row in group]
-        ttl = self.key_ttl_seconds or 0
-        return int(client.eval(COMPARE_AND_SET, len(keys), *keys, ttl, *rows))
-
-    def _groups(
-        self, client: Client, batch: list[tuple[bytes, bytes]]
-    ) -> Iterable[list[tuple[bytes, bytes]]]:
-        """Return ``batch`` in parts that one script may touch: on a cluster, by slot."""
-        if self.options.topology is not Topology.CLUSTER:
-            return [batch]
-        slots: dict[int, list[tuple[bytes, bytes]]] = {}
-        for pair in batch:
-            slots.setdefault(client.keyslot(pair[0]), []).append(pair)
-        return slots.values()
-
     def _unlink(self, client: Client, keys: Sequence[bytes]) -> int:
         if self.options.topology is not Topology.CLUSTER:
             return int(client.unlink(*keys))
@@ -285,9 +363,20 @@ class OnlineStore:
             return sum(pipeline.execute())
 
 
+def _keys(client: Client, prefix: bytes) -> Iterator[bytes]:
+    """Return the keys with this prefix, which has no character that means another in a pattern."""
+    found: Iterator[bytes] = client.scan_iter(match=prefix + b"{*", count=BATCH_ROWS)
+    return found
+
+
 def _manifest_key(project: str) -> str:
     return f"provender:manifest:{project}"
 
 
 def _coverage_key(project: str) -> str:
     return f"provender:coverage:{project}"
+
+
+def run_key(project: str) -> str:
+    """Return where runs that did not end yet are kept, by view; see `online.runs`."""
+    return f"provender:run:{project}"

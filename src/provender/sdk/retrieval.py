@@ -37,10 +37,13 @@ class Retrieval:
     catalog: "LocalCatalog"
     engine: "Engines"
 
-    def make(self, to: Path | None, progress: Progress | None) -> TrainingSet:
+    def make(
+        self, to: Path | None, progress: Progress | None, *, allow_overwrite: bool
+    ) -> TrainingSet:
         """Return the training set, in memory or in the file ``to``, after it was recorded.
 
         Raises:
+            Conflict: somebody has put a file there meanwhile, and it may not be overwritten.
             Denied: a feature's column is closed to the actor for the purpose.
         """
         began = time.perf_counter()
@@ -83,7 +86,7 @@ class Retrieval:
                 made.append(recorded())
                 return {ID: made[0].id}
 
-            with staged(to, spill=self.settings.spill) as file:
+            with staged(to, spill=self.settings.spill, replace=allow_overwrite) as file:
                 write_rows(file, answer.schema, batches, metadata=metadata)
             return self._made(made[0], to)
         finally:

@@ -90,6 +90,6 @@ class TrainingSet:
             raise InvalidInput(f"the rows are in {target} already", hint="name another file")
         target_of(target, lake=self.lake, allow_overwrite=allow_overwrite)
         schema = self.rows.schema if isinstance(self.rows, pa.Table) else pq.read_schema(self.rows)
-        with staged(target, spill=self.spill) as file:
+        with staged(target, spill=self.spill, replace=allow_overwrite) as file:
             write_rows(file, schema, self.batches(), metadata=lambda: {ID: self.id})
         return target

@@ -247,7 +247,7 @@ class Workspace:
             catalog=self.catalog,
             engine=self._retrieval,
         )
-        return retrieval.make(target, progress)
+        return retrieval.make(target, progress, allow_overwrite=allow_overwrite)
 
     def online(
         self,

@@ -86,7 +86,7 @@ class OnlineApp:
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
-        self._writes = Writes(store, snapshots, self.load, self.metrics)
+        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now)
         self._status = Status(
             snapshots,
             self.metrics,
@@ -114,7 +114,7 @@ class OnlineApp:
     async def start(self) -> None:
         """Connect, take the first snapshot, and go on looking for newer ones."""
         self._clock = asyncio.get_running_loop().time()
-        self._reader = self._store.reader()
+        self._reader = self._store.reader(deadline=self.limits.deadline)
         await asyncio.to_thread(self._snapshots.refresh)
         await self._status.look()
         self._looking = [
@@ -220,17 +220,17 @@ class OnlineApp:
         finally:
             self.load.end(keys)
         request.deadline = inf
-        answer = self._compat.answer(question.answer(stored))
         if ARROW in request.headers.get(b"accept", b""):
-            return await _arrow(answer)
+            return await _arrow(self._compat.answer(question.answer(stored)))
         views = plan.views if asked.version_metadata else None
         try:
-            return Response(200, wire.render(answer, views=views))
+            body = wire.render(question.judge(stored), views=views)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(
                 f"an entity value cannot be echoed as JSON: {error}",
                 hint="send numbers of at most 64 bits",
             ) from None
+        return Response(200, self._compat.body(body))
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"

@@ -4,7 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provender.online.lookup import NOT_FOUND, PRESENT, Lookups
+import orjson
+
+from provender.online.blocks import NOT_FOUND, PRESENT
+from provender.online.lookup import Lookups
 from provender.online.plan import LookupPlan
 
 
@@ -37,3 +40,14 @@ class Compat:
             for column in found.statuses
         }
         return replace(found, statuses=tuple(told[id(column)] for column in found.statuses))
+
+    def body(self, body: bytes) -> bytes:
+        """Return an answer's JSON with the statuses that are expected."""
+        if not self.missing_status:
+            return body
+        answer = orjson.loads(body)
+        for column in answer["results"]:
+            column["statuses"] = [
+                PRESENT if status == NOT_FOUND else status for status in column["statuses"]
+            ]
+        return orjson.dumps(answer)

@@ -12,6 +12,7 @@ from typing import Any
 
 from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
+from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
 from provender.serving.compat import Compat
@@ -56,6 +57,7 @@ class Application:
 
     def __call__(self) -> OnlineApp:
         """Return the application, with a store of its own; nothing is connected yet."""
+        KEYRING.look_in(self.home / "secrets")
         store = OnlineStore(self.url)
         load = partial(load_transform, repo=self.repo)
         snapshots = Snapshots(store, self.project, self.home / MANIFESTS, load)

@@ -7,21 +7,20 @@ Source: Feast 0.67 feature_server.py and feature_server_utils.py; errors.py for 
 errors, from which Feast's client builds its exception again.
 """
 
-import base64
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from decimal import Decimal
-from functools import cache, lru_cache
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
-from provender.online.lookup import Lookups
+from provender.online.answer import Answer, Stored, column_statuses
+from provender.online.blocks import PRESENT, Block, json_bodies
+from provender.online.spelling import plain
 
 FEAST_ERRORS = "feast.errors"
 NOT_FOUND_CLASSES = {
@@ -30,7 +29,9 @@ NOT_FOUND_CLASSES = {
     "push source": ("PushSourceNotFoundException", 422),
 }
 STATUS_CLASSES = {403: "FeastPermissionError", 404: "FeastObjectNotFoundException"}
-NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
+HEAD = b'{"values":['
+TAIL = b'],"statuses":%b,"event_timestamps":%b}'
+RESULT = HEAD + b"%b" + TAIL
 
 
 class Malformed(InvalidInput):
@@ -186,23 +187,59 @@ def _lenient(body: bytes, why: str) -> Any:
         raise Malformed(f"JSON decode error: {error}") from None
 
 
-def render(answer: Lookups, *, views: Sequence[str] | None = None) -> bytes:
+def render(answer: Answer, *, views: Sequence[str] | None = None) -> bytes:
     """Return the answer's JSON; with ``views``, name them in the metadata."""
-    written: dict[int, orjson.Fragment] = {}
+    epoch = _epoch(answer.size)
+    parts = [_given(values, "", epoch) for _, values in answer.given]
+    bodies = json_bodies(answer.blocks)
+    stored = [_stored(block, mine) for block, mine in zip(answer.blocks, bodies, strict=True)]
+    for output in answer.outputs:
+        source = output.source
+        if source is None:
+            values = answer.computed[output.demand][output.feature]
+            parts.append(_given(values, output.type, epoch))
+        else:
+            parts.append(stored[source.read][source.column])
     metadata: dict[str, Any] = {"feature_names": answer.names}
     if views is not None:
         metadata["feature_view_metadata"] = [{"name": view} for view in views]
-    results = [
-        {
-            "values": _plain(values, kind),
-            "statuses": statuses,
-            "event_timestamps": written.get(id(times)) or _written(times, written),
-        }
-        for kind, values, statuses, times in zip(
-            answer.types, answer.values, answer.statuses, answer.event_us, strict=True
-        )
+    return b'{"results":[%b],"metadata":%b}' % (b",".join(parts), orjson.dumps(metadata))
+
+
+def _given(values: list[Any], kind: str, epoch: bytes) -> bytes:
+    statuses = _statuses(column_statuses(values, [PRESENT] * len(values)))
+    return RESULT % (orjson.dumps(plain(values, kind))[1:-1], statuses, epoch)
+
+
+def _stored(block: Block, bodies: list[bytes]) -> list[bytes]:
+    """Return the results of all columns of a block, which share what follows the values."""
+    times = _times(block.event_us)
+    if not block.has_nulls:
+        tail = TAIL % (_statuses(block.statuses), times)
+        return [HEAD + body + tail for body in bodies]
+    return [
+        RESULT % (body, _statuses(Stored(block, index).statuses), times)
+        for index, body in enumerate(bodies)
     ]
-    return orjson.dumps({"results": results, "metadata": metadata})
+
+
+def _statuses(statuses: list[str]) -> bytes:
+    size = len(statuses)
+    return _present(size) if statuses.count(PRESENT) == size else orjson.dumps(statuses)
+
+
+@lru_cache(maxsize=1024)
+def _present(size: int) -> bytes:
+    return orjson.dumps([PRESENT] * size)
+
+
+@lru_cache(maxsize=1024)
+def _epoch(size: int) -> bytes:
+    return _times([0] * size)
+
+
+def _times(event_us: list[int]) -> bytes:
+    return b'["%b"]' % b'","'.join(map(rfc3339, event_us)) if event_us else b"[]"
 
 
 def failure(error: ProvenderError) -> tuple[int, bytes]:
@@ -222,64 +259,12 @@ def feast_error(name: str, message: str) -> bytes:
     return orjson.dumps(json.dumps(inner))
 
 
-def _written(times: list[int], memo: dict[int, orjson.Fragment]) -> orjson.Fragment:
-    fragment = orjson.Fragment(orjson.dumps([rfc3339(us) for us in times]))
-    memo[id(times)] = fragment
-    return fragment
-
-
 @lru_cache(maxsize=65536)
-def rfc3339(us: int) -> str:
+def rfc3339(us: int) -> bytes:
     """Return the instant ``us`` microseconds after 1970 with 0, 3 or 6 digits and a ``Z``."""
     seconds, micros = divmod(us, 1_000_000)
     base = datetime.fromtimestamp(seconds, tz=UTC).isoformat()[:-6]
     if not micros:
-        return f"{base}Z"
-    return f"{base}.{micros // 1000:03d}Z" if micros % 1000 == 0 else f"{base}.{micros:06d}Z"
-
-
-def _plain(values: list[Any], kind: str) -> list[Any]:
-    if kind in ("float32", "float64"):
-        return values if _all_finite(values) else [_float(value) for value in values]
-    if not kind:
-        return [_float(v) if isinstance(v, float) else v for v in values]
-    convert = _converter(kind)
-    if convert is None:
-        return values
-    return [None if value is None else convert(value) for value in values]
-
-
-def _all_finite(values: list[Any]) -> bool:
-    """Whether no NaN or infinity is among the values: then neither is one in their sum."""
-    if None in values:
-        return False
-    return math.isfinite(sum(values))
-
-
-def _float(value: float | None) -> float | str | None:
-    if value is None or math.isfinite(value):
-        return value
-    return NON_FINITE.get(value, "NaN")
-
-
-@cache
-def _converter(kind: str) -> Callable[[Any], Any] | None:
-    """Return how a value that is not null is written; None: as it is."""
-    if kind.startswith("list<"):
-        inner = kind[5:-1]
-        return lambda values: _plain(values, inner)
-    if kind.startswith("timestamp"):
-        return _epoch_seconds
-    if kind.startswith("decimal("):
-        return lambda value: format(value, "f") if isinstance(value, Decimal) else value
-    return {
-        "binary": lambda value: base64.b64encode(value).decode(),
-        "date": date.isoformat,
-        "time": time.isoformat,
-    }.get(kind)
-
-
-def _epoch_seconds(instant: datetime) -> int:
-    """Return whole seconds since 1970, as Feast writes instants; without a zone it is UTC."""
-    zoned = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return math.floor(zoned.timestamp())
+        return f"{base}Z".encode()
+    digits = f"{micros // 1000:03d}" if micros % 1000 == 0 else f"{micros:06d}"
+    return f"{base}.{digits}Z".encode()

@@ -1,10 +1,12 @@
 """Rows that clients write: encoded and stored in threads, so that lookups need not wait."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from provender.core.clock import Clock
 from provender.core.errors import InvalidInput
+from provender.online.columns import ColumnEncoder, Columns
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Load
@@ -19,12 +21,19 @@ class Writes:
     """``POST /push`` and ``POST /write-to-online-store``."""
 
     def __init__(
-        self, store: OnlineStore, snapshots: Snapshots, load: Load, metrics: Metrics
+        self,
+        store: OnlineStore,
+        snapshots: Snapshots,
+        load: Load,
+        metrics: Metrics,
+        *,
+        now: Clock,
     ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._load = load
         self._metrics = metrics
+        self._now = now
         self._threads = ThreadPoolExecutor(THREADS, "rows")
 
     async def push(self, request: Request) -> Response:
@@ -36,23 +45,27 @@ class Writes:
                 hint='push with "to": "online"; publish a dataset version for the offline store',
             )
         encoders = self._snapshots.current.encoders(rows.name)
-        await self._write(lambda: [p for e in encoders for p in e.encode(rows.columns)])
+        await self._write(encoders, rows.columns)
         return Response()
 
     async def write(self, request: Request) -> Response:
         """Write rows to one feature view."""
         rows = wire.parse_rows(request.body, "feature_view_name")
         encoder = self._snapshots.current.encoder(rows.name)
-        await self._write(lambda: encoder.encode(rows.columns))
+        await self._write([encoder], rows.columns)
         return Response(200, b"null")
 
     def close(self) -> None:
         """Return when what is being written is."""
         self._threads.shutdown()
 
-    async def _write(self, encode: Callable[[], list[tuple[bytes, bytes]]]) -> None:
+    async def _write(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
+        now = self._now()
+
         def store() -> int:
-            pairs = encode()
+            pairs = [pair for one in encoders for pair in one.encode(columns, now=now)]
+            for one in encoders:
+                self._store.claim(one.project, one.view.name)
             self._store.write(pairs)
             return len(pairs)
 

@@ -65,7 +65,7 @@ class DeltaFormat:
         _check_types(rows.schema)
         place = f"{location}/delta"
         folder = storage.resolve(root, place)
-        _check_path(folder)
+        check_path(folder)
         with storage.locked(root, place.replace("/", ".")):
             table = _existing(folder)
             if table is not None and (pinned := _find(table, folder, rows)) is not None:
@@ -117,7 +117,7 @@ class DeltaFormat:
         """
         if table.version is not None:
             return read_parquet(connection, storage.verified_files(root, table))
-        return _read(_open(table), table, connection)
+        return _read(opened(table), table, connection)
 
     def files(self, table: Table, root: Path) -> list[Path] | None:
         """Return the data files of ``table``, where rows are in them alone; see `TableFormat`."""
@@ -125,7 +125,7 @@ class DeltaFormat:
             return storage.verified_files(root, table)
         if is_remote(table.location):
             return None
-        return _plain_files(_open(table))
+        return _plain_files(opened(table))
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:
@@ -134,13 +134,13 @@ def pin(table: Table) -> tuple[Table, list[Path]]:
     Raises:
         NotFound: there is no table at that place, or not that snapshot of it.
     """
-    found = _open(table)
+    found = opened(table)
     return replace(table, snapshot=str(found.version())), _paths(found)
 
 
 def sizes(table: Table) -> dict[str, int]:
     """Return the bytes of each data file of a table that no catalog governs, as its log has them."""
-    found = pa.table(_open(table).get_add_actions(flatten=True))
+    found = pa.table(opened(table).get_add_actions(flatten=True))
     paths = (f"{table.location}/{path}" for path in found.column("path").to_pylist())
     return dict(zip(paths, found.column("size_bytes").to_pylist(), strict=True))
 
@@ -265,7 +265,7 @@ def _check_types(schema: Schema) -> None:
         )
 
 
-def _check_path(folder: Path) -> None:
+def check_path(folder: Path) -> None:
     if refused := sorted(REFUSED.intersection(str(folder))):
         raise Unavailable(
             f"Delta tables cannot be kept in {folder}: its path has {' '.join(refused)}",
@@ -273,12 +273,12 @@ def _check_path(folder: Path) -> None:
         )
 
 
-def _open(table: Table) -> DeltaTable:
+def opened(table: Table) -> DeltaTable:
     location, options = table.location.removeprefix("file://"), None
     if is_remote(location):
         options = Endpoint.of(table).delta_options
     else:
-        _check_path(Path(location))
+        check_path(Path(location))
     version = _version(table)
     try:
         return DeltaTable(location, version=version, storage_options=options)
@@ -288,7 +288,7 @@ def _open(table: Table) -> DeltaTable:
         ) from error
     except (DeltaError, OSError) as error:
         if options is not None:
-            raise _unreachable(table, location, error) from error
+            raise unreachable(table, location, error) from error
         raise NotFound(
             f"the Delta table {location} has no readable snapshot {table.snapshot or '(latest)'}"
             f": {error}",
@@ -305,7 +305,7 @@ def _version(table: Table) -> int | None:
     return int(table.snapshot) if table.snapshot else None
 
 
-def _unreachable(table: Table, location: str, error: Exception) -> NotFound | Unavailable:
+def unreachable(table: Table, location: str, error: Exception) -> NotFound | Unavailable:
     """Return what is wrong with a table in object storage, without what the storage said."""
     if NO_BUCKET in str(error) or table.snapshot:
         return NotFound(

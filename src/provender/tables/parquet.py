@@ -22,6 +22,8 @@ from provender.tables.sources import escape, source_of
 
 ROW_GROUP_ROWS = 122_880
 """What one DuckDB thread takes at a time; smaller groups cost, larger ones idle threads."""
+ROW_GROUP_BYTES = 64 << 20
+"""What a row group takes in memory, at most; a single row may take more."""
 PART = "part-00000"
 
 
@@ -146,33 +148,66 @@ def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
     comparison with NaN to be false without looking at the values. Nor do floats and instants get a
     dictionary: it is given up after a megabyte of values that are all different, and until then
     takes a quarter of the time of writing and a fifth more bytes (``docs/explanation/versions.md``).
+
+    Raises:
+        InvalidInput: Parquet, or Arrow for it, has no type for a column.
     """
     told = [field.name for field in schema if not pa.types.is_floating(field.type)]
     listed = [name for name in told if not pa.types.is_temporal(schema.field(name).type)]
     is_flat = not any(pa.types.is_nested(field.type) for field in schema)
-    return pq.ParquetWriter(
-        file,
-        schema,
-        compression="zstd",
-        write_statistics=told,
-        use_dictionary=listed if is_flat else True,
+    try:
+        return pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            write_statistics=told,
+            use_dictionary=listed if is_flat else True,
+        )
+    except pa.ArrowNotImplementedError as error:
+        raise _no_type(schema, error) from error
+
+
+def _no_type(schema: pa.Schema, error: Exception) -> InvalidInput:
+    """Return which columns of ``schema`` make it one that is not written."""
+    refused = [f"{field.name} ({field.type})" for field in schema if not _is_written(field)]
+    return InvalidInput(
+        f"Parquet has no such type: {', '.join(refused) or error}",
+        hint="cast the column to another type, or leave it out",
     )
 
 
+def _is_written(field: pa.Field) -> bool:
+    try:
+        pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
+    except pa.ArrowNotImplementedError:
+        return False
+    return True
+
+
 def row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the rows of ``batches`` in whole row groups, the last of which may be short."""
-    waiting: list[pa.RecordBatch] = []
-    count = 0
+    """Yield the rows of ``batches`` in row groups that are full; the last may be short.
+
+    One is full with `ROW_GROUP_ROWS` rows, or with about `ROW_GROUP_BYTES` of them: however wide
+    rows are, who holds a few groups knows what that takes.
+    """
+    group: list[pa.RecordBatch] = []
+    rows, size = 0, 0.0
     for batch in batches:
-        waiting.append(batch)
-        count += batch.num_rows
-        if count >= ROW_GROUP_ROWS:
-            table = pa.Table.from_batches(waiting, schema)
-            whole = count - count % ROW_GROUP_ROWS
-            waiting, count = table.slice(whole).to_batches(), count - whole
-            yield table.slice(0, whole)
-    if count:
-        yield pa.Table.from_batches(waiting, schema)
+        row_bytes = batch.nbytes / max(batch.num_rows, 1)
+        start = 0
+        while start < batch.num_rows:
+            room = min(ROW_GROUP_ROWS - rows, int((ROW_GROUP_BYTES - size) / max(row_bytes, 1)))
+            if group and room < 1:
+                yield pa.Table.from_batches(group, schema)
+                group, rows, size = [], 0, 0.0
+                continue
+            piece = batch.slice(start, max(room, 1))
+            group.append(piece)
+            start += piece.num_rows
+            rows += piece.num_rows
+            size += piece.num_rows * row_bytes
+    if group:
+        yield pa.Table.from_batches(group, schema)
 
 
 def _stored(batches: Iterable[pa.RecordBatch], target: pa.Schema) -> Iterator[pa.RecordBatch]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from provender.core.errors import Unavailable
 from provender.tables.locks import ELSEWHERE, claimed
+from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.storage import STAGING
 
 
@@ -26,8 +27,7 @@ def spilling(area: Path) -> Iterator[Path]:
             folder = stack.enter_context(claimed(area / STAGING))
         except OSError as error:
             raise Unavailable(
-                f"nothing can be spilled to {area}: {error.strerror or error}",
-                hint="set temp_directory in feature_store.yaml, or PROVENDER_HOME, to a folder that you may write",
+                f"nothing can be spilled to {area}: {error.strerror or error}", hint=_hint(error)
             ) from error
         yield folder
 
@@ -47,3 +47,12 @@ def noted(hidden: Path, area: Path | None) -> Iterator[None]:
                 hint="make room on the disk that PROVENDER_HOME is on; nothing was written",
             ) from error
         yield
+
+
+def _hint(error: OSError) -> str:
+    if is_crowded(error):
+        return FEWER_FILES
+    places = "temp_directory in feature_store.yaml, or PROVENDER_HOME,"
+    if is_full(error):
+        return f"make room on that disk, or set {places} to a folder on another one"
+    return f"set {places} to a folder that you may write"

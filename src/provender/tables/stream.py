@@ -16,26 +16,41 @@ from secrets import token_hex
 
 import pyarrow as pa
 
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.errors import Conflict, InvalidInput, Unavailable
 from provender.tables.locks import ASIDE, PARTIAL, give_up, remove, staged_for
 from provender.tables.parquet import ROW_GROUP_ROWS, parquet_writer, row_groups
+from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import noted
 from provender.tables.storage import flush
-from provender.tables.swaps import swap
+from provender.tables.swaps import settle, swap
 
 JUST_MADE_SECONDS = 1.0
 """How long what is not locked may belong to somebody who is about to lock it."""
 
 
+class Taken(Conflict):
+    """Something is already where a file or folder should go."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(
+            f"{target} is there already",
+            hint="name another place, or say allow_overwrite=True (--overwrite)",
+        )
+
+
 @contextmanager
-def staged(target: Path, *, folder: bool = False, spill: Path | None = None) -> Iterator[Path]:
+def staged(
+    target: Path, *, folder: bool = False, spill: Path | None = None, replace: bool = True
+) -> Iterator[Path]:
     """A hidden file (or ``folder``) beside ``target`` to write, which then takes its place.
 
     Nothing is left of it when the block is ended by anything. What killed processes left for
     the same place is removed first; a folder that was moved aside by one is put back. A note
-    below ``spill`` lets ``provender fsck`` find it.
+    below ``spill`` lets ``provender fsck`` find it. Without ``replace`` it takes no place that
+    something has by then.
 
     Raises:
+        Taken: something is there, and it is not to be replaced; that stays.
         Unavailable: the disk is full or fails.
         InvalidInput: it cannot be written there, for example because a folder is there.
     """
@@ -50,7 +65,7 @@ def staged(target: Path, *, folder: bool = False, spill: Path | None = None) -> 
         try:
             yield hidden
             with explained(target):
-                _publish(hidden, target, folder=folder)
+                _publish(hidden, target, folder=folder, replace=replace)
         finally:
             remove(hidden)
             os.close(lock)
@@ -107,14 +122,16 @@ def explained(target: Path) -> Iterator[None]:
     """Say in our words why the operating system does not let ``target`` be written.
 
     Raises:
-        Unavailable: the disk is full or fails.
+        Unavailable: the disk is full or fails, or too many files are open.
         InvalidInput: it is not a place where a file can be made.
     """
     try:
         yield
     except OSError as error:
         what = f"{target} cannot be written: {os.strerror(error.errno) if error.errno else error}"
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        if is_crowded(error):
+            raise Unavailable(what, hint=FEWER_FILES) from error
+        if is_full(error) or error.errno == errno.EIO:
             raise Unavailable(
                 what, hint="make room on the disk; what was written is removed"
             ) from error
@@ -132,10 +149,15 @@ def _made(hidden: Path, *, folder: bool) -> int:
     return lock
 
 
-def _publish(hidden: Path, target: Path, *, folder: bool) -> None:
+def _publish(hidden: Path, target: Path, *, folder: bool, replace: bool) -> None:
     """Put what was written where it should be."""
     flush(hidden)
-    if folder and target.exists():
+    if not replace:
+        try:
+            settle(hidden, target)
+        except FileExistsError as error:
+            raise Taken(target) from error
+    elif folder and target.exists():
         remove(swap(hidden, target, hidden.with_suffix(ASIDE)))
     else:
         hidden.replace(target)

@@ -1,4 +1,4 @@
-"""Folders that change places: at once where the kernel can, else by way of a third name."""
+"""What takes a place: of what is there, or only where nothing is; at once where the kernel can."""
 
 import ctypes
 import errno
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 AT_FDCWD = -100
-RENAME_EXCHANGE = 2
+RENAME_NOREPLACE, RENAME_EXCHANGE = 1, 2
 UNABLE = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
-"""What a kernel or a file system says that cannot exchange."""
+"""What a kernel or a file system says that cannot exchange, or refuse to replace."""
 
 
 def swap(new: Path, target: Path, aside: Path) -> Path:
@@ -23,7 +23,7 @@ def swap(new: Path, target: Path, aside: Path) -> Path:
     Raises:
         OSError: it cannot be done; the target is where it was.
     """
-    if _exchange(new, target):
+    if _renamed(new, target, RENAME_EXCHANGE):
         return new
     with kept(target):
         target.rename(aside)
@@ -33,6 +33,30 @@ def swap(new: Path, target: Path, aside: Path) -> Path:
             aside.rename(target)
             raise
     return aside
+
+
+def settle(new: Path, target: Path) -> None:
+    """Give ``new`` the name ``target``, which nothing has.
+
+    Raises:
+        FileExistsError: something has it; that stays.
+        OSError: it cannot be done.
+    """
+    if _renamed(new, target, RENAME_NOREPLACE):
+        return
+    if not new.is_dir():
+        os.link(new, target)
+        new.unlink()
+        return
+    taken = FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    if os.path.lexists(target):
+        raise taken
+    try:
+        new.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            raise taken from error
+        raise
 
 
 @contextmanager
@@ -49,13 +73,13 @@ def kept(target: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
-def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two names, and return whether that can be done here."""
+def _renamed(one: Path, other: Path, how: int) -> bool:
+    """Rename ``one`` as the flag ``how`` says, and return whether that can be done here."""
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is None:
         return False
     names = os.fsencode(one), os.fsencode(other)
-    if not renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], ctypes.c_uint(RENAME_EXCHANGE)):
+    if not renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], ctypes.c_uint(how)):
         return True
     if (code := ctypes.get_errno()) in UNABLE:
         return False

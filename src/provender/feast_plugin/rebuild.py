@@ -1,0 +1,72 @@
+"""The online store anew, from the latest version of everything, while it goes on answering."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from provender import bootstrap
+from provender.core.errors import NotFound
+from provender.feast_plugin import collaborators
+from provender.feast_plugin.definitions import open_store
+from provender.feast_plugin.filling import Materialized
+from provender.feast_plugin.online import store_of
+from provender.feast_plugin.parity import compare
+from provender.feast_plugin.runs import Watcher, engine_of, materialize, served_views
+from provender.online.parity import Parity
+from provender.online.store import OnlineStore
+from provender.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was written of one view, how many orphans were deleted, and how it compares with offline now."""
+
+    run: Materialized
+    deleted: int
+    parity: Parity
+
+
+def rebuild(
+    path: Path,
+    *,
+    settings: Settings,
+    views: Sequence[str] = (),
+    watcher: Watcher | None = None,
+) -> Iterator[Rebuilt]:
+    """Write every row of the applied views again and then delete those that offline lacks.
+
+    Nothing is deleted before its successor is there, so lookups go on. Rows that were pushed and
+    are newer stay. The serving manifest is published again from the catalog, where there is one.
+
+    Raises:
+        NotFound: the repository or a view is not there.
+        Denied: the actor may not serve a column.
+        Unavailable: the online store does not answer; running again is safe.
+    """
+    bootstrap.prepare_home(settings)
+    with open_store(path, settings) as store:
+        chosen, engine = served_views(store, views), engine_of(store)
+        with collaborators.using(settings):
+            online = store_of(store.config)
+            publish_manifest(settings, store.project, online)
+    for view in chosen:
+        runs = list(
+            materialize(path, settings=settings, views=[view.name], force=True, watcher=watcher)
+        )
+        with collaborators.using(settings):
+            comparison = compare(engine, view)
+            deleted = sum(online.drop(keys) for keys in comparison.orphans())
+        comparison.parity.orphans = 0
+        yield Rebuilt(runs[-1], deleted, comparison.parity)
+
+
+def publish_manifest(settings: Settings, project: str, online: OnlineStore) -> bool:
+    """Give servers the manifest that the catalog recorded last; return whether there is one."""
+    if not bootstrap.has_catalog(settings):
+        return False
+    try:
+        manifest = collaborators.catalog(settings).serving_manifest(project)
+    except NotFound:
+        return False
+    online.publish_manifest(manifest)
+    return True

@@ -1,0 +1,110 @@
+"""The script that writes rows on the server, and what is to become of keys with time.
+
+One script for all writers, so that the server compiles it once. It decides by the bytes of
+the rows only: which of two is newer is the order's affair.
+"""
+
+import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
+from dataclasses import dataclass
+from datetime import timedelta
+
+from provender.online.order import STAYS
+from provender.online.resp import command, framed, unframed
+
+CHUNK_ROWS = 1000
+"""Rows per script: the server answers nobody else for about two milliseconds."""
+GRACE = timedelta(hours=1)
+"""A row that is too old is told to be so for this long, before it is not found at all."""
+
+WRITE = """
+local how, life, soonest = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+if how == 'fresh' then
+  local pairs = {}
+  for i = 1, #KEYS do
+    pairs[2 * i - 1] = KEYS[i]
+    pairs[2 * i] = ARGV[i + 3]
+  end
+  if redis.call('MSETNX', unpack(pairs)) == 1 then return 0 end
+end
+local kept = 0
+for i = 1, #KEYS do
+  local new = ARGV[i + 3]
+  if stays(redis.call('GETRANGE', KEYS[i], 0, 21), new) then
+    kept = kept + 1
+  elseif how == 'for' then redis.call('SET', KEYS[i], new, 'PX', life)
+  elseif how == 'until' then
+    local high, low = struct.unpack('>I4I4', new, 6)
+    local at = math.floor((high - 2147483648) * 4294967.296 + low / 1000) + life
+    redis.call('SET', KEYS[i], new, 'PXAT', string.format('%.0f', math.max(at, soonest)))
+  else redis.call('SET', KEYS[i], new) end
+end
+return kept
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When keys vanish: ``how`` is nothing (never), ``for`` a time, or ``until`` a time after the event.
+
+    An expiry costs the server about 30 bytes a key. Never is the default.
+    """
+
+    how: str = ""
+    life: timedelta = timedelta()
+
+    @classmethod
+    def after(cls, life: timedelta) -> "Expiry":
+        """Vanish so long after they were written."""
+        return cls("for", life)
+
+    @classmethod
+    def of_view(cls, ttl: timedelta | None, *, grace: timedelta = GRACE) -> "Expiry":
+        """Vanish when the row is older than the view's ``ttl`` by ``grace``; never without one.
+
+        A row that is as old as that already stays for ``grace``: an instant in the past would
+        delete it at once, and whatever the server's clock says, it is told to be too old first.
+        """
+        return cls() if ttl is None else cls("until", ttl + grace)
+
+
+FOREVER = Expiry()
+
+
+class WriteScript:
+    """How to call the script with the order of rows that ``compare`` decides."""
+
+    def __init__(self, compare: str = STAYS) -> None:
+        self.text = compare + WRITE
+        self._name = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def load(self) -> bytes:
+        return command("SCRIPT", "LOAD", self.text)
+
+    def call(
+        self, count: int, keys: bytes, rows: bytes, how: Expiry, now_ms: int, *, fresh: bool = False
+    ) -> bytes:
+        """Return the command that writes ``count`` rows; both texts are as `framed` makes them.
+
+        ``fresh`` tries first whether none of the keys exists; only for keys that differ.
+        """
+        word = "fresh" if fresh and not how.how else how.how
+        life = int(how.life / timedelta(milliseconds=1))
+        soonest = now_ms + int(GRACE / timedelta(milliseconds=1))
+        head = framed([b"EVALSHA", self._name.encode(), b"%d" % count])
+        told = framed([word.encode(), b"%d" % life, b"%d" % soonest])
+        return b"".join((b"*%d\r\n" % (6 + 2 * count), head, keys, told, rows))
+
+
+def msetnx(count: int, pairs: bytes) -> bytes:
+    """Return the command that sets all of the keys if none of them exists."""
+    return b"*%d\r\n$6\r\nMSETNX\r\n%b" % (2 * count + 1, pairs)
+
+
+def script_pairs(text: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the keys and rows of a command that `WriteScript.call` or `msetnx` made."""
+    words = unframed(text[text.index(b"$") :])
+    if words[0] == b"MSETNX":
+        return list(zip(words[1::2], words[2::2], strict=True))
+    count = int(words[2])
+    return list(zip(words[3 : 3 + count], words[6 + count :], strict=True))
