@@ -166,7 +166,7 @@ lost = FeatureView(
     source=CatalogSource(dataset="shop.trip", timestamp_field="event_timestamp"),
 )
 from feast import LabelView
-alias = FeatureService(name="alias", features=[trips.with_name("other")], owner="team:models")
+alias = FeatureService(name="alias", features=[trips.with_name("other").with_join_key_map({"driver": "taxi"})], owner="team:models")
 """
     repository(repo, definitions=wrong)
     with pytest.raises(Problems) as caught:
@@ -178,7 +178,7 @@ alias = FeatureService(name="alias", features=[trips.with_name("other")], owner=
         r"feature view trips: column 'ratings' is not in the dataset \(did you mean rating\?\)",
         r"feature view lost: has no owner",
         r"feature view lost: dataset shop.trip has no published version \(did you mean shop.trips\?\)",
-        r"feature service alias: renames feature view trips",
+        r"feature service alias: feature view trips has no join key 'driver' to rename \(did you mean driver_id\?\)",
     ):
         assert re.search(expected, said), (expected, said)
     with pytest.raises(NotFound):

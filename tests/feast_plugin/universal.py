@@ -38,7 +38,7 @@ from tests.oracle.asof import asof
 END, START = NOON, NOON - timedelta(days=3)
 DRIVERS, CUSTOMERS, LOCATIONS = [5001, 5002, 5003], [1001, 1002, 1003], [1, 2, 3, 4]
 ANA, SAM = "person:ana", "person:sam"
-PURPOSES = {"research": "To learn."}
+PURPOSES = {"research": "To learn.", "serving": "To serve."}
 TTL = timedelta(days=2)
 Make = Callable[[str, pd.DataFrame, dict[str, str]], DataSource]
 
@@ -108,6 +108,12 @@ def in_catalog(settings: Settings) -> Make:
                         actors=("team:all",),
                         actions=(Action.READ,),
                         purposes=("research",),
+                    ),
+                    Rule(
+                        id="serve",
+                        actors=("team:all",),
+                        actions=(Action.SERVE,),
+                        purposes=("serving",),
                     ),
                 ),
                 datasets=tuple(datasets.values()),

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.errors import Denied, InvalidInput, NotFound, Stale
 from provender.core.features import OnDemandSpec
+from provender.core.freshness import OnStale, Staleness
 from provender.core.names import FeatureRef
 from provender.core.serving import ServedView, ServingManifest
 from provender.online.columns import ColumnEncoder
+from provender.online.kinds import micros
 from provender.online.lookup import Lookup, Lookups, compile_plan
 from provender.online.store import OnlineStore
 from tests.online.views import T0, TICK, field, manifest, view
@@ -265,3 +267,57 @@ def test_values_shared_between_columns_are_the_functions_own(filled: OnlineStore
     plan = compile_plan(MANIFEST, refs, transforms={"departure": vandal})
     entities = {"origin": ["JFK"], "dest": ["SFO"], "hour": [1]}
     assert Lookup(filled, plan).columns(entities, NOW).to_dict()["temp"] == [1.5]
+
+
+def staleness_of(store: OnlineStore, on_stale: OnStale, now: datetime, **more: Any) -> Lookups:
+    served = view({"temp": "float64"}, max_staleness=HOUR, on_stale=on_stale, **more)
+    rows = {"origin": ["JFK"], "temp": [1.5], "event_timestamp": [T0]}
+    store.write(ColumnEncoder("flights", served).encode(rows))
+    asked = {"origin": ["JFK", "LGA"]}
+    return ask(store, "weather:temp", asked, now=now, served=manifest(served))
+
+
+@pytest.mark.parametrize("on_stale", OnStale)
+def test_a_row_is_not_stale_at_the_instant_of_its_limit(
+    store: OnlineStore, on_stale: OnStale
+) -> None:
+    answer = staleness_of(store, on_stale, T0 + HOUR)
+    assert (answer.values[1], answer.statuses[1]) == ([1.5, None], ["PRESENT", "NOT_FOUND"])
+    assert answer.freshness == {"weather": Staleness(3600.0, 0, on_stale)}
+
+
+def test_a_tick_later_it_is_served_withheld_or_refused_as_its_view_says(store: OnlineStore) -> None:
+    later = T0 + HOUR + TICK
+    warned = staleness_of(store, OnStale.WARN, later)
+    assert (warned.values[1], warned.statuses[1]) == ([1.5, None], ["PRESENT", "NOT_FOUND"])
+    assert warned.freshness == {"weather": Staleness(3600.000001, 1, OnStale.WARN)}
+    nulled = staleness_of(store, OnStale.NULL, later)
+    assert (nulled.values[1], nulled.statuses[1]) == ([None] * 2, ["OUTSIDE_MAX_AGE", "NOT_FOUND"])
+    assert nulled.freshness == {"weather": Staleness(3600.000001, 1, OnStale.NULL)}
+    with pytest.raises(Stale, match="1 row of feature view weather"):
+        staleness_of(store, OnStale.REFUSE, later)
+
+
+def test_the_shorter_of_ttl_and_staleness_withholds(store: OnlineStore) -> None:
+    within = staleness_of(store, OnStale.NULL, T0 + HOUR, ttl=HOUR / 2)
+    assert within.statuses[1] == ["OUTSIDE_MAX_AGE", "NOT_FOUND"]
+    assert within.freshness["weather"].stale_rows == 0
+    longer = staleness_of(store, OnStale.NULL, T0 + HOUR + TICK, ttl=2 * HOUR)
+    assert longer.statuses[1] == ["OUTSIDE_MAX_AGE", "NOT_FOUND"]
+
+
+def test_views_that_declare_nothing_tell_nothing(filled: OnlineStore) -> None:
+    assert ask(filled, "weather:temp", {"origin": ["JFK"]}).freshness == {}
+
+
+def test_what_is_computed_is_as_old_as_its_oldest_input(filled: OnlineStore) -> None:
+    columns = {"temp": [2.0], "gusts": [1], "word": [""]}
+    newer = {"origin": ["JFK"], "event_timestamp": [T0 + TICK], **columns}
+    filled.write(ColumnEncoder("flights", WEATHER).encode(newer))
+    entities = {"origin": ["JFK", "JFK", "X"], "dest": ["SFO", "X", "X"], "hour": [1, 2, 3]}
+    answer = ask(filled, "departure:warm weather:temp", entities)
+    oldest = dict(zip(answer.names, answer.oldest_us, strict=True))
+    event = dict(zip(answer.names, answer.event_us, strict=True))
+    assert oldest["warm"] == [micros(T0), micros(T0 + TICK), 0]
+    assert event["warm"] == [0, 0, 0]
+    assert oldest["temp"] == event["temp"] == [micros(T0 + TICK), micros(T0 + TICK), 0]

@@ -73,7 +73,7 @@ def record_repo(db: Session, repo: RepoSpec) -> None:
         edges += [Edge(views[name], views[computed.name]) for name in needed if name in views]
     for service in repo.services:
         made = defined_node(NodeKind.SERVICE, repo.project, service.name)
-        asked = dict.fromkeys(ref.view for ref in service.features)
+        asked = dict.fromkeys(ref.view for ref in service.own_features)
         edges += [Edge(views[name], made) for name in asked if name in views]
     _write(db, f"repo:{repo.project}", edges)
     for node, datasets in sources(repo).items():
@@ -105,7 +105,7 @@ def sources(repo: RepoSpec) -> dict[Node, set[str]]:
     found = {_view_node(repo, name): datasets for name, datasets in by_view.items()}
     for service in repo.services:
         node = defined_node(NodeKind.SERVICE, repo.project, service.name)
-        found[node] = _union(by_view, (ref.view for ref in service.features))
+        found[node] = _union(by_view, (ref.view for ref in service.own_features))
     return found
 
 

@@ -76,6 +76,12 @@ class Incompatible(Conflict):
     code = "incompatible-schema"
 
 
+class Stale(Conflict):
+    """Values are staler than their feature view lets serve."""
+
+    code = "stale"
+
+
 class Corrupt(ProvenderError):
     """Stored bytes are not what their digest or their format says."""
 

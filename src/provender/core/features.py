@@ -10,7 +10,9 @@ from datetime import timedelta
 
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
+from provender.core.freshness import OnStale
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
+from provender.core.projections import ProjectionSpec, check_projections
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
 
@@ -48,8 +50,8 @@ class ViewSpec:
     """A feature view: features of entities as of event times, read from one dataset.
 
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
-    is unbounded. Timestamps name columns of the source. ``entity_ids`` are ``plain`` or
-    ``hashed`` in the online store.
+    is unbounded, and so is a ``max_staleness`` of None. Timestamps name columns of the source.
+    ``entity_ids`` are ``plain`` or ``hashed`` in the online store.
     """
 
     name: str
@@ -60,6 +62,8 @@ class ViewSpec:
     event_timestamp: str
     created_timestamp: str | None = None
     ttl: timedelta | None = None
+    max_staleness: timedelta | None = None
+    on_stale: OnStale = OnStale.WARN
     online: bool = True
     push_sources: tuple[str, ...] = ()
     description: str = ""
@@ -103,13 +107,23 @@ class OnDemandSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSpec:
-    """The features that one model uses, in the order they were asked for."""
+    """The features that one model uses, in the order they were asked for.
+
+    Views go by the names the service gives them; ``projections`` are of those it renames.
+    """
 
     name: str
     features: tuple[FeatureRef, ...]
+    projections: tuple[ProjectionSpec, ...] = ()
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+
+    @property
+    def own_features(self) -> tuple[FeatureRef, ...]:
+        """The features by the names that their views have themselves."""
+        views = {projection.alias: projection.view for projection in self.projections}
+        return tuple(FeatureRef(views.get(r.view, r.view), r.feature) for r in self.features)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +169,7 @@ class RepoSpec:
             views=views,
             on_demand=on_demand,
             services=tuple(
-                s for s in self.services if all(ref.view in names for ref in s.features)
+                s for s in self.services if all(ref.view in names for ref in s.own_features)
             ),
             whole=self.digest,
         )
@@ -261,9 +275,11 @@ def check(repo: RepoSpec, schemas: Mapping[str, Schema], taxonomy: Taxonomy) -> 
     for on_demand in repo.on_demand:
         problems += _unknown_features(f"on-demand view {on_demand.name}", on_demand.inputs, stored)
         problems += _check_owner(f"on-demand view {on_demand.name}", on_demand.owner)
+    keys = {view.name: [key.name for key in view.join_keys] for view in repo.views}
     for service in repo.services:
         where = f"feature service {service.name}"
-        problems += _unknown_features(where, service.features, stored | computed)
+        problems += _unknown_features(where, service.own_features, stored | computed)
+        problems += check_projections(where, service.projections, keys)
         problems += _check_owner(where, service.owner)
         problems += taxonomy.problems(service.tags, where=where)
         if not service.features:

@@ -18,6 +18,7 @@ from provender.core.features import (
     ViewSpec,
     view_names,
 )
+from provender.core.freshness import OnStale
 from provender.core.names import FeatureRef, unknown
 
 SERVER = "service:online"
@@ -26,6 +27,10 @@ PURPOSE = "serving"
 """What it serves for."""
 ROW_FORMAT = "v2"
 """The format of rows in the online store: rows of another one are not read, and written anew."""
+
+
+MANIFEST_FORMAT = 2
+"""Counts up when an older server would misunderstand a manifest; it then keeps what it has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +45,8 @@ class ServedView:
     join_keys: tuple[FieldSpec, ...]
     columns: tuple[FieldSpec, ...]
     ttl: timedelta | None = None
+    max_staleness: timedelta | None = None
+    on_stale: OnStale = OnStale.WARN
     push_sources: tuple[str, ...] = ()
     event_timestamp: str = "event_timestamp"
     created_timestamp: str | None = None
@@ -57,6 +64,13 @@ class ServedView:
         layout = "|".join((format_, *columns))
         return bytes.fromhex(digest_bytes(layout.encode()).removeprefix("sha256:")[:8])
 
+    def max_age(self, *, with_ttl: bool = True) -> timedelta | None:
+        """Return the age from which on values are withheld; None where there is no such age."""
+        limits = [self.ttl] if with_ttl else []
+        if self.on_stale is OnStale.NULL:
+            limits.append(self.max_staleness)
+        return min((limit for limit in limits if limit), default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServingManifest:
@@ -68,6 +82,7 @@ class ServingManifest:
     project: str
     repo_digest: str
     compiled_at: datetime
+    format: int = MANIFEST_FORMAT
     views: tuple[ServedView, ...] = ()
     on_demand: tuple[OnDemandSpec, ...] = ()
     services: tuple[ServiceSpec, ...] = ()
@@ -78,7 +93,14 @@ class ServingManifest:
     @property
     def digest(self) -> str:
         """The identity of what is served; when it was compiled does not matter."""
-        content = [self.project, self.views, self.on_demand, self.services, self.closed]
+        content = [
+            self.format,
+            self.project,
+            self.views,
+            self.on_demand,
+            self.services,
+            self.closed,
+        ]
         return digest([*content, self.open_until])
 
     def of(self, repo: RepoSpec) -> "ServingManifest":
@@ -119,6 +141,8 @@ def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
         join_keys=tuple(sorted(view.join_keys, key=lambda key: key.name)),
         columns=tuple(sorted(view.features, key=lambda feature: feature.name)),
         ttl=view.ttl or None,
+        max_staleness=view.max_staleness,
+        on_stale=view.on_stale,
         push_sources=view.push_sources,
         event_timestamp=view.event_timestamp,
         created_timestamp=view.created_timestamp,

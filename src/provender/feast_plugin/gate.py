@@ -43,6 +43,34 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Governed:
+    """Features of a view whose dataset is in the catalog, with the columns behind them."""
+
+    features: tuple[FeatureRef, ...]
+    columns: tuple[ColumnRef, ...]
+
+    @classmethod
+    def of(
+        cls, view: FeatureView, served: ServedView, features: Sequence[str] | None
+    ) -> "Governed | None":
+        """Return what ``features`` (none: all) of ``view`` rest on; None where nobody governs it."""
+        if not isinstance(view.batch_source, CatalogSource):
+            return None
+        dataset = view.batch_source.ref.dataset
+        fields = [field for field in served.columns if not features or field.name in features]
+        return cls(
+            features=tuple(FeatureRef(view.name, field.name) for field in fields),
+            columns=tuple(sorted({ColumnRef(dataset, field.source_column) for field in fields})),
+        )
+
+    def unanswered(self, config: RepoConfig, settings: Settings, purpose: str) -> Asked | None:
+        """Return what `ask` has to answer; None where the answer was yes a moment ago."""
+        asked = Asked(settings, config.project, purpose, self.features, self.columns)
+        known = _PASSES.get(asked)
+        return None if known is not None and utc_now() < known.until else asked
+
+
+@dataclass(frozen=True, slots=True)
 class Pass:
     """A yes: the permit, and until when it need not be asked for again."""
 
@@ -66,19 +94,8 @@ def unanswered(
 
     None where nobody governs the view, or the answer was yes a moment ago.
     """
-    if not isinstance(view.batch_source, CatalogSource):
-        return None
-    dataset = view.batch_source.ref.dataset
-    fields = [field for field in served.columns if not features or field.name in features]
-    asked = Asked(
-        settings=settings_of(config),
-        project=config.project,
-        purpose=purpose,
-        features=tuple(FeatureRef(view.name, field.name) for field in fields),
-        columns=tuple(sorted({ColumnRef(dataset, field.source_column) for field in fields})),
-    )
-    known = _PASSES.get(asked)
-    return None if known is not None and utc_now() < known.until else asked
+    governed = Governed.of(view, served, features)
+    return governed.unanswered(config, settings_of(config), purpose) if governed else None
 
 
 def ask(asked: Asked) -> None:

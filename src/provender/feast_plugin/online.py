@@ -5,46 +5,35 @@ Materialisation does not come through here: `engine.ProvenderEngine` writes Arro
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Literal, Self
 from weakref import WeakKeyDictionary
 
 from feast.entity import Entity
-from feast.feature_view import DUMMY_ENTITY_ID, FeatureView
+from feast.feature_service import FeatureService
+from feast.feature_view import FeatureView
 from feast.infra.online_stores.online_store import OnlineStore as FeastOnlineStore
+from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import SupportedAsyncMethods
-from feast.on_demand_feature_view import OnDemandFeatureView
+from feast.metrics import track_online_store_read
 from feast.online_response import OnlineResponse
-from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import Field, PositiveInt, model_validator
 
-from provender.core.clock import to_utc
-from provender.core.errors import InvalidInput
-from provender.core.serving import PURPOSE, ServedView, serve_view
+from provender.core.serving import PURPOSE
 from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.expiry import expiry_of
-from provender.feast_plugin.joins import alias_of
-from provender.feast_plugin.translation import view_spec
-from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
-from provender.online.blocks import CLOCK_SKEW_US, PRESENT, ViewReader
-from provender.online.codec import KeyCodec, RowCodec
-from provender.online.kinds import from_micros, micros
+from provender.feast_plugin.lookups import Plans
+from provender.feast_plugin.questions import EntityRows, FeastQuestion
+from provender.feast_plugin.resolution import FeastPlan, Unplanned
+from provender.feast_plugin.view_rows import Read, Written, codec_of, explained, noting_oldest
 from provender.online.options import from_connection_string
-from provender.online.skew import refuse_future
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
-
-Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Read = tuple[datetime | None, dict[str, Value] | None]
-OLDEST: ContextVar[dict[str, datetime] | None] = ContextVar("oldest", default=None)
-"""While features are looked up: per output name, the oldest event timestamp that is served."""
 
 
 class ProvenderOnlineStoreConfig(FeastConfigBaseModel):
@@ -89,6 +78,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
     def __init__(self) -> None:
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
+        self._plans = Plans()
 
     @property
     def async_supported(self) -> SupportedAsyncMethods:
@@ -164,17 +154,92 @@ class ProvenderOnlineStore(FeastOnlineStore):
         rows = await self._reader(config).read(keys)
         return codec.answer(keys, rows, requested_features, now=_now())
 
-    def get_online_features(self, *args: Any, **kwargs: Any) -> OnlineResponse:
-        """Return what Feast does, with a status that says why a value is null."""
-        with _noting_oldest() as oldest:
-            response = super().get_online_features(*args, **kwargs)
-        return _explained(response, oldest)
+    def get_online_features(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: EntityRows,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Return what Feast does, in the order asked, with a status that says why a value is null.
 
-    async def get_online_features_async(self, *args: Any, **kwargs: Any) -> OnlineResponse:
-        """Do as `get_online_features`."""
-        with _noting_oldest() as oldest:
-            response = await super().get_online_features_async(*args, **kwargs)
-        return _explained(response, oldest)
+        All views are read in one round trip, also while they are materialised. A null join key
+        finds nothing. What Feast's code answers in its own way (`lookups`) goes through it.
+
+        Raises:
+            Denied: the actor may not look one of the features up, or nobody may.
+            Unavailable: the store does not answer.
+        """
+        try:
+            plan = self._plan(config, features, registry, project, full_feature_names)
+            question = FeastQuestion(plan, entity_rows, _now())
+        except Unplanned:
+            _serve_while_materializing(registry)
+            with noting_oldest() as oldest:
+                response = super().get_online_features(
+                    config=config,
+                    features=features,
+                    entity_rows=entity_rows,
+                    registry=registry,
+                    project=project,
+                    full_feature_names=full_feature_names,
+                    include_feature_view_version_metadata=include_feature_view_version_metadata,
+                )
+            return explained(response, oldest)
+        for asked in _unanswered(config, plan):
+            gate.ask(asked)
+        started = time.monotonic()
+        rows = store_of(config).read(question.keys)
+        track_online_store_read(time.monotonic() - started)
+        return question.answer(rows, with_versions=include_feature_view_version_metadata)
+
+    async def get_online_features_async(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        entity_rows: EntityRows,
+        registry: BaseRegistry,
+        project: str,
+        full_feature_names: bool = False,
+        include_feature_view_version_metadata: bool = False,
+    ) -> OnlineResponse:
+        """Do as `get_online_features`, through connections of the running event loop."""
+        try:
+            plan = self._plan(config, features, registry, project, full_feature_names)
+            question = FeastQuestion(plan, entity_rows, _now())
+        except Unplanned:
+            _serve_while_materializing(registry)
+            with noting_oldest() as oldest:
+                response = await super().get_online_features_async(
+                    config=config,
+                    features=features,
+                    entity_rows=entity_rows,
+                    registry=registry,
+                    project=project,
+                    full_feature_names=full_feature_names,
+                    include_feature_view_version_metadata=include_feature_view_version_metadata,
+                )
+            return explained(response, oldest)
+        for asked in _unanswered(config, plan):
+            await asyncio.to_thread(gate.ask, asked)
+        started = time.monotonic()
+        rows = await self._reader(config).read(question.keys)
+        track_online_store_read(time.monotonic() - started)
+        return question.answer(rows, with_versions=include_feature_view_version_metadata)
+
+    def _plan(
+        self,
+        config: RepoConfig,
+        features: list[str] | FeatureService,
+        registry: BaseRegistry,
+        project: str,
+        full: bool,
+    ) -> FeastPlan:
+        aged = getattr(config.online_store, "enforce_ttl", True)
+        return self._plans.plan(registry, project, features, full=full, aged=aged)
 
     def update(
         self,
@@ -209,107 +274,6 @@ class ProvenderOnlineStore(FeastOnlineStore):
         return self._readers[loop]
 
 
-class ViewCodec:
-    """The rows of one feature view between Feast's protobuf and the store's bytes."""
-
-    def __init__(self, project: str, view: FeatureView, served: ServedView, *, aged: bool) -> None:
-        self._view = view
-        self._served = served
-        self._keys, self._rows = _codecs(project, served)
-        self._types = {feature.name: feature.dtype.to_value_type() for feature in view.features}
-        self._aged = aged
-        self._ttl = served.ttl if aged else None
-
-    def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
-        """Return what has to be allowed before ``features`` are looked up, if anything."""
-        purpose = getattr(config.online_store, "purpose", PURPOSE)
-        return gate.unanswered(config, self._view, self._served, features, purpose=purpose)
-
-    def keys(self, entities: Sequence[EntityKey]) -> list[bytes]:
-        """Return the key of each entity."""
-        named = [_join_key_values(entity) for entity in entities]
-        columns = [
-            [self._key_value(row, key.name) for row in named] for key in self._keys.view.join_keys
-        ]
-        return self._keys.keys(columns, len(entities))
-
-    def pairs(self, data: Sequence[Written], *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and row of each written row that has all its join keys.
-
-        Raises:
-            InvalidInput: a value is not of its field's type, or a row is from after ``now``.
-        """
-        for entity, features, event_timestamp, created_timestamp in data:
-            named = _join_key_values(entity)
-            key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
-            if key is not None:
-                values = {name: to_python(value) for name, value in features.items()}
-                created = to_utc(created_timestamp) if created_timestamp else None
-                event = to_utc(event_timestamp)
-                refuse_future(self._served.name, event, now)
-                yield key, self._rows.encode(key, values, event, created)
-
-    def answer(
-        self,
-        keys: Sequence[bytes],
-        rows: Sequence[bytes | None],
-        features: Sequence[str] | None,
-        *,
-        now: datetime,
-    ) -> list[Read]:
-        """Return what Feast wants of each row; old values, and rows from later, are withheld."""
-        names = list(features) if features else [column.name for column in self._served.columns]
-        block = ViewReader(self._served, names).block(keys, rows)
-        oldest = self._note_oldest(names, now)
-        newest_us = micros(now) + CLOCK_SKEW_US
-        columns = [to_protos(block.python(at), self._types[name]) for at, name in enumerate(names)]
-        answers: list[Read] = []
-        for index, status in enumerate(block.statuses):
-            event_us = block.event_us[index]
-            if status != PRESENT or (self._aged and event_us > newest_us):
-                answers.append((None, None))
-                continue
-            event = from_micros(event_us)
-            kept = oldest is None or event >= oldest
-            values = [column[index] if kept else NULL for column in columns]
-            answers.append((event, dict(zip(names, values, strict=True))))
-        return answers
-
-    def _note_oldest(self, names: Sequence[str], now: datetime) -> datetime | None:
-        if self._ttl is None:
-            return None
-        oldest = now - self._ttl
-        noted = OLDEST.get()
-        if noted is not None:
-            view = alias_of(self._view)
-            for name in names:
-                noted[name] = noted[f"{view}__{name}"] = oldest
-        return oldest
-
-    def _key_value(self, row: dict[str, Any], name: str) -> Any:
-        if name not in row:
-            raise InvalidInput(
-                f"an entity of feature view {self._view.name} has no join key {name}; it has {', '.join(row)}",
-                hint="give every join key of the view",
-            )
-        return row[name]
-
-
-def codec_of(config: RepoConfig, view: FeatureView) -> ViewCodec:
-    """Return the codec of ``view``.
-
-    Raises:
-        InvalidInput: its values are not kept online, or have a type that cannot be.
-    """
-    if isinstance(view, OnDemandFeatureView):
-        raise InvalidInput(
-            f"on-demand view {view.name} cannot be written to the online store",
-            hint="leave out write_to_online_store: it is computed when it is asked for",
-        )
-    aged = getattr(config.online_store, "enforce_ttl", True)
-    return ViewCodec(config.project, view, serve_view(view_spec(view)), aged=aged)
-
-
 def store_of(config: RepoConfig) -> OnlineStore:
     """Return the store that the configuration names; one per process and address."""
     options = config.online_store
@@ -335,43 +299,22 @@ def _named_store(
     return OnlineStore(options, key_ttl_seconds=key_ttl_seconds)
 
 
-@lru_cache(maxsize=1024)
-def _codecs(project: str, served: ServedView) -> tuple[KeyCodec, RowCodec]:
-    return KeyCodec(project, served), RowCodec(served)
-
-
-def _join_key_values(entity: EntityKey) -> dict[str, Any]:
-    return {
-        name: to_python(value)
-        for name, value in zip(entity.join_keys, entity.entity_values, strict=True)
-        if name != DUMMY_ENTITY_ID
-    }
-
-
 def _now() -> datetime:
     return collaborators.settings().now()
 
 
-@contextmanager
-def _noting_oldest() -> Iterator[dict[str, datetime]]:
-    noted: dict[str, datetime] = {}
-    token = OLDEST.set(noted)
-    try:
-        yield noted
-    finally:
-        OLDEST.reset(token)
+def _unanswered(config: RepoConfig, plan: FeastPlan) -> list[gate.Asked]:
+    """Return what has to be allowed before the plan's rows are read."""
+    governed = [view.governed for view in plan.stored if view.governed is not None]
+    if not governed:
+        return []
+    settings = gate.settings_of(config)
+    purpose = getattr(config.online_store, "purpose", PURPOSE)
+    asked = [item.unanswered(config, settings, purpose) for item in governed]
+    return [item for item in asked if item is not None]
 
 
-def _explained(response: OnlineResponse, oldest: dict[str, datetime]) -> OnlineResponse:
-    """Feast knows present and missing only: say of nulls whether they are stored or too old."""
-    proto = response.proto
-    for name, vector in zip(proto.metadata.feature_names.val, proto.results, strict=True):
-        limit = oldest.get(name)
-        for index, value in enumerate(vector.values):
-            if vector.statuses[index] == FieldStatus.PRESENT and is_null(value):
-                event = to_utc(vector.event_timestamps[index].ToDatetime())
-                outside = limit is not None and event < limit
-                vector.statuses[index] = (
-                    FieldStatus.OUTSIDE_MAX_AGE if outside else FieldStatus.NULL_VALUE
-                )
-    return response
+def _serve_while_materializing(registry: BaseRegistry) -> None:
+    """Have Feast's own code, too, look up views that are being materialised: their rows are whole."""
+    if not getattr(registry, "serve_features_while_materializing", False):
+        registry.serve_features_while_materializing = True

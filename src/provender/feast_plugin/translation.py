@@ -1,7 +1,8 @@
 """Feast's objects as our neutral definitions. What we cannot keep or serve is named, all of it at once.
 
 Feast's tags are pairs. The pair ``tags`` holds ours, ``{"tags": "origin.partner,quality.gold"}``, on
-feature views, feature services and fields; all other pairs are Feast's own business.
+feature views, feature services and fields. ``max_staleness`` and ``on_stale`` of a feature view
+are ours too (`core.freshness`); all other pairs are Feast's own business.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.repo_contents import RepoContents
 from feast.value_type import ValueType
 
+from provender.core import freshness
 from provender.core.errors import ProvenderError
 from provender.core.features import (
     EntitySpec,
@@ -29,6 +31,7 @@ from provender.core.features import (
     ViewSpec,
 )
 from provender.core.names import FeatureRef
+from provender.core.projections import ProjectionSpec
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.functions import named_function
 from provender.feast_plugin.joins import key_columns
@@ -61,7 +64,7 @@ def translate(contents: RepoContents, *, project: str, folder: Path) -> Translat
         for view in contents.label_views
     ]
     for service in contents.feature_services:
-        problems += _renaming(service)
+        problems += _pinning(service)
     keys = {key.name: key.type for view in views for key in view.join_keys}
     entities = _collect(lambda entity: _entity_spec(entity, keys), _own(contents), problems)
     repo = RepoSpec(
@@ -78,7 +81,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
     """Return the definition of a feature view; its features come in the order of their names.
 
     Raises:
-        InvalidInput: a field's type is not supported.
+        InvalidInput: a field's type is not supported, or a tag about freshness cannot be read.
     """
     source = view.batch_source
     column_of: Mapping[str, str] = (
@@ -87,6 +90,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
     stamp = source.timestamp_field if source else ""
     created = source.created_timestamp_column if source else ""
     stream = getattr(view, "stream_source", None)
+    max_staleness, on_stale = freshness.declared(view.tags, where=f"feature view {view.name}")
     return ViewSpec(
         name=view.name,
         entities=tuple(sorted(name for name in view.entities if name != DUMMY_ENTITY_NAME)),
@@ -96,6 +100,8 @@ def view_spec(view: FeatureView) -> ViewSpec:
         event_timestamp=column_of.get(stamp, stamp),
         created_timestamp=column_of.get(created, created) or None,
         ttl=view.ttl or None,
+        max_staleness=max_staleness,
+        on_stale=on_stale,
         online=view.online,
         push_sources=(stream.name,) if isinstance(stream, PushSource) else (),
         description=view.description,
@@ -140,9 +146,18 @@ def service_spec(service: FeatureService) -> ServiceSpec:
     return ServiceSpec(
         name=service.name,
         features=tuple(
-            FeatureRef(projection.name, feature.name)
+            FeatureRef(projection.name_alias or projection.name, feature.name)
             for projection in service.feature_view_projections
             for feature in projection.features
+        ),
+        projections=tuple(
+            ProjectionSpec(
+                alias=projection.name_alias or projection.name,
+                view=projection.name,
+                join_keys=tuple(sorted(projection.join_key_map.items())),
+            )
+            for projection in service.feature_view_projections
+            if projection.name_alias or projection.join_key_map
         ),
         description=service.description,
         owner=service.owner,
@@ -193,13 +208,9 @@ def _mode(view: OnDemandFeatureView) -> str:
     return "singleton" if view.singleton else str(getattr(view.mode, "value", view.mode))
 
 
-def _renaming(service: FeatureService) -> list[str]:
+def _pinning(service: FeatureService) -> list[str]:
     where = f"feature service {service.name}"
     return [
-        f"{where}: renames feature view {projection.name} or its join keys, which cannot be served"
-        for projection in service.feature_view_projections
-        if projection.name_alias or projection.join_key_map
-    ] + [
         f"{where}: pins version {projection.version_tag} of feature view {projection.name}; "
         "only the applied definition is served"
         for projection in service.feature_view_projections

@@ -23,10 +23,12 @@ SCALARS = {
     ValueType.STRUCT: "struct<json>",
 }
 WORDS = SCALARS | {
-    ValueType[f"{kind.name}_LIST"]: f"list<{word}>"
+    ValueType[f"{kind.name}_{many}"]: f"list<{word}>"
     for kind, word in SCALARS.items()
-    if f"{kind.name}_LIST" in ValueType.__members__
+    for many in ("LIST", "SET")
+    if f"{kind.name}_{many}" in ValueType.__members__
 }
+"""Sets are kept as lists: neither Parquet nor JSON has sets, and the order means nothing."""
 INFERRED = {
     "bool": ValueType.BOOL,
     "int8": ValueType.INT32,
@@ -58,7 +60,7 @@ def type_word(value_type: ValueType, *, where: str) -> str:
     if word is None:
         raise InvalidInput(
             f"{where} has Feast's type {value_type.name}, which is not supported",
-            hint=f"types are {', '.join(sorted({kind.name for kind in SCALARS}))} and lists of them",
+            hint=f"types are {', '.join(sorted({kind.name for kind in SCALARS}))} and lists and sets of them",
         )
     return word
 

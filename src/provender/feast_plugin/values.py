@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from feast.protos.feast.types.Value_pb2 import Value
 from feast.type_map import feast_value_type_to_python_type, python_values_to_proto_values
@@ -53,7 +55,11 @@ def to_python(value: Value) -> Any:
         return None if seconds == NO_TIMESTAMP else datetime.fromtimestamp(seconds, UTC)
     if field in FIELDS.values():
         return getattr(value, field)
-    return feast_value_type_to_python_type(value)
+    found = feast_value_type_to_python_type(value)
+    if isinstance(found, list | set):
+        items = [str(item) if isinstance(item, UUID | Decimal) else item for item in found]
+        return sorted(items) if isinstance(found, set) else items
+    return found
 
 
 def is_null(value: Value) -> bool:

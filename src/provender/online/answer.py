@@ -3,10 +3,11 @@
 A column of stored values makes of its rows what it is asked for: Python values, or JSON.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from provender.core.freshness import Staleness
 from provender.online.blocks import PRESENT, Block
 from provender.online.plan import Output, Values
 
@@ -64,7 +65,9 @@ class Stored:
 class Answer:
     """What was read for a lookup, judged: ``given`` entity columns, then ``outputs``.
 
-    ``outputs`` are of ``blocks``, one per read of the plan, or of ``computed``, one per demand.
+    ``outputs`` are of ``blocks``, one per read of the plan, or of ``computed``, one per demand;
+    ``inputs`` are the blocks that each of those is computed from. ``freshness`` tells of the
+    views that say how stale they may be.
     """
 
     given: tuple[tuple[str, list[Any]], ...]
@@ -72,6 +75,8 @@ class Answer:
     blocks: tuple[Block, ...]
     computed: tuple[Values, ...]
     size: int
+    inputs: tuple[tuple[int, ...], ...] = ()
+    freshness: Mapping[str, Staleness] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -87,6 +92,26 @@ class Answer:
         none = [0] * self.size
         entities = [Given(values, none) for _, values in self.given]
         return [*entities, *(self._column(output, none) for output in self.outputs)]
+
+    def oldest_us(self) -> list[list[int]]:
+        """Return the event timestamps of all columns; of what is computed, of its oldest input."""
+        none = [0] * self.size
+        computed = [self._oldest(reads, none) for reads in self.inputs]
+        return [
+            *(none for _ in self.given),
+            *(
+                computed[output.demand]
+                if output.source is None
+                else self.blocks[output.source.read].event_us
+                for output in self.outputs
+            ),
+        ]
+
+    def _oldest(self, reads: tuple[int, ...], none: list[int]) -> list[int]:
+        stamps = [self.blocks[read].event_us for read in reads]
+        if not stamps:
+            return none
+        return [min((us for us in found if us), default=0) for found in zip(*stamps, strict=True)]
 
     def _column(self, output: Output, none: list[int]) -> Column:
         if output.source is None:

@@ -5,13 +5,14 @@ means is told in `online.blocks`; NULL_VALUE is what is there and stored as null
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
+from provender.core.freshness import Staleness, refuse, staleness
 from provender.online.answer import NULL_VALUE, Answer
 from provender.online.blocks import (
     CLOCK_SKEW_US,
@@ -23,7 +24,7 @@ from provender.online.blocks import (
     read_blocks,
 )
 from provender.online.columns import row_count
-from provender.online.kinds import INTEGERS, from_micros, is_null, kind_of, micros
+from provender.online.kinds import INTEGERS, MICROSECOND, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -47,8 +48,10 @@ class Lookups:
     """An answer, column by column: first the join keys as given, then the features asked for.
 
     ``types`` are type words, empty for entity columns. ``event_us`` are the event timestamps
-    in microseconds since 1970; 0 for what has none. Columns may share one list: do not change
-    them in place.
+    in microseconds since 1970; 0 for what has none, as what is computed. ``oldest_us`` are the
+    same but for that: there they are of the oldest input. ``freshness`` tells of the views that
+    say how stale they may be. Columns may share one list: do not
+    change them in place.
     """
 
     names: tuple[str, ...]
@@ -56,6 +59,22 @@ class Lookups:
     values: tuple[list[Any], ...]
     statuses: tuple[list[str], ...]
     event_us: tuple[list[int], ...]
+    oldest_us: tuple[list[int], ...] = ()
+    freshness: Mapping[str, Staleness] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, answer: Answer) -> "Lookups":
+        """Return the columns of ``answer``, made of what was read."""
+        columns = answer.columns()
+        return cls(
+            names=answer.names,
+            types=answer.types,
+            values=tuple(column.values for column in columns),
+            statuses=tuple(column.statuses for column in columns),
+            event_us=tuple(column.event_us for column in columns),
+            oldest_us=tuple(answer.oldest_us()),
+            freshness=answer.freshness,
+        )
 
     @property
     def event_timestamps(self) -> tuple[list[datetime | None], ...]:
@@ -118,34 +137,41 @@ class Question:
 
     def _keys(self) -> list[bytes]:
         """Return the keys of all reads; what views with the same join keys share is made once."""
-        shared: dict[tuple[FieldSpec, ...], list[bytes | None]] = {}
+        shared: dict[tuple[Any, ...], list[bytes | None]] = {}
         keys: list[bytes] = []
         for read in self.plan.reads:
-            fields = read.view.join_keys
-            if fields not in shared:
-                columns = [self.entities[field.name] for field in fields]
-                shared[fields] = read.keys.tails(columns, self.rows)
-            keys += read.keys.after_prefix(shared[fields])
+            same = (read.given, read.view.join_keys)
+            if same not in shared:
+                columns = [self.entities[name] for name in read.given]
+                shared[same] = read.keys.tails(columns, self.rows)
+            keys += read.keys.after_prefix(shared[same])
         return keys
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
-        """Return the answer out of the stored rows, which come in the order of `keys`."""
-        answer = self.judge(stored)
-        columns = answer.columns()
-        return Lookups(
-            names=answer.names,
-            types=answer.types,
-            values=tuple(column.values for column in columns),
-            statuses=tuple(column.statuses for column in columns),
-            event_us=tuple(column.event_us for column in columns),
-        )
+        """Return the answer out of the stored rows, which come in the order of `keys`.
+
+        Raises:
+            Stale: rows are staler than their view lets serve.
+        """
+        return Lookups.of(self.judge(stored))
 
     def judge(self, stored: Sequence[bytes | None]) -> Answer:
-        """Return the answer before any column is made of it, as `serving.wire` renders it."""
+        """Return the answer before any column is made of it, as `serving.wire` renders it.
+
+        Raises:
+            Stale: rows are staler than their view lets serve.
+        """
         plan, size = self.plan, self.rows
         shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
         asked = [
-            Asked(read.reader, self.keys[share], stored[share], self.now_us, read.max_age_us)
+            Asked(
+                read.reader,
+                self.keys[share],
+                stored[share],
+                self.now_us,
+                read.max_age_us,
+                awaits=read.awaits,
+            )
             for read, share in zip(plan.reads, shares, strict=True)
         ]
         blocks = read_blocks(asked)
@@ -153,14 +179,37 @@ class Question:
             given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
             outputs=plan.outputs,
             blocks=tuple(blocks),
+            freshness=self._freshness(blocks),
             computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
+            inputs=tuple(
+                tuple({source.read for _, source in demand.inputs}) for demand in plan.demands
+            ),
             size=size,
         )
 
+    def _freshness(self, blocks: Sequence[Block]) -> dict[str, Staleness]:
+        """Return how stale the rows are of each view that says how stale they may be.
+
+        Raises:
+            Stale: they are staler, and must not be served then.
+        """
+        told: dict[str, Staleness] = {}
+        for read, block in zip(self.plan.reads, blocks, strict=True):
+            limit = read.view.max_staleness
+            if limit is not None:
+                told[read.name] = staleness(
+                    block.event_us,
+                    self.now_us,
+                    limit_us=limit // MICROSECOND,
+                    on_stale=read.view.on_stale,
+                )
+                refuse(read.name, told[read.name], limit)
+        return told
+
     def _compute(self, demand: Demand, blocks: Sequence[Block]) -> Values:
         inputs = {name: blocks[source.read].python(source.column) for name, source in demand.inputs}
-        for field in demand.spec.request:
-            inputs[field.name] = _requested(field, self.entities[field.name])
+        for item in demand.spec.request:
+            inputs[item.name] = _requested(item, self.entities[item.name])
         if not self.rows:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)

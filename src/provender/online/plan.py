@@ -12,6 +12,7 @@ from typing import Any
 from provender.core.errors import Denied, InvalidInput, Misconfigured
 from provender.core.features import FieldSpec, OnDemandSpec
 from provender.core.names import FeatureRef, unknown
+from provender.core.projections import ProjectionSpec
 from provender.core.serving import ServedView, ServingManifest
 from provender.core.training import output_name
 from provender.online.blocks import ViewReader
@@ -25,13 +26,21 @@ Transform = Callable[[Values], Values]
 
 @dataclass(frozen=True, slots=True)
 class ViewRead:
-    """The columns to read of one view, and after how many microseconds a row is too old."""
+    """The columns to read of one view, and after how many microseconds a row is too old.
 
+    ``name`` is what the view is asked for by, ``given`` the names of its join keys in the
+    entities: others than its own where a service renames them. ``awaits`` says that rows from
+    after the time of asking are withheld.
+    """
+
+    name: str
     view: ServedView
     keys: KeyCodec
     reader: ViewReader
     features: tuple[str, ...]
     max_age_us: int | None
+    given: tuple[str, ...]
+    awaits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +90,8 @@ class LookupPlan:
 
     @property
     def views(self) -> tuple[str, ...]:
-        """The names of the views that are read."""
-        return tuple(read.view.name for read in self.reads)
+        """The names by which the views that are read were asked for."""
+        return tuple(read.name for read in self.reads)
 
     def still_open(self, now: datetime) -> None:
         """Return if every feature is open for serving at ``now``.
@@ -104,10 +113,12 @@ def compile_plan(
     *,
     full_feature_names: bool = False,
     transforms: Mapping[str, Transform] | None = None,
+    projections: Sequence[ProjectionSpec] = (),
 ) -> LookupPlan:
     """Return the plan for the features ``asked`` for, in that order.
 
-    ``transforms`` holds the function of each on-demand view, by the view's name.
+    ``transforms`` holds the function of each on-demand view, by the view's name. Where
+    ``projections`` rename views, ``asked`` names them so.
 
     Raises:
         NotFound: a view or feature is not served; the hint names a near one.
@@ -118,21 +129,28 @@ def compile_plan(
     _check_secret(manifest)
     if not asked:
         raise InvalidInput("no features are asked for", hint="name features or a feature service")
+    renamed = {projection.alias: projection for projection in projections}
+    wanted = [Wanted(renamed.get(ref.view) or _itself(ref.view), ref.feature) for ref in asked]
     computed = {spec.name: spec for spec in manifest.on_demand}
-    demanded = {ref.view: computed[ref.view] for ref in asked if ref.view in computed}
+    demanded = {one.view: computed[one.view] for one in wanted if one.view in computed}
     inputs = [ref for spec in demanded.values() for ref in spec.inputs]
-    stored = [ref for ref in (*asked, *inputs) if ref.view not in computed]
+    needed = [Wanted(_itself(ref.view), ref.feature) for ref in inputs]
+    stored = [one for one in (*wanted, *needed) if one.view not in computed]
     reads, sources = _reads(manifest, stored)
-    _check_open(manifest, (*asked, *inputs))
+    used = [*(FeatureRef(one.view, one.feature) for one in wanted), *inputs]
+    _check_open(manifest, used)
     outputs = tuple(
-        _output(ref, computed, list(demanded), reads, sources, full=full_feature_names)
-        for ref in asked
+        _output(one, computed, list(demanded), reads, sources, full=full_feature_names)
+        for one in wanted
     )
-    join_keys = {key.name: key for read in reads for key in read.view.join_keys}
+    join_keys = {
+        name: key
+        for read in reads
+        for name, key in zip(read.given, read.view.join_keys, strict=True)
+    }
     request = {field.name: field for spec in demanded.values() for field in spec.request}
-    echoed = frozenset(key.name for view in manifest.views for key in view.join_keys)
+    known = {key.name for view in manifest.views for key in view.join_keys}
     _check_names(outputs, asked, {*join_keys, *request})
-    used = {str(ref) for ref in (*asked, *inputs)}
     return LookupPlan(
         project=manifest.project,
         reads=reads,
@@ -140,40 +158,65 @@ def compile_plan(
         outputs=outputs,
         join_keys=join_keys,
         request=request,
-        echoed=echoed,
-        open_until={ref: until for ref, until in manifest.open_until.items() if ref in used},
+        echoed=frozenset(known | join_keys.keys()),
+        open_until={
+            ref: until for ref, until in manifest.open_until.items() if ref in set(map(str, used))
+        },
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A feature, and how its view is asked for."""
+
+    projection: ProjectionSpec
+    feature: str
+
+    @property
+    def view(self) -> str:
+        return self.projection.view
+
+
+def _itself(view: str) -> ProjectionSpec:
+    """Return ``view`` under its own name."""
+    return ProjectionSpec(alias=view, view=view)
+
+
 def _reads(
-    manifest: ServingManifest, stored: Sequence[FeatureRef]
-) -> tuple[tuple[ViewRead, ...], dict[FeatureRef, Source]]:
-    by_view: dict[str, list[str]] = {}
-    sources: dict[FeatureRef, Source] = {}
-    for ref in stored:
-        if ref in sources:
+    manifest: ServingManifest, stored: Sequence[Wanted]
+) -> tuple[tuple[ViewRead, ...], dict[Wanted, Source]]:
+    """Return what to read, once for each way in which a view is asked for, and where it is found."""
+    by_view: dict[ProjectionSpec, list[str]] = {}
+    sources: dict[Wanted, Source] = {}
+    for one in stored:
+        if one in sources:
             continue
-        view = manifest.view(ref.view)
+        view = manifest.view(one.view)
         names = [column.name for column in view.columns]
-        if ref.feature not in names:
-            raise unknown(f"feature of view {view.name}", ref.feature, names)
-        features = by_view.setdefault(view.name, [])
-        features.append(ref.feature)
-        sources[ref] = Source(list(by_view).index(view.name), len(features) - 1)
+        if one.feature not in names:
+            raise unknown(f"feature of view {view.name}", one.feature, names)
+        features = by_view.setdefault(one.projection, [])
+        features.append(one.feature)
+        sources[one] = Source(list(by_view).index(one.projection), len(features) - 1)
     reads = tuple(
-        _read(manifest.project, manifest.view(name), tuple(features))
-        for name, features in by_view.items()
+        _read(manifest.project, manifest.view(projection.view), projection, tuple(features))
+        for projection, features in by_view.items()
     )
     return reads, sources
 
 
-def _read(project: str, view: ServedView, features: tuple[str, ...]) -> ViewRead:
+def _read(
+    project: str, view: ServedView, projection: ProjectionSpec, features: tuple[str, ...]
+) -> ViewRead:
+    max_age = view.max_age()
     return ViewRead(
+        name=projection.alias,
         view=view,
         keys=KeyCodec(project, view),
         reader=ViewReader(view, features),
         features=features,
-        max_age_us=view.ttl // MICROSECOND if view.ttl else None,
+        max_age_us=max_age // MICROSECOND if max_age else None,
+        given=tuple(projection.given(key.name) for key in view.join_keys),
     )
 
 
@@ -199,27 +242,27 @@ def _check_open(manifest: ServingManifest, used: Sequence[FeatureRef]) -> None:
 
 
 def _output(
-    ref: FeatureRef,
+    one: Wanted,
     computed: Mapping[str, OnDemandSpec],
     demanded: Sequence[str],
     reads: Sequence[ViewRead],
-    sources: Mapping[FeatureRef, Source],
+    sources: Mapping[Wanted, Source],
     *,
     full: bool,
 ) -> Output:
-    name = output_name(ref.view, ref.feature, full=full)
-    if ref.view in computed:
-        field = computed[ref.view].feature(ref.feature)
-        demand = demanded.index(ref.view)
-        return Output(name, field.type, demand=demand, feature=ref.feature)
-    source = sources[ref]
+    name = output_name(one.projection.alias, one.feature, full=full)
+    if one.view in computed:
+        field = computed[one.view].feature(one.feature)
+        demand = demanded.index(one.view)
+        return Output(name, field.type, demand=demand, feature=one.feature)
+    source = sources[one]
     view = reads[source.read].view
-    field = next(column for column in view.columns if column.name == ref.feature)
+    field = next(column for column in view.columns if column.name == one.feature)
     return Output(name, field.type, source=source)
 
 
 def _demand(
-    spec: OnDemandSpec, transforms: Mapping[str, Transform], sources: Mapping[FeatureRef, Source]
+    spec: OnDemandSpec, transforms: Mapping[str, Transform], sources: Mapping[Wanted, Source]
 ) -> Demand:
     """Bind ``spec``; as with Feast, inputs go by ``feature`` and by ``view__feature``."""
     if spec.name not in transforms:
@@ -232,7 +275,9 @@ def _demand(
     return Demand(
         spec=spec,
         transform=transforms[spec.name],
-        inputs=tuple((name, sources[ref]) for name, ref in inputs),
+        inputs=tuple(
+            (name, sources[Wanted(_itself(ref.view), ref.feature)]) for name, ref in inputs
+        ),
     )
 
 

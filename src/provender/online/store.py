@@ -24,6 +24,7 @@ from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
 from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
+from provender.online.manifests import read_manifest
 from provender.online.options import (
     Client,
     StoreOptions,
@@ -57,6 +58,17 @@ class Coverage:
     source: str
     layout: str
     end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """The views of a project whose rows are known to be there, and the ``epoch`` of the store.
+
+    The epoch is empty where no run has set one; another one means that the store was emptied.
+    """
+
+    epoch: str
+    views: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +245,16 @@ class OnlineStore:
             else:
                 client.hset(_coverage_key(project), view, to_json(coverage))
 
+    def covered(self, project: str) -> Covered:
+        """Return which views have a coverage."""
+        with self._answering() as client:
+            views = client.hkeys(_coverage_key(project))
+            epoch = client.get(EPOCH)
+        return Covered(
+            epoch=epoch.decode() if epoch else "",
+            views=frozenset(view.decode() for view in views),
+        )
+
     def publish_manifest(self, manifest: ServingManifest) -> str:
         """Make ``manifest`` the one that servers of its project use; return its digest.
 
@@ -257,7 +279,7 @@ class OnlineStore:
             text, digest = client.hmget(_manifest_key(project), "manifest", "digest")
         if text is None:
             return None
-        manifest = from_json(ServingManifest, text)
+        manifest = read_manifest(text)
         if manifest.digest != digest.decode():
             raise Corrupt(
                 f"the serving manifest of {project} is not what its digest says",

@@ -13,16 +13,18 @@ from provender.core.clock import utc_now
 from provender.core.datasets import Dataset, DatasetVersion, next_version
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec, resolve
-from provender.core.names import DatasetRef, FeatureRef, unknown
+from provender.core.names import DatasetRef, unknown
 from provender.core.policy import EVERY, Action, ColumnRef
-from provender.core.serving import PURPOSE as SERVING
 from provender.core.training import (
     Table,
     TrainingSetSpec,
     plan_training_set,
 )
 from provender.offline.answer import Progress
+from provender.online.plan import LookupPlan
 from provender.sdk import upkeep
+from provender.sdk.asked import asked_of, lookup_plan, trained_features
+from provender.sdk.online import OnlineLookup
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
 from provender.sdk.targets import target_of
@@ -31,12 +33,10 @@ from provender.settings import Settings
 from provender.tables.arrow import Naive
 from provender.tables.storage import publishing
 from provender.tables.versions import verify_version, write_version
-from provender.transforms import load_transform
 
 if TYPE_CHECKING:
     from provender.catalog.local import LocalCatalog
     from provender.catalog.search import Hit
-    from provender.online.lookup import Lookup
     from provender.online.store import OnlineStore
 
 
@@ -229,7 +229,7 @@ class Workspace:
         repo = self.repo(project)
         spec = TrainingSetSpec(
             project=repo.project,
-            features=_asked(repo, service, features),
+            features=trained_features(asked_of(repo, service, features)),
             purpose=self._purpose(purpose),
             service=service or "",
             event_timestamp=event_timestamp,
@@ -256,30 +256,21 @@ class Workspace:
         features: Sequence[str] = (),
         full_feature_names: bool = False,
         project: str | None = None,
-    ) -> "Lookup":
+    ) -> OnlineLookup:
         """Return the compiled lookup of a service's features; call it with the entities' keys.
 
         Raises:
             NotFound: nothing was applied yet, or a name is unknown.
             Denied: a feature is closed for serving, or to the actor.
         """
-        from provender.online.lookup import Lookup, compile_plan
+        named = self.repo(project).project
 
-        repo = self.repo(project)
-        asked = _asked(repo, service, features)
-        self.catalog.permit(Action.SERVE, served_columns(repo, asked), purpose=SERVING)
-        manifest = self.catalog.serving_manifest(repo.project)
-        transforms = {
-            spec.name: load_transform(spec, self.settings.feature_repo)
-            for spec in manifest.on_demand
-        }
-        plan = compile_plan(
-            manifest,
-            asked,
-            full_feature_names=full_feature_names,
-            transforms=transforms,
-        )
-        return Lookup(self._store(), plan, now=self.settings.now)
+        def compiled() -> LookupPlan:
+            repo = self.repo(named)
+            asked = asked_of(repo, service, features)
+            return lookup_plan(self.catalog, self.settings, repo, asked, full=full_feature_names)
+
+        return OnlineLookup(self._store(), named, compiled, now=self.settings.now)
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""
@@ -372,26 +363,3 @@ def connect(
     chosen = settings or bootstrap.settings()
     changes = {name: value for name, value in given.items() if value}
     return Workspace(Settings(**(chosen.model_dump() | changes)) if changes else chosen)
-
-
-def _asked(repo: RepoSpec, service: str | None, features: Sequence[str]) -> tuple[FeatureRef, ...]:
-    if (service is None) == (not features):
-        raise InvalidInput(
-            "say which features: a service, or a list of features, and not both",
-            hint=f"services are {', '.join(s.name for s in repo.services) or 'none yet'}",
-        )
-    if service is not None:
-        return repo.service(service).features
-    return tuple(FeatureRef.parse(text) for text in features)
-
-
-def served_columns(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> list[ColumnRef]:
-    """Return the governed columns whose values a lookup of the ``asked`` features gives."""
-    views = {ref: repo.view(ref.view) for ref in resolve(repo, asked).stored}
-    return sorted(
-        {
-            ColumnRef(view.dataset.dataset, view.feature(ref.feature).source_column)
-            for ref, view in views.items()
-            if view.dataset is not None
-        }
-    )

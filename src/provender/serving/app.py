@@ -220,17 +220,19 @@ class OnlineApp:
         finally:
             self.load.end(keys)
         request.deadline = inf
+        answer = question.judge(stored)
         if ARROW in request.headers.get(b"accept", b""):
-            return await _arrow(self._compat.answer(question.answer(stored)))
+            return await _arrow(self._compat.answer(Lookups.of(answer)))
         views = plan.views if asked.version_metadata else None
+        incomplete, told = self._snapshots.incomplete(plan), self._compat.told
         try:
-            body = wire.render(question.judge(stored), views=views)
+            body = wire.render(answer, views=views, incomplete=incomplete, told=told)
+            return Response(200, body)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(
                 f"an entity value cannot be echoed as JSON: {error}",
                 hint="send numbers of at most 64 bits",
             ) from None
-        return Response(200, self._compat.body(body))
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"

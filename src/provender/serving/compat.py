@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
-from provender.online.blocks import NOT_FOUND, PRESENT
-from provender.online.lookup import Lookups
+from provender.online.lookup import NOT_FOUND, PRESENT, Lookups
 from provender.online.plan import LookupPlan
+from provender.serving.wire import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +29,17 @@ class Compat:
         left_out = [key for key in plan.join_keys if key not in given]
         return {**given, **{key: [None] * rows for key in left_out}} if left_out else given
 
+    @property
+    def told(self) -> Told | None:
+        """What makes the statuses that are expected of those that are right; None: they are."""
+        return _present if self.missing_status else None
+
     def answer(self, found: Lookups) -> Lookups:
         """Return the answer with the statuses that are expected."""
-        if not self.missing_status:
+        if self.told is None:
             return found
-        told = {
-            id(column): [PRESENT if status == NOT_FOUND else status for status in column]
-            for column in found.statuses
-        }
-        return replace(found, statuses=tuple(told[id(column)] for column in found.statuses))
+        return replace(found, statuses=tuple(self.told(column) for column in found.statuses))
 
-    def body(self, body: bytes) -> bytes:
-        """Return an answer's JSON with the statuses that are expected."""
-        if not self.missing_status:
-            return body
-        answer = orjson.loads(body)
-        for column in answer["results"]:
-            column["statuses"] = [
-                PRESENT if status == NOT_FOUND else status for status in column["statuses"]
-            ]
-        return orjson.dumps(answer)
+
+def _present(statuses: list[str]) -> list[str]:
+    return [PRESENT if status == NOT_FOUND else status for status in statuses]

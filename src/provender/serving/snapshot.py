@@ -4,9 +4,11 @@ A manifest that cannot be fetched or read changes nothing: the last good one goe
 `Snapshots.problem` says why. A copy on disk serves a start while the store does not answer.
 """
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -16,13 +18,17 @@ from provender.core.features import OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
 from provender.online.columns import ColumnEncoder
+from provender.online.completeness import Completeness
+from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.serving.wire import FeaturesRequest
-from provender.values import from_json, to_json
+from provender.values import to_json
 
 PLANS = 1000
 """Compiled plans kept; a client that asks for ever other lists costs time, not memory."""
+LISTS = 100
+"""Feature lists asked for last that are compiled again before a swap, so that nobody waits."""
 
 LoadTransform = Callable[[OnDemandSpec], Transform]
 PlanKey = tuple[str, tuple[str, ...], bool]
@@ -36,12 +42,17 @@ class Snapshot:
     digest: str
     transforms: dict[str, Transform]
     problems: dict[str, str]
-    _plans: dict[PlanKey, LookupPlan] = field(default_factory=dict)
+    _plans: OrderedDict[PlanKey, LookupPlan] = field(default_factory=OrderedDict)
     _encoders: dict[str, ColumnEncoder] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, manifest: ServingManifest, load: LoadTransform) -> "Snapshot":
-        """Return the snapshot of ``manifest``; a function that cannot be loaded is refused later."""
+    def of(
+        cls, manifest: ServingManifest, load: LoadTransform, *, before: "Snapshot | None" = None
+    ) -> "Snapshot":
+        """Return the snapshot of ``manifest``; a function that cannot be loaded is refused later.
+
+        Plans are compiled for all services, and for the lists that were asked of the one ``before``.
+        """
         transforms: dict[str, Transform] = {}
         problems: dict[str, str] = {}
         for spec in manifest.on_demand:
@@ -50,7 +61,22 @@ class Snapshot:
             except ProvenderError as error:
                 problems[spec.name] = error.message
                 transforms[spec.name] = _refusing(error)
-        return cls(manifest, manifest.digest, transforms, problems)
+        made = cls(manifest, manifest.digest, transforms, problems)
+        made._prepare(before.asked_last(LISTS) if before else ())
+        return made
+
+    def asked_last(self, count: int) -> list[PlanKey]:
+        """Return what was asked for last, at most ``count``, the last one last."""
+        return list(self._plans)[-count:]
+
+    def _prepare(self, asked: Iterable[PlanKey]) -> None:
+        """Compile what will be asked for; what cannot be is refused when it is."""
+        services = [
+            (service.name, (), full) for service in self.manifest.services for full in (True, False)
+        ]
+        for key in dict.fromkeys((*services, *asked)):
+            with contextlib.suppress(ProvenderError):
+                self._plan(key)
 
     def plan(self, request: FeaturesRequest) -> LookupPlan:
         """Return the compiled plan that answers ``request``.
@@ -59,20 +85,25 @@ class Snapshot:
             NotFound, Denied, InvalidInput: as `compile_plan`.
         """
         asked = () if request.service else request.features
-        key = (request.service, asked, request.full_feature_names)
+        return self._plan((request.service, asked, request.full_feature_names))
+
+    def _plan(self, key: PlanKey) -> LookupPlan:
         plan = self._plans.get(key)
-        if plan is None:
-            plan = compile_plan(
-                self.manifest,
-                self.manifest.service(request.service).features
-                if request.service
-                else [FeatureRef.parse(text) for text in asked],
-                full_feature_names=request.full_feature_names,
-                transforms=self.transforms,
-            )
-            if len(self._plans) >= PLANS:
-                self._plans.clear()
-            self._plans[key] = plan
+        if plan is not None:
+            self._plans.move_to_end(key)
+            return plan
+        name, asked, full = key
+        service = self.manifest.service(name) if name else None
+        plan = compile_plan(
+            self.manifest,
+            service.features if service else [FeatureRef.parse(text) for text in asked],
+            full_feature_names=full,
+            transforms=self.transforms,
+            projections=service.projections if service else (),
+        )
+        self._plans[key] = plan
+        if len(self._plans) > PLANS:
+            self._plans.popitem(last=False)
         return plan
 
     def encoder(self, view: str) -> ColumnEncoder:
@@ -124,6 +155,7 @@ class Snapshots:
         self._store = store
         self._load = load
         self._copy = folder / f"{quote(project, safe='')}.json"
+        self._completeness = Completeness(folder / f".{quote(project, safe='')}.coverage")
 
     @property
     def current(self) -> Snapshot:
@@ -143,8 +175,34 @@ class Snapshots:
     def found(self) -> Snapshot | None:
         return self._current
 
+    @property
+    def lost(self) -> frozenset[str]:
+        """The views whose rows may not be all there, since the store was emptied."""
+        return self._completeness.lost
+
+    def incomplete(self, plan: LookupPlan) -> list[str]:
+        """Return which of the views that ``plan`` reads are `lost`, by the names asked for."""
+        lost = self._completeness.lost
+        return [read.name for read in plan.reads if read.view.name in lost] if lost else []
+
     def refresh(self) -> bool:
         """Swap to the manifest published last; return whether that changed anything."""
+        swapped = self._swap()
+        if self._current is not None:
+            self._look_at_rows(self._current.manifest)
+        return swapped
+
+    def _look_at_rows(self, manifest: ServingManifest) -> None:
+        """Note which views' rows were lost; while the store does not answer, nothing is known."""
+        try:
+            has_manifest = self._store.manifest_digest(self.project) is not None
+            seen = self._store.covered(self.project)
+        except ProvenderError:
+            return
+        self._completeness.see(seen, has_manifest=has_manifest)
+        self._completeness.forget(frozenset(view.name for view in manifest.views))
+
+    def _swap(self) -> bool:
         try:
             digest = self._store.manifest_digest(self.project)
             if self._is_current(digest):
@@ -157,7 +215,7 @@ class Snapshots:
         if manifest is None:
             self.problem = "the online store has none"
             return self._fall_back()
-        self._current = Snapshot.of(manifest, self._load)
+        self._current = Snapshot.of(manifest, self._load, before=self._current)
         self.problem = ""
         self._keep(manifest)
         return True
@@ -172,7 +230,7 @@ class Snapshots:
         if self._current is not None or not self._copy.exists():
             return False
         try:
-            manifest = from_json(ServingManifest, self._copy.read_bytes())
+            manifest = read_manifest(self._copy.read_bytes())
         except (ProvenderError, OSError) as error:
             self.problem += f"; the copy {self._copy} cannot be read: {error}"
             return False

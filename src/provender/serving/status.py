@@ -60,6 +60,7 @@ class Status:
                 "stale": bool(self._snapshots.problem),
                 "problem": self._snapshots.problem,
             },
+            "incomplete": sorted(self._snapshots.lost),
             "on_demand": snapshot.problems if snapshot else {},
         }
         return Response(503 if snapshot is None else 200, orjson.dumps(state))

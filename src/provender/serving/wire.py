@@ -8,7 +8,7 @@ errors, from which Feast's client builds its exception again.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -16,12 +16,14 @@ from typing import Any
 
 import orjson
 
+from provender.core import digest
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.online.answer import Answer, Stored, column_statuses
 from provender.online.blocks import PRESENT, Block, json_bodies
 from provender.online.spelling import plain
 
+Told = Callable[[list[str]], list[str]]
 FEAST_ERRORS = "feast.errors"
 NOT_FOUND_CLASSES = {
     "feature view": ("FeatureViewNotFoundException", 404),
@@ -187,12 +189,23 @@ def _lenient(body: bytes, why: str) -> Any:
         raise Malformed(f"JSON decode error: {error}") from None
 
 
-def render(answer: Answer, *, views: Sequence[str] | None = None) -> bytes:
-    """Return the answer's JSON; with ``views``, name them in the metadata."""
+def render(
+    answer: Answer,
+    *,
+    views: Sequence[str] | None = None,
+    incomplete: Sequence[str] = (),
+    told: Told | None = None,
+) -> bytes:
+    """Return the answer's JSON; with ``views``, name them in the metadata.
+
+    ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
+    Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
+    makes the statuses that are told of those that are right.
+    """
     epoch = _epoch(answer.size)
     parts = [_given(values, "", epoch) for _, values in answer.given]
     bodies = json_bodies(answer.blocks)
-    stored = [_stored(block, mine) for block, mine in zip(answer.blocks, bodies, strict=True)]
+    stored = [_stored(block, mine, told) for block, mine in zip(answer.blocks, bodies, strict=True)]
     for output in answer.outputs:
         source = output.source
         if source is None:
@@ -201,6 +214,12 @@ def render(answer: Answer, *, views: Sequence[str] | None = None) -> bytes:
         else:
             parts.append(stored[source.read][source.column])
     metadata: dict[str, Any] = {"feature_names": answer.names}
+    if incomplete:
+        metadata["incomplete"] = incomplete
+    if answer.freshness:
+        metadata["freshness"] = {
+            name: digest.plain(told) for name, told in answer.freshness.items()
+        }
     if views is not None:
         metadata["feature_view_metadata"] = [{"name": view} for view in views]
     return b'{"results":[%b],"metadata":%b}' % (b",".join(parts), orjson.dumps(metadata))
@@ -211,15 +230,17 @@ def _given(values: list[Any], kind: str, epoch: bytes) -> bytes:
     return RESULT % (orjson.dumps(plain(values, kind))[1:-1], statuses, epoch)
 
 
-def _stored(block: Block, bodies: list[bytes]) -> list[bytes]:
+def _stored(block: Block, bodies: list[bytes], told: Told | None) -> list[bytes]:
     """Return the results of all columns of a block, which share what follows the values."""
     times = _times(block.event_us)
     if not block.has_nulls:
-        tail = TAIL % (_statuses(block.statuses), times)
+        statuses = told(block.statuses) if told else block.statuses
+        tail = TAIL % (_statuses(statuses), times)
         return [HEAD + body + tail for body in bodies]
+    columns = [Stored(block, index).statuses for index in range(len(bodies))]
     return [
-        RESULT % (body, _statuses(Stored(block, index).statuses), times)
-        for index, body in enumerate(bodies)
+        RESULT % (body, _statuses(told(statuses) if told else statuses), times)
+        for body, statuses in zip(bodies, columns, strict=True)
     ]
 
 

@@ -51,8 +51,7 @@ class Writes:
     async def write(self, request: Request) -> Response:
         """Write rows to one feature view."""
         rows = wire.parse_rows(request.body, "feature_view_name")
-        encoder = self._snapshots.current.encoder(rows.name)
-        await self._write([encoder], rows.columns)
+        await self._write([self._snapshots.current.encoder(rows.name)], rows.columns)
         return Response(200, b"null")
 
     def close(self) -> None:

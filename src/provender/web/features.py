@@ -51,7 +51,7 @@ def view(visit: Visit) -> Page:
             "project": repo.project,
             "kind": kind,
             "view": found,
-            "services": [s.name for s in repo.services if any(r in s.features for r in refs)],
+            "services": [s.name for s in repo.services if any(r in s.own_features for r in refs)],
             "closed_online": _closed(_serving(visit, repo.project), refs),
             "lineage": lineage.listed,
         },

@@ -1,0 +1,82 @@
+"""What is asked for: a service or a list of features, and what may be done with it."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from provender.core.errors import InvalidInput
+from provender.core.features import RepoSpec, ServiceSpec, resolve
+from provender.core.names import FeatureRef
+from provender.core.policy import Action, ColumnRef
+from provender.core.serving import PURPOSE
+from provender.online.plan import LookupPlan, compile_plan
+from provender.settings import Settings
+from provender.transforms import load_transform
+
+if TYPE_CHECKING:
+    from provender.catalog.local import LocalCatalog
+
+
+def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> ServiceSpec:
+    """Return the service that is asked for, or one without a name of the ``features``.
+
+    Raises:
+        NotFound: there is no such service.
+        InvalidInput: both are asked for, or neither is.
+    """
+    if (service is None) == (not features):
+        raise InvalidInput(
+            "say which features: a service, or a list of features, and not both",
+            hint=f"services are {', '.join(s.name for s in repo.services) or 'none yet'}",
+        )
+    if service is not None:
+        return repo.service(service)
+    return ServiceSpec(name="", features=tuple(FeatureRef.parse(text) for text in features))
+
+
+def trained_features(service: ServiceSpec) -> tuple[FeatureRef, ...]:
+    """Return the features of ``service`` that a training set is made of.
+
+    Raises:
+        InvalidInput: it renames feature views.
+    """
+    if service.projections:
+        aliases = ", ".join(projection.alias for projection in service.projections)
+        raise InvalidInput(
+            f"feature service {service.name} renames feature views, or their join keys: {aliases}",
+            hint="use Feast's get_historical_features on our offline store, which joins them",
+        )
+    return service.features
+
+
+def lookup_plan(
+    catalog: "LocalCatalog", settings: Settings, repo: RepoSpec, asked: ServiceSpec, *, full: bool
+) -> LookupPlan:
+    """Return the plan of looking up what is ``asked``, with ``full`` names or short ones.
+
+    Raises:
+        NotFound: a name is unknown.
+        Denied: a feature is closed for serving, or to the actor.
+    """
+    catalog.permit(Action.SERVE, served_columns(repo, asked.own_features), purpose=PURPOSE)
+    manifest = catalog.serving_manifest(repo.project)
+    return compile_plan(
+        manifest,
+        asked.features,
+        full_feature_names=full,
+        transforms={
+            spec.name: load_transform(spec, settings.feature_repo) for spec in manifest.on_demand
+        },
+        projections=asked.projections,
+    )
+
+
+def served_columns(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> list[ColumnRef]:
+    """Return the governed columns whose values a lookup of the ``asked`` features gives."""
+    views = {ref: repo.view(ref.view) for ref in resolve(repo, asked).stored}
+    return sorted(
+        {
+            ColumnRef(view.dataset.dataset, view.feature(ref.feature).source_column)
+            for ref, view in views.items()
+            if view.dataset is not None
+        }
+    )

@@ -1,0 +1,154 @@
+"""Lookups in process: compiled once, called with keys of many kinds, answered as columns or rows.
+
+A lookup looks for newly applied definitions, at most once a second, and is compiled again when
+there are any. While the catalog is down it goes on with what it has; `OnlineLookup.problem`
+says so.
+"""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from provender.core.clock import Clock
+from provender.core.errors import InvalidInput, Unavailable
+from provender.online.completeness import Completeness
+from provender.online.lookup import Question
+from provender.online.plan import LookupPlan
+from provender.online.store import OnlineStore
+from provender.online.stream import Stream
+from provender.sdk.answers import Answer
+from provender.sdk.rows import arrow_table
+
+LOOK_SECONDS = 1.0
+Keys = Any
+"""Join keys and request columns: a dict of lists, a list of dicts, an Arrow table or a frame."""
+
+
+class OnlineLookup:
+    """The features of a service, or a list of features: call it with the entities' keys."""
+
+    def __init__(
+        self,
+        store: OnlineStore,
+        project: str,
+        compiled: Callable[[], LookupPlan],
+        *,
+        now: Clock,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.problem = ""
+        self._store = store
+        self._project = project
+        self._compiled = compiled
+        self._now = now
+        self._ticks = ticks
+        self._looking = threading.Lock()
+        self._looked = ticks()
+        self._completeness = Completeness()
+        self._digest = self._published()
+        self._plan = compiled()
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
+
+    @property
+    def plan(self) -> LookupPlan:
+        """What the next call will do."""
+        return self._plan
+
+    def __call__(self, keys: Keys, *, now: datetime | None = None) -> Answer:
+        """Return the features of the entities with these ``keys``, as of ``now``.
+
+        Raises:
+            InvalidInput: a column is missing, of another length or of the wrong type.
+            Denied: a feature is closed for serving, or to the actor, since the last call.
+            Stale: a value is staler than its view lets serve.
+            Unavailable: the store does not answer.
+        """
+        self._look()
+        question = Question(self._plan, columns_of(keys), now or self._now())
+        return self._answer(question, self._store.read(question.keys))
+
+    async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
+        """Do as a call does, through connections of the running event loop."""
+        if self._is_due():
+            await asyncio.to_thread(self._look)
+        question = Question(self._plan, columns_of(keys), now or self._now())
+        return self._answer(question, await self._reader().read(question.keys))
+
+    async def aclose(self) -> None:
+        """Close the connections of the running event loop."""
+        reader = self._readers.pop(asyncio.get_running_loop(), None)
+        if reader is not None:
+            await reader.close()
+
+    def _answer(self, question: Question, rows: Sequence[bytes | None]) -> Answer:
+        lost = self._completeness.lost
+        incomplete = [read.name for read in question.plan.reads if read.view.name in lost]
+        return Answer(question.judge(rows), question.now_us, tuple(incomplete))
+
+    def _reader(self) -> Stream:
+        loop = asyncio.get_running_loop()
+        if loop not in self._readers:
+            self._readers[loop] = self._store.reader()
+        return self._readers[loop]
+
+    def _is_due(self) -> bool:
+        return self._ticks() - self._looked >= LOOK_SECONDS
+
+    def _look(self) -> None:
+        """Compile again if other definitions were published; one thread looks, the others go on."""
+        if not self._is_due() or not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._looked = self._ticks()
+            digest = self._published()
+            if digest is None or digest == self._digest:
+                return
+            self._plan = self._compiled()
+            self._digest, self.problem = digest, ""
+        except Unavailable as error:
+            self.problem = error.message
+        finally:
+            self._looking.release()
+
+    def _published(self) -> str | None:
+        """Return what is published now, and note which views' rows were lost.
+
+        None where the store does not say: the read will tell.
+        """
+        try:
+            digest = self._store.manifest_digest(self._project)
+            seen = self._store.covered(self._project)
+        except Unavailable:
+            return None
+        self._completeness.see(seen, has_manifest=digest is not None)
+        return digest
+
+
+def columns_of(keys: Keys) -> Mapping[str, Sequence[Any]]:
+    """Return ``keys`` by column.
+
+    Raises:
+        InvalidInput: they are none of the kinds understood, or rows have different columns.
+    """
+    if isinstance(keys, Mapping):
+        return keys
+    if isinstance(keys, list):
+        return _by_column(keys)
+    table = arrow_table(keys)
+    return {name: table.column(name).to_pylist() for name in table.column_names}
+
+
+def _by_column(rows: list[Any]) -> Mapping[str, Sequence[Any]]:
+    if not rows:
+        raise InvalidInput("there are no entities", hint="give at least one row of keys")
+    for position, row in enumerate(rows):
+        if not isinstance(row, Mapping) or row.keys() != rows[0].keys():
+            raise InvalidInput(
+                f"row {position} is {row!r:.80}, which has not the columns of row 0, {rows[0]!r:.80}",
+                hint="give a dict per entity, all with the same keys",
+            )
+    return {name: [row[name] for row in rows] for name in rows[0]}

@@ -1,0 +1,226 @@
+"""What is served while manifests come and go: whole ones only, compiled before, the last good one."""
+
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from provender.core.features import ServiceSpec
+from provender.core.names import FeatureRef
+from provender.core.serving import MANIFEST_FORMAT, ServingManifest
+from provender.online.columns import ColumnEncoder
+from provender.online.completeness import Memory, after
+from provender.online.embedded import EmbeddedServer
+from provender.online.store import Coverage, Covered, OnlineStore
+from provender.serving import snapshot
+from provender.serving.snapshot import Snapshots
+from provender.serving.wire import FeaturesRequest
+from provender.values import to_json
+from tests.online.views import T0, manifest, view
+from tests.serving.conftest import Start, flights
+
+COVERED = Coverage(source="a.b@1", layout="sha256:0", end=T0)
+
+
+@pytest.fixture
+def client(valkey: EmbeddedServer) -> Iterator["redis.Redis[bytes]"]:
+    with redis.Redis.from_url(valkey.url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def snapshots(store: OnlineStore, tmp_path: Path) -> Snapshots:
+    return opened(store, tmp_path)
+
+
+def opened(store: OnlineStore, folder: Path) -> Snapshots:
+    return Snapshots(store, "flights", folder, lambda spec: lambda columns: columns)
+
+
+def asking(*features: str, service: str = "", full: bool = False) -> FeaturesRequest:
+    return FeaturesRequest({}, features, service, full, version_metadata=False)
+
+
+def test_services_and_lists_asked_for_last_are_compiled_before_the_swap(
+    snapshots: Snapshots, store: OnlineStore
+) -> None:
+    snapshots.refresh()
+    first = snapshots.current
+    assert ("delay", (), True) in first._plans
+    assert ("delay", (), False) in first._plans
+    first.plan(asking("weather:count"))
+    store.publish_manifest(flights(closed={"route:delay": "no rule"}))
+    assert snapshots.refresh()
+    second = snapshots.current
+    assert second is not first
+    assert ("", ("weather:count",), False) in second._plans
+    assert ("delay", (), True) not in second._plans  # closed: refused when it is asked for
+    assert first.plan(asking(service="delay")).views == ("weather", "route")
+
+
+def test_plans_used_last_are_kept(snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshots.refresh()
+    current = snapshots.current
+    monkeypatch.setattr(snapshot, "PLANS", 3)
+    current._plans.clear()
+    often = current.plan(asking("weather:count"))
+    for feature in ("ok", "seen", "temp", "word"):
+        assert current.plan(asking(f"weather:{feature}"))
+        assert current.plan(asking("weather:count")) is often
+    assert len(current._plans) == 3
+    assert current.asked_last(2) == [
+        ("", ("weather:word",), False),
+        ("", ("weather:count",), False),
+    ]
+
+
+def test_a_manifest_of_a_newer_format_changes_nothing(
+    snapshots: Snapshots, store: OnlineStore, tmp_path: Path, client: "redis.Redis[bytes]"
+) -> None:
+    snapshots.refresh()
+    good = snapshots.current
+    newer = json.loads(to_json(flights(closed={"weather:temp": "x"})))
+    newer |= {"format": MANIFEST_FORMAT + 1, "masks": {"weather:word": "hash"}}
+    fields = {"digest": "sha256:1", "manifest": json.dumps(newer)}
+    client.hset("provender:manifest:flights", mapping=fields)
+    assert not snapshots.refresh()
+    assert snapshots.current is good
+    assert f"format {MANIFEST_FORMAT + 1}" in snapshots.problem
+    restarted = opened(store, tmp_path)
+    assert restarted.refresh()
+    assert restarted.current.digest == good.digest
+    store.publish_manifest(flights())
+    snapshots.refresh()
+    assert snapshots.problem == ""
+
+
+def test_a_manifest_without_a_format_is_of_the_first(
+    snapshots: Snapshots, client: "redis.Redis[bytes]"
+) -> None:
+    old = json.loads(to_json(flights()))
+    del old["format"]
+    client.hset("provender:manifest:flights", "manifest", json.dumps(old))
+    assert snapshots.refresh()
+
+
+def test_what_was_covered_before_the_store_was_emptied_is_incomplete_until_it_is_again(
+    snapshots: Snapshots, store: OnlineStore, tmp_path: Path, client: "redis.Redis[bytes]"
+) -> None:
+    for name in ("weather", "route", "gone"):
+        store.keep_coverage("flights", name, COVERED)
+    snapshots.refresh()
+    assert snapshots.lost == frozenset()
+    client.flushall()
+    snapshots.refresh()
+    assert snapshots.lost == {"weather", "route"}
+    plan = snapshots.current.plan(asking("route:delay", "also:temp"))
+    assert snapshots.incomplete(plan) == ["route"]
+    store.publish_manifest(flights())
+    restarted = opened(store, tmp_path)
+    assert restarted.lost == {"weather", "route"}
+    store.keep_coverage("flights", "weather", COVERED)
+    restarted.refresh()
+    assert restarted.lost == {"route"}
+    store.keep_coverage("flights", "route", COVERED)
+    restarted.refresh()
+    assert (restarted.lost, restarted.incomplete(plan)) == (frozenset(), [])
+
+
+def test_a_view_that_is_written_anew_is_not_incomplete(
+    snapshots: Snapshots, store: OnlineStore
+) -> None:
+    store.keep_coverage("flights", "weather", COVERED)
+    snapshots.refresh()
+    store.keep_coverage("flights", "weather", None)
+    snapshots.refresh()
+    assert snapshots.lost == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("seen", "has_manifest", "lost"),
+    [
+        (Covered("e1", frozenset({"a", "b"})), True, ()),
+        (Covered("e1", frozenset({"a"})), True, ()),
+        (Covered("e2", frozenset()), True, ("a", "b")),
+        (Covered("", frozenset()), True, ("a", "b")),
+        (Covered("e2", frozenset({"b"})), True, ("a",)),
+        (Covered("e1", frozenset()), False, ("a", "b")),
+    ],
+)
+def test_another_epoch_or_no_manifest_means_that_the_store_was_emptied(
+    seen: Covered, has_manifest: bool, lost: tuple[str, ...]
+) -> None:
+    memory = Memory(epoch="e1", covered=("a", "b"))
+    assert after(memory, seen, has_manifest=has_manifest).lost == lost
+
+
+def eventually(found: Any, wanted: Any) -> None:
+    deadline = time.monotonic() + 10
+    while (last := found()) != wanted:
+        assert time.monotonic() < deadline, last
+        time.sleep(0.05)
+
+
+def test_answers_of_an_emptied_store_say_that_rows_may_be_missing(
+    start: Start, filled: OnlineStore, client: "redis.Redis[bytes]"
+) -> None:
+    filled.keep_coverage("flights", "weather", COVERED)
+    running = start()
+    body = {"entities": {"origin": ["JFK"]}, "features": ["weather:temp", "also:temp"]}
+    body["full_feature_names"] = True
+    answer = running.features(**body)
+    assert "incomplete" not in answer["metadata"]
+    client.flushall()
+    eventually(lambda: running.features(**body)["metadata"].get("incomplete"), ["weather"])
+    emptied = running.features(**body)
+    assert emptied["results"][1]["statuses"] == ["NOT_FOUND"]
+    assert running.client.get("/health").json()["incomplete"] == ["weather"]
+    filled.publish_manifest(flights())
+    filled.keep_coverage("flights", "weather", COVERED)
+    eventually(lambda: running.features(**body)["metadata"].get("incomplete"), None)
+
+
+def generation(number: int) -> ServingManifest:
+    """A manifest whose view, service and values all tell which one it is."""
+    served = view({f"x{number}": "float64", "y": "int64"}, name=f"v{number}")
+    refs = (FeatureRef(f"v{number}", f"x{number}"), FeatureRef(f"v{number}", "y"))
+    return manifest(served, services=(ServiceSpec(name="s", features=refs),), project="swapping")
+
+
+def test_no_answer_mixes_two_manifests(start: Start, store: OnlineStore) -> None:
+    for number in (1, 2):
+        [served] = generation(number).views
+        rows = {"origin": ["JFK"], f"x{number}": [float(number)], "y": [number * 10]}
+        encoder = ColumnEncoder("swapping", served)
+        store.write(encoder.encode({**rows, "event_timestamp": [T0 - timedelta(minutes=number)]}))
+    store.publish_manifest(generation(1))
+    running = start(project="swapping")
+    until = time.monotonic() + 5
+
+    def ask(_: int) -> list[tuple[Any, ...]]:
+        seen: list[tuple[Any, ...]] = []
+        while time.monotonic() < until:
+            answer = running.features({"origin": ["JFK"]}, feature_service="s")
+            values = [result["values"][0] for result in answer["results"]]
+            stamps = [result["event_timestamps"][0] for result in answer["results"][1:]]
+            seen.append((*answer["metadata"]["feature_names"], *values, *stamps))
+        return seen
+
+    with ThreadPoolExecutor(5) as pool:
+        asked = [pool.submit(ask, number) for number in range(4)]
+        published = 1
+        while time.monotonic() < until:
+            time.sleep(0.6)
+            published = 3 - published
+            store.publish_manifest(generation(published))
+        seen = {answer for future in asked for answer in future.result()}
+    assert seen == {
+        ("origin", "x1", "y", "JFK", 1.0, 10, *["2013-01-01T04:59:00Z"] * 2),
+        ("origin", "x2", "y", "JFK", 2.0, 20, *["2013-01-01T04:58:00Z"] * 2),
+    }
