@@ -201,6 +201,7 @@ def wait_until_under_way(running: Running, lookups: int) -> None:
 
 def test_keys_under_way_count_too(start: Start, frozen: Frozen) -> None:
     running = start(url=frozen.url, limits={"keys": 100, "deadline": 20.0})
+    assert value(running) == 1.5
     frozen.stop()
     wire = Wire(running.address)
     many = {**BODY, "entities": {"origin": ["JFK"] * 60}}

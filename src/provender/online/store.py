@@ -169,10 +169,7 @@ class OnlineStore:
             raise unavailable(self.options, error) from error
 
     def reader(self, *, deadline: float = DEADLINE) -> Stream:
-        """Return a reader for the running event loop, with connections of its own.
-
-        ``deadline`` is how long a question may take, in seconds.
-        """
+        """Return a reader for the running loop; a question may take ``deadline`` seconds."""
         return Stream(self.options, deadline=deadline)
 
     def claim(self, project: str, *views: str) -> None:
