@@ -39,7 +39,7 @@ from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.sender import Written
 from provender.online.state import EPOCH, State, epoch_of, state_of
-from provender.online.stream import Stream
+from provender.online.stream import DEADLINE, Stream
 from provender.values import from_json, to_json
 
 BATCH_ROWS = CHUNK_ROWS
@@ -155,9 +155,9 @@ class OnlineStore:
         except (OSError, Refused, ProtocolError) as error:
             raise unavailable(self.options, error) from error
 
-    def reader(self) -> Stream:
-        """Return a reader for the running event loop, with connections of its own."""
-        return Stream(self.options)
+    def reader(self, *, deadline: float = DEADLINE) -> Stream:
+        """Return a reader for the running loop; a question may take ``deadline`` seconds."""
+        return Stream(self.options, deadline=deadline)
 
     def claim(self, project: str, *views: str) -> None:
         """Note whose the keys of these views are: to be called before rows are written.

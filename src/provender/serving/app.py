@@ -114,7 +114,7 @@ class OnlineApp:
     async def start(self) -> None:
         """Connect, take the first snapshot, and go on looking for newer ones."""
         self._clock = asyncio.get_running_loop().time()
-        self._reader = self._store.reader()
+        self._reader = self._store.reader(deadline=self.limits.deadline)
         await asyncio.to_thread(self._snapshots.refresh)
         await self._status.look()
         self._looking = [
