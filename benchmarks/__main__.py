@@ -7,16 +7,43 @@ from typing import Any
 
 import click
 
-from benchmarks import flagship, offline_b1, offline_b2, offline_b3, offline_b4, offline_b6
+from benchmarks import (
+    flagship,
+    offline_b1,
+    offline_b2,
+    offline_b3,
+    offline_b4,
+    offline_b6,
+    online_http,
+    online_inprocess,
+    online_materialize,
+    online_soak,
+    online_w1,
+    online_w2,
+)
 from benchmarks.contender import KINDS
 from benchmarks.report import markdown, read, show
 from benchmarks.results import Benchmark, Options, save
 
 BENCHMARKS: dict[str, Benchmark] = {
     module.BENCHMARK.name: module.BENCHMARK
-    for module in (offline_b1, offline_b2, offline_b3, offline_b4, flagship, offline_b6)
+    for module in (
+        offline_b1,
+        offline_b2,
+        offline_b3,
+        offline_b4,
+        flagship,
+        offline_b6,
+        online_http,
+        online_inprocess,
+        online_materialize,
+        online_w1,
+        online_w2,
+        online_soak,
+    )
 }
 ALIASES = {"flagship": "offline_b5"}
+CONTENDERS = (*KINDS, "null", "redis-py")
 DATA = Path(".data/bench")
 
 
@@ -40,7 +67,7 @@ def list_all() -> None:
 @click.option("--runs", type=click.IntRange(1), help="Runs per contender; 5, or 1 with --quick.")
 @click.option("--case", default="", help="Only cases whose name holds this text.")
 @click.option(
-    "--contender", "contenders", multiple=True, type=click.Choice(list(KINDS)), help="Only these."
+    "--contender", "contenders", multiple=True, type=click.Choice(CONTENDERS), help="Only these."
 )
 @click.option("--seconds", default=600.0, show_default=True, help="Kill a run after this long.")
 @click.option("--memory-gb", type=float, help="Kill a run at this; 3/4 of the machine's.")

@@ -140,7 +140,7 @@ class Race:
             return subprocess.Popen(
                 [sys.executable, "-W", "ignore", "-m", "benchmarks.contender", *arguments],
                 cwd=self.folder,
-                env=_environment(one.workload.home or str(self.folder / "home")),
+                env=environment(one.workload.home or str(self.folder / "home")),
                 stdout=out,
                 stderr=err,
             )
@@ -175,7 +175,7 @@ class Race:
         return (lines[-1] if lines else "no message")[:200]
 
 
-def _environment(home: str) -> dict[str, str]:
+def environment(home: str) -> dict[str, str]:
     """What a contender's process sees: our packages, whatever the folder, and nobody's settings."""
     paths = [ROOT, *(Path(entry) for entry in sys.path if entry and Path(entry).is_dir())]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PROVENDER_")}

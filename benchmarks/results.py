@@ -45,7 +45,8 @@ class Figure:
 class Claim:
     """What we say of a case: the measure of its row that shall be at most, or at least, a limit.
 
-    Measures: ``ours_over_floor``, ``peak_mb``, ``NAME_over_ours`` and ``NAME_differing`` of a peer.
+    Measures: ``value`` and ``peak_mb`` of ours, ``ours_over_floor``, and of a peer
+    ``NAME_over_ours`` and ``NAME_differing``.
     """
 
     says: str
@@ -108,6 +109,8 @@ class Row:
         """Return a measure by the name that `Claim` gives it."""
         if name == "ours_over_floor":
             return self._finished(self.ours) and self.over(self.ours, self.floor)
+        if name == "value":
+            return self._finished(self.ours)
         if name == "peak_mb":
             return self._finished(self.ours) and self._field(self.ours, "peak_mb")
         peer, _, what = name.rpartition("_over_ours")

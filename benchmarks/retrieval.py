@@ -58,7 +58,7 @@ def _feature_store(task: Task) -> Any:
         entity_key_serialization_version=3,
     )
     store = FeatureStore(config=config)
-    store.apply(_definitions(task.workload, governed=task.kind == "ours"))
+    store.apply(definitions(task.workload, governed=task.kind == "ours"))
     return store
 
 
@@ -71,7 +71,8 @@ def _offline_store(task: Task) -> dict[str, Any]:
     return options
 
 
-def _definitions(workload: Workload, *, governed: bool) -> list[Any]:
+def definitions(workload: Workload, *, governed: bool) -> list[Any]:
+    """Return the entities and feature views of ``workload``, in Feast's terms."""
     from feast import Entity
 
     schemas = {view.name: pq.read_schema(view.path) for view in workload.views}

@@ -23,6 +23,10 @@ KEYS = {
     "bench", "case", "unit", "ours", "peer", "peer_name", "floor",
     "peer_over_ours", "ours_over_floor", "peak_mb", "contenders", "claims",
 }  # fmt: skip
+ONLINE = [
+    "online_http", "online_inprocess", "online_materialize",
+    "online_w1", "online_w2", "online_soak",
+]  # fmt: skip
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b2", "2k x 200k", ("ours", "polars")),
@@ -55,9 +59,8 @@ def quick(data, name, *arguments):
 def test_they_are_listed_with_their_claims():
     listed = benchmarks("list")
     assert listed.returncode == 0
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == [
-        f"offline_b{number}" for number in range(1, 7)
-    ]
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    assert names == [*(f"offline_b{number}" for number in range(1, 7)), *ONLINE]
     assert "flagship" in listed.stdout
     assert benchmarks("run", "flagshp").returncode == 2
 

@@ -40,6 +40,9 @@ class Settings(BaseModel):
         None,
         description="freeze the time of lookups, to replay old data, such as 2023-12-30T18:00:00Z",
     )
+    online_deadline: float = Field(
+        1.0, gt=0, le=60, description="seconds an online lookup may take, such as 0.5"
+    )
     feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
     governance: Path = Field(Path("catalog"), description="the folder of governance as code")
     memory_limit: str = Field(

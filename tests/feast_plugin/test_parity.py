@@ -1,5 +1,6 @@
 """Comparing the online store with offline, and filling it anew while it answers."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +8,11 @@ from uuid import uuid4
 
 import pytest
 import redis
+from click.testing import CliRunner, Result
 from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
+from provender.cli import main
 from provender.core.serving import ServedView, serve_view
 from provender.feast_plugin.parity import verify
 from provender.feast_plugin.rebuild import rebuild
@@ -151,3 +154,34 @@ def test_other_views_and_projects_keep_their_rows(
     list(rebuild(applied, settings=settings))
     assert client.mget(others) == [b"theirs"] * 2
     client.delete(*others)
+
+
+def provender(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), catch_exceptions=False)
+
+
+def test_the_command_line_ends_with_1_if_the_store_is_not_whole(
+    applied: Path, settings: Settings, client: redis.Redis
+) -> None:
+    assert settings
+    whole = provender("online", "verify", "--repo", str(applied), "--json")
+    assert (whole.exit_code, json.loads(whole.stdout)[0]["equal"]) == (0, 3)
+    client.delete(keys(applied, 1)[0])
+    holed = provender("online", "verify", "trips", "--repo", str(applied))
+    assert holed.exit_code == 1
+    assert "provender online rebuild" in holed.stderr
+    rebuilt = provender("online", "rebuild", "--repo", str(applied), "--json")
+    assert json.loads(rebuilt.stdout)[0]["parity"]["equal"] == 3
+    assert provender("online", "rebuild", "--repo", str(applied)).exit_code == 0
+    assert provender("online", "verify", "--repo", str(applied)).exit_code == 0
+
+
+def test_the_command_line_materialises_with_all_its_options(
+    applied: Path, settings: Settings
+) -> None:
+    assert settings
+    run = provender("features", "materialize", str(applied), "--force", "--lookback", "2d")
+    assert run.exit_code == 0
+    assert "null times" in run.stdout
+    wrong = provender("features", "materialize", str(applied), "--lookback", "two days")
+    assert "'two days' is not a duration" in wrong.stderr

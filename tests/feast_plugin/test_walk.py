@@ -15,6 +15,7 @@ from provender.core.clock import utc_now
 from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
 from provender.core.names import FeatureRef
 from provender.core.policy import Action, ColumnRef
+from provender.feast_plugin import collaborators
 from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize, push
@@ -185,11 +186,8 @@ def test_a_file_source_cannot_reach_into_the_lake(
 def test_materialising_goes_on_where_it_ended(
     applied: Path, settings: Settings, online: OnlineStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows: list[tuple[str, int]] = []
     early = settings.model_copy(update={"clock": NOON})
-    [first] = materialize(
-        applied, settings=early, progress=lambda name, count: rows.append((name, count))
-    )
+    [first] = materialize(applied, settings=early)
     assert (first.view, first.start.year, first.end) == ("trips", 1970, NOON)
     assert (first.read, first.written) == (0, 0)
     governed.publish(settings, pa.concat_tables([governed.VERSION_1, governed.VERSION_2]))
@@ -239,6 +237,20 @@ def test_pushes_that_do_not_fit_are_refused(applied: Path, settings: Settings) -
     text = rows.set_column(3, "value", pa.array(["six"]))
     with pytest.raises(InvalidInput, match="value"):
         push(applied, "arrivals", text, settings=settings)
+
+
+def test_rows_from_after_now_are_not_pushed(applied: Path, settings: Settings) -> None:
+    """They would hide the rows that are there until their time has come."""
+    list(materialize(applied, settings=settings))
+    sam = settings.model_copy(update={"actor": SAM})
+    hours = (utc_now() - NOON) // HOUR + 1
+    for future in (governed.rows((1, 0, 7), (2, hours, 8)), governed.rows((1, 2 * hours, 9))):
+        with pytest.raises(InvalidInput, match="a row of feature view trips is from"):
+            push(applied, "arrivals", future, settings=sam)
+    store = FeatureStore(repo_path=str(applied))
+    rows = governed.rows((1, hours, 7)).to_pandas()
+    with collaborators.using(sam), pytest.raises(InvalidInput, match="view trips is from"):
+        store.push("arrivals", rows)
 
 
 def test_rows_pushed_offline_make_a_new_version(

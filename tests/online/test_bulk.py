@@ -1,6 +1,9 @@
 """Writing in bulk: counted, newest kept, lost connections and lost scripts made up for."""
 
+import pickle
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,3 +246,41 @@ def test_a_replica_has_what_was_settled(tmp_path: Path) -> None:
             assert writer.settle() == Written(5000, 0)
             assert writer.replicated
             assert replica.dbsize() == 5000
+
+
+WRITE_FOREVER = """
+import pickle, random, sys
+from provender.online.store import OnlineStore
+rows = pickle.load(open(sys.argv[2], "rb"))
+with OnlineStore(sys.argv[1]) as store, store.writer(window=3) as writer:
+    print("writing", flush=True)
+    while True:
+        writer.write(random.sample(rows, len(rows)))
+"""
+
+
+def test_killed_writers_leave_no_older_row_behind(
+    server: EmbeddedServer, store: OnlineStore, tmp_path: Path
+) -> None:
+    rows = [pair(n % 500, n // 500, tick=n // 500) for n in range(5000)]
+    kept = tmp_path / "rows"
+    kept.write_bytes(pickle.dumps(rows))
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITE_FOREVER, server.url, str(kept)], stdout=subprocess.PIPE
+        )
+        for _ in range(3)
+    ]
+    try:
+        for process in writers:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"writing\n"
+        with store.writer() as writer:
+            writer.write(random.Random(9).sample(rows, len(rows)))
+            writer.settle()
+        time.sleep(0.3)
+    finally:
+        for process in writers:
+            process.kill()
+            process.communicate()
+    assert values(store, range(500)) == [9] * 500

@@ -81,3 +81,11 @@ def test_a_missing_column_is_named(name: str) -> None:
 
 def test_no_rows_are_no_rows() -> None:
     assert encoded({name: [] for name in GOOD}) == []
+
+
+def test_rows_from_after_now_are_refused_but_a_minute_is_allowed() -> None:
+    encoder = ColumnEncoder("p", VIEW)
+    assert len(encoder.encode(GOOD, now=T0 - timedelta(minutes=1))) == 2
+    early = T0 - timedelta(minutes=1, microseconds=1)
+    with pytest.raises(InvalidInput, match="a row of feature view weather is from 2013-01-01T05"):
+        encoder.encode(GOOD, now=early)

@@ -69,7 +69,7 @@ def test_arguments_are_keys_and_rows_as_redis_reads_them(texts: Any, chunk: int)
     ]
 
 
-def test_what_is_framed_is_written_in_bulk(store: OnlineStore) -> None:
+def test_what_is_framed_is_sent_as_it_is(store: OnlineStore) -> None:
     encoder = BatchEncoder("p", VIEW)
     first, second = encoder.frame(batch_of(["a"] * 7)), encoder.frame(batch_of(['"'] * 9, 100))
     with store.writer() as writer:
@@ -77,6 +77,8 @@ def test_what_is_framed_is_written_in_bulk(store: OnlineStore) -> None:
         for part in second.resp(9):
             writer.send_arguments(part.size, bytes(part.keys), bytes(part.rows))
         assert writer.settle() == Written(16, 0)
+        writer.send(first)
+        assert writer.settle() == Written(7, 0)
     for framed in (first, second):
         assert store.read(framed.keys.to_pylist()) == framed.rows.to_pylist()
 

@@ -27,6 +27,8 @@ PROGRAM = """
 import json, sys
 from datetime import datetime
 from pathlib import Path
+from provender.serving.compat import Compat
+from provender.serving.limits import Limits
 from provender.serving.server import application, serve
 
 given = json.loads(sys.argv[1])
@@ -36,6 +38,9 @@ make = application(
     home=Path(given["home"]),
     repo=Path(given["repo"]),
     clock=datetime.fromisoformat(given["clock"]),
+    limits=Limits(**given["limits"]),
+    catalog_url=given["catalog"],
+    compat=Compat(**given["compat"]),
 )
 uds = Path(given["uds"]) if given["uds"] else None
 ready = lambda address: print(address, flush=True)
@@ -90,6 +95,7 @@ class Running:
         self.process = process
         self.address = address
         self.client = httpx.Client(base_url=address, timeout=20)
+        self.home = Path()
 
     def post(self, path: str, body: Any) -> httpx.Response:
         return self.client.post(path, json=body)
@@ -112,7 +118,16 @@ Start = Callable[..., Running]
 
 @contextmanager
 def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
-    given = {"project": "flights", "clock": T0.isoformat(), "port": 0, "uds": "", "workers": 1}
+    given = {
+        "project": "flights",
+        "clock": T0.isoformat(),
+        "port": 0,
+        "uds": "",
+        "workers": 1,
+        "limits": {},
+        "catalog": "",
+        "compat": {},
+    }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(PROGRAM), json.dumps(given)],

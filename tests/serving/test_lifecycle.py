@@ -15,6 +15,7 @@ from provender.online.embedded import EmbeddedServer, embedded_server
 from provender.online.place import Place
 from provender.online.store import OnlineStore
 from provender.serving.server import application, serve
+from provender.serving.watch import catalog_address, catalog_problem
 from tests.online.views import T0, manifest, view
 from tests.serving.conftest import Start, flights
 
@@ -69,7 +70,11 @@ def test_a_dead_store_is_a_503_and_its_return_needs_no_restart(
     while not (health := running.client.get("/health")).json()["snapshot"]["stale"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert health.status_code == 503
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert not health.json()["store"]["ok"]
+    ready = running.client.get("/ready")
+    assert (ready.status_code, ready.headers["retry-after"]) == (503, "1")
+    assert "unix://" in ready.json()["problem"]
     assert "unix://" in running.error("/get-online-features", body)[2]
     with embedded_server(tmp_path / "own"):
         deadline = time.monotonic() + 10
@@ -77,6 +82,49 @@ def test_a_dead_store_is_a_503_and_its_return_needs_no_restart(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert running.post("/get-online-features", body).status_code == 200
+        assert running.client.get("/ready").json() == {"ready": True, "problem": ""}
+
+
+def test_a_server_without_a_manifest_is_unhealthy_until_there_is_one(
+    start: Start, store: OnlineStore
+) -> None:
+    running = start(project="later")
+    assert running.client.get("/health").status_code == 503
+    ready = running.client.get("/ready")
+    assert (ready.status_code, "has none" in ready.json()["problem"]) == (503, True)
+    store.publish_manifest(manifest(project="later"))
+    deadline = time.monotonic() + 10
+    while running.client.get("/ready").status_code != 200:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert running.client.get("/health").status_code == 200
+
+
+def test_a_catalog_that_is_gone_is_told_and_stops_nothing(
+    start: Start, filled: OnlineStore, tmp_path: Path
+) -> None:
+    catalog = tmp_path / "catalog.db"
+    catalog.touch()
+    running = start(catalog=f"sqlite:///{catalog}")
+    there = {"ok": True, "address": str(catalog), "problem": ""}
+    assert running.client.get("/health").json()["catalog"] == there
+    catalog.unlink()
+    deadline = time.monotonic() + 10
+    while (found := running.client.get("/health").json())["catalog"]["ok"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert (found["status"], running.client.get("/ready").status_code) == ("degraded", 200)
+    assert running.features({"origin": ["JFK"]}, features=["weather:temp"])["results"]
+
+
+def test_a_catalog_of_postgresql_is_seen_by_its_port_and_told_without_password() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        url = f"postgresql+psycopg://me:hush@{address}/provender"
+        assert (catalog_address(url), catalog_problem(url)) == (address, "")
+    assert catalog_problem(url).startswith(f"nothing answers at {address}: ")
 
 
 def test_a_start_without_the_store_serves_the_copy_on_disk(tmp_path: Path, start: Start) -> None:
@@ -155,19 +203,18 @@ def test_the_project_is_chosen_only_where_there_is_no_doubt(
 IN_PROCESS = """
 import asyncio, sys
 from pathlib import Path
+from provender.serving.messages import Request
 from provender.serving.server import application
 
 async def main():
     app = application(sys.argv[1], home=Path(sys.argv[2]), repo=Path(sys.argv[3]))()
     await app.start()
     body = b'{"entities": {"origin": ["JFK"], "hour": [1]}, "features": ["departure:warm"]}'
-    sent = []
-    async def receive(): return {"type": "http.request", "body": body}
-    async def send(message): sent.append(message)
-    scope = {"type": "http", "method": "POST", "path": "/get-online-features"}
-    await app(scope, receive, send)
+    answered = asyncio.get_running_loop().create_future()
+    app.answer(Request("POST", "/get-online-features", body=body), answered.set_result)
+    response = await answered
     await app.stop()
-    return sent[0]["status"]
+    return response.status
 
 print(asyncio.run(main()), *sorted(name for name in sys.modules if "." not in name))
 """

@@ -194,6 +194,16 @@ def test_an_older_push_does_not_overwrite(shared: Running, filled: OnlineStore) 
     assert answer["results"][-1]["values"] == [0.10000000149011612]
 
 
+def test_rows_from_after_now_are_refused(shared: Running, filled: OnlineStore) -> None:
+    frame = {"origin": ["JFK"], "dest": ["SFO"], "event_timestamp": ["2999-01-01"], "delay": [9.0]}
+    body = {"feature_view_name": "route", "df": frame}
+    answer = shared.post("/write-to-online-store", body)
+    assert answer.status_code == 422
+    assert "a row of feature view route is from 2999-01-01" in answer.text
+    answer = shared.features(frame | {"delay": [0]}, features=["route:delay"])
+    assert answer["results"][-1]["values"] == [0.10000000149011612]
+
+
 @pytest.mark.parametrize(
     ("path", "change", "expected"),
     [
@@ -239,3 +249,29 @@ def test_views_that_the_server_may_not_write_take_no_rows(
     assert (status, name) == (403, "FeastPermissionError")
     assert "closed takes no rows over HTTP: service:online may not publish a.b" in message
     assert store.count("flights") == 0
+
+
+def test_missing_rows_may_be_told_as_feasts_redis_store_does(
+    start: Start, filled: OnlineStore
+) -> None:
+    running = start(compat={"missing_status": True})
+    answer = running.features(
+        {"origin": ["JFK", "EWR"]}, features=["weather:temp", "weather:count"]
+    )
+    assert [result["statuses"] for result in answer["results"]] == [["PRESENT"] * 2] * 3
+    assert answer["results"][1]["values"] == [1.0, None]
+
+
+def test_a_part_of_the_join_keys_may_find_nothing_instead_of_failing(
+    start: Start, filled: OnlineStore
+) -> None:
+    running = start(compat={"partial_keys": True})
+    answer = running.features({"origin": ["JFK", "EWR"]}, features=["route:delay"])
+    delay = answer["metadata"]["feature_names"].index("delay")
+    assert answer["results"][delay] == {
+        "values": [None, None],
+        "statuses": ["NOT_FOUND"] * 2,
+        "event_timestamps": [EPOCH] * 2,
+    }
+    body = {"entities": {"other": ["JFK"]}, "features": ["route:delay"]}
+    assert running.error("/get-online-features", body)[0] == 422

@@ -29,12 +29,22 @@ def serve() -> None:
 @click.option("--uds", type=click.Path(path_type=Path), help="UNIX socket instead of a port.")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes.")
 @click.option("--project", default="", help="Default: the only project there is.")
-def serve_online(host: str, port: int, uds: Path | None, workers: int, project: str) -> None:
+@click.option(
+    "--compat",
+    multiple=True,
+    type=click.Choice(("missing-status", "partial-keys")),
+    help="A habit of Feast's own server to keep; may be given more than once.",
+)
+def serve_online(
+    host: str, port: int, uds: Path | None, workers: int, project: str, compat: tuple[str, ...]
+) -> None:
     """Answer feature lookups over HTTP, in Feast's wire format."""
     from contextlib import ExitStack
 
     from provender import bootstrap
     from provender.cli.running import registered
+    from provender.serving.compat import Compat
+    from provender.serving.limits import Limits
     from provender.serving.server import application
     from provender.serving.server import serve as answer
 
@@ -46,6 +56,11 @@ def serve_online(host: str, port: int, uds: Path | None, workers: int, project: 
             home=settings.home,
             repo=settings.feature_repo,
             clock=settings.clock,
+            limits=Limits(deadline=settings.online_deadline),
+            compat=Compat(
+                missing_status="missing-status" in compat, partial_keys="partial-keys" in compat
+            ),
+            catalog_url=settings.database_url if bootstrap.has_catalog(settings) else "",
         )
 
         def ready(address: str) -> None:
@@ -90,7 +105,7 @@ def up(web_port: int, online_port: int, as_json: bool) -> None:  # noqa: FBT001
     bootstrap.prepare_home(settings)
     plans = {
         "web": (web_port, "--web-port", "/healthz"),
-        "online": (online_port, "--online-port", "/health"),
+        "online": (online_port, "--online-port", "/ready"),
     }
     if not _anything_applied():
         del plans["online"]

@@ -6,7 +6,7 @@ Feast finds the configuration's class beside the engine's, by name; both belong 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 from feast.entity import Entity
 from feast.feature_view import FeatureView
@@ -26,6 +26,7 @@ from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.serving import PURPOSE, serve_view
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.filling import EPOCH, Expect, FilledView, Materialized, Work
 from provender.feast_plugin.joins import view_join
 from provender.feast_plugin.online import ProvenderOnlineStore, store_of
@@ -183,18 +184,33 @@ class ProvenderEngine(ComputeEngine):
             terms.table(view.batch_source, wanted_by=f"feature view {view.name}"),
             full_feature_names=False,
         )
-        return Work(terms, served, join)
+        return Work(terms, served, join, expiry_of(self.repo_config, view))
 
     def _job(self, task: MaterializationTask) -> MaterializationJob:
         bar = task.tqdm_builder(0) if task.tqdm_builder else None
         try:
-            outcome = self.run(task, progress=bar.update if bar is not None else None)
+            outcome = self.run(task) if bar is None else self.run(task, **_shown(bar))
         except Exception as error:  # noqa: BLE001 - Feast raises what the job holds
             return ProvenderMaterializationJob(task, failure=error)
         finally:
             if bar is not None:
                 bar.close()
         return ProvenderMaterializationJob(task, outcome=outcome)
+
+
+class Shown(TypedDict):
+    """How a run is shown by Feast's bar."""
+
+    progress: Progress
+    expect: Expect
+
+
+def _shown(bar: Any) -> Shown:
+    def expect(total: int, done: int) -> None:
+        bar.reset(total=total)
+        bar.update(done)
+
+    return {"progress": bar.update, "expect": expect}
 
 
 def _note(outcome: Materialized, terms: Terms, project: str) -> None:

@@ -16,6 +16,7 @@ from provender.offline.latest import Latest, latest_rows
 from provender.online import runs
 from provender.online.arrow import BatchEncoder, Progress
 from provender.online.runs import Interrupted, RunRecord
+from provender.online.script import Expiry
 from provender.online.store import Coverage, OnlineStore
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +74,7 @@ class Work:
     terms: Terms
     served: ServedView
     join: ViewJoin
+    expiry: Expiry | None = None
 
     def permit(self, purpose: str) -> Permit:
         """Return the permit to serve what comes out.
@@ -106,7 +108,8 @@ class Work:
         keys = [(key.name, key.type) for key in self.served.join_keys]
         stamps = [self.join.event_timestamp, self.join.created_timestamp]
         columns = [self.join.keys, self.join.features, stamps]
-        return digest([self.served.fingerprint.hex(), keys, columns])
+        ends = [self.expiry.how, str(self.expiry.life)] if self.expiry else []
+        return digest([self.served.fingerprint.hex(), keys, columns, ends])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +177,7 @@ class FilledView:
                 record,
                 latest.batches,
                 resumable=latest.is_ordered,
+                expiry=work.expiry,
                 progress=self.progress,
                 seconds=self.checkpoint_seconds,
             )

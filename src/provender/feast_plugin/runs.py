@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypedDict
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from feast import FeatureStore
 from feast.data_source import PushSource
 from feast.feature_view import FeatureView
@@ -23,12 +24,14 @@ from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
 from provender.feast_plugin.engine import ProvenderEngine
+from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.filling import EPOCH, Expect, Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online.arrow import BatchEncoder, Encoded, Materialised, Progress
+from provender.online.skew import refuse_future
 from provender.settings import Settings
 
 Target = Literal["online", "offline", "both"]
@@ -111,7 +114,8 @@ def push(
 
     Raises:
         NotFound: no applied view has that push source.
-        InvalidInput: the rows lack a column, or have one of the wrong type.
+        InvalidInput: the rows lack a column, or have one of the wrong type; or they are from
+            after now, and go online, where they would hide the rows that are there.
         Denied: the actor may not publish the dataset behind the source.
     """
     bootstrap.prepare_home(settings)
@@ -120,7 +124,7 @@ def push(
         views = _pushed_views(store, source)
         gate.check_push(store.config, views)
         online = views if to in ("online", "both") else []
-        encoded = {view.name: _encode(store, view, table) for view in online}
+        encoded = {view.name: _encode(store, view, table, settings.now()) for view in online}
         if to in ("offline", "both"):
             sources = [batch_source(view) for view in views]
             for batch in {batch.name: batch for batch in sources}.values():
@@ -213,16 +217,24 @@ def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:
         ) from error
 
 
-def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table) -> list[Encoded]:
-    encoder = BatchEncoder(store.config.project, serve_view(view_spec(view)))
-    return [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
+def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table, now: datetime) -> list[Encoded]:
+    served = serve_view(view_spec(view))
+    encoder = BatchEncoder(store.config.project, served)
+    encoded = [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
+    if not encoded:
+        return []
+    events = pc.cast(rows.column(served.event_timestamp), pa.timestamp("us", "UTC"), safe=False)
+    newest = pc.max(events)
+    if newest.is_valid:
+        refuse_future(view.name, to_utc(newest.as_py()), now)
+    return encoded
 
 
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
     online = store_of(store.config)
     online.claim(store.config.project, view.name)
-    done = online.write(pairs)
+    done = online.write(pairs, expiry=expiry_of(store.config, view))
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept
     gate.note_push(store.config, view, read=read, written=done.written)

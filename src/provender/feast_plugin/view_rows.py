@@ -26,6 +26,7 @@ from provender.feast_plugin.values import NULL, is_null, to_protos, to_python
 from provender.online.blocks import PRESENT, ViewReader
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import MICROSECOND, from_micros, micros
+from provender.online.skew import refuse_future
 
 Written = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 Read = tuple[datetime | None, dict[str, Value] | None]
@@ -57,15 +58,21 @@ class ViewCodec:
         ]
         return self._keys.keys(columns, len(entities))
 
-    def pairs(self, data: Sequence[Written]) -> Iterator[tuple[bytes, bytes]]:
-        """Yield key and row of each written row that has all its join keys."""
+    def pairs(self, data: Sequence[Written], *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
+        """Yield key and row of each written row that has all its join keys.
+
+        Raises:
+            InvalidInput: a value is not of its field's type, or a row is from after ``now``.
+        """
         for entity, features, event_timestamp, created_timestamp in data:
             named = _join_key_values(entity)
             key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
-                yield key, self._rows.encode(key, values, to_utc(event_timestamp), created)
+                event = to_utc(event_timestamp)
+                refuse_future(self._served.name, event, now)
+                yield key, self._rows.encode(key, values, event, created)
 
     def answer(
         self,

@@ -24,6 +24,7 @@ from provender.online.decoder import (
 )
 from provender.online.kinds import FIRST_US, LAST_US
 from provender.online.layout import check_of
+from provender.online.skew import CLOCK_SKEW_US
 
 __all__ = [
     "CLOCK_SKEW_US",
@@ -36,8 +37,6 @@ __all__ = [
     "json_bodies",
     "read_blocks",
 ]
-
-CLOCK_SKEW_US = 60_000_000
 
 
 class ViewReader:

@@ -30,6 +30,12 @@ Pairs = Iterable[tuple[bytes, bytes]]
 class Frames(Protocol):
     """Rows whose text is ready to be sent."""
 
+    @property
+    def keys_differ(self) -> bool: ...
+
+    def resp(self, chunk: int) -> Iterator[tuple[int, Any, Any]]:
+        """Yield count, text of keys and text of rows, of at most ``chunk`` rows at a time."""
+
     def pairs(self, chunk: int) -> Iterator[tuple[int, Any]]:
         """Yield count and text of at most ``chunk`` rows at a time: key, row, key, row."""
 
@@ -78,13 +84,17 @@ class Writer:
         self._thread.start()
 
     def send(self, frames: Frames) -> None:
-        """Write rows whose text is ready; keys differ.
+        """Write rows whose text is ready.
 
         Raises:
             Unavailable: the store does not take rows any more.
         """
-        for count, text in frames.pairs(CHUNK_ROWS):
-            self.send_pairs(count, bytes(text))
+        if frames.keys_differ:
+            for count, text in frames.pairs(CHUNK_ROWS):
+                self.send_pairs(count, bytes(text))
+        else:
+            for count, keys, rows in frames.resp(CHUNK_ROWS):
+                self.send_arguments(count, bytes(keys), bytes(rows), differ=False)
 
     def send_pairs(self, count: int, pairs: bytes) -> None:
         """Write ``count`` rows from the text of key, row, key, row; keys differ.
@@ -100,8 +110,10 @@ class Writer:
         else:
             self._put(Chunk(count, msetnx(count, pairs), 0, pairs))
 
-    def send_arguments(self, count: int, keys: bytes, rows: bytes) -> None:
-        """Write ``count`` rows from the text of all keys and that of all rows; keys differ.
+    def send_arguments(self, count: int, keys: bytes, rows: bytes, *, differ: bool = True) -> None:
+        """Write ``count`` rows from the text of all keys and that of all rows.
+
+        ``differ`` says that no key is there twice.
 
         Raises:
             Unavailable: the store does not take rows any more.
@@ -109,7 +121,7 @@ class Writer:
         if self._sharded:
             self.write(zip(unframed(keys), unframed(rows), strict=True))
             return
-        self._put(Chunk(count, self._call(count, keys, rows, fresh=self._tries)))
+        self._put(Chunk(count, self._call(count, keys, rows, fresh=differ and self._tries)))
 
     def write(self, pairs: Pairs) -> None:
         """Write (key, row) pairs; keys may repeat.

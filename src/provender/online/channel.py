@@ -84,7 +84,7 @@ class Channel(asyncio.Protocol):
 class Line:
     """One server, by one connection at a time, made when it is needed and when it was lost.
 
-    ``find`` tells where the server is, and may block: it is asked in a thread at each attempt.
+    ``find`` tells where the server is, at each attempt; in a thread where it ``blocks``.
     """
 
     def __init__(
@@ -92,11 +92,13 @@ class Line:
         find: Callable[[], Endpoint],
         *,
         host: str = "",
+        blocks: bool = False,
         connect_seconds: float,
         on_connect: Callable[[], None],
     ) -> None:
         self.host = host
         self._find = find
+        self._blocks = blocks
         self._connect_seconds = connect_seconds
         self._on_connect = on_connect
         self._channel: Channel | None = None
@@ -147,7 +149,7 @@ class Line:
             self._take_up(channel)
 
     async def _open(self, channel: Channel) -> None:
-        endpoint = await asyncio.to_thread(self._find)
+        endpoint = await asyncio.to_thread(self._find) if self._blocks else self._find()
         loop = asyncio.get_running_loop()
         if endpoint.path:
             await loop.create_unix_connection(lambda: channel, endpoint.path)

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.names import suggest
 from provender.core.serving import ServedView
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, is_null, kind_of
+from provender.online.skew import refuse_future
 
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED_TIMESTAMPS = ("created_timestamp", "created")
@@ -27,7 +29,7 @@ class ColumnEncoder:
         self._rows = RowCodec(view)
         self._instant = kind_of("timestamp")
 
-    def encode(self, columns: Columns) -> list[tuple[bytes, bytes]]:
+    def encode(self, columns: Columns, *, now: datetime | None = None) -> list[tuple[bytes, bytes]]:
         """Return one (key, row) pair per row of ``columns``.
 
         Features may be called by their names or by those of their source columns. Columns
@@ -35,7 +37,7 @@ class ColumnEncoder:
 
         Raises:
             InvalidInput: columns are missing or of different lengths, a join key or event
-                timestamp is null, or a value is not of its type.
+                timestamp is null, a value is not of its type, or a row is from after ``now``.
         """
         rows = row_count(columns)
         keys = [self._column(columns, f.name, f.source_column) for f in self.view.join_keys]
@@ -54,6 +56,8 @@ class ColumnEncoder:
             event = self._time(events[index], index)
             if event is None:
                 raise self._null(index, "event timestamp")
+            if now is not None:
+                refuse_future(self.view.name, to_utc(event), now)
             row = self._rows.encode(key, values, event, self._time(created[index], index))
             pairs.append((key, row))
         return pairs

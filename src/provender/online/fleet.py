@@ -28,7 +28,8 @@ class Fleet:
         self._nodes: dict[Node, Line] = {}
         self._map: SlotMap | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._only = None if self.sharded else self._line(self._find)
+        watched = options.topology is Topology.SENTINEL
+        self._only = None if self.sharded else self._line(self._find, blocks=watched)
 
     def of(self, slot: int) -> Line | None:
         """Return the line to the server of ``slot``; None: that has to be looked for first."""

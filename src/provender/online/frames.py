@@ -39,6 +39,10 @@ class Framed:
     def count(self) -> int:
         return len(self.keys)
 
+    @property
+    def keys_differ(self) -> bool:
+        return bool(pc.count_distinct(self.keys).as_py() == len(self.keys))
+
     def resp(self, chunk: int) -> Iterator[Arguments]:
         """Yield the arguments of ``chunk`` rows at a time, for a script: its keys, its rows."""
         keys, rows = _arguments(self.keys), _arguments(self.rows)

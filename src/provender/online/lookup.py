@@ -62,6 +62,20 @@ class Lookups:
     oldest_us: tuple[list[int], ...] = ()
     freshness: Mapping[str, Staleness] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, answer: Answer) -> "Lookups":
+        """Return the columns of ``answer``, made of what was read."""
+        columns = answer.columns()
+        return cls(
+            names=answer.names,
+            types=answer.types,
+            values=tuple(column.values for column in columns),
+            statuses=tuple(column.statuses for column in columns),
+            event_us=tuple(column.event_us for column in columns),
+            oldest_us=tuple(answer.oldest_us()),
+            freshness=answer.freshness,
+        )
+
     @property
     def event_timestamps(self) -> tuple[list[datetime | None], ...]:
         """The event timestamps as instants; None for what has none."""
@@ -139,17 +153,7 @@ class Question:
         Raises:
             Stale: rows are staler than their view lets serve.
         """
-        answer = self.judge(stored)
-        columns = answer.columns()
-        return Lookups(
-            names=answer.names,
-            types=answer.types,
-            values=tuple(column.values for column in columns),
-            statuses=tuple(column.statuses for column in columns),
-            event_us=tuple(column.event_us for column in columns),
-            oldest_us=tuple(answer.oldest_us()),
-            freshness=answer.freshness,
-        )
+        return Lookups.of(self.judge(stored))
 
     def judge(self, stored: Sequence[bytes | None]) -> Answer:
         """Return the answer before any column is made of it, as `serving.wire` renders it.

@@ -110,7 +110,7 @@ class StoreOptions:
                 nodes = [SYNC.cluster.ClusterNode(host, port) for host, port in self.nodes]
                 return SYNC.RedisCluster(startup_nodes=nodes, **options)
             if self.topology is Topology.SENTINEL:
-                watchers = SYNC.sentinel.Sentinel(list(self.nodes), **WATCHING)
+                watchers = SYNC.sentinel.Sentinel(list(self.nodes), **WATCHING, **self._tls())
                 return watchers.master_for(self.sentinel_master, db=self.db, **options)
             return SYNC.Redis(**self._place(), **options)
         except TypeError as error:
@@ -124,6 +124,10 @@ class StoreOptions:
             return {"unix_socket_path": self.unix_socket_path, "db": self.db}
         host, port = self.nodes[0]
         return {"host": host, "port": port, "db": self.db}
+
+    def _tls(self) -> dict[str, Any]:
+        told = {name: value for name, value in self.extra.items() if name.startswith("ssl_")}
+        return {"ssl": True, **told} if self.ssl else {}
 
     def _common(self) -> dict[str, Any]:
         options: dict[str, Any] = {

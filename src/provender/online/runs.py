@@ -19,6 +19,7 @@ from provender.core.errors import Corrupt, Unavailable
 from provender.online.arrow import BatchEncoder, Progress
 from provender.online.bulk import Writer
 from provender.online.options import Topology
+from provender.online.script import Expiry
 from provender.online.store import OnlineStore, State, run_key
 from provender.values import from_json, to_json
 
@@ -118,6 +119,7 @@ def fill(
     batches: Callable[[int], Iterable[pa.RecordBatch]],
     *,
     resumable: bool = True,
+    expiry: Expiry | None = None,
     progress: Progress | None = None,
     seconds: float = CHECKPOINT_SECONDS,
 ) -> RunRecord:
@@ -148,7 +150,7 @@ def fill(
         remember(store, project, view, after if resumable else replace(after, next_row=0))
         return after
 
-    with store.writer() as writer:
+    with store.writer(expiry=expiry) as writer:
         for batch in batches(record.next_row):
             writer.send(encoder.frame(batch))
             rows += batch.num_rows

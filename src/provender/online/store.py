@@ -62,10 +62,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The views of a project whose rows are known to be there, and the ``epoch`` of the store.
-
-    The epoch is empty where no run has set one; another one means that the store was emptied.
-    """
+    """The views of a project whose rows are known to be there; ``epoch`` is as in `State`."""
 
     epoch: str
     views: frozenset[str]
@@ -117,14 +114,16 @@ class OnlineStore:
     def __repr__(self) -> str:
         return f"OnlineStore({self.options.address})"
 
-    def write(self, pairs: Iterable[tuple[bytes, bytes]]) -> Written:
+    def write(
+        self, pairs: Iterable[tuple[bytes, bytes]], *, expiry: Expiry | None = None
+    ) -> Written:
         """Write (key, row) pairs, each unless a newer row is stored; later pairs come later.
 
         Raises:
             Unavailable: the store does not answer; rows of earlier batches are written, and
                 writing all of them again is safe.
         """
-        with self.writer(fresh=False, confirm=False) as writer:
+        with self.writer(expiry=expiry, fresh=False, confirm=False) as writer:
             writer.write(pairs)
             return writer.settle()
 

@@ -1,233 +1,293 @@
-"""The online server: Feast's endpoints over the compiled manifest, as a bare ASGI application.
+"""The online server: Feast's endpoints over the compiled manifest, whatever carries the requests.
 
-A user's mistake is a 4xx with Feast's error body; a store that does not answer is a 503.
-Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
+A user's mistake is a 4xx with Feast's error body; a store that does not answer in time, or too
+much under way, is a 503. Neither Feast, nor SQLAlchemy, nor pandas, nor an engine is loaded here.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import inf
+from time import perf_counter
+from typing import Protocol
 
 import orjson
 
 from provender.core.clock import Clock
-from provender.core.errors import InvalidInput, ProvenderError
-from provender.online.columns import ColumnEncoder, Columns
-from provender.online.lookup import Question
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.online.lookup import Lookups, Question
 from provender.online.store import OnlineStore
-from provender.online.stream import Stream
-from provender.serving import wire
+from provender.serving import openapi, wire
+from provender.serving.compat import Compat
+from provender.serving.jobs import Jobs
+from provender.serving.limits import Limits, Load
+from provender.serving.messages import ARROW, RETRY, Request, Response, detail
+from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.snapshot import Snapshots
+from provender.serving.status import Status
+from provender.serving.steps import Steps
+from provender.serving.writes import Writes
 
 log = logging.getLogger(__name__)
 
-BODY_BYTES = 8 << 20
-LOOKUP_ROWS = 250_000
-"""Rows of views that one request may read; more would keep everybody else waiting."""
 REFRESH_SECONDS = 1.0
-JSON = (b"content-type", b"application/json")
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Done = Callable[[Response], None]
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
-class Response:
-    """A status and a JSON body, or none."""
+class Route:
+    """What answers on a path. ``vital`` ones are answered however much is under way."""
 
-    status: int = 200
-    body: bytes = b""
+    method: str
+    handler: Handler
+    timed: bool = False
+    vital: bool = False
 
 
-Handler = Callable[[bytes], Awaitable[Response]]
+class Reader(Protocol):
+    """What reads rows on the running event loop."""
+
+    async def read(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the row of each key, None where there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections; lookups under way fail."""
 
 
 class OnlineApp:
     """Answers for one project out of one store, on one event loop."""
 
-    def __init__(self, store: OnlineStore, snapshots: Snapshots, *, now: Clock) -> None:
+    def __init__(
+        self,
+        store: OnlineStore,
+        snapshots: Snapshots,
+        *,
+        now: Clock,
+        limits: Limits,
+        jobs: Jobs,
+        compat: Compat,
+        metrics: Metrics | None = None,
+        catalog_url: str = "",
+    ) -> None:
+        self.limits = limits
+        self.load = Load(limits)
+        self.metrics = metrics or Metrics()
+        self.connections = 0
         self._store = store
         self._snapshots = snapshots
         self._now = now
-        self._reader: Stream | None = None
-        self._refreshing: asyncio.Task[None] | None = None
-        self._routes: dict[str, tuple[str, Handler]] = {
-            "/get-online-features": ("POST", self._features),
-            "/push": ("POST", self._push),
-            "/write-to-online-store": ("POST", self._write),
-            "/materialize": ("POST", self._materialize),
-            "/materialize-incremental": ("POST", self._materialize),
-            "/health": ("GET", self._health),
+        self._reader: Reader | None = None
+        self._looking: list[asyncio.Task[None]] = []
+        self._jobs = jobs
+        self._compat = compat
+        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now)
+        self._status = Status(
+            snapshots,
+            self.metrics,
+            self._read,
+            self._gauges,
+            store=store.options.address,
+            catalog_url=catalog_url,
+        )
+        self._timed: deque[tuple[Steps[Response], Request]] = deque()
+        self._clock = 0.0
+        self._routes = {
+            "/get-online-features": Route("POST", self._features, timed=True),
+            "/push": Route("POST", self._writes.push),
+            "/write-to-online-store": Route("POST", self._writes.write),
+            "/materialize": Route("POST", self._jobs.materialize),
+            "/materialize-incremental": Route("POST", self._jobs.go_on),
+            "/search": Route("POST", self._documents),
+            "/retrieve-online-documents": Route("POST", self._documents),
+            "/openapi.json": Route("GET", self._openapi),
+            "/health": Route("GET", self._status.health, vital=True),
+            "/ready": Route("GET", self._status.ready, vital=True),
+            "/metrics": Route("GET", self._status.metrics, vital=True),
         }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            response = await self._respond(scope, receive)
-            if response is not None:
-                await _send(response, send)
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1000})
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                await self.start()
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self.stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
 
     async def start(self) -> None:
         """Connect, take the first snapshot, and go on looking for newer ones."""
+        self._clock = asyncio.get_running_loop().time()
         self._reader = self._store.reader()
         await asyncio.to_thread(self._snapshots.refresh)
-        self._refreshing = asyncio.create_task(self._refresh())
+        await self._status.look()
+        self._looking = [
+            asyncio.create_task(_repeated(self._refresh)),
+            asyncio.create_task(_repeated(self._status.look)),
+        ]
 
     async def stop(self) -> None:
         """Stop looking, and close the connections."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
+        for task in self._looking:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._refreshing
+                await task
         if self._reader is not None:
             await self._reader.close()
+        self._jobs.leave()
+        await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
 
-    async def _refresh(self) -> None:
-        while True:
-            await asyncio.sleep(REFRESH_SECONDS)
-            try:
-                if await asyncio.to_thread(self._snapshots.refresh):
-                    log.info("serving manifest %s", self._snapshots.current.digest)
-            except Exception:
-                log.exception("the serving manifest could not be refreshed")
+    def answer(self, request: Request, done: Done) -> None:
+        """Call ``done`` with the answer to ``request``: once, and perhaps before this returns."""
+        route = self._routes.get(request.path)
+        if route is None:
+            done(detail(404, "Not Found"))
+        elif request.method != route.method:
+            allowed = "GET, HEAD" if route.method == "GET" else route.method
+            done(detail(405, "Method Not Allowed", (b"allow", allowed.encode())))
+        elif self.load.full and not route.vital:
+            self.metrics.count("rejected", "overload")
+            done(_failed(self.load.refusal()))
+        else:
+            self._run(route, request, done)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> Response | None:
-        """Return the answer; None where the client is gone."""
-        method, handler = self._routes.get(scope["path"], ("", None))
-        if handler is None:
-            return _detail(404, "Not Found")
-        if scope["method"] != method:
-            return _detail(405, "Method Not Allowed")
+    def refused(self, status: int) -> None:
+        """Count a request that the transport refused with ``status``."""
+        self.metrics.count("rejected", str(status))
+
+    def sweep(self, clock: float) -> None:
+        """Fail the lookups whose time is over at ``clock``, in the loop's seconds."""
+        self._clock = clock
+        timed = self._timed
+        while timed:
+            steps, request = timed[0]
+            if not steps.over and clock < request.deadline < inf:
+                return
+            timed.popleft()
+            if request.deadline <= clock:
+                steps.fail(
+                    Unavailable(
+                        f"the online store did not answer within {self.limits.deadline:g} s",
+                        hint="try again; PROVENDER_ONLINE_DEADLINE sets the seconds",
+                    )
+                )
+
+    def _run(self, route: Route, request: Request, done: Done) -> None:
+        load, metrics, began = self.load, self.metrics, perf_counter()
+        load.requests += 1
+
+        def finish(response: Response) -> None:
+            load.requests -= 1
+            metrics.count("requests", request.path, str(response.status))
+            if route.timed:
+                metrics.took("lookup_seconds", perf_counter() - began)
+            done(response)
+
+        if route.timed:
+            request.deadline = self._clock + self.limits.deadline
+        steps = Steps(self._handled(route, request), finish)
+        if route.timed and not steps.over:
+            self._timed.append((steps, request))
+
+    async def _handled(self, route: Route, request: Request) -> Response:
+        """Return the answer, whatever happens."""
         try:
-            body = await _body(receive)
-            return None if body is None else await handler(body)
-        except TooLarge:
-            return _detail(413, f"the body is larger than {BODY_BYTES} bytes: send fewer entities")
+            return await route.handler(request)
         except ProvenderError as error:
-            return Response(*wire.failure(error))
+            return _failed(error)
+        except asyncio.CancelledError:
+            return _failed(Unavailable("the server is ending", hint="try again"))
         except Exception:
-            log.exception("%s %s failed", method, scope["path"])
+            log.exception("%s %s failed", route.method, request.path)
             message = "the server failed to answer; its log says why"
             return Response(500, wire.feast_error("FeastError", message))
 
-    async def _features(self, body: bytes) -> Response:
-        request = wire.parse_features(body)
-        plan = self._snapshots.current.plan(request)
-        rows = max((len(values) for values in request.entities.values()), default=1)
-        if rows * len(plan.reads) > LOOKUP_ROWS:
+    async def _refresh(self) -> None:
+        if await asyncio.to_thread(self._snapshots.refresh):
+            log.info("serving manifest %s", self._snapshots.current.digest)
+
+    async def _features(self, request: Request) -> Response:
+        asked = wire.parse_features(request.body)
+        if len(asked.features) > self.limits.features:
             raise InvalidInput(
-                f"{rows} entities x {len(plan.reads)} feature views are more than {LOOKUP_ROWS} rows",
-                hint="ask for fewer entities at a time",
+                f"{len(asked.features)} features are more than {self.limits.features}",
+                hint="ask for fewer features at a time",
             )
-        question = Question(plan, request.entities, self._now())
-        answer = question.judge(await self._read(question.keys))
-        views = plan.views if request.version_metadata else None
+        plan = self._snapshots.current.plan(asked)
+        rows = max(map(len, asked.entities.values()), default=1)
+        keys = self.load.begin(rows, len(plan.reads))
         try:
-            incomplete = self._snapshots.incomplete(plan)
-            return Response(200, wire.render(answer, views=views, incomplete=incomplete))
+            entities = self._compat.entities(plan, asked.entities, rows)
+            question = Question(plan, entities, self._now())
+            stored = await self._stored(question.keys)
+        finally:
+            self.load.end(keys)
+        request.deadline = inf
+        answer = question.judge(stored)
+        if ARROW in request.headers.get(b"accept", b""):
+            return await _arrow(self._compat.answer(Lookups.of(answer)))
+        views = plan.views if asked.version_metadata else None
+        incomplete = self._snapshots.incomplete(plan)
+        try:
+            body = wire.render(answer, views=views, told=self._compat.told, incomplete=incomplete)
+            return Response(200, body)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(
                 f"an entity value cannot be echoed as JSON: {error}",
                 hint="send numbers of at most 64 bits",
             ) from None
 
+    async def _documents(self, request: Request) -> Response:
+        message = "this server has no documents to search: it serves features by their keys"
+        return Response(404, wire.feast_error("FeastError", message))
+
+    async def _openapi(self, request: Request) -> Response:
+        found = self._snapshots.found
+        told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
+        return Response(200, orjson.dumps(told))
+
+    async def _stored(self, keys: list[bytes]) -> list[bytes | None]:
+        """Return what is stored for a lookup, and count it."""
+        began = perf_counter()
+        rows = await self._read(keys)
+        metrics = self.metrics
+        metrics.took("store_seconds", perf_counter() - began)
+        metrics.counts[KEYS] += len(rows)
+        if missing := rows.count(None):
+            metrics.counts[MISSING_KEYS] += missing
+        return rows
+
     async def _read(self, keys: list[bytes]) -> list[bytes | None]:
         if self._reader is None:
             raise RuntimeError("the application was not started")
         return await self._reader.read(keys)
 
-    async def _push(self, body: bytes) -> Response:
-        request = wire.parse_rows(body, "push_source_name")
-        if request.to != "online":
-            raise InvalidInput(
-                f"this server writes to the online store only, not to {request.to!r}",
-                hint='push with "to": "online"; publish a dataset version for the offline store',
-            )
-        encoders = self._snapshots.current.encoders(request.name)
-        await self._store_rows(encoders, request.columns)
-        return Response()
-
-    async def _write(self, body: bytes) -> Response:
-        request = wire.parse_rows(body, "feature_view_name")
-        await self._store_rows([self._snapshots.current.encoder(request.name)], request.columns)
-        return Response(200, b"null")
-
-    async def _store_rows(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
-        pairs = [pair for encoder in encoders for pair in encoder.encode(columns)]
-        for encoder in encoders:
-            await asyncio.to_thread(self._store.claim, encoder.project, encoder.view.name)
-        await asyncio.to_thread(self._store.write, pairs)
-
-    async def _materialize(self, body: bytes) -> Response:
-        message = "this server has no offline store: run provender features materialize"
-        return Response(501, wire.feast_error("FeastError", message))
-
-    async def _health(self, body: bytes) -> Response:
-        store = await asyncio.to_thread(self._store.health)
-        snapshot = self._snapshots.found
-        ok = store.ok and snapshot is not None
-        state: dict[str, Any] = {
-            "status": "ok" if ok else "unavailable",
-            "project": self._snapshots.project,
-            "store": {"ok": store.ok, "address": store.address, "problem": store.problem},
-            "snapshot": {
-                "digest": snapshot.digest if snapshot else None,
-                "compiled_at": snapshot.manifest.compiled_at.isoformat() if snapshot else None,
-                "stale": bool(self._snapshots.problem),
-                "problem": self._snapshots.problem,
-            },
-            "incomplete": sorted(self._snapshots.lost),
-            "on_demand": snapshot.problems if snapshot else {},
-        }
-        return Response(200 if ok else 503, orjson.dumps(state))
+    def _gauges(self) -> dict[str, int]:
+        return {"in_flight": self.load.requests, "connections": self.connections}
 
 
-class TooLarge(Exception):
-    """A body over the limit."""
+async def _arrow(answer: Lookups) -> Response:
+    """Return ``answer`` as an Arrow stream, made in a thread: the first one loads pyarrow."""
+    try:
+        body = await asyncio.to_thread(_ipc_stream, answer)
+    except ImportError:
+        return detail(406, "Arrow streams need pyarrow on the server: install provender[tables]")
+    return Response(200, body, content_type=ARROW)
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, or None if the client went away."""
-    parts: list[bytes] = []
-    size = 0
+def _ipc_stream(answer: Lookups) -> bytes:
+    from provender.serving import ipc
+
+    return ipc.render(answer)
+
+
+async def _repeated(look: Callable[[], Awaitable[None]]) -> None:
+    """Call ``look`` every second; its failures are told, and end nothing."""
     while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part = message.get("body", b"")
-        size += len(part)
-        if size > BODY_BYTES:
-            raise TooLarge
-        if not message.get("more_body", False):
-            return part if not parts else b"".join((*parts, part))
-        parts.append(part)
+        await asyncio.sleep(REFRESH_SECONDS)
+        try:
+            await look()
+        except Exception:
+            log.exception("looking after the server failed")
 
 
-async def _send(response: Response, send: Send) -> None:
-    headers = [JSON] if response.body else []
-    headers.append((b"content-length", b"%d" % len(response.body)))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
-
-
-def _detail(status: int, message: str) -> Response:
-    return Response(status, orjson.dumps({"detail": message}))
+def _failed(error: ProvenderError) -> Response:
+    status, body = wire.failure(error)
+    return Response(status, body, headers=(RETRY,) if status == 503 else ())

@@ -1,71 +1,107 @@
 """Running the online server: sockets first, so that a taken port is an error and not a retry."""
 
-import signal
 import socket
 import stat
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
-
-import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
+from provender.serving.compat import Compat
+from provender.serving.jobs import Jobs
+from provender.serving.limits import Limits
+from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots, choose_project
+from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
+from provender.serving.workers import Workers
 from provender.transforms import load_transform
 
+LIMITS = Limits()
+COMPAT = Compat()
+MANIFESTS = "serving"
+"""The folder of the last good manifests, in the home."""
 PORT = 6566
 """Feast's."""
-BACKLOG = 2048
-KEEP_ALIVE_SECONDS = 75
-GRACE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """What a worker makes its application from: values only, so that it travels to a process.
 
-    ``folder`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
-    a ``clock`` freezes the time of lookups.
+    ``home`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
+    a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
     """
 
     url: str
     project: str
-    folder: Path
+    home: Path
     repo: Path
     clock: datetime | None = None
+    limits: Limits = LIMITS
+    catalog_url: str = ""
+    compat: Compat = COMPAT
+    slot: int = 0
+    board: Path | None = None
+
+    def of_slot(self, slot: int) -> "Application":
+        """Return what worker number ``slot`` makes its application from."""
+        return replace(self, slot=slot)
 
     def __call__(self) -> OnlineApp:
         """Return the application, with a store of its own; nothing is connected yet."""
-        KEYRING.look_in(self.folder.parent / "secrets")
+        KEYRING.look_in(self.home / "secrets")
         store = OnlineStore(self.url)
         load = partial(load_transform, repo=self.repo)
-        snapshots = Snapshots(store, self.project, self.folder, load)
-        return OnlineApp(store, snapshots, now=frozen_at(self.clock) if self.clock else utc_now)
+        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, load)
+        now = frozen_at(self.clock) if self.clock else utc_now
+        return OnlineApp(
+            store,
+            snapshots,
+            now=now,
+            limits=self.limits,
+            jobs=Jobs(snapshots, home=self.home, repo=self.repo),
+            compat=self.compat,
+            metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
+            catalog_url=self.catalog_url,
+        )
 
 
 def application(
-    url: str, *, project: str = "", home: Path, repo: Path, clock: datetime | None = None
+    url: str,
+    *,
+    project: str = "",
+    home: Path,
+    repo: Path,
+    clock: datetime | None = None,
+    limits: Limits = LIMITS,
+    catalog_url: str = "",
+    compat: Compat = COMPAT,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
     Raises:
         NotFound, InvalidInput, Unavailable: as `choose_project`.
     """
-    folder = home / "serving"
     with OnlineStore(url) as store:
-        chosen = choose_project(store, project, folder)
-    return Application(url=url, project=chosen, folder=folder, repo=repo, clock=clock)
+        chosen = choose_project(store, project, home / MANIFESTS)
+    return Application(
+        url=url,
+        project=chosen,
+        home=home,
+        repo=repo,
+        clock=clock,
+        limits=limits,
+        catalog_url=catalog_url,
+        compat=compat,
+    )
 
 
 def serve(
@@ -82,74 +118,53 @@ def serve(
     Raises:
         Unavailable: the port or the socket is taken, or may not be used.
     """
-    listener = _listen_at(uds) if uds else _listen(host, port)
-    config = uvicorn.Config(
-        make,
-        factory=True,
-        interface="asgi3",
-        access_log=False,
-        log_level="warning",
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        server_header=False,
-        workers=workers,
-    )
+    listeners = [_listen_at(uds)] * workers if uds else _listen(host, port, workers)
     try:
-        with _ending_on_signals():
+        with ending_on_signals() as ending:
             if ready is not None:
-                ready(_address(listener))
-            _run(config, listener)
+                ready(_address(listeners[0]))
+            if workers == 1:
+                answer_requests(make, listeners[0], [ending])
+            else:
+                with tempfile.TemporaryDirectory(prefix="provender-online-") as board:
+                    shared = replace(make, board=Path(board))
+                    Workers(shared.of_slot, listeners).run(ending)
     finally:
-        listener.close()
+        for listener in listeners:
+            listener.close()
         if uds:
             uds.unlink(missing_ok=True)
 
 
-class Ended(Exception):
-    """A signal ended the server: what uvicorn passes on when it has finished its requests."""
+def _listen(host: str, port: int, workers: int) -> list[socket.socket]:
+    """Return a socket per worker, all on one port.
+
+    The first is bound for itself, so that a port which others use, our own servers too, is an
+    error; then it is shared.
+    """
+    first = _bound(host, port, shared=False)
+    if workers == 1:
+        return [first]
+    taken = first.getsockname()[1]
+    first.close()
+    return [_bound(host, taken, shared=True) for _ in range(workers)]
 
 
-@contextmanager
-def _ending_on_signals() -> Iterator[None]:
-    """Leave the block quietly on SIGTERM and SIGINT, so that what comes after it is done."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Ended
-
-    mine = threading.current_thread() is threading.main_thread()
-    signals = (signal.SIGTERM, signal.SIGINT) if mine else ()
-    before = {number: signal.signal(number, end) for number in signals}
-    try:
-        yield
-    except (Ended, KeyboardInterrupt):
-        pass
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _run(config: uvicorn.Config, listener: socket.socket) -> None:
-    if config.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
+def _bound(host: str, port: int, *, shared: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.bind((host, port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise Unavailable(
             f"cannot listen on {host}:{port}: {error.strerror or error}",
             hint="stop the program that uses it, or choose another port",
         ) from error
-    listener.listen(BACKLOG)
-    listener.set_inheritable(True)
     return listener
 
 
@@ -167,7 +182,6 @@ def _listen_at(path: Path) -> socket.socket:
             hint="stop the program that uses it, or choose another path",
         ) from error
     listener.listen(BACKLOG)
-    listener.set_inheritable(True)
     return listener
 
 

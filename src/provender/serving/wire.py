@@ -8,7 +8,7 @@ errors, from which Feast's client builds its exception again.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,11 +17,13 @@ from typing import Any
 import orjson
 
 from provender.core import digest
+from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
 from provender.online.answer import Answer, Stored, column_statuses
 from provender.online.blocks import PRESENT, Block, json_bodies
 from provender.online.spelling import plain
 
+Told = Callable[[list[str]], list[str]]
 FEAST_ERRORS = "feast.errors"
 NOT_FOUND_CLASSES = {
     "feature view": ("FeatureViewNotFoundException", 404),
@@ -60,6 +62,16 @@ class RowsRequest:
     name: str
     columns: dict[str, list[Any]]
     to: str = "online"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What ``POST /materialize`` asks for, in UTC. No ``views``: all. ``all_time``: every row."""
+
+    views: tuple[str, ...]
+    start: datetime | None
+    end: datetime | None
+    all_time: bool
 
 
 def parse_features(body: bytes) -> FeaturesRequest:
@@ -106,6 +118,43 @@ def parse_rows(body: bytes, name: str) -> RowsRequest:
     return RowsRequest(name=_field(given, name, str), columns=listed, to=to)
 
 
+def parse_window(body: bytes, *, with_start: bool = True) -> Window:
+    """Return the window in ``body``; without a start it goes on where the last run ended.
+
+    Raises:
+        Malformed: it is no JSON, or a field is missing or of the wrong type.
+        InvalidInput: it asks for one version of a view, or has only one end.
+    """
+    given = _object(body)
+    views = _field(given, "feature_views", list, None) or []
+    if not all(isinstance(view, str) for view in views):
+        raise Malformed("Input should be a valid string", "feature_views")
+    if _field(given, "version", str, None):
+        raise InvalidInput(
+            "one version of a feature view cannot be materialised",
+            hint="leave out version: the applied definition is materialised",
+        )
+    all_time = with_start and _field(given, "disable_event_timestamp", bool, default=False)
+    start = _instant(given, "start_ts") if with_start and not all_time else None
+    end = _instant(given, "end_ts", required=not with_start) if not all_time else None
+    if with_start and not all_time and (start is None or end is None):
+        raise InvalidInput(
+            "start_ts and end_ts say which rows to materialise",
+            hint="give both, or disable_event_timestamp for all rows",
+        )
+    return Window(views=tuple(views), start=start, end=end, all_time=all_time)
+
+
+def _instant(given: dict[str, Any], name: str, *, required: bool = False) -> datetime | None:
+    text = _field(given, name, str, _MISSING if required else None)
+    if text is None:
+        return None
+    try:
+        return to_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError):
+        raise Malformed("Input should be a valid datetime", name) from None
+
+
 _MISSING = object()
 
 
@@ -141,17 +190,22 @@ def _lenient(body: bytes, why: str) -> Any:
 
 
 def render(
-    answer: Answer, *, views: Sequence[str] | None = None, incomplete: Sequence[str] = ()
+    answer: Answer,
+    *,
+    views: Sequence[str] | None = None,
+    told: Told | None = None,
+    incomplete: Sequence[str] = (),
 ) -> bytes:
     """Return the answer's JSON; with ``views``, name them in the metadata.
 
-    ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
-    Feast's (``freshness``, ``incomplete``) is there only if there is something to say.
+    ``told`` makes the statuses that are told of those that are right. ``incomplete`` are views
+    whose rows may not be all there. What the metadata say beyond Feast's (``freshness``,
+    ``incomplete``) is there only if there is something to say.
     """
     epoch = _epoch(answer.size)
     parts = [_given(values, "", epoch) for _, values in answer.given]
     bodies = json_bodies(answer.blocks)
-    stored = [_stored(block, mine) for block, mine in zip(answer.blocks, bodies, strict=True)]
+    stored = [_stored(block, mine, told) for block, mine in zip(answer.blocks, bodies, strict=True)]
     for output in answer.outputs:
         source = output.source
         if source is None:
@@ -176,15 +230,17 @@ def _given(values: list[Any], kind: str, epoch: bytes) -> bytes:
     return RESULT % (orjson.dumps(plain(values, kind))[1:-1], statuses, epoch)
 
 
-def _stored(block: Block, bodies: list[bytes]) -> list[bytes]:
+def _stored(block: Block, bodies: list[bytes], told: Told | None) -> list[bytes]:
     """Return the results of all columns of a block, which share what follows the values."""
     times = _times(block.event_us)
     if not block.has_nulls:
-        tail = TAIL % (_statuses(block.statuses), times)
+        statuses = told(block.statuses) if told else block.statuses
+        tail = TAIL % (_statuses(statuses), times)
         return [HEAD + body + tail for body in bodies]
+    columns = [Stored(block, index).statuses for index in range(len(bodies))]
     return [
-        RESULT % (body, _statuses(Stored(block, index).statuses), times)
-        for index, body in enumerate(bodies)
+        RESULT % (body, _statuses(told(statuses) if told else statuses), times)
+        for body, statuses in zip(bodies, columns, strict=True)
     ]
 
 

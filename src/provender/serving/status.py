@@ -1,0 +1,84 @@
+"""What the server says about itself: whether it is well, whether it is ready, and its numbers."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from provender.core.clock import utc_now
+from provender.serving.messages import RETRY, Request, Response
+from provender.serving.metrics import CONTENT_TYPE, Metrics
+from provender.serving.snapshot import Snapshots
+from provender.serving.watch import Read, Seen, catalog_address, catalog_problem, store_problem
+
+
+class Status:
+    """``GET /health``, ``/ready`` and ``/metrics``. `look` renews what the first tells."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        metrics: Metrics,
+        read: Read,
+        gauges: Callable[[], dict[str, int]],
+        *,
+        store: str,
+        catalog_url: str,
+    ) -> None:
+        self._snapshots = snapshots
+        self._metrics = metrics
+        self._read = read
+        self._gauges = gauges
+        self._store = Seen(store)
+        self._catalog = Seen(catalog_address(catalog_url)) if catalog_url else None
+        self._catalog_url = catalog_url
+
+    async def look(self) -> None:
+        """See whether store and catalog are there, and leave the numbers for other workers."""
+        self._store.problem = await store_problem(self._read)
+        if self._catalog is not None:
+            self._catalog.problem = await asyncio.to_thread(catalog_problem, self._catalog_url)
+        self._metrics.keep(**self._gauges())
+
+    async def health(self, request: Request) -> Response:
+        """Tell whether there is something to serve, and how it is with what that depends on.
+
+        A store that is gone makes no bad server: whoever restarts servers asks here.
+        """
+        snapshot, catalog = self._snapshots.found, self._catalog
+        seen = [self._store, catalog] if catalog else [self._store]
+        well = not self._snapshots.problem and not any(one.problem for one in seen)
+        state: dict[str, Any] = {
+            "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
+            "project": self._snapshots.project,
+            "store": self._store.to_dict(),
+            "catalog": catalog.to_dict() if catalog else None,
+            "snapshot": {
+                "digest": snapshot.digest if snapshot else None,
+                "compiled_at": snapshot.manifest.compiled_at.isoformat() if snapshot else None,
+                "stale": bool(self._snapshots.problem),
+                "problem": self._snapshots.problem,
+            },
+            "incomplete": sorted(self._snapshots.lost),
+            "on_demand": snapshot.problems if snapshot else {},
+        }
+        return Response(503 if snapshot is None else 200, orjson.dumps(state))
+
+    async def ready(self, request: Request) -> Response:
+        """Tell whether a lookup would be answered now: whoever sends requests asks here."""
+        problem = "" if self._snapshots.found else self._snapshots.problem
+        problem = problem or await store_problem(self._read)
+        body = orjson.dumps({"ready": not problem, "problem": problem})
+        return Response(503, body, headers=(RETRY,)) if problem else Response(200, body)
+
+    async def metrics(self, request: Request) -> Response:
+        """Tell the numbers of all workers as Prometheus reads them."""
+        snapshot = self._snapshots.found
+        up = float(not self._store.problem)
+        alone = [("store_up", "Whether the online store answers.", up)]
+        if snapshot is not None:
+            age = (utc_now() - snapshot.manifest.compiled_at).total_seconds()
+            alone.append(("snapshot_age_seconds", "Since the serving manifest was compiled.", age))
+        page = self._metrics.page(alone=alone, **self._gauges())
+        return Response(200, page, content_type=CONTENT_TYPE)

@@ -1,0 +1,28 @@
+"""A worker of our server is killed, and the catalog goes away, under 200 requests a second."""
+
+import time
+
+from tests.faults.processes import wait_for
+from tests.faults.traffic import LOST, only
+from tests.stress import times
+
+
+def test_a_killed_worker_loses_what_it_had_in_hand_and_is_replaced(redis_server, scene, say):
+    play = scene(redis_server.url, workers=2)
+    for _ in range(times(1)):
+        before = play.served.workers()
+        assert len(before) == 2
+        killed = time.perf_counter()
+        before[0].kill()
+        wait_for(lambda before=before: _replaced(play, before), "the new worker")
+        play.traffic.steady(time.perf_counter())
+    say(play.traffic.report("one of two workers killed", killed))
+    only(play.traffic, LOST)
+    assert play.traffic.kinds[LOST] < 40 * times(1)
+    assert play.traffic.lost_seconds(killed) < 3
+    assert play.served.process.poll() is None
+
+
+def _replaced(play, before) -> bool:
+    known = {worker.pid for worker in before}
+    return len({worker.pid for worker in play.served.workers()} - known) == 1
