@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.contender import peak_mb
+from provender.online.frames import Framed
 
 PROJECT = "bench"
 VIEW = "view0"
@@ -26,6 +27,7 @@ FIRST, LAST = datetime(2024, 12, 31, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UT
 """The window: all rows of `tables.feature_table`."""
 FEAST_BATCH_ROWS = 10_000
 MSET_KEYS = 1_000
+BATCH_ROWS = 65_536
 KINDS = {"float64": "double", "int64": "int64", "string": "string", "bool": "bool"}
 LATEST = """
     SELECT * EXCLUDE (place) FROM (
@@ -35,7 +37,6 @@ LATEST = """
     ) WHERE place = 1 ORDER BY {key}
 """
 """The right answer, by the plainest query there is."""
-Pairs = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +102,18 @@ def feast(job: Job) -> Ready:
 
 
 def write(job: Job) -> Ready:
-    """Our store's writer, on encoded rows."""
+    """Our store's writer of many rows, on encoded rows."""
     from provender.online.store import OnlineStore
 
-    pairs, store = _encoded(job), OnlineStore(f"redis://127.0.0.1:{job.store_port}/0")
-    return Ready(lambda: store.write(pairs), dict)
+    frames, store = _encoded(job), OnlineStore(f"redis://127.0.0.1:{job.store_port}/0")
+
+    def send() -> None:
+        with store.writer() as writer:
+            for one in frames:
+                writer.send(one)
+            writer.settle()
+
+    return Ready(send, dict)
 
 
 def rewrite(job: Job) -> Ready:
@@ -119,12 +127,10 @@ def mset(job: Job) -> Ready:
     """A socket, the same bytes as MSET, all replies counted."""
     import hiredis
 
-    pairs = _encoded(job)
     commands = [
-        hiredis.pack_command(
-            (b"MSET", *(part for pair in pairs[at : at + MSET_KEYS] for part in pair))
-        )
-        for at in range(0, len(pairs), MSET_KEYS)
+        b"*%d\r\n$4\r\nMSET\r\n" % (1 + 2 * count) + bytes(text)
+        for frames in _encoded(job)
+        for count, text in frames.pairs(MSET_KEYS)
     ]
     connection = socket.create_connection(("127.0.0.1", job.store_port))
     reader = hiredis.Reader()
@@ -179,8 +185,8 @@ def _through_feast(job: Job, **stores: Any) -> Ready:
     return Ready(lambda: store.materialize(FIRST, LAST), values)
 
 
-def _encoded(job: Job) -> Pairs:
-    """Return keys and rows of the latest rows, as our store has them."""
+def _encoded(job: Job) -> list[Framed]:
+    """Return keys and rows of the latest rows, as our store has them, ready to be sent."""
     from provender.core.features import FieldSpec
     from provender.core.serving import ServedView
     from provender.online.arrow import BatchEncoder
@@ -198,12 +204,7 @@ def _encoded(job: Job) -> Pairs:
         ),
     )
     encoder = BatchEncoder(PROJECT, view, created_timestamp="created_timestamp")
-    return [
-        pair
-        for batch in latest.to_batches(65_536)
-        for encoded in [encoder.encode(batch)]
-        for pair in zip(encoded.keys, encoded.rows, strict=True)
-    ]
+    return [encoder.frame(batch) for batch in latest.to_batches(BATCH_ROWS)]
 
 
 def main(kind: str, job: str) -> None:

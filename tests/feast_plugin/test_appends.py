@@ -185,6 +185,7 @@ def test_a_delta_table_that_cannot_be_written_is_said_in_our_words(
     source = view(str(place), file_format=DeltaFormat()).batch_source
     with pytest.raises(ProvenderError, match="the Delta table"):
         append(source, added, Terms.of(repo.config), wanted_by="test")
+    assert len(list(place.glob("*.parquet"))) == 1, "what was not committed is removed"
 
 
 def test_other_columns_and_other_types_are_refused_and_nothing_changes(

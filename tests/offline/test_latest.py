@@ -22,17 +22,19 @@ from tests.offline.test_asof import NOTHING_GOVERNED, START, at
 from tests.oracle.asof import in_force
 
 INSTANT = pa.timestamp("us", "UTC")
-MINUTES = st.none() | st.integers(0, 5)
+MINUTES = st.sampled_from([0, 1, 2, None])
 ROWS = st.lists(
     st.tuples(
-        st.tuples(st.none() | st.sampled_from("ab"), st.none() | st.integers(1, 2)),
+        st.tuples(st.sampled_from(["a", "b", None]), st.sampled_from([1, 1, 2, None])),
         MINUTES,
         MINUTES,
-        st.tuples(st.none() | st.integers(0, 2), st.none() | st.integers(0, 1)),
+        st.tuples(st.sampled_from([0, 1, None]), st.sampled_from([0, 1, None])),
     ),
-    max_size=12,
+    min_size=4,
+    max_size=24,
 )
-BOUND = st.none() | st.integers(0, 5)
+BOUND = st.sampled_from([None, None, 0, 1, 2])
+"""Small domains, so that many rows have one key and one instant."""
 
 
 def minutes(values: list[int | None]) -> pa.Array:

@@ -10,7 +10,7 @@ import redis
 
 from provender.core.errors import Misconfigured
 from provender.core.names import FeatureRef
-from provender.online.arrow import BatchEncoder, write_batches
+from provender.online.arrow import BatchEncoder
 from provender.online.codec import NO_KEY, KeyCodec
 from provender.online.columns import ColumnEncoder
 from provender.online.embedded import EmbeddedServer
@@ -41,7 +41,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def test_hashed_ids_are_found_and_stand_nowhere_in_the_store(
     folder: Path, server: EmbeddedServer, store: OnlineStore
 ) -> None:
-    write_batches(store, BatchEncoder("flights", PERSON), [BATCH])
+    encoded = BatchEncoder("flights", PERSON).encode(BATCH)
+    store.write(zip(encoded.keys, encoded.rows, strict=True))
     store.publish_manifest(manifest(PERSON))
     served = store.manifest("flights")
     assert served is not None

@@ -54,7 +54,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
     else:
         table = terms.table(source, wanted_by=wanted_by)
     if table.format is Format.DELTA:
-        append_rows(table, lambda schema: _fitted(rows, schema, table.location))
+        append_rows(table, lambda schema: _fitted(rows, schema, table.location), terms.engine.spill)
     elif is_remote(table.location) or table.format is not Format.PARQUET:
         raise InvalidInput(
             f"rows cannot be appended to {table.location}",

@@ -224,9 +224,9 @@ class ProvenderRetrievalJob(RetrievalJob):
         try:
             rows = pa.RecordBatchReader.from_batches(answer.schema, batches)
             if allow_overwrite:
-                replace_table(target, rows)
+                replace_table(target, rows, self.spill)
             else:
-                create_table(target, rows)
+                create_table(target, rows, self.spill)
         except Exception as error:
             if failures:  # what ended the stream, and not what the writer made of it
                 raise failures[0] from error

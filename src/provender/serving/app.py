@@ -224,9 +224,9 @@ class OnlineApp:
         if ARROW in request.headers.get(b"accept", b""):
             return await _arrow(self._compat.answer(Lookups.of(answer)))
         views = plan.views if asked.version_metadata else None
-        incomplete = self._snapshots.incomplete(plan)
+        incomplete, told = self._snapshots.incomplete(plan), self._compat.told
         try:
-            body = wire.render(answer, views=views, told=self._compat.told, incomplete=incomplete)
+            body = wire.render(answer, views=views, incomplete=incomplete, told=told)
             return Response(200, body)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(

@@ -193,14 +193,14 @@ def render(
     answer: Answer,
     *,
     views: Sequence[str] | None = None,
-    told: Told | None = None,
     incomplete: Sequence[str] = (),
+    told: Told | None = None,
 ) -> bytes:
     """Return the answer's JSON; with ``views``, name them in the metadata.
 
-    ``told`` makes the statuses that are told of those that are right. ``incomplete`` are views
-    whose rows may not be all there. What the metadata say beyond Feast's (``freshness``,
-    ``incomplete``) is there only if there is something to say.
+    ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
+    Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
+    makes the statuses that are told of those that are right.
     """
     epoch = _epoch(answer.size)
     parts = [_given(values, "", epoch) for _, values in answer.given]

@@ -1,9 +1,14 @@
-"""What a Delta table of the lake holds that no version of the catalog needs."""
+"""What a Delta table holds that nobody needs: no version of the catalog, or no commit of its own log."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from math import inf
 from pathlib import Path
+from urllib.parse import unquote
+
+LOG = "_delta_log"
+NAMING = ("add", "remove", "cdc")
+"""The actions of a log that name a file."""
 
 
 def leftovers(folder: Path, snapshots: Collection[int], files: Collection[str]) -> list[Path]:
@@ -21,6 +26,49 @@ def leftovers(folder: Path, snapshots: Collection[int], files: Collection[str]) 
         if log not in path.parents and path.relative_to(folder).as_posix() not in files
     ]
     return later + data
+
+
+def uncommitted(folder: Path, since: float) -> list[Path]:
+    """Return what was written to a table after ``since`` (seconds since 1970) and no commit names.
+
+    Nothing, where the log cannot be read or names files elsewhere than in itself.
+    """
+    try:
+        named = set(_named(folder / LOG))
+    except (OSError, ValueError):
+        return []
+    data = [path for path in folder.rglob("*.parquet*") if folder / LOG not in path.parents]
+    return sorted(
+        path
+        for path in [*data, *(folder / LOG).glob("*.tmp")]
+        if path.stat().st_mtime >= since and path.relative_to(folder).as_posix() not in named
+    )
+
+
+def _named(log: Path) -> Iterator[str]:
+    """Yield the file that each action of the commits and checkpoints in ``log`` names.
+
+    Raises:
+        ValueError: it is not a log as we know it.
+    """
+    for commit in filter(Path.is_file, log.glob("*.json")):
+        for line in commit.read_text(encoding="utf-8").splitlines():
+            action = json.loads(line)
+            if "sidecar" in action:
+                raise ValueError(f"{commit} names files elsewhere")
+            yield from (unquote(action[name]["path"]) for name in NAMING if name in action)
+    for checkpoint in log.glob("*.checkpoint*.parquet"):
+        yield from _named_in_checkpoint(checkpoint)
+
+
+def _named_in_checkpoint(checkpoint: Path) -> Iterator[str]:
+    import pyarrow.parquet as pq  # what only names files is light
+
+    rows = pq.read_table(checkpoint)
+    if "sidecar" in rows.column_names:
+        raise ValueError(f"{checkpoint} names files elsewhere")
+    for name in {"add", "remove"}.intersection(rows.column_names):
+        yield from (unquote(file["path"]) for file in rows.column(name).to_pylist() if file)
 
 
 def _number(path: Path) -> float:

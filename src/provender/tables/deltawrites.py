@@ -1,7 +1,7 @@
 """Delta tables that no catalog governs, written: rows are added, or the whole is replaced, in one commit."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,14 @@ from provender.core.training import Table
 from provender.tables.delta import check_path, opened, unreachable
 from provender.tables.endpoints import Endpoint
 from provender.tables.places import is_remote
+from provender.tables.spill import noted_table
 from provender.tables.stream import Taken
 
 ONCE = CommitProperties(max_commit_retries=0)
 """A second try to create a table would append to what somebody else has created."""
 
 
-def append_rows(table: Table, fitted: Callable[[pa.Schema], pa.Table]) -> None:
+def append_rows(table: Table, fitted: Callable[[pa.Schema], pa.Table], spill: Path) -> None:
     """Add to ``table`` what ``fitted`` makes of its schema, in one commit.
 
     Raises:
@@ -32,11 +33,11 @@ def append_rows(table: Table, fitted: Callable[[pa.Schema], pa.Table]) -> None:
     found = opened(replace(table, snapshot=""))
     rows = fitted(pa.schema(found.schema().to_arrow()))
     options = Endpoint.of(table).delta_options if is_remote(table.location) else None
-    with _explained(table):
+    with _explained(table), _noted(table, spill):
         write_deltalake(found, rows, mode="append", storage_options=options)
 
 
-def create_table(target: Path, rows: pa.RecordBatchReader) -> None:
+def create_table(target: Path, rows: pa.RecordBatchReader, spill: Path) -> None:
     """Write ``rows`` to a new Delta table in the folder ``target``.
 
     Raises:
@@ -45,7 +46,7 @@ def create_table(target: Path, rows: pa.RecordBatchReader) -> None:
     """
     check_path(target)
     try:
-        with _explained(_at(target)):
+        with _explained(_at(target)), _noted(_at(target), spill):
             write_deltalake(str(target), rows, mode="error", commit_properties=ONCE)
     except (Conflict, Unavailable) as error:
         if isinstance(error, Conflict) or "already exists" in str(error.__cause__):
@@ -53,7 +54,7 @@ def create_table(target: Path, rows: pa.RecordBatchReader) -> None:
         raise
 
 
-def replace_table(target: Path, rows: pa.RecordBatchReader) -> None:
+def replace_table(target: Path, rows: pa.RecordBatchReader, spill: Path) -> None:
     """Make ``rows`` the next version of the Delta table in the folder ``target``, be it the first.
 
     Raises:
@@ -61,12 +62,19 @@ def replace_table(target: Path, rows: pa.RecordBatchReader) -> None:
         Unavailable: the disk is full or fails.
     """
     check_path(target)
-    with _explained(_at(target)):
+    with _explained(_at(target)), _noted(_at(target), spill):
         write_deltalake(str(target), rows, mode="overwrite", schema_mode="overwrite")
 
 
 def _at(folder: Path) -> Table:
     return Table(format=Format.DELTA, location=str(folder))
+
+
+def _noted(table: Table, spill: Path) -> AbstractContextManager[None]:
+    """Let a note below ``spill`` tell ``provender fsck`` of what is written and not committed."""
+    if is_remote(table.location):
+        return nullcontext()
+    return noted_table(Path(table.location.removeprefix("file://")), spill)
 
 
 @contextmanager

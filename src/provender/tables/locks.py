@@ -1,6 +1,7 @@
 """File locks, which the kernel drops when a process ends in whatever way, and what they guard."""
 
 import fcntl
+import json
 import os
 import re
 import shutil
@@ -11,12 +12,15 @@ from pathlib import Path
 from secrets import token_hex
 
 from provender.core.errors import Conflict
+from provender.tables import deltalog
 
 LOCKS = "locks"
 AREA_LOCK = "area.lock"
 PATIENCE_SECONDS = 60.0
 ELSEWHERE = "elsewhere"
 """A note in a claimed folder: the path of a file or folder that is written at another place."""
+DELTA = "delta"
+"""A note of the same kind: the folder of a Delta table, and whether it was made for what is written."""
 PARTIAL, ASIDE = ".partial", ".aside"
 STAGED = re.compile(rf"\.(.+)\.[0-9a-f]{{16}}({re.escape(PARTIAL)}|{re.escape(ASIDE)})", re.DOTALL)
 """What is written elsewhere is called so; a note of anything else is not followed."""
@@ -65,8 +69,10 @@ def leftovers(area: Path) -> list[Path]:
 def written_elsewhere(claim: Path) -> list[Path]:
     """Return what the owner of the claimed folder was writing at another place and left there.
 
-    With it comes what it had moved aside for that.
+    With it comes what it had moved aside for that; of a Delta table, what no commit names.
     """
+    if (claim / DELTA).is_file():
+        return _uncommitted(claim / DELTA)
     try:
         path = Path((claim / ELSEWHERE).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
@@ -92,9 +98,43 @@ def give_up(path: Path) -> None:
         with suppress(OSError):  # somebody else has put it back, or something new there
             path.rename(target)
         return
+    if _is_awaited(path / DELTA):
+        return
     for left in written_elsewhere(path):
         give_up(left)
     remove(path)
+
+
+def _uncommitted(note: Path) -> list[Path]:
+    """Return what the writer of ``note`` left in a Delta table: perhaps the whole folder."""
+    if _is_awaited(note):
+        return []
+    said = json.loads(note.read_text(encoding="utf-8"))
+    folder = Path(said["folder"])
+    left = deltalog.uncommitted(folder, note.stat().st_mtime)
+    if (
+        said["is_new"]
+        and folder.is_dir()
+        and {p for p in folder.rglob("*") if p.is_file()} <= set(left)
+    ):
+        return [folder]
+    return left
+
+
+def _is_awaited(note: Path) -> bool:
+    """Return whether somebody writes to the Delta table of ``note``: which files are left over, is then not known."""
+    try:
+        folder = Path(json.loads(note.read_text(encoding="utf-8"))["folder"])
+        handle = os.open(folder, os.O_RDONLY)
+    except (OSError, ValueError):
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def remove(path: Path) -> None:

@@ -5,12 +5,15 @@ removed by the next one, or by ``provender fsck``. A file that is written at som
 place has a note in such a folder, so that it is found, too.
 """
 
+import fcntl
+import json
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from provender.core.errors import Unavailable
-from provender.tables.locks import ELSEWHERE, claimed
+from provender.tables.locks import DELTA, ELSEWHERE, claimed, give_up, written_elsewhere
 from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.storage import STAGING
 
@@ -47,6 +50,28 @@ def noted(hidden: Path, area: Path | None) -> Iterator[None]:
                 hint="make room on the disk that PROVENDER_HOME is on; nothing was written",
             ) from error
         yield
+
+
+@contextmanager
+def noted_table(folder: Path, area: Path) -> Iterator[None]:
+    """Let what is written to the Delta table in ``folder`` be found, if it is not committed.
+
+    It is removed if the block fails, and found later if this process is killed meanwhile.
+    """
+    with spilling(area) as claim:
+        note = {"folder": str(folder.absolute()), "is_new": not folder.exists()}
+        (claim / DELTA).write_text(json.dumps(note), encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH)
+            yield
+        except BaseException:
+            os.close(handle)
+            for left in written_elsewhere(claim):
+                give_up(left)
+            raise
+        os.close(handle)
 
 
 def _hint(error: OSError) -> str:

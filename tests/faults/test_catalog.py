@@ -1,0 +1,50 @@
+"""The catalog's PostgreSQL goes away under 200 requests a second."""
+
+import time
+from contextlib import ExitStack
+
+import httpx
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from tests.faults.processes import wait_for
+from tests.faults.traffic import only
+from tests.online.proxy import Proxy
+from tests.postgres import find_binaries, running
+
+
+@pytest.fixture
+def catalog():
+    """A PostgreSQL that listens on a port; give the port and what takes it away."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL to start")
+    with ExitStack() as stack:
+        where = conninfo_to_dict(stack.enter_context(running(binaries)))
+        proxy = stack.enter_context(Proxy(f"{where['host']}/.s.PGSQL.5432"))
+        with psycopg.connect(f"host=127.0.0.1 port={proxy.port} user=provender dbname=postgres"):
+            yield proxy.port, stack.close
+
+
+def test_lookups_go_on_while_the_catalog_is_down_and_health_says_so(
+    catalog, redis_server, scene, say
+):
+    port, take_away = catalog
+    url = f"postgresql://provender@127.0.0.1:{port}/postgres"
+    play = scene(redis_server.url, PROVENDER_CATALOG_URL=url)
+
+    def health():
+        return httpx.get(f"{play.served.address}/health", timeout=5)
+
+    wait_for(lambda: health().json()["catalog"]["ok"], "the catalog")
+    gone = time.perf_counter()
+    take_away()
+    wait_for(lambda: not health().json()["catalog"]["ok"], "the news that the catalog is gone")
+    play.traffic.steady(time.perf_counter())
+    found = health()
+    say(play.traffic.report("catalog down", gone))
+    assert found.status_code == 200
+    assert found.json()["status"] == "degraded"
+    assert found.json()["catalog"]["problem"]
+    only(play.traffic)
