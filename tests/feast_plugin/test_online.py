@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from feast import (
     Entity,
-    FeatureService,
     FeatureStore,
     FeatureView,
     Field,
@@ -252,25 +251,6 @@ def test_composite_text_and_number_keys_are_told_apart(repo: FeatureStore, tmp_p
     assert found["value"][0] == [30, 20, 10, None]
 
 
-def test_a_view_can_be_looked_up_under_another_join_key(
-    repo: FeatureStore, stats: FeatureView
-) -> None:
-    renamed = stats.with_name("first").with_join_key_map({"driver_id": "first_id"})
-    service = FeatureService(name="service", features=[renamed])
-    repo.apply([DRIVER, stats, service])
-    put(repo, stats, row(5, 7, NOON))
-    assert lookup(repo, service, first_id=[5, 6])["value"] == ([7, None], [PRESENT, NOT_FOUND])
-
-
-def test_a_view_without_entities_has_one_row(repo: FeatureStore, tmp_path: Path) -> None:
-    frame = pd.DataFrame({"event_timestamp": [NOON], "value": [7]})
-    table = view(write(tmp_path / "f.parquet", frame), name="world", entities=[])
-    repo.apply([table])
-    repo.materialize(NOON - HOUR, NOON + HOUR)
-    response = repo.get_online_features(["world:value"], [{"anything": 1}]).to_dict()
-    assert response["value"] == [7]
-
-
 def test_removing_a_view_deletes_its_rows_and_no_others(
     repo: FeatureStore, tmp_path: Path, stats: FeatureView
 ) -> None:
@@ -357,16 +337,16 @@ def test_rows_vanish_by_the_views_ttl_where_that_is_chosen_and_never_in_replays(
     chosen = {"online_expiry": "view-ttl"}
     brief = store(tmp_path / "brief", project=f"p{uuid4().hex[:8]}", online=chosen)
     stats.ttl = timedelta(hours=2)
-    now = datetime.now(UTC)
-    put(brief, stats, row(1, 7, NOON), row(2, 7, now))
+    put(brief, stats, row(1, 7, NOON), row(2, 7, datetime.now(UTC)))
     with store_of(brief.config).options.connect() as client:
         keys = sorted(client.scan_iter(match=key_prefix(brief.project, stats.name) + b"{*"))
         old, new = (client.ttl(key) for key in keys)
         assert 3500 < old <= 3600
         assert 3 * 3600 - 100 < new <= 3 * 3600 + 1
         freeze(monkeypatch, NOON)
-        put(brief, stats, row(1, 7, NOON))
-        assert [client.ttl(key) > 0 for key in keys] == [False, True]
+        client.unlink(*keys)
+        put(brief, stats, row(1, 7, NOON), row(2, 7, NOON))
+        assert [client.ttl(key) for key in keys] == [-1, -1]
     store_of(brief.config).delete(brief.project)
 
 

@@ -61,10 +61,7 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """The views of a project whose rows are known to be there, and the ``epoch`` of the store.
-
-    The epoch is empty where no run has set one; another one means that the store was emptied.
-    """
+    """The views of a project whose rows are known to be there; ``epoch`` is as in `State`."""
 
     epoch: str
     views: frozenset[str]
