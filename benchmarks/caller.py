@@ -37,20 +37,15 @@ class Contender:
 
 
 def ours(population: Population, folder: Path, port: int, views: int) -> Contender:
-    """Our compiled lookup: columns, as numpy arrays where it gives them."""
-    lookup, _ = _lookup(population, port, views)
-    try:
-        from provender.sdk.online import OnlineLookup
-    except ImportError:  # before lookups in process gave arrays
-        return Contender(lambda asked: lookup.columns(asked).to_dict(), _column, _features)
-    given = OnlineLookup(lookup.store, PROJECT, lambda: lookup.plan, now=utc_now)
-    return Contender(lambda asked: given(asked).numpy(), _column, _features)
+    """Our compiled lookup, to numpy arrays."""
+    lookup = _online(population, port, views)
+    return Contender(lambda asked: lookup(asked).numpy(), _column, _features)
 
 
 def ours_dicts(population: Population, folder: Path, port: int, views: int) -> Contender:
     """Our compiled lookup, to one dict per entity."""
-    lookup, _ = _lookup(population, port, views)
-    return Contender(lambda asked: list(lookup.columns(asked).rows()), _column, _transposed)
+    lookup = _online(population, port, views)
+    return Contender(lambda asked: lookup(asked).dicts(), _column, _transposed)
 
 
 def floor(population: Population, folder: Path, port: int, views: int) -> Contender:
@@ -59,7 +54,7 @@ def floor(population: Population, folder: Path, port: int, views: int) -> Conten
 
     import hiredis
 
-    _, keys = _lookup(population, port, views)
+    keys = _keys(population, views)
     connection = socket.create_connection(("127.0.0.1", port))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     reader = hiredis.Reader()
@@ -77,7 +72,7 @@ def redis_py(population: Population, folder: Path, port: int, views: int) -> Con
     """redis-py's MGET of the same keys."""
     import redis
 
-    _, keys = _lookup(population, port, views)
+    keys = _keys(population, views)
     return Contender(redis.Redis(port=port).mget, keys)
 
 
@@ -156,14 +151,28 @@ def calling(
         process.communicate()
 
 
-def _lookup(population: Population, port: int, views: int) -> tuple[Any, Callable[[Entities], Any]]:
-    """Return our lookup, and what gives the keys that it reads."""
-    from provender.online.lookup import Lookup, Question, compile_plan
-    from provender.online.store import OnlineStore
+def _plan(population: Population, views: int) -> Any:
+    from provender.online.plan import compile_plan
 
-    plan = compile_plan(population.manifest(), population.asked(views))
-    lookup = Lookup(OnlineStore(f"redis://127.0.0.1:{port}/0"), plan)
-    return lookup, lambda entities: Question(plan, {KEY: entities}, utc_now()).keys
+    return compile_plan(population.manifest(), population.asked(views))
+
+
+def _online(population: Population, port: int, views: int) -> Callable[[dict[str, Entities]], Any]:
+    """Return what ``connect().online(...)`` gives, over a plan of our own."""
+    from provender.online.store import OnlineStore
+    from provender.sdk.online import OnlineLookup
+
+    plan = _plan(population, views)
+    store = OnlineStore(f"redis://127.0.0.1:{port}/0")
+    return OnlineLookup(store, PROJECT, lambda: plan, now=utc_now)
+
+
+def _keys(population: Population, views: int) -> Callable[[Entities], list[bytes]]:
+    """Return what gives the keys that our lookup reads."""
+    from provender.online.lookup import Question
+
+    plan = _plan(population, views)
+    return lambda entities: Question(plan, {KEY: entities}, utc_now()).keys
 
 
 def _column(entities: Entities) -> dict[str, Entities]:

@@ -222,7 +222,7 @@ def _seen(turns: dict[str, Turns]) -> dict[str, str]:
         f"{name}, p50 / p95 / p99": " / ".join(
             f"{one.middle(measure):.2f}" for measure in ("p50_ms", "p95_ms", "p99_ms")
         )
-        + " ms"
+        + f" ms; {one.per_cpu_second():,.0f} answers per CPU second"
         for name, one in turns.items()
     }
     return latencies | {"load": f"{CONNECTIONS} connections; {serverbench.LOAD_GENERATOR}"}

@@ -107,6 +107,10 @@ class Turns:
             runs=tuple(round(value, 4) for value in values),
         )
 
+    def per_cpu_second(self) -> float:
+        """Return the answers per second of the server's processors: a busy machine leaves that alone."""
+        return sum(load.answers for load in self.loads) / max(sum(self.cpu_seconds), 0.01)
+
     def middle(self, measure: str) -> float:
         return median(getattr(load, measure) for load in self.loads)
 
