@@ -3,6 +3,7 @@
 Numbers are not unpacked one by one: an array looks at the rows' own bytes, which are joined.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,26 +25,39 @@ def array(block: Block, index: int) -> tuple[Any, Any]:
     """Return a column's values, zero where there is none, and where there is one.
 
     Instants are datetime64 in UTC, times of day timedelta64; types that numpy has no numbers
-    for are arrays of Python objects.
+    for are arrays of Python objects. Blocks that were read together share what is looked at.
     """
+    batch = block.batch
+    if index not in batch.arrays:
+        batch.arrays[index] = _array(Block(batch, 0, len(batch.statuses)), index)
+    values, valid = batch.arrays[index]
+    return values[block.start : block.stop], valid[block.start : block.stop]
+
+
+def _array(block: Block, index: int) -> tuple[Any, Any]:
     decoder = block.batch.decoder
     kind, word = decoder.kinds[index], decoder.words[index]
+    size = len(block)
     if kind.variable:
-        values = np.empty(len(block), object)
-        for at, value in enumerate(block.python(index)):
-            values[at] = value
-        return values, np.array([value is not None for value in values], bool)
+        values = np.empty(size, object)
+        values[:] = block.python(index) if word == "string" else None
+        if word != "string":  # lists would be taken for rows of a table
+            for at, value in enumerate(block.python(index)):
+                values[at] = value
+        return values, _there(values.tolist())
     whole = block.batch.whole
     if whole is None or whole.nulls is not None:
         found = block.packed(index)
-        valid = np.array([value is not None for value in found], bool)
         filled = [0 if value is None else value for value in found]
-        return _as(np.array(filled, np.dtype(kind.code)), word), valid
+        return _as(np.array(filled, np.dtype(kind.code)), word), _there(found)
     at = decoder.positions[index]
-    size = block.stop - block.start
     if word == "bool":
         return _bits(block, at), _all(size)
     return _as(_strided(block, at), word), _all(size)
+
+
+def _there(values: Sequence[Any]) -> Any:
+    return _all(len(values)) if None not in values else np.array([v is not None for v in values])
 
 
 @lru_cache(maxsize=256)
