@@ -63,6 +63,12 @@ class Server:
                 self.put(f"{key}/{path.relative_to(folder).as_posix()}", path.read_bytes())
         return f"s3://{BUCKET}/{key}"
 
+    def empty(self) -> None:
+        """Remove everything from the bucket."""
+        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+            for found in page.get("Contents", []):
+                self.client.delete_object(Bucket=BUCKET, Key=found["Key"])
+
     @contextmanager
     def counting(self) -> Iterator[Counted]:
         """Count from zero."""
@@ -86,6 +92,7 @@ def s3_server() -> Iterator[Server]:
         try:
             yield made
         finally:
+            made.empty()  # the process's next server would have what is in it
             made.client.close()
             server.shutdown()
             server.server_close()
