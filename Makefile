@@ -20,7 +20,7 @@ test: setup  ## all tests
 	$(VENV)/python -m pytest
 
 stress: setup  ## the reliability tests at ten times their numbers
-	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/feast_plugin/test_killed.py
+	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/faults
 
 check: setup  ## format, lint, types, import contracts, dependencies
 	$(VENV)/ruff format --check
