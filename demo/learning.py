@@ -78,9 +78,10 @@ def _compare_with_feast(stage: Stage, spine: pa.Table, ours: TrainingSet) -> Non
         theirs = store.get_historical_features(
             entity_df=part.to_pandas(), features=store.get_feature_service(SERVICE)
         ).to_arrow()
-    asked = [name for name in ours.rows.column_names if name not in spine.column_names]
+    rows = ours.arrow()
+    asked = [name for name in rows.column_names if name not in spine.column_names]
     differing = sum(
-        _differing(ours.rows.column(n).slice(0, part.num_rows), theirs.column(n)) for n in asked
+        _differing(rows.column(n).slice(0, part.num_rows), theirs.column(n)) for n in asked
     )
     stage.fact(
         f"plain Feast get_historical_features: {part.num_rows:,} rows x {len(asked)} features, {differing} cells differ"
@@ -102,4 +103,4 @@ def _differing(left: pa.ChunkedArray, right: pa.ChunkedArray) -> int:
     right = right.cast(left.type)
     same = pc.fill_null(pc.equal(left, right), False)  # noqa: FBT003 - Arrow's signature
     both_null = pc.and_(pc.is_null(left), pc.is_null(right))
-    return left.length() - int(pc.sum(pc.or_(same, both_null)).as_py() or 0)
+    return len(left) - int(pc.sum(pc.or_(same, both_null)).as_py() or 0)

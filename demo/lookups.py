@@ -80,7 +80,7 @@ def serve(stage: Stage) -> None:
     with connect(actor=ANA) as workspace:
         port = _free_port()
         server = running.start(
-            home, "online", ["serve", "online", "--port", str(port)], health="/health"
+            home, "online", ["serve", "online", "--port", str(port)], health="/ready"
         )
         body = json.dumps({"feature_service": SERVICE, "entities": QUESTION}).encode()
         try:
@@ -92,15 +92,14 @@ def serve(stage: Stage) -> None:
         finally:
             running.stop(home, "online")
         lookup = workspace.online(SERVICE)
-        found = lookup.columns(dict(QUESTION))
+        in_process = lookup(QUESTION).to_dict()
         began = time.perf_counter()
         for _ in range(100):
-            lookup.columns(dict(QUESTION))
+            lookup(QUESTION)
         local_ms = (time.perf_counter() - began) * 10
     names = served["metadata"]["feature_names"]
     over_http = {n: r["values"] for n, r in zip(names, served["results"], strict=True)}
-    in_process = dict(zip(found.names, found.values, strict=True))
-    differing = sum(over_http[n] != in_process[n] for n in found.names)
+    differing = sum(over_http[name] != values for name, values in in_process.items())
     for name in ("temp", "dep_delay_mean_1h", "last_arr_delay", "minutes_since_arrival"):
         if name in over_http:
             stage.fact(f"{name:22} {over_http[name]}")
