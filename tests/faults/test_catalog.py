@@ -11,17 +11,14 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.faults.processes import wait_for
 from tests.faults.traffic import only
 from tests.online.proxy import Proxy
-from tests.postgres import find_binaries, running
+from tests.postgres import needed_binaries, running
 
 
 @pytest.fixture
 def catalog():
     """A PostgreSQL that listens on a port; give the port and what takes it away."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL to start")
     with ExitStack() as stack:
-        where = conninfo_to_dict(stack.enter_context(running(binaries)))
+        where = conninfo_to_dict(stack.enter_context(running(needed_binaries())))
         proxy = stack.enter_context(Proxy(f"{where['host']}/.s.PGSQL.5432"))
         with psycopg.connect(f"host=127.0.0.1 port={proxy.port} user=provender dbname=postgres"):
             yield proxy.port, stack.close

@@ -128,13 +128,7 @@ def _is_awaited(note: Path) -> bool:
         handle = os.open(folder, os.O_RDONLY)
     except (OSError, ValueError):
         return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
+    return is_taken(handle)
 
 
 def remove(path: Path) -> None:
@@ -147,7 +141,11 @@ def remove(path: Path) -> None:
 
 
 def is_held(lock: Path) -> bool:
-    handle = _open_lock(lock)
+    return is_taken(_open_lock(lock))
+
+
+def is_taken(handle: int) -> bool:
+    """Return whether somebody else holds the lock of the open file ``handle``, which is closed."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -17,7 +17,7 @@ from secrets import token_hex
 import pyarrow as pa
 
 from provender.core.errors import Conflict, InvalidInput, Unavailable
-from provender.tables.locks import ASIDE, PARTIAL, give_up, remove, staged_for
+from provender.tables.locks import ASIDE, PARTIAL, give_up, is_taken, remove, staged_for
 from provender.tables.parquet import ROW_GROUP_ROWS, parquet_writer, row_groups
 from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import noted
@@ -175,16 +175,9 @@ def _clear(target: Path) -> None:
 
 def _is_held(path: Path) -> bool:
     try:
-        handle = os.open(path, os.O_RDONLY)
+        return is_taken(os.open(path, os.O_RDONLY))
     except FileNotFoundError:
         return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _is_new(path: Path) -> bool:
