@@ -3,8 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -24,6 +23,7 @@ from provender.catalog.db import open_database
 from provender.catalog.search import Hit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
+from provender.core.closing import Closing
 from provender.core.datasets import Dataset, DatasetVersion, Manifest
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
@@ -41,7 +41,7 @@ NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
 """What happens outside of the catalog, and is written down by who did it."""
 
 
-class LocalCatalog:
+class LocalCatalog(Closing):
     """A catalog database, spoken to as one actor. Safe to share between threads.
 
     Every method is one transaction: it happens whole, with its audit event, or not at all.
@@ -304,17 +304,6 @@ class LocalCatalog:
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _who(self, db: Session) -> Actor:
         return access.actor(db, self._identity)

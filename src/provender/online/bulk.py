@@ -9,9 +9,9 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
+from provender.core.closing import Closing
 from provender.online.options import StoreOptions, Topology, unavailable
 from provender.online.resp import framed, unframed
 from provender.online.routes import positions_by_slot
@@ -40,7 +40,7 @@ class Frames(Protocol):
         """Yield count and text of at most ``chunk`` rows at a time: key, row, key, row."""
 
 
-class Writer:
+class Writer(Closing):
     """Writes rows by a thread of its own, each unless a newer row is stored; for one user.
 
     Of two rows of one key with the same timestamps, either may stay. ``repeated`` counts the
@@ -161,17 +161,6 @@ class Writer:
         """End the thread and the connections; what was not settled may be written or not."""
         self._queue.put(None)
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _put(self, chunk: Chunk) -> None:
         self._check()

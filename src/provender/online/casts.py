@@ -68,11 +68,15 @@ def text(column: pa.Array) -> pa.Array:
     return pc.cast(column, pa.large_string())
 
 
+NO_CAST = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
+"""A value does not fit; or Arrow knows no way from one type to the other, which no value could fit."""
+
+
 def cast(column: pa.Array, to: Any, field: FieldSpec, view: ServedView) -> pa.Array:
     """Return the column as the Arrow type ``to``; refuse what it does not hold."""
     try:
         return pc.cast(column, to)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except NO_CAST as error:
         raise _misfit(field, view, str(error)) from None
 
 
@@ -86,7 +90,7 @@ def instants(column: pa.Array, name: str, *, to: Any = INSTANT) -> Any:
         if pa.types.is_timestamp(column.type) and column.type.tz is None and to.tz:
             column = pc.assume_timezone(column, "UTC")
         found = _plain(pc.cast(pc.cast(column, to, safe=False), pa.int64()))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except NO_CAST as error:
         raise InvalidInput(
             f"column {name!r} holds no instants: {error}", hint="make it a timestamp"
         ) from None

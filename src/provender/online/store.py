@@ -13,12 +13,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
-from types import TracebackType
-from typing import Self
 
 from hiredis import ProtocolError
 from redis.exceptions import RedisError
 
+from provender.core.closing import Closing
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
 from provender.online.bulk import WINDOW, Writer
@@ -77,7 +76,7 @@ class Health:
     problem: str = ""
 
 
-class OnlineStore:
+class OnlineStore(Closing):
     """A connection pool and what is done with it; safe to share between threads."""
 
     def __init__(
@@ -317,17 +316,6 @@ class OnlineStore:
             found.close()
         if released is not None:
             released()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def commands(self) -> Iterator[Client]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from provender import bootstrap
 from provender.core.clock import utc_now
+from provender.core.closing import Closing
 from provender.core.datasets import Dataset, DatasetVersion, next_version
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec, resolve
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from provender.online.store import OnlineStore
 
 
-class Workspace:
+class Workspace(Closing):
     """What an actor can do: publish, read, train, look up, search, ask for and grant access."""
 
     def __init__(self, settings: Settings) -> None:
@@ -302,17 +302,6 @@ class Workspace:
             self._online.close()
             self._online = None
         self.catalog.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _store(self) -> "OnlineStore":
         if self._online is None:

@@ -163,7 +163,9 @@ def parquet_writer(file: Path, schema: pa.Schema) -> pq.ParquetWriter:
             write_statistics=told,
             use_dictionary=listed if is_flat else True,
         )
-    except pa.ArrowNotImplementedError as error:
+    except (
+        pa.ArrowNotImplementedError
+    ) as error:  # what Arrow says of types, and of nothing else here
         raise _no_type(schema, error) from error
 
 
@@ -179,7 +181,7 @@ def _no_type(schema: pa.Schema, error: Exception) -> InvalidInput:
 def _is_written(field: pa.Field) -> bool:
     try:
         pq.ParquetWriter(pa.BufferOutputStream(), pa.schema([field])).close()
-    except pa.ArrowNotImplementedError:
+    except pa.ArrowNotImplementedError:  # Arrow has no list of what it writes: it is tried
         return False
     return True
 
