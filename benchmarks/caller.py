@@ -37,9 +37,21 @@ class Contender:
 
 
 def ours(population: Population, folder: Path, port: int, views: int) -> Contender:
-    """Our compiled lookup, to numpy arrays."""
+    """Our compiled lookup, to numpy arrays, which are made when they are taken out."""
     lookup = _online(population, port, views)
     return Contender(lambda asked: lookup(asked).numpy(), _column, _features)
+
+
+def ours_matrix(population: Population, folder: Path, port: int, views: int) -> Contender:
+    """Our compiled lookup, to one matrix of all numbers: no text, so no values are compared."""
+    lookup = _online(population, port, views)
+    return Contender(lambda asked: lookup(asked).matrix(), _column)
+
+
+def ours_columns(population: Population, folder: Path, port: int, views: int) -> Contender:
+    """Our compiled lookup, to numpy arrays, of which every one is taken out."""
+    lookup = _online(population, port, views)
+    return Contender(lambda asked: dict(lookup(asked).numpy()), _column, _features)
 
 
 def ours_dicts(population: Population, folder: Path, port: int, views: int) -> Contender:
@@ -96,6 +108,8 @@ def feast(population: Population, folder: Path, port: int, views: int) -> Conten
 
 KINDS = {
     "ours": ours,
+    "ours, matrix": ours_matrix,
+    "ours, all columns": ours_columns,
     "ours, dicts": ours_dicts,
     "floor": floor,
     "redis-py": redis_py,

@@ -1,6 +1,7 @@
 """`connect().online(…)`: keys of many kinds in, columns, rows, statuses and ages out; always the newest plan."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +13,8 @@ import pyarrow as pa
 import pytest
 
 from provender.catalog.local import LocalCatalog
-from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.core.clock import utc_now
+from provender.core.errors import Denied, InvalidInput, NotFound, Unavailable
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.repo import apply
@@ -21,10 +23,13 @@ from provender.online.store import OnlineStore
 from provender.sdk import Workspace, connect
 from provender.sdk.online import OnlineLookup
 from provender.settings import Settings
-from tests.feast_plugin.governed import DEFINITIONS, repository
+from tests.feast_plugin.governed import DEFINITIONS, MAX, SAM, repository, speaking_as
 from tests.feast_plugin.plain import HOUR, NOON, TICK
+from tests.feast_plugin.test_gate import grant_serving
 
 NOW = NOON + 2 * HOUR
+SECOND = timedelta(seconds=1)
+ONE = {"driver_id": [1]}
 FOUR = ["driver_id", "rating", "scaled_value", "value"]
 KEYS = {"driver_id": [1, 2, 9], "factor": [2.0, 1.0, 1.0]}
 
@@ -229,6 +234,33 @@ def test_answers_of_an_emptied_store_say_that_rows_may_be_missing(
     assert (healed.incomplete, healed.to_dict()["value"][0]) == ((), 11)
 
 
+def test_a_lookup_ends_with_the_actors_permit_and_within_a_minute_of_its_revocation(
+    workspace: Workspace, settings: Settings, online: OnlineStore
+) -> None:
+    grants = [
+        grant_serving(settings, MAX, columns=("value",)),
+        grant_serving(settings, MAX, columns=("rating",), until=utc_now() + 2 * SECOND),
+    ]
+    actor = workspace.settings.model_copy(update={"actor": MAX})
+    ticks = Ticks()
+    with connect(settings=actor) as opened:
+        usual = opened.online(features=["trips:value"])
+        kept = OnlineLookup(online, "trips", usual._compiled, now=actor.now, ticks=ticks)
+        ending = opened.online(features=["trips:rating"])
+        assert (kept(ONE).to_dict()["value"], ending(ONE).to_dict()["rating"]) == ([11], [5.5])
+        with speaking_as(settings, SAM) as steward:
+            steward.revoke(grants[0])
+        ticks.now = 59.9
+        assert kept(ONE).to_dict()["value"] == [11]
+        ticks.now = 61.0
+        for _ in range(3):
+            with pytest.raises(Denied, match="person:max may not serve"):
+                kept(ONE)
+        time.sleep(2)
+        with pytest.raises(Denied, match=r"trips:rating was open for serving until"):
+            ending(ONE, now=NOW)
+
+
 def test_a_feature_that_is_gone_is_said_and_a_catalog_that_is_down_is_not(
     workspace: Workspace, online: OnlineStore
 ) -> None:
@@ -252,9 +284,14 @@ def test_a_feature_that_is_gone_is_said_and_a_catalog_that_is_down_is_not(
     assert lookup.problem == "the catalog does not answer"
     failures[0] = NotFound("feature service service_v1 not found", hint="apply it")
     ticks.now = 2.0
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            lookup(KEYS)
+        with pytest.raises(NotFound):
+            asyncio.run(lookup.aio(KEYS))
+    failures.clear()
     with pytest.raises(NotFound):
         lookup(KEYS)
-    failures.clear()
     ticks.now = 3.0
     assert lookup(KEYS).to_dict()["value"][0] == 11
     assert lookup.problem == ""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provender.core.errors import InvalidInput
-from provender.online.codec import NO_KEY, PREFIX_SIZE, KeyCodec, RowCodec, key_prefix
+from provender.online.codec import NO_END, PREFIX_SIZE, KeyCodec, RowCodec, key_prefix
 from provender.online.kinds import micros
 from provender.online.order import NO_CREATED_US, order_of
 from tests.online.views import EVERY_TYPE, INSTANTS, T0, TICK, view
@@ -190,7 +190,7 @@ def test_keys_take_what_means_the_same() -> None:
     assert text.key([7]) == text.key(["7"])
     assert text.key([7]) != number.key([7])
     assert number.key([None]) is None
-    assert number.keys([[None, 7]], 2) == [NO_KEY, number.key([7])]
+    assert number.keys([[None, 7]], 2) == [number.prefix + NO_END, number.key([7])]
     assert KeyCodec("p", view({}, keys={"a": "int64"})).keys([], 0) == []
 
 

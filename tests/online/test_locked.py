@@ -45,6 +45,8 @@ def use_everything(store: OnlineStore) -> None:
     assert store.write(some[:3]) == Written(3, 0)
     assert store.state() == before
     keys, rows = [key for key, _ in some], [row for _, row in some]
+    (nobody,) = KeyCodec("p", VIEW).keys([[None]], 1)
+    assert store.read([nobody, keys[0]]) == [None, rows[0]]
     assert store.read(keys) == rows
     assert asyncio.run(read_streaming(store, keys)) == rows
     store.keep_coverage("p", VIEW.name, Coverage(source="", layout="", end=T0))

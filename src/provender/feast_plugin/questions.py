@@ -67,7 +67,7 @@ class FeastQuestion:
         self._question = Question(plan.plan, keys | size, now)
 
     @property
-    def keys(self) -> list[bytes]:
+    def keys(self) -> Sequence[bytes]:
         """The keys of the rows to read."""
         return self._question.keys
 

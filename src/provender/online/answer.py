@@ -5,13 +5,33 @@ A column of stored values makes of its rows what it is asked for: Python values,
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from provender.core.freshness import Staleness
-from provender.online.blocks import PRESENT, Block
+from provender.online.blocks import PRESENT
 from provender.online.plan import Output, Values
 
 NULL_VALUE = "NULL_VALUE"
+
+
+class Rows(Protocol):
+    """The rows of one view as columns: `blocks.Block`, or a `sheet.Page`."""
+
+    @property
+    def statuses(self) -> list[str]: ...
+
+    @property
+    def event_us(self) -> list[int]: ...
+
+    @property
+    def has_nulls(self) -> bool: ...
+
+    def packed(self, index: int) -> Sequence[Any]: ...
+
+    def python(self, index: int) -> list[Any]: ...
+
+
+R = TypeVar("R", bound=Rows)
 
 
 class Column(Protocol):
@@ -43,7 +63,7 @@ class Given:
 class Stored:
     """One column of a block."""
 
-    block: Block
+    block: Rows
     index: int
 
     @property
@@ -62,7 +82,7 @@ class Stored:
 
 
 @dataclass(slots=True)
-class Answer:
+class Answer(Generic[R]):
     """What was read for a lookup, judged: ``given`` entity columns, then ``outputs``.
 
     ``outputs`` are of ``blocks``, one per read of the plan, or of ``computed``, one per demand;
@@ -72,7 +92,7 @@ class Answer:
 
     given: tuple[tuple[str, list[Any]], ...]
     outputs: tuple[Output, ...]
-    blocks: tuple[Block, ...]
+    blocks: Sequence[R]
     computed: tuple[Values, ...]
     size: int
     inputs: tuple[tuple[int, ...], ...] = ()

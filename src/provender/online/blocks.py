@@ -36,6 +36,7 @@ __all__ = [
     "ViewReader",
     "json_bodies",
     "read_blocks",
+    "told_between",
 ]
 
 
@@ -79,10 +80,15 @@ class Asked:
     def span(self) -> Span:
         if self.now_us is None:
             return Span(self.reader.check, len(self.rows))
-        age, now = self.max_age_us, self.now_us
-        oldest = FIRST_US if age is None else max(now - age, FIRST_US)
-        newest = min(now + CLOCK_SKEW_US, LAST_US) if self.awaits else LAST_US
+        oldest, newest = told_between(self.now_us, self.max_age_us, awaits=self.awaits)
         return Span(self.reader.check, len(self.rows), oldest, newest)
+
+
+def told_between(now_us: int, max_age_us: int | None, *, awaits: bool) -> tuple[int, int]:
+    """Return the first and last event timestamps, in microseconds, of rows that are told."""
+    oldest = FIRST_US if max_age_us is None else max(now_us - max_age_us, FIRST_US)
+    newest = min(now_us + CLOCK_SKEW_US, LAST_US) if awaits else LAST_US
+    return oldest, newest
 
 
 def read_blocks(asked: Sequence[Asked]) -> list["Block"]:
@@ -146,14 +152,6 @@ class Block:
         write = _spelling().writer(self.batch.decoder.words[index])
         return write(self.packed(index), json_safe=self.batch.json_safe)
 
-    def numpy(self, index: int) -> tuple[Any, Any]:
-        """Return a column as a numpy array, zero where there is no value, and where there is one.
-
-        Only this brings numpy, when it is called first.
-        """
-        pair: tuple[Any, Any] = _arrays().array(self, index)
-        return pair
-
 
 def json_bodies(blocks: Sequence[Block]) -> list[list[bytes]]:
     """Return for each block what `Block.json` does of each column, less the brackets.
@@ -199,8 +197,3 @@ class Writer(Protocol):
 def _spelling() -> Spelling:
     """Return what writes JSON, which only the server needs to have installed."""
     return cast("Spelling", import_module("provender.online.spelling"))
-
-
-@cache
-def _arrays() -> Any:
-    return import_module("provender.online.arrays")

@@ -48,8 +48,8 @@ from provender.online.secrets import HASHED, KEYRING
 
 KEY_VERSION = b"v2"
 PREFIX_SIZE = 8
-NO_KEY = b"-"
-"""A key that no row ever has: stands for an entity with a null join key."""
+NO_END = b"-}"
+"""The end of a key that no row ever has: stands for an entity with a null join key."""
 
 
 def key_prefix(project: str, view: str) -> bytes:
@@ -101,12 +101,13 @@ class KeyCodec:
         return self._whole(b"%b}" % b",".join(text for text in texts if text is not None))
 
     def _whole(self, tail: bytes) -> bytes:
-        if self._secret is None:
-            return self.prefix + tail
-        return b"%b%b}" % (self.prefix, hashed_tag(self._secret, tail[:-1]))
+        return self.prefix + self._ending(tail)
+
+    def _ending(self, tail: bytes) -> bytes:
+        return tail if self._secret is None else hashed_tag(self._secret, tail[:-1]) + b"}"
 
     def keys(self, columns: Sequence[Sequence[Any]], rows: int) -> list[bytes]:
-        """Return the key of each of ``rows`` rows; `NO_KEY` where a join key is null.
+        """Return the key of each of ``rows`` rows; one that ends with `NO_END` where a join key is null.
 
         ``columns`` holds the values of each join key, in the view's order.
         """
@@ -132,9 +133,13 @@ class KeyCodec:
     def after_prefix(self, tails: Sequence[bytes | None]) -> list[bytes]:
         """Return the keys with these tails; where entity ids are hashed, it is done here."""
         prefix = self.prefix
-        if self._secret is not None:
-            return [NO_KEY if tail is None else self._whole(tail) for tail in tails]
-        return [NO_KEY if tail is None else prefix + tail for tail in tails]
+        return [prefix + (tail or NO_END) for tail in self.endings(tails)]
+
+    def endings(self, tails: Sequence[bytes | None]) -> Sequence[bytes | None]:
+        """Return the tails as they stand in keys: hashed, where entity ids are."""
+        if self._secret is None:
+            return tails
+        return [None if tail is None else self._ending(tail) for tail in tails]
 
 
 def hashed_tag(secret: bytes, tag: bytes) -> bytes:

@@ -160,10 +160,6 @@ class Batch:
         self.event_us = event_us
         self._parts = parts
         self._columns: list[Sequence[Any]] | None = None
-        self.joined: bytes | None = None
-        """The truth values and numbers of all rows, if somebody needed them in one piece."""
-        self.arrays: dict[int, Any] = {}
-        """What `online.arrays` made of columns."""
         self.json_safe = all(part.json_safe for _, part in parts)
         covers = len(parts) == 1 and len(parts[0][0]) == len(statuses)
         self.whole = parts[0][1] if covers else None

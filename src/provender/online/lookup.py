@@ -4,16 +4,17 @@ The server and the SDK both answer with this, so they cannot differ. What the st
 means is told in `online.blocks`; NULL_VALUE is what is there and stored as null.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec
 from provender.core.freshness import Staleness, refuse, staleness
-from provender.online.answer import NULL_VALUE, Answer
+from provender.online.answer import NULL_VALUE, Answer, R
 from provender.online.blocks import (
     CLOCK_SKEW_US,
     NOT_FOUND,
@@ -63,7 +64,7 @@ class Lookups:
     freshness: Mapping[str, Staleness] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, answer: Answer) -> "Lookups":
+    def of(cls, answer: Answer[Any]) -> "Lookups":
         """Return the columns of ``answer``, made of what was read."""
         columns = answer.columns()
         return cls(
@@ -118,8 +119,8 @@ class Lookup:
         return question.answer(await reader.read(question.keys))
 
 
-class Question:
-    """One lookup between its two halves: `keys` to read, then `answer` from the rows.
+class Inquiry(ABC, Generic[R]):
+    """One lookup between its two halves: `keys` to read, then `judge` what was read.
 
     Raises:
         InvalidInput: the entities do not fit the plan.
@@ -135,6 +136,66 @@ class Question:
         self.rows = row_count(self.entities) if self.entities else 1
         self.keys = self._keys()
 
+    @abstractmethod
+    def _keys(self) -> Sequence[bytes]:
+        """Return the keys of all reads."""
+
+    def judge(self, stored: Sequence[bytes | None]) -> Answer[R]:
+        """Return the answer before any column is made of it, as `serving.wire` renders it.
+
+        Raises:
+            Stale: rows are staler than their view lets serve.
+        """
+        plan = self.plan
+        blocks = self._blocks(stored)
+        return Answer(
+            given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
+            outputs=plan.outputs,
+            blocks=blocks,
+            freshness=self._freshness(blocks),
+            computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
+            inputs=tuple(
+                tuple({source.read for _, source in demand.inputs}) for demand in plan.demands
+            ),
+            size=self.rows,
+        )
+
+    @abstractmethod
+    def _blocks(self, stored: Sequence[bytes | None]) -> Sequence[R]:
+        """Return the rows of each read as columns."""
+
+    def _freshness(self, blocks: Sequence[R]) -> dict[str, Staleness]:
+        """Return how stale the rows are of each view that says how stale they may be.
+
+        Raises:
+            Stale: they are staler, and must not be served then.
+        """
+        told: dict[str, Staleness] = {}
+        for at, read in enumerate(self.plan.reads):
+            limit = read.view.max_staleness
+            if limit is not None:
+                told[read.name] = staleness(
+                    blocks[at].event_us,
+                    self.now_us,
+                    limit_us=limit // MICROSECOND,
+                    on_stale=read.view.on_stale,
+                )
+                refuse(read.name, told[read.name], limit)
+        return told
+
+    def _compute(self, demand: Demand, blocks: Sequence[R]) -> Values:
+        inputs = {name: blocks[source.read].python(source.column) for name, source in demand.inputs}
+        for item in demand.spec.request:
+            inputs[item.name] = _requested(item, self.entities[item.name])
+        if not self.rows:
+            return {field.name: [] for field in demand.spec.features}
+        result = demand.transform(inputs)
+        return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
+
+
+class Question(Inquiry[Block]):
+    """A lookup that is answered without numpy, as the server does."""
+
     def _keys(self) -> list[bytes]:
         """Return the keys of all reads; what views with the same join keys share is made once."""
         shared: dict[tuple[Any, ...], list[bytes | None]] = {}
@@ -147,20 +208,8 @@ class Question:
             keys += read.keys.after_prefix(shared[same])
         return keys
 
-    def answer(self, stored: Sequence[bytes | None]) -> Lookups:
-        """Return the answer out of the stored rows, which come in the order of `keys`.
-
-        Raises:
-            Stale: rows are staler than their view lets serve.
-        """
-        return Lookups.of(self.judge(stored))
-
-    def judge(self, stored: Sequence[bytes | None]) -> Answer:
-        """Return the answer before any column is made of it, as `serving.wire` renders it.
-
-        Raises:
-            Stale: rows are staler than their view lets serve.
-        """
+    def _blocks(self, stored: Sequence[bytes | None]) -> Sequence[Block]:
+        """Return the rows of each read as columns."""
         plan, size = self.plan, self.rows
         shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
         asked = [
@@ -174,46 +223,15 @@ class Question:
             )
             for read, share in zip(plan.reads, shares, strict=True)
         ]
-        blocks = read_blocks(asked)
-        return Answer(
-            given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
-            outputs=plan.outputs,
-            blocks=tuple(blocks),
-            freshness=self._freshness(blocks),
-            computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
-            inputs=tuple(
-                tuple({source.read for _, source in demand.inputs}) for demand in plan.demands
-            ),
-            size=size,
-        )
+        return read_blocks(asked)
 
-    def _freshness(self, blocks: Sequence[Block]) -> dict[str, Staleness]:
-        """Return how stale the rows are of each view that says how stale they may be.
+    def answer(self, stored: Sequence[bytes | None]) -> Lookups:
+        """Return the answer out of the stored rows, which come in the order of `keys`.
 
         Raises:
-            Stale: they are staler, and must not be served then.
+            Stale: rows are staler than their view lets serve.
         """
-        told: dict[str, Staleness] = {}
-        for read, block in zip(self.plan.reads, blocks, strict=True):
-            limit = read.view.max_staleness
-            if limit is not None:
-                told[read.name] = staleness(
-                    block.event_us,
-                    self.now_us,
-                    limit_us=limit // MICROSECOND,
-                    on_stale=read.view.on_stale,
-                )
-                refuse(read.name, told[read.name], limit)
-        return told
-
-    def _compute(self, demand: Demand, blocks: Sequence[Block]) -> Values:
-        inputs = {name: blocks[source.read].python(source.column) for name, source in demand.inputs}
-        for item in demand.spec.request:
-            inputs[item.name] = _requested(item, self.entities[item.name])
-        if not self.rows:
-            return {field.name: [] for field in demand.spec.features}
-        result = demand.transform(inputs)
-        return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
+        return Lookups.of(self.judge(stored))
 
 
 def _values(name: str, column: Any) -> list[Any]:

@@ -44,10 +44,32 @@ def command(*words: bytes | str) -> bytes:
     return bytes(hiredis.pack_command(words))  # type: ignore[arg-type]
 
 
+class KeyText(Sequence[bytes]):
+    """Keys that were put together as the text that asks for them, each after its length.
+
+    They are made one by one for whoever needs them so, as a cluster's slots do.
+    """
+
+    __slots__ = ("_keys", "_size", "text")
+
+    def __init__(self, text: bytes, size: int) -> None:
+        self.text = text
+        self._size = size
+        self._keys: list[bytes] | None = None
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, at: Any) -> Any:
+        if self._keys is None:
+            self._keys = unframed(self.text[2:] + b"\r\n") if self._size else []
+        return self._keys[at]
+
+
 def mget(keys: Sequence[bytes]) -> bytes:
     """Return the text that asks for the row of each key."""
     count = b"*%d\r\n$4\r\nMGET" % (len(keys) + 1)
-    return b"%b%b\r\n" % (count, _strings(keys))
+    return b"%b%b\r\n" % (count, keys.text if isinstance(keys, KeyText) else _strings(keys))
 
 
 def framed(strings: Sequence[bytes]) -> bytes:

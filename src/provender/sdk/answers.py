@@ -1,6 +1,6 @@
 """What a lookup in process found, in the form that is asked for; each is made when it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from provender.core.freshness import Staleness
 from provender.online.answer import Answer as Judged
-from provender.online.answer import Stored
-from provender.online.blocks import PRESENT
+from provender.online.answer import Column
+from provender.online.folio import Folios
 from provender.online.kinds import from_micros, micros
+from provender.online.sheet import Page, Sheet
 from provender.tables.arrow import arrow_type
 
 if TYPE_CHECKING:
@@ -31,15 +32,49 @@ class Array(NamedTuple):
     valid: npt.NDArray[np.bool_]
 
 
+class Arrays(Mapping[str, Array]):
+    """The columns of an answer as arrays, by name; each is made when it is asked for."""
+
+    def __init__(self, answer: "Answer") -> None:
+        self._answer = answer
+        self._made: dict[str, Array] = {}
+
+    def __getitem__(self, name: str) -> Array:
+        if name not in self._made:
+            self._made[name] = self._answer.array(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._answer.names)
+
+    def __len__(self) -> int:
+        return len(self._answer.names)
+
+    def __repr__(self) -> str:
+        return f"Arrays({', '.join(self)})"
+
+
 class Answer:
     """Features of entities as of one instant: the columns asked for, after the keys as given."""
 
-    def __init__(self, found: Judged, now_us: int, incomplete: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        found: Judged[Page],
+        folios: Folios,
+        sheets: Sequence[Sheet],
+        now_us: int,
+        incomplete: tuple[str, ...] = (),
+    ) -> None:
         self.incomplete = incomplete
         """The views whose rows may not be all there, since the store was emptied."""
         self._found = found
+        self._folios = folios
+        self._sheets = sheets
         self._now_us = now_us
-        self._columns = found.columns()
+
+    @cached_property
+    def _columns(self) -> list[Column]:
+        return self._found.columns()
 
     def __len__(self) -> int:
         return self._found.size
@@ -47,7 +82,7 @@ class Answer:
     def __repr__(self) -> str:
         return f"Answer({len(self)} x {', '.join(self.names)})"
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of the columns, keys first."""
         return self._found.names
@@ -98,19 +133,61 @@ class Answer:
         columns = [column.values for column in self._columns]
         return [dict(zip(self.names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def numpy(self) -> dict[str, Array]:
-        """Return the columns as arrays, with what of them is there.
+    def numpy(self) -> Arrays:
+        """Return the columns as arrays by name, with what of them is there.
 
         Numbers are of their own type, instants and dates datetime64, all else is Python objects.
+        What is asked for is made when it is asked for, and numbers only looked at, not copied:
+        do not change them.
         """
-        arrays: dict[str, Array] = {}
-        for name, kind, column in zip(self.names, self._found.types, self._columns, strict=True):
-            if isinstance(column, Stored):
-                arrays[name] = Array(*column.block.numpy(column.index))
-            else:
-                valid = np.array([status is PRESENT for status in column.statuses], dtype=np.bool_)
-                arrays[name] = Array(_array(kind, column.values), valid)
-        return arrays
+        return Arrays(self)
+
+    def array(self, name: str) -> Array:
+        """Return one column as an array, with what of it is there.
+
+        Raises:
+            KeyError: there is no such column.
+        """
+        output = self._folios.outputs.get(name)
+        if output is None:
+            values = dict(self._found.given)[name]
+            return Array(_array("", values), _there(values))
+        if output.source is not None:
+            return Array(*self._found.blocks[output.source.read].numpy(output.source.column))
+        values = self._found.computed[output.demand][output.feature]
+        return Array(_array(output.type, values), _there(values))
+
+    def matrix(
+        self, names: Sequence[str] | None = None, *, dtype: npt.DTypeLike = np.float64
+    ) -> npt.NDArray[Any]:
+        """Return features as a table of entities by features, as models take them.
+
+        ``names`` are the features, in their order; else all that are numbers or truth values,
+        in the order asked for, which `numbers` tells. What is not there is NaN; with a ``dtype``
+        that has none, 0. A float32 has 24 bits for a number, a float64 53.
+
+        Raises:
+            InvalidInput: a name is none of a feature with numbers or truth values.
+        """
+        chosen = self._folios.numbers.chosen(names)
+        table = np.full((len(self), chosen.width), 0, dtype)
+        absent = np.nan if table.dtype.kind == "f" else 0
+        sheets = self._sheets
+        for run in chosen.runs:
+            values, valid = sheets[run.sheet].array(run.column)
+            some = values[:, run.views]
+            table[:, run.places] = (
+                some if valid.all() else np.where(valid[:, run.views], some, absent)
+            )
+        for place, output in chosen.computed:
+            values, valid = self.array(output.name)
+            table[:, place] = np.where(valid, values, absent)
+        return table
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of the features that are numbers or truth values."""
+        return self._folios.numbers.names
 
     def arrow(self) -> pa.Table:
         """Return the columns as an Arrow table; features are of their declared types."""
@@ -138,6 +215,10 @@ class Answer:
             pa.uint64(): pd.UInt64Dtype(),
         }
         return self.arrow().to_pandas(types_mapper=exact.get)
+
+
+def _there(values: Sequence[Any]) -> npt.NDArray[np.bool_]:
+    return np.array([value is not None for value in values], dtype=np.bool_)
 
 
 def _array(kind: str, values: Sequence[Any]) -> npt.NDArray[Any]:

@@ -1,6 +1,8 @@
 """What is asked for: a service or a list of features, and what may be done with it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from provender.core.errors import InvalidInput
@@ -53,13 +55,16 @@ def lookup_plan(
 ) -> LookupPlan:
     """Return the plan of looking up what is ``asked``, with ``full`` names or short ones.
 
+    It ends when the actor's permit does.
+
     Raises:
         NotFound: a name is unknown.
         Denied: a feature is closed for serving, or to the actor.
     """
-    catalog.permit(Action.SERVE, served_columns(repo, asked.own_features), purpose=PURPOSE)
+    columns = served_columns(repo, asked.own_features)
+    permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
     manifest = catalog.serving_manifest(repo.project)
-    return compile_plan(
+    plan = compile_plan(
         manifest,
         asked.features,
         full_feature_names=full,
@@ -68,6 +73,14 @@ def lookup_plan(
         },
         projections=asked.projections,
     )
+    return plan if permit.expires is None else _until(permit.expires, plan, asked)
+
+
+def _until(end: datetime, plan: LookupPlan, asked: ServiceSpec) -> LookupPlan:
+    """Return the plan, open until ``end`` at the latest: then the actor's own permit is over."""
+    ends = {str(ref): end for ref in asked.features}
+    ends |= {ref: min(until, end) for ref, until in plan.open_until.items()}
+    return replace(plan, open_until=ends)
 
 
 def served_columns(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> list[ColumnRef]:

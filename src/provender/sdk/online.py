@@ -1,8 +1,9 @@
 """Lookups in process: compiled once, called with keys of many kinds, answered as columns or rows.
 
 A lookup looks for newly applied definitions, at most once a second, and is compiled again when
-there are any. While the catalog is down it goes on with what it has; `OnlineLookup.problem`
-says so.
+there are any, and every minute, since grants to the actor can be revoked. What is refused then
+is refused until it is not any more. While the catalog is down a lookup goes on with what it
+has; `OnlineLookup.problem` says so.
 """
 
 import asyncio
@@ -13,10 +14,10 @@ from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from provender.core.clock import Clock
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.clock import Clock, utc_now
+from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.completeness import Completeness
-from provender.online.lookup import Question
+from provender.online.folio import BulkQuestion, Folios
 from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -24,6 +25,7 @@ from provender.sdk.answers import Answer
 from provender.sdk.rows import arrow_table
 
 LOOK_SECONDS = 1.0
+COMPILE_SECONDS = 60.0
 Keys = Any
 """Join keys and request columns: a dict of lists, a list of dicts, an Arrow table or a frame."""
 
@@ -47,16 +49,17 @@ class OnlineLookup:
         self._now = now
         self._ticks = ticks
         self._looking = threading.Lock()
-        self._looked = ticks()
+        self._looked = self._compiled_at = ticks()
+        self._refusal: ProvenderError | None = None
         self._completeness = Completeness()
         self._digest = self._published()
-        self._plan = compiled()
+        self._folios = Folios(compiled())
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
     @property
     def plan(self) -> LookupPlan:
         """What the next call will do."""
-        return self._plan
+        return self._folios.plan
 
     def __call__(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Return the features of the entities with these ``keys``, as of ``now``.
@@ -68,14 +71,16 @@ class OnlineLookup:
             Unavailable: the store does not answer.
         """
         self._look()
-        question = Question(self._plan, columns_of(keys), now or self._now())
+        self._check()
+        question = BulkQuestion(self._folios, columns_of(keys), now or self._now())
         return self._answer(question, self._store.read(question.keys))
 
     async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Do as a call does, through connections of the running event loop."""
         if self._is_due():
             await asyncio.to_thread(self._look)
-        question = Question(self._plan, columns_of(keys), now or self._now())
+        self._check()
+        question = BulkQuestion(self._folios, columns_of(keys), now or self._now())
         return self._answer(question, await self._reader().read(question.keys))
 
     async def aclose(self) -> None:
@@ -84,10 +89,12 @@ class OnlineLookup:
         if reader is not None:
             await reader.close()
 
-    def _answer(self, question: Question, rows: Sequence[bytes | None]) -> Answer:
+    def _answer(self, question: BulkQuestion, rows: Sequence[bytes | None]) -> Answer:
+        judged = question.judge(rows)
         lost = self._completeness.lost
-        incomplete = [read.name for read in question.plan.reads if read.view.name in lost]
-        return Answer(question.judge(rows), question.now_us, tuple(incomplete))
+        reads = question.plan.reads if lost else ()
+        incomplete = tuple(read.name for read in reads if read.view.name in lost)
+        return Answer(judged, question.folios, question.sheets, question.now_us, incomplete)
 
     def _reader(self) -> Stream:
         loop = asyncio.get_running_loop()
@@ -98,21 +105,42 @@ class OnlineLookup:
     def _is_due(self) -> bool:
         return self._ticks() - self._looked >= LOOK_SECONDS
 
+    def _check(self) -> None:
+        """Return if nothing was refused when the plan was compiled last, and it is not over.
+
+        Raises:
+            NotFound, Denied: something was, or a permission has ended.
+        """
+        if self._refusal is not None:
+            raise self._refusal.with_traceback(None)
+        self._folios.plan.still_open(utc_now())
+
     def _look(self) -> None:
-        """Compile again if other definitions were published; one thread looks, the others go on."""
+        """Compile again if there is reason to; one thread looks, the others go on."""
         if not self._is_due() or not self._looking.acquire(blocking=False):
             return
         try:
             self._looked = self._ticks()
             digest = self._published()
-            if digest is None or digest == self._digest:
-                return
-            self._plan = self._compiled()
-            self._digest, self.problem = digest, ""
-        except Unavailable as error:
-            self.problem = error.message
+            changed = digest is not None and digest != self._digest
+            old = self._looked - self._compiled_at >= COMPILE_SECONDS
+            if changed or old or self._refusal:
+                self._compile(digest or self._digest)
         finally:
             self._looking.release()
+
+    def _compile(self, digest: str | None) -> None:
+        """Take up the definitions and permits of now; what refuses them stays until it is over."""
+        try:
+            self._folios = Folios(self._compiled())
+        except Unavailable as error:
+            self.problem = error.message
+            return
+        except ProvenderError as error:
+            self._refusal = error
+            return
+        self._digest, self._compiled_at = digest, self._looked
+        self._refusal, self.problem = None, ""
 
     def _published(self) -> str | None:
         """Return what is published now, and note which views' rows were lost.

@@ -243,7 +243,7 @@ class OnlineApp:
         told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
         return Response(200, orjson.dumps(told))
 
-    async def _stored(self, keys: list[bytes]) -> list[bytes | None]:
+    async def _stored(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """Return what is stored for a lookup, and count it."""
         began = perf_counter()
         rows = await self._read(keys)
@@ -254,7 +254,7 @@ class OnlineApp:
             metrics.counts[MISSING_KEYS] += missing
         return rows
 
-    async def _read(self, keys: list[bytes]) -> list[bytes | None]:
+    async def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
         if self._reader is None:
             raise RuntimeError("the application was not started")
         return await self._reader.read(keys)

@@ -190,7 +190,7 @@ def _lenient(body: bytes, why: str) -> Any:
 
 
 def render(
-    answer: Answer,
+    answer: Answer[Block],
     *,
     views: Sequence[str] | None = None,
     incomplete: Sequence[str] = (),
