@@ -3,6 +3,9 @@
 import json
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -219,3 +222,80 @@ def test_a_request_for_too_many_features_is_refused(shared: Running, store: Onli
     status, name, message = shared.error("/get-online-features", body)
     assert (status, name) == (422, "FeastError")
     assert "10001 features are more than 10000" in message
+
+
+def test_a_request_for_too_many_values_is_refused(start: Start, store: OnlineStore) -> None:
+    running = start(limits={"request_cells": 20})
+    body = {"features": ["also:temp", "weather:count"], "entities": {"origin": ["JFK"] * 10}}
+    assert running.post("/get-online-features", body).status_code == 200
+    body["entities"] = {"origin": ["JFK"] * 11}
+    status, _, message = running.error("/get-online-features", body)
+    assert (status, "11 entities x 2 features are more than 20 values" in message) == (422, True)
+    computed = {
+        "features": ["departure:warm"],
+        "entities": {"origin": ["JFK"] * 21, "hour": [1] * 21},
+    }
+    assert running.error("/get-online-features", computed)[0] == 422
+
+
+def test_no_answer_is_owed_for_ever_and_counted_as_under_way(
+    start: Start, store: OnlineStore
+) -> None:
+    running = start(limits={"requests": 4})
+    for path, field in (("/get-online-features", "entities"), ("/push", "df")):
+        strange = b'{"push_source_name": "weather_push", "%b": {"\\ud800NaN": 5}}' % field.encode()
+        for _ in range(8):
+            answer = running.client.post(path, content=strange)
+            assert answer.status_code == 422, answer.text
+    assert running.post("/get-online-features", BODY).status_code == 200
+    assert scrape(running)["in_flight",] == 1
+
+
+def test_a_client_that_reads_slowly_gets_its_answer(start: Start, store: OnlineStore) -> None:
+    running = start(limits={"undrained_seconds": 1.5, "deadline": 20.0})
+    entities = [f"{index:0100d}" for index in range(60_000)]
+    large = json.dumps({"features": ["also:temp"], "entities": {"origin": entities}})
+    slow = Wire(running.address)
+    slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+    slow.send(lookup(body=large.encode()))
+    head = slow.stream.readline()
+    began, size = time.monotonic(), 0
+    while (line := slow.stream.readline().strip()) != b"":
+        if line.lower().startswith(b"content-length"):
+            size = int(line.split()[1])
+    read = 0
+    while read < size and (part := slow.stream.read(min(128 << 10, size - read))):
+        read += len(part)
+        time.sleep(0.05)
+    assert (head.split()[1], read) == (b"200", size)
+    assert time.monotonic() - began > 2.5, "it took longer than a client may read nothing"
+    slow.close()
+
+
+def test_bodies_that_are_still_coming_are_bounded_together(
+    start: Start, store: OnlineStore
+) -> None:
+    running = start(limits={"bodies_bytes": 3 << 20})
+    wires = [Wire(running.address) for _ in range(4)]
+    for wire in wires:
+        wire.send(b"POST /push HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n")
+        wire.send(b" " * (1 << 20))
+    refused = [wire for wire in wires if wire is wires[-1]]
+    assert [wire.answer()[0] for wire in refused] == [503]
+    for wire in wires:
+        wire.close()
+    assert running.post("/get-online-features", BODY).status_code == 200
+
+
+def test_no_more_connections_are_taken_than_files_may_be_open() -> None:
+    program = (
+        "import resource; from provender.serving.limits import Limits, fitting\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 200))\n"
+        "print(fitting(Limits()).connections, resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+        "print(fitting(Limits(connections=10)).connections)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split("\n")[:2] == ["136 (200, 200)", "10"]
+    assert "at most 136 connections" in done.stderr

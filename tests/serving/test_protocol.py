@@ -107,6 +107,9 @@ def test_a_connection_is_kept_as_its_client_wants(
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
         (b"GET /health HTTP/1.1\r\n\r\n", 400),
         (b"GET /health HTTP/1.1\r\nHost: x\r\nBad Name: y\r\n\r\n", 400),
+        (b"GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400),
+        (b"POST /push HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+        (b"POST /push HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (b"POST /push HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
         (b"POST /push HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (
@@ -171,3 +174,12 @@ def test_the_methods_that_a_path_takes_are_told(wire: Wire) -> None:
     wire.send(b"HEAD /push HTTP/1.1\r\nHost: x\r\n\r\n")
     status, headers, _ = wire.answer(head=True)
     assert (status, headers["allow"]) == (405, "POST")
+
+
+def test_web_pages_may_not_write_nor_ask(shared: Running) -> None:
+    """A page that is open in a browser can send text to any port of the machine it runs on."""
+    page = {"origin": "https://evil.example", "content-type": "text/plain"}
+    for path in ("/push", "/get-online-features"):
+        answer = shared.client.post(path, content=b"{}", headers=page)
+        assert (answer.status_code, "Origin" in answer.text) == (403, True)
+    assert shared.client.get("/health", headers=page).status_code == 200

@@ -142,6 +142,8 @@ class OnlineApp:
         elif request.method != route.method:
             allowed = "GET, HEAD" if route.method == "GET" else route.method
             done(detail(405, "Method Not Allowed", (b"allow", allowed.encode())))
+        elif route.method == "POST" and b"origin" in request.headers:
+            done(detail(403, "web pages may not ask this server: leave out the Origin header"))
         elif self.load.full and not route.vital:
             self.metrics.count("rejected", "overload")
             done(_failed(self.load.refusal()))
@@ -189,15 +191,20 @@ class OnlineApp:
     async def _handled(self, route: Route, request: Request) -> Response:
         """Return the answer, whatever happens."""
         try:
+            return await self._told(route, request)
+        except (Exception, SystemExit):
+            log.exception("%s %s failed", route.method, request.path)
+            message = "the server failed to answer; its log says why"
+            return Response(500, wire.feast_error("FeastError", message))
+
+    async def _told(self, route: Route, request: Request) -> Response:
+        """Return the answer; errors of ours as those of Feast."""
+        try:
             return await route.handler(request)
         except ProvenderError as error:
             return _failed(error)
         except asyncio.CancelledError:
             return _failed(Unavailable("the server is ending", hint="try again"))
-        except Exception:
-            log.exception("%s %s failed", route.method, request.path)
-            message = "the server failed to answer; its log says why"
-            return Response(500, wire.feast_error("FeastError", message))
 
     async def _refresh(self) -> None:
         if await asyncio.to_thread(self._snapshots.refresh):
@@ -212,7 +219,7 @@ class OnlineApp:
             )
         plan = self._snapshots.current.plan(asked)
         rows = max(map(len, asked.entities.values()), default=1)
-        keys = self.load.begin(rows, len(plan.reads))
+        keys = self.load.begin(rows, len(plan.reads), len(plan.outputs))
         try:
             entities = self._compat.entities(plan, asked.entities, rows)
             question = Question(plan, entities, self._now())

@@ -1,11 +1,17 @@
 """What one request, one connection and one worker may ask for, and what is under way."""
 
+import logging
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provender.core.errors import InvalidInput, Unavailable
 
+log = logging.getLogger(__name__)
+
+OWN_FILES = 64
+"""What a worker opens besides the connections of its clients."""
 KIBI = 1 << 10
 MEBI = 1 << 20
 
@@ -15,13 +21,17 @@ class Limits:
     """Bounds. Times are in seconds; ``requests`` and ``keys`` are those of a worker at one time.
 
     ``request_rows`` are rows of views that one request may read; more would keep everybody else
-    waiting. ``deadline`` is a lookup's; ``undrained`` is how long a client may not read.
+    waiting; ``request_cells`` are values that one may be answered. ``bodies_bytes`` are those of
+    requests that are still coming. ``deadline`` is a lookup's; in ``undrained_seconds`` a client
+    has to read 64 KiB of its answers.
     """
 
     header_bytes: int = 16 * KIBI
     headers: int = 100
     body_bytes: int = 8 * MEBI
+    bodies_bytes: int = 256 * MEBI
     request_rows: int = 250_000
+    request_cells: int = 2_500_000
     features: int = 10_000
     requests: int = 1_024
     keys: int = 500_000
@@ -33,6 +43,26 @@ class Limits:
     idle_seconds: float = 75.0
     undrained_seconds: float = 5.0
     grace_seconds: float = 10.0
+
+
+def fitting(limits: Limits) -> Limits:
+    """Return ``limits`` with no more connections than this process may open, which is made most of.
+
+    A client that nobody can accept would get no answer at all.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = limits.connections + OWN_FILES
+    if soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft >= wanted:
+        return limits
+    connections = max(soft - OWN_FILES, 1)
+    log.warning(
+        "at most %d connections: %d files may be open (ulimit -n), and %d were wanted",
+        connections, soft, wanted,
+    )  # fmt: skip
+    return replace(limits, connections=connections)
 
 
 class Overloaded(Unavailable):
@@ -61,18 +91,25 @@ class Load:
             hint="try again in a second, ask for less at a time, or start more workers",
         )
 
-    def begin(self, rows: int, views: int) -> int:
+    def begin(self, rows: int, views: int, columns: int) -> int:
         """Return the keys of a lookup of ``rows`` entities in ``views`` views, counted; `end` it.
+
+        ``columns`` are those of the answer.
 
         Raises:
             InvalidInput: one request may not read so many.
             Overloaded: too many are being read already.
         """
-        keys = rows * views
-        if keys > self.limits.request_rows:
+        limits, keys = self.limits, rows * views
+        if keys > limits.request_rows:
             raise InvalidInput(
-                f"{rows} entities x {views} feature views are more than {self.limits.request_rows} rows",
+                f"{rows} entities x {views} feature views are more than {limits.request_rows} rows",
                 hint="ask for fewer entities at a time",
+            )
+        if rows * columns > limits.request_cells:
+            raise InvalidInput(
+                f"{rows} entities x {columns} features are more than {limits.request_cells} values",
+                hint="ask for fewer entities or features at a time",
             )
         if self.keys + keys > self.limits.keys:
             raise self.refusal()

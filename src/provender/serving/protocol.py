@@ -12,12 +12,20 @@ from collections import deque
 from enum import IntEnum
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import unquote
 
 import httptools
 
+from provender.serving.heads import (
+    SINGLE,
+    Head,
+    body_too_large,
+    head_too_large,
+    refusal_of,
+    target,
+)
 from provender.serving.messages import Request, Response, detail
 from provender.serving.site import Site
+from provender.serving.sockets import unsent
 
 PIPELINED = 16
 """Requests of one connection that are answered at the same time; the others wait unread."""
@@ -79,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._unstarted: deque[Exchange] = deque()
         self._gone = False
         self._unread_since: float | None = None
+        self._unread_bytes = 0
         self._reading = True
         self._starting = False
         self._continue = False
@@ -90,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._header_count = 0
         self._header_bytes = 0
+        self._is_ambiguous = False
         self._parts: list[bytes] = []
         self._body_bytes = 0
         self._raw_bytes = 0
@@ -105,6 +115,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone = True
+        self._forget_body()
         self._site.connections.discard(self)
         self._unstarted.clear()
         del self._parser  # it holds this object, and this object holds it
@@ -131,6 +142,7 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._unread_since = self._site.clock
+        self._unread_bytes = unsent(self._transport)
         self._read_on()
 
     def resume_writing(self) -> None:
@@ -154,12 +166,14 @@ class Connection(asyncio.Protocol):
         self._header_count += 1
         self._header_bytes += len(name) + len(value)
         if self._header_count <= self._site.limits.headers:
-            self._headers[name.lower()] = value
+            name = name.lower()
+            self._is_ambiguous |= name in SINGLE and name in self._headers
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         if self.phase is Phase.REFUSED:
             return
-        refusal = self._misfit()
+        refusal = refusal_of(self._head(), self._site.limits)
         if refusal is not None:
             self._refuse(refusal)
             return
@@ -172,9 +186,13 @@ class Connection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         if self.phase is Phase.REFUSED:
             return
+        site, limits = self._site, self._site.limits
         self._body_bytes += len(part)
-        if self._body_bytes > self._site.limits.body_bytes:
-            self._refuse(self._too_large())
+        site.bodies_bytes += len(part)
+        if self._body_bytes > limits.body_bytes:
+            self._refuse(body_too_large(limits))
+        elif site.bodies_bytes > limits.bodies_bytes:
+            self._refuse(detail(503, "too many bodies are coming", (b"retry-after", b"1")))
         else:
             self._parts.append(part)
 
@@ -199,12 +217,18 @@ class Connection(asyncio.Protocol):
             old=parser.get_http_version() == "1.0",
         )
         self._continue = False
+        self._forget_body()
         self._begin()
         self.phase = Phase.IDLE
         self._exchanges.append(exchange)
         self._unstarted.append(exchange)
         self._start()
         self._read_on()
+
+    def _forget_body(self) -> None:
+        self._site.bodies_bytes -= self._body_bytes
+        self._body_bytes = 0
+        self._parts = []
 
     # Answers.
 
@@ -229,8 +253,7 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """End what has taken too long."""
-        limits = self._site.limits
-        if self._unread_since is not None and now > self._unread_since + limits.undrained_seconds:
+        if self._is_stuck(now):
             self._transport.abort()
         elif now <= self.deadline:
             if self._site.draining and self._is_idle() and now > self._site.idle_until:
@@ -244,6 +267,15 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """End the connection at once."""
         self._transport.abort()
+
+    def _is_stuck(self, now: float) -> bool:
+        """Whether the client reads nothing, or so slowly that its answers cost too much."""
+        if self._unread_since is None:
+            return False
+        unread = unsent(self._transport)
+        if unread > self._unread_bytes or unread <= self._unread_bytes - UNREAD_BYTES:
+            self._unread_bytes, self._unread_since = unread, now
+        return now > self._unread_since + self._site.limits.undrained_seconds
 
     def _is_read(self, now: float) -> bool:
         """Whether the client has read its answers, or has had the time to."""
@@ -305,39 +337,22 @@ class Connection(asyncio.Protocol):
 
     # Refusals.
 
-    def _misfit(self) -> Response | None:
-        """Return why this head is no request that is read on, or None."""
-        limits, headers = self._site.limits, self._headers
-        if self._header_count > limits.headers or self._header_bytes > limits.header_bytes:
-            return self._head_too_large()
-        version = self._parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            return detail(505, f"HTTP/{version} is not spoken here: use HTTP/1.1")
-        if version == "1.1" and b"host" not in headers:
-            return detail(400, "a request of HTTP/1.1 needs a Host header")
-        if int(headers.get(b"content-length", b"0")) > limits.body_bytes:
-            return self._too_large()
-        if headers.get(b"expect", b"100-continue").lower() != b"100-continue":
-            return detail(417, "100-continue is all that can be expected")
-        return None
-
     def _count(self, size: int) -> None:
         """Count bytes of what is not complete: the parser keeps parts of headers to itself."""
         limits = self._site.limits
         self._raw_bytes += size
         if self.phase is Phase.HEAD and self._raw_bytes > limits.header_bytes:
-            self._refuse(self._head_too_large())
+            self._refuse(head_too_large(limits))
         elif self.phase is Phase.BODY and self._raw_bytes > 2 * limits.body_bytes:
-            self._refuse(self._too_large())
+            self._refuse(body_too_large(limits))
 
-    def _too_large(self) -> Response:
-        limit = self._site.limits.body_bytes
-        return detail(413, f"the body is larger than {limit} bytes: send fewer entities")
-
-    def _head_too_large(self) -> Response:
-        limits = self._site.limits
-        return detail(
-            431, f"there are more than {limits.headers} headers or {limits.header_bytes} bytes"
+    def _head(self) -> Head:
+        return Head(
+            self._parser.get_http_version(),
+            self._headers,
+            count=self._header_count,
+            size=self._header_bytes,
+            is_ambiguous=self._is_ambiguous,
         )
 
     def _refuse(self, response: Response) -> None:
@@ -345,6 +360,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.REFUSED:
             return
         self._site.app.refused(response.status)
+        self._forget_body()
         self.phase = Phase.REFUSED
         self.deadline = self._site.clock + self._site.limits.grace_seconds
         exchange = Exchange(self, None, keep_alive=False)
@@ -374,21 +390,3 @@ class Connection(asyncio.Protocol):
         self.deadline = self._site.clock + LINGER_SECONDS
         self._read_on()
         self._transport.write_eof()
-
-
-def target(url: bytes) -> tuple[str, str]:
-    """Return path and query of a request's target; the path without percent signs.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    if url.startswith(b"/"):
-        path, _, query = url.partition(b"?")
-    else:
-        try:
-            parsed = httptools.parse_url(url)
-        except httptools.HttpParserError as error:
-            raise ValueError(str(error)) from None
-        path, query = parsed.path or b"/", parsed.query or b""
-    text = path.decode("latin-1")
-    return (unquote(text) if "%" in text else text), query.decode("latin-1")

@@ -17,7 +17,7 @@ from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
-from provender.serving.limits import Limits
+from provender.serving.limits import Limits, fitting
 from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
@@ -118,6 +118,7 @@ def serve(
     Raises:
         Unavailable: the port or the socket is taken, or may not be used.
     """
+    make = replace(make, limits=fitting(make.limits))
     listeners = [_listen_at(uds)] * workers if uds else _listen(host, port, workers)
     try:
         with ending_on_signals() as ending:

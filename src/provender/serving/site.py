@@ -19,6 +19,7 @@ class Watched(Protocol):
 class Site:
     """``clock`` is the loop's time, a moment old; ``date`` is the header line of the wall clock.
 
+    ``bodies_bytes`` are those of requests that are not complete.
     While ``draining``, connections end behind what they answer, and idle ones at ``idle_until``.
     """
 
@@ -28,5 +29,6 @@ class Site:
         self.clock = clock
         self.date = b""
         self.connections: set[Watched] = set()
+        self.bodies_bytes = 0
         self.draining = False
         self.idle_until = 0.0

@@ -184,7 +184,9 @@ def _lenient(body: bytes, why: str) -> Any:
     if b"NaN" not in body and b"Infinity" not in body:
         raise Malformed(f"JSON decode error: {why}")
     try:
-        return json.loads(body)
+        given = json.loads(body)
+        json.dumps(given, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        return given
     except (ValueError, RecursionError) as error:
         raise Malformed(f"JSON decode error: {error}") from None
 
