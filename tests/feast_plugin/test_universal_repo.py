@@ -82,3 +82,12 @@ def test_answers_are_saved_and_logs_have_a_place(repo: FeatureStore, files: File
     )
     assert list(saved.to_df()["value"]) == [8]
     assert isinstance(files.create_logged_features_destination(), LoggingDestination)
+
+
+def test_a_spine_may_be_selected_from_a_source(repo: FeatureStore, files: Files) -> None:
+    spine = rows((1, NOON), columns="driver_id event_timestamp")
+    orders = files.create_data_source(spine, "orders", None, timestamp_field="event_timestamp")
+    repo.apply([orders])
+    query = f"SELECT driver_id, event_timestamp FROM {orders.table}"
+    joined = repo.get_historical_features(query, features=["stats:value"]).to_df()
+    assert list(joined["value"]) == [8]

@@ -49,13 +49,15 @@ class Files:
         """Return the source of these rows; the defaults are the suite's."""
         path = self.folder / f"{self.get_prefixed_table_name(destination_name)}.parquet"
         df.to_parquet(path)
-        return FileSource(
+        source = FileSource(
             path=str(path),
             file_format=ParquetFormat(),
             timestamp_field=timestamp_field,
             created_timestamp_column=created_timestamp_column,
             field_mapping=field_mapping or {"ts_1": "ts"},
         )
+        source.table = f'"{source.name}"'  # what the suite selects from, where there is SQL
+        return source
 
     def get_prefixed_table_name(self, suffix: str) -> str:
         return f"{self.project_name}.{suffix}"
