@@ -24,10 +24,12 @@ def store(
 ) -> FeatureStore:
     """Return a Feast store in ``folder``; ``options`` go to the offline store's configuration.
 
-    But ``online`` goes to the online store's, ``registering`` to the registry's.
+    But ``online`` goes to the online store's, ``registering`` to the registry's, and
+    ``batch_engine`` names what materialises.
     """
     online = options.pop("online", {})
     registering = options.pop("registering", {})
+    engine = options.pop("batch_engine", "provender.feast_plugin.engine.ProvenderEngine")
     folder.mkdir(parents=True, exist_ok=True)
     config = RepoConfig(
         project=project,
@@ -35,7 +37,7 @@ def store(
         registry={"path": str(folder / registry), **registering},
         offline_store={"type": "provender.feast_plugin.offline.ProvenderOfflineStore", **options},
         online_store={"type": "provender.feast_plugin.online.ProvenderOnlineStore", **online},
-        batch_engine={"type": "provender.feast_plugin.engine.ProvenderEngine"},
+        batch_engine={"type": engine},
         entity_key_serialization_version=3,
     )
     config.repo_path = folder

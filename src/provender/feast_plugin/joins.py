@@ -46,7 +46,7 @@ def plan_retrieval(
 def asked_of(view: FeatureView, refs: Sequence[str]) -> list[str]:
     """Return the features that ``refs`` ask of ``view``, in their order, each once."""
     name = alias_of(view)
-    known = [feature.name for feature in view.features]
+    known = [feature.name for feature in features_of(view)]
     asked = [ref.rpartition(":")[2] for ref in refs if ref.rpartition(":")[0] == name]
     for feature in asked:
         if feature not in known:
@@ -84,9 +84,19 @@ def view_join(
         created_timestamp=column_of.get(created, created) if created else None,
         ttl=view.ttl or None,
         ranked_by=tuple(
-            sorted(column_of.get(feature.name, feature.name) for feature in view.features)
+            sorted(column_of.get(feature.name, feature.name) for feature in features_of(view))
         ),
     )
+
+
+def features_of(view: FeatureView) -> list[Field]:
+    """Return the view's features.
+
+    Feast 0.67 counts the join keys that a stream view's schema lists among them, once it has
+    read the view from its registry; they are left out here, as they are before that.
+    """
+    keys = {column.name for column in view.entity_columns}
+    return [feature for feature in view.features if feature.name not in keys]
 
 
 def batch_source(view: FeatureView) -> DataSource:

@@ -19,9 +19,11 @@ from feast.infra.registry.base_registry import BaseRegistry
 from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.value_type import ValueType
 
+from provender.core.names import unknown
 from provender.core.serving import ServedView, serve_view
 from provender.core.training import output_name
 from provender.feast_plugin.gate import Governed
+from provender.feast_plugin.joins import features_of
 from provender.feast_plugin.translation import view_spec
 from provender.online.blocks import ViewReader
 from provender.online.codec import KeyCodec
@@ -104,10 +106,17 @@ class _Resolution:
             self._add_stored(view, projection)
 
     def need(self, alias: str, feature: str) -> None:
-        """Read ``feature`` of the stored view that is asked for as ``alias``."""
+        """Read ``feature`` of the stored view that is asked for as ``alias``.
+
+        Raises:
+            NotFound: it is a join key of the view.
+        """
         view = self.stored[alias]
         if feature not in (known.name for known in view.projection.features):
             raise Unplanned
+        known = [item.name for item in features_of(view)]
+        if feature not in known:
+            raise unknown(f"feature of view {alias}", feature, known)
         self.features.setdefault(alias, {})[feature] = None
 
     def _add_stored(self, view: Any, projection: FeatureViewProjection | None) -> None:

@@ -34,7 +34,7 @@ from provender.core.names import FeatureRef
 from provender.core.projections import ProjectionSpec
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.functions import named_function
-from provender.feast_plugin.joins import key_columns
+from provender.feast_plugin.joins import features_of, key_columns
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.value_types import type_word
 
@@ -95,7 +95,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
         name=view.name,
         entities=tuple(sorted(name for name in view.entities if name != DUMMY_ENTITY_NAME)),
         join_keys=_fields(key_columns(view), column_of, where=f"feature view {view.name}"),
-        features=_fields(view.features, column_of, where=f"feature view {view.name}"),
+        features=_fields(features_of(view), column_of, where=f"feature view {view.name}"),
         dataset=source.ref if isinstance(source, CatalogSource) else None,
         event_timestamp=column_of.get(stamp, stamp),
         created_timestamp=column_of.get(created, created) or None,
