@@ -83,6 +83,15 @@ def test_a_view_of_a_file_is_not_checked_against_any_schema() -> None:
         ("timestamp", "timestamp", True),
         ("string", "binary", False),
         ("list<int64>", "list<int64>", True),
+        ("list<int32>", "list<int64>", True),
+        ("list<int64>", "set<int64>", True),
+        ("list<string>", "set<int64>", False),
+        ("list<list<int32>>", "list<list<int64>>", True),
+        ("list<map<string,int64>>", "list<map<string,json>>", True),
+        ("string", "map<string,json>", True),
+        ("struct<a:int64>", "struct<json>", True),
+        ("int64", "struct<json>", False),
+        ("decimal(10,2)", "string", True),
     ],
 )
 def test_a_column_serves_a_declared_type_only_without_loss(

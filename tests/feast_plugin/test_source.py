@@ -3,11 +3,9 @@
 import pytest
 from feast import FileSource
 from feast.data_source import DataSource
-from feast.value_type import ValueType
 
 from provender.core.errors import InvalidInput, NotFound
 from provender.feast_plugin.source import CatalogSource
-from provender.feast_plugin.value_types import WORDS, type_word, value_type
 from provender.settings import Settings
 
 
@@ -79,18 +77,3 @@ def test_what_the_catalog_does_not_have_is_told_with_a_near_name(
     assert settings
     with pytest.raises((NotFound, InvalidInput), match=said):
         source(**wrong).validate(None)
-
-
-def test_every_type_word_that_feast_can_have_goes_there_and_back() -> None:
-    for word in ("bool", "int32", "int64", "float32", "float64", "string", "binary", "timestamp"):
-        assert type_word(value_type(word), where="x") == word
-        assert type_word(value_type(f"list<{word}>"), where="x") == f"list<{word}>"
-    assert (value_type("int8"), value_type("uint16")) == (ValueType.INT32, ValueType.INT32)
-    assert value_type("date") is ValueType.UNIX_TIMESTAMP
-    for word in ("decimal(10,2)", "time", "list<list<int64>>"):
-        with pytest.raises(InvalidInput, match="no Feast type"):
-            value_type(word)
-    assert WORDS[ValueType.INT64_SET] == WORDS[ValueType.INT64_LIST] == "list<int64>"
-    assert ValueType.VALUE_LIST not in WORDS
-    with pytest.raises(InvalidInput, match="x has Feast's type VALUE_LIST"):
-        type_word(ValueType.VALUE_LIST, where="x")

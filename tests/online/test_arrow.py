@@ -40,6 +40,10 @@ ARROW = {
     "list<int64>": pa.list_(pa.int64()),
     "list<string>": pa.list_(pa.string()),
     "struct<a:int64>": pa.struct([("a", pa.int64())]),
+    "set<int64>": pa.list_(pa.int64()),
+    "list<list<int64>>": pa.list_(pa.list_(pa.int64())),
+    "map<string,json>": pa.map_(pa.string(), pa.int64()),
+    "struct<json>": pa.struct([("a", pa.timestamp("us", tz="UTC"))]),
 }
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
@@ -64,6 +68,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "list<int64>": st.lists(st.none() | st.integers(-9, 9), max_size=3),
     "list<string>": st.lists(st.none() | st.text(max_size=3), max_size=3),
     "struct<a:int64>": st.fixed_dictionaries({"a": st.none() | st.integers(-9, 9)}),
+    "set<int64>": st.lists(st.none() | st.integers(-9, 9), max_size=5),
+    "list<list<int64>>": st.lists(st.none() | st.lists(st.integers(-9, 9)), max_size=2),
+    "map<string,json>": st.dictionaries(st.text(max_size=2), st.none() | st.integers(-9, 9)),
+    "struct<json>": st.fixed_dictionaries({"a": st.none() | INSTANTS}),
 }
 ROW = st.fixed_dictionaries(
     {

@@ -31,6 +31,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "timestamp_local": st.datetimes(),
     "struct<a:int64>": st.fixed_dictionaries({"a": st.none() | st.integers(-9, 9)}),
+    "set<int64>": st.sets(st.integers(-(2**63), 2**63 - 1)).map(sorted),
+    "set<string>": st.sets(st.text(max_size=3)).map(lambda texts: sorted(texts, key=str.encode)),
+    "map<string,json>": st.dictionaries(
+        st.text(max_size=3), st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3)
+    ),
     "list<list<string>>": st.lists(st.none() | st.lists(st.text(max_size=2)), max_size=2),
 }
 EVERY = view({kind: kind for kind in sorted(VALUES)}, keys={"id": "int64"})

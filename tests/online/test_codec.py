@@ -2,6 +2,7 @@ import math
 import re
 import struct
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from provender.core.errors import InvalidInput
 from provender.online.codec import NO_END, PREFIX_SIZE, KeyCodec, RowCodec, key_prefix
 from provender.online.kinds import micros
 from provender.online.order import NO_CREATED_US, order_of
-from tests.online.views import EVERY_TYPE, INSTANTS, T0, TICK, view
+from tests.online.views import EVERY_TYPE, FEAST_TYPES, INSTANTS, T0, TICK, view
 
 KEY = b"KEYKEYKE{1}"
 MIXED = {"ok": "bool", "n": "int64", "x": "float64", "text": "string", "tags": "list<string>"}
@@ -70,6 +71,51 @@ def test_every_type_has_its_golden_bytes(golden: Path) -> None:
     decoded = codec.decode(KEY, bytes.fromhex(written[0]))
     assert decoded is not None
     assert list(decoded.values) == list(EVERY_TYPE.values())
+
+
+def test_every_type_of_features_has_its_golden_bytes(golden: Path) -> None:
+    names = [f"c{index:02d}" for index in range(len(FEAST_TYPES))]
+    codec = RowCodec(view(dict(zip(names, FEAST_TYPES, strict=True))))
+    row = codec.encode(KEY, dict(zip(names, FEAST_TYPES.values(), strict=True)), T0)
+    assert row.hex() == (golden / "row_v2_features.hex").read_text().strip()
+    decoded = codec.decode(KEY, row)
+    assert decoded is not None
+    assert list(decoded.values) == list(FEAST_TYPES.values())
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("word", "given", "kept"),
+    [
+        ("set<int64>", [3, 1, 3, None, 2], [1, 2, 3]),
+        ("set<int64>", {10, 9}, [9, 10]),
+        ("set<string>", ["ü", "b", "a", "b"], ["a", "b", "ü"]),
+        ("set<float64>", [NAN, 2, NAN, 1], [1.0, 2.0, NAN]),
+        ("set<binary>", [b"b", "Yg=="], [b"b"]),
+        ("set<int64>", [], []),
+    ],
+)
+def test_a_set_has_each_element_once_in_order(word: str, given: Any, kept: list[Any]) -> None:
+    codec = RowCodec(view({"x": word}))
+    decoded = codec.decode(KEY, codec.encode(KEY, {"x": given}, T0))
+    assert decoded is not None
+    assert same(decoded.values[0], kept)
+
+
+def test_an_object_holds_what_json_has_no_words_for_as_feast_writes_it() -> None:
+    codec = RowCodec(view({"x": "struct<json>"}))
+    given = {"at": T0 + TICK, "raw": b"\xff", "price": Decimal("1.50")}
+    decoded = codec.decode(KEY, codec.encode(KEY, {"x": given}, T0))
+    assert decoded is not None
+    assert decoded.values[0] == {"at": 1357016400, "raw": "/w==", "price": "1.50"}
+
+
+@pytest.mark.parametrize("wrong", ["[1]", [1], 1, '"a"', "{", {"a": object()}])
+def test_a_map_is_an_object_and_nothing_else(wrong: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"is map<string,json>, and .* is not"):
+        RowCodec(view({"x": "map<string,json>"})).encode(KEY, {"x": wrong}, T0)
 
 
 def test_keys_have_their_golden_bytes(golden: Path) -> None:

@@ -72,3 +72,14 @@ EVERY_TYPE: dict[str, Any] = {
     "struct<a:int64>": {"a": 1},
 }
 """One value of each type, to the edge of what it holds."""
+FEAST_TYPES: dict[str, Any] = {
+    "set<int64>": [-(2**63), 2, 10],
+    "set<float64>": [-1.5, 0.1],
+    "set<string>": ["", "a", "ü"],
+    "set<timestamp>": [T0, T0 + TICK],
+    "list<list<int64>>": [[1, 1], [], None, [None]],
+    "map<string,json>": {"a": {"b": [1, None, 1.5]}, "č": "✈", "z": None},
+    "struct<json>": {"a": 1},
+    "list<map<string,json>>": [{"a": "x"}, {}],
+}
+"""One value of each type that only features have, as it is read."""

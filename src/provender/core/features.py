@@ -348,15 +348,20 @@ def _check_timestamp(where: str, role: str, column: str | None, schema: Schema) 
 def _fits(found: str, declared: str) -> bool:
     """Whether values of the dataset's type can be served as the declared one without loss.
 
-    Integers are served as floats, as counts often are: exactly, up to 2**53.
+    Integers are served as floats, as counts often are: exactly, up to 2**53; decimals as text.
+    Maps and structs are JSON, and so may be text. Sets come out of lists.
     """
+    if found.startswith("list<") and declared.startswith(("list<", "set<")):
+        return _fits(found[5:-1], declared.partition("<")[2][:-1])
+    if declared.startswith(("struct<", "map<")):
+        return found == "string" or found.startswith(("struct<", "map<"))
     return (
         found == declared
         or declared in WIDENS.get(found, ())
         or (declared == "float64" and found.removeprefix("u") in INTEGERS and found != "uint64")
         or (found.startswith("timestamp") and declared.startswith("timestamp"))
         or (found == "date" and declared == "timestamp")
-        or (found.startswith(("struct<", "map<")) and declared.startswith(("struct<", "map<")))
+        or (found.startswith("decimal(") and declared == "string")
     )
 
 

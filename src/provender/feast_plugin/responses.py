@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
+from uuid import UUID
 
 from feast.online_response import TIMESTAMP_POSTFIX, OnlineResponse
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
@@ -120,9 +121,17 @@ def _parsed(text: str) -> Any:
         return text
 
 
+def _each(convert: Callable[[str], Any]) -> Callable[[list[Any]], list[Any]]:
+    """Return what converts a list; Feast makes texts of its nulls, which it then cannot read."""
+    return lambda items: [None if item is None else convert(item) for item in items]
+
+
 CONVERSIONS: dict[ValueType, Callable[[Any], Any]] = {
     ValueType.UNIX_TIMESTAMP: _whole_seconds,
     ValueType.JSON: _parsed,
     ValueType.DECIMAL: Decimal,
+    ValueType.DECIMAL_LIST: _each(Decimal),
+    ValueType.UUID_LIST: _each(UUID),
+    ValueType.TIME_UUID_LIST: _each(UUID),
 }
 """How Feast hands out what it keeps in another form; other types go through its protobuf."""

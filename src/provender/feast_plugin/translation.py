@@ -36,7 +36,7 @@ from provender.feast_plugin import collaborators
 from provender.feast_plugin.functions import named_function
 from provender.feast_plugin.joins import features_of, key_columns
 from provender.feast_plugin.source import CatalogSource
-from provender.feast_plugin.value_types import type_word
+from provender.feast_plugin.value_types import field_word, type_word
 
 TAGS = "tags"
 Named = TypeVar("Named", EntitySpec, FieldSpec, ViewSpec, OnDemandSpec, ServiceSpec)
@@ -189,7 +189,7 @@ def _fields(
     return _by_name(
         FieldSpec(
             name=item.name,
-            type=type_word(item.dtype.to_value_type(), where=f"{where}: field {item.name}"),
+            type=field_word(item.dtype, where=f"{where}: field {item.name}"),
             column=column_of.get(item.name, ""),
             description=item.description,
             tags=own_tags(item.tags),

@@ -1,5 +1,6 @@
-"""Feast's value types and our type words, both ways. Knows nothing of data."""
+"""Feast's types and our type words, both ways. Knows nothing of data."""
 
+from feast.types import Array, FeastType, Set
 from feast.value_type import ValueType
 
 from provender.core.errors import InvalidInput
@@ -23,12 +24,17 @@ SCALARS = {
     ValueType.STRUCT: "struct<json>",
 }
 WORDS = SCALARS | {
-    ValueType[f"{kind.name}_{many}"]: f"list<{word}>"
+    ValueType[f"{kind.name}_{many}"]: f"{many.lower()}<{word}>"
     for kind, word in SCALARS.items()
     for many in ("LIST", "SET")
     if f"{kind.name}_{many}" in ValueType.__members__
 }
-"""Sets are kept as lists: neither Parquet nor JSON has sets, and the order means nothing."""
+"""Types that say all of themselves: of lists in lists Feast's value type says nothing."""
+UNFILLED = {
+    ValueType.SCALAR_MAP: "Arrow has no such maps, and Feast's HTTP answers null for them",
+    ValueType.ZONED_TIMESTAMP: "instants come out of Arrow in a form that it refuses",
+}
+"""What Feast 0.67 declares and cannot fill, neither by materialising nor by pushing, and why."""
 INFERRED = {
     "bool": ValueType.BOOL,
     "int8": ValueType.INT32,
@@ -50,12 +56,41 @@ INFERRED = {
 }
 
 
+def field_word(dtype: FeastType, *, where: str) -> str:
+    """Return the type word of a field's Feast type; ``where`` names the field in the error.
+
+    Lists and sets in one another are lists: Feast keeps what is twice in those, and so do we.
+
+    Raises:
+        InvalidInput: we keep no such values.
+    """
+    if _holds_many(dtype) and _holds_many(dtype.base_type):
+        return _nested_word(dtype, where=where)
+    return type_word(dtype.to_value_type(), where=where)
+
+
+def _nested_word(dtype: FeastType, *, where: str) -> str:
+    if _holds_many(dtype):
+        return f"list<{_nested_word(dtype.base_type, where=where)}>"
+    return type_word(dtype.to_value_type(), where=where)
+
+
+def _holds_many(dtype: FeastType) -> bool:
+    return isinstance(dtype, Array | Set)
+
+
 def type_word(value_type: ValueType, *, where: str) -> str:
     """Return the type word of a Feast value type; ``where`` names the field in the error.
 
     Raises:
         InvalidInput: we keep no such values.
     """
+    if value_type in UNFILLED:
+        raise InvalidInput(
+            f"{where} has Feast's type {value_type.name}, which Feast 0.67 itself cannot fill: "
+            f"{UNFILLED[value_type]}",
+            hint="keep the instant as UNIX_TIMESTAMP with the zone as STRING beside it, or the map as MAP",
+        )
     word = WORDS.get(value_type)
     if word is None:
         raise InvalidInput(

@@ -55,10 +55,20 @@ def variable(column: pa.Array, field: FieldSpec, kind: Kind, view: ServedView) -
     if field.type == "string":
         column = text(column)
     elif field.type != "binary":
-        written = [None if value is None else kind.write(value) for value in column.to_pylist()]
-        column = pa.array(written, pa.large_binary())
+        column = pa.array(_written(column, field, kind, view), pa.large_binary())
     found = cast(column, pa.large_binary(), field, view)
     return pc.fill_null(found, b"") if found.null_count else found
+
+
+def _written(
+    column: pa.Array, field: FieldSpec, kind: Kind, view: ServedView
+) -> list[bytes | None]:
+    """Return the bytes of each value; None where null. Arrow's maps are objects in JSON."""
+    try:
+        values = column.to_pylist(maps_as_pydicts="strict")
+        return [None if value is None else kind.write(value) for value in values]
+    except (TypeError, ValueError, OverflowError, KeyError) as error:
+        raise _misfit(field, view, str(error)) from None
 
 
 def text(column: pa.Array) -> pa.Array:

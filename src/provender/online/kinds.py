@@ -14,6 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, partial
 from typing import Any
+from uuid import UUID
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
@@ -92,6 +93,9 @@ def kind_of(word: str) -> Kind:
     if word.startswith("list<") and word.endswith(">"):
         inner = kind_of(word[5:-1])
         return Kind("", partial(_pack_list, inner=inner), partial(_unpack_list, inner=inner))
+    if word.startswith("set<") and word.endswith(">"):
+        inner = kind_of(word[4:-1])
+        return Kind("", partial(_pack_set, inner=inner), partial(_unpack_list, inner=inner))
     if word.startswith("decimal("):
         scale = int(word[8:-1].split(",")[1])
         return Kind("", partial(_decimal, scale=scale), lambda data: Decimal(data.decode()))
@@ -100,7 +104,7 @@ def kind_of(word: str) -> Kind:
     if word not in SIMPLE:
         raise InvalidInput(
             f"values of type {word!r} cannot be served online",
-            hint=f"types are {', '.join((*INTEGERS, *SIMPLE))}, list<…>, struct<…>, map<…>, decimal(p,s)",
+            hint=f"types are {', '.join((*INTEGERS, *SIMPLE))}, list<…>, set<…>, struct<…>, map<…>, decimal(p,s)",
         )
     return SIMPLE[word]
 
@@ -222,7 +226,22 @@ def _decimal(value: Any, *, scale: int) -> bytes:
 
 def _json(value: Any) -> bytes:
     loaded = json.loads(value) if isinstance(value, str) else value
-    return json.dumps(loaded, separators=(",", ":"), ensure_ascii=False, sort_keys=True).encode()
+    if not isinstance(loaded, dict):
+        raise TypeError("write an object, or JSON text of one")
+    return json.dumps(
+        loaded, separators=(",", ":"), ensure_ascii=False, sort_keys=True, default=_json_leaf
+    ).encode()
+
+
+def _json_leaf(value: Any) -> Any:
+    """Return what JSON has no word for as Feast writes it: instants are whole seconds."""
+    if isinstance(value, datetime):
+        return micros(value) // 1_000_000
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, date | time | Decimal | UUID):
+        return str(value)
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def _pack_list(value: Any, *, inner: Kind) -> bytes:
@@ -243,6 +262,17 @@ def _pack_list(value: Any, *, inner: Kind) -> bytes:
         else:
             parts.append(slot.pack(inner.write(item)))
     return b"".join((COUNT.pack(len(items)), bytes(nulls), *parts))
+
+
+def _pack_set(value: Any, *, inner: Kind) -> bytes:
+    """Return the bytes of the list of the different elements in order. A null is no element."""
+    if isinstance(value, str | bytes | dict):
+        raise TypeError("it is no set")
+    written = {inner.write(item) for item in value if not is_null(item)}
+    numbers = sorted(item for item in written if item == item)
+    odd = [item for item in written if item != item][:1]  # every NaN differs from every other
+    read = inner.read or (lambda raw: raw)
+    return _pack_list([read(item) for item in (*numbers, *odd)], inner=inner)
 
 
 def _unpack_list(data: bytes, *, inner: Kind) -> list[Any]:

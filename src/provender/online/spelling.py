@@ -104,12 +104,23 @@ def _float(value: float | None) -> float | str | None:
     return NON_FINITE.get(value, "NaN")
 
 
+def _finite(value: Any) -> Any:
+    """Return what JSON was read to, its NaNs and infinities as texts."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return _float(value) if isinstance(value, float) else value
+
+
 @cache
 def _converter(word: str) -> Callable[[Any], Any] | None:
     """Return how a value that is not null is written; None: as it is."""
-    if word.startswith("list<"):
-        inner = word[5:-1]
-        return lambda values: plain(values, inner)
+    if word.startswith(("list<", "set<")):
+        inner = word.partition("<")[2][:-1]
+        return lambda values: plain(list(values), inner)
+    if word.startswith(("map<", "struct<")):
+        return _finite
     if word in TICKS:
         return _epoch_seconds
     if word.startswith("decimal("):

@@ -15,7 +15,7 @@ from provender.online.answer import Column
 from provender.online.folio import Folios
 from provender.online.kinds import from_micros, micros
 from provender.online.sheet import Page, Sheet
-from provender.tables.arrow import arrow_type
+from provender.tables.features import feature_array
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,7 +193,7 @@ class Answer:
         """Return the columns as an Arrow table; features are of their declared types."""
         return pa.table(
             [
-                pa.array(column.values, type=arrow_type(kind) if kind else None)
+                feature_array(column.values, kind) if kind else pa.array(column.values)
                 for kind, column in zip(self._found.types, self._columns, strict=True)
             ],
             names=list(self.names),

@@ -10,7 +10,7 @@ from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, resolve
 from provender.core.training import TrainingSetSpec, output_name
 from provender.offline.answer import Answer
-from provender.tables.arrow import arrow_type
+from provender.tables.features import feature_array, feature_type
 from provender.transforms import Transform, load_transform
 
 
@@ -35,7 +35,7 @@ def with_on_demand(
         _check_request(view, kinds)
         functions.append((view, load_transform(view, folder)))
         for field in view.features:
-            kinds[output_name(view.name, field.name, full=full)] = arrow_type(field.type)
+            kinds[output_name(view.name, field.name, full=full)] = feature_type(field.type)
     asked = [output_name(ref.view, ref.feature, full=full) for ref in spec.features]
     schema = pa.schema([(name, kinds[name]) for name in [*spine, *asked]])
     return Answer(schema, _computed(answer, functions, schema, full=full), answer.known_later)
@@ -87,8 +87,8 @@ def _inputs(
 
 def _typed(values: Sequence[Any], field: FieldSpec, view: str) -> pa.Array:
     try:
-        return pa.array(values, arrow_type(field.type))
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        return feature_array(values, field.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError) as error:
         raise InvalidInput(
             f"on-demand view {view}: {field.name} is declared {field.type}, and a value is not: {error}",
             hint="make the function return values of the declared type, or declare another",

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from provender.core.errors import InvalidInput
 from provender.online.lookup import Lookups
-from provender.tables.arrow import arrow_type
+from provender.tables.features import feature_array
 
 STATUS = pa.dictionary(pa.int8(), pa.string())
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -40,7 +40,7 @@ def render(answer: Lookups) -> bytes:
 
 def _values(name: str, word: str, values: list[Any]) -> Any:
     try:
-        return pa.array(values, arrow_type(word) if word else None)
+        return feature_array(values, word) if word else pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         raise InvalidInput(
             f"column {name} cannot be an Arrow column: {error}",
