@@ -89,6 +89,8 @@ def test_a_view_of_a_file_is_not_checked_against_any_schema() -> None:
         ("list<list<int32>>", "list<list<int64>>", True),
         ("list<map<string,int64>>", "list<map<string,json>>", True),
         ("string", "map<string,json>", True),
+        ("string", "list<map<string,json>>", True),
+        ("string", "list<string>", False),
         ("struct<a:int64>", "struct<json>", True),
         ("int64", "struct<json>", False),
         ("decimal(10,2)", "string", True),

@@ -16,6 +16,8 @@ from provender.core.projections import ProjectionSpec, check_projections
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
 
+OBJECTS = ("struct<", "map<", "list<struct<", "list<map<")
+"""How types begin that are JSON where they are served."""
 INTEGERS = frozenset({"int8", "int16", "int32", "int64"})
 
 
@@ -353,8 +355,10 @@ def _fits(found: str, declared: str) -> bool:
     """
     if found.startswith("list<") and declared.startswith(("list<", "set<")):
         return _fits(found[5:-1], declared.partition("<")[2][:-1])
+    if found == "string" and declared.startswith(OBJECTS):
+        return True
     if declared.startswith(("struct<", "map<")):
-        return found == "string" or found.startswith(("struct<", "map<"))
+        return found.startswith(("struct<", "map<"))
     return (
         found == declared
         or declared in WIDENS.get(found, ())

@@ -1,5 +1,7 @@
 """Feast's types and our type words, both ways. Knows nothing of data."""
 
+from typing import TypeGuard
+
 from feast.types import Array, FeastType, Set
 from feast.value_type import ValueType
 
@@ -75,7 +77,7 @@ def _nested_word(dtype: FeastType, *, where: str) -> str:
     return type_word(dtype.to_value_type(), where=where)
 
 
-def _holds_many(dtype: FeastType) -> bool:
+def _holds_many(dtype: FeastType) -> TypeGuard[Array | Set]:
     return isinstance(dtype, Array | Set)
 
 

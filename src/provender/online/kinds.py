@@ -92,7 +92,8 @@ def kind_of(word: str) -> Kind:
         return Kind(INTEGER_CODES[word], partial(_integer, low=low, high=high))
     if word.startswith("list<") and word.endswith(">"):
         inner = kind_of(word[5:-1])
-        return Kind("", partial(_pack_list, inner=inner), partial(_unpack_list, inner=inner))
+        pack = _pack_objects if word[5:].startswith(("struct<", "map<")) else _pack_list
+        return Kind("", partial(pack, inner=inner), partial(_unpack_list, inner=inner))
     if word.startswith("set<") and word.endswith(">"):
         inner = kind_of(word[4:-1])
         return Kind("", partial(_pack_set, inner=inner), partial(_unpack_list, inner=inner))
@@ -262,6 +263,11 @@ def _pack_list(value: Any, *, inner: Kind) -> bytes:
         else:
             parts.append(slot.pack(inner.write(item)))
     return b"".join((COUNT.pack(len(items)), bytes(nulls), *parts))
+
+
+def _pack_objects(value: Any, *, inner: Kind) -> bytes:
+    """Do as `_pack_list`; a list of objects may be JSON text too."""
+    return _pack_list(json.loads(value) if isinstance(value, str) else value, inner=inner)
 
 
 def _pack_set(value: Any, *, inner: Kind) -> bytes:
