@@ -53,7 +53,8 @@ class ViewSpec:
 
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
     is unbounded, and so is a ``max_staleness`` of None. Timestamps name columns of the source.
-    ``entity_ids`` are ``plain`` or ``hashed`` in the online store.
+    ``entity_ids`` are ``plain`` or ``hashed`` in the online store. ``version`` is Feast's number
+    of this definition, which grows with every change of it; 0 is the first.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ViewSpec:
     owner: str = ""
     tags: tuple[str, ...] = ()
     entity_ids: str = "plain"
+    version: int = 0
 
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""

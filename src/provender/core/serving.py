@@ -38,7 +38,7 @@ class ServedView:
     """How rows of a view lie in the online store: values in the order of ``columns``.
 
     ``write_closed`` says why the server takes no pushed rows for it; empty: it takes them.
-    ``entity_ids`` are ``plain`` or ``hashed`` in keys.
+    ``entity_ids`` are ``plain`` or ``hashed`` in keys. ``version`` is that of the definition.
     """
 
     name: str
@@ -52,6 +52,7 @@ class ServedView:
     created_timestamp: str | None = None
     write_closed: str = ""
     entity_ids: str = "plain"
+    version: int = 0
 
     @property
     def fingerprint(self) -> bytes:
@@ -148,6 +149,7 @@ def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
         created_timestamp=view.created_timestamp,
         write_closed=write_closed,
         entity_ids=view.entity_ids,
+        version=view.version,
     )
 
 

@@ -95,7 +95,10 @@ def apply(
     bootstrap.prepare_home(settings)
     with open_repo(path, settings) as opened:
         repo = _checked(opened, catalog)
-        changes = compare_repos(_recorded(catalog, repo.project), repo)
+        recorded_before = _recorded(catalog, repo.project)
+        if recorded_before is not None:
+            repo = _at_versions(repo, opened.store)
+        changes = compare_repos(recorded_before, repo)
         manifest = catalog.compile_serving(repo)
         applied = Applied(repo=repo, changes=changes, manifest=manifest, dry_run=dry_run)
         if dry_run:
@@ -105,10 +108,11 @@ def apply(
                 "applying needs the online store", hint="give it, or ask for a dry run"
             )
         _apply_to_feast(opened, changes)
+        repo = _at_versions(repo, opened.store)
         catalog.record(repo)
         recorded = catalog.serving_manifest(repo.project)
         online.publish_manifest(recorded)
-        return replace(applied, manifest=recorded)
+        return replace(applied, repo=repo, manifest=recorded)
 
 
 def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: Settings) -> Status:
@@ -123,6 +127,8 @@ def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: 
         if problems:
             raise Problems(f"the definitions in {path}", problems)
         recorded = _recorded(catalog, repo.project)
+        if recorded is not None:
+            repo = _at_versions(repo, opened.store)
         published = online.manifest(repo.project)
         differences = [
             *(
@@ -157,6 +163,15 @@ def _checked(opened: OpenRepo, catalog: LocalCatalog) -> RepoSpec:
             hint="nothing was changed; correct them and apply again",
         )
     return repo
+
+
+def _at_versions(repo: RepoSpec, store: FeatureStore) -> RepoSpec:
+    """Return ``repo`` with the versions that Feast's registry has given to its views."""
+    numbers = {view.name: view.current_version_number or 0 for view in registered_views(store)}
+    return replace(
+        repo,
+        views=tuple(replace(view, version=numbers.get(view.name, 0)) for view in repo.views),
+    )
 
 
 def _schemas(repo: RepoSpec, catalog: LocalCatalog) -> dict[str, Schema]:

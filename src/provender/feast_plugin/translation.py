@@ -108,6 +108,7 @@ def view_spec(view: FeatureView) -> ViewSpec:
         owner=view.owner,
         tags=own_tags(view.tags),
         entity_ids=collaborators.settings().entity_ids,
+        version=view.current_version_number or 0,
     )
 
 

@@ -89,9 +89,9 @@ class LookupPlan:
     open_until: dict[str, datetime]
 
     @property
-    def views(self) -> tuple[str, ...]:
-        """The names by which the views that are read were asked for."""
-        return tuple(read.name for read in self.reads)
+    def versions(self) -> dict[str, int]:
+        """The versions of the views that are read, by the names they were asked for by."""
+        return {read.name: read.view.version for read in self.reads}
 
     def still_open(self, now: datetime) -> None:
         """Return if every feature is open for serving at ``now``.

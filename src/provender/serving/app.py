@@ -230,10 +230,10 @@ class OnlineApp:
         answer = question.judge(stored)
         if ARROW in request.headers.get(b"accept", b""):
             return await _arrow(self._compat.answer(Lookups.of(answer)))
-        views = plan.views if asked.version_metadata else None
+        versions = plan.versions if asked.version_metadata else None
         incomplete, told = self._snapshots.incomplete(plan), self._compat.told
         try:
-            body = wire.render(answer, views=views, incomplete=incomplete, told=told)
+            body = wire.render(answer, versions=versions, incomplete=incomplete, told=told)
             return Response(200, body)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(

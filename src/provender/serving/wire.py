@@ -8,7 +8,7 @@ errors, from which Feast's client builds its exception again.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -194,11 +194,11 @@ def _lenient(body: bytes, why: str) -> Any:
 def render(
     answer: Answer[Block],
     *,
-    views: Sequence[str] | None = None,
+    versions: Mapping[str, int] | None = None,
     incomplete: Sequence[str] = (),
     told: Told | None = None,
 ) -> bytes:
-    """Return the answer's JSON; with ``views``, name them in the metadata.
+    """Return the answer's JSON; with ``versions`` of views, tell them in the metadata.
 
     ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
     Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
@@ -222,8 +222,11 @@ def render(
         metadata["freshness"] = {
             name: digest.plain(told) for name, told in answer.freshness.items()
         }
-    if views is not None:
-        metadata["feature_view_metadata"] = [{"name": view} for view in views]
+    if versions is not None:
+        metadata["feature_view_metadata"] = [  # as with Feast, a first version is not told
+            {"name": view, "version": number} if number else {"name": view}
+            for view, number in versions.items()
+        ]
     return b'{"results":[%b],"metadata":%b}' % (b",".join(parts), orjson.dumps(metadata))
 
 

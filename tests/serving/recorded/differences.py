@@ -120,6 +120,11 @@ MORE_NAMES = {
         "Feast loses what is computed behind full names",
     ),
 }
+OWN_VERSIONS = {
+    # by name of the request: the versions that only we tell
+    "versions of a service": ({"grown": 1}, "Feast forgets the versions of views in a service"),
+    "versions behind aliases": ({"other": 1}, "Feast forgets the versions of views in a service"),
+}
 OWN_CLASSES = {
     "a write to an unknown view": (
         "FeatureViewNotFoundException",

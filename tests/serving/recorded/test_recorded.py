@@ -12,6 +12,7 @@ from tests.serving.recorded.differences import (
     MORE_NAMES,
     OWN_BODIES,
     OWN_CLASSES,
+    OWN_VERSIONS,
     STATUSES,
     Cell,
 )
@@ -105,14 +106,26 @@ def test_every_type_is_served_as_feast_does(column: str, answered: dict[str, Any
     assert [pair for pair in found if unexplained(*pair)] == []
 
 
+def told_versions(answer: dict[str, Any]) -> dict[str, int]:
+    """Return the versions of the views in the metadata; the first is not told, and is 0."""
+    told = answer["metadata"].get("feature_view_metadata", [])
+    assert all(view.keys() <= {"name", "version"} and view.get("version") != 0 for view in told)
+    return {view["name"]: view.get("version", 0) for view in told}
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_the_metadata_are_feasts(name: str, answered: dict[str, Any]) -> None:
-    theirs, ours = dict(FEASTS[name][1]["metadata"]), dict(answered[name][1]["metadata"])
-    theirs.pop("feature_names"), ours.pop("feature_names")  # Feast's come in any order
-    for metadata in (theirs, ours):
-        if "feature_view_metadata" in metadata:
-            metadata["feature_view_metadata"].sort(key=lambda view: view["name"])
+    theirs, ours = told_versions(FEASTS[name][1]), told_versions(answered[name][1])
+    if name in OWN_VERSIONS:
+        versions, _ = OWN_VERSIONS[name]
+        assert {view: ours[view] for view in versions} == versions
+        assert not any(theirs.values())
+        ours |= dict.fromkeys(versions, 0)
     assert ours == theirs
+    keys = {key for one in (answered, FEASTS) for key in one[name][1]["metadata"]}
+    assert keys <= {"feature_names", "feature_view_metadata"}
+    asked = BY_NAME[name].body.get("include_feature_view_version_metadata", False)
+    assert bool(ours) is asked
 
 
 @pytest.mark.parametrize("name", [name for name in GOOD if name not in TABLES])
@@ -145,7 +158,7 @@ def test_every_intended_difference_is_still_there(answered: dict[str, Any]) -> N
     found = {name for pair in shown if pair[0] != pair[1] for name in reasons(*pair)}
     assert found == set(DIFFERENCES)
     assert any(feast.event_timestamp != ours.event_timestamp for feast, ours in shown)
-    assert {*STATUSES, *MORE_NAMES, *OWN_BODIES, *OWN_CLASSES} <= set(BY_NAME)
+    assert {*STATUSES, *MORE_NAMES, *OWN_BODIES, *OWN_CLASSES, *OWN_VERSIONS} <= set(BY_NAME)
 
 
 def test_every_type_that_feast_can_fill_is_recorded() -> None:
