@@ -1,5 +1,6 @@
 """Which of Feast's types are kept, as what, and what their values become on the way."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from feast.value_type import ValueType
 
 from provender.core.errors import InvalidInput
 from provender.feast_plugin.value_types import (
+    SCALARS,
     UNFILLED,
     WORDS,
     field_word,
@@ -155,3 +157,11 @@ def test_what_is_stored_goes_through_feast_s_protobuf_and_comes_back(kind: Value
 )
 def test_what_feast_can_write_is_written_as_it_does(kind: ValueType, value: Any) -> None:
     assert to_protos([value, None], kind) == python_values_to_proto_values([value, None], kind)
+
+
+def test_the_page_of_types_says_what_each_is_kept_as() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/types.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `([A-Z0-9_]+)` \| `([^`]+)` \|", page, re.MULTILINE))
+    assert told == {kind.name: word for kind, word in SCALARS.items()}
+    for kind in UNFILLED:
+        assert f"`{kind.name}`" in page
