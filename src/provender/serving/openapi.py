@@ -98,7 +98,22 @@ ANSWER: Json = {
         "metadata": {
             "type": "object",
             "required": ["feature_names"],
-            "properties": {"feature_names": {"type": "array", "items": TEXT}},
+            "properties": {
+                "feature_names": {"type": "array", "items": TEXT},
+                "feature_view_metadata": {"type": "array", "items": _ref("ViewVersion")},
+            },
+        },
+    },
+}
+VIEW_VERSION: Json = {
+    "type": "object",
+    "required": ["name"],
+    "properties": {
+        "name": TEXT,
+        "version": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "left out where it is the first",
         },
     },
 }
@@ -152,6 +167,7 @@ SCHEMAS: Json = {
     "Lookup": LOOKUP,
     "Answer": ANSWER,
     "Column": COLUMN,
+    "ViewVersion": VIEW_VERSION,
     "Push": PUSH,
     "Write": WRITE,
     "Window": WINDOW,
