@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 WRITTEN = "lookup_log_written"
 DROPPED = "lookup_log_dropped"
-MOST_CELLS = 1_000_000
+MOST_CELLS = 500_000
 """Values that may wait for the disk, of all requests together."""
 GATHER_SECONDS = 0.05
 """How long lines are gathered before they are written together; what a kill loses at most."""
@@ -186,7 +186,7 @@ class LookupLog:
         """Return the open segment of the service, for what is served now.
 
         Raises:
-            OSError: it cannot be opened, or could not a moment ago.
+            OSError: it cannot be opened, or could not a moment ago: then it is not tried.
         """
         there = self._writing.get(seen.service)
         if there is not None and there.digest == seen.snapshot.digest:
@@ -195,7 +195,7 @@ class LookupLog:
             self._flush(seen.service, there)
             self._close(seen.service)
         if time.monotonic() < self._not_before:
-            raise OSError("the spool could not be written a moment ago")
+            raise BlockingIOError(self._problem)
         self._not_before = time.monotonic() + RETRY_SECONDS
         if self._slot is None:
             self._slot = self._spool.take_slot()
