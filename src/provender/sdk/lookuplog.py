@@ -98,13 +98,14 @@ def _ship(
     catalog: "LocalCatalog", settings: Settings, spool: SpoolFolder, service: str
 ) -> Shipment:
     shipment = Shipment(service=service, dataset=log_ref(spool.project, service).dataset)
-    try:
-        for batch in _batches(spool, service):
+    for batch in _batches(spool, service):
+        try:
             rows, version = _Batch(catalog, settings, spool.project, service, batch).publish()
-            versions = (*shipment.versions, str(version.ref)) if version else shipment.versions
-            shipment = replace(shipment, rows=shipment.rows + rows, versions=versions)
-    except ProvenderError as error:
-        return replace(shipment, problem=error.message, hint=error.hint)
+        except ProvenderError as error:
+            shipment = replace(shipment, problem=error.message, hint=error.hint)
+            continue
+        versions = (*shipment.versions, str(version.ref)) if version else shipment.versions
+        shipment = replace(shipment, rows=shipment.rows + rows, versions=versions)
     return shipment
 
 
