@@ -185,9 +185,7 @@ def test_a_feature_of_another_type_is_kept_back_and_told(
 
 def test_two_do_not_ship_at_once(settings: Settings, catalog: LocalCatalog) -> None:
     spooled(settings, TOTALS, totals("r1"))
-    with (
-        SpoolFolder(settings.home, "shop").shipping() as alone,
-        pytest.raises(Conflict, match="already"),
-    ):
+    with SpoolFolder(settings.home, "shop").shipping() as alone:
         assert alone
-        ship(catalog, settings, "shop")
+        with pytest.raises(Conflict, match="already"):
+            ship(catalog, settings, "shop")

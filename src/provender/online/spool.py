@@ -54,11 +54,11 @@ class SpoolFolder:
 
     @property
     def path(self) -> Path:
-        return self.home / FOLDER / quote(self.project, safe="")
+        return self.home / FOLDER / _file_name(self.project)
 
     def of(self, service: str) -> Path:
         """Return where the files of ``service`` are."""
-        return self.path / quote(service, safe="")
+        return self.path / _file_name(service)
 
     def services(self) -> list[str]:
         """Return the services that have a folder."""
@@ -68,7 +68,7 @@ class SpoolFolder:
 
     def segments(self, service: str = "*") -> list[Path]:
         """Return the closed segments of ``service``, or of all, oldest first."""
-        where = "*" if service == "*" else quote(service, safe="")
+        where = "*" if service == "*" else _file_name(service)
         found = [path for path in self.path.glob(f"{where}/*{SEGMENT}") if _is_file(path)]
         return sorted(found, key=lambda path: path.name)
 
@@ -232,6 +232,11 @@ def flush_folder(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
+
+
+def _file_name(name: str) -> str:
+    """Return ``name`` as the name of a folder, which never means one above."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 def _whole_lines(data: bytes) -> Iterator[bytes]:
