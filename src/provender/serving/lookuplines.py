@@ -10,6 +10,7 @@ from provender.core.features import FieldSpec
 from provender.core.lookuplog import LoggedFeature, LogShape
 from provender.core.serving import ServedView
 from provender.online.answer import Answer
+from provender.online.blocks import Block
 from provender.online.codec import KeyCodec, hashed_tag
 from provender.online.kinds import is_null, kind_of
 from provender.online.lookup import Question
@@ -26,7 +27,7 @@ class Seen:
     snapshot: Snapshot
     service: str
     question: Question
-    answer: Answer
+    answer: Answer[Block]
 
     @property
     def cells(self) -> int:

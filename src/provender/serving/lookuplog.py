@@ -18,9 +18,12 @@ from queue import Empty, SimpleQueue
 from secrets import token_hex
 from typing import Any
 
+import orjson
+
 from provender.core.errors import ProvenderError
 from provender.core.lookuplog import sampler
 from provender.online.answer import Answer
+from provender.online.blocks import Block
 from provender.online.lookup import Question
 from provender.online.spool import Segment, Slot, SpoolFolder
 from provender.serving.lookuplines import Seen, shape_of
@@ -95,6 +98,7 @@ class LookupLog:
         self._ship_at = time.monotonic() + FIRST_SHIP_SECONDS
         self._told_at = 0.0
         self._problem = ""
+        self._shipping = ""
         self._problems: dict[str, str] = {}
         self._thread = threading.Thread(target=self._work, name="lookup-log", daemon=True)
 
@@ -102,10 +106,11 @@ class LookupLog:
         """Return what /health tells: of this worker, but for problems of publishing."""
         counts = self._metrics.counts
         dropped = [n for key, n in list(counts.items()) if key[0] == DROPPED]
+        own = {"spool": self._problem, "shipping": self._shipping}
         return {
             "written": counts[WRITTEN,],
             "dropped": sum(dropped),
-            "problems": {**self._problems, **({"spool": self._problem} if self._problem else {})},
+            "problems": self._problems | {what: why for what, why in own.items() if why},
         }
 
     def start(self) -> None:
@@ -117,7 +122,9 @@ class LookupLog:
         self._queue.put(None)
         self._thread.join(END_SECONDS)
 
-    def saw(self, snapshot: Snapshot, service: str, question: Question, answer: Answer) -> None:
+    def saw(
+        self, snapshot: Snapshot, service: str, question: Question, answer: Answer[Block]
+    ) -> None:
         """Note what a lookup was answered, if it is one of the sample; never waits."""
         try:
             take = self._takes[snapshot.digest, service]
@@ -269,11 +276,17 @@ class LookupLog:
         with self._spool.shipping() as alone:
             if not alone or not self._spool.waits():
                 return
-        start_shipping(self._home, self._spool.project)
+        start_shipping(self._home, self._spool.project, self._shipped)
+
+    def _shipped(self, problem: str) -> None:
+        self._shipping = problem
 
 
-def start_shipping(home: Path, project: str) -> None:
-    """Start ``provender online log ship``; it outlives this process, and needs nobody to wait."""
+def start_shipping(home: Path, project: str, ended: Callable[[str], None]) -> None:
+    """Start ``provender online log ship``, which outlives this process.
+
+    ``ended`` is told, by a thread, why it could not even begin; nothing if it could.
+    """
     process = subprocess.Popen(  # noqa: S603 - our own command
         [
             *(sys.executable, "-m", "provender.cli.main", "online", "log", "ship"),
@@ -281,8 +294,22 @@ def start_shipping(home: Path, project: str) -> None:
         ],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env={**os.environ, "PROVENDER_HOME": str(home)},
         start_new_session=True,
     )
-    threading.Thread(target=process.wait, daemon=True).start()
+
+    def wait() -> None:
+        said = process.communicate()[1]
+        ended(_last_words(said) if process.returncode else "")
+
+    threading.Thread(target=wait, name="lookup-log-ship", daemon=True).start()
+
+
+def _last_words(said: bytes) -> str:
+    """Return the message of the error that a command of ours ended with; what it told otherwise."""
+    last = said.decode(errors="replace").strip().rpartition("\n")[2]
+    try:
+        return str(orjson.loads(last)["message"])
+    except (ValueError, KeyError, TypeError):
+        return last
