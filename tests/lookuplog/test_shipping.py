@@ -166,6 +166,21 @@ def test_a_service_that_gets_a_feature_widens_its_log(
     assert found["r1", 0]["orders__total"] == found["r3", 0]["orders__total"] == 2.0
 
 
+def test_what_cannot_be_published_yet_keeps_nothing_back_that_can(
+    settings: Settings, catalog: LocalCatalog
+) -> None:
+    """The declaration tags columns that come with the next definition of the service only."""
+    without = replace(MIXED_SHAPE, features=MIXED_SHAPE.features[1:])
+    spooled(settings, without, [record("old", [[1], ["a"], [1], [9]], [["Bonn"], [2.5], [True]])])
+    [refused] = ship(catalog, settings, "shop")
+    assert "has tags on column 'buyer__age'" in refused.problem
+    whole = record("new", [[1], ["a"], [1], [9]], [[70], ["Bonn"], [2.5], [True]])
+    spooled(settings, MIXED_SHAPE, [whole])
+    assert sum(ship(catalog, settings, "shop")[0].rows for _ in range(2)) == 2
+    found = {row["__request_id"]: row["buyer__age"] for row in read(settings, refused.dataset)}
+    assert found == {"old": None, "new": 70}
+
+
 def test_a_feature_of_another_type_is_kept_back_and_told(
     settings: Settings, catalog: LocalCatalog
 ) -> None:

@@ -84,6 +84,21 @@ def test_every_lookup_of_a_service_is_logged_as_it_was_answered(
         assert record["event_us"][0] == [1357016400000000, 1357016399001500, 0]
 
 
+def test_a_worker_that_logs_loads_nothing_heavy(
+    start: Start, filled: OnlineStore, tmp_path: Path
+) -> None:
+    running = start(log={**ALL, "hash_ids": True})
+    ask(running, "delay", DELAY)
+    deadline = time.monotonic() + 10
+    while not scrape(running).get(("lookup_log_written_total",), 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    loaded = Path(f"/proc/{running.process.pid}/maps").read_text()
+    assert "uvloop" in loaded
+    for heavy in ("numpy", "pyarrow", "duckdb", "pandas", "sqlalchemy", "feast"):
+        assert f"/{heavy}/" not in loaded
+
+
 def test_values_of_every_kind_are_logged_exactly(
     start: Start, filled: OnlineStore, tmp_path: Path
 ) -> None:
@@ -272,3 +287,17 @@ def test_a_server_that_logs_nothing_has_no_spool(
     ask(running, "delay", DELAY)
     assert running.client.get("/health").json()["lookup_log"] is None
     assert not (tmp_path / "lookups").exists()
+
+
+def test_why_nothing_is_published_is_told(
+    start: Start, filled: OnlineStore, tmp_path: Path
+) -> None:
+    running = start(log={"rate": 1.0, "seconds": 0.5, "ship": True})
+    ask(running, "delay", DELAY)
+    deadline = time.monotonic() + 60
+    while not (problems := running.client.get("/health").json()["lookup_log"]["problems"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert "project 'flights'" in problems["shipping"]
+    ended(running)
+    assert len(logged(tmp_path)[1]) == 1

@@ -273,6 +273,7 @@ class LookupLog:
         self._ship_at = now + self._options.seconds
         if not self._spool.path.is_dir():
             return
+        self._spool.adopt()
         with self._spool.shipping() as alone:
             if not alone or not self._spool.waits():
                 return
