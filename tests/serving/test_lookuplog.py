@@ -99,6 +99,25 @@ def test_a_worker_that_logs_loads_nothing_heavy(
         assert f"/{heavy}/" not in loaded
 
 
+def test_services_are_logged_side_by_side(
+    start: Start, filled: OnlineStore, tmp_path: Path
+) -> None:
+    filled.publish_manifest(everything())
+    running = start(log=ALL)
+    for _ in range(3):
+        ask(running, "everything", {"origin": ["JFK"]})
+        ask(running, "delay", DELAY)
+    deadline = time.monotonic() + 10
+    while scrape(running).get(("lookup_log_written_total",), 0) < 6:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    spool = SpoolFolder(tmp_path, "flights")
+    opened = sorted(path.parent.name for path in spool.path.rglob("*.open"))
+    assert (opened, spool.segments()) == (["delay", "everything"], [])
+    ended(running)
+    assert [len(logged(tmp_path, name)[1]) for name in ("everything", "delay")] == [3, 3]
+
+
 def test_values_of_every_kind_are_logged_exactly(
     start: Start, filled: OnlineStore, tmp_path: Path
 ) -> None:

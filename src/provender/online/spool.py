@@ -93,18 +93,11 @@ class SpoolFolder:
                 return Slot(number, lock)
         raise AssertionError("there is always a next number")
 
-    def adopt(self, *, slot: int | None = None) -> int:
-        """Close what processes that are gone left open; return how many files.
-
-        ``slot`` is one that this process has: what is open there was left by its predecessor.
-        """
+    def adopt(self) -> int:
+        """Close what processes that are gone left open; return how many files."""
         closed = 0
         for path in self.path.glob(f"*/*{OPEN}"):
             if not _is_file(path) or not path.stem.isdecimal():
-                continue
-            if slot is not None:
-                mine = int(path.stem) == slot
-                closed += mine and _closed(path)
                 continue
             lock = _lock(self._slot(int(path.stem)))
             if lock is not None:
@@ -157,6 +150,8 @@ class Segment:
         self.shape = shape
         self.size_bytes = 0
         self._path = folder / f"{slot}{OPEN}"
+        if _is_file(self._path):  # left by a process that had the slot, and is gone
+            _closed(self._path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._file = os.open(self._path, flags, 0o600)
         try:

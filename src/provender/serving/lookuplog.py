@@ -169,16 +169,11 @@ class LookupLog:
         except Empty:
             return False
         time.sleep(GATHER_SECONDS if first is not None else 0)
-        ended, seen = False, first
-        while True:
-            if seen is None:
-                ended = True
-            else:
+        more = [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        for seen in (first, *more):
+            if seen is not None:
                 self._line(seen)
-            try:
-                seen = self._queue.get_nowait()
-            except Empty:
-                return ended
+        return None in (first, *more)
 
     def _line(self, seen: Seen) -> None:
         try:
@@ -206,7 +201,6 @@ class LookupLog:
         self._not_before = time.monotonic() + RETRY_SECONDS
         if self._slot is None:
             self._slot = self._spool.take_slot()
-        self._spool.adopt(slot=self._slot.number)
         shape, line = shape_of(seen, hash_ids=self._options.hash_ids, boot=self._boot)
         segment = Segment(self._spool.of(seen.service), self._slot.number, shape)
         self._not_before = 0.0
