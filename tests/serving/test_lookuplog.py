@@ -241,7 +241,7 @@ def test_no_request_waits_for_a_spool_whose_disk_hangs(
     folder = SpoolFolder(tmp_path, "flights").of("delay")
     folder.mkdir(parents=True)
     os.mkfifo(folder / "0.open")  # whoever opens it to write waits until somebody reads
-    running = start(log=ALL)
+    running = start(log=ALL, limits={"deadline": 20.0})
     many = {"origin": ["JFK"] * 4000, "dest": ["SFO"] * 4000}
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: ask(running, "delay", many), range(50)))
