@@ -68,6 +68,22 @@ class Settings(BaseModel):
         repr=False,
     )
 
+    lookup_log: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="the part of the lookups that servers log, of services that do not say; 0: of none at all",
+    )
+    lookup_log_ids: Literal["stored", "hashed"] = Field(
+        "stored", description="entity ids in the lookup log: stored (as in keys) or hashed"
+    )
+    lookup_log_seconds: float = Field(
+        300.0, gt=0, description="how often logged lookups are published, in seconds"
+    )
+    lookup_log_megabytes: int = Field(
+        1024, ge=1, description="what logged lookups may take until they are published"
+    )
+
     @field_validator("actor")
     @classmethod
     def _actor(cls, value: str) -> str:

@@ -29,6 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from provender.serving.compat import Compat
 from provender.serving.limits import Limits
+from provender.serving.lookuplog import LogOptions
 from provender.serving.server import application, serve
 
 given = json.loads(sys.argv[1])
@@ -41,6 +42,7 @@ make = application(
     limits=Limits(**given["limits"]),
     catalog_url=given["catalog"],
     compat=Compat(**given["compat"]),
+    log=LogOptions(**given["log"]),
 )
 uds = Path(given["uds"]) if given["uds"] else None
 ready = lambda address: print(address, flush=True)
@@ -127,6 +129,7 @@ def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
         "limits": {},
         "catalog": "",
         "compat": {},
+        "log": {"rate": 0},
     }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
     process = subprocess.Popen(

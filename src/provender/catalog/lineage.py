@@ -53,9 +53,14 @@ def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datet
 
 
 def record_version(db: Session, version: DatasetVersion) -> None:
-    """Write down what a new version was computed from, and that it is the latest now."""
+    """Write down what a new version was computed from, and that it is the latest now.
+
+    One that a feature service produced is what serving saw of it.
+    """
     made, dataset = dataset_node(version.ref), dataset_node(version.ref.at(None))
     inputs = [Edge(dataset_node(ref), made) for ref in version.manifest.inputs]
+    if version.manifest.producer.startswith(f"{NodeKind.SERVICE}:"):
+        inputs.append(Edge(Node.parse(version.manifest.producer), made))
     _write(db, f"version:{version.ref}", inputs)
     _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
     rest_on(db, made, [version.ref.dataset])

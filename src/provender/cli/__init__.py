@@ -6,6 +6,7 @@ from provender.cli.access import access, audit
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
+from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
 from provender.cli.serve import down, serve, up
@@ -24,6 +25,7 @@ def main() -> None:
     """
 
 
+online.add_command(lookup_log)
 for command in (
     access,
     audit,

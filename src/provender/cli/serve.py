@@ -45,6 +45,7 @@ def serve_online(
     from provender.cli.running import registered
     from provender.serving.compat import Compat
     from provender.serving.limits import Limits
+    from provender.serving.lookuplog import LogOptions
     from provender.serving.server import application
     from provender.serving.server import serve as answer
 
@@ -61,6 +62,13 @@ def serve_online(
                 missing_status="missing-status" in compat, partial_keys="partial-keys" in compat
             ),
             catalog_url=settings.database_url if bootstrap.has_catalog(settings) else "",
+            log=LogOptions(
+                rate=settings.lookup_log,
+                hash_ids=settings.lookup_log_ids == "hashed",
+                seconds=settings.lookup_log_seconds,
+                most_bytes=settings.lookup_log_megabytes << 20,
+                ship=bootstrap.has_catalog(settings),
+            ),
         )
 
         def ready(address: str) -> None:

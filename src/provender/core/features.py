@@ -114,6 +114,7 @@ class ServiceSpec:
     """The features that one model uses, in the order they were asked for.
 
     Views go by the names the service gives them; ``projections`` are of those it renames.
+    ``log_rate`` is the part of the lookups that is logged, from 0 to 1; None: as servers are told.
     """
 
     name: str
@@ -122,6 +123,7 @@ class ServiceSpec:
     description: str = ""
     owner: str = ""
     tags: tuple[str, ...] = ()
+    log_rate: float | None = None
 
     @property
     def own_features(self) -> tuple[FeatureRef, ...]:

@@ -17,6 +17,7 @@ from provender.core.errors import InvalidInput, NotFound
 from provender.core.policy import Action
 from provender.core.training import Table
 from provender.feast_plugin import collaborators
+from provender.feast_plugin.destination import CatalogLoggingDestination
 from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
@@ -77,6 +78,11 @@ def append_log(data: pa.Table | Path, destination: Any, terms: Terms) -> None:
     Raises:
         InvalidInput: the destination is not a folder of files.
     """
+    if isinstance(destination, CatalogLoggingDestination):
+        raise InvalidInput(
+            "servers publish to this destination what they log themselves, nobody else does",
+            hint="to write logs of your own, use FileLoggingDestination(path=…)",
+        )
     if not isinstance(destination, FileLoggingDestination):
         raise InvalidInput(
             f"served features cannot be logged to {type(destination).__name__}",

@@ -21,7 +21,7 @@ from feast.repo_contents import RepoContents
 from feast.value_type import ValueType
 
 from provender.core import freshness
-from provender.core.errors import ProvenderError
+from provender.core.errors import InvalidInput, ProvenderError
 from provender.core.features import (
     EntitySpec,
     FieldSpec,
@@ -163,7 +163,25 @@ def service_spec(service: FeatureService) -> ServiceSpec:
         description=service.description,
         owner=service.owner,
         tags=own_tags(service.tags),
+        log_rate=_log_rate(service),
     )
+
+
+def _log_rate(service: FeatureService) -> float | None:
+    """Return which part of its lookups the service wants logged; None where it does not say.
+
+    Raises:
+        InvalidInput: it is no part.
+    """
+    if service.logging_config is None:
+        return None
+    rate = float(service.logging_config.sample_rate)
+    if not 0 <= rate <= 1:
+        raise InvalidInput(
+            f"feature service {service.name}: sample_rate is {rate}",
+            hint="it is the part of the lookups that is logged: from 0 to 1",
+        )
+    return round(rate, 6)  # Feast's registry keeps 32 bits of it
 
 
 def own_tags(pairs: Mapping[str, str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from provender.serving import openapi, wire
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
+from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.snapshot import Snapshots
@@ -74,6 +75,7 @@ class OnlineApp:
         compat: Compat,
         metrics: Metrics | None = None,
         catalog_url: str = "",
+        lookup_log: LookupLog | None = None,
     ) -> None:
         self.limits = limits
         self.load = Load(limits)
@@ -86,6 +88,7 @@ class OnlineApp:
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
+        self._lookup_log = lookup_log
         self._writes = Writes(store, snapshots, self.load, self.metrics, now=now)
         self._status = Status(
             snapshots,
@@ -94,6 +97,7 @@ class OnlineApp:
             self._gauges,
             store=store.options.address,
             catalog_url=catalog_url,
+            lookup_log=lookup_log,
         )
         self._timed: deque[tuple[Steps[Response], Request]] = deque()
         self._clock = 0.0
@@ -117,6 +121,8 @@ class OnlineApp:
         self._reader = self._store.reader(deadline=self.limits.deadline)
         await asyncio.to_thread(self._snapshots.refresh)
         await self._status.look()
+        if self._lookup_log is not None:
+            self._lookup_log.start()
         self._looking = [
             asyncio.create_task(_repeated(self._refresh)),
             asyncio.create_task(_repeated(self._status.look)),
@@ -131,6 +137,8 @@ class OnlineApp:
         if self._reader is not None:
             await self._reader.close()
         self._jobs.leave()
+        if self._lookup_log is not None:
+            await asyncio.to_thread(self._lookup_log.stop)
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
 
@@ -217,7 +225,8 @@ class OnlineApp:
                 f"{len(asked.features)} features are more than {self.limits.features}",
                 hint="ask for fewer features at a time",
             )
-        plan = self._snapshots.current.plan(asked)
+        snapshot = self._snapshots.current
+        plan = snapshot.plan(asked)
         rows = max(map(len, asked.entities.values()), default=1)
         keys = self.load.begin(rows, len(plan.reads), len(plan.outputs))
         try:
@@ -228,6 +237,8 @@ class OnlineApp:
             self.load.end(keys)
         request.deadline = inf
         answer = question.judge(stored)
+        if self._lookup_log is not None:
+            self._lookup_log.saw(snapshot, asked.service, question, answer)
         if ARROW in request.headers.get(b"accept", b""):
             return await _arrow(self._compat.answer(Lookups.of(answer)))
         versions = plan.versions if asked.version_metadata else None

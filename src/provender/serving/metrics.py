@@ -30,6 +30,8 @@ COUNTERS = {
     "rejected": ("Requests turned away before they were looked at, by reason.", ("why",)),
     "keys": ("Keys read from the online store.", ()),
     "missing_keys": ("Keys that had no row.", ()),
+    "lookup_log_written": ("Lookups logged: written to the spool.", ()),
+    "lookup_log_dropped": ("Lookups to log that were dropped, by reason.", ("why",)),
     "rows_pushed": ("Rows written by clients, whether newer than the stored ones or not.", ()),
 }
 HISTOGRAMS = {

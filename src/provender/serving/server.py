@@ -18,6 +18,7 @@ from provender.serving.app import OnlineApp
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, fitting
+from provender.serving.lookuplog import LogOptions, LookupLog
 from provender.serving.metrics import Metrics
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
@@ -26,6 +27,7 @@ from provender.transforms import load_transform
 
 LIMITS = Limits()
 COMPAT = Compat()
+NO_LOG = LogOptions(rate=0)
 MANIFESTS = "serving"
 """The folder of the last good manifests, in the home."""
 PORT = 6566
@@ -48,6 +50,7 @@ class Application:
     limits: Limits = LIMITS
     catalog_url: str = ""
     compat: Compat = COMPAT
+    log: LogOptions = NO_LOG
     slot: int = 0
     board: Path | None = None
 
@@ -62,6 +65,8 @@ class Application:
         load = partial(load_transform, repo=self.repo)
         snapshots = Snapshots(store, self.project, self.home / MANIFESTS, load)
         now = frozen_at(self.clock) if self.clock else utc_now
+        metrics = Metrics(self.board / f"{self.slot}.json" if self.board else None)
+        logged = not self.log.is_off
         return OnlineApp(
             store,
             snapshots,
@@ -69,8 +74,9 @@ class Application:
             limits=self.limits,
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
             compat=self.compat,
-            metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
+            metrics=metrics,
             catalog_url=self.catalog_url,
+            lookup_log=LookupLog(self.home, self.project, self.log, metrics) if logged else None,
         )
 
 
@@ -84,6 +90,7 @@ def application(
     limits: Limits = LIMITS,
     catalog_url: str = "",
     compat: Compat = COMPAT,
+    log: LogOptions = NO_LOG,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
@@ -101,6 +108,7 @@ def application(
         limits=limits,
         catalog_url=catalog_url,
         compat=compat,
+        log=log,
     )
 
 

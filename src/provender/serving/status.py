@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from provender.core.clock import utc_now
+from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import RETRY, Request, Response
 from provender.serving.metrics import CONTENT_TYPE, Metrics
 from provender.serving.snapshot import Snapshots
@@ -25,6 +26,7 @@ class Status:
         *,
         store: str,
         catalog_url: str,
+        lookup_log: LookupLog | None = None,
     ) -> None:
         self._snapshots = snapshots
         self._metrics = metrics
@@ -33,6 +35,7 @@ class Status:
         self._store = Seen(store)
         self._catalog = Seen(catalog_address(catalog_url)) if catalog_url else None
         self._catalog_url = catalog_url
+        self._lookup_log = lookup_log
 
     async def look(self) -> None:
         """See whether store and catalog are there, and leave the numbers for other workers."""
@@ -62,6 +65,7 @@ class Status:
             },
             "incomplete": sorted(self._snapshots.lost),
             "on_demand": snapshot.problems if snapshot else {},
+            "lookup_log": self._lookup_log.to_dict() if self._lookup_log else None,
         }
         return Response(503 if snapshot is None else 200, orjson.dumps(state))
 
