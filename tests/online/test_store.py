@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provender.core.errors import Conflict, Corrupt, Unavailable
+from provender.online.beside import Coverage
 from provender.online.codec import KeyCodec, RowCodec, key_prefix
 from provender.online.embedded import EmbeddedServer
 from provender.online.options import StoreOptions, Topology, from_url
 from provender.online.order import order_of
 from provender.online.prefixes import PREFIXES
-from provender.online.store import BATCH_ROWS, Coverage, OnlineStore, Written
+from provender.online.sender import Written
+from provender.online.store import BATCH_ROWS, OnlineStore
 from tests.online.proxy import Proxy
 from tests.online.servers import cluster_node, free_port, primary, sentinel, started
 from tests.online.views import T0, TICK, manifest, view

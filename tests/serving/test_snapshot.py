@@ -14,10 +14,11 @@ import redis
 from provender.core.features import ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import MANIFEST_FORMAT, ServingManifest
+from provender.online.beside import Coverage, Covered
 from provender.online.columns import ColumnEncoder
 from provender.online.completeness import Memory, after
 from provender.online.embedded import EmbeddedServer
-from provender.online.store import Coverage, Covered, OnlineStore
+from provender.online.store import OnlineStore
 from provender.serving import snapshot
 from provender.serving.snapshot import Snapshots
 from provender.serving.wire import FeaturesRequest

@@ -34,8 +34,8 @@ from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online import runs
 from provender.online.arrow import Progress
+from provender.online.beside import Coverage
 from provender.online.runs import CHECKPOINT_SECONDS
-from provender.online.store import Coverage
 
 
 class ProvenderEngineConfig(FeastConfigBaseModel):

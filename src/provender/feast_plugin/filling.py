@@ -15,9 +15,10 @@ from provender.feast_plugin.terms import Terms
 from provender.offline.latest import Latest, latest_rows
 from provender.online import runs
 from provender.online.arrow import BatchEncoder, Progress
+from provender.online.beside import Coverage
 from provender.online.runs import Interrupted, RunRecord
 from provender.online.script import Expiry
-from provender.online.store import Coverage, OnlineStore
+from provender.online.store import OnlineStore
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Expect = Callable[[int, int], None]

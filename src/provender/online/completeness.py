@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provender.core.errors import Corrupt
-from provender.online.store import Covered
+from provender.online.beside import Covered
 from provender.values import from_json, to_json
 
 
@@ -57,22 +57,27 @@ class Completeness:
 
     def see(self, seen: Covered, *, has_manifest: bool) -> None:
         """Take in what the store says now."""
-        memory = after(self._memory, seen, has_manifest=has_manifest)
-        if memory != self._memory:
-            self._memory = memory
-            self.lost = frozenset(memory.lost)
-            self._remember()
+        self._take(after(self._memory, seen, has_manifest=has_manifest))
+
+    def emptied(self) -> None:
+        """Note that the store was emptied: all that was covered is lost, until it is covered again."""
+        memory = self._memory
+        self._take(replace(memory, lost=tuple(sorted({*memory.lost, *memory.covered}))))
 
     def forget(self, views: frozenset[str]) -> None:
         """Keep only what is of ``views``: others are served no more."""
         memory = self._memory
-        kept = replace(
-            memory,
-            covered=tuple(view for view in memory.covered if view in views),
-            lost=tuple(view for view in memory.lost if view in views),
+        self._take(
+            replace(
+                memory,
+                covered=tuple(view for view in memory.covered if view in views),
+                lost=tuple(view for view in memory.lost if view in views),
+            )
         )
-        if kept != memory:
-            self._memory, self.lost = kept, frozenset(kept.lost)
+
+    def _take(self, memory: Memory) -> None:
+        if memory != self._memory:
+            self._memory, self.lost = memory, frozenset(memory.lost)
             self._remember()
 
     def _remembered(self) -> Memory:

@@ -17,7 +17,8 @@ from typing import Any, cast
 import hiredis
 
 from provender.online.endpoint import Endpoint
-from provender.online.resp import answered, mget
+from provender.online.epoch import Epoch
+from provender.online.resp import Words, answered, command, mget
 
 CHUNK_BYTES = 65_536
 TIMEVAL = struct.Struct("@ll")
@@ -123,14 +124,30 @@ class Links:
         self._process = os.getpid()
         self._lock = threading.Lock()
 
-    def read(self, keys: Sequence[bytes], due: float) -> list[bytes | None]:
-        """Return the row of each key, None where there is none.
+    def read(
+        self, keys: Sequence[bytes], due: float, epoch: Epoch | None = None
+    ) -> list[bytes | None]:
+        """Return the row of each key, None where there is none; ``epoch`` sees its word first.
 
         Raises:
             OSError, hiredis.ProtocolError: two connections, one of them fresh, gave no answer.
             Refused: the server answered with an error.
         """
-        return cast("list[bytes | None]", answered(self.ask(mget(keys), 1, due)[0]))
+        text = mget(keys, epoch.text if epoch is not None else b"")
+        rows = cast("list[bytes | None]", answered(self.ask(text, 1, due)[0]))
+        if epoch is not None:
+            epoch.see(rows.pop())
+        return rows
+
+    def call(self, commands: Sequence[Words], due: float) -> list[Any]:
+        """Return the reply to each command, which may be sent twice; in one round trip.
+
+        Raises:
+            OSError, hiredis.ProtocolError: two connections, one of them fresh, gave no answer.
+            Refused: the server answered with an error.
+        """
+        text = b"".join([command(*words) for words in commands])
+        return [answered(reply) for reply in self.ask(text, len(commands), due)]
 
     def ask(self, text: bytes, replies: int, due: float) -> list[Any]:
         """Return the replies to commands that may be sent twice.

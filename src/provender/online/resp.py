@@ -16,6 +16,7 @@ MOVING = ("MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "
 """Refusals that pass when somebody else is asked, or the same one later."""
 
 ReplyError = hiredis.ReplyError
+Words = Sequence[bytes | str]
 
 
 class Refused(Exception):
@@ -66,10 +67,11 @@ class KeyText(Sequence[bytes]):
         return self._keys[at]
 
 
-def mget(keys: Sequence[bytes]) -> bytes:
-    """Return the text that asks for the row of each key."""
-    count = b"*%d\r\n$4\r\nMGET" % (len(keys) + 1)
-    return b"%b%b\r\n" % (count, keys.text if isinstance(keys, KeyText) else _strings(keys))
+def mget(keys: Sequence[bytes], beside: bytes = b"") -> bytes:
+    """Return the text that asks for the row of each key, and of one more key, if it is framed."""
+    count = b"*%d\r\n$4\r\nMGET" % (len(keys) + 1 + bool(beside))
+    text = keys.text if isinstance(keys, KeyText) else _strings(keys)
+    return b"%b%b\r\n%b" % (count, text, beside)
 
 
 def framed(strings: Sequence[bytes]) -> bytes:

@@ -6,17 +6,19 @@ asked: MOVED and ASK, READONLY, a lost connection to what was the primary.
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import hiredis
 
+from provender.online.epoch import Epoch
 from provender.online.link import Links
 from provender.online.options import StoreOptions, Topology
 from provender.online.resp import (
     Refused,
     ReplyError,
+    Words,
     command,
     elsewhere,
     mget,
@@ -27,13 +29,25 @@ AGAIN_SECONDS = 0.05
 """Between two attempts, while a cluster or the sentinels make up their minds."""
 ASKING = command("ASKING")
 LOST = (OSError, hiredis.ProtocolError)
+T = TypeVar("T")
 
 
 class Route(Protocol):
     """How rows are read. Instants are `time.monotonic`'s."""
 
-    def read(self, keys: Sequence[bytes], due: float) -> list[bytes | None]:
-        """Return the row of each key; raise OSError, Refused or hiredis.ProtocolError."""
+    def read(
+        self, keys: Sequence[bytes], due: float, epoch: Epoch | None = None
+    ) -> list[bytes | None]:
+        """Return the row of each key; raise OSError, Refused or hiredis.ProtocolError.
+
+        ``epoch`` sees its word first, where one server has all keys.
+        """
+
+    def call(self, commands: Sequence[Words], due: float) -> list[Any]:
+        """Return the reply to each command; raise as `read`.
+
+        They may be sent twice, and the second word of each is a key.
+        """
 
     def close(self) -> None: ...
 
@@ -54,19 +68,27 @@ class Watched:
         self._options = options
         self._links: Links | None = None
 
-    def read(self, keys: Sequence[bytes], due: float) -> list[bytes | None]:
-        while True:
-            try:
-                return self._primary(due).read(keys, due)
-            except (*LOST, Refused) as error:
-                self.close()
-                if not _worth_waiting(error, due):
-                    raise
+    def read(
+        self, keys: Sequence[bytes], due: float, epoch: Epoch | None = None
+    ) -> list[bytes | None]:
+        return self._asked(lambda links: links.read(keys, due, epoch), due)
+
+    def call(self, commands: Sequence[Words], due: float) -> list[Any]:
+        return self._asked(lambda links: links.call(commands, due), due)
 
     def close(self) -> None:
         links, self._links = self._links, None
         if links is not None:
             links.close()
+
+    def _asked(self, ask: Callable[[Links], T], due: float) -> T:
+        while True:
+            try:
+                return ask(self._primary(due))
+            except (*LOST, Refused) as error:
+                self.close()
+                if not _worth_waiting(error, due):
+                    raise
 
     def _primary(self, due: float) -> Links:
         links = self._links
@@ -99,7 +121,9 @@ class Sharded:
         self._map: SlotMap | None = None
         self._nodes: dict[Node, Links] = {}
 
-    def read(self, keys: Sequence[bytes], due: float) -> list[bytes | None]:
+    def read(
+        self, keys: Sequence[bytes], due: float, epoch: Epoch | None = None
+    ) -> list[bytes | None]:
         rows: list[bytes | None] = [None] * len(keys)
         parts = [Part(slot, at) for slot, at in positions_by_slot(keys).items()]
         while parts:
@@ -111,10 +135,30 @@ class Sharded:
                     raise
         return rows
 
+    def call(self, commands: Sequence[Words], due: float) -> list[Any]:
+        return [self._call(words, due) for words in commands]
+
     def close(self) -> None:
         nodes, self._nodes = self._nodes, {}
         for links in nodes.values():
             links.close()
+
+    def _call(self, words: Words, due: float) -> Any:
+        key = words[1]
+        part = Part(slot_of(key.encode() if isinstance(key, str) else key), [0])
+        while True:
+            try:
+                [node] = self._by_node([part], due)
+                asking = ASKING if part.target else b""
+                text = asking + command(*words)
+                reply = self._links(node).ask(text, 1 + bool(asking), due)[-1]
+                if not isinstance(reply, ReplyError):
+                    return reply
+                self._sent_on(part, Refused(str(reply)), node, due)
+            except LOST as error:
+                self._map = None
+                if not _worth_waiting(error, due):
+                    raise
 
     def _round(
         self, keys: Sequence[bytes], rows: list[bytes | None], parts: list[Part], due: float

@@ -17,11 +17,12 @@ import pyarrow as pa
 
 from provender.core.errors import Corrupt, Unavailable
 from provender.online.arrow import BatchEncoder, Progress
+from provender.online.beside import run_key
 from provender.online.bulk import Writer
 from provender.online.options import Topology
 from provender.online.script import Expiry
 from provender.online.state import State
-from provender.online.store import OnlineStore, run_key
+from provender.online.store import OnlineStore
 from provender.values import from_json, to_json
 
 CHECKPOINT_SECONDS = 2.0
@@ -103,7 +104,7 @@ def forget(store: OnlineStore, project: str, view: str) -> None:
 def check(store: OnlineStore, project: str, view: str, record: RunRecord) -> None:
     """Raise Interrupted unless the store has all that ``record`` says was written."""
     with store.commands() as client:
-        is_known = client.hexists(run_key(project), view)
+        is_known = client.hget(run_key(project), view) is not None
     if store.state() != record.life or not is_known:
         raise Interrupted(
             f"the online store at {store.options.address} was emptied, restarted or failed over "

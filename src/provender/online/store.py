@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from itertools import islice
+from typing import Any
 
 from hiredis import ProtocolError
 from redis.exceptions import RedisError
@@ -20,8 +21,19 @@ from redis.exceptions import RedisError
 from provender.core.closing import Closing
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.serving import ServingManifest
+from provender.online.beside import (
+    PROJECTS,
+    Beside,
+    Coverage,
+    Covered,
+    coverage_key,
+    epoch_key,
+    manifest_key,
+    run_key,
+)
 from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
+from provender.online.epoch import Epoch, epoch_word
 from provender.online.manifests import read_manifest
 from provender.online.options import (
     Client,
@@ -32,7 +44,7 @@ from provender.online.options import (
     unavailable,
 )
 from provender.online.prefixes import claim, claimed, release
-from provender.online.resp import Refused
+from provender.online.resp import Refused, Words
 from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
@@ -42,28 +54,7 @@ from provender.online.stream import DEADLINE, Stream
 from provender.values import from_json, to_json
 
 BATCH_ROWS = CHUNK_ROWS
-PROJECTS = "provender:projects"
 HEALTH_SECONDS = 0.3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coverage:
-    """What the rows of a view hold: those of ``source``, in ``layout``, from the first until ``end``.
-
-    ``source`` is a dataset version; empty: a file. Kept beside the rows, so that it goes when they go.
-    """
-
-    source: str
-    layout: str
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """The views of a project whose rows are known to be there; ``epoch`` is as in `State`."""
-
-    epoch: str
-    views: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +126,12 @@ class OnlineStore(Closing):
         seconds = self.key_ttl_seconds
         return Expiry.after(timedelta(seconds=seconds)) if seconds else FOREVER
 
-    def read(self, keys: Sequence[bytes], *, deadline: float = 0.0) -> list[bytes | None]:
+    def read(
+        self, keys: Sequence[bytes], *, deadline: float = 0.0, epoch: Epoch | None = None
+    ) -> list[bytes | None]:
         """Return the row of each key, None where there is none, in one round trip.
 
-        ``deadline`` is in seconds; 0: as the options say.
+        ``deadline`` is in seconds; 0: as the options say. ``epoch`` sees its word before.
 
         Raises:
             Unavailable: the store does not answer in time, or refuses.
@@ -147,13 +140,13 @@ class OnlineStore(Closing):
             return []
         due = time.monotonic() + (deadline or self._patience)
         try:
-            return self._route.read(keys, due)
+            return self._route.read(keys, due, epoch)
         except (OSError, Refused, ProtocolError) as error:
             raise unavailable(self.options, error) from error
 
-    def reader(self, *, deadline: float = DEADLINE) -> Stream:
+    def reader(self, *, deadline: float = DEADLINE, epoch: Epoch | None = None) -> Stream:
         """Return a reader for the running loop; a question may take ``deadline`` seconds."""
-        return Stream(self.options, deadline=deadline)
+        return Stream(self.options, deadline=deadline, epoch=epoch)
 
     def claim(self, project: str, *views: str) -> None:
         """Note whose the keys of these views are: to be called before rows are written.
@@ -170,7 +163,7 @@ class OnlineStore(Closing):
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
         deleted = 0
         with self._answering() as client:
-            for key in (_coverage_key(project), run_key(project)):
+            for key in (coverage_key(project), run_key(project)):
                 if view is None:
                     client.delete(key)
                 else:
@@ -182,7 +175,8 @@ class OnlineStore(Closing):
                     deleted += self._unlink(client, batch)
             release(client, prefixes)
             if view is None:
-                client.delete(_manifest_key(project))
+                client.delete(manifest_key(project))
+                client.delete(epoch_key(project))
                 client.srem(PROJECTS, project)
         return deleted
 
@@ -211,7 +205,7 @@ class OnlineStore(Closing):
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
         with self._answering() as client:
-            text = client.hget(_coverage_key(project), view)
+            text = client.hget(coverage_key(project), view)
         try:
             return from_json(Coverage, text) if text else None
         except Corrupt:
@@ -221,19 +215,29 @@ class OnlineStore(Closing):
         """Remember what the rows of a view hold now; None: that is not known."""
         with self._answering() as client:
             if coverage is None:
-                client.hdel(_coverage_key(project), view)
+                client.hdel(coverage_key(project), view)
             else:
-                client.hset(_coverage_key(project), view, to_json(coverage))
+                client.hset(coverage_key(project), view, to_json(coverage))
+
+    def beside(self, project: str, *, deadline: float = 0.0) -> Beside:
+        """Return what lies beside the rows of ``project``; ``deadline`` as in `read`.
+
+        Raises:
+            Unavailable: the store does not answer in time, or refuses.
+        """
+        digest, covered, life, word = self._asked(
+            deadline,
+            ("HGET", manifest_key(project), "digest"),
+            ("HGETALL", coverage_key(project)),
+            ("GET", EPOCH),
+            ("GET", epoch_key(project)),
+        )
+        views = frozenset(view.decode() for view in covered[::2])
+        return Beside(_text(digest), Covered(_text(life) or "", views), word)
 
     def covered(self, project: str) -> Covered:
         """Return which views have a coverage."""
-        with self._answering() as client:
-            views = client.hkeys(_coverage_key(project))
-            epoch = client.get(EPOCH)
-        return Covered(
-            epoch=epoch.decode() if epoch else "",
-            views=frozenset(view.decode() for view in views),
-        )
+        return self.beside(project).covered
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
         """Make ``manifest`` the one that servers of its project use; return its digest.
@@ -242,21 +246,25 @@ class OnlineStore(Closing):
         """
         if any(view.entity_ids == HASHED for view in manifest.views):
             manifest = replace(manifest, entity_key=KEYRING.key_id(manifest.project))
-        digest = manifest.digest
+        project, digest = manifest.project, manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
         with self._answering() as client:
-            client.hset(_manifest_key(manifest.project), mapping=fields)
-            client.sadd(PROJECTS, manifest.project)
+            client.hset(manifest_key(project), mapping=fields)
+            client.sadd(PROJECTS, project)
+            client.set(epoch_key(project), epoch_word(epoch_of(client), digest))
         return digest
 
-    def manifest(self, project: str) -> ServingManifest | None:
+    def manifest(self, project: str, *, deadline: float = 0.0) -> ServingManifest | None:
         """Return the manifest published for ``project``, or None if there is none.
+
+        ``deadline`` is as in `read`.
 
         Raises:
             Corrupt: it cannot be read, or is not what its digest says.
+            Unavailable: the store does not answer in time, or refuses.
         """
-        with self._answering() as client:
-            text, digest = client.hmget(_manifest_key(project), "manifest", "digest")
+        fields = (manifest_key(project), "manifest", "digest")
+        [(text, digest)] = self._asked(deadline, ("HMGET", *fields))
         if text is None:
             return None
         manifest = read_manifest(text)
@@ -269,14 +277,17 @@ class OnlineStore(Closing):
 
     def manifest_digest(self, project: str) -> str | None:
         """Return the digest of the manifest published for ``project``, or None."""
-        with self._answering() as client:
-            digest = client.hget(_manifest_key(project), "digest")
-        return digest.decode() if digest else None
+        [digest] = self._asked(0.0, ("HGET", manifest_key(project), "digest"))
+        return _text(digest)
 
-    def projects(self) -> list[str]:
-        """Return the names of the projects that have a manifest, sorted."""
-        with self._answering() as client:
-            return sorted(name.decode() for name in client.smembers(PROJECTS))
+    def projects(self, *, deadline: float = 0.0) -> list[str]:
+        """Return the names of the projects that have a manifest, sorted; ``deadline`` as in `read`.
+
+        Raises:
+            Unavailable: the store does not answer in time, or refuses.
+        """
+        [names] = self._asked(deadline, ("SMEMBERS", PROJECTS))
+        return sorted(name.decode() for name in names)
 
     def epoch(self) -> str:
         """Return a word that the store keeps as long as it is not emptied.
@@ -317,6 +328,14 @@ class OnlineStore(Closing):
         if released is not None:
             released()
 
+    def _asked(self, deadline: float, *commands: Words) -> list[Any]:
+        """Return the replies to commands that read, over connections as those of lookups."""
+        due = time.monotonic() + (deadline or self._patience)
+        try:
+            return self._route.call(commands, due)
+        except (OSError, Refused, ProtocolError) as error:
+            raise unavailable(self.options, error) from error
+
     @contextmanager
     def commands(self) -> Iterator[Client]:
         """Give the client, for what is kept beside the rows.
@@ -354,14 +373,5 @@ def _keys(client: Client, prefix: bytes) -> Iterator[bytes]:
     return found
 
 
-def _manifest_key(project: str) -> str:
-    return f"provender:manifest:{project}"
-
-
-def _coverage_key(project: str) -> str:
-    return f"provender:coverage:{project}"
-
-
-def run_key(project: str) -> str:
-    """Return where runs that did not end yet are kept, by view; see `online.runs`."""
-    return f"provender:run:{project}"
+def _text(word: bytes | None) -> str | None:
+    return word.decode() if word else None

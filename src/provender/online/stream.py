@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from provender.core.errors import Unavailable
 from provender.online.channel import Line, Lost, Take
+from provender.online.epoch import Epoch
 from provender.online.fleet import Fleet
 from provender.online.options import StoreOptions, unavailable
 from provender.online.resp import Elsewhere, Refused, ReplyError, command, elsewhere, mget
@@ -66,7 +67,10 @@ class Batch:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A command of a batch, for one server; ``at`` is where its rows belong, if not everywhere."""
+    """A command of a batch, for one server; ``at`` is where its rows belong, if not everywhere.
+
+    The word of ``epoch`` is asked for after the rows.
+    """
 
     batch: Batch
     text: bytes
@@ -75,6 +79,7 @@ class Part:
     keys: Sequence[bytes] = ()
     attempts: int = 0
     line: Line | None = None
+    epoch: Epoch | None = None
 
     def singles(self) -> "list[Part]":
         """Return a part per key, which then stand for this one."""
@@ -93,8 +98,9 @@ class Stream:
     """Reads rows for lookups on one event loop.
 
     ``deadline`` is in seconds per question; ``keys_in_flight`` bounds what is asked for at a
-    time. ``on_connect`` is called on every connection made, and ``connections`` counts them:
-    whoever sees the count grow has to look whether the store was emptied meanwhile.
+    time. ``epoch`` sees its word before rows are handed out, but for those of a cluster, where
+    another server may have it. ``on_connect`` is called on every connection made, and
+    ``connections`` counts them.
     """
 
     def __init__(
@@ -103,12 +109,14 @@ class Stream:
         *,
         deadline: float = DEADLINE,
         keys_in_flight: int = IN_FLIGHT,
+        epoch: Epoch | None = None,
         on_connect: Callable[[], None] | None = None,
     ) -> None:
         self.options = options
         self.deadline = deadline
         self.keys_in_flight = keys_in_flight
         self.connections = 0
+        self._epoch = epoch
         self._on_connect = on_connect
         self._keys = 0
         self._turn: list[tuple[Sequence[bytes], asyncio.Future[Any]]] = []
@@ -173,8 +181,10 @@ class Stream:
             for keys, answer in turn:
                 parts += self._spread(keys, answer)
         else:
+            epoch = self._epoch
+            beside = epoch.text if epoch is not None else b""
             for batch, keys in _merged(turn):
-                self._begin(batch, [Part(batch, mget(keys), 0)])
+                self._begin(batch, [Part(batch, mget(keys, beside), 0, epoch=epoch)])
                 parts += batch.parts
         self._send(parts)
 
@@ -220,6 +230,8 @@ class Stream:
             return
         part.line = None
         if part.at is None:
+            if part.epoch is not None:
+                part.epoch.see(reply.pop())
             self._finish(batch)
             batch.deliver(reply)
             return

@@ -118,7 +118,9 @@ class OnlineApp:
     async def start(self) -> None:
         """Connect, take the first snapshot, and go on looking for newer ones."""
         self._clock = asyncio.get_running_loop().time()
-        self._reader = self._store.reader(deadline=self.limits.deadline)
+        self._reader = self._store.reader(
+            deadline=self.limits.deadline, epoch=self._snapshots.epoch
+        )
         await asyncio.to_thread(self._snapshots.refresh)
         await self._status.look()
         if self._lookup_log is not None:

@@ -17,8 +17,10 @@ from provender.core.errors import Denied, InvalidInput, NotFound, ProvenderError
 from provender.core.features import OnDemandSpec
 from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
+from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.columns import ColumnEncoder
 from provender.online.completeness import Completeness
+from provender.online.epoch import Epoch
 from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
 from provender.online.store import OnlineStore
@@ -156,6 +158,7 @@ class Snapshots:
         self._load = load
         self._copy = folder / f"{quote(project, safe='')}.json"
         self._completeness = Completeness(folder / f".{quote(project, safe='')}.coverage")
+        self.epoch = Epoch(project, self._completeness.emptied)
 
     @property
     def current(self) -> Snapshot:
@@ -167,7 +170,7 @@ class Snapshots:
         if self._current is None:
             raise Unavailable(
                 f"project {self.project} has no serving manifest: {self.problem}",
-                hint="run provender features apply",
+                hint="run provender features apply, or wait until the store answers",
             )
         return self._current
 
@@ -187,28 +190,30 @@ class Snapshots:
 
     def refresh(self) -> bool:
         """Swap to the manifest published last; return whether that changed anything."""
-        swapped = self._swap()
+        since = self.epoch.changes
+        try:
+            seen = self._store.beside(self.project, deadline=LOOK_SECONDS)
+        except ProvenderError as error:
+            self.problem = error.message
+            return self._fall_back()
+        swapped = self._swap(seen.digest)
         if self._current is not None:
-            self._look_at_rows(self._current.manifest)
+            self._look_at_rows(seen, self._current.manifest, since=since)
         return swapped
 
-    def _look_at_rows(self, manifest: ServingManifest) -> None:
-        """Note which views' rows were lost; while the store does not answer, nothing is known."""
-        try:
-            has_manifest = self._store.manifest_digest(self.project) is not None
-            seen = self._store.covered(self.project)
-        except ProvenderError:
-            return
-        self._completeness.see(seen, has_manifest=has_manifest)
-        self._completeness.forget(frozenset(view.name for view in manifest.views))
+    def _look_at_rows(self, seen: Beside, manifest: ServingManifest, *, since: int) -> None:
+        """Note which views' rows were lost, unless answers showed meanwhile what is newer."""
+        with self.epoch.looked(seen.word, since=since) as is_news:
+            if is_news:
+                self._completeness.see(seen.covered, has_manifest=seen.digest is not None)
+                self._completeness.forget(frozenset(view.name for view in manifest.views))
 
-    def _swap(self) -> bool:
+    def _swap(self, digest: str | None) -> bool:
+        if self._is_current(digest):
+            self.problem = ""
+            return False
         try:
-            digest = self._store.manifest_digest(self.project)
-            if self._is_current(digest):
-                self.problem = ""
-                return False
-            manifest = self._store.manifest(self.project)
+            manifest = self._store.manifest(self.project, deadline=LOOK_SECONDS)
         except ProvenderError as error:
             self.problem = error.message
             return self._fall_back()
@@ -260,7 +265,7 @@ def choose_project(store: OnlineStore, project: str, folder: Path) -> str:
     if project:
         return project
     try:
-        known = store.projects()
+        known = store.projects(deadline=LOOK_SECONDS)
     except Unavailable:
         known = [unquote(copy.stem) for copy in folder.glob("[!.]*.json")]
         if len(known) != 1:
