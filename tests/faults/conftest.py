@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from provender.online.store import OnlineStore
-from tests.faults.oracle import MANIFEST, Oracle, Writer
-from tests.faults.processes import Served, Valkey, serving, valkey
+from tests.faults.oracle import COVERAGE, MANIFEST, VIEW, Oracle, Writer
+from tests.faults.processes import PROJECT, Served, Valkey, serving, valkey
 from tests.faults.traffic import Traffic
 
 
@@ -37,6 +37,7 @@ def scene(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
         def start(url: str, *, through: str = "", workers: int = 1, **settings: str) -> Scene:
             store = stack.enter_context(OnlineStore(url))
             store.publish_manifest(MANIFEST)
+            store.keep_coverage(PROJECT, VIEW.name, COVERAGE)
             oracle = Oracle()
             writer = stack.enter_context(Writer(store, oracle))
             home = tmp_path / "home"

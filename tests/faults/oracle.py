@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from provender.core.errors import ProvenderError
+from provender.online.beside import Coverage
 from provender.online.columns import ColumnEncoder
 from provender.online.store import OnlineStore
 from tests.faults.processes import PROJECT
@@ -24,6 +25,8 @@ VIEW = view(
 )
 FEATURES = ("generation", "share", "text")
 MANIFEST = manifest(VIEW, project=PROJECT)
+COVERAGE = Coverage(source="", layout="", end=datetime(2026, 1, 1, tzinfo=UTC))
+"""The rows of the view are known to be there, so that it is said when they are lost."""
 
 
 def value(entity: int, generation: int) -> list[Any]:

@@ -11,17 +11,21 @@ def test_a_store_that_is_killed_and_comes_back_empty_never_yields_a_wrong_value(
     redis_server, scene, say
 ):
     play = scene(redis_server.url)
+    assert play.traffic.unsaid(0.0), "nothing was lost before"
+    emptied = 0.0
     for _ in range(times(1)):
         killed = time.perf_counter()
         redis_server.kill()
         time.sleep(0.5)
         play.oracle.forget()
+        emptied = emptied or time.perf_counter()
         redis_server.start()
         play.traffic.steady(time.perf_counter())
     lost = play.traffic.lost_seconds(killed)
     say(play.traffic.report("store killed, back empty after 0.5 s", killed))
     only(play.traffic, REFUSED, MISSING)
     assert play.traffic.kinds[REFUSED]
+    assert not play.traffic.unsaid(emptied), "an answer out of the emptied store does not say so"
     assert 0.3 < lost < 5
     assert play.served.process.poll() is None
 

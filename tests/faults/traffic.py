@@ -25,12 +25,16 @@ RIGHT, MISSING, REFUSED, LOST, WRONG = "right", "missing", "503", "lost", "wrong
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request: when it was due, how long it took from then, what came of it."""
+    """One request: when it was due, how long it took from then, what came of it.
+
+    ``incomplete``: it said that rows may be missing.
+    """
 
     due: float
     seconds: float
     kind: str
     detail: str = ""
+    incomplete: bool = False
 
 
 class Traffic:
@@ -86,6 +90,11 @@ class Traffic:
         bad = [a.due - since for a in hurt if a.kind != RIGHT or a.seconds > LATE_SECONDS]
         return max(bad, default=0.0)
 
+    def unsaid(self, since: float) -> int:
+        """Return how many that were due after ``since`` were answered, and not as incomplete."""
+        answered = [a for a in self.answers if a.due >= since and a.kind in (RIGHT, MISSING)]
+        return sum(not answer.incomplete for answer in answered)
+
     def slowest(self) -> float:
         """Return the longest that an answer took, in seconds, in whatever way it ended."""
         return max(answer.seconds for answer in self.answers)
@@ -115,7 +124,8 @@ class Traffic:
 
     def _seen(self, entities: Any, status: int, body: bytes, due: float, seconds: float) -> None:
         kind, detail = self._judge(entities, status, body, due)
-        self.answers.append(Answer(due, seconds, kind, detail))
+        incomplete = status == 200 and b'"incomplete":["load"]' in body
+        self.answers.append(Answer(due, seconds, kind, detail, incomplete))
 
     def _judge(self, entities: list[int], status: int, body: bytes, due: float) -> tuple[str, str]:
         if status == 0:
