@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from provender.core.errors import Unavailable
 from provender.online.bulk import Writer
@@ -103,6 +105,69 @@ def test_keys_that_repeat_leave_their_newest_row(store: OnlineStore) -> None:
 def test_later_pairs_of_one_call_come_later(store: OnlineStore) -> None:
     store.write([pair(n % 100, n) for n in range(5000)])
     assert values(store, range(100)) == [4900 + n for n in range(100)]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 2)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(-2, 2)), min_size=1, max_size=12),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_one_call_does_what_its_rows_would_do_one_after_the_other(
+    store: OnlineStore, stored: list[tuple[int, int]], then: list[tuple[int, int]]
+) -> None:
+    store.drop([pair(identity, 0)[0] for identity in range(4)])
+    newest: dict[int, tuple[int, int]] = {}
+    for write, some in enumerate((stored, then)):
+        kept = 0
+        for x, (identity, tick) in enumerate(some, start=100 * write):
+            if identity in newest and newest[identity][0] > tick:
+                kept += 1
+            else:
+                newest[identity] = (tick, x)
+        pairs = [pair(i, x, tick=tick) for x, (i, tick) in enumerate(some, start=100 * write)]
+        assert store.write(pairs) == Written(len(some) - kept, kept)
+    expected = [newest[identity][1] if identity in newest else None for identity in range(4)]
+    assert values(store, range(4)) == expected
+
+
+class Rows:
+    """Frames of pairs whose keys differ, as Arrow makes them of many more."""
+
+    keys_differ = True
+
+    def __init__(self, pairs: list[Pair]) -> None:
+        self._pairs = pairs
+
+    def resp(self, chunk: int) -> Iterator[tuple[int, bytes, bytes]]:
+        keys, rows = zip(*self._pairs, strict=True)
+        yield len(keys), framed(keys), framed(rows)
+
+    def pairs(self, chunk: int) -> Iterator[tuple[int, bytes]]:
+        yield len(self._pairs), framed([part for both in self._pairs for part in both])
+
+
+def test_frames_over_rows_that_exist_go_to_the_script_until_keys_are_new_again(
+    store: OnlineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write([pair(n, 9, tick=n % 2) for n in range(1000)])
+    tried: list[int] = []
+    whole = Writer.send_pairs
+
+    def noted(writer: Writer, count: int, pairs: bytes) -> None:
+        tried.append(count)
+        whole(writer, count, pairs)
+
+    monkeypatch.setattr(Writer, "send_pairs", noted)
+    done = Written()
+    with store.writer() as writer:
+        for first in range(0, 4000, 100):
+            writer.send(Rows([pair(n, 1) for n in range(first, first + 100)]))
+            done += writer.settle()
+    assert done == Written(3500, 500)
+    assert values(store, range(4000)) == [9 if n < 1000 and n % 2 else 1 for n in range(4000)]
+    assert 20 < len(tried) < 35, "the first, every eighth of the ten, and those that are new"
 
 
 def test_concurrent_writers_leave_the_newest_of_everything(

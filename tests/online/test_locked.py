@@ -93,7 +93,7 @@ def test_the_rights_of_the_page_are_enough(user) -> None:
         use_everything(store)
 
 
-@pytest.mark.parametrize("less", ["+mget", "+evalsha", "+script|load", "+msetnx", "+getrange"])
+@pytest.mark.parametrize("less", ["+mget", "+evalsha", "+script|load", "+msetnx", "+mset"])
 def test_a_right_less_is_refused_by_its_name(user, less: str) -> None:
     words = rights("provender")
     assert less in words

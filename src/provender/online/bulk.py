@@ -1,7 +1,7 @@
 """Writing rows in bulk: many commands under way, while the next ones are made.
 
 Into an empty store rows go by MSETNX, which sets all keys or none: as fast as the server
-takes bytes. Where a key exists, the script compares row by row.
+takes bytes. Where a key exists, the script reads all of them at once, compares, and sets those that are newer.
 """
 
 import queue
@@ -24,6 +24,8 @@ SPREAD_ROWS = 65_536
 """Rows of a cluster that are sorted by slot at a time."""
 PROBE_CHUNKS = 64
 """Where keys exist, only every so manieth chunk is tried as if they did not."""
+PROBE_FRAMES = 8
+"""And only so many frames: the others go to the script as they are, without Python per row."""
 Pairs = Iterable[tuple[bytes, bytes]]
 
 
@@ -77,6 +79,7 @@ class Writer(Closing):
         self._sharded = options.topology is Topology.CLUSTER
         self._tries = fresh and not expiry.how
         self._probe = 0
+        self._frames = 0
         self._confirms = confirm
         self._problem: Exception | None = None
         self._queue: queue.Queue[Chunk | threading.Event | None] = queue.Queue(window)
@@ -89,7 +92,7 @@ class Writer(Closing):
         Raises:
             Unavailable: the store does not take rows any more.
         """
-        if frames.keys_differ:
+        if self._may_try() and frames.keys_differ:
             for count, text in frames.pairs(CHUNK_ROWS):
                 self.send_pairs(count, bytes(text))
         else:
@@ -169,6 +172,16 @@ class Writer(Closing):
     def _check(self) -> None:
         if self._problem is not None:
             raise unavailable(self.options, self._problem) from self._problem
+
+    def _may_try(self) -> bool:
+        """Whether frames may be sent as if no key existed; where some do, its first chunk tells."""
+        if self._sharded or self._sender.fresh or not self._tries:
+            return self._tries
+        self._frames = (self._frames + 1) % PROBE_FRAMES
+        if self._frames:
+            return False
+        self._probe = PROBE_CHUNKS - 1
+        return True
 
     def _seems_empty(self) -> bool:
         if self._sender.fresh or not self._tries:

@@ -12,37 +12,34 @@ NO_CREATED_US = -SIGN - 1
 """Comes before every instant."""
 
 STAYS = """
-local function created(row, high, low)
-  local kind = string.byte(row, 14) % 4
+local unpacked = struct.unpack
+local function created(row, kind, high, low)
   if kind == 0 then return -1, -1 end
-  if kind == 2 then return struct.unpack('>I4I4', row, 15) end
-  low = low + struct.unpack('<I4', row, 15)
+  if kind == 2 then return unpacked('>I4I4', row, 15) end
+  low = low + unpacked('<I4', row, 15)
   if low >= 4294967296 then return high + 1, low - 4294967296 end
   return high, low
 end
-local function whole(row)
-  if #row < 14 then return false end
-  local kind = string.byte(row, 14) % 4
-  return kind ~= 3 and #row >= 14 + 4 * kind
-end
-local function newer(old, new)
-  local a, b = struct.unpack('>I4I4', old, 6)
-  local c, d = struct.unpack('>I4I4', new, 6)
+local function stays(old, new)
+  local size = #old
+  if size < 14 or #new < 14 then return false end
+  local version, check, a, b, flags = unpacked('>BI4I4I4B', old)
+  local others, other, c, d, more = unpacked('>BI4I4I4B', new)
+  local kind = flags % 4
+  if version ~= others or check ~= other or kind == 3 or size < 14 + 4 * kind then
+    return false
+  end
   if a ~= c then return a > c end
   if b ~= d then return b > d end
-  local e, f = created(old, a, b)
-  local g, h = created(new, c, d)
+  local e, f = created(old, kind, a, b)
+  local g, h = created(new, more % 4, c, d)
   if e ~= g then return e > g end
   return f > h
-end
-local function stays(old, new)
-  return whole(old) and string.sub(old, 1, 5) == string.sub(new, 1, 5) and newer(old, new)
 end
 """
 """``stays(old, new)``: whether the stored row stays, as it is newer by (event, created) timestamp.
 
-``old`` needs to be its first 22 bytes only. A stored row of another layout, or of another
-version of the format, is replaced.
+A stored row of another layout, or of another version of the format, is replaced.
 """
 
 

@@ -12,7 +12,8 @@ from provender.online.order import STAYS
 from provender.online.resp import command, framed, unframed
 
 CHUNK_ROWS = 1000
-"""Rows per script: the server answers nobody else for about two milliseconds."""
+"""Rows per script: the server answers nobody else for about two milliseconds, and Lua can hand
+no more than some thousands of strings to a command."""
 GRACE = timedelta(hours=1)
 """A row that is too old is told to be so for this long, before it is not found at all."""
 
@@ -26,19 +27,30 @@ if how == 'fresh' then
   end
   if redis.call('MSETNX', unpack(pairs)) == 1 then return 0 end
 end
-local kept = 0
+local stored = redis.call('MGET', unpack(KEYS))
+local landed, lands, size = {}, {}, 0
 for i = 1, #KEYS do
-  local new = ARGV[i + 3]
-  if stays(redis.call('GETRANGE', KEYS[i], 0, 21), new) then
-    kept = kept + 1
-  elseif how == 'for' then redis.call('SET', KEYS[i], new, 'PX', life)
-  elseif how == 'until' then
-    local high, low = struct.unpack('>I4I4', new, 6)
-    local at = math.floor((high - 2147483648) * 4294967.296 + low / 1000) + life
-    redis.call('SET', KEYS[i], new, 'PXAT', string.format('%.0f', math.max(at, soonest)))
-  else redis.call('SET', KEYS[i], new) end
+  local key, new = KEYS[i], ARGV[i + 3]
+  local old = landed[key] or stored[i]
+  if not (old and stays(old, new)) then
+    landed[key] = new
+    lands[size + 1], lands[size + 2] = key, new
+    size = size + 2
+  end
 end
-return kept
+if how == 'for' then
+  for i = 1, size, 2 do redis.call('SET', lands[i], lands[i + 1], 'PX', life) end
+elseif how == 'until' then
+  for i = 1, size, 2 do
+    local high, low = struct.unpack('>I4I4', lands[i + 1], 6)
+    local at = math.floor((high - 2147483648) * 4294967.296 + low / 1000) + life
+    at = string.format('%.0f', math.max(at, soonest))
+    redis.call('SET', lands[i], lands[i + 1], 'PXAT', at)
+  end
+elseif size > 0 then
+  redis.call('MSET', unpack(lands, 1, size))
+end
+return #KEYS - size / 2
 """
 
 
