@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -80,7 +81,9 @@ def count(running: Running, shopper: str) -> Any:
 
 
 def lock_of(running: Running) -> Path:
-    return Path(running.home / "run" / "materialize" / "shop.visits.lock")
+    path = Path(running.home / "run" / "materialize" / "shop.visits.lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def is_running(running: Running) -> bool:
@@ -125,6 +128,82 @@ def wait_until_free(running: Running) -> None:
     while is_running(running):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+CONFIGURED = """
+# A window may be the wrong way round, and its view may be taken, or as many jobs run as may.
+[checks.positive_data_acceptance]
+expected-statuses = ["200", "202", "409", "422", "503"]
+"""
+
+
+def fuzzed(running: Running, folder: Path, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Return what schemathesis says of the two routes that start jobs."""
+    configuration = folder / "schemathesis.toml"
+    configuration.write_text(CONFIGURED)
+    command = [str(Path(sys.executable).with_name("schemathesis"))]
+    command += ["--config-file", str(configuration), "run", f"{running.address}/openapi.json"]
+    command += ["--include-path-regex", "^/materialize", "--checks", "all", *options]
+    command += ["--generation-deterministic", "--request-timeout", "120"]
+    command += ["--max-response-time", "120"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def jobs_of(running: Running) -> int:
+    """Return how many materialisations run below the server."""
+    pid = running.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
+    return sum(b"materialize" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_every_request_for_a_taken_view_has_an_answer_and_starts_no_job(
+    shop: Running, tmp_path: Path
+) -> None:
+    wait_until_free(shop)
+    with lock_of(shop).open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        done = fuzzed(shop, tmp_path, "--max-examples", "25")
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert "Tested: 2" in done.stdout
+        assert jobs_of(shop) == 0
+        assert shop.post("/materialize?async=true", JULY).status_code == 409
+
+
+@pytest.mark.slow
+def test_every_request_that_starts_a_job_has_an_answer_and_jobs_do_not_pile_up(
+    shop: Running, tmp_path: Path
+) -> None:
+    wait_until_free(shop)
+    most, over = [0], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            most.append(jobs_of(shop))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        done = fuzzed(
+            shop,
+            tmp_path,
+            "--phases",
+            "fuzzing",
+            "--max-examples",
+            "2",
+            "--max-time",
+            "30",
+            "--workers",
+            "2",
+        )
+    finally:
+        over.set()
+        watching.join()
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert max(most) == 1, "one view has one job at a time"
+    wait_until_free(shop)
+    assert shop.client.get("/ready").status_code == 200
 
 
 @pytest.mark.slow
@@ -179,6 +258,23 @@ def test_what_a_job_ends_with_is_told_as_the_server_tells_it() -> None:
     assert wire.failure(error)[0] == 403
     assert isinstance(_failure(-9, ""), Unavailable)
     assert wire.failure(_failure(1, "Traceback…"))[0] == 500
+
+
+ENDS_OF_TIME = {"start_ts": "0001-01-01T00:00:00Z", "end_ts": "9999-12-31T23:59:59.9Z"}
+
+
+@pytest.mark.slow
+def test_a_window_from_the_first_to_the_last_instant_is_materialised(shop: Running) -> None:
+    wait_until_free(shop)
+    answer = shop.client.post("/materialize", json=ENDS_OF_TIME, timeout=120)
+    assert (answer.status_code, answer.text) == (200, "null")
+    assert [count(shop, "ana"), count(shop, "ben")] == [3, 2]
+
+
+def test_the_ends_of_time_are_options_that_can_be_read() -> None:
+    window = wire.parse_window(json.dumps(ENDS_OF_TIME).encode())
+    options = ["--start", "0001-01-01T00:00:00", "--end", "9999-12-31T23:59:59"]
+    assert _options(window) == options
 
 
 def test_a_window_loses_no_row_to_whole_seconds() -> None:

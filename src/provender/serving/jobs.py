@@ -16,7 +16,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 from urllib.parse import parse_qs, quote
@@ -44,6 +44,7 @@ AT_A_TIME = 2
 POLL_SECONDS = 0.05
 ERRORS = {kind.code: kind for kind in (Conflict, Denied, InvalidInput, NotFound, Unavailable)}
 ALL_TIME = "1970-01-01T00:00:00"
+LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -184,11 +185,17 @@ def _options(window: wire.Window) -> list[str]:
         return ["--start", ALL_TIME]
     options = []
     if window.start is not None:
-        options += ["--start", window.start.strftime("%Y-%m-%dT%H:%M:%S")]
+        options += ["--start", _whole_second(window.start)]
     if window.end is not None:
-        up = window.end + timedelta(seconds=1) if window.end.microsecond else window.end
-        options += ["--end", up.strftime("%Y-%m-%dT%H:%M:%S")]
+        rest = window.end.microsecond and window.end < LAST_SECOND
+        up = window.end + timedelta(seconds=1) if rest else window.end
+        options += ["--end", _whole_second(up)]
     return options
+
+
+def _whole_second(at: datetime) -> str:
+    """Return the second of ``at``, with a year of four digits, which strftime does not give."""
+    return at.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _failure(code: int, text: str) -> ProvenderError:

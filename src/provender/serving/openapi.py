@@ -275,3 +275,5 @@ def _name(schemas: Json, manifest: ServingManifest) -> None:
     if manifest.views:
         written = {"enum": [view.name for view in manifest.views]}
         schemas["Write"]["properties"]["feature_view_name"] = written
+        for window in (schemas["Window"], schemas["Until"]):
+            window["properties"]["feature_views"]["items"] = written
