@@ -4,26 +4,30 @@ Of 48 bits of a digest no two will ever be equal by chance; that nobody overwrit
 rows is not left to chance. It is also how the rows of a whole project are found.
 """
 
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote, unquote
 
 from provender.core.errors import Conflict
 from provender.online.codec import key_prefix
 from provender.online.options import Client
+from provender.online.resp import Words
 
 PREFIXES = "provender:prefixes"
 
 
-def claim(client: Client, project: str, view: str) -> None:
+Ask = Callable[[Words, Words], list[Any]]
+"""Returns the replies to two commands, which it may send twice."""
+
+
+def claim(ask: Ask, project: str, view: str) -> None:
     """Note that the keys of this view begin as they do, before the first row is written.
 
     Raises:
         Conflict: those of another view begin so.
     """
     prefix, owner = key_prefix(project, view), _owner(project, view)
-    with client.pipeline(transaction=False) as pipeline:
-        pipeline.hsetnx(PREFIXES, prefix, owner)
-        pipeline.hget(PREFIXES, prefix)
-        first, found = pipeline.execute()
+    first, found = ask(("HSETNX", PREFIXES, prefix, owner), ("HGET", PREFIXES, prefix))
     if not first and found != owner:
         other_project, other_view = _names(found)
         raise Conflict(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -155,9 +155,8 @@ class OnlineStore(Closing):
             Conflict: the keys of another view begin like those of one of them.
             Unavailable: the store does not answer.
         """
-        with self._answering() as client:
-            for view in views:
-                claim(client, project, view)
+        for view in views:
+            claim(partial(self._asked, 0.0), project, view)
 
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
@@ -329,7 +328,7 @@ class OnlineStore(Closing):
             released()
 
     def _asked(self, deadline: float, *commands: Words) -> list[Any]:
-        """Return the replies to commands that read, over connections as those of lookups."""
+        """Return the replies to commands that may be sent twice, over connections as for lookups."""
         due = time.monotonic() + (deadline or self._patience)
         try:
             return self._route.call(commands, due)
