@@ -52,5 +52,11 @@ def scene(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
 @pytest.fixture
 def say(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Print a line of figures, whatever pytest captures."""
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    return lambda text: reporter.write_line(f"\n  {text}") if reporter else None
+    plugins = pytestconfig.pluginmanager
+    reporter, capture = (plugins.get_plugin(n) for n in ("terminalreporter", "capturemanager"))
+
+    def write(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            reporter.write_line(f"\n  {text}")
+
+    return write if reporter and capture else lambda text: None
