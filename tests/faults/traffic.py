@@ -16,6 +16,8 @@ from tests.faults.oracle import ENTITIES, FEATURES, Oracle
 
 RATE = 200.0
 PATIENCE = 4.0
+CONNECTIONS = 800
+"""As many as are busy when nothing is answered for as long: fewer, and requests would wait here."""
 LATE_SECONDS = 0.5
 STEADY = 60
 """So many right answers in a row, and it has recovered."""
@@ -113,7 +115,9 @@ class Traffic:
 
     async def _ask_all(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        traffic = OpenLoop(self._address, self._ask, self._seen, patience=PATIENCE)
+        traffic = OpenLoop(
+            self._address, self._ask, self._seen, patience=PATIENCE, most=CONNECTIONS
+        )
         await traffic.run(self._rate, 600, self._stop)
 
     def _ask(self, number: int) -> tuple[Any, bytes]:
