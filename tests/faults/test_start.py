@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -67,17 +68,22 @@ def test_a_start_on_a_silent_store_says_so_within_seconds_and_recovers_by_itself
             assert running.post("/get-online-features", ASKED).status_code == 200
 
 
+def seconds_to_health(folder: Path, url: str) -> tuple[float, httpx.Response]:
+    """Return how long two workers take to tell how they are, from nothing, and what they tell."""
+    started = time.perf_counter()
+    with starting(folder, url, project="", workers=2) as running:
+        found = health(running)
+        return time.perf_counter() - started, found
+
+
 def test_a_start_with_two_workers_and_no_project_named_is_bounded_too(published, tmp_path):
-    with starting(tmp_path, published.url, project="") as before:
-        assert health(before).status_code == 200
+    usual, _ = seconds_to_health(tmp_path, published.url)
     with Proxy(published.port) as proxy:
         proxy.swallowing = True
-        started = time.perf_counter()
-        with starting(tmp_path, proxy.url, project="", workers=2) as running:
-            found = health(running)
-            assert time.perf_counter() - started < 2 * BOUND_SECONDS
-            assert (found.status_code, found.json()["status"]) == (200, "degraded")
-            assert found.json()["snapshot"]["digest"] == MANIFEST.digest
+        taken, found = seconds_to_health(tmp_path, proxy.url)
+    assert taken < 2 * usual + BOUND_SECONDS
+    assert (found.status_code, found.json()["status"]) == (200, "degraded")
+    assert found.json()["snapshot"]["digest"] == MANIFEST.digest
 
 
 def test_a_start_on_a_store_that_lets_nobody_in_says_so_within_seconds(tmp_path, say):

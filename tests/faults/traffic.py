@@ -16,8 +16,8 @@ from tests.faults.oracle import ENTITIES, FEATURES, Oracle
 
 RATE = 200.0
 PATIENCE = 4.0
-CONNECTIONS = 800
-"""As many as are busy when nothing is answered for as long: fewer, and requests would wait here."""
+CONNECTIONS = 256
+"""As many as are busy while nothing is answered for a second: fewer, and requests would wait here."""
 LATE_SECONDS = 0.5
 STEADY = 60
 """So many right answers in a row, and it has recovered."""
