@@ -2,6 +2,8 @@
 
 import time
 
+import httpx
+
 from provender.serving.workers import DELAYS
 from tests.faults.processes import wait_for
 from tests.faults.traffic import LOST, RATE, only
@@ -20,6 +22,7 @@ def test_a_killed_worker_loses_what_it_had_in_hand_and_is_replaced(redis_server,
         killed = time.perf_counter()
         before[0].kill()
         wait_for(lambda before=before: _replaced(play, before), "the new worker")
+        wait_for(lambda: _all_answer(play), "both workers")
         play.traffic.steady(time.perf_counter())
     say(play.traffic.report("one of two workers killed", killed))
     only(play.traffic, LOST)
@@ -32,3 +35,13 @@ def test_a_killed_worker_loses_what_it_had_in_hand_and_is_replaced(redis_server,
 def _replaced(play, before) -> bool:
     known = {worker.pid for worker in before}
     return len({worker.pid for worker in play.served.workers()} - known) == 1
+
+
+def _all_answer(play) -> bool:
+    """Whether twenty new connections, which go to either worker, are all answered."""
+    try:
+        for _ in range(20):
+            httpx.get(f"{play.served.address}/health", timeout=1).raise_for_status()
+    except httpx.HTTPError:
+        return False
+    return True
