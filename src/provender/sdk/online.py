@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.completeness import Completeness
+from provender.online.epoch import Epoch
 from provender.online.folio import BulkQuestion, Folios
 from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
@@ -52,6 +53,7 @@ class OnlineLookup:
         self._looked = self._compiled_at = ticks()
         self._refusal: ProvenderError | None = None
         self._completeness = Completeness()
+        self._epoch = Epoch(project, self._completeness.emptied)
         self._digest = self._published()
         self._folios = Folios(compiled())
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
@@ -73,7 +75,7 @@ class OnlineLookup:
         self._look()
         self._check()
         question = BulkQuestion(self._folios, columns_of(keys), now or self._now())
-        return self._answer(question, self._store.read(question.keys))
+        return self._answer(question, self._store.read(question.keys, epoch=self._epoch))
 
     async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Do as a call does, through connections of the running event loop."""
@@ -99,7 +101,7 @@ class OnlineLookup:
     def _reader(self) -> Stream:
         loop = asyncio.get_running_loop()
         if loop not in self._readers:
-            self._readers[loop] = self._store.reader()
+            self._readers[loop] = self._store.reader(epoch=self._epoch)
         return self._readers[loop]
 
     def _is_due(self) -> bool:
@@ -147,13 +149,15 @@ class OnlineLookup:
 
         None where the store does not say: the read will tell.
         """
+        since = self._epoch.changes
         try:
-            digest = self._store.manifest_digest(self._project)
-            seen = self._store.covered(self._project)
+            seen = self._store.beside(self._project, deadline=LOOK_SECONDS)
         except Unavailable:
             return None
-        self._completeness.see(seen, has_manifest=digest is not None)
-        return digest
+        with self._epoch.looked(seen.word, since=since) as is_news:
+            if is_news:
+                self._completeness.see(seen.covered, has_manifest=seen.digest is not None)
+        return seen.digest
 
 
 def columns_of(keys: Keys) -> Mapping[str, Sequence[Any]]:
