@@ -121,7 +121,7 @@ def push(
     bootstrap.prepare_home(settings)
     table = _as_table(rows)
     with open_store(path, settings) as store:
-        views = _pushed_views(store, source)
+        views = pushed_views(store, source)
         gate.check_push(store.config, views)
         online = views if to in ("online", "both") else []
         encoded = {view.name: _encode(store, view, table, settings.now()) for view in online}
@@ -154,6 +154,21 @@ def served_views(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]
     return [
         view for name, view in sorted(views.items()) if view.online and (not names or name in names)
     ]
+
+
+def pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
+    """Return the applied views behind the push source called ``source``.
+
+    Raises:
+        NotFound: there are none.
+    """
+    behind: dict[str, list[FeatureView]] = {}
+    for view in registered_views(store):
+        if isinstance(view.stream_source, PushSource):
+            behind.setdefault(view.stream_source.name, []).append(view)
+    if source not in behind:
+        raise unknown("push source", source, behind)
+    return behind[source]
 
 
 def engine_of(store: FeatureStore) -> ProvenderEngine:
@@ -193,16 +208,6 @@ class Told(TypedDict, total=False):
 
     progress: Progress
     expect: Expect
-
-
-def _pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
-    behind: dict[str, list[FeatureView]] = {}
-    for view in registered_views(store):
-        if isinstance(view.stream_source, PushSource):
-            behind.setdefault(view.stream_source.name, []).append(view)
-    if source not in behind:
-        raise unknown("push source", source, behind)
-    return behind[source]
 
 
 def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:

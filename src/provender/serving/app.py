@@ -26,6 +26,7 @@ from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
+from provender.serving.pushes import Pushes
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
@@ -71,6 +72,7 @@ class OnlineApp:
         now: Clock,
         limits: Limits,
         jobs: Jobs,
+        pushes: Pushes,
         compat: Compat,
         metrics: Metrics | None = None,
         catalog_url: str = "",
@@ -86,7 +88,7 @@ class OnlineApp:
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
-        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now)
+        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now, pushes=pushes)
         self._status = Status(
             snapshots,
             self.metrics,

@@ -31,6 +31,7 @@ COUNTERS = {
     "keys": ("Keys read from the online store.", ()),
     "missing_keys": ("Keys that had no row.", ()),
     "rows_pushed": ("Rows written by clients, whether newer than the stored ones or not.", ()),
+    "rows_appended": ("Rows that clients pushed, in the offline store for good.", ()),
 }
 HISTOGRAMS = {
     "lookup_seconds": "Time from a whole request to its answer, lookups only.",

@@ -19,6 +19,7 @@ from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, fitting
 from provender.serving.metrics import Metrics
+from provender.serving.pushes import Pushes
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
 from provender.serving.workers import Workers
@@ -68,6 +69,7 @@ class Application:
             now=now,
             limits=self.limits,
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
+            pushes=Pushes(home=self.home, repo=self.repo),
             compat=self.compat,
             metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
             catalog_url=self.catalog_url,
