@@ -74,6 +74,7 @@ class OnlineApp:
         jobs: Jobs,
         pushes: Pushes,
         compat: Compat,
+        replaying: bool = False,
         metrics: Metrics | None = None,
         catalog_url: str = "",
     ) -> None:
@@ -88,7 +89,15 @@ class OnlineApp:
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
-        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now, pushes=pushes)
+        self._writes = Writes(
+            store,
+            snapshots,
+            self.load,
+            self.metrics,
+            now=now,
+            pushes=pushes,
+            replaying=replaying,
+        )
         self._status = Status(
             snapshots,
             self.metrics,

@@ -71,6 +71,7 @@ class Application:
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
             pushes=Pushes(home=self.home, repo=self.repo),
             compat=self.compat,
+            replaying=self.clock is not None,
             metrics=Metrics(self.board / f"{self.slot}.json" if self.board else None),
             catalog_url=self.catalog_url,
         )

@@ -11,6 +11,7 @@ from typing import TypeVar
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput
 from provender.online.columns import ColumnEncoder, Columns, row_count
+from provender.online.script import Expiry
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Load
@@ -40,6 +41,7 @@ class Writes:
         *,
         now: Clock,
         pushes: Pushes,
+        replaying: bool = False,
     ) -> None:
         self._store = store
         self._snapshots = snapshots
@@ -47,6 +49,7 @@ class Writes:
         self._metrics = metrics
         self._now = now
         self._pushes = pushes
+        self._replaying = replaying
         self._threads = ThreadPoolExecutor(THREADS, "rows")
 
     async def push(self, request: Request) -> Response:
@@ -103,7 +106,9 @@ class Writes:
         """Write the pairs that each encoder made; return how many rows they are."""
         for one in encoders:
             self._store.claim(one.project, one.view.name)
-        self._store.write(pair for rows in pairs for pair in rows)
+        for one, rows in zip(encoders, pairs, strict=True):
+            expiry = Expiry.of_served(one.view, replaying=self._replaying)
+            self._store.write(rows, expiry=expiry)
         return sum(map(len, pairs))
 
     def _count(self, rows: int) -> None:
