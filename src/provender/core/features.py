@@ -12,7 +12,7 @@ from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.freshness import OnStale
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
-from provender.core.projections import ProjectionSpec, check_projections
+from provender.core.projections import ProjectionSpec, check_projections, own_features
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
 
@@ -130,8 +130,7 @@ class ServiceSpec:
     @property
     def own_features(self) -> tuple[FeatureRef, ...]:
         """The features by the names that their views have themselves."""
-        views = {projection.alias: projection.view for projection in self.projections}
-        return tuple(FeatureRef(views.get(r.view, r.view), r.feature) for r in self.features)
+        return own_features(self.features, self.projections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

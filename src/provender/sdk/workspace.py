@@ -23,7 +23,7 @@ from provender.core.training import (
 from provender.offline.answer import Progress
 from provender.online.plan import LookupPlan
 from provender.sdk import upkeep
-from provender.sdk.asked import asked_of, lookup_plan, trained_features
+from provender.sdk.asked import asked_of, lookup_plan
 from provender.sdk.online import OnlineLookup
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, arrow_table, check_zone, parse_pins, spine_of
@@ -227,9 +227,11 @@ class Workspace(Closing):
             target = target_of(to, lake=lake, allow_overwrite=allow_overwrite)
         rows = spine_of(spine, lake=lake, spill=self._engine.spill)
         repo = self.repo(project)
+        asked = asked_of(repo, service, features)
         spec = TrainingSetSpec(
             project=repo.project,
-            features=trained_features(asked_of(repo, service, features)),
+            features=asked.features,
+            projections=asked.projections,
             purpose=self._purpose(purpose),
             service=service or "",
             event_timestamp=event_timestamp,
@@ -320,7 +322,7 @@ class Workspace(Closing):
     ) -> dict[str, DatasetVersion]:
         """The version of each dataset that the plan reads: pinned, or the source's own, or the latest."""
         chosen = parse_pins(pins)
-        views = dict.fromkeys(ref.view for ref in resolve(repo, spec.features).stored)
+        views = dict.fromkeys(ref.view for ref in resolve(repo, spec.own_features).stored)
         sources = {s.dataset: s for name in views if (s := repo.view(name).dataset) is not None}
         for name in chosen.keys() - sources.keys():
             raise unknown("pinned dataset, as a source of these features,", name, sources)
