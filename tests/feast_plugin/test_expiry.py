@@ -10,11 +10,11 @@ from feast.infra.common.materialization_job import MaterializationTask
 
 from provender.catalog.local import LocalCatalog
 from provender.feast_plugin.engine import ProvenderEngine
-from provender.feast_plugin.filling import EPOCH
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.repo import apply
 from provender.online.codec import key_prefix
 from provender.online.store import OnlineStore
+from provender.online.upkeep import EPOCH
 from provender.settings import Settings
 from tests.feast_plugin.governed import CONFIGURATION, repository
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write

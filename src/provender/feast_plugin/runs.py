@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, TypedDict
 
 import pandas as pd
 import pyarrow as pa
@@ -25,28 +25,16 @@ from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
 from provender.feast_plugin.engine import ProvenderEngine
 from provender.feast_plugin.expiry import expiry_of
-from provender.feast_plugin.filling import EPOCH, Expect, Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online.arrow import BatchEncoder, Encoded, Materialised, Progress
 from provender.online.skew import refuse_future
+from provender.online.upkeep import EPOCH, Expect, Materialized, Watcher
 from provender.settings import Settings
 
 Target = Literal["online", "offline", "both"]
-
-
-class Watcher(Protocol):
-    """What is told how far runs are, each by its view's name."""
-
-    def expect(self, name: str, total: int, done: int) -> None:
-        """It has ``total`` rows, of which ``done`` were written by an earlier run."""
-        ...
-
-    def advance(self, name: str, rows: int) -> None:
-        """So many rows more are written."""
-        ...
 
 
 def materialize(
