@@ -1,6 +1,7 @@
 """Rows added to the source of a feature view: a new immutable version, or one more file; never half of it."""
 
 import itertools
+import re
 import uuid
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,6 +31,8 @@ from provender.tables.swaps import kept
 from provender.tables.versions import append_version
 
 PRODUCER = "feast.write_to_offline_store"
+ROW_NUMBERS = re.compile(r"__index_level_\d+__")
+"""What Arrow calls the index of a pandas frame, such as one that is a part of another."""
 
 
 def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by: str) -> None:
@@ -69,6 +72,15 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
             f"rows cannot be appended to {table.location}, which stands for many files",
             hint="append to a source that is one file, or a folder",
         )
+
+
+def as_in_source(rows: pa.Table, source: DataSource | None) -> pa.Table:
+    """Return ``rows`` with the columns of ``source``: Feast has renamed those that it maps."""
+    mapping = source.field_mapping if source else {}
+    column_of = {
+        logical: column for column, logical in mapping.items() if column not in rows.column_names
+    }
+    return rows.rename_columns([column_of.get(name, name) for name in rows.column_names])
 
 
 def append_log(data: pa.Table | Path, destination: Any, terms: Terms) -> None:
@@ -163,7 +175,7 @@ def _add_file(table: Table, rows: pa.Table, terms: Terms) -> None:
             f"rows cannot be appended to {folder}, which is partitioned by {', '.join(keys)}",
             hint="append to a Delta table, to a dataset of the catalog, or to a folder without name=value folders",
         )
-    fitted = _fitted(rows, pq.read_schema(files[0]), str(folder)) if files else rows
+    fitted = _fitted(rows, pq.read_schema(files[0]), str(folder)) if files else _own_columns(rows)
     target = folder / f"part-{uuid.uuid4().hex}.parquet"
     _write(fitted.schema, fitted.to_batches(), target, terms)
 
@@ -185,6 +197,7 @@ def _write(
 
 def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     """Return ``rows`` with the columns and types of ``schema``."""
+    rows = _own_columns(rows, but=schema.names)
     check_columns(rows.column_names, schema.names, where)
     try:
         return rows.select(schema.names).cast(schema)
@@ -193,6 +206,12 @@ def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
             f"the rows for {where} have values of another type: {error}",
             hint=f"its types are {', '.join(f'{f.name}: {f.type}' for f in schema)}",
         ) from error
+
+
+def _own_columns(rows: pa.Table, *, but: Sequence[str] = ()) -> pa.Table:
+    """Return ``rows`` without the row numbers of a pandas frame, unless they are wanted."""
+    names = rows.column_names
+    return rows.select([name for name in names if name in but or not ROW_NUMBERS.fullmatch(name)])
 
 
 def check_columns(given: Iterable[str], wanted: Sequence[str], where: str) -> None:
