@@ -1,8 +1,10 @@
 """Pushing to the offline store over HTTP: a real server, a real catalog, and the process between them."""
 
+import asyncio
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,6 +19,7 @@ from provender.core.policy import Action, Rule
 from provender.online.embedded import EmbeddedServer
 from provender.sdk import connect
 from provender.sdk.workspace import Workspace
+from provender.serving.pushes import GROUP_BYTES, GROUP_PUSHES, Offline, Waiting, take_group
 from provender.settings import Settings
 from tests.feast_plugin import governed
 from tests.feast_plugin.plain import HOUR, NOON
@@ -226,3 +229,26 @@ def test_the_process_that_writes_ends_with_the_server(
     while Path(f"/proc/{writer}").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_groups_are_of_one_source_in_their_order_and_bounded() -> None:
+    async def walk() -> None:
+        sizes = [("a", 1), ("b", 1), ("a", 2), ("a", GROUP_BYTES), ("b", 3)]
+        waiting = deque(Waiting(Offline(name, {}, "", size)) for name, size in sizes)
+        taken = []
+        while waiting:
+            taken.append([(one.push.source, one.push.size_bytes) for one in take_group(waiting)])
+        assert taken == [[("a", 1), ("a", 2)], [("b", 1), ("b", 3)], [("a", GROUP_BYTES)]]
+        waiting = deque(Waiting(Offline("a", {}, "", 0)) for _ in range(GROUP_PUSHES + 1))
+        assert [len(take_group(waiting)), len(take_group(waiting))] == [GROUP_PUSHES, 1]
+
+    asyncio.run(walk())
+
+
+def test_a_push_that_is_larger_than_a_group_goes_alone() -> None:
+    async def walk() -> None:
+        waiting = deque(Waiting(Offline("a", {}, "", size)) for size in (GROUP_BYTES + 1, 1))
+        assert [one.push.size_bytes for one in take_group(waiting)] == [GROUP_BYTES + 1]
+        assert [one.push.size_bytes for one in take_group(waiting)] == [1]
+
+    asyncio.run(walk())

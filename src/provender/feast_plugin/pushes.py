@@ -112,14 +112,7 @@ class Appender:
             views = pushed_views(store, source)
             gate.check_push(store.config, views)
             terms = Terms.of(store.config)
-            targets = _targets(views, terms)
-            outcomes = self._append(targets, source, pushes, terms)
-            if len(pushes) > 1 and any(isinstance(one, InvalidInput) for one in outcomes):
-                return [  # what is refused only with the rows at hand: each has to be tried
-                    one and self._append(targets, source, [push], terms)[0]
-                    for one, push in zip(outcomes, pushes, strict=True)
-                ]
-            return outcomes
+            return self._append(_targets(views, terms), source, pushes, terms)
 
     def _append(
         self, targets: Sequence[Target], source: str, pushes: Sequence[Push], terms: Terms
@@ -132,13 +125,32 @@ class Appender:
             except ProvenderError as error:
                 outcomes[index] = error
         ids = {i: _token(source, pushes[i].id) for i in fitting if pushes[i].id}
-        try:
-            for number, target in enumerate(targets):
-                rows = {index: tables[number] for index, tables in fitting.items()}
-                self._append_to(target, rows, ids, terms)
-        except ProvenderError as error:
-            outcomes = [error if index in fitting else one for index, one in enumerate(outcomes)]
+        for number, target in enumerate(targets):
+            rows = {i: tables[number] for i, tables in fitting.items() if outcomes[i] is None}
+            for index, refusal in self._append_fitting(target, rows, ids, terms).items():
+                outcomes[index] = refusal
         return outcomes
+
+    def _append_fitting(
+        self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, str], terms: Terms
+    ) -> dict[int, ProvenderError]:
+        """Append ``rows``; return the errors of those that were refused.
+
+        Some rows are refused only once they are written: then each half is tried, so that one
+        such push makes few versions more.
+        """
+        try:
+            self._append_to(target, rows, ids, terms)
+        except InvalidInput as error:
+            if len(rows) == 1:
+                return dict.fromkeys(rows, error)
+            middle, entries = len(rows) // 2, list(rows.items())
+            halves = (dict(entries[:middle]), dict(entries[middle:]))
+            first, second = (self._append_fitting(target, half, ids, terms) for half in halves)
+            return first | second
+        except ProvenderError as error:
+            return dict.fromkeys(rows, error)
+        return {}
 
     def _append_to(
         self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, str], terms: Terms
@@ -147,7 +159,7 @@ class Appender:
 
         Raises:
             Unavailable: others publish all the time, or the lake cannot be written.
-            InvalidInput: the rows are refused.
+            InvalidInput: the rows of one of them are refused, so all are.
         """
         known = self._known.setdefault(target.where, Known())
         for _ in range(ATTEMPTS):

@@ -7,6 +7,7 @@ are there for good. The process starts with the first push, takes seconds for it
 
 import asyncio
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,10 +18,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from provender.core.errors import ProvenderError, Unavailable
+from provender.core.errors import Misconfigured, ProvenderError, Unavailable
 from provender.online.columns import Columns
 from provender.serving.limits import MEBI, Overloaded
 from provender.serving.outcomes import error_of
+
+log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 1.0
 """The least time between the beginnings of two groups."""
@@ -102,36 +105,31 @@ class Pushes:
         loop = asyncio.get_running_loop()
         while self._waiting and not self._closed:
             began = loop.time()
-            group = self._next_group()
-            try:
-                outcomes: Sequence[ProvenderError | None] = await loop.run_in_executor(
-                    self._thread, self._exchange, [waiting.push for waiting in group]
-                )
-            except ProvenderError as error:
-                outcomes = [error] * len(group)
+            group = take_group(self._waiting)
+            pushes = [waiting.push for waiting in group]
+            self._waiting_bytes -= sum(push.size_bytes for push in pushes)
+            outcomes = await loop.run_in_executor(self._thread, self._written, pushes)
             for waiting, outcome in zip(group, outcomes, strict=True):
                 _settle(waiting.done, outcome)
             await asyncio.sleep(max(0.0, began + GATHER_SECONDS - loop.time()))
 
-    def _next_group(self) -> list[Waiting]:
-        """Take the pushes to the source that waits longest; those to others keep their places."""
-        source, size = self._waiting[0].push.source, 0
-        group: list[Waiting] = []
-        others: deque[Waiting] = deque()
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            fits = len(group) < GROUP_PUSHES and size + waiting.push.size_bytes <= GROUP_BYTES
-            if waiting.push.source == source and fits:
-                group.append(waiting)
-                size += waiting.push.size_bytes
-            else:
-                others.append(waiting)
-        self._waiting = others
-        self._waiting_bytes -= size
-        return group
+    def _written(self, pushes: Sequence[Offline]) -> list[ProvenderError | None]:
+        """Return what became of each push of one group, whatever happens. In the thread."""
+        try:
+            return self._exchange(pushes)
+        except ProvenderError as error:
+            return [error] * len(pushes)
+        except Exception:
+            log.exception("%s pushes could not be handed on", len(pushes))
+            message = "the rows could not be handed to the process that writes offline"
+            return [Misconfigured(message, hint="the server's log says why")] * len(pushes)
 
     def _exchange(self, pushes: Sequence[Offline]) -> list[ProvenderError | None]:
-        """Have the process write one group; return what became of each push. In the thread."""
+        """Have the process write one group; return what became of each push.
+
+        Raises:
+            Unavailable: it ended meanwhile.
+        """
         asked = {
             "source": pushes[0].source,
             "pushes": [{"columns": push.columns, "id": push.id} for push in pushes],
@@ -170,6 +168,26 @@ class Pushes:
                 start_new_session=True,
             )
         return self._process
+
+
+def take_group(waiting: deque[Waiting]) -> list[Waiting]:
+    """Take what is written together: pushes to the source that waits longest, as many as may be.
+
+    The others keep their order. A push that is larger than a group goes alone.
+    """
+    source, size = waiting[0].push.source, 0
+    group: list[Waiting] = []
+    others: list[Waiting] = []
+    for one in waiting:
+        fits = len(group) < GROUP_PUSHES and size + one.push.size_bytes <= GROUP_BYTES
+        if one.push.source == source and (fits or not group):
+            group.append(one)
+            size += one.push.size_bytes
+        else:
+            others.append(one)
+    waiting.clear()
+    waiting.extend(others)
+    return group
 
 
 def _settle(done: "asyncio.Future[None]", outcome: ProvenderError | None) -> None:
