@@ -23,7 +23,7 @@ from provender.serving.pushes import GROUP_BYTES, GROUP_PUSHES, Offline, Waiting
 from provender.settings import Settings
 from tests.feast_plugin import governed
 from tests.feast_plugin.plain import HOUR, NOON
-from tests.serving.conftest import Running, starting
+from tests.serving.conftest import Running, child_of, starting
 
 SERVER_MAY = Rule(id="server-publishes", actors=("service:online",), actions=(Action.PUBLISH,))
 STARTING = 120
@@ -97,16 +97,6 @@ def online(running: Running, driver: int) -> Any:
     return found["results"][1]["values"][0]
 
 
-def pusher(running: Running) -> int:
-    """Return the process that writes for the server."""
-    pid = running.process.pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            if b"pusher" in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
-    raise AssertionError("there is none")
-
-
 @pytest.mark.slow
 def test_a_push_to_both_is_a_version_of_the_dataset_and_served(
     trips: Running, workspace: Workspace
@@ -134,7 +124,7 @@ def test_a_push_with_the_key_of_one_before_is_not_written_again(
 ) -> None:
     for _ in range(2):
         assert push(trips, frame((120, 5, 7)), "online_and_offline", "k1").status_code == 200
-    os.kill(pusher(trips), signal.SIGKILL)
+    os.kill(child_of(trips, b"pusher"), signal.SIGKILL)
     assert push(trips, frame((120, 5, 7)), "offline", "k1").status_code == 200
     assert offline(workspace, 120) == [7]
     assert push(trips, frame((120, 6, 8)), "offline", "k2").status_code == 200
@@ -192,7 +182,7 @@ def test_what_does_not_fit_online_is_not_written_offline(
 def test_a_process_killed_at_work_is_a_503_and_a_retry_writes_the_rows(
     trips: Running, workspace: Workspace
 ) -> None:
-    writer = pusher(trips)
+    writer = child_of(trips, b"pusher")
     os.kill(writer, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as thread:
         told = thread.submit(push, trips, frame((160, 5, 1)), "online_and_offline", "killed")
@@ -223,7 +213,7 @@ def test_what_cannot_be_pushed_is_refused_as_feast_does(trips: Running) -> None:
 def test_the_process_that_writes_ends_with_the_server(
     valkey: EmbeddedServer, trips: Running, tmp_path: Path
 ) -> None:
-    writer = pusher(trips)
+    writer = child_of(trips, b"pusher")
     trips.process.kill()
     deadline = time.monotonic() + 20
     while Path(f"/proc/{writer}").exists():
