@@ -61,6 +61,12 @@ def test_the_online_server_imports_nothing_heavy(module):
     assert done.stdout.strip() == ""
 
 
+def test_the_front_door_imports_no_feast():
+    done = python("-c", "import sys, provender.sdk; print('feast' in sys.modules)")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "False"
+
+
 def test_the_core_imports_the_standard_library_only():
     modules = ", ".join(
         f"provender.core.{path.stem}" for path in files(".py", "src/provender/core")

@@ -1,9 +1,11 @@
 """The composition root: settings in, working parts out. Heavy imports happen here, when asked for."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from provender.core.errors import Misconfigured
 from provender.settings import Settings, read_settings
@@ -12,7 +14,9 @@ if TYPE_CHECKING:
     from provender.catalog.local import LocalCatalog
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
+    from provender.online.parity import Parity
     from provender.online.store import OnlineStore
+    from provender.online.upkeep import Rebuilt, Watcher
 
 __all__ = [
     "catalog",
@@ -20,6 +24,7 @@ __all__ = [
     "has_catalog",
     "online",
     "online_address",
+    "online_upkeep",
     "prepare_home",
     "retrieval",
     "settings",
@@ -121,3 +126,39 @@ def online(chosen: Settings | None = None) -> "OnlineStore":
     prepare_home(chosen)
     server = embedded_server(chosen.home)
     return OnlineStore(server.url, on_close=server.release)
+
+
+class OnlineUpkeep(Protocol):
+    """What compares the online store of a Feast repository with offline, and fills it anew."""
+
+    def verify(
+        self,
+        path: Path,
+        *,
+        settings: Settings,
+        views: Sequence[str] = (),
+        sample: int | None = None,
+        watcher: "Watcher | None" = None,
+    ) -> "Iterator[Parity]":
+        """Compare each view's rows online with the latest ones offline; yield what is found."""
+        ...
+
+    def rebuild(
+        self,
+        path: Path,
+        *,
+        settings: Settings,
+        views: Sequence[str] = (),
+        watcher: "Watcher | None" = None,
+    ) -> "Iterator[Rebuilt]":
+        """Write every row again, then delete those that offline lacks; yield what was done."""
+        ...
+
+
+def online_upkeep() -> OnlineUpkeep:
+    """Return the plug-in's upkeep, which reads Feast repositories, and so loads Feast.
+
+    By its name: the plug-in stands on this module.
+    """
+    upkeep: OnlineUpkeep = import_module("provender.feast_plugin.upkeep").Upkeep()
+    return upkeep

@@ -8,6 +8,7 @@ from provender.core.datasets import Layout
 from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import ColumnRef
+from provender.core.projections import ProjectionSpec
 from provender.core.training import (
     PointInTimePlan,
     Table,
@@ -73,6 +74,44 @@ def test_two_features_of_one_name_collide_unless_names_are_full() -> None:
     plan = plan_training_set(replace(spec, full_feature_names=True), repo, VERSIONS)
     check_collisions(plan.joins)
     assert [join.outputs for join in plan.joins] == [("weather__temp",), ("forecast__temp",)]
+
+
+BOTH_ENDS = replace(
+    SPEC,
+    features=(FeatureRef("from", "temp"), FeatureRef("to", "temp"), FeatureRef("weather", "wind")),
+    projections=(
+        ProjectionSpec(alias="from", view="weather", join_keys=(("origin", "start"),)),
+        ProjectionSpec(alias="to", view="weather", join_keys=(("origin", "end"),)),
+    ),
+    full_feature_names=True,
+)
+
+
+def test_a_view_under_several_names_is_joined_once_for_each() -> None:
+    plan = plan_training_set(BOTH_ENDS, REPO, VERSIONS)
+    assert [(join.view, join.keys, join.outputs) for join in plan.joins] == [
+        ("from", (("start", "origin"),), ("from__temp",)),
+        ("to", (("end", "origin"),), ("to__temp",)),
+        ("weather", (("origin", "origin"),), ("weather__wind",)),
+    ]
+    with pytest.raises(InvalidInput, match="'temp' comes from both from and to"):
+        plan_training_set(replace(BOTH_ENDS, full_feature_names=False), REPO, VERSIONS)
+
+
+def test_inputs_of_on_demand_features_come_by_the_join_keys_of_their_view() -> None:
+    keys = (("origin", "start"),)
+    renamed = ProjectionSpec(alias="weather", view="weather", join_keys=keys)
+    spec = replace(SPEC, projections=(renamed,))
+    (join,) = plan_training_set(spec, REPO, VERSIONS).joins
+    assert (join.view, join.keys) == ("weather", (("start", "origin"),))
+    other = replace(renamed, alias="elsewhere")
+    (join,) = plan_training_set(replace(SPEC, projections=(other,)), REPO, VERSIONS).joins
+    assert join.keys == (("origin", "origin"),)
+
+
+def test_a_training_set_without_projections_has_the_id_it_always_had() -> None:
+    assert MANIFEST.id == "ts_7bd4b21caa79731d"
+    assert replace(MANIFEST, spec=BOTH_ENDS).id != MANIFEST.id
 
 
 def test_a_view_of_a_file_is_not_planned() -> None:

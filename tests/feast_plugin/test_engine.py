@@ -14,8 +14,8 @@ from feast.types import Float32, Int64
 
 from provender.core.errors import InvalidInput
 from provender.feast_plugin.engine import ProvenderEngine
-from provender.feast_plugin.filling import Materialized
 from provender.feast_plugin.online import store_of
+from provender.online.upkeep import Materialized
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, TICK, rows, store, view, write
 
 

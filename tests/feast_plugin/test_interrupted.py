@@ -20,10 +20,10 @@ from feast.infra.common.materialization_job import MaterializationTask
 
 from provender.core.errors import Unavailable
 from provender.feast_plugin.engine import ProvenderEngine
-from provender.feast_plugin.filling import EPOCH, Materialized
 from provender.feast_plugin.online import store_of
 from provender.online import runs
 from provender.online.codec import key_prefix
+from provender.online.upkeep import EPOCH, Materialized
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
 from tests.stress import times
 

@@ -13,6 +13,7 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.cli import main
+from provender.core.errors import Denied, NotFound
 from provender.core.serving import ServedView, serve_view
 from provender.feast_plugin.parity import verify
 from provender.feast_plugin.rebuild import rebuild
@@ -22,6 +23,7 @@ from provender.feast_plugin.translation import view_spec
 from provender.online.codec import KeyCodec
 from provender.online.parity import Parity
 from provender.online.store import OnlineStore
+from provender.sdk import connect
 from provender.settings import Settings
 from tests.feast_plugin import governed
 
@@ -107,6 +109,42 @@ def test_a_store_that_was_emptied_is_whole_again(
     assert online.manifest_digest("trips") == told
     [run] = materialize(applied, settings=settings)
     assert run.read == 0
+
+
+class Counted:
+    """Counts what a watcher is told."""
+
+    def __init__(self) -> None:
+        self.expected: dict[str, int] = {}
+        self.rows = 0
+
+    def expect(self, name: str, total: int, done: int) -> None:
+        self.expected[name] = total - done
+
+    def advance(self, name: str, rows: int) -> None:
+        self.rows += rows
+
+
+def test_a_workspace_compares_and_rebuilds_as_the_commands_do(
+    applied: Path, settings: Settings, client: redis.Redis
+) -> None:
+    ours = settings.model_copy(update={"feature_repo": applied})
+    with connect(settings=ours) as workspace:
+        assert workspace.verify_online() == list(verify(applied, settings=settings))
+        client.flushall()
+        [found] = workspace.verify_online("trips", sample=3)
+        assert (found.missing, found.orphans, found.is_whole) == (3, None, False)
+        counted = Counted()
+        [done] = workspace.rebuild_online(repo=applied, watcher=counted)
+        assert (done.run.written, done.deleted, done.parity.is_whole) == (3, 0, True)
+        assert (counted.expected, counted.rows) == ({"trips": 3}, 3)
+        assert [found.is_whole for found in workspace.verify_online(repo=str(applied))] == [True]
+        with pytest.raises(NotFound, match="trip"):
+            workspace.verify_online("trip")
+        with pytest.raises(NotFound, match="no feature_store"):
+            workspace.rebuild_online(repo=applied.parent)
+    with connect(settings=ours, actor=governed.MAX) as workspace, pytest.raises(Denied):
+        workspace.verify_online()
 
 
 def test_a_rebuild_deletes_what_offline_lacks_and_keeps_what_was_pushed(

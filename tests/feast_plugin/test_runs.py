@@ -9,10 +9,10 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
-from provender.feast_plugin.filling import EPOCH
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
 from provender.online.store import OnlineStore
+from provender.online.upkeep import EPOCH
 from provender.settings import Settings
 from tests.feast_plugin import governed
 from tests.feast_plugin.governed import CONFIGURATION, DEFINITIONS, repository

@@ -171,8 +171,6 @@ def test_one_view_is_looked_up_under_two_names(
     assert feasts == lookup(keys).to_dict()
     with pytest.raises(InvalidInput, match="comes from both"):
         workspace.online("both_ends")
-    with pytest.raises(InvalidInput, match="renames feature views"):
-        workspace.training_set(pa.table({"event_timestamp": [NOON]}), service="both_ends")
 
 
 class Ticks:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -38,7 +39,7 @@ make = application(
     project=given["project"],
     home=Path(given["home"]),
     repo=Path(given["repo"]),
-    clock=datetime.fromisoformat(given["clock"]),
+    clock=datetime.fromisoformat(given["clock"]) if given["clock"] else None,
     limits=Limits(**given["limits"]),
     catalog_url=given["catalog"],
     compat=Compat(**given["compat"]),
@@ -113,6 +114,21 @@ class Running:
         inner = json.loads(answer.json())
         assert inner["module"] == "feast.errors"
         return answer.status_code, inner["class"], inner["message"]
+
+
+def child_of(running: Running, word: bytes) -> int:
+    """Return the child process of the server with ``word`` in its command line.
+
+    Asked for several times: a list of children misses some where others end meanwhile.
+    """
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        for task in Path(f"/proc/{running.process.pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                if word in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        time.sleep(0.02)
+    raise AssertionError(f"there is no {word!r}")
 
 
 Start = Callable[..., Running]

@@ -22,7 +22,7 @@ from provender.online.embedded import EmbeddedServer
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.jobs import _failure, _options
-from tests.serving.conftest import Running, starting
+from tests.serving.conftest import Running, child_of, starting
 from tests.serving.test_feast_client import client
 
 CONFIGURATION = """
@@ -214,10 +214,7 @@ def test_a_killed_job_leaves_no_lock_and_a_good_server(
     answer = shop.client.post("/materialize?async=true", json={"disable_event_timestamp": True})
     assert answer.status_code == 202
     assert is_running(shop)
-    pid = shop.process.pid
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    job = next(c for c in children if b"materialize" in Path(f"/proc/{c}/cmdline").read_bytes())
-    os.kill(int(job), signal.SIGKILL)
+    os.kill(child_of(shop, b"materialize"), signal.SIGKILL)
     wait_until_free(shop)
     assert shop.client.get("/health").status_code == 200
 

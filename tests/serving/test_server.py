@@ -208,7 +208,7 @@ def test_rows_from_after_now_are_refused(shared: Running, filled: OnlineStore) -
     ("path", "change", "expected"),
     [
         ("/push", {"push_source_name": "wether"}, (422, "PushSourceNotFoundException")),
-        ("/push", {"to": "offline"}, (422, "FeastError")),
+        ("/push", {"to": "offline"}, (501, "FeastError")),
         ("/push", {"to": "nowhere"}, (422, "FeastError")),
         ("/push", {"df": {"origin": ["a"]}}, (422, "FeastError")),
         ("/write-to-online-store", {"feature_view_name": "rout"}, (404, "FeatureView")),

@@ -12,7 +12,7 @@ from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.freshness import OnStale
 from provender.core.names import DatasetRef, FeatureRef, suggest, unknown
-from provender.core.projections import ProjectionSpec, check_projections
+from provender.core.projections import ProjectionSpec, check_projections, own_features
 from provender.core.schema import WIDENS, Schema
 from provender.core.tags import Taxonomy
 
@@ -54,7 +54,9 @@ class ViewSpec:
     ``dataset`` is None where the source is a file that no catalog governs. A ``ttl`` of None
     is unbounded, and so is a ``max_staleness`` of None. Timestamps name columns of the source.
     ``entity_ids`` are ``plain`` or ``hashed`` in the online store. ``version`` is Feast's number
-    of this definition, which grows with every change of it; 0 is the first.
+    of this definition, which grows with every change of it; 0 is the first. Rows vanish from the
+    online store never, or ``expires_after`` they were written, or, if it ``expires_with_ttl``, once
+    they are too old.
     """
 
     name: str
@@ -74,6 +76,8 @@ class ViewSpec:
     tags: tuple[str, ...] = ()
     entity_ids: str = "plain"
     version: int = 0
+    expires_with_ttl: bool = False
+    expires_after: timedelta | None = None
 
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""
@@ -128,8 +132,7 @@ class ServiceSpec:
     @property
     def own_features(self) -> tuple[FeatureRef, ...]:
         """The features by the names that their views have themselves."""
-        views = {projection.alias: projection.view for projection in self.projections}
-        return tuple(FeatureRef(views.get(r.view, r.view), r.feature) for r in self.features)
+        return own_features(self.features, self.projections)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from provender.core.names import suggest
+from provender.core.names import FeatureRef, suggest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,19 @@ class ProjectionSpec:
     def given(self, key: str) -> str:
         """Return what the entities call the join key ``key`` of the view."""
         return dict(self.join_keys).get(key, key)
+
+
+def itself(view: str) -> ProjectionSpec:
+    """Return ``view`` under its own name, by its own join keys."""
+    return ProjectionSpec(alias=view, view=view)
+
+
+def own_features(
+    features: Sequence[FeatureRef], projections: Sequence[ProjectionSpec]
+) -> tuple[FeatureRef, ...]:
+    """Return ``features`` by the names that their views have themselves."""
+    views = {projection.alias: projection.view for projection in projections}
+    return tuple(FeatureRef(views.get(ref.view, ref.view), ref.feature) for ref in features)
 
 
 def check_projections(

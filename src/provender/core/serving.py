@@ -39,6 +39,7 @@ class ServedView:
 
     ``write_closed`` says why the server takes no pushed rows for it; empty: it takes them.
     ``entity_ids`` are ``plain`` or ``hashed`` in keys. ``version`` is that of the definition.
+    When rows vanish is as in `ViewSpec`.
     """
 
     name: str
@@ -53,6 +54,8 @@ class ServedView:
     write_closed: str = ""
     entity_ids: str = "plain"
     version: int = 0
+    expires_with_ttl: bool = False
+    expires_after: timedelta | None = None
 
     @property
     def fingerprint(self) -> bytes:
@@ -150,6 +153,8 @@ def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:
         write_closed=write_closed,
         entity_ids=view.entity_ids,
         version=view.version,
+        expires_with_ttl=view.expires_with_ttl,
+        expires_after=view.expires_after,
     )
 
 

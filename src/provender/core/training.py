@@ -18,6 +18,7 @@ from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec, ViewSpec, resolve
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import ColumnRef
+from provender.core.projections import ProjectionSpec, itself, own_features
 from provender.core.schema import Schema
 
 
@@ -189,7 +190,10 @@ class PointInTimePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingSetSpec:
-    """What is asked for: features by service or by name, for a purpose."""
+    """What is asked for: features by service or by name, for a purpose.
+
+    Views go by the names that ``projections`` give them, where they do.
+    """
 
     project: str
     features: tuple[FeatureRef, ...]
@@ -198,6 +202,18 @@ class TrainingSetSpec:
     event_timestamp: str = "event_timestamp"
     full_feature_names: bool = False
     known_by_then: bool = False
+    projections: tuple[ProjectionSpec, ...] = ()
+
+    @property
+    def own_features(self) -> tuple[FeatureRef, ...]:
+        """The features by the names that their views have themselves."""
+        return own_features(self.features, self.projections)
+
+    @property
+    def identity(self) -> Any:
+        """What makes it another question; without projections as before there were any."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {name: part for name, part in parts.items() if name != "projections" or part}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +242,8 @@ class TrainingSetManifest:
     @property
     def id(self) -> str:
         """``ts_`` and 16 hex digits: the same question on the same data has the same id."""
-        identity = [self.spec, self.pins, self.plan_digest, self.spine_digest, self.content_digest]
+        made = [self.pins, self.plan_digest, self.spine_digest, self.content_digest]
+        identity = [self.spec.identity, *made]
         return f"ts_{short(digest(identity), length=16)}"
 
 
@@ -240,13 +257,16 @@ def plan_training_set(
         NotFound: a view or feature is not defined.
         InvalidInput: two features would have the same name in the output.
     """
-    resolved = resolve(repo, spec.features)
-    by_view: dict[str, list[str]] = {}
-    for ref in resolved.stored:
-        by_view.setdefault(ref.view, []).append(ref.feature)
+    resolve(repo, spec.own_features)
     joins = tuple(
-        join_view(repo.view(name), features, versions, full_feature_names=spec.full_feature_names)
-        for name, features in by_view.items()
+        join_view(
+            repo.view(projection.view),
+            features,
+            versions,
+            projection=projection,
+            full_feature_names=spec.full_feature_names,
+        )
+        for projection, features in _asked(spec, repo).items()
     )
     check_collisions(joins)
     return PointInTimePlan(
@@ -254,14 +274,35 @@ def plan_training_set(
     )
 
 
+def _asked(spec: TrainingSetSpec, repo: RepoSpec) -> dict[ProjectionSpec, list[str]]:
+    """Return the stored features that answer ``spec``, by how their view is asked for.
+
+    On-demand features take their inputs from views under their own names, if by the join keys
+    that the projection of such a view has.
+    """
+    renamed = {projection.alias: projection for projection in spec.projections}
+    asked: dict[ProjectionSpec, dict[str, None]] = {}
+    for ref, own in zip(spec.features, spec.own_features, strict=True):
+        computed = repo.on_demand_view(own.view)
+        for needed in computed.inputs if computed else (ref,):
+            projection = renamed.get(needed.view) or itself(needed.view)
+            if computed and projection.view != needed.view:
+                projection = itself(needed.view)
+            asked.setdefault(projection, {})[needed.feature] = None
+    return {projection: list(features) for projection, features in asked.items()}
+
+
 def join_view(
     view: ViewSpec,
     features: Sequence[str],
     versions: Mapping[str, DatasetVersion],
     *,
+    projection: ProjectionSpec,
     full_feature_names: bool,
 ) -> ViewJoin:
     """Return the join of ``features`` of a view whose source is a dataset of the catalog.
+
+    The spine has the join keys by the names of ``projection``.
 
     Raises:
         InvalidInput: the view's source is a file, which only Feast's own calls read.
@@ -272,13 +313,13 @@ def join_view(
             hint="give it a CatalogSource, or use Feast's get_historical_features",
         )
     return ViewJoin(
-        view=view.name,
+        view=projection.alias,
         table=Table.of(versions[view.dataset.dataset]),
-        keys=tuple((key.name, key.source_column) for key in view.join_keys),
+        keys=tuple((projection.given(key.name), key.source_column) for key in view.join_keys),
         features=tuple(
             (
                 view.feature(name).source_column,
-                output_name(view.name, name, full=full_feature_names),
+                output_name(projection.alias, name, full=full_feature_names),
             )
             for name in features
         ),

@@ -1,8 +1,9 @@
 """Rows added to the source of a feature view: a new immutable version, or one more file; never half of it."""
 
 import itertools
+import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 from feast.data_source import DataSource
 from feast.infra.offline_stores.file_source import FileLoggingDestination, FileSource
 
-from provender.core.datasets import Format
+from provender.core.datasets import DatasetVersion, Format
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.policy import Action
 from provender.core.training import Table
@@ -31,6 +32,8 @@ from provender.tables.swaps import kept
 from provender.tables.versions import append_version
 
 PRODUCER = "feast.write_to_offline_store"
+ROW_NUMBERS = re.compile(r"__index_level_\d+__")
+"""What Arrow calls the index of a pandas frame, such as one that is a part of another."""
 
 
 def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by: str) -> None:
@@ -48,7 +51,7 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
         InvalidInput: the columns are not those of the source, or it cannot be appended to.
     """
     if isinstance(source, CatalogSource):
-        _publish(source, rows, terms)
+        publish_behind(source, latest_of(source, terms), rows, terms)
         return
     if isinstance(source, FileSource):
         table = terms.place(source)
@@ -70,6 +73,15 @@ def append(source: DataSource | None, rows: pa.Table, terms: Terms, *, wanted_by
             f"rows cannot be appended to {table.location}, which stands for many files",
             hint="append to a source that is one file, or a folder",
         )
+
+
+def as_in_source(rows: pa.Table, source: DataSource | None) -> pa.Table:
+    """Return ``rows`` with the columns of ``source``: Feast has renamed those that it maps."""
+    mapping = source.field_mapping if source else {}
+    column_of = {
+        logical: column for column, logical in mapping.items() if column not in rows.column_names
+    }
+    return rows.rename_columns([column_of.get(name, name) for name in rows.column_names])
 
 
 def append_log(data: pa.Table | Path, destination: Any, terms: Terms) -> None:
@@ -113,22 +125,49 @@ def _partition(rows: pa.Table, place: str, destination: FileLoggingDestination) 
     )
 
 
-def _publish(source: CatalogSource, rows: pa.Table, terms: Terms) -> None:
+def latest_of(source: CatalogSource, terms: Terms) -> DatasetVersion:
+    """Return the latest version of the dataset of ``source``, whichever version it names.
+
+    Raises:
+        NotFound: there is no such dataset, or it has no version yet.
+    """
+    return collaborators.catalog(terms.settings).resolve(source.ref.at(None))
+
+
+def publish_behind(
+    source: CatalogSource, latest: DatasetVersion, rows: pa.Table, terms: Terms, *, note: str = ""
+) -> None:
+    """Publish ``latest`` with ``rows`` behind its own as the next version; no rows make none.
+
+    Raises:
+        Denied: the actor may not publish the dataset.
+        Conflict: ``latest`` is not the latest any more.
+        InvalidInput: the columns are not those of ``latest``.
+        Unavailable: the lake cannot be written.
+    """
     catalog = collaborators.catalog(terms.settings)
     dataset = catalog.dataset(source.ref)
-    latest = catalog.resolve(source.ref.at(None))
     catalog.permit(
         Action.PUBLISH,
         sorted(Table.of(latest).columns(latest.manifest.schema.names)),
         purpose=terms.purpose,
     )
-    added = _fitted(rows, _nullable(arrow_schema(latest.manifest.schema)), source.dataset)
+    added = _fitted(rows, schema_behind(latest), source.dataset)
     if added.num_rows == 0:
         return
     lake = terms.settings.lake
     with publishing(lake):
         manifest = append_version(lake, dataset, latest, added, producer=PRODUCER)
-        catalog.publish(dataset.ref, manifest, parent=latest.number)
+        catalog.publish(dataset.ref, manifest, parent=latest.number, note=note)
+
+
+def schema_behind(latest: DatasetVersion) -> pa.Schema:
+    """Return the columns of rows that may come behind those of ``latest``.
+
+    Each may be null here: Arrow says no word of the row where a null may not be; `append_version` does.
+    """
+    schema = arrow_schema(latest.manifest.schema)
+    return pa.schema([field.with_nullable(True) for field in schema])
 
 
 def _add_file(table: Table, rows: pa.Table, terms: Terms) -> None:
@@ -142,7 +181,7 @@ def _add_file(table: Table, rows: pa.Table, terms: Terms) -> None:
             f"rows cannot be appended to {folder}, which is partitioned by {', '.join(keys)}",
             hint="append to a Delta table, to a dataset of the catalog, or to a folder without name=value folders",
         )
-    fitted = _fitted(rows, pq.read_schema(files[0]), str(folder)) if files else rows
+    fitted = _fitted(rows, pq.read_schema(files[0]), str(folder)) if files else _own_columns(rows)
     target = folder / f"part-{uuid.uuid4().hex}.parquet"
     _write(fitted.schema, fitted.to_batches(), target, terms)
 
@@ -162,22 +201,10 @@ def _write(
         write_rows(file, schema, batches)
 
 
-def _nullable(schema: pa.Schema) -> pa.Schema:
-    """Arrow says no word of the row where a null may not be; `append_version` does."""
-    return pa.schema([field.with_nullable(True) for field in schema])
-
-
 def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     """Return ``rows`` with the columns and types of ``schema``."""
-    missing = sorted(set(schema.names) - set(rows.column_names))
-    extra = sorted(set(rows.column_names) - set(schema.names))
-    if missing or extra:
-        said = [f"lack {', '.join(missing)}"] if missing else []
-        said += [f"have {', '.join(extra)} besides"] if extra else []
-        raise InvalidInput(
-            f"the rows for {where} {' and '.join(said)}",
-            hint=f"its columns are {', '.join(schema.names)}",
-        )
+    rows = _own_columns(rows, but=schema.names)
+    check_columns(rows.column_names, schema.names, where)
     try:
         return rows.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -185,3 +212,26 @@ def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
             f"the rows for {where} have values of another type: {error}",
             hint=f"its types are {', '.join(f'{f.name}: {f.type}' for f in schema)}",
         ) from error
+
+
+def _own_columns(rows: pa.Table, *, but: Sequence[str] = ()) -> pa.Table:
+    """Return ``rows`` without the row numbers of a pandas frame, unless they are wanted."""
+    names = rows.column_names
+    return rows.select([name for name in names if name in but or not ROW_NUMBERS.fullmatch(name)])
+
+
+def check_columns(given: Iterable[str], wanted: Sequence[str], where: str) -> None:
+    """Return if the columns ``given`` for ``where`` are those ``wanted``, in any order.
+
+    Raises:
+        InvalidInput: some are missing, or there are others; all of them are named.
+    """
+    missing = sorted(set(wanted) - set(given))
+    extra = sorted(set(given) - set(wanted))
+    if missing or extra:
+        said = [f"lack {', '.join(missing)}"] if missing else []
+        said += [f"have {', '.join(extra)} besides"] if extra else []
+        raise InvalidInput(
+            f"the rows for {where} {' and '.join(said)}",
+            hint=f"its columns are {', '.join(wanted)}",
+        )

@@ -27,7 +27,7 @@ from provender.core.errors import InvalidInput
 from provender.core.serving import PURPOSE, serve_view
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.expiry import expiry_of
-from provender.feast_plugin.filling import EPOCH, Expect, FilledView, Materialized, Work
+from provender.feast_plugin.filling import FilledView, Work
 from provender.feast_plugin.joins import view_join
 from provender.feast_plugin.online import ProvenderOnlineStore, store_of
 from provender.feast_plugin.terms import Terms
@@ -36,6 +36,7 @@ from provender.online import runs
 from provender.online.arrow import Progress
 from provender.online.beside import Coverage
 from provender.online.runs import CHECKPOINT_SECONDS
+from provender.online.upkeep import EPOCH, Expect, Materialized
 
 
 class ProvenderEngineConfig(FeastConfigBaseModel):

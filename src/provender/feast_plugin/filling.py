@@ -1,13 +1,11 @@
 """One view into the online store: which rows of which window, how far, and what is known of them afterwards."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from provender.core.clock import utc_now
 from provender.core.digest import digest
-from provender.core.names import DatasetRef
 from provender.core.policy import Action, Permit
 from provender.core.serving import ServedView
 from provender.core.training import ViewJoin
@@ -19,53 +17,7 @@ from provender.online.beside import Coverage
 from provender.online.runs import Interrupted, RunRecord
 from provender.online.script import Expiry
 from provender.online.store import OnlineStore
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-Expect = Callable[[int, int], None]
-"""Called with how many rows a run has, and how many of them an earlier one wrote."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Materialized:
-    """What one run over one view did.
-
-    ``read`` rows were looked at, of which ``kept`` are older than what is stored and
-    ``null_keys`` lack a join key. ``resumed`` were written by a run before that did not end.
-    ``null_times`` rows of the source lack an event timestamp. ``restarts``: the store was emptied
-    or failed over that often, and all was written anew.
-    """
-
-    view: str
-    start: datetime
-    end: datetime
-    read: int = 0
-    written: int = 0
-    kept: int = 0
-    resumed: int = 0
-    null_keys: int = 0
-    null_times: int = 0
-    restarts: int = 0
-    seconds: float = 0.0
-    source: DatasetRef | None = None
-
-    @property
-    def skipped(self) -> int:
-        """Rows that cannot be looked up by anybody."""
-        return self.null_keys
-
-    @property
-    def warnings(self) -> list[str]:
-        """What may be wrong."""
-        found = []
-        if not self.read + self.resumed:
-            since = "the beginning" if self.start == EPOCH else self.start.isoformat()
-            found.append(f"{self.view}: no rows from {since} to {self.end.isoformat()}")
-        if self.restarts:
-            found.append(
-                f"{self.view}: the online store was emptied or failed over while it was written; "
-                "all was written anew"
-            )
-        return found
+from provender.online.upkeep import EPOCH, Expect, Materialized
 
 
 @dataclass(frozen=True, slots=True)

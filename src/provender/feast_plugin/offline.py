@@ -224,8 +224,9 @@ class ProvenderOfflineStore(OfflineStore):
         **kwargs: Any,
     ) -> None:
         """Append ``table`` to the view's source: a new version of its dataset, or more rows in its files."""
-        terms = Terms.of(config)
-        appends.append(feature_view.batch_source, table, terms, wanted_by=feature_view.name)
+        terms, source = Terms.of(config), feature_view.batch_source
+        rows = appends.as_in_source(table, source)
+        appends.append(source, rows, terms, wanted_by=feature_view.name)
         if progress:
             progress(table.num_rows)
 

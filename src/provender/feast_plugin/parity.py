@@ -12,9 +12,10 @@ from provender.feast_plugin import collaborators
 from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.engine import ProvenderEngine
 from provender.feast_plugin.online import store_of
-from provender.feast_plugin.runs import Watcher, engine_of, served_views
+from provender.feast_plugin.runs import engine_of, served_views
 from provender.offline.latest import latest_rows
 from provender.online.parity import Comparison, Parity
+from provender.online.upkeep import Watcher
 from provender.settings import Settings
 
 

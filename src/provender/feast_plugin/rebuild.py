@@ -1,29 +1,18 @@
 """The online store anew, from the latest version of everything, while it goes on answering."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from provender import bootstrap
 from provender.core.errors import NotFound
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.definitions import open_store
-from provender.feast_plugin.filling import Materialized
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.parity import compare
-from provender.feast_plugin.runs import Watcher, engine_of, materialize, served_views
-from provender.online.parity import Parity
+from provender.feast_plugin.runs import engine_of, materialize, served_views
 from provender.online.store import OnlineStore
+from provender.online.upkeep import Rebuilt, Watcher
 from provender.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What was written of one view, how many orphans were deleted, and how it compares with offline now."""
-
-    run: Materialized
-    deleted: int
-    parity: Parity
 
 
 def rebuild(

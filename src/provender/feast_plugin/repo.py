@@ -23,6 +23,7 @@ from provender.core.schema import Schema
 from provender.core.serving import ServingManifest
 from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
 from provender.feast_plugin.definitions import OpenRepo, open_repo, registered_views
+from provender.feast_plugin.expiry import declared
 from provender.feast_plugin.translation import translate
 from provender.online.store import OnlineStore
 from provender.settings import Settings
@@ -150,7 +151,8 @@ def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: 
 
 def _translated(opened: OpenRepo) -> tuple[RepoSpec, list[str]]:
     translation = translate(opened.contents, project=opened.project, folder=opened.folder)
-    return translation.repo, [*opened.problems, *translation.problems]
+    views = declared(opened.store.config, translation.repo.views)
+    return replace(translation.repo, views=views), [*opened.problems, *translation.problems]
 
 
 def _checked(opened: OpenRepo, catalog: LocalCatalog) -> RepoSpec:

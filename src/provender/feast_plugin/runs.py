@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, TypedDict
 
 import pandas as pd
 import pyarrow as pa
@@ -25,28 +25,16 @@ from provender.feast_plugin.appends import append
 from provender.feast_plugin.definitions import open_store, registered_views
 from provender.feast_plugin.engine import ProvenderEngine
 from provender.feast_plugin.expiry import expiry_of
-from provender.feast_plugin.filling import EPOCH, Expect, Materialized
 from provender.feast_plugin.joins import batch_source
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online.arrow import BatchEncoder, Encoded, Materialised, Progress
 from provender.online.skew import refuse_future
+from provender.online.upkeep import EPOCH, Expect, Materialized, Watcher
 from provender.settings import Settings
 
 Target = Literal["online", "offline", "both"]
-
-
-class Watcher(Protocol):
-    """What is told how far runs are, each by its view's name."""
-
-    def expect(self, name: str, total: int, done: int) -> None:
-        """It has ``total`` rows, of which ``done`` were written by an earlier run."""
-        ...
-
-    def advance(self, name: str, rows: int) -> None:
-        """So many rows more are written."""
-        ...
 
 
 def materialize(
@@ -121,7 +109,7 @@ def push(
     bootstrap.prepare_home(settings)
     table = _as_table(rows)
     with open_store(path, settings) as store:
-        views = _pushed_views(store, source)
+        views = pushed_views(store, source)
         gate.check_push(store.config, views)
         online = views if to in ("online", "both") else []
         encoded = {view.name: _encode(store, view, table, settings.now()) for view in online}
@@ -154,6 +142,21 @@ def served_views(store: FeatureStore, names: Sequence[str]) -> list[FeatureView]
     return [
         view for name, view in sorted(views.items()) if view.online and (not names or name in names)
     ]
+
+
+def pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
+    """Return the applied views behind the push source called ``source``.
+
+    Raises:
+        NotFound: there are none.
+    """
+    behind: dict[str, list[FeatureView]] = {}
+    for view in registered_views(store):
+        if isinstance(view.stream_source, PushSource):
+            behind.setdefault(view.stream_source.name, []).append(view)
+    if source not in behind:
+        raise unknown("push source", source, behind)
+    return behind[source]
 
 
 def engine_of(store: FeatureStore) -> ProvenderEngine:
@@ -193,16 +196,6 @@ class Told(TypedDict, total=False):
 
     progress: Progress
     expect: Expect
-
-
-def _pushed_views(store: FeatureStore, source: str) -> list[FeatureView]:
-    behind: dict[str, list[FeatureView]] = {}
-    for view in registered_views(store):
-        if isinstance(view.stream_source, PushSource):
-            behind.setdefault(view.stream_source.name, []).append(view)
-    if source not in behind:
-        raise unknown("push source", source, behind)
-    return behind[source]
 
 
 def _as_table(rows: pa.Table | pd.DataFrame) -> pa.Table:

@@ -12,7 +12,7 @@ from typing import Any
 from provender.core.errors import Denied, InvalidInput, Misconfigured
 from provender.core.features import FieldSpec, OnDemandSpec
 from provender.core.names import FeatureRef, unknown
-from provender.core.projections import ProjectionSpec
+from provender.core.projections import ProjectionSpec, itself
 from provender.core.serving import ServedView, ServingManifest
 from provender.core.training import output_name
 from provender.online.blocks import ViewReader
@@ -130,11 +130,11 @@ def compile_plan(
     if not asked:
         raise InvalidInput("no features are asked for", hint="name features or a feature service")
     renamed = {projection.alias: projection for projection in projections}
-    wanted = [Wanted(renamed.get(ref.view) or _itself(ref.view), ref.feature) for ref in asked]
+    wanted = [Wanted(renamed.get(ref.view) or itself(ref.view), ref.feature) for ref in asked]
     computed = {spec.name: spec for spec in manifest.on_demand}
     demanded = {one.view: computed[one.view] for one in wanted if one.view in computed}
     inputs = [ref for spec in demanded.values() for ref in spec.inputs]
-    needed = [Wanted(_itself(ref.view), ref.feature) for ref in inputs]
+    needed = [Wanted(itself(ref.view), ref.feature) for ref in inputs]
     stored = [one for one in (*wanted, *needed) if one.view not in computed]
     reads, sources = _reads(manifest, stored)
     used = [*(FeatureRef(one.view, one.feature) for one in wanted), *inputs]
@@ -175,11 +175,6 @@ class Wanted:
     @property
     def view(self) -> str:
         return self.projection.view
-
-
-def _itself(view: str) -> ProjectionSpec:
-    """Return ``view`` under its own name."""
-    return ProjectionSpec(alias=view, view=view)
 
 
 def _reads(
@@ -276,7 +271,7 @@ def _demand(
         spec=spec,
         transform=transforms[spec.name],
         inputs=tuple(
-            (name, sources[Wanted(_itself(ref.view), ref.feature)]) for name, ref in inputs
+            (name, sources[Wanted(itself(ref.view), ref.feature)]) for name, ref in inputs
         ),
     )
 

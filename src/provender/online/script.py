@@ -8,6 +8,7 @@ import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
 from dataclasses import dataclass
 from datetime import timedelta
 
+from provender.core.serving import ServedView
 from provender.online.order import STAYS
 from provender.online.resp import command, framed, unframed
 
@@ -77,6 +78,13 @@ class Expiry:
         delete it at once, and whatever the server's clock says, it is told to be too old first.
         """
         return cls() if ttl is None else cls("until", ttl + grace)
+
+    @classmethod
+    def of_served(cls, view: ServedView, *, replaying: bool) -> "Expiry":
+        """Vanish as is declared of ``view``; while ``replaying`` old data, not by its age."""
+        if view.expires_after is not None:
+            return cls.after(view.expires_after)
+        return cls.of_view(view.ttl) if view.expires_with_ttl and not replaying else cls()
 
 
 FOREVER = Expiry()

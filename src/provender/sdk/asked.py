@@ -35,21 +35,6 @@ def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> Se
     return ServiceSpec(name="", features=tuple(FeatureRef.parse(text) for text in features))
 
 
-def trained_features(service: ServiceSpec) -> tuple[FeatureRef, ...]:
-    """Return the features of ``service`` that a training set is made of.
-
-    Raises:
-        InvalidInput: it renames feature views.
-    """
-    if service.projections:
-        aliases = ", ".join(projection.alias for projection in service.projections)
-        raise InvalidInput(
-            f"feature service {service.name} renames feature views, or their join keys: {aliases}",
-            hint="use Feast's get_historical_features on our offline store, which joins them",
-        )
-    return service.features
-
-
 def lookup_plan(
     catalog: "LocalCatalog", settings: Settings, repo: RepoSpec, asked: ServiceSpec, *, full: bool
 ) -> LookupPlan:

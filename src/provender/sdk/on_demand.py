@@ -28,7 +28,7 @@ def with_on_demand(
             its view declares.
     """
     full = spec.full_feature_names
-    views = resolve(repo, spec.features).on_demand
+    views = resolve(repo, spec.own_features).on_demand
     kinds = {field.name: field.type for field in answer.schema}
     functions: list[tuple[OnDemandSpec, Transform]] = []
     for view in views:
@@ -36,15 +36,40 @@ def with_on_demand(
         functions.append((view, load_transform(view, folder)))
         for field in view.features:
             kinds[output_name(view.name, field.name, full=full)] = feature_type(field.type)
-    asked = [output_name(ref.view, ref.feature, full=full) for ref in spec.features]
-    schema = pa.schema([(name, kinds[name]) for name in [*spine, *asked]])
-    return Answer(schema, _computed(answer, functions, schema, full=full), answer.known_later)
+    sources = _sources(spine, repo, spec)
+    schema = pa.schema([(name, kinds[source]) for name, source in sources.items()])
+    batches = _computed(answer, functions, schema, list(sources.values()), full=full)
+    return Answer(schema, batches, answer.known_later)
+
+
+def _sources(spine: Sequence[str], repo: RepoSpec, spec: TrainingSetSpec) -> dict[str, str]:
+    """Return the names of the answer's columns, and those of the columns that they are.
+
+    Stored features are joined under the names asked for, and on-demand ones computed under their own.
+
+    Raises:
+        InvalidInput: an on-demand feature has the name of another column.
+    """
+    full = spec.full_feature_names
+    sources = {name: name for name in spine}
+    first = dict.fromkeys(spine, "the spine")
+    for ref, own in zip(spec.features, spec.own_features, strict=True):
+        name = output_name(ref.view, ref.feature, full=full)
+        if first.setdefault(name, str(ref)) != str(ref):
+            raise InvalidInput(
+                f"feature name {name!r} comes from both {first[name]} and {ref}",
+                hint="ask with full_feature_names=True, or rename the column of the spine",
+            )
+        is_computed = repo.on_demand_view(own.view) is not None
+        sources[name] = output_name(own.view, own.feature, full=full) if is_computed else name
+    return sources
 
 
 def _computed(
     answer: Answer,
     functions: Sequence[tuple[OnDemandSpec, Transform]],
     schema: pa.Schema,
+    sources: Sequence[str],
     *,
     full: bool,
 ) -> Iterator[pa.RecordBatch]:
@@ -56,9 +81,7 @@ def _computed(
                 for field in view.features:
                     name = output_name(view.name, field.name, full=full)
                     columns[name] = _typed(computed[field.name], field, view.name)
-            yield pa.RecordBatch.from_arrays(
-                [columns[name] for name in schema.names], schema=schema
-            )
+            yield pa.RecordBatch.from_arrays([columns[name] for name in sources], schema=schema)
     finally:
         answer.close()
 

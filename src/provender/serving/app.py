@@ -27,6 +27,7 @@ from provender.serving.limits import Limits, Load
 from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
+from provender.serving.pushes import Pushes
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
@@ -72,7 +73,9 @@ class OnlineApp:
         now: Clock,
         limits: Limits,
         jobs: Jobs,
+        pushes: Pushes,
         compat: Compat,
+        replaying: bool = False,
         metrics: Metrics | None = None,
         catalog_url: str = "",
         lookup_log: LookupLog | None = None,
@@ -89,7 +92,15 @@ class OnlineApp:
         self._jobs = jobs
         self._compat = compat
         self._lookup_log = lookup_log
-        self._writes = Writes(store, snapshots, self.load, self.metrics, now=now)
+        self._writes = Writes(
+            store,
+            snapshots,
+            self.load,
+            self.metrics,
+            now=now,
+            pushes=pushes,
+            replaying=replaying,
+        )
         self._status = Status(
             snapshots,
             self.metrics,

@@ -23,18 +23,11 @@ from urllib.parse import parse_qs, quote
 
 import orjson
 
-from provender.core.errors import (
-    Conflict,
-    Denied,
-    InvalidInput,
-    Misconfigured,
-    NotFound,
-    ProvenderError,
-    Unavailable,
-)
+from provender.core.errors import Misconfigured, ProvenderError, Unavailable
 from provender.serving import wire
 from provender.serving.limits import Overloaded
 from provender.serving.messages import Request, Response
+from provender.serving.outcomes import error_of
 from provender.serving.snapshot import Snapshots
 
 log = logging.getLogger(__name__)
@@ -42,7 +35,6 @@ log = logging.getLogger(__name__)
 AT_A_TIME = 2
 """Jobs of one worker."""
 POLL_SECONDS = 0.05
-ERRORS = {kind.code: kind for kind in (Conflict, Denied, InvalidInput, NotFound, Unavailable)}
 ALL_TIME = "1970-01-01T00:00:00"
 LAST_SECOND = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
@@ -207,9 +199,7 @@ def _failure(code: int, text: str) -> ProvenderError:
         )
     last = text.strip().rpartition("\n")[2]
     try:
-        told = json.loads(last)
-        kind = ERRORS.get(told["error"], Misconfigured)
-        return kind(told["message"], hint=told["hint"])
+        return error_of(json.loads(last))
     except (ValueError, KeyError, TypeError):
         log.error("a materialisation failed: %s", text[-4000:])
         return Misconfigured("the materialisation failed", hint="the server's log says why")

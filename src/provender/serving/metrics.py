@@ -33,6 +33,7 @@ COUNTERS = {
     "lookup_log_written": ("Lookups logged: written to the spool.", ()),
     "lookup_log_dropped": ("Lookups to log that were dropped, by reason.", ("why",)),
     "rows_pushed": ("Rows written by clients, whether newer than the stored ones or not.", ()),
+    "rows_appended": ("Rows that clients pushed, in the offline store for good.", ()),
 }
 HISTOGRAMS = {
     "lookup_seconds": "Time from a whole request to its answer, lookups only.",

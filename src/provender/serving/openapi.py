@@ -132,7 +132,7 @@ PUSH: Json = {
     "properties": {
         "push_source_name": TEXT,
         "df": COLUMNS,
-        "to": {"enum": ["online"]},
+        "to": {"enum": ["online", "offline", "online_and_offline"]},
         "allow_registry_cache": FLAG,
         "transform_on_write": FLAG,
     },
@@ -186,10 +186,17 @@ SCHEMAS: Json = {
     "Problem": {"anyOf": [_ref("FeastError"), _ref("Detail"), _ref("Busy")]},
     "State": {"type": "object"},
 }
+NO_REPOSITORY: Json = _response("There is no feature repository here.", _ref("FeastError"))
 JOB: Json = {
     "200": _response("Done.", {"type": "null"}),
     "202": _response("Started.", _ref("State")),
-    "501": _response("There is no feature repository here.", _ref("FeastError")),
+    "501": NO_REPOSITORY,
+}
+KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "maxLength": 256},
+    "description": "a push with the key of one before is not written offline again",
 }
 ASYNC: Json = {
     "name": "async",
@@ -207,7 +214,11 @@ PATHS: Json = {
         {"200": FOUND, "406": _response("Arrow streams are not to be had.", _ref("Detail"))},
     ),
     "/push": _post(
-        "Write rows to the views of a push source", "push", "Push", {"200": _response("Written.")}
+        "Write rows to the views of a push source, to its offline source, or to both",
+        "push",
+        "Push",
+        {"200": _response("Written."), "501": NO_REPOSITORY},
+        parameters=[KEY],
     ),
     "/write-to-online-store": _post(
         "Write rows to a view", "write", "Write", {"200": _response("Written.", {"type": "null"})}
@@ -243,8 +254,11 @@ def document(manifest: ServingManifest | None, *, jobs: bool) -> Json:
 
     Without ``jobs``, without what needs a feature repository.
     """
-    paths = {path: told for path, told in PATHS.items() if jobs or "materialize" not in path}
-    schemas = deepcopy(SCHEMAS)
+    paths, schemas = deepcopy(PATHS), deepcopy(SCHEMAS)
+    if not jobs:
+        paths = {path: told for path, told in paths.items() if "materialize" not in path}
+        del paths["/push"]["post"]["responses"]["501"]
+        schemas["Push"]["properties"]["to"] = {"enum": ["online"]}
     if manifest is not None:
         _name(schemas, manifest)
     return {

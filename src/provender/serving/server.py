@@ -20,6 +20,7 @@ from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, fitting
 from provender.serving.lookuplog import LogOptions, LookupLog
 from provender.serving.metrics import Metrics
+from provender.serving.pushes import Pushes
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
 from provender.serving.workers import Workers
@@ -73,7 +74,9 @@ class Application:
             now=now,
             limits=self.limits,
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
+            pushes=Pushes(home=self.home, repo=self.repo),
             compat=self.compat,
+            replaying=self.clock is not None,
             metrics=metrics,
             catalog_url=self.catalog_url,
             lookup_log=LookupLog(self.home, self.project, self.log, metrics) if logged else None,

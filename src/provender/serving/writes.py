@@ -1,20 +1,32 @@
-"""Rows that clients write: encoded and stored in threads, so that lookups need not wait."""
+"""Rows that clients write: encoded and stored in threads, so that lookups need not wait.
+
+What goes to the offline store goes there first: a row that is served was written down.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput
-from provender.online.columns import ColumnEncoder, Columns
+from provender.online.columns import ColumnEncoder, Columns, row_count
+from provender.online.script import Expiry
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Load
 from provender.serving.messages import Request, Response
 from provender.serving.metrics import Metrics
+from provender.serving.pushes import Offline, Pushes
 from provender.serving.snapshot import Snapshots
 
 THREADS = 2
+TARGETS = ("online", "offline", "online_and_offline")
+KEY = b"idempotency-key"
+KEY_BYTES = 256
+
+T = TypeVar("T")
+Pairs = list[tuple[bytes, bytes]]
 
 
 class Writes:
@@ -28,24 +40,40 @@ class Writes:
         metrics: Metrics,
         *,
         now: Clock,
+        pushes: Pushes,
+        replaying: bool = False,
     ) -> None:
         self._store = store
         self._snapshots = snapshots
         self._load = load
         self._metrics = metrics
         self._now = now
+        self._pushes = pushes
+        self._replaying = replaying
         self._threads = ThreadPoolExecutor(THREADS, "rows")
 
     async def push(self, request: Request) -> Response:
-        """Write rows to every feature view of a push source, or to none."""
+        """Write rows to every feature view of a push source, to its offline source, or to both."""
         rows = wire.parse_rows(request.body, "push_source_name")
-        if rows.to != "online":
+        if rows.to not in TARGETS:
             raise InvalidInput(
-                f"this server writes to the online store only, not to {rows.to!r}",
-                hint='push with "to": "online"; publish a dataset version for the offline store',
+                f"rows cannot be pushed to {rows.to!r}", hint=f"push to one of {', '.join(TARGETS)}"
             )
         encoders = self._snapshots.current.encoders(rows.name)
-        await self._write(encoders, rows.columns)
+        if rows.to == "online":
+            await self._write(encoders, rows.columns)
+            return Response()
+        if not self._pushes.possible:
+            message = 'there is no feature repository beside this server: push with "to": "online"'
+            return Response(501, wire.feast_error("FeastError", message))
+        push = Offline(rows.name, rows.columns, _key(request), len(request.body))
+        if rows.to == "offline":
+            await self._append(push)
+            return Response()
+        with self._load.writing():
+            pairs = await self._threaded(lambda: self._encode(encoders, rows.columns))
+        await self._append(push)
+        self._count(await self._threaded(lambda: self._store_rows(encoders, pairs)))
         return Response()
 
     async def write(self, request: Request) -> Response:
@@ -57,17 +85,45 @@ class Writes:
     def close(self) -> None:
         """Return when what is being written is."""
         self._threads.shutdown()
+        self._pushes.close()
+
+    async def _append(self, push: Offline) -> None:
+        await self._pushes.append(push)
+        self._metrics.count("rows_appended", by=row_count(push.columns))
 
     async def _write(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
-        now = self._now()
-
-        def store() -> int:
-            pairs = [pair for one in encoders for pair in one.encode(columns, now=now)]
-            for one in encoders:
-                self._store.claim(one.project, one.view.name)
-            self._store.write(pairs)
-            return len(pairs)
+        def write() -> int:
+            return self._store_rows(encoders, self._encode(encoders, columns))
 
         with self._load.writing():
-            rows = await asyncio.get_running_loop().run_in_executor(self._threads, store)
+            self._count(await self._threaded(write))
+
+    def _encode(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> list[Pairs]:
+        now = self._now()
+        return [one.encode(columns, now=now) for one in encoders]
+
+    def _store_rows(self, encoders: Sequence[ColumnEncoder], pairs: Sequence[Pairs]) -> int:
+        """Write the pairs that each encoder made; return how many rows they are."""
+        for one in encoders:
+            self._store.claim(one.project, one.view.name)
+        for one, rows in zip(encoders, pairs, strict=True):
+            expiry = Expiry.of_served(one.view, replaying=self._replaying)
+            self._store.write(rows, expiry=expiry)
+        return sum(map(len, pairs))
+
+    def _count(self, rows: int) -> None:
         self._metrics.count("rows_pushed", by=rows)
+
+    def _threaded(self, call: Callable[[], T]) -> "asyncio.Future[T]":
+        return asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+def _key(request: Request) -> str:
+    """Return the id that the client gave the push, or nothing."""
+    key = request.headers.get(KEY, b"")
+    if len(key) > KEY_BYTES:
+        raise InvalidInput(
+            f"the Idempotency-Key has {len(key)} bytes",
+            hint=f"give it {KEY_BYTES} at most, such as a UUID",
+        )
+    return key.decode("latin-1")

@@ -1,0 +1,169 @@
+"""Datasets: published, laid out, checked, read and searched for."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from provender.core.clock import utc_now
+from provender.core.datasets import Dataset, DatasetVersion, next_version
+from provender.core.names import DatasetRef
+from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.training import Table
+from provender.offline.answer import Progress
+from provender.sdk import upkeep
+from provender.sdk.desk import Desk
+from provender.sdk.rows import Rows, arrow_table
+from provender.tables.arrow import Naive
+from provender.tables.storage import publishing
+from provender.tables.versions import verify_version, write_version
+
+if TYPE_CHECKING:
+    from provender.catalog.search import Hit
+
+
+class Datasets(Desk):
+    """What an actor can do with datasets."""
+
+    def publish(
+        self,
+        name: str,
+        rows: Rows,
+        *,
+        inputs: Sequence[str] = (),
+        producer: str = "",
+        parent: int | None = None,
+        breaking_reason: str = "",
+        note: str = "",
+        assume_utc: bool = False,
+    ) -> DatasetVersion:
+        """Return the version of dataset ``name`` that holds ``rows``: a new one, or the one that already does.
+
+        ``inputs`` are the dataset versions the rows were computed from (lineage).
+
+        Raises:
+            NotFound: the dataset is not declared, or an input does not exist.
+            Denied: the actor may not publish it.
+            Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
+            InvalidInput: the rows do not fit the dataset's declaration, or have timestamps
+                without a zone (say ``assume_utc=True`` if they are UTC).
+        """
+        ref = DatasetRef.parse(name)
+        dataset = self.catalog.dataset(ref)
+        self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
+        sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
+        history = self.catalog.versions(ref)
+        with publishing(self.settings.lake):
+            manifest = write_version(
+                self.settings.lake,
+                dataset,
+                arrow_table(rows, lake=self.settings.lake),
+                inputs=sources,
+                producer=producer,
+                naive=Naive.UTC if assume_utc else Naive.REFUSE,
+                accept=lambda found: next_version(
+                    history,
+                    ref,
+                    found,
+                    by=self.settings.actor,
+                    now=utc_now(),
+                    parent=parent,
+                    breaking_reason=breaking_reason,
+                ),
+            )
+            return self.catalog.publish(
+                ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
+            )
+
+    def optimize(
+        self,
+        name: str,
+        *,
+        keys: Sequence[str] = (),
+        progress: Progress = lambda stage, done: None,
+    ) -> DatasetVersion:
+        """Return the version of dataset ``name`` with the rows of the latest, sorted by key and time.
+
+        ``keys`` are the columns that the rows are looked up by; without any, those by which the
+        feature views over the dataset are joined. A latest version that lies so already is
+        returned as it is. ``progress`` is told what is being done and how much of it is.
+
+        Raises:
+            Denied: the actor may not publish the dataset.
+            InvalidInput: it is not kept as Parquet, or the views disagree about its keys.
+            Corrupt: a file of the latest version is gone or changed.
+            Conflict: somebody published meanwhile.
+        """
+        ref = DatasetRef.parse(name)
+        return upkeep.optimize(self.catalog, self.settings, ref, keys, progress)
+
+    def fsck(
+        self,
+        *,
+        remove: bool = False,
+        again: bool = False,
+        spills: Sequence[str | Path] = (),
+        progress: Progress = lambda stage, done: None,
+    ) -> upkeep.Report:
+        """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
+
+        Orphans are what killed processes left; ``remove`` removes them, and nothing else.
+        ``again``: hash also the files that were hashed before and not touched since.
+        ``spills`` are the folders that stores have as ``temp_directory``; what retrievals left
+        in them is looked for, too.
+
+        Raises:
+            Denied: the actor may not govern.
+            NotFound: one of ``spills`` is no folder.
+            Conflict: a publisher is at work for more than a minute.
+        """
+        return upkeep.check(
+            self.catalog,
+            self.settings,
+            remove=remove,
+            again=again,
+            spills=[Path(folder) for folder in spills],
+            progress=progress,
+        )
+
+    def dataset(self, name: str) -> Dataset:
+        """Return the declaration of dataset ``name``."""
+        return self.catalog.dataset(DatasetRef.parse(name))
+
+    def version(self, name: str, *, as_of: datetime | None = None) -> DatasetVersion:
+        """Return the version that ``name`` names, else the latest (as of ``as_of``)."""
+        return self.catalog.resolve(DatasetRef.parse(name), as_of=as_of)
+
+    def verify(self, name: str) -> DatasetVersion:
+        """Return the version after checking size and sha256 of each of its files.
+
+        Raises:
+            Corrupt: a file is missing or is not what was published; it is named.
+        """
+        version = self.version(name)
+        verify_version(self.settings.lake, version.manifest)
+        return version
+
+    def read(
+        self, name: str, columns: Sequence[str] | None = None, *, purpose: str | None = None
+    ) -> pa.Table:
+        """Return ``columns`` (default: all) of every row of a dataset version.
+
+        Raises:
+            Denied: a column is closed to the actor for that purpose; the hint says who can open it.
+        """
+        version = self.version(name)
+        table = Table.of(version)
+        wanted = list(columns) if columns is not None else list(version.manifest.schema.names)
+        for column in wanted:
+            version.manifest.schema.column(column)
+        permit = self.catalog.permit(
+            Action.READ, sorted(table.columns(wanted)), purpose=self._purpose(purpose)
+        )
+        return self._engine.read(table, wanted, permit, now=utc_now())
+
+    def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
+        """Return what the actor may discover that fits ``text``, best first, with why."""
+        return self.catalog.search(text, limit=limit)

@@ -1,0 +1,60 @@
+"""What an actor works with: the catalog, the engines and the online store of some settings."""
+
+from typing import TYPE_CHECKING
+
+from provender import bootstrap
+from provender.core.closing import Closing
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.features import RepoSpec
+from provender.core.names import unknown
+from provender.settings import Settings
+
+if TYPE_CHECKING:
+    from provender.catalog.local import LocalCatalog
+    from provender.online.store import OnlineStore
+
+
+class Desk(Closing):
+    """What all parts of a workspace share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalog: LocalCatalog = bootstrap.catalog(settings)
+        self._engine = bootstrap.engine(settings)
+        self._retrieval = bootstrap.retrieval(settings, self._engine)
+        self._online: OnlineStore | None = None
+
+    def repo(self, project: str | None = None) -> RepoSpec:
+        """Return the definitions applied last, of ``project`` or of the only project there is.
+
+        Raises:
+            NotFound: nothing was applied yet.
+            InvalidInput: there are several projects and none is named.
+        """
+        names = self.catalog.projects()
+        if project is not None and project not in names:
+            raise unknown("project", project, names)
+        if project is None and len(names) != 1:
+            if not names:
+                raise NotFound(
+                    "no feature definitions were applied yet", hint="provender features apply"
+                )
+            raise InvalidInput(
+                f"there are {len(names)} projects: {', '.join(names)}", hint="say project=…"
+            )
+        return self.catalog.repo(project or names[0])
+
+    def close(self) -> None:
+        """Give back connections; an embedded server that nobody else uses stops."""
+        if self._online is not None:
+            self._online.close()
+            self._online = None
+        self.catalog.close()
+
+    def _store(self) -> "OnlineStore":
+        if self._online is None:
+            self._online = bootstrap.online(self.settings)
+        return self._online
+
+    def _purpose(self, purpose: str | None) -> str:
+        return purpose if purpose is not None else self.settings.purpose

@@ -1,0 +1,94 @@
+"""The online store: looked up, compared with offline, and filled anew."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from provender import bootstrap
+from provender.online.plan import LookupPlan
+from provender.sdk.asked import asked_of, lookup_plan
+from provender.sdk.desk import Desk
+from provender.sdk.online import OnlineLookup
+
+if TYPE_CHECKING:
+    from provender.online.parity import Parity
+    from provender.online.upkeep import Rebuilt, Watcher
+
+
+class Serving(Desk):
+    """What an actor can do with the online store."""
+
+    def online(
+        self,
+        service: str | None = None,
+        *,
+        features: Sequence[str] = (),
+        full_feature_names: bool = False,
+        project: str | None = None,
+    ) -> OnlineLookup:
+        """Return the compiled lookup of a service's features; call it with the entities' keys.
+
+        Raises:
+            NotFound: nothing was applied yet, or a name is unknown.
+            Denied: a feature is closed for serving, or to the actor.
+        """
+        named = self.repo(project).project
+
+        def compiled() -> LookupPlan:
+            repo = self.repo(named)
+            asked = asked_of(repo, service, features)
+            return lookup_plan(self.catalog, self.settings, repo, asked, full=full_feature_names)
+
+        return OnlineLookup(self._store(), named, compiled, now=self.settings.now)
+
+    def verify_online(
+        self,
+        *views: str,
+        repo: str | Path | None = None,
+        sample: int | None = None,
+        watcher: "Watcher | None" = None,
+    ) -> "list[Parity]":
+        """Return how the rows online of ``views`` (default: all) compare with the latest ones offline.
+
+        A view `is_whole` if whoever looks its features up gets what offline knows, or what was
+        pushed since. ``sample`` compares about so many keys of each view and looks for no
+        orphans; ``repo`` is the Feast repository, by default that of the settings; ``watcher`` is
+        told how far it is.
+
+        Raises:
+            NotFound: the repository or a view is not there.
+            Denied: the actor may not serve a column.
+            Unavailable: the online store does not answer.
+        """
+        return list(
+            bootstrap.online_upkeep().verify(
+                Path(repo or self.settings.feature_repo),
+                settings=self.settings,
+                views=views,
+                sample=sample,
+                watcher=watcher,
+            )
+        )
+
+    def rebuild_online(
+        self,
+        *views: str,
+        repo: str | Path | None = None,
+        watcher: "Watcher | None" = None,
+    ) -> "list[Rebuilt]":
+        """Write every row of ``views`` (default: all) again, delete what offline lacks, and return what was done.
+
+        Lookups go on meanwhile, and the serving manifest is published again.
+
+        Raises:
+            NotFound, Denied: as `verify_online`.
+            Unavailable: the online store does not answer; doing it again is safe.
+        """
+        return list(
+            bootstrap.online_upkeep().rebuild(
+                Path(repo or self.settings.feature_repo),
+                settings=self.settings,
+                views=views,
+                watcher=watcher,
+            )
+        )
