@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -183,3 +184,64 @@ def test_web_pages_may_not_write_nor_ask(shared: Running) -> None:
         answer = shared.client.post(path, content=b"{}", headers=page)
         assert (answer.status_code, "Origin" in answer.text) == (403, True)
     assert shared.client.get("/health", headers=page).status_code == 200
+
+
+def test_a_known_head_is_answered_as_it_was_the_first_time(wire: Wire) -> None:
+    origins = [["JFK"], ["LGA"], ["JFK"], ["nowhere"], ["JFK", "LGA"]]
+    bodies = [
+        json.dumps({"features": ["weather:temp"], "entities": {"origin": asked}}).encode()
+        for asked in origins
+    ]
+    first = []
+    for number, body in enumerate(bodies):
+        wire.send(lookup(b"X-First: %d" % number, body=body))
+        first.append(wire.answer()[2])
+    for _ in range(2):
+        for body, right in zip(bodies, first, strict=True):
+            wire.send(lookup(body=body))
+            assert wire.answer()[2] == right
+
+
+def test_a_request_with_a_known_head_may_still_come_in_pieces(wire: Wire) -> None:
+    request = lookup(b"X-Pieces: yes")
+    for cut in (1, 20, len(request) - len(BODY), len(request) - 1):
+        for whole in (request, request + HEALTH):
+            wire.send(request)
+            assert wire.answer()[0] == 200
+            wire.send(whole[:cut])
+            time.sleep(0.02)
+            wire.send(whole[cut:])
+            assert wire.answer()[0] == 200
+    wire.send(HEALTH)
+    assert [wire.answer()[0] for _ in range(5)] == [200] * 5
+
+
+def test_a_known_head_in_the_midst_of_a_request_is_no_request(wire: Wire) -> None:
+    known = lookup(b"X-Midst: yes")
+    wire.send(known)
+    assert wire.answer()[0] == 200
+    wire.send(b"P")
+    time.sleep(0.02)
+    wire.send(known)
+    assert wire.answer()[0] == 400
+    assert wire.answer()[0] == 0
+
+
+def test_a_known_head_as_the_body_of_another_request_is_a_body(wire: Wire) -> None:
+    known = lookup(b"X-Body: yes")
+    wire.send(known)
+    assert wire.answer()[0] == 200
+    wire.send(lookup(body=known)[: -len(known)])
+    time.sleep(0.02)
+    wire.send(known)
+    assert wire.answer()[0] == 422
+    wire.send(known)
+    assert wire.answer()[0] == 200
+
+
+def test_a_chunked_head_is_no_known_head(wire: Wire) -> None:
+    head = b"POST /get-online-features HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    for _ in range(3):
+        wire.send(head + body)
+        assert wire.answer()[0] == 200

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from itertools import accumulate
 from typing import Any, Protocol, cast
 
 from provender.core.serving import ServedView
@@ -36,6 +37,7 @@ __all__ = [
     "ViewReader",
     "json_bodies",
     "read_blocks",
+    "read_views",
     "told_between",
 ]
 
@@ -48,6 +50,11 @@ class ViewReader:
         types = tuple(column.type for column in view.columns)
         self.check = check_of(view)
         self.decoder = decoder_of(types, tuple(names.index(feature) for feature in features))
+
+    def span(self, size: int, now_us: int, max_age_us: int | None, *, awaits: bool) -> Span:
+        """Return how ``size`` rows are judged, as in `block`."""
+        oldest, newest = told_between(now_us, max_age_us, awaits=awaits)
+        return Span(self.check, size, oldest, newest)
 
     def block(
         self,
@@ -80,8 +87,8 @@ class Asked:
     def span(self) -> Span:
         if self.now_us is None:
             return Span(self.reader.check, len(self.rows))
-        oldest, newest = told_between(self.now_us, self.max_age_us, awaits=self.awaits)
-        return Span(self.reader.check, len(self.rows), oldest, newest)
+        size = len(self.rows)
+        return self.reader.span(size, self.now_us, self.max_age_us, awaits=self.awaits)
 
 
 def told_between(now_us: int, max_age_us: int | None, *, awaits: bool) -> tuple[int, int]:
@@ -93,24 +100,49 @@ def told_between(now_us: int, max_age_us: int | None, *, awaits: bool) -> tuple[
 
 def read_blocks(asked: Sequence[Asked]) -> list["Block"]:
     """Return a block for each part of a lookup; views of the same types are read together."""
-    if len(asked) == 1:
-        only = asked[0]
-        batch = only.reader.decoder.batch(only.keys, only.rows, [only.span()])
-        return [Block(batch, 0, len(only.rows))]
+    keys = [key for one in asked for key in one.keys]
+    rows = [row for one in asked for row in one.rows]
+    return read_views([one.reader for one in asked], keys, rows, [one.span() for one in asked])
+
+
+def read_views(
+    readers: Sequence[ViewReader],
+    keys: Sequence[bytes],
+    rows: Sequence[bytes | None],
+    spans: Sequence[Span],
+) -> list["Block"]:
+    """Return a block for each reader: of its span of ``rows``, which ``keys`` asked for.
+
+    Views of the same types are read together.
+    """
     together: dict[Decoder, list[int]] = {}
-    for index, one in enumerate(asked):
-        together.setdefault(one.reader.decoder, []).append(index)
+    for index, reader in enumerate(readers):
+        together.setdefault(reader.decoder, []).append(index)
+    if len(together) == 1:
+        return _cut(readers[0].decoder.batch(keys, rows, spans), spans)
+    ends = list(accumulate([span.size for span in spans]))
+    shares = [slice(end - span.size, end) for end, span in zip(ends, spans, strict=True)]
     blocks: dict[int, Block] = {}
     for decoder, indices in together.items():
-        keys = [key for index in indices for key in asked[index].keys]
-        rows = [row for index in indices for row in asked[index].rows]
-        batch = decoder.batch(keys, rows, [asked[index].span() for index in indices])
-        start = 0
-        for index in indices:
-            stop = start + len(asked[index].rows)
-            blocks[index] = Block(batch, start, stop)
-            start = stop
-    return [blocks[index] for index in range(len(asked))]
+        some = [spans[index] for index in indices]
+        batch = decoder.batch(
+            [key for index in indices for key in keys[shares[index]]],
+            [row for index in indices for row in rows[shares[index]]],
+            some,
+        )
+        blocks.update(zip(indices, _cut(batch, some), strict=True))
+    return [blocks[index] for index in range(len(readers))]
+
+
+def _cut(batch: Batch, spans: Sequence[Span]) -> list["Block"]:
+    """Return the rows of a batch span by span."""
+    blocks: list[Block] = []
+    start = 0
+    for span in spans:
+        stop = start + span.size
+        blocks.append(Block(batch, start, stop))
+        start = stop
+    return blocks
 
 
 class Block:
@@ -138,6 +170,11 @@ class Block:
         """Return a column as it is packed: text as bytes, instants as numbers; None where null."""
         return self.batch.columns[index][self.start : self.stop]
 
+    def cut(self, indices: Sequence[int]) -> list[Sequence[Any]]:
+        """Return columns as `packed` does."""
+        columns, start, stop = self.batch.columns, self.start, self.stop
+        return [columns[index][start:stop] for index in indices]
+
     def python(self, index: int) -> list[Any]:
         """Return a column's values; None where null, withheld or not there."""
         decoder = self.batch.decoder
@@ -158,24 +195,25 @@ def json_bodies(blocks: Sequence[Block]) -> list[list[bytes]]:
 
     The numbers of all blocks that were read together are written at once.
     """
-    spelling = _spelling()
-    bodies = [[b""] * len(block.batch.decoder.positions) for block in blocks]
     batches = {id(block.batch): block.batch for block in blocks}
     finite = {at for at, batch in batches.items() if batch.is_finite}
     numbers: list[Sequence[Any]] = []
-    for block, mine in zip(blocks, bodies, strict=True):
-        batch, start, stop = block.batch, block.start, block.stop
-        columns, decoder = batch.columns, batch.decoder
-        together = decoder.numbers if id(batch) in finite else []
-        numbers += [columns[index][start:stop] for index in together]
-        for index in decoder.others if together else range(len(mine)):
-            write = spelling.writer(decoder.words[index])
-            mine[index] = write(columns[index][start:stop], json_safe=batch.json_safe)[1:-1]
-    written = iter(spelling.numbers(numbers))
-    for block, mine in zip(blocks, bodies, strict=True):
+    for block in blocks:
         if id(block.batch) in finite:
-            for index in block.batch.decoder.numbers:
-                mine[index] = next(written)
+            numbers += block.cut(block.batch.decoder.numbers)
+    written, at = _spelling().numbers(numbers), 0
+    bodies: list[list[bytes]] = []
+    for block in blocks:
+        decoder = block.batch.decoder
+        if id(block.batch) in finite:
+            stop = at + len(decoder.numbers)
+            mine = written[at:stop]
+            for index in decoder.others:
+                mine.insert(index, block.json(index)[1:-1])
+            bodies.append(mine)
+            at = stop
+        else:
+            bodies.append([block.json(index)[1:-1] for index in range(len(decoder.positions))])
     return bodies
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
+from operator import add, xor
 from typing import Any
 from zlib import crc32
 
@@ -99,22 +100,21 @@ def _judged(
     keys: Sequence[bytes], rows: Sequence[bytes | None], spans: Sequence[Span]
 ) -> tuple[list[str], list[int], tuple[int, ...]]:
     """Return per row its status by its head, event timestamp (0: none) and flags."""
-    unpack = HEAD.unpack_from
     try:
-        heads = [unpack(row) for row in rows]  # type: ignore[arg-type]
+        heads = list(map(HEAD.unpack_from, rows))  # type: ignore[arg-type]
     except (TypeError, struct.error):
         heads = [_head(row) for row in rows]
     versions, marks, stamps, flags = zip(*heads, strict=True)
     if len(spans) == 1:
         check, oldest, newest = spans[0].check, spans[0].oldest_us, spans[0].newest_us
-        expected = [crc ^ check for crc in map(crc32, keys)]
+        expected = tuple([crc ^ check for crc in map(crc32, keys)])
     else:
-        checks = [span.check for span in spans for _ in range(span.size)]
-        expected = [crc ^ check for crc, check in zip(map(crc32, keys), checks, strict=True)]
-        oldest = max(span.oldest_us for span in spans)
-        newest = min(span.newest_us for span in spans)
+        checks = [check for span in spans for check in [span.check] * span.size]
+        expected = tuple(map(xor, map(crc32, keys), checks))
+        oldest = max([span.oldest_us for span in spans])
+        newest = min([span.newest_us for span in spans])
     events = [stamp - SIGN for stamp in stamps]
-    right = versions.count(ROW_VERSION) == len(rows) and list(marks) == expected
+    right = versions.count(ROW_VERSION) == len(rows) and marks == expected
     if right and min(events) >= oldest and max(events) <= newest:
         return [PRESENT] * len(rows), events, flags
     known = [
@@ -185,11 +185,11 @@ class Batch:
     def _merged(self) -> list[Sequence[Any]]:
         positions = self.decoder.positions
         if self.whole is not None:
-            found = self.whole.columns()
+            found = self.whole.columns
             return [found[at] for at in positions]
         merged: dict[int, list[Any]] = {at: [None] * len(self.statuses) for at in positions}
         for rows, part in self._parts:
-            found = part.columns()
+            found = part.columns
             for at, column in merged.items():
                 for row, value in zip(rows, found[at], strict=True):
                     column[row] = value
@@ -199,8 +199,8 @@ class Batch:
 class _Cut:
     """How the asked columns are cut out of rows with certain flags.
 
-    Two structs, since what cannot be wrong need not be read before it is asked for: ``first``
-    unpacks what tells a sound row from a damaged one, ``then`` the numbers of all else.
+    ``struct`` unpacks a row from after its created timestamp to before its variable columns.
+    ``bits`` says where each truth value is: in which byte, which bit.
     """
 
     def __init__(self, decoder: Decoder, shape: Shape) -> None:
@@ -209,21 +209,18 @@ class _Cut:
         self.wanted = sorted(set(decoder.positions))
         self.words = {at: decoder.types[at] for at in self.wanted}
         self.mask = sum(1 << at for at in self.wanted) if shape.flags & HAS_NULLS else 0
-        self.bounded = [at for at in layout.fixed if layout.kinds[at].bounds and at in self.wanted]
-        self.free = [at for at in layout.fixed if at in self.wanted and at not in self.bounded]
-        self.bools = [at for at in layout.bools if at in self.wanted]
+        self.fixed = [at for at in layout.fixed if at in self.wanted]
+        self.bounded = [at for at in self.fixed if layout.kinds[at].bounds]
+        bools = [at for at in layout.bools if at in self.wanted]
+        self.bits = {at: divmod(layout.bools.index(at), 8) for at in bools}
         lengths = shape.length_code * len(layout.variable)
-        self.first = struct.Struct(self._nulls() + self._numbers(self.bounded) + lengths)
-        self.then = struct.Struct(f"<{layout.bools_size}s" + self._numbers(self.free))
-
-    def _nulls(self) -> str:
-        size = self.shape.bools_at - self.shape.nulls_at
-        return f"<{size}{'s' if self.mask else 'x'}{self.layout.bools_size}x"
-
-    def _numbers(self, positions: Sequence[int]) -> str:
-        kinds = self.layout.kinds
-        return "".join(
-            kinds[at].code if at in positions else f"{kinds[at].width}x" for at in self.layout.fixed
+        nulls = f"{shape.bools_at - shape.nulls_at}{'s' if self.mask else 'x'}"
+        numbers = "".join(
+            kind.code if at in self.wanted else f"{kind.width}x"
+            for at, kind in ((at, layout.kinds[at]) for at in layout.fixed)
+        )
+        self.struct = struct.Struct(
+            f"<{shape.nulls_at}x{nulls}{layout.bools_size}s{numbers}{lengths}"
         )
 
 
@@ -235,25 +232,22 @@ class Part:
         self.rows = rows
         self.shape = shape
         self._cut = cut
-        self._columns: dict[int, Sequence[Any]] = {}
+        self.columns: dict[int, Sequence[Any]] = {}
+        """Those that are asked for, by position, as they are packed; None where null."""
         self.json_safe = bool(shape.flags & JSON_SAFE)
         self.nulls: list[int] | None = None
-        self._unread = True
-        first, begin = cut.first.unpack_from, shape.nulls_at
-        across = list(zip(*[first(row, begin) for row in rows], strict=True))
+        across = list(zip(*map(cut.struct.unpack_from, rows), strict=True))
         if cut.mask:
             self.nulls = _null_masks(across.pop(0), cut.mask)
-        for at, column in zip(cut.bounded, across, strict=False):
-            _check_bounds(layout.kinds[at].bounds, column)
-            self._columns[at] = self._nulled(at, column)
-        self._cut_variable(across[len(cut.bounded) :])
-
-    def columns(self) -> dict[int, Sequence[Any]]:
-        """Return the asked columns by position, as they are packed; None where null."""
-        if self._unread:
-            self._unpack()
-            self._unread = False
-        return self._columns
+        bits, numbers = across[0], across[1 : 1 + len(cut.fixed)]
+        self.columns.update(zip(cut.fixed, numbers, strict=True))
+        for at in cut.bounded:
+            _check_bounds(layout.kinds[at].bounds, self.columns[at])
+        for at, (byte, bit) in cut.bits.items():
+            self.columns[at] = [eight[byte] >> bit & 1 == 1 for eight in bits]
+        if self.nulls is not None:
+            self.columns = {at: self._nulled(at, column) for at, column in self.columns.items()}
+        self._cut_variable(across[1 + len(cut.fixed) :])
 
     def _nulled(self, at: int, column: Sequence[Any]) -> Sequence[Any]:
         if self.nulls is None:
@@ -268,12 +262,12 @@ class Part:
         cut, rows = self._cut, self.rows
         starts = [cut.shape.variable_at] * len(rows)
         for at, sizes in zip(cut.layout.variable, lengths, strict=True):
-            ends = [start + size for start, size in zip(starts, sizes, strict=True)]
+            ends = list(map(add, starts, sizes))
             if at in cut.words:
                 pieces = [
                     row[start:end] for row, start, end in zip(rows, starts, ends, strict=True)
                 ]
-                self._columns[at] = self._read(at, self._nulled(at, pieces))
+                self.columns[at] = self._read(at, self._nulled(at, pieces))
             starts = ends
         if starts != list(map(len, rows)):
             raise ValueError("a row has other bytes than its lengths say")
@@ -289,20 +283,6 @@ class Part:
         if read is None:
             return pieces
         return [None if piece is None else read(piece) for piece in pieces]
-
-    def _unpack(self) -> None:
-        cut, layout = self._cut, self._cut.layout
-        then = cut.then.unpack_from
-        bools_at = cut.shape.bools_at
-        across = list(zip(*[then(row, bools_at) for row in self.rows], strict=True))
-        self._columns.update(zip(cut.free, across[1:], strict=True))
-        if self.nulls is not None:
-            for at in cut.free:
-                self._columns[at] = self._nulled(at, self._columns[at])
-        for at in cut.bools:
-            byte, bit = divmod(layout.bools.index(at), 8)
-            told = [bits[byte] >> bit & 1 == 1 for bits in across[0]]
-            self._columns[at] = self._nulled(at, told)
 
 
 def _null_masks(bitmaps: Sequence[bytes], mask: int) -> list[int] | None:

@@ -20,11 +20,11 @@ from provender.online.blocks import (
     NOT_FOUND,
     OUTSIDE_MAX_AGE,
     PRESENT,
-    Asked,
     Block,
-    read_blocks,
+    read_views,
 )
 from provender.online.columns import row_count
+from provender.online.decoder import Span
 from provender.online.kinds import INTEGERS, MICROSECOND, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
@@ -146,16 +146,23 @@ class Inquiry(ABC, Generic[R]):
         Raises:
             Stale: rows are staler than their view lets serve.
         """
+        return self.answered(self._blocks(stored))
+
+    def answered(self, blocks: Sequence[R]) -> Answer[R]:
+        """Return the answer out of the rows of each read, judged.
+
+        Raises:
+            Stale: rows are staler than their view lets serve.
+        """
         plan = self.plan
-        blocks = self._blocks(stored)
         return Answer(
-            given=tuple(pair for pair in self.entities.items() if pair[0] in plan.echoed),
+            given=tuple([pair for pair in self.entities.items() if pair[0] in plan.echoed]),
             outputs=plan.outputs,
             blocks=blocks,
             freshness=self._freshness(blocks),
-            computed=tuple(self._compute(demand, blocks) for demand in plan.demands),
+            computed=tuple([self._compute(demand, blocks) for demand in plan.demands]),
             inputs=tuple(
-                tuple({source.read for _, source in demand.inputs}) for demand in plan.demands
+                [tuple({source.read for _, source in demand.inputs}) for demand in plan.demands]
             ),
             size=self.rows,
         )
@@ -198,10 +205,9 @@ class Question(Inquiry[Block]):
 
     def _keys(self) -> list[bytes]:
         """Return the keys of all reads; what views with the same join keys share is made once."""
-        shared: dict[tuple[Any, ...], list[bytes | None]] = {}
+        shared: dict[int, list[bytes | None]] = {}
         keys: list[bytes] = []
-        for read in self.plan.reads:
-            same = (read.given, read.view.join_keys)
+        for read, same in zip(self.plan.reads, self.plan.alike, strict=True):
             if same not in shared:
                 columns = [self.entities[name] for name in read.given]
                 shared[same] = read.keys.tails(columns, self.rows)
@@ -210,20 +216,15 @@ class Question(Inquiry[Block]):
 
     def _blocks(self, stored: Sequence[bytes | None]) -> Sequence[Block]:
         """Return the rows of each read as columns."""
-        plan, size = self.plan, self.rows
-        shares = [slice(at * size, (at + 1) * size) for at in range(len(plan.reads))]
-        asked = [
-            Asked(
-                read.reader,
-                self.keys[share],
-                stored[share],
-                self.now_us,
-                read.max_age_us,
-                awaits=read.awaits,
-            )
-            for read, share in zip(plan.reads, shares, strict=True)
+        return read_views(self.plan.readers, self.keys, stored, self.spans())
+
+    def spans(self) -> list[Span]:
+        """Return how the rows of each read are judged."""
+        rows, now = self.rows, self.now_us
+        return [
+            read.reader.span(rows, now, read.max_age_us, awaits=read.awaits)
+            for read in self.plan.reads
         ]
-        return read_blocks(asked)
 
     def answer(self, stored: Sequence[bytes | None]) -> Lookups:
         """Return the answer out of the stored rows, which come in the order of `keys`.
@@ -235,6 +236,8 @@ class Question(Inquiry[Block]):
 
 
 def _values(name: str, column: Any) -> list[Any]:
+    if type(column) is list:
+        return column.copy()
     if hasattr(column, "tolist"):
         column = column.tolist()
     if isinstance(column, str | bytes | dict) or not isinstance(column, Sequence):
@@ -246,6 +249,8 @@ def _values(name: str, column: Any) -> list[Any]:
 
 
 def _check_given(plan: LookupPlan, entities: Mapping[str, list[Any]]) -> None:
+    if entities.keys() >= plan.join_keys.keys() and entities.keys() >= plan.request.keys():
+        return
     needed = {**dict.fromkeys(plan.join_keys, "join key")}
     needed |= dict.fromkeys(plan.request, "request column")
     missing = [f"{what} {name!r}" for name, what in needed.items() if name not in entities]

@@ -5,7 +5,7 @@ serving, two outputs with one name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -71,12 +71,25 @@ class Output:
     feature: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Outputs that are neighbouring columns of one read; of none: the one that is computed.
+
+    ``start`` and ``stop`` are places in the read, else among the outputs.
+    """
+
+    read: int | None
+    start: int
+    stop: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupPlan:
     """A compiled lookup. ``join_keys`` and ``request`` must be given.
 
     ``echoed`` columns come back before the features where they are given: join keys, and
-    never request columns, as in Feast.
+    never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
+    ``names`` theirs. ``alike`` says of each read which is the first with the same join keys.
     """
 
     project: str
@@ -87,6 +100,16 @@ class LookupPlan:
     request: dict[str, FieldSpec]
     echoed: frozenset[str]
     open_until: dict[str, datetime]
+    readers: tuple[ViewReader, ...] = field(init=False)
+    runs: tuple[Run, ...] = field(init=False)
+    names: tuple[str, ...] = field(init=False)
+    alike: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "readers", tuple(read.reader for read in self.reads))
+        object.__setattr__(self, "runs", _runs(self.outputs))
+        object.__setattr__(self, "names", tuple(output.name for output in self.outputs))
+        object.__setattr__(self, "alike", _alike(self.reads))
 
     @property
     def versions(self) -> dict[str, int]:
@@ -254,6 +277,25 @@ def _output(
     view = reads[source.read].view
     field = next(column for column in view.columns if column.name == one.feature)
     return Output(name, field.type, source=source)
+
+
+def _runs(outputs: Sequence[Output]) -> tuple[Run, ...]:
+    runs: list[Run] = []
+    for place, output in enumerate(outputs):
+        if output.source is None:
+            runs.append(Run(None, place, place + 1))
+            continue
+        read, column = output.source.read, output.source.column
+        if runs and (runs[-1].read, runs[-1].stop) == (read, column):
+            runs[-1] = Run(read, runs[-1].start, column + 1)
+        else:
+            runs.append(Run(read, column, column + 1))
+    return tuple(runs)
+
+
+def _alike(reads: Sequence[ViewRead]) -> tuple[int, ...]:
+    keys = [(read.given, read.view.join_keys) for read in reads]
+    return tuple(keys.index(key) for key in keys)
 
 
 def _demand(

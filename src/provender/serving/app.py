@@ -28,9 +28,11 @@ from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import ARROW, RETRY, Request, Response, detail
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.pushes import Pushes
+from provender.serving.results import render
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
+from provender.serving.together import SMALL, Together
 from provender.serving.writes import Writes
 
 log = logging.getLogger(__name__)
@@ -110,6 +112,7 @@ class OnlineApp:
             catalog_url=catalog_url,
             lookup_log=lookup_log,
         )
+        self._together = Together()
         self._timed: deque[tuple[Steps[Response], Request]] = deque()
         self._clock = 0.0
         self._routes = {
@@ -249,15 +252,19 @@ class OnlineApp:
         finally:
             self.load.end(keys)
         request.deadline = inf
-        answer = question.judge(stored)
+        arrow = ARROW in request.headers.get(b"accept", b"")
+        if arrow or len(question.keys) > SMALL:
+            answer, bodies = question.judge(stored), None
+        else:
+            answer, bodies = await self._together.judge(question, stored)
         if self._lookup_log is not None:
             self._lookup_log.saw(snapshot, asked.service, question, answer)
-        if ARROW in request.headers.get(b"accept", b""):
+        if arrow:
             return await _arrow(self._compat.answer(Lookups.of(answer)))
         versions = plan.versions if asked.version_metadata else None
         incomplete, told = self._snapshots.incomplete(plan), self._compat.told
         try:
-            body = wire.render(answer, versions=versions, incomplete=incomplete, told=told)
+            body = render(plan, answer, bodies, versions=versions, incomplete=incomplete, told=told)
             return Response(200, body)
         except orjson.JSONEncodeError as error:
             raise InvalidInput(

@@ -6,7 +6,7 @@ from typing import Any
 
 from provender.online.lookup import NOT_FOUND, PRESENT, Lookups
 from provender.online.plan import LookupPlan
-from provender.serving.wire import Told
+from provender.serving.results import Told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

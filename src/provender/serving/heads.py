@@ -1,7 +1,8 @@
-"""What the head of a request must be, to be read on. Pure."""
+"""What the head of a request must be, to be read on, and what is in that of an answer. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import unquote
 
 import httptools
@@ -9,6 +10,10 @@ import httptools
 from provender.serving.limits import Limits
 from provender.serving.messages import Response, detail
 
+STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
 SINGLE = (b"host", b"transfer-encoding", b"content-encoding")
 """Headers that mean something else when they come twice."""
 
@@ -55,6 +60,16 @@ def head_too_large(limits: Limits) -> Response:
     return detail(
         431, f"there are more than {limits.headers} headers or {limits.header_bytes} bytes"
     )
+
+
+def lines_of(response: Response, date: bytes) -> bytes:
+    """Return the head of an answer, but for its length and how the connection goes on."""
+    lines = STATUS_LINES[response.status] + date
+    if response.body:
+        lines += b"content-type: %b\r\n" % response.content_type
+    for header in response.headers:
+        lines += b"%b: %b\r\n" % header
+    return lines
 
 
 def target(url: bytes) -> tuple[str, str]:

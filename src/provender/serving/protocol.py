@@ -10,7 +10,6 @@ Reading stops while many pipelined requests wait, or while the client does not r
 import asyncio
 from collections import deque
 from enum import IntEnum
-from http import HTTPStatus
 from typing import cast
 
 import httptools
@@ -20,6 +19,7 @@ from provender.serving.heads import (
     Head,
     body_too_large,
     head_too_large,
+    lines_of,
     refusal_of,
     target,
 )
@@ -33,10 +33,6 @@ UNREAD_BYTES = 64 << 10
 """Answers that the client has not read, after which no more of its requests are."""
 LINGER_SECONDS = 2.0
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
-}
 
 
 class Phase(IntEnum):
@@ -92,6 +88,8 @@ class Connection(asyncio.Protocol):
         self._starting = False
         self._continue = False
         self._begun_now = False
+        self._whole = b""
+        """What came last, if a request begins with it."""
         self._begin()
 
     def _begin(self) -> None:
@@ -123,6 +121,12 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.phase is Phase.REFUSED:
             return
+        if self.phase is Phase.IDLE:
+            request = self._site.known.request(data)
+            if request is not None:
+                self._take(Exchange(self, request, keep_alive=True))
+                return
+            self._whole = data
         self._begun_now = False
         try:
             self._parser.feed_data(data)
@@ -130,6 +134,7 @@ class Connection(asyncio.Protocol):
             self._stop_reading()  # answered as if it had not asked; what follows may be anything
         except httptools.HttpParserError as error:
             self._refuse(detail(400, f"this is no HTTP request: {error}"))
+        self._whole = b""
         if not self._begun_now:
             self._count(len(data))
 
@@ -216,10 +221,16 @@ class Connection(asyncio.Protocol):
             head=head,
             old=parser.get_http_version() == "1.0",
         )
+        if exchange.keep_alive and not (head or exchange.old):
+            self._site.known.keep(self._whole, request)
         self._continue = False
         self._forget_body()
         self._begin()
         self.phase = Phase.IDLE
+        self._take(exchange)
+
+    def _take(self, exchange: Exchange) -> None:
+        """Have a request answered, now or when its turn has come."""
         self._exchanges.append(exchange)
         self._unstarted.append(exchange)
         self._start()
@@ -323,11 +334,7 @@ class Connection(asyncio.Protocol):
         response = cast("Response", exchange.response)
         if self._gone or self._transport.is_closing():
             return
-        body, lines = response.body, STATUS_LINES[response.status] + self._site.date
-        if body:
-            lines += b"content-type: %b\r\n" % response.content_type
-        for header in response.headers:
-            lines += b"%b: %b\r\n" % header
+        body, lines = response.body, lines_of(response, self._site.date)
         if not exchange.keep_alive or self._site.draining:
             lines += b"connection: close\r\n"
         elif exchange.old:

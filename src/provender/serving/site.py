@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from provender.serving.app import OnlineApp
+from provender.serving.known import KnownHeads
 from provender.serving.limits import Limits
 
 
@@ -28,6 +29,7 @@ class Site:
         self.limits = limits
         self.clock = clock
         self.date = b""
+        self.known = KnownHeads()
         self.connections: set[Watched] = set()
         self.bodies_bytes = 0
         self.draining = False

@@ -1,8 +1,9 @@
 """Running a handler without a task: its steps are taken in the callbacks of what it waits for.
 
 A task takes its first step a turn of the loop later and another turn after each wait; a lookup
-is short enough for that to be a good part of its time. Hence handlers may wait for futures only,
-and not use what asks for the current task, such as `asyncio.timeout`.
+is short enough for that to be a good part of its time. Hence handlers may wait for futures only
+(or what looks like one, as `together.Judging`), and not use what asks for the current task, such
+as `asyncio.timeout`.
 """
 
 import asyncio

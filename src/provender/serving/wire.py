@@ -1,29 +1,21 @@
-"""Feast's wire format for online features, both ways. Pure.
+"""What Feast's clients send, and the errors they are told; `results` writes answers. Pure.
 
-Requests are checked by hand: what a client may send is little. Answers are written column by
-column; columns of one view share their timestamps, which are written once.
+Requests are checked by hand: what a client may send is little.
 
-Source: Feast 0.67 feature_server.py and feature_server_utils.py; errors.py for the bodies of
-errors, from which Feast's client builds its exception again.
+Source: Feast 0.67 feature_server.py; errors.py for the bodies of errors, from which Feast's
+client builds its exception again.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 import orjson
 
-from provender.core import digest
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, NotFound, ProvenderError
-from provender.online.answer import Answer, Stored, column_statuses
-from provender.online.blocks import PRESENT, Block, json_bodies
-from provender.online.spelling import plain
 
-Told = Callable[[list[str]], list[str]]
 FEAST_ERRORS = "feast.errors"
 NOT_FOUND_CLASSES = {
     "feature view": ("FeatureViewNotFoundException", 404),
@@ -31,9 +23,6 @@ NOT_FOUND_CLASSES = {
     "push source": ("PushSourceNotFoundException", 422),
 }
 STATUS_CLASSES = {403: "FeastPermissionError", 404: "FeastObjectNotFoundException"}
-HEAD = b'{"values":['
-TAIL = b'],"statuses":%b,"event_timestamps":%b}'
-RESULT = HEAD + b"%b" + TAIL
 
 
 class Malformed(InvalidInput):
@@ -191,83 +180,6 @@ def _lenient(body: bytes, why: str) -> Any:
         raise Malformed(f"JSON decode error: {error}") from None
 
 
-def render(
-    answer: Answer[Block],
-    *,
-    versions: Mapping[str, int] | None = None,
-    incomplete: Sequence[str] = (),
-    told: Told | None = None,
-) -> bytes:
-    """Return the answer's JSON; with ``versions`` of views, tell them in the metadata.
-
-    ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
-    Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
-    makes the statuses that are told of those that are right.
-    """
-    epoch = _epoch(answer.size)
-    parts = [_given(values, "", epoch) for _, values in answer.given]
-    bodies = json_bodies(answer.blocks)
-    stored = [_stored(block, mine, told) for block, mine in zip(answer.blocks, bodies, strict=True)]
-    for output in answer.outputs:
-        source = output.source
-        if source is None:
-            values = answer.computed[output.demand][output.feature]
-            parts.append(_given(values, output.type, epoch))
-        else:
-            parts.append(stored[source.read][source.column])
-    metadata: dict[str, Any] = {"feature_names": answer.names}
-    if incomplete:
-        metadata["incomplete"] = incomplete
-    if answer.freshness:
-        metadata["freshness"] = {
-            name: digest.plain(told) for name, told in answer.freshness.items()
-        }
-    if versions is not None:
-        metadata["feature_view_metadata"] = [  # as with Feast, a first version is not told
-            {"name": view, "version": number} if number else {"name": view}
-            for view, number in versions.items()
-        ]
-    return b'{"results":[%b],"metadata":%b}' % (b",".join(parts), orjson.dumps(metadata))
-
-
-def _given(values: list[Any], kind: str, epoch: bytes) -> bytes:
-    statuses = _statuses(column_statuses(values, [PRESENT] * len(values)))
-    return RESULT % (orjson.dumps(plain(values, kind))[1:-1], statuses, epoch)
-
-
-def _stored(block: Block, bodies: list[bytes], told: Told | None) -> list[bytes]:
-    """Return the results of all columns of a block, which share what follows the values."""
-    times = _times(block.event_us)
-    if not block.has_nulls:
-        statuses = told(block.statuses) if told else block.statuses
-        tail = TAIL % (_statuses(statuses), times)
-        return [HEAD + body + tail for body in bodies]
-    columns = [Stored(block, index).statuses for index in range(len(bodies))]
-    return [
-        RESULT % (body, _statuses(told(statuses) if told else statuses), times)
-        for body, statuses in zip(bodies, columns, strict=True)
-    ]
-
-
-def _statuses(statuses: list[str]) -> bytes:
-    size = len(statuses)
-    return _present(size) if statuses.count(PRESENT) == size else orjson.dumps(statuses)
-
-
-@lru_cache(maxsize=1024)
-def _present(size: int) -> bytes:
-    return orjson.dumps([PRESENT] * size)
-
-
-@lru_cache(maxsize=1024)
-def _epoch(size: int) -> bytes:
-    return _times([0] * size)
-
-
-def _times(event_us: list[int]) -> bytes:
-    return b'["%b"]' % b'","'.join(map(rfc3339, event_us)) if event_us else b"[]"
-
-
 def failure(error: ProvenderError) -> tuple[int, bytes]:
     """Return status and body for ``error``, as Feast's server would for its own."""
     if isinstance(error, Malformed):
@@ -283,14 +195,3 @@ def feast_error(name: str, message: str) -> bytes:
     """Return the body of an error: a JSON string that holds JSON."""
     inner = {"module": FEAST_ERRORS, "class": name, "message": message}
     return orjson.dumps(json.dumps(inner))
-
-
-@lru_cache(maxsize=65536)
-def rfc3339(us: int) -> bytes:
-    """Return the instant ``us`` microseconds after 1970 with 0, 3 or 6 digits and a ``Z``."""
-    seconds, micros = divmod(us, 1_000_000)
-    base = datetime.fromtimestamp(seconds, tz=UTC).isoformat()[:-6]
-    if not micros:
-        return f"{base}Z".encode()
-    digits = f"{micros // 1000:03d}" if micros % 1000 == 0 else f"{micros:06d}"
-    return f"{base}.{digits}Z".encode()
