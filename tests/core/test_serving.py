@@ -26,17 +26,32 @@ def layout(columns: tuple[FieldSpec, ...]) -> list[tuple[str, str]]:
     return [(column.name, column.type) for column in columns]
 
 
-@given(FIELDS, FIELDS)
-def test_the_fingerprint_changes_exactly_with_names_types_and_order(
-    one: tuple[FieldSpec, ...], other: tuple[FieldSpec, ...]
+@given(st.tuples(FIELDS, FIELDS), st.tuples(FIELDS, FIELDS))
+def test_the_fingerprint_changes_exactly_with_names_types_and_order_of_keys_and_columns(
+    one: tuple[tuple[FieldSpec, ...], ...], other: tuple[tuple[FieldSpec, ...], ...]
 ) -> None:
-    prints = [ServedView(name="v", join_keys=(), columns=c).fingerprint for c in (one, other)]
-    assert (prints[0] == prints[1]) == (layout(one) == layout(other))
+    prints = [
+        ServedView(name="v", join_keys=keys, columns=columns).fingerprint
+        for keys, columns in (one, other)
+    ]
+    same = [layout(fields) for fields in one] == [layout(fields) for fields in other]
+    assert (prints[0] == prints[1]) == same
     assert len(prints[0]) == 4
 
 
+def test_a_key_from_another_column_changes_the_fingerprint_and_a_feature_from_another_does_not() -> (
+    None
+):
+    served = serve_view(WEATHER)
+    key = replace(served.join_keys[0], column="elsewhere")
+    feature = replace(served.columns[0], column="elsewhere")
+    assert replace(served, join_keys=(key,)).fingerprint != served.fingerprint
+    features = (feature, *served.columns[1:])
+    assert replace(served, columns=features).fingerprint == served.fingerprint
+
+
 def test_the_fingerprint_never_changes_between_releases() -> None:
-    assert serve_view(WEATHER).fingerprint.hex() == "b19ec31e"
+    assert serve_view(WEATHER).fingerprint.hex() == "74398e7f"
 
 
 def test_columns_are_sorted_because_feast_does_not_keep_their_order() -> None:
@@ -71,6 +86,7 @@ def test_the_digest_is_of_what_is_served_and_not_of_when_it_was_compiled() -> No
         REPO, closed={FeatureRef("weather", "temp"): "x"}, open_until={}, now=NOW
     )
     assert shut.digest != manifest.digest
+    assert replace(manifest, entity_key="0badcafe").digest != manifest.digest
 
 
 def test_what_is_not_served_is_answered_with_a_near_one() -> None:

@@ -344,3 +344,23 @@ def test_what_is_computed_is_as_old_as_its_oldest_input(filled: OnlineStore) -> 
     assert oldest["warm"] == [micros(T0), micros(T0 + TICK), 0]
     assert event["warm"] == [0, 0, 0]
     assert oldest["temp"] == event["temp"] == [micros(T0 + TICK), micros(T0 + TICK), 0]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"b": "int64", "c": "int64"},
+        {"b": "int64", "a": "int32"},
+        {"x": "int64", "y": "int64"},
+    ],
+)
+def test_rows_of_another_key_are_never_found_though_their_bytes_are_equal(
+    store: OnlineStore, keys: dict[str, str]
+) -> None:
+    before = view({"temp": "float64"}, keys={"a": "int64", "b": "int64"})
+    rows = {"a": [1], "b": [2], "temp": [42.0], "event_timestamp": [T0]}
+    store.write(ColumnEncoder("flights", before).encode(rows))
+    after = view({"temp": "float64"}, keys=keys)
+    entities = dict(zip(keys, ([1], [2]), strict=True))
+    answer = ask(store, "weather:temp", entities, served=manifest(after))
+    assert (answer.values[-1], answer.statuses[-1]) == ([None], ["NOT_FOUND"])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 
+from provender.core.errors import Misconfigured
 from provender.core.features import ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import MANIFEST_FORMAT, ServingManifest
@@ -79,6 +80,22 @@ def test_plans_used_last_are_kept(snapshots: Snapshots, monkeypatch: pytest.Monk
         ("", ("weather:word",), False),
         ("", ("weather:count",), False),
     ]
+
+
+def test_another_secret_of_entity_ids_is_noticed(
+    snapshots: Snapshots, store: OnlineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the first")
+    people = manifest(view({"temp": "float64"}, entity_ids="hashed"))
+    store.publish_manifest(people)
+    snapshots.refresh()
+    assert snapshots.current.plan(asking("weather:temp"))
+    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the second")
+    store.publish_manifest(people)
+    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the first")
+    assert snapshots.refresh()
+    with pytest.raises(Misconfigured, match="hashed with the secret"):
+        snapshots.current.plan(asking("weather:temp"))
 
 
 def test_a_manifest_of_a_newer_format_changes_nothing(

@@ -59,13 +59,15 @@ class ServedView:
 
     @property
     def fingerprint(self) -> bytes:
-        """Four bytes that change whenever the names, types or order of the columns do.
+        """Four bytes that change whenever the names, types or order of join keys or columns do.
 
-        And whenever the format of rows does, or how entities are written in keys.
+        And whenever a join key comes from another column of the source, the format of rows
+        changes, or how entities are written in keys: keys are equal then, and mean others.
         """
-        columns = (f"{column.name}:{column.type}" for column in self.columns)
         format_ = ROW_FORMAT if self.entity_ids == "plain" else f"{ROW_FORMAT}:{self.entity_ids}"
-        layout = "|".join((format_, *columns))
+        keys = ",".join(map(_key_text, self.join_keys))
+        columns = (f"{column.name}:{column.type}" for column in self.columns)
+        layout = "|".join((format_, keys, *columns))
         return bytes.fromhex(digest_bytes(layout.encode()).removeprefix("sha256:")[:8])
 
     def max_age(self, *, with_ttl: bool = True) -> timedelta | None:
@@ -104,6 +106,7 @@ class ServingManifest:
             self.on_demand,
             self.services,
             self.closed,
+            self.entity_key,
         ]
         return digest([*content, self.open_until])
 
@@ -133,6 +136,11 @@ class ServingManifest:
             if service.name == name:
                 return service
         raise unknown("feature service", name, [s.name for s in self.services])
+
+
+def _key_text(key: FieldSpec) -> str:
+    own = f"{key.name}:{key.type}"
+    return own if key.source_column == key.name else f"{own}={key.source_column}"
 
 
 def serve_view(view: ViewSpec, *, write_closed: str = "") -> ServedView:

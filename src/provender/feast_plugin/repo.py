@@ -269,5 +269,5 @@ def _not_published(
         yield "no serving manifest is published to the online store: apply again"
     elif published.repo_digest != recorded.digest:
         yield "servers have the definitions of another apply: apply again"
-    elif published.digest != catalog.serving_digest(recorded.project):
+    elif replace(published, entity_key="").digest != catalog.serving_digest(recorded.project):
         yield "the policy has changed since servers were told: apply again"
