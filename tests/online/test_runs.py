@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 import redis
 
+from provender.core.errors import Conflict
 from provender.online import runs
 from provender.online.arrow import BatchEncoder
 from provender.online.embedded import EmbeddedServer
@@ -72,6 +73,19 @@ def test_only_acknowledged_rows_are_remembered(store: OnlineStore, batch: int) -
     done = filled(store, found)
     assert (done.next_row, done.written, done.kept) == (10, 10, 0)
     assert store.count("p") == 10
+
+
+def test_a_run_ends_when_its_view_is_defined_otherwise_meanwhile(store: OnlineStore) -> None:
+    store.declare("p", VIEW)
+
+    def progress(_: int) -> None:
+        store.declare("p", view({"x": "int64", "y": "int64"}))
+
+    with pytest.raises(Conflict, match="defined otherwise by now"):
+        filled(store, begun(store), progress=progress)
+    assert store.count("p") <= 4
+    with pytest.raises(Conflict):
+        filled(store, begun(store))
 
 
 def test_rows_without_an_order_begin_anew(store: OnlineStore) -> None:

@@ -4,6 +4,7 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from provender.online.sender import Written
 from provender.online.store import BATCH_ROWS, OnlineStore
 from tests.online.proxy import Proxy
 from tests.online.servers import cluster_node, free_port, primary, sentinel, started
-from tests.online.views import T0, TICK, manifest, view
+from tests.online.views import T0, TICK, field, manifest, view
 
 VIEW = view({"x": "int64"}, keys={"id": "int64"})
 ROWS = RowCodec(VIEW)
@@ -130,7 +131,7 @@ def test_eight_writers_at_once_leave_the_newest_row(server: EmbeddedServer, stor
 def test_a_project_sees_and_deletes_only_its_own(store: OnlineStore) -> None:
     projects = ("risk", "fraud_risk", "risk2", "ris*", "risk:x")
     for project in projects:
-        store.claim(project, "weather")
+        store.claim(project, VIEW)
         store.write([(key(project), ROWS.encode(key(project), {"x": 1}, T0))])
         store.publish_manifest(manifest(VIEW, project=project))
     assert [store.count(project) for project in projects] == [1] * 5
@@ -155,20 +156,64 @@ def test_the_rows_of_a_project_are_found_by_its_manifest_where_nobody_claimed_th
 def test_a_view_whose_keys_would_begin_like_anothers_is_refused(
     server: EmbeddedServer, store: OnlineStore
 ) -> None:
-    store.claim("p", "weather")
-    store.claim("p", "weather")
+    store.claim("p", VIEW)
+    store.claim("p", VIEW)
     with redis.Redis.from_url(server.url) as client:
         client.hset(PREFIXES, key_prefix("a b", "w"), "other%20one\0trips")
     with pytest.raises(Conflict, match=r"a b\.w would begin with \S{8}, as do those of other one"):
-        store.claim("a b", "w")
+        store.claim("a b", replace(VIEW, name="w"))
     assert store.delete("other one") == 0
-    store.claim("a b", "w")
+    store.claim("a b", replace(VIEW, name="w"))
+
+
+OTHER = replace(VIEW, columns=(*VIEW.columns, field("y", "int64")))
+
+
+def test_who_knows_an_older_definition_than_was_applied_may_not_write(store: OnlineStore) -> None:
+    store.claim("p", VIEW)
+    store.publish_manifest(manifest(OTHER, project="p"))
+    with pytest.raises(Conflict, match=r"p\.weather is defined otherwise by now"):
+        store.claim("p", VIEW)
+    with pytest.raises(Conflict):
+        store.claim("p", VIEW, newest=True)
+    store.claim("p", OTHER)
+    store.claim("q", VIEW)
+    store.declare("p", VIEW)
+    store.claim("p", VIEW)
+    with pytest.raises(Conflict):
+        store.claim("p", replace(VIEW, name="weather_hourly"), OTHER)
+    store.delete("p", "weather")
+    store.claim("p", OTHER)
+
+
+def test_where_none_was_applied_the_definition_that_was_just_read_goes_first(
+    store: OnlineStore,
+) -> None:
+    store.claim("p", VIEW)
+    with pytest.raises(Conflict):
+        store.claim("p", OTHER)
+    store.claim("p", OTHER, newest=True)
+    store.claim("p", OTHER)
+    with pytest.raises(Conflict):
+        store.claim("p", VIEW)
+
+
+def test_who_hashes_entities_with_another_secret_may_not_write(
+    store: OnlineStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = replace(VIEW, entity_ids="hashed")
+    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the first")
+    store.claim("p", hashed)
+    store.declare("p", hashed)
+    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the second")
+    with pytest.raises(Conflict):
+        store.claim("p", hashed)
 
 
 def test_deleting_a_view_leaves_the_others(store: OnlineStore) -> None:
     other = key("p", 1, "weather_hourly")
     many = [(key("p", n), ROWS.encode(key("p", n), {"x": n}, T0)) for n in range(BATCH_ROWS + 5)]
-    store.claim("p", "weather", "weather_hourly")
+    store.claim("p", VIEW, replace(VIEW, name="weather_hourly"))
     store.write(many)
     store.write([(other, ROWS.encode(other, {"x": 7}, T0))])
     assert store.count("p") == len(many) + 1

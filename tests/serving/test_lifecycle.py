@@ -5,18 +5,20 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.online.columns import ColumnEncoder
 from provender.online.embedded import EmbeddedServer, embedded_server
 from provender.online.place import Place
 from provender.online.store import OnlineStore
 from provender.serving.server import application, serve
 from provender.serving.watch import catalog_address, catalog_problem
-from tests.online.views import T0, manifest, view
+from tests.online.views import T0, field, manifest, view
 from tests.serving.conftest import Start, flights
 
 
@@ -40,6 +42,28 @@ def test_a_newly_published_manifest_is_served_without_a_restart(
         "stale": False,
         "problem": "",
     }
+
+
+def test_a_push_to_a_server_that_does_not_know_the_newest_definition_yet_replaces_nothing(
+    start: Start, store: OnlineStore
+) -> None:
+    before = view({"x": "int64"}, name="redefined", push_sources=("again",))
+    after = replace(before, columns=(*before.columns, field("y", "int64")))
+    store.publish_manifest(manifest(before, project="moving"))
+    running = start(project="moving")
+    rows = {"origin": ["a"], "x": [9], "y": [1], "event_timestamp": [T0.isoformat()]}
+    older = {"origin": ["a"], "x": [1], "event_timestamp": ["2012-01-01T00:00:00Z"]}
+    assert running.post("/push", {"push_source_name": "again", "df": older}).status_code == 200
+    store.publish_manifest(manifest(after, project="moving"))
+    store.write(ColumnEncoder("moving", after).encode(rows))
+    deadline = time.monotonic() + 10
+    asked = {"features": ["redefined:x", "redefined:y"], "entities": {"origin": ["a"]}}
+    while (answer := running.post("/get-online-features", asked)).status_code != 200:
+        told = running.post("/push", {"push_source_name": "again", "df": older})
+        assert told.status_code in (409, 422)  # 422: it knows by now, and misses the column
+        assert time.monotonic() < deadline
+    assert [one["values"] for one in answer.json()["results"]] == [["a"], [9], [1]]
+    assert running.post("/push", {"push_source_name": "again", "df": rows}).status_code == 200
 
 
 def test_a_function_other_than_the_applied_one_is_refused_alone(

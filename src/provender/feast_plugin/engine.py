@@ -36,6 +36,7 @@ from provender.online import runs
 from provender.online.arrow import Progress
 from provender.online.beside import Coverage
 from provender.online.runs import CHECKPOINT_SECONDS
+from provender.online.secrets import HASHED, KEYRING
 from provender.online.upkeep import EPOCH, Expect, Materialized
 
 
@@ -185,7 +186,13 @@ class ProvenderEngine(ComputeEngine):
             terms.table(view.batch_source, wanted_by=f"feature view {view.name}"),
             full_feature_names=False,
         )
-        return Work(terms, served, join, expiry_of(self.repo_config, view))
+        return Work(
+            terms,
+            served,
+            join,
+            expiry_of(self.repo_config, view),
+            KEYRING.key_id(self.repo_config.project) if served.entity_ids == HASHED else "",
+        )
 
     def _job(self, task: MaterializationTask) -> MaterializationJob:
         bar = task.tqdm_builder(0) if task.tqdm_builder else None

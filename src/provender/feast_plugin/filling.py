@@ -22,12 +22,16 @@ from provender.online.upkeep import EPOCH, Expect, Materialized
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What one view is materialised from, and into which layout."""
+    """What one view is materialised from, and into which layout.
+
+    ``entity_key`` is the id of the secret by which entity ids are hashed; empty: they are not.
+    """
 
     terms: Terms
     served: ServedView
     join: ViewJoin
     expiry: Expiry | None = None
+    entity_key: str = ""
 
     def permit(self, purpose: str) -> Permit:
         """Return the permit to serve what comes out.
@@ -62,7 +66,7 @@ class Work:
         stamps = [self.join.event_timestamp, self.join.created_timestamp]
         columns = [self.join.keys, self.join.features, stamps]
         ends = [self.expiry.how, str(self.expiry.life)] if self.expiry else []
-        return digest([self.served.fingerprint.hex(), keys, columns, ends])
+        return digest([self.served.fingerprint.hex(), self.entity_key, keys, columns, ends])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,19 +19,23 @@ from feast.infra.online_stores.online_store import OnlineStore as FeastOnlineSto
 from feast.infra.registry.base_registry import BaseRegistry
 from feast.infra.supported_async_methods import SupportedAsyncMethods
 from feast.metrics import track_online_store_read
+from feast.on_demand_feature_view import OnDemandFeatureView
 from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel, RepoConfig
 from pydantic import Field, PositiveInt, model_validator
 
-from provender.core.serving import PURPOSE
+from provender.core.errors import ProvenderError
+from provender.core.serving import PURPOSE, ServedView, serve_view
 from provender.feast_plugin import collaborators, gate
 from provender.feast_plugin.expiry import expiry_of
 from provender.feast_plugin.lookups import Plans
 from provender.feast_plugin.questions import EntityRows, FeastQuestion
 from provender.feast_plugin.resolution import FeastPlan, Unplanned
+from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.view_rows import Read, Written, codec_of, explained, noting_oldest
 from provender.online.options import from_connection_string
+from provender.online.place import Place
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 
@@ -95,6 +99,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
         Raises:
             Denied: the actor may not publish the dataset behind the view.
+            Conflict: the view was applied otherwise since this process read its definition.
             InvalidInput: a value is not of its field's type, or a row is from after now.
             Unavailable: the store does not answer; writing all rows again is safe.
         """
@@ -102,7 +107,7 @@ class ProvenderOnlineStore(FeastOnlineStore):
         gate.check_push(config, [table])
         store = store_of(config)
         pairs = list(codec.pairs(data, now=_now()))
-        store.claim(config.project, table.name)
+        store.claim(config.project, codec.served)
         done = store.write(pairs, expiry=expiry_of(config, table))
         gate.note_push(config, table, read=len(data), written=done.written)
         if progress:
@@ -250,10 +255,18 @@ class ProvenderOnlineStore(FeastOnlineStore):
         entities_to_keep: Sequence[Entity],
         partial: bool,
     ) -> None:
-        """Delete the rows of removed views of this project. Others need no preparation."""
+        """Delete the rows of removed views of this project, and say how those of others lie now.
+
+        Raises:
+            Unavailable: the store does not answer: whoever knows an older definition could
+                write rows over those of the newer one.
+        """
         if config.online_store.full_scan_for_deletion:
             for view in tables_to_delete:
                 store_of(config).delete(config.project, view.name)
+        if _may_have_rows(config):
+            kept = [served for view in tables_to_keep if (served := _served(view)) is not None]
+            store_of(config).declare(config.project, *kept)
 
     def teardown(
         self, config: RepoConfig, tables: Sequence[FeatureView], entities: Sequence[Entity]
@@ -297,6 +310,23 @@ def _named_store(
         address, redis_type=redis_type, sentinel_master=sentinel_master
     )
     return OnlineStore(options, key_ttl_seconds=key_ttl_seconds)
+
+
+def _may_have_rows(config: RepoConfig) -> bool:
+    """Return whether anybody can have written: an embedded server that never ran is not started."""
+    settings = collaborators.settings()
+    named = getattr(config.online_store, "connection_string", "") or settings.redis_url
+    return bool(named) or Place.of(settings.home).folder.exists()
+
+
+def _served(view: FeatureView) -> ServedView | None:
+    """Return how rows of ``view`` lie; None if it has none, or none that could be written."""
+    if isinstance(view, OnDemandFeatureView):
+        return None
+    try:
+        return serve_view(view_spec(view))
+    except ProvenderError:
+        return None
 
 
 def _now() -> datetime:

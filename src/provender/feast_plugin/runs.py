@@ -226,7 +226,7 @@ def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table, now: datetim
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
     online = store_of(store.config)
-    online.claim(store.config.project, view.name)
+    online.claim(store.config.project, serve_view(view_spec(view)))
     done = online.write(pairs, expiry=expiry_of(store.config, view))
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept

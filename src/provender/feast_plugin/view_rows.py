@@ -39,7 +39,7 @@ class ViewCodec:
 
     def __init__(self, project: str, view: FeatureView, served: ServedView, *, aged: bool) -> None:
         self._view = view
-        self._served = served
+        self.served = served
         self._keys, self._rows = _codecs(project, served)
         self._types = {feature.name: feature.dtype.to_value_type() for feature in view.features}
         self._aged = aged
@@ -48,7 +48,7 @@ class ViewCodec:
     def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
         """Return what has to be allowed before ``features`` are looked up, if anything."""
         purpose = getattr(config.online_store, "purpose", PURPOSE)
-        return gate.unanswered(config, self._view, self._served, features, purpose=purpose)
+        return gate.unanswered(config, self._view, self.served, features, purpose=purpose)
 
     def keys(self, entities: Sequence[EntityKey]) -> list[bytes]:
         """Return the key of each entity."""
@@ -66,12 +66,12 @@ class ViewCodec:
         """
         for entity, features, event_timestamp, created_timestamp in data:
             named = _join_key_values(entity)
-            key = self._keys.key([self._key_value(named, k.name) for k in self._served.join_keys])
+            key = self._keys.key([self._key_value(named, k.name) for k in self.served.join_keys])
             if key is not None:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
                 event = to_utc(event_timestamp)
-                refuse_future(self._served.name, event, now)
+                refuse_future(self.served.name, event, now)
                 yield key, self._rows.encode(key, values, event, created)
 
     def answer(
@@ -87,8 +87,8 @@ class ViewCodec:
         Raises:
             Stale: a row is staler than the view lets serve.
         """
-        names = list(features) if features else [column.name for column in self._served.columns]
-        block = ViewReader(self._served, names).block(keys, rows, micros(now), awaits=self._aged)
+        names = list(features) if features else [column.name for column in self.served.columns]
+        block = ViewReader(self.served, names).block(keys, rows, micros(now), awaits=self._aged)
         self._refuse_stale(block.event_us, now)
         oldest = self._note_oldest(names, now)
         columns = [to_protos(block.python(at), self._types[name]) for at, name in enumerate(names)]
@@ -104,15 +104,15 @@ class ViewCodec:
         return answers
 
     def _refuse_stale(self, event_us: Sequence[int], now: datetime) -> None:
-        limit = self._served.max_staleness
+        limit = self.served.max_staleness
         if limit is not None:
             told = staleness(
                 event_us,
                 micros(now),
                 limit_us=limit // MICROSECOND,
-                on_stale=self._served.on_stale,
+                on_stale=self.served.on_stale,
             )
-            refuse(self._served.name, told, limit)
+            refuse(self.served.name, told, limit)
 
     def _note_oldest(self, names: Sequence[str], now: datetime) -> datetime | None:
         if self._max_age is None:

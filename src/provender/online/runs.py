@@ -132,17 +132,19 @@ def fill(
 
     Raises:
         Interrupted: the store was emptied or failed over meanwhile.
+        Conflict: the view is defined otherwise by now.
         InvalidInput: a column does not fit.
         Unavailable: the store does not answer; running again goes on where it was.
     """
     view, rows = encoder.view.name, 0
-    store.claim(project, view)
+    store.claim(project, encoder.view, newest=True)
     remember(store, project, view, record)
     due = time.monotonic() + seconds
 
     def settled(writer: Writer) -> RunRecord:
         done = writer.settle()
         check(store, project, view, record)
+        store.claim(project, encoder.view)
         after = replace(
             record,
             next_row=record.next_row + rows,

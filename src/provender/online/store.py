@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from provender.core.closing import Closing
 from provender.core.errors import Corrupt, ProvenderError
-from provender.core.serving import ServingManifest
+from provender.core.serving import ServedView, ServingManifest
 from provender.online.beside import (
     PROJECTS,
     Beside,
@@ -43,7 +43,7 @@ from provender.online.options import (
     from_url,
     unavailable,
 )
-from provender.online.prefixes import claim, claimed, release
+from provender.online.prefixes import claim, claimed, declare, release
 from provender.online.resp import Refused, Words
 from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
@@ -148,15 +148,26 @@ class OnlineStore(Closing):
         """Return a reader for the running loop; a question may take ``deadline`` seconds."""
         return Stream(self.options, deadline=deadline, epoch=epoch)
 
-    def claim(self, project: str, *views: str) -> None:
-        """Note whose the keys of these views are: to be called before rows are written.
+    def claim(self, project: str, *views: ServedView, newest: bool = False) -> None:
+        """Note whose the keys of these views are: to be called each time before rows are written.
+
+        ``newest`` says that their definitions were just read from the registry.
 
         Raises:
-            Conflict: the keys of another view begin like those of one of them.
+            Conflict: the keys of another view begin like those of one of them, or one of them
+                is defined otherwise by now.
             Unavailable: the store does not answer.
         """
-        for view in views:
-            claim(partial(self._asked, 0.0), project, view)
+        claim(partial(self._asked, 0.0), project, views, newest=newest)
+
+    def declare(self, project: str, *views: ServedView) -> None:
+        """Let only those write rows of these views who know them as they are here.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        with self._answering() as client:
+            declare(client, project, views)
 
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
@@ -241,6 +252,7 @@ class OnlineStore(Closing):
     def publish_manifest(self, manifest: ServingManifest) -> str:
         """Make ``manifest`` the one that servers of its project use; return its digest.
 
+        From now on rows of its views are written only by those who know them as they are in it.
         It is told by which secret entity ids are hashed, if they are; not the secret.
         """
         if any(view.entity_ids == HASHED for view in manifest.views):
@@ -248,6 +260,7 @@ class OnlineStore(Closing):
         project, digest = manifest.project, manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
         with self._answering() as client:
+            declare(client, project, manifest.views)
             client.hset(manifest_key(project), mapping=fields)
             client.sadd(PROJECTS, project)
             client.set(epoch_key(project), epoch_word(epoch_of(client), digest))

@@ -72,6 +72,7 @@ class Writes:
             return Response()
         with self._load.writing():
             pairs = await self._threaded(lambda: self._encode(encoders, rows.columns))
+            await self._threaded(lambda: self._claim(encoders))
         await self._append(push)
         self._count(await self._threaded(lambda: self._store_rows(encoders, pairs)))
         return Response()
@@ -102,10 +103,13 @@ class Writes:
         now = self._now()
         return [one.encode(columns, now=now) for one in encoders]
 
+    def _claim(self, encoders: Sequence[ColumnEncoder]) -> None:
+        """Return if rows of these views may be written as this server knows the views."""
+        self._store.claim(encoders[0].project, *(one.view for one in encoders))
+
     def _store_rows(self, encoders: Sequence[ColumnEncoder], pairs: Sequence[Pairs]) -> int:
         """Write the pairs that each encoder made; return how many rows they are."""
-        for one in encoders:
-            self._store.claim(one.project, one.view.name)
+        self._claim(encoders)
         for one, rows in zip(encoders, pairs, strict=True):
             expiry = Expiry.of_served(one.view, replaying=self._replaying)
             self._store.write(rows, expiry=expiry)
