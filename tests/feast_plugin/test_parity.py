@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.cli import main
+from provender.core.clock import utc_now
 from provender.core.errors import Denied, NotFound
 from provender.core.serving import ServedView, serve_view
 from provender.feast_plugin.parity import verify
@@ -20,12 +22,13 @@ from provender.feast_plugin.rebuild import rebuild
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize, push
 from provender.feast_plugin.translation import view_spec
-from provender.online.codec import KeyCodec
+from provender.online.codec import KeyCodec, RowCodec
 from provender.online.parity import Parity
 from provender.online.store import OnlineStore
 from provender.sdk import connect
 from provender.settings import Settings
 from tests.feast_plugin import governed
+from tests.feast_plugin.plain import HOUR
 
 
 @pytest.fixture
@@ -87,6 +90,22 @@ def test_rows_that_were_pushed_are_no_fault(applied: Path, settings: Settings) -
     push(applied, "arrivals", governed.rows((1, 9, 5), (50, 9, 6)), settings=sam)
     found = checked(applied, settings)
     assert (found.newer, found.equal, found.orphans, found.is_whole) == (2, 2, 0, True)
+
+
+def test_rows_ahead_of_time_are_a_fault_that_rebuilding_mends(
+    applied: Path, settings: Settings, online: OnlineStore
+) -> None:
+    codec, (first, other) = RowCodec(served(applied)), keys(applied, 1, 51)
+    later = utc_now() + timedelta(hours=1)
+    online.write([(first, codec.encode(first, {"value": 1}, governed.NOON + 9 * HOUR, later))])
+    online.write([(other, codec.encode(other, {"value": 1}, later))])
+    found = checked(applied, settings)
+    assert (found.ahead, found.newer, found.equal, found.is_whole) == (2, 0, 2, False)
+    [done] = rebuild(applied, settings=settings)
+    assert done.parity.is_whole
+    assert checked(applied, settings) == Parity(
+        view="trips", keys=3, compared=3, equal=3, orphans=0
+    )
 
 
 def test_a_sample_looks_at_some_and_for_no_orphans(

@@ -253,6 +253,19 @@ def test_rows_from_after_now_are_not_pushed(applied: Path, settings: Settings) -
         store.push("arrivals", rows)
 
 
+def test_rows_created_after_now_are_not_pushed(applied: Path, settings: Settings) -> None:
+    """No correction of the same event would ever replace them."""
+    sam = settings.model_copy(update={"actor": SAM})
+    later = pa.array([utc_now() + HOUR], pa.timestamp("us", "UTC"))
+    rows = governed.rows((1, 0, 7))
+    rows = rows.set_column(rows.column_names.index("created_timestamp"), "created_timestamp", later)
+    with pytest.raises(InvalidInput, match="a row of feature view trips was created at"):
+        push(applied, "arrivals", rows, settings=sam)
+    store = FeatureStore(repo_path=str(applied))
+    with collaborators.using(sam), pytest.raises(InvalidInput, match="trips was created at"):
+        store.push("arrivals", rows.to_pandas())
+
+
 def test_rows_pushed_offline_make_a_new_version(
     applied: Path, settings: Settings, catalog: LocalCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:

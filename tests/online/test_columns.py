@@ -89,3 +89,18 @@ def test_rows_from_after_now_are_refused_but_a_minute_is_allowed() -> None:
     early = T0 - timedelta(minutes=1, microseconds=1)
     with pytest.raises(InvalidInput, match="a row of feature view weather is from 2013-01-01T05"):
         encoder.encode(GOOD, now=early)
+
+
+@pytest.mark.parametrize("created", [T0, "2013-01-01T05:00:00", "2013-01-01T06:00:00+01:00"])
+def test_rows_that_say_they_were_created_after_now_are_refused(created: Any) -> None:
+    encoder = ColumnEncoder("p", VIEW)
+    rows = {
+        "origin": ["a"],
+        "x": [1.0],
+        "event_timestamp": [T0 - timedelta(days=9)],
+        "loaded_at": [created],
+    }
+    assert len(encoder.encode(rows, now=T0 - timedelta(minutes=1))) == 1
+    early = T0 - timedelta(minutes=1, microseconds=1)
+    with pytest.raises(InvalidInput, match="of feature view weather was created at 2013-01-01T05"):
+        encoder.encode(rows, now=early)

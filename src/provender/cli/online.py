@@ -55,12 +55,17 @@ def verify_store(
         human=lambda: table(
             (
                 *("view", "keys", "compared", "equal", "missing", "older", "newer (pushed)"),
-                *("different", "other layout", "orphans"),
+                *("ahead", "different", "other layout", "orphans"),
             ),
             (
                 (
                     *(p.view, p.keys, p.compared, p.equal, p.missing, p.older, p.newer),
-                    *(p.different, p.other_layout, "–" if p.orphans is None else p.orphans),
+                    *(
+                        p.ahead,
+                        p.different,
+                        p.other_layout,
+                        "–" if p.orphans is None else p.orphans,
+                    ),
                 )
                 for p in found
             ),

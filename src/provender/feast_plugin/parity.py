@@ -58,7 +58,7 @@ def compare(
     """Return the comparison of a view's stored rows with all that are known by now, or a sample."""
     config, work = engine.repo_config, engine.work(view)
     permit, now = work.permit(engine.purpose), work.terms.settings.now()
-    comparison = Comparison(store_of(config), config.project, work.served)
+    comparison = Comparison(store_of(config), config.project, work.served, now)
     with latest_rows(
         work.terms.materialization, work.join, permit, start=None, end=now, now=utc_now()
     ) as latest:

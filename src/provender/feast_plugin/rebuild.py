@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from feast.feature_view import FeatureView
+
 from provender import bootstrap
 from provender.core.errors import NotFound
 from provender.feast_plugin import collaborators
@@ -10,8 +12,9 @@ from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.online import store_of
 from provender.feast_plugin.parity import compare
 from provender.feast_plugin.runs import engine_of, materialize, served_views
+from provender.online.parity import Comparison
 from provender.online.store import OnlineStore
-from provender.online.upkeep import Rebuilt, Watcher
+from provender.online.upkeep import Materialized, Rebuilt, Watcher
 from provender.settings import Settings
 
 
@@ -24,8 +27,8 @@ def rebuild(
 ) -> Iterator[Rebuilt]:
     """Write every row of the applied views again and then delete those that offline lacks.
 
-    Nothing is deleted before its successor is there, so lookups go on. Rows that were pushed and
-    are newer stay. The serving manifest is published again from the catalog, where there is one.
+    Nothing is deleted before its successor is there, so lookups go on, but for rows that are ahead
+    of time: nothing replaces those. Rows that were pushed and are newer stay. The serving manifest is published again from the catalog, where there is one.
 
     Raises:
         NotFound: the repository or a view is not there.
@@ -39,14 +42,22 @@ def rebuild(
             online = store_of(store.config)
             publish_manifest(settings, store.project, online)
     for view in chosen:
-        runs = list(
-            materialize(path, settings=settings, views=[view.name], force=True, watcher=watcher)
-        )
-        with collaborators.using(settings):
-            comparison = compare(engine, view)
-            deleted = sum(online.drop(keys) for keys in comparison.orphans())
+
+        def write(view: FeatureView = view) -> tuple[Materialized, Comparison, int]:
+            [run] = materialize(
+                path, settings=settings, views=[view.name], force=True, watcher=watcher
+            )
+            with collaborators.using(settings):
+                comparison = compare(engine, view)
+                return run, comparison, sum(online.drop(keys) for keys in comparison.orphans())
+
+        run, comparison, deleted = write()
+        if comparison.ahead:  # nothing replaces them
+            online.drop(comparison.ahead)
+            run, comparison, again = write()
+            deleted += again
         comparison.parity.orphans = 0
-        yield Rebuilt(runs[-1], deleted, comparison.parity)
+        yield Rebuilt(run, deleted, comparison.parity)
 
 
 def publish_manifest(settings: Settings, project: str, online: OnlineStore) -> bool:

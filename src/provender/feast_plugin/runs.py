@@ -216,11 +216,20 @@ def _encode(store: FeatureStore, view: FeatureView, rows: pa.Table, now: datetim
     encoded = [encoder.encode(batch) for batch in rows.combine_chunks().to_batches()]
     if not encoded:
         return []
-    events = pc.cast(rows.column(served.event_timestamp), pa.timestamp("us", "UTC"), safe=False)
-    newest = pc.max(events)
-    if newest.is_valid:
-        refuse_future(view.name, to_utc(newest.as_py()), now)
+    event = _newest(rows, served.event_timestamp)
+    if event is not None:
+        created = _newest(rows, served.created_timestamp) if served.created_timestamp else None
+        refuse_future(view.name, event, now, created=created)
     return encoded
+
+
+def _newest(rows: pa.Table, column: str) -> datetime | None:
+    """Return the latest instant in a column; None where there is none."""
+    if column not in rows.column_names:
+        return None
+    instants = pc.cast(rows.column(column), pa.timestamp("us", "UTC"), safe=False)
+    newest = pc.max(instants)
+    return to_utc(newest.as_py()) if newest.is_valid else None
 
 
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:

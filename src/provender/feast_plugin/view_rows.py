@@ -71,7 +71,7 @@ class ViewCodec:
                 values = {name: to_python(value) for name, value in features.items()}
                 created = to_utc(created_timestamp) if created_timestamp else None
                 event = to_utc(event_timestamp)
-                refuse_future(self.served.name, event, now)
+                refuse_future(self.served.name, event, now, created=created)
                 yield key, self._rows.encode(key, values, event, created)
 
     def answer(

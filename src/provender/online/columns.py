@@ -56,9 +56,11 @@ class ColumnEncoder:
             event = self._time(events[index], index)
             if event is None:
                 raise self._null(index, "event timestamp")
+            known = self._time(created[index], index)
             if now is not None:
-                refuse_future(self.view.name, to_utc(event), now)
-            row = self._rows.encode(key, values, event, self._time(created[index], index))
+                known_utc = None if known is None else to_utc(known)
+                refuse_future(self.view.name, to_utc(event), now, created=known_utc)
+            row = self._rows.encode(key, values, event, known)
             pairs.append((key, row))
         return pairs
 

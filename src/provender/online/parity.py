@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from provender.core.serving import ServedView
 from provender.online.arrow import BatchEncoder
 from provender.online.codec import RowCodec, key_prefix
+from provender.online.skew import is_ahead
 from provender.online.store import OnlineStore
 
 READ_KEYS = 5_000
@@ -31,7 +32,8 @@ class Parity:
     """How many keys were compared and what was found; ``orphans`` is None where nobody looked.
 
     ``older`` rows are stored of an earlier time than offline has; ``different`` ones are of the
-    same time with other values; those of an ``other_layout`` cannot be read.
+    same time with other values; those of an ``other_layout`` cannot be read. Rows ``ahead`` are of
+    a time after now, so that nothing replaces them.
     """
 
     view: str
@@ -41,6 +43,7 @@ class Parity:
     missing: int = 0
     older: int = 0
     newer: int = 0
+    ahead: int = 0
     different: int = 0
     other_layout: int = 0
     orphans: int | None = None
@@ -48,17 +51,22 @@ class Parity:
     @property
     def is_whole(self) -> bool:
         """Whether everybody who asks gets what offline knows, or what was pushed since."""
-        faults = (self.missing, self.older, self.different, self.other_layout, self.orphans or 0)
-        return not any(faults)
+        wrong = (self.missing, self.older, self.ahead, self.different, self.other_layout)
+        return not any(wrong) and not self.orphans
 
 
 @dataclass(slots=True)
 class Comparison:
-    """One view's rows in one store beside the batches that filling it would write."""
+    """One view's rows in one store, at ``now``, beside the batches that filling it would write.
+
+    ``ahead`` are the keys of the rows of which `Parity` says so.
+    """
 
     store: OnlineStore
     project: str
     view: ServedView
+    now: datetime
+    ahead: list[bytes] = field(init=False, default_factory=list)
     parity: Parity = field(init=False)
     _encoder: BatchEncoder = field(init=False)
     _codec: RowCodec = field(init=False)
@@ -126,9 +134,16 @@ class Comparison:
         elif there == here:
             parity.different += 1
         elif there > here:
-            parity.newer += 1
+            self._count_newer(key, there)
         else:
             parity.older += 1
+
+    def _count_newer(self, key: bytes, times: Times) -> None:
+        if is_ahead(max(times), self.now):
+            self.parity.ahead += 1
+            self.ahead.append(key)
+        else:
+            self.parity.newer += 1
 
     def _old(self, strange: list[bytes]) -> list[bytes]:
         """Return those of keys that offline lacks whose rows are not newer than all of it; count the others."""
@@ -136,7 +151,7 @@ class Comparison:
         for key, row in zip(strange, self.store.read(strange), strict=True):
             times = None if row is None else self._times(key, row)
             if times is not None and times > self._newest:
-                self.parity.newer += 1
+                self._count_newer(key, times)
             elif row is not None:
                 old.append(key)
         return old
