@@ -15,8 +15,69 @@ def test_a_connection_string_is_read_as_feast_reads_it() -> None:
 
 
 def test_passwords_are_taken_as_they_are_written() -> None:
-    options = from_connection_string("localhost:6379,username=7,password=1e5=,x=1")
-    assert (options.username, options.password, options.extra) == ("7", "1e5=", {"x": 1})
+    text = "localhost:6379,username=7,password=1e5=,socket_timeout=1"
+    options = from_connection_string(text)
+    assert (options.username, options.password) == ("7", "1e5=")
+    assert options.extra == {"socket_timeout": 1}
+
+
+@pytest.mark.parametrize(("word", "meant"), [("true", True), ("True", True), ("1", True)])
+@pytest.mark.parametrize("no", ["false", "False", "0"])
+def test_truth_values_are_read_as_json_and_python_write_them(
+    word: str, no: str, *, meant: bool
+) -> None:
+    text = f"localhost:6379,ssl={word},ssl_check_hostname={no}"
+    options = from_connection_string(text)
+    assert (options.ssl, bool(options.extra["ssl_check_hostname"])) == (meant, False)
+    assert not from_connection_string(f"localhost:6379,ssl={no}").ssl
+    with pytest.raises(Misconfigured, match="ssl in the connection string is no truth value"):
+        from_connection_string("localhost:6379,ssl=no")
+
+
+def test_a_connection_string_may_be_a_url() -> None:
+    url = "rediss://ana:a%2Cb%40c@host:7000/3?socket_timeout=9"
+    assert from_connection_string(url) == from_url(url)
+    assert from_connection_string(url).password == "a,b@c"
+    cluster = from_connection_string("redis://:hush@host:7000", redis_type="redis_cluster")
+    assert (cluster.topology, cluster.password) == (Topology.CLUSTER, "hush")
+    watched = from_connection_string(
+        "redis://host:7000/2", redis_type="redis_sentinel", sentinel_master="main"
+    )
+    assert (watched.topology, watched.sentinel_master, watched.db) == (
+        Topology.SENTINEL,
+        "main",
+        2,
+    )
+    several = "redis+cluster://a:1,b:2/"
+    assert from_connection_string(several) == from_url(several)
+    with pytest.raises(Misconfigured, match="no databases"):
+        from_connection_string(url, redis_type="redis_cluster")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis:/:hush@localhost:6399",
+        ":hush@localhost:6399",
+        "//:hush@localhost:6399",
+        "localhost:6379,password=a,hush:6399",
+        "localhost:6379,password=a,hush",
+        "localhost:6379,password=a,hush=1",
+        "localhost:6379,password=a,-hush=1",
+        "localhost:hush",
+        "localhost:6379,ssl=hush",
+        "localhost:6379,db=hush",
+        "redis://ana:hush/x@localhost:1/0",
+        "redis://ana:a?hush=1@localhost:1/0",
+        "redis://localhost/0?hush=1",
+        "redis://localhost/0?decode_responses=true",
+        "redis+cluster://ana:a,hush@localhost:1,hush/",
+    ],
+)
+def test_nothing_of_a_malformed_connection_string_is_shown(text: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        from_connection_string(text)
+    assert "hush" not in f"{caught.value} {caught.value.hint}"
 
 
 def test_a_unix_socket_can_be_reached_by_either_spelling(server: EmbeddedServer) -> None:
@@ -91,8 +152,9 @@ def test_secrets_are_never_shown() -> None:
     ("text", "word"),
     [
         ("", "no server"),
-        ("localhost", "'localhost'"),
-        ("a:b", "'a:b'"),
+        ("localhost", "part 1 of the connection string is no server"),
+        ("x:1,a:b", "part 2 of the connection string is no server"),
+        ("x:1,colour=red", "unknown parameter"),
         ("db=1", "no server"),
         ("a:1,db=x", "db"),
     ],

@@ -4,6 +4,7 @@ Secrets stay out of `repr`, of `address` and of every message.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -28,8 +29,21 @@ CONNECT_SECONDS = 2.0
 ANSWER_SECONDS = 5.0
 WATCHING = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": ANSWER_SECONDS}
 """What the sentinels themselves are asked with: they hold no data, so get no secrets."""
-
-
+ALWAYS = (
+    *("client_name", "health_check_interval", "max_connections", "retry_on_timeout"),
+    *("socket_connect_timeout", "socket_keepalive", "socket_timeout"),
+)
+FOR_TLS = (
+    *("ssl_ca_certs", "ssl_ca_data", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile"),
+    *("ssl_check_hostname", "ssl_keyfile", "ssl_password"),
+)
+FOR_CLUSTERS = ("cluster_error_retry_attempts", "reinitialize_steps", "require_full_coverage")
+TAKEN = frozenset((*ALWAYS, *FOR_TLS, *FOR_CLUSTERS))
+"""The options of redis-py that can be written down; reads heed them, too."""
+SCHEME = re.compile(r"[a-z+]+://")
+HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]")
+TRUTHS = {"True": True, "False": False}
+"""How Python writes truth values, which are no JSON; other words would all be true."""
 URL_FORMS = (
     "write redis://host:port/0, unix:///path.sock, redis+cluster://host:port,host:port/ "
     "or redis+sentinel://host:port,host:port/master/0; rediss for TLS"
@@ -158,7 +172,8 @@ def _watchers(client: Client) -> list[Client]:
 
 
 def from_url(url: str) -> StoreOptions:
-    """Return the options of a URL: ``redis://``, ``rediss://`` and ``unix://`` as redis-py has them.
+    """Return the options of a URL: ``redis://``, ``rediss://`` and ``unix://`` as redis-py has them,
+    with those of its parameters that are `TAKEN`.
 
     A cluster is ``redis+cluster://user:password@host:port,host:port/``, and sentinels are
     ``redis+sentinel://user:password@host:port,host:port/<master>/0``, or ``rediss+…`` for TLS;
@@ -177,7 +192,7 @@ def from_url(url: str) -> StoreOptions:
     before, slash, after = rest.partition("/")
     credentials, at, listed = before.rpartition("@")
     try:
-        nodes = tuple(_node(part) for part in listed.split(","))
+        nodes = tuple(_node(part, "a part") for part in listed.split(","))
     except Misconfigured:
         raise _malformed("it names no servers as host:port,host:port") from None
     host, port = listed.split(",")[0].rpartition(":")[::2]
@@ -191,19 +206,22 @@ def from_url(url: str) -> StoreOptions:
 def _single(url: str, plain: str) -> StoreOptions:
     try:
         parts = dict(SYNC.connection.parse_url(plain))
-    except ValueError as error:
-        raise _malformed(str(error)) from None
+        db, port = int(parts.pop("db", 0)), int(parts.pop("port", 6379))
+    except ValueError:
+        raise _malformed("redis-py cannot read its scheme, its port or a parameter") from None
     parts.pop("connection_class", None)
-    node = (str(parts.pop("host", "localhost")), int(parts.pop("port", 6379)))
-    return StoreOptions(
-        nodes=(node,),
+    options = StoreOptions(
+        nodes=((str(parts.pop("host", "localhost")), port),),
         unix_socket_path=str(parts.pop("path", "")),
-        db=int(parts.pop("db", 0)),
+        db=db,
         ssl=url.startswith("rediss"),
         username=parts.pop("username", None),
         password=parts.pop("password", None),
         extra=parts,
     )
+    if not parts.keys() <= TAKEN:
+        raise _unknown("the URL of the online store")
+    return options
 
 
 def _master(path: str) -> tuple[str, str]:
@@ -222,51 +240,88 @@ def _malformed(why: str) -> Misconfigured:
 def from_connection_string(
     text: str, *, redis_type: str = Topology.REDIS, sentinel_master: str = "mymaster"
 ) -> StoreOptions:
-    """Return the options of Feast's ``host:port,host:port,parameter=value,…``.
+    """Return the options of Feast's ``host:port,host:port,parameter=value,…``, or of a URL.
 
     Values are JSON where they can be, as with Feast: ``ssl=true``, ``db=1``; but a user name
     and a password are taken as they are written.
 
     Raises:
-        Misconfigured: a part is malformed; values of parameters are not shown.
+        Misconfigured: a part is malformed. No part is shown: it may be of a password.
     """
-    nodes: list[tuple[str, int]] = []
-    given: dict[str, Any] = {}
-    for part in (part.strip() for part in text.split(",") if part.strip()):
-        name, equals, value = part.partition("=")
-        if equals:
-            given[name] = value if name in ("username", "password") else _json_or_text(value)
-        else:
-            nodes.append(_node(part))
     if redis_type not in list(Topology):
         raise Misconfigured(
             f"redis_type {redis_type!r} is unknown", hint=f"it is one of {', '.join(Topology)}"
         )
+    if SCHEME.match(text.strip()):
+        return _arranged(from_url(text.strip()), Topology(redis_type), sentinel_master)
+    nodes, given = _parts(text)
     if not nodes and "unix_socket_path" not in given:
         raise Misconfigured(
             "the connection string names no server", hint="write host:port,parameter=value"
         )
-    return StoreOptions(
+    options = StoreOptions(
         topology=Topology(redis_type),
         nodes=tuple(nodes) or (("localhost", 0),),
         unix_socket_path=str(given.pop("unix_socket_path", "")),
         db=_whole(given.pop("db", 0)),
-        ssl=bool(given.pop("ssl", False)),
+        ssl=_truth(given.pop("ssl", False)),
         username=given.pop("username", None),
         password=given.pop("password", None),
         sentinel_master=sentinel_master,
         extra=given,
     )
+    if not given.keys() <= TAKEN:
+        raise _unknown("the connection string")
+    return options
 
 
-def _node(part: str) -> tuple[str, int]:
+def _arranged(options: StoreOptions, topology: Topology, master: str) -> StoreOptions:
+    """Return ``options`` of a URL that names one server, arranged as is said beside it."""
+    if options.topology is not Topology.REDIS or topology is Topology.REDIS:
+        return options
+    if topology is Topology.CLUSTER and options.db:
+        raise _malformed("a cluster has no databases but 0")
+    return replace(options, topology=topology, sentinel_master=master)
+
+
+def _parts(text: str) -> tuple[list[tuple[str, int]], dict[str, Any]]:
+    """Return the servers and the parameters of a connection string."""
+    nodes: list[tuple[str, int]] = []
+    given: dict[str, Any] = {}
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    for number, part in enumerate(parts, 1):
+        name, equals, value = part.partition("=")
+        if equals and name.isidentifier():
+            given[name] = value if name in ("username", "password") else _json_or_text(value)
+        elif given:  # a password with a comma looks so
+            raise Misconfigured(
+                f"part {number} of the connection string is no parameter=value",
+                hint="write servers first; a password with a comma has to be written in a URL, as %2C",
+            )
+        else:
+            nodes.append(_node(part, f"part {number} of the connection string"))
+    return nodes, given
+
+
+def _node(part: str, where: str) -> tuple[str, int]:
     host, colon, port = part.rpartition(":")
-    if not (colon and host and port.isdecimal()):
+    if not (colon and HOST.fullmatch(host) and port.isascii() and port.isdecimal()):
         raise Misconfigured(
-            f"{part!r} in the connection string is no server",
-            hint="write host:port, for example localhost:6379",
+            f"{where} is no server", hint="write host:port, for example localhost:6379"
         )
     return host.strip("[]"), int(port)
+
+
+def _unknown(where: str) -> Misconfigured:
+    return Misconfigured(
+        f"{where} has an unknown parameter", hint=f"parameters are {', '.join(sorted(TAKEN))}"
+    )
+
+
+def _truth(ssl: Any) -> bool:
+    if ssl not in (True, False):
+        raise Misconfigured("ssl in the connection string is no truth value", hint="write ssl=true")
+    return bool(ssl)
 
 
 def _whole(db: Any) -> int:
@@ -276,6 +331,8 @@ def _whole(db: Any) -> int:
 
 
 def _json_or_text(value: str) -> Any:
+    if value in TRUTHS:
+        return TRUTHS[value]
     try:
         return json.loads(value)
     except json.JSONDecodeError:
