@@ -1,5 +1,6 @@
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -364,3 +365,29 @@ def test_rows_of_another_key_are_never_found_though_their_bytes_are_equal(
     entities = dict(zip(keys, ([1], [2]), strict=True))
     answer = ask(store, "weather:temp", entities, served=manifest(after))
     assert (answer.values[-1], answer.statuses[-1]) == ([None], ["NOT_FOUND"])
+
+
+def test_a_given_column_that_is_called_like_a_feature_does_not_come_back_beside_it(
+    store: OnlineStore,
+) -> None:
+    seats = view({"seats": "int64"}, name="plane")
+    other = view({"y": "int64"}, name="cabin", keys={"seats": "int64"})
+    rows = {"origin": ["J"], "seats": [100], "event_timestamp": [T0]}
+    store.write(ColumnEncoder("flights", seats).encode(rows))
+    entities = {"origin": ["J"], "seats": [7]}
+    answer = ask(store, "plane:seats", entities, served=manifest(seats, other))
+    assert answer.names == ("origin", "seats")
+    assert answer.values == (["J"], [100])
+
+
+def test_compiling_takes_time_by_the_number_of_features_and_not_by_its_square() -> None:
+    def seconds(count: int) -> float:
+        names = [f"f{number:05d}" for number in range(count)]
+        served = manifest(view(dict.fromkeys(names, "float64"), name="wide"))
+        refs = [FeatureRef("wide", name) for name in names]
+        began = time.process_time()
+        compile_plan(served, refs)
+        return time.process_time() - began
+
+    seconds(10)
+    assert seconds(8000) < 40 * max(seconds(1000), 0.002)

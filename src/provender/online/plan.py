@@ -159,12 +159,12 @@ def compile_plan(
     inputs = [ref for spec in demanded.values() for ref in spec.inputs]
     needed = [Wanted(itself(ref.view), ref.feature) for ref in inputs]
     stored = [one for one in (*wanted, *needed) if one.view not in computed]
-    reads, sources = _reads(manifest, stored)
+    reads, sources, types = _reads(manifest, stored)
     used = [*(FeatureRef(one.view, one.feature) for one in wanted), *inputs]
     _check_open(manifest, used)
+    demands = {name: number for number, name in enumerate(demanded)}
     outputs = tuple(
-        _output(one, computed, list(demanded), reads, sources, full=full_feature_names)
-        for one in wanted
+        _output(one, computed, demands, sources, types, full=full_feature_names) for one in wanted
     )
     join_keys = {
         name: key
@@ -173,6 +173,7 @@ def compile_plan(
     }
     request = {field.name: field for spec in demanded.values() for field in spec.request}
     known = {key.name for view in manifest.views for key in view.join_keys}
+    ends = manifest.open_until
     _check_names(outputs, asked, {*join_keys, *request})
     return LookupPlan(
         project=manifest.project,
@@ -181,9 +182,11 @@ def compile_plan(
         outputs=outputs,
         join_keys=join_keys,
         request=request,
-        echoed=frozenset(known | join_keys.keys()),
+        echoed=frozenset(known | join_keys.keys()) - {output.name for output in outputs},
         open_until={
-            ref: until for ref, until in manifest.open_until.items() if ref in set(map(str, used))
+            ref: until
+            for ref in sorted(set(map(str, used)))
+            if (until := ends.get(ref)) is not None
         },
     )
 
@@ -202,25 +205,41 @@ class Wanted:
 
 def _reads(
     manifest: ServingManifest, stored: Sequence[Wanted]
-) -> tuple[tuple[ViewRead, ...], dict[Wanted, Source]]:
-    """Return what to read, once for each way in which a view is asked for, and where it is found."""
-    by_view: dict[ProjectionSpec, list[str]] = {}
+) -> tuple[tuple[ViewRead, ...], dict[Wanted, Source], dict[Wanted, str]]:
+    """Return what to read, once for each way in which a view is asked for, where it is found, its types."""
+    reads: dict[ProjectionSpec, _Reading] = {}
     sources: dict[Wanted, Source] = {}
+    types: dict[Wanted, str] = {}
     for one in stored:
         if one in sources:
             continue
-        view = manifest.view(one.view)
-        names = [column.name for column in view.columns]
-        if one.feature not in names:
-            raise unknown(f"feature of view {view.name}", one.feature, names)
-        features = by_view.setdefault(one.projection, [])
-        features.append(one.feature)
-        sources[one] = Source(list(by_view).index(one.projection), len(features) - 1)
-    reads = tuple(
-        _read(manifest.project, manifest.view(projection.view), projection, tuple(features))
-        for projection, features in by_view.items()
+        reading = reads.get(one.projection)
+        if reading is None:
+            reading = _Reading(len(reads), manifest.view(one.view))
+            reads[one.projection] = reading
+        sources[one], types[one] = reading.add(one.feature)
+    found = tuple(
+        _read(manifest.project, reading.view, projection, tuple(reading.features))
+        for projection, reading in reads.items()
     )
-    return reads, sources
+    return found, sources, types
+
+
+class _Reading:
+    """The read number ``number`` while its columns are gathered."""
+
+    def __init__(self, number: int, view: ServedView) -> None:
+        self.number = number
+        self.view = view
+        self.features: list[str] = []
+        self._types = {column.name: column.type for column in view.columns}
+
+    def add(self, feature: str) -> tuple[Source, str]:
+        """Read ``feature``, too; return where it is found, and its type word."""
+        if feature not in self._types:
+            raise unknown(f"feature of view {self.view.name}", feature, list(self._types))
+        self.features.append(feature)
+        return Source(self.number, len(self.features) - 1), self._types[feature]
 
 
 def _read(
@@ -262,21 +281,17 @@ def _check_open(manifest: ServingManifest, used: Sequence[FeatureRef]) -> None:
 def _output(
     one: Wanted,
     computed: Mapping[str, OnDemandSpec],
-    demanded: Sequence[str],
-    reads: Sequence[ViewRead],
+    demands: Mapping[str, int],
     sources: Mapping[Wanted, Source],
+    types: Mapping[Wanted, str],
     *,
     full: bool,
 ) -> Output:
     name = output_name(one.projection.alias, one.feature, full=full)
     if one.view in computed:
         field = computed[one.view].feature(one.feature)
-        demand = demanded.index(one.view)
-        return Output(name, field.type, demand=demand, feature=one.feature)
-    source = sources[one]
-    view = reads[source.read].view
-    field = next(column for column in view.columns if column.name == one.feature)
-    return Output(name, field.type, source=source)
+        return Output(name, field.type, demand=demands[one.view], feature=one.feature)
+    return Output(name, types[one], source=sources[one])
 
 
 def _runs(outputs: Sequence[Output]) -> tuple[Run, ...]:

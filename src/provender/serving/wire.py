@@ -95,16 +95,26 @@ def parse_rows(body: bytes, name: str) -> RowsRequest:
         Malformed: it is no JSON, or a field is missing or of the wrong type.
     """
     given = _object(body)
-    columns = _field(given, "df", dict)
+    columns = _listed(_field(given, "df", dict))
+    to = _field(given, "to", str, "online")
+    return RowsRequest(name=_field(given, name, str), columns=columns, to=to)
+
+
+def _listed(columns: dict[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of each column; those by index, as pandas' to_dict() gives them, in one order."""
+    index = next((column for column in columns.values() if isinstance(column, dict)), {})
     listed: dict[str, list[Any]] = {}
     for column, values in columns.items():
-        if isinstance(values, dict):  # pandas' to_dict() without an orientation
-            values = list(values.values())
+        if isinstance(values, dict):
+            if values.keys() != index.keys():
+                raise Malformed(
+                    "Input should have the same index as the other columns", "df", column
+                )
+            values = [values[at] for at in index]
         if not isinstance(values, list):
             raise Malformed("Input should be a valid list", "df", column)
         listed[column] = values
-    to = _field(given, "to", str, "online")
-    return RowsRequest(name=_field(given, name, str), columns=listed, to=to)
+    return listed
 
 
 def parse_window(body: bytes, *, with_start: bool = True) -> Window:
