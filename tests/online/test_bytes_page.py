@@ -41,9 +41,13 @@ def widths() -> dict[str, str]:
     "word", [*TYPES, "decimal(p,s)", "list<T>", "set<T>", "struct<…>", "map<…>"]
 )
 def test_every_type_is_listed_with_its_bytes(word: str) -> None:
-    real = {"decimal(p,s)": "decimal(9,2)", "list<T>": "list<int8>", "set<T>": "set<int8>"}.get(
-        word, word
-    )
+    real = {
+        "decimal(p,s)": "decimal(9,2)",
+        "list<T>": "list<int8>",
+        "set<T>": "set<int8>",
+        "struct<…>": "struct<a:int8>",
+        "map<…>": "map<string,int8>",
+    }.get(word, word)
     kind = kind_of(real)
     told = "a bit" if word == "bool" else "variable" if kind.variable else str(kind.width)
     assert widths()[word] == told

@@ -7,25 +7,33 @@ type and refuses the rest; reading gives the one Python type of the word.
 import base64
 import binascii
 import json
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from functools import cache, partial
 from typing import Any
 from uuid import UUID
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.online.objects import NON_FINITE, Codec
+from provender.tables.words import parse
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock reading has no zone
 MICROSECOND = timedelta(microseconds=1)
 COUNT = struct.Struct("<I")
 FLOAT32 = struct.Struct("<f")
-NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-"""How JSON writes the floats it has no numbers for."""
+WHOLE = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+"""Numbers as text. Python takes underscores, spaces and the digits of every script, too."""
+EXACT = Context(prec=200)
+"""Decimals have at most 99 digits; the context that Python begins with rounds to 28."""
+UNDECLARED = ("struct<json>", "map<string,json>")
+"""Objects of whose insides nothing is declared: they are kept as JSON."""
 INTEGERS = {
     f"{sign}int{bits}": (0 if sign else -(1 << (bits - 1)), (1 << (bits if sign else bits - 1)) - 1)
     for sign in ("", "u")
@@ -98,10 +106,14 @@ def kind_of(word: str) -> Kind:
         inner = kind_of(word[4:-1])
         return Kind("", partial(_pack_set, inner=inner), partial(_unpack_list, inner=inner))
     if word.startswith("decimal("):
-        scale = int(word[8:-1].split(",")[1])
-        return Kind("", partial(_decimal, scale=scale), lambda data: Decimal(data.decode()))
-    if word.startswith(("struct<", "map<")):
+        precision, scale = map(int, word[8:-1].split(","))
+        write = partial(_decimal, precision=precision, scale=scale)
+        return Kind("", write, lambda data: Decimal(data.decode()))
+    if word in UNDECLARED:
         return Kind("", _json, json.loads)
+    if word.startswith(("struct<", "map<")):
+        codec = Codec(parse(word), kind_of)
+        return Kind("", codec.write, codec.read)
     if word not in SIMPLE:
         raise InvalidInput(
             f"values of type {word!r} cannot be served online",
@@ -119,6 +131,8 @@ def _integer(value: Any, *, low: int, high: int) -> int:
     if isinstance(value, bool):
         raise TypeError("a truth value is no number")
     if isinstance(value, str):
+        if not WHOLE.fullmatch(value):
+            raise ValueError("write decimal digits, and a sign before them if need be")
         number = int(value)
     elif isinstance(value, float) or not hasattr(value, "__index__"):
         number = int(value)
@@ -212,16 +226,21 @@ def _time(value: Any) -> int:
     return (datetime.combine(LOCAL_EPOCH, reading) - LOCAL_EPOCH) // MICROSECOND
 
 
-def _decimal(value: Any, *, scale: int) -> bytes:
+def _decimal(value: Any, *, precision: int, scale: int) -> bytes:
     if isinstance(value, bool):
         raise TypeError("a truth value is no number")
+    text = str(value)
     try:
-        number = Decimal(str(value))
-        exact = number.quantize(Decimal(1).scaleb(-scale))
+        number = Decimal(text)
+        exact = number.quantize(Decimal(1).scaleb(-scale), context=EXACT)
     except InvalidOperation:
         raise ValueError("it is no decimal number of that size") from None
+    if not number.is_finite() or (isinstance(value, str) and not NUMBER.fullmatch(value)):
+        raise ValueError("it is no decimal number")
     if exact != number:
         raise ValueError(f"it has more than {scale} digits after the point")
+    if exact.copy_abs() >= Decimal(1).scaleb(precision - scale):
+        raise ValueError(f"it has more than {precision - scale} digits before the point")
     return format(exact, "f").encode()
 
 

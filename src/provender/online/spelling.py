@@ -15,7 +15,8 @@ from typing import Any
 import orjson
 
 from provender.online.blocks import Writer
-from provender.online.kinds import EPOCH, kind_of
+from provender.online.kinds import EPOCH, UNDECLARED, kind_of
+from provender.tables.words import Word, parse
 
 NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 SECOND = timedelta(seconds=1)
@@ -119,8 +120,10 @@ def _converter(word: str) -> Callable[[Any], Any] | None:
     if word.startswith(("list<", "set<")):
         inner = word.partition("<")[2][:-1]
         return lambda values: plain(list(values), inner)
-    if word.startswith(("map<", "struct<")):
+    if word in UNDECLARED:
         return _finite
+    if word.startswith(("map<", "struct<")):
+        return _inside(parse(word))
     if word in TICKS:
         return _epoch_seconds
     if word.startswith("decimal("):
@@ -130,6 +133,18 @@ def _converter(word: str) -> Callable[[Any], Any] | None:
         "date": date.isoformat,
         "time": time.isoformat,
     }.get(word)
+
+
+def _inside(word: Word) -> Callable[[Any], Any]:
+    """Return how objects are written whose insides are declared: each value by its type."""
+    if word.kind == "map":
+        (_, (_, item)) = word.parts
+        inner = str(item)
+        return lambda found: dict(
+            zip(map(str, found), plain(list(found.values()), inner), strict=True)
+        )
+    parts = [(name, str(part)) for name, part in word.parts]
+    return lambda found: {name: plain([found[name]], inner)[0] for name, inner in parts}
 
 
 def _epoch_seconds(instant: datetime) -> int:
