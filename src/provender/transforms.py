@@ -58,25 +58,49 @@ def load_transform(spec: OnDemandSpec, repo: Path) -> Transform:
 
 def _checked(spec: OnDemandSpec, function: Transform) -> Transform:
     names = [feature.name for feature in spec.features]
+    where = f"on-demand view {spec.name}: {spec.function}"
 
     def transform(columns: Columns) -> Columns:
         rows = max((len(values) for values in columns.values()), default=0)
         try:
-            result = function(columns)
-        except Exception as error:
+            result: Any = function(columns)
+        except (Exception, SystemExit) as error:
             raise InvalidInput(
-                f"on-demand view {spec.name}: {spec.function} failed: {type(error).__name__}: {error}",
+                f"{where} failed: {type(error).__name__}: {error}",
                 hint=f"its inputs are {', '.join(columns)}; make it cope with nulls",
             ) from error
-        wrong = [n for n in names if n not in result or len(result[n]) != rows]
+        found = {name: _listed(result, name) for name in names}
+        wrong = [name for name, values in found.items() if values is None or len(values) != rows]
         if wrong:
             raise InvalidInput(
-                f"on-demand view {spec.name}: {spec.function} did not return {rows} values of {', '.join(wrong)}",
+                f"{where} did not return {rows} values of {', '.join(wrong)}, "
+                f"but {_described(result, wrong[0])}",
                 hint="return a dict with one equally long list per declared feature",
             )
-        return {name: list(result[name]) for name in names}
+        return {name: values for name, values in found.items() if values is not None}
 
     return transform
+
+
+def _listed(result: Any, name: str) -> list[Any] | None:
+    """Return the values of the feature ``name``, as a list; None where there are none, or no list."""
+    try:
+        values = result[name]
+        return None if isinstance(values, str | bytes | dict) else list(values)
+    except (TypeError, LookupError, AttributeError):
+        return None
+
+
+def _described(result: Any, name: str) -> str:
+    """Return in words what stands for the feature ``name`` in what a function returned."""
+    try:
+        values = result[name]
+    except (TypeError, LookupError, AttributeError):
+        return f"a {type(result).__name__} without {name}"
+    try:
+        return f"a {type(values).__name__} of {len(values)}"
+    except TypeError:
+        return f"a {type(values).__name__}"
 
 
 def _module(name: str, repo: Path) -> ModuleType:

@@ -24,7 +24,7 @@ from provender.online.sender import Written
 from provender.online.store import BATCH_ROWS, OnlineStore
 from tests.online.proxy import Proxy
 from tests.online.servers import cluster_node, free_port, primary, sentinel, started
-from tests.online.views import T0, TICK, field, manifest, view
+from tests.online.views import T0, TICK, manifest, view
 
 VIEW = view({"x": "int64"}, keys={"id": "int64"})
 ROWS = RowCodec(VIEW)
@@ -164,50 +164,6 @@ def test_a_view_whose_keys_would_begin_like_anothers_is_refused(
         store.claim("a b", replace(VIEW, name="w"))
     assert store.delete("other one") == 0
     store.claim("a b", replace(VIEW, name="w"))
-
-
-OTHER = replace(VIEW, columns=(*VIEW.columns, field("y", "int64")))
-
-
-def test_who_knows_an_older_definition_than_was_applied_may_not_write(store: OnlineStore) -> None:
-    store.claim("p", VIEW)
-    store.publish_manifest(manifest(OTHER, project="p"))
-    with pytest.raises(Conflict, match=r"p\.weather is defined otherwise by now"):
-        store.claim("p", VIEW)
-    with pytest.raises(Conflict):
-        store.claim("p", VIEW, newest=True)
-    store.claim("p", OTHER)
-    store.claim("q", VIEW)
-    store.declare("p", VIEW)
-    store.claim("p", VIEW)
-    with pytest.raises(Conflict):
-        store.claim("p", replace(VIEW, name="weather_hourly"), OTHER)
-    store.delete("p", "weather")
-    store.claim("p", OTHER)
-
-
-def test_where_none_was_applied_the_definition_that_was_just_read_goes_first(
-    store: OnlineStore,
-) -> None:
-    store.claim("p", VIEW)
-    with pytest.raises(Conflict):
-        store.claim("p", OTHER)
-    store.claim("p", OTHER, newest=True)
-    store.claim("p", OTHER)
-    with pytest.raises(Conflict):
-        store.claim("p", VIEW)
-
-
-def test_who_hashes_entities_with_another_secret_may_not_write(
-    store: OnlineStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed = replace(VIEW, entity_ids="hashed")
-    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the first")
-    store.claim("p", hashed)
-    store.declare("p", hashed)
-    monkeypatch.setenv("PROVENDER_ENTITY_SECRET", "the second")
-    with pytest.raises(Conflict):
-        store.claim("p", hashed)
 
 
 def test_deleting_a_view_leaves_the_others(store: OnlineStore) -> None:

@@ -8,11 +8,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import NoneType
 from typing import Any, Generic
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput
-from provender.core.features import FieldSpec
+from provender.core.features import FieldSpec, OnDemandSpec
 from provender.core.freshness import Staleness, refuse, staleness
 from provender.online.answer import NULL_VALUE, Answer, R
 from provender.online.blocks import (
@@ -25,7 +26,7 @@ from provender.online.blocks import (
 )
 from provender.online.columns import row_count
 from provender.online.decoder import Span
-from provender.online.kinds import INTEGERS, MICROSECOND, from_micros, is_null, kind_of, micros
+from provender.online.kinds import MICROSECOND, from_micros, is_null, kind_of, micros
 from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -41,6 +42,8 @@ __all__ = [
     "compile_plan",
 ]
 
+EXACT: Mapping[str, type] = {"bool": bool, "float64": float}
+"""The types of which every Python value of one type is one."""
 Entities = Mapping[str, Sequence[Any]]
 
 
@@ -197,7 +200,8 @@ class Inquiry(ABC, Generic[R]):
         if not self.rows:
             return {field.name: [] for field in demand.spec.features}
         result = demand.transform(inputs)
-        return {field.name: _typed(field, result[field.name]) for field in demand.spec.features}
+        spec = demand.spec
+        return {field.name: _typed(spec, field, result[field.name]) for field in spec.features}
 
 
 class Question(Inquiry[Block]):
@@ -265,6 +269,26 @@ def _check_given(plan: LookupPlan, entities: Mapping[str, list[Any]]) -> None:
 
 def _requested(field: FieldSpec, values: Sequence[Any]) -> list[Any]:
     """Return request values in the one Python type of the field's word."""
+    what = f"request column {field.name!r}"
+    return _converted(field, values, what, f"give values of type {field.type}")
+
+
+def _typed(spec: OnDemandSpec, field: FieldSpec, values: Any) -> list[Any]:
+    """Return computed values in the one Python type of the field's word: a float is always a float.
+
+    Raises:
+        InvalidInput: one is none of the type; the function and the feature are named.
+    """
+    exact = EXACT.get(field.type)
+    if exact is not None and {type(value) for value in values} <= {exact, NoneType}:
+        return list(values)
+    what = f"on-demand view {spec.name}: {field.name}, which {spec.function} returned,"
+    hint = "make the function return values of the declared type, or declare another"
+    return _converted(field, values, what, hint)
+
+
+def _converted(field: FieldSpec, values: Sequence[Any], what: str, hint: str) -> list[Any]:
+    """Return ``values`` as they would come back if they were stored; None where null."""
     kind = kind_of(field.type)
     checked: list[Any] = []
     for value in values:
@@ -275,19 +299,7 @@ def _requested(field: FieldSpec, values: Sequence[Any]) -> list[Any]:
             written = kind.write(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"request column {field.name!r} is {field.type}, and {value!r:.80} is not: {error}",
-                hint=f"give values of type {field.type}",
+                f"{what} is {field.type}, and {value!r:.80} is not: {error}", hint=hint
             ) from None
         checked.append(kind.read(written) if kind.read else written)
     return checked
-
-
-def _typed(field: FieldSpec, values: Any) -> list[Any]:
-    """Return computed values as the declared number type, so that a float is always a float."""
-    if hasattr(values, "tolist"):
-        values = values.tolist()
-    if field.type in ("float32", "float64"):
-        return [None if value is None else float(value) for value in values]
-    if field.type in INTEGERS:
-        return [None if value is None else int(value) for value in values]
-    return list(values)
