@@ -13,8 +13,9 @@ from provender.core.errors import InvalidInput
 from provender.online.arrow import BatchEncoder
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.columns import ColumnEncoder
-from provender.online.kinds import kind_of
+from provender.online.kinds import UNDECLARED, kind_of
 from provender.online.spelling import plain
+from provender.tables.features import feature_array
 from tests.online.views import T0, TICK, view
 
 CASES: list[tuple[str, Any, pa.DataType, Any]] = [
@@ -61,7 +62,7 @@ CASES: list[tuple[str, Any, pa.DataType, Any]] = [
         pa.decimal128(38, 10),
         "1234567890123456789012345678.0123456789",
     ),
-    ("decimal(76,2)", Decimal("9" * 74 + ".99"), pa.decimal256(76, 2), "9" * 74 + ".99"),
+    ("decimal(38,0)", Decimal("-" + "9" * 38), pa.decimal128(38, 0), "-" + "9" * 38),
 ]
 
 
@@ -87,6 +88,10 @@ def test_a_value_is_the_same_pushed_materialised_and_told(
     (spelled,) = plain(row.values, word)
     assert spelled == (value if told is None else told)
     json.dumps(spelled, allow_nan=False)
+    if word not in UNDECLARED:
+        array = feature_array([value, None], word)
+        assert array.type == arrow
+        assert array.to_pylist(maps_as_pydicts="strict") == [value, None]
 
 
 def test_what_is_no_number_inside_comes_back_as_such() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from provender.tables import words
 from provender.tables.arrow import arrow_type
+from provender.tables.words import Word
 
 OBJECTS = ("map<string,json>", "struct<json>")
 MANY = ("list<", "set<")
@@ -45,6 +47,29 @@ def _flat(values: Sequence[Any], word: str) -> Sequence[Any]:
     if word.startswith(MANY):
         inner = _inner(word)
         return [None if value is None else _flat(list(value), inner) for value in values]
+    return _paired(values, words.parse(word)) if "map<" in word else values
+
+
+def _paired(values: Sequence[Any], word: Word) -> Sequence[Any]:
+    """Return ``values`` with the pairs of maps in place of dicts, at any depth, as Arrow takes them."""
+    if word.kind == "map":
+        item = word.parts[1][1]
+        return [
+            None
+            if value is None
+            else list(zip(value, _paired([*value.values()], item), strict=True))
+            for value in values
+        ]
+    if word.kind == "list":
+        item = word.parts[0][1]
+        return [None if value is None else _paired(list(value), item) for value in values]
+    if word.kind == "struct":
+        return [
+            None
+            if value is None
+            else {name: _paired([value[name]], part)[0] for name, part in word.parts}
+            for value in values
+        ]
     return values
 
 
