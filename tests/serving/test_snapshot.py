@@ -82,6 +82,26 @@ def test_plans_used_last_are_kept(snapshots: Snapshots, monkeypatch: pytest.Monk
     ]
 
 
+def test_plans_are_kept_by_their_features_not_by_their_number(
+    snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    snapshots.refresh()
+    current = snapshots.current
+    monkeypatch.setattr(snapshot, "OUTPUTS", 5)
+    current._plans.clear()
+    current.plan(asking("weather:ok", "weather:seen"))
+    current.plan(asking("weather:count", "weather:ok"))
+    current.plan(asking("weather:word"))
+    assert len(current._plans) == 3
+    current.plan(asking("weather:temp"))
+    assert len(current._plans) == 3
+    long = asking("weather:count", "weather:ok", "weather:seen", "weather:temp", "weather:word")
+    assert current.plan(long) is current.plan(long)
+    assert len(current._plans) == 1
+    more = asking("weather:blob", *long.features)
+    assert current.plan(more) is current.plan(more)
+
+
 def test_another_secret_of_entity_ids_is_noticed(
     snapshots: Snapshots, store: OnlineStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,8 @@ from provender.values import to_json
 
 PLANS = 1000
 """Compiled plans kept; a client that asks for ever other lists costs time, not memory."""
+OUTPUTS = 200_000
+"""Features of all compiled plans kept: lists may be long. The plan asked for last is kept anyway."""
 LISTS = 100
 """Feature lists asked for last that are compiled again before a swap, so that nobody waits."""
 
@@ -104,9 +106,14 @@ class Snapshot:
             projections=service.projections if service else (),
         )
         self._plans[key] = plan
-        if len(self._plans) > PLANS:
+        while len(self._plans) > 1 and self._is_full:
             self._plans.popitem(last=False)
         return plan
+
+    @property
+    def _is_full(self) -> bool:
+        kept = sum(len(plan.outputs) for plan in self._plans.values())
+        return len(self._plans) > PLANS or kept > OUTPUTS
 
     def encoder(self, view: str) -> ColumnEncoder:
         """Return what encodes rows for the feature view called ``view``.
