@@ -235,7 +235,7 @@ def _newest(rows: pa.Table, column: str) -> datetime | None:
 def _write(store: FeatureStore, view: FeatureView, batches: Sequence[Encoded]) -> Materialised:
     pairs = (pair for one in batches for pair in zip(one.keys, one.rows, strict=True))
     online = store_of(store.config)
-    online.claim(store.config.project, serve_view(view_spec(view)))
+    online.claim(store.config.project, serve_view(view_spec(view)), newest=True)
     done = online.write(pairs, expiry=expiry_of(store.config, view))
     skipped = sum(one.skipped for one in batches)
     read = skipped + done.written + done.kept
