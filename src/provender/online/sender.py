@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 import hiredis
@@ -64,7 +65,7 @@ class Broken(Exception):
 
 
 class Sender:
-    """Sends chunks and counts the answers; for one thread.
+    """Sends chunks and counts the answers; for one thread, and until ``due`` of `time.monotonic`.
 
     ``recut`` makes the chunk that compares of one that only works where no key exists, and
     ``split`` a chunk per row. ``fresh`` says whether the last try for no key worked. ``repeated`` counts lost connections, and
@@ -81,6 +82,7 @@ class Sender:
         split: Callable[[Chunk], list[Chunk]],
     ) -> None:
         self.done = Written()
+        self.due = inf
         self.fresh = True
         self.repeated = 0
         self.replicated = True
@@ -211,7 +213,8 @@ class Sender:
         self.repeated += 1
         if lane is not None:
             lane.link.close()
-        if time.monotonic() - self._progress > PATIENCE_SECONDS:
+        now = time.monotonic()
+        if now - self._progress > PATIENCE_SECONDS or now + PAUSE_SECONDS >= self.due:
             raise broken.cause
         time.sleep(PAUSE_SECONDS)
         return list(lane.sent) if lane is not None else []
@@ -270,4 +273,4 @@ class Sender:
         return link
 
     def _due(self) -> float:
-        return time.monotonic() + self._options.answer_seconds
+        return min(time.monotonic() + self._options.answer_seconds, self.due)

@@ -43,6 +43,7 @@ from provender.online.options import (
     from_url,
     unavailable,
 )
+from provender.online.pen import Pens
 from provender.online.prefixes import claim, claimed, declare, release
 from provender.online.resp import Refused, Words
 from provender.online.routes import Route, route
@@ -148,17 +149,24 @@ class OnlineStore(Closing):
         """Return a reader for the running loop; a question may take ``deadline`` seconds."""
         return Stream(self.options, deadline=deadline, epoch=epoch)
 
-    def claim(self, project: str, *views: ServedView, newest: bool = False) -> None:
+    def pens(self) -> Pens:
+        """Return what writes a few rows now and then, within a deadline; see `Pens`."""
+        return Pens(self.options)
+
+    def claim(
+        self, project: str, *views: ServedView, newest: bool = False, deadline: float = 0.0
+    ) -> None:
         """Note whose the keys of these views are: to be called each time before rows are written.
 
-        ``newest`` says that their definitions were just read from the registry.
+        ``newest`` says that their definitions were just read from the registry; ``deadline`` is
+        as in `read`.
 
         Raises:
             Conflict: the keys of another view begin like those of one of them, or one of them
                 is defined otherwise by now.
             Unavailable: the store does not answer.
         """
-        claim(partial(self._asked, 0.0), project, views, newest=newest)
+        claim(partial(self._asked, deadline), project, views, newest=newest)
 
     def declare(self, project: str, *views: ServedView) -> None:
         """Let only those write rows of these views who know them as they are here.

@@ -22,8 +22,9 @@ class Limits:
 
     ``request_rows`` are rows of views that one request may read; more would keep everybody else
     waiting; ``request_cells`` are values that one may be answered. ``bodies_bytes`` are those of
-    requests that are still coming. ``deadline`` is a lookup's; in ``undrained_seconds`` a client
-    has to read 64 KiB of its answers.
+    requests that are still coming. ``deadline`` is a lookup's; ``write_seconds`` is that of rows that
+    are written online, with their wait for others; in ``undrained_seconds`` a client has to read
+    64 KiB of its answers.
     """
 
     header_bytes: int = 16 * KIBI
@@ -38,6 +39,7 @@ class Limits:
     writes: int = 32
     connections: int = 10_000
     deadline: float = 1.0
+    write_seconds: float = 5.0
     header_seconds: float = 5.0
     body_seconds: float = 10.0
     idle_seconds: float = 75.0

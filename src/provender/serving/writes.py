@@ -11,13 +11,13 @@ from typing import TypeVar
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput
 from provender.online.columns import ColumnEncoder, Columns, row_count
-from provender.online.script import Expiry
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Load
 from provender.serving.messages import Request, Response
 from provender.serving.metrics import Metrics
 from provender.serving.pushes import Offline, Pushes
+from provender.serving.rows import OnlineRows, Pairs
 from provender.serving.snapshot import Snapshots
 
 THREADS = 2
@@ -26,7 +26,6 @@ KEY = b"idempotency-key"
 KEY_BYTES = 256
 
 T = TypeVar("T")
-Pairs = list[tuple[bytes, bytes]]
 
 
 class Writes:
@@ -43,13 +42,12 @@ class Writes:
         pushes: Pushes,
         replaying: bool = False,
     ) -> None:
-        self._store = store
         self._snapshots = snapshots
         self._load = load
         self._metrics = metrics
         self._now = now
         self._pushes = pushes
-        self._replaying = replaying
+        self._rows = OnlineRows(store, seconds=load.limits.write_seconds, replaying=replaying)
         self._threads = ThreadPoolExecutor(THREADS, "rows")
 
     async def push(self, request: Request) -> Response:
@@ -72,9 +70,11 @@ class Writes:
             return Response()
         with self._load.writing():
             pairs = await self._threaded(lambda: self._encode(encoders, rows.columns))
-            await self._threaded(lambda: self._claim(encoders))
+            due = self._rows.due()
+            await self._threaded(lambda: self._rows.claim(encoders, due))
         await self._append(push)
-        self._count(await self._threaded(lambda: self._store_rows(encoders, pairs)))
+        later = self._rows.due()
+        self._count(await self._threaded(lambda: self._rows.write(encoders, pairs, later)))
         return Response()
 
     async def write(self, request: Request) -> Response:
@@ -84,8 +84,9 @@ class Writes:
         return Response(200, b"null")
 
     def close(self) -> None:
-        """Return when what is being written is."""
-        self._threads.shutdown()
+        """Begin nothing more; what is being written ends by its deadline."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._rows.close()
         self._pushes.close()
 
     async def _append(self, push: Offline) -> None:
@@ -93,8 +94,11 @@ class Writes:
         self._metrics.count("rows_appended", by=row_count(push.columns))
 
     async def _write(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
+        due = self._rows.due()
+
         def write() -> int:
-            return self._store_rows(encoders, self._encode(encoders, columns))
+            self._rows.check(due)
+            return self._rows.write(encoders, self._encode(encoders, columns), due)
 
         with self._load.writing():
             self._count(await self._threaded(write))
@@ -102,18 +106,6 @@ class Writes:
     def _encode(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> list[Pairs]:
         now = self._now()
         return [one.encode(columns, now=now) for one in encoders]
-
-    def _claim(self, encoders: Sequence[ColumnEncoder]) -> None:
-        """Return if rows of these views may be written as this server knows the views."""
-        self._store.claim(encoders[0].project, *(one.view for one in encoders))
-
-    def _store_rows(self, encoders: Sequence[ColumnEncoder], pairs: Sequence[Pairs]) -> int:
-        """Write the pairs that each encoder made; return how many rows they are."""
-        self._claim(encoders)
-        for one, rows in zip(encoders, pairs, strict=True):
-            expiry = Expiry.of_served(one.view, replaying=self._replaying)
-            self._store.write(rows, expiry=expiry)
-        return sum(map(len, pairs))
 
     def _count(self, rows: int) -> None:
         self._metrics.count("rows_pushed", by=rows)
