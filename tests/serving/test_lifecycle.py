@@ -124,6 +124,31 @@ def test_a_server_without_a_manifest_is_unhealthy_until_there_is_one(
     assert running.client.get("/health").status_code == 200
 
 
+def test_a_project_that_is_misspelt_is_refused_with_the_near_name(
+    valkey: EmbeddedServer, store: OnlineStore, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match="'flihgts' has no features to serve") as refused:
+        application(valkey.url, project="flihgts", home=tmp_path, repo=tmp_path)
+    assert "did you mean flights?" in refused.value.hint
+
+
+def test_a_project_that_was_served_here_is_no_mistake(
+    valkey: EmbeddedServer, store: OnlineStore, tmp_path: Path
+) -> None:
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "flights2.json").write_text("{}")
+    made = application(valkey.url, project="flights2", home=tmp_path, repo=tmp_path)
+    assert made.project == "flights2"
+
+
+def test_a_server_that_waits_for_its_project_says_so(start: Start, store: OnlineStore) -> None:
+    running = start(project="later")
+    running.process.terminate()
+    _, err = running.process.communicate(timeout=10)
+    assert "project later has no features to serve in " in err
+    assert "waits until it is applied; there are: flights" in err
+
+
 def test_a_catalog_that_is_gone_is_told_and_stops_nothing(
     start: Start, filled: OnlineStore, tmp_path: Path
 ) -> None:

@@ -10,9 +10,10 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 from time import perf_counter
-from typing import Protocol
+from typing import Any, Protocol
 
 import orjson
 
@@ -21,6 +22,7 @@ from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Lookups, Question
 from provender.online.store import OnlineStore
 from provender.serving import openapi, wire
+from provender.serving.aside import Aside
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
@@ -32,7 +34,7 @@ from provender.serving.results import render
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
-from provender.serving.together import SMALL, Together
+from provender.serving.together import SMALL, Bodies, Together
 from provender.serving.writes import Writes
 
 log = logging.getLogger(__name__)
@@ -113,6 +115,7 @@ class OnlineApp:
             lookup_log=lookup_log,
         )
         self._together = Together()
+        self._aside = Aside()
         self._timed: deque[tuple[Steps[Response], Request]] = deque()
         self._clock = 0.0
         self._routes = {
@@ -155,6 +158,7 @@ class OnlineApp:
         self._jobs.leave()
         if self._lookup_log is not None:
             await asyncio.to_thread(self._lookup_log.stop)
+        self._aside.close()
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
 
@@ -253,19 +257,27 @@ class OnlineApp:
             self.load.end(keys)
         request.deadline = inf
         arrow = ARROW in request.headers.get(b"accept", b"")
-        if arrow or len(question.keys) > SMALL:
-            answer, bodies = question.judge(stored), None
+        aside = self._aside if self._aside.takes(plan, rows) else None
+        bodies: Bodies | None = None
+        if aside is not None:
+            answer = await aside.run(partial(question.judge, stored))
+        elif arrow or len(question.keys) > SMALL:
+            answer = question.judge(stored)
         else:
             answer, bodies = await self._together.judge(question, stored)
         if self._lookup_log is not None:
             self._lookup_log.saw(snapshot, asked.service, question, answer)
         if arrow:
             return await _arrow(self._compat.answer(Lookups.of(answer)))
-        versions = plan.versions if asked.version_metadata else None
-        incomplete, told = self._snapshots.incomplete(plan), self._compat.told
+        about: dict[str, Any] = {
+            "versions": plan.versions if asked.version_metadata else None,
+            "incomplete": self._snapshots.incomplete(plan),
+            "told": self._compat.told,
+        }
         try:
-            body = render(plan, answer, bodies, versions=versions, incomplete=incomplete, told=told)
-            return Response(200, body)
+            if aside is None:
+                return Response(200, render(plan, answer, bodies, **about))
+            return Response(200, await aside.run(partial(render, plan, answer, **about)))
         except orjson.JSONEncodeError as error:
             raise InvalidInput(
                 f"an entity value cannot be echoed as JSON: {error}",

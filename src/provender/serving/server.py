@@ -6,15 +6,16 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
+from provender.core.features import OnDemandSpec
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
 from provender.serving.app import OnlineApp
+from provender.serving.aside import Timed
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, fitting
@@ -24,7 +25,7 @@ from provender.serving.pushes import Pushes
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
 from provender.serving.workers import Workers
-from provender.transforms import load_transform
+from provender.transforms import Transform, load_transform
 
 LIMITS = Limits()
 COMPAT = Compat()
@@ -63,8 +64,7 @@ class Application:
         """Return the application, with a store of its own; nothing is connected yet."""
         KEYRING.look_in(self.home / "secrets")
         store = OnlineStore(self.url)
-        load = partial(load_transform, repo=self.repo)
-        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, load)
+        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, self._load)
         now = frozen_at(self.clock) if self.clock else utc_now
         metrics = Metrics(self.board / f"{self.slot}.json" if self.board else None)
         logged = not self.log.is_off
@@ -81,6 +81,9 @@ class Application:
             catalog_url=self.catalog_url,
             lookup_log=LookupLog(self.home, self.project, self.log, metrics) if logged else None,
         )
+
+    def _load(self, spec: OnDemandSpec) -> Transform:
+        return Timed(load_transform(spec, self.repo))
 
 
 def application(

@@ -5,11 +5,13 @@ A manifest that cannot be fetched or read changes nothing: the last good one goe
 """
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -33,6 +35,11 @@ OUTPUTS = 200_000
 """Features of all compiled plans kept: lists may be long. The plan asked for last is kept anyway."""
 LISTS = 100
 """Feature lists asked for last that are compiled again before a swap, so that nobody waits."""
+
+MISSPELT = 0.8
+"""How like a project that is there a name has to be, to be taken for a mistake."""
+
+log = logging.getLogger(__name__)
 
 LoadTransform = Callable[[OnDemandSpec], Transform]
 PlanKey = tuple[str, tuple[str, ...], bool]
@@ -264,19 +271,26 @@ class Snapshots:
 def choose_project(store: OnlineStore, project: str, folder: Path) -> str:
     """Return ``project``, or the only one that has a manifest where none is named.
 
+    A server may be started before its project is applied, which is told in the log.
+
     Raises:
-        NotFound: no project has one yet.
+        NotFound: no project has one yet, or ``project`` has none and is almost called as one that has.
         InvalidInput: several have; they are listed.
         Unavailable: the store does not answer, and no copy of one project is on disk.
     """
-    if project:
-        return project
+    kept = [unquote(copy.stem) for copy in folder.glob("[!.]*.json")]
     try:
         known = store.projects(deadline=LOOK_SECONDS)
     except Unavailable:
-        known = [unquote(copy.stem) for copy in folder.glob("[!.]*.json")]
-        if len(known) != 1:
+        if project:
+            return project
+        if len(kept) != 1:
             raise
+        known = kept
+    if project:
+        if project not in known and project not in kept:
+            _say_that_it_waits(project, known, store.options.address)
+        return project
     if not known:
         raise NotFound(
             f"no project has features to serve in {store.options.address}",
@@ -289,3 +303,22 @@ def choose_project(store: OnlineStore, project: str, folder: Path) -> str:
             hint="say which with --project",
         )
     return known[0]
+
+
+def _say_that_it_waits(project: str, known: list[str], address: str) -> None:
+    """Say that ``project`` is not applied yet.
+
+    Raises:
+        NotFound: it is almost called as one that is.
+    """
+    if near := get_close_matches(project, known, n=1, cutoff=MISSPELT):
+        raise NotFound(
+            f"project {project!r} has no features to serve in {address}",
+            hint=f"did you mean {near[0]}? Else run provender features apply first",
+            what="project",
+        )
+    others = f"; there are: {', '.join(known)}" if known else ""
+    log.warning(
+        "project %s has no features to serve in %s yet: the server waits until it is applied%s",
+        *(project, address, others),
+    )
