@@ -6,7 +6,7 @@ the rows only: which of two is newer is the order's affair.
 
 import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from provender.core.serving import ServedView
 from provender.online.order import STAYS
@@ -15,6 +15,7 @@ from provender.online.resp import command, framed, unframed
 CHUNK_ROWS = 1000
 """Rows per script: the server answers nobody else for about two milliseconds, and Lua can hand
 no more than some thousands of strings to a command."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 GRACE = timedelta(hours=1)
 """A row that is too old is told to be so for this long, before it is not found at all."""
 
@@ -54,6 +55,17 @@ end
 return #KEYS - size / 2
 """
 
+DROP = """
+local dropped = 0
+for i = 1, #KEYS do
+  if redis.call('GET', KEYS[i]) == ARGV[i] then
+    dropped = dropped + redis.call('UNLINK', KEYS[i])
+  end
+end
+return dropped
+"""
+"""Deletes the keys that still hold the rows given: who wrote another meanwhile keeps it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
@@ -85,6 +97,10 @@ class Expiry:
         if view.expires_after is not None:
             return cls.after(view.expires_after)
         return cls.of_view(view.ttl) if view.expires_with_ttl and not replaying else cls()
+
+    def vanished_before(self, now: datetime) -> datetime:
+        """Return from before when rows are gone by ``now``, going by their event timestamps."""
+        return now - self.life if self.how == "until" else NEVER
 
 
 FOREVER = Expiry()

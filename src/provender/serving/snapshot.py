@@ -19,7 +19,7 @@ from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
 from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.columns import ColumnEncoder
-from provender.online.completeness import Completeness
+from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
 from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
@@ -164,7 +164,7 @@ class Snapshots:
         self._store = store
         self._load = load
         self._copy = folder / f"{quote(project, safe='')}.json"
-        self._completeness = Completeness(folder / f".{quote(project, safe='')}.coverage")
+        self._completeness = Completeness()
         self.epoch = Epoch(project, self._completeness.emptied)
 
     @property
@@ -187,7 +187,7 @@ class Snapshots:
 
     @property
     def lost(self) -> frozenset[str]:
-        """The views whose rows may not be all there, since the store was emptied."""
+        """The views whose rows are not known to be all there, when it was looked last."""
         return self._completeness.lost
 
     def incomplete(self, plan: LookupPlan) -> list[str]:
@@ -212,8 +212,7 @@ class Snapshots:
         """Note which views' rows were lost, unless answers showed meanwhile what is newer."""
         with self.epoch.looked(seen.word, since=since) as is_news:
             if is_news:
-                self._completeness.see(seen.covered, has_manifest=seen.digest is not None)
-                self._completeness.forget(frozenset(view.name for view in manifest.views))
+                self._completeness.see(manifest.views, seen.covered)
 
     def _swap(self, digest: str | None) -> bool:
         if self._is_current(digest):
@@ -247,6 +246,7 @@ class Snapshots:
             self.problem += f"; the copy {self._copy} cannot be read: {error}"
             return False
         self._current = Snapshot.of(manifest, self._load)
+        self._completeness.see(manifest.views, {})
         return True
 
     def _keep(self, manifest: ServingManifest) -> None:
