@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 import redis
 
-from provender.core.errors import Misconfigured
-from provender.core.features import ServiceSpec
+from provender.core.errors import InvalidInput, Misconfigured
+from provender.core.features import OnDemandSpec, ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import MANIFEST_FORMAT, ServingManifest
 from provender.online.columns import ColumnEncoder
 from provender.online.embedded import EmbeddedServer
+from provender.online.plan import Transform
 from provender.online.store import OnlineStore
 from provender.serving import snapshot
 from provender.serving.snapshot import Snapshots
@@ -143,6 +144,34 @@ def test_a_manifest_without_a_format_is_of_the_first(
     del old["format"]
     client.hset("provender:manifest:flights", "manifest", json.dumps(old))
     assert snapshots.refresh()
+
+
+def test_whatever_goes_wrong_is_told_and_the_last_good_one_goes_on(
+    store: OnlineStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: list[Exception] = []
+
+    def load(spec: OnDemandSpec) -> Transform:
+        for error in broken:
+            raise error
+        return lambda columns: columns
+
+    snapshots = Snapshots(store, "flights", tmp_path, load)
+    snapshots.refresh()
+    served = snapshots.current
+    broken.append(ZeroDivisionError("nobody thought of it"))
+    store.publish_manifest(flights(closed={"route:delay": "no rule"}))
+    for _ in range(3):
+        assert not snapshots.refresh()
+    assert "ZeroDivisionError: nobody thought of it" in snapshots.problem
+    assert len(caplog.records) == 1
+    assert snapshots.current is served
+    broken[0] = InvalidInput("it cannot be imported", hint="repair it")
+    assert [snapshots.refresh() for _ in range(3)] == [True, False, False]
+    assert (snapshots.problem, list(snapshots.current.problems)) == ("", ["departure"])
+    assert len(caplog.records) == 2
+    broken.clear()
+    assert [snapshots.refresh() for _ in range(2)] == [True, False]
 
 
 def test_a_view_is_incomplete_until_it_was_materialised_and_again_after_its_rows_were_lost(

@@ -5,6 +5,7 @@ A manifest that cannot be fetched or read changes nothing: the last good one goe
 """
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections import OrderedDict
@@ -27,6 +28,7 @@ from provender.online.store import OnlineStore
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
 
+log = logging.getLogger(__name__)
 PLANS = 1000
 """Compiled plans kept; a client that asks for ever other lists costs time, not memory."""
 OUTPUTS = 200_000
@@ -68,6 +70,10 @@ class Snapshot:
         made = cls(manifest, manifest.digest, transforms, problems)
         made._prepare(before.asked_last(LISTS) if before else ())
         return made
+
+    def is_like(self, other: "Snapshot") -> bool:
+        """Whether both answer the same: of one manifest, with the same functions."""
+        return (self.digest, self.problems) == (other.digest, other.problems)
 
     def asked_last(self, count: int) -> list[PlanKey]:
         """Return what was asked for last, at most ``count``, the last one last."""
@@ -149,7 +155,7 @@ class Snapshot:
 
 def _refusing(error: ProvenderError) -> Transform:
     def refuse(columns: Values) -> Values:
-        raise error
+        raise error.with_traceback(None)
 
     return refuse
 
@@ -196,7 +202,20 @@ class Snapshots:
         return [read.name for read in plan.reads if read.view.name in lost] if lost else []
 
     def refresh(self) -> bool:
-        """Swap to the manifest published last; return whether that changed anything."""
+        """Swap to the manifest published last; return whether that changed anything.
+
+        Never raises: `problem` says why it could not, and the log does once.
+        """
+        try:
+            return self._refresh()
+        except Exception as error:
+            problem = f"the serving manifest cannot be taken up: {type(error).__name__}: {error}"
+            if problem != self.problem:
+                self.problem = problem
+                log.exception(problem)
+            return False
+
+    def _refresh(self) -> bool:
         since = self.epoch.changes
         try:
             seen = self._store.beside(self.project, deadline=LOOK_SECONDS)
@@ -226,8 +245,13 @@ class Snapshots:
         if manifest is None:
             self.problem = "the online store has none"
             return self._fall_back()
-        self._current = Snapshot.of(manifest, self._load, before=self._current)
+        made = Snapshot.of(manifest, self._load, before=self._current)
         self.problem = ""
+        if self._current is not None and made.is_like(self._current):
+            return False
+        self._current = made
+        for name, problem in made.problems.items():
+            log.warning("on-demand view %s is refused: %s", name, problem)
         self._keep(manifest)
         return True
 
