@@ -55,17 +55,6 @@ end
 return #KEYS - size / 2
 """
 
-DROP = """
-local dropped = 0
-for i = 1, #KEYS do
-  if redis.call('GET', KEYS[i]) == ARGV[i] then
-    dropped = dropped + redis.call('UNLINK', KEYS[i])
-  end
-end
-return dropped
-"""
-"""Deletes the keys that still hold the rows given: who wrote another meanwhile keeps it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Expiry:

@@ -32,6 +32,7 @@ from provender.online.beside import (
 from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
 from provender.online.coverage import Coverage, true_coverage
+from provender.online.drops import drop_unchanged
 from provender.online.epoch import Epoch, epoch_word
 from provender.online.manifests import read_manifest
 from provender.online.options import (
@@ -44,8 +45,8 @@ from provender.online.options import (
 )
 from provender.online.prefixes import claim, claimed, declare, release
 from provender.online.resp import Refused, Words
-from provender.online.routes import Route, positions_by_slot, route
-from provender.online.script import CHUNK_ROWS, DROP, FOREVER, Expiry
+from provender.online.routes import Route, route
+from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.sender import Written
 from provender.online.state import EPOCH, State, epoch_in, epoch_keys, epoch_of, state_of
@@ -192,12 +193,7 @@ class OnlineStore(Closing):
     def drop(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
         """Delete each key that still holds the row given with it; count them."""
         with self._answering() as client:
-            script = client.register_script(DROP)
-            sharded = self.options.topology is Topology.CLUSTER
-            return sum(
-                int(script(keys=[key for key, _ in some], args=[row for _, row in some]))
-                for some in _together(pairs, sharded=sharded)
-            )
+            return drop_unchanged(client, pairs, self.options.topology)
 
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
@@ -402,16 +398,6 @@ def _keys(client: Client, prefix: bytes) -> Iterator[bytes]:
     """Return the keys with this prefix, which has no character that means another in a pattern."""
     found: Iterator[bytes] = client.scan_iter(match=prefix + b"{*", count=BATCH_ROWS)
     return found
-
-
-def _together(
-    pairs: Sequence[tuple[bytes, bytes]], *, sharded: bool
-) -> Iterator[Sequence[tuple[bytes, bytes]]]:
-    """Yield the pairs that one script may be given: some of one slot."""
-    slots = positions_by_slot([key for key, _ in pairs]) if sharded else {0: range(len(pairs))}
-    for places in slots.values():
-        for start in range(0, len(places), CHUNK_ROWS):
-            yield [pairs[at] for at in places[start : start + CHUNK_ROWS]]
 
 
 def _text(word: bytes | None) -> str | None:
