@@ -6,7 +6,7 @@ never materialised, or the store or a node of it was emptied since. So is one wh
 another layout than the reader's, who cannot read them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -64,6 +64,13 @@ def true_coverage(text: bytes | None, epoch: str) -> Coverage | None:
     except Corrupt:
         return None
     return found if found and epoch and found.epoch == epoch else None
+
+
+def covered_in(kept: Sequence[bytes], epoch: str) -> dict[str, str]:
+    """Return who can read each view that is covered; ``kept`` are names and coverages in turn."""
+    texts = zip(kept[::2], kept[1::2], strict=True)
+    found = {view.decode(): true_coverage(text, epoch) for view, text in texts}
+    return {view: one.readable for view, one in found.items() if one}
 
 
 def readable_by(view: ServedView) -> str:

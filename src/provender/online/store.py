@@ -31,7 +31,7 @@ from provender.online.beside import (
 )
 from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
-from provender.online.coverage import Coverage, true_coverage
+from provender.online.coverage import Coverage, covered_in, true_coverage
 from provender.online.drops import drop_unchanged
 from provender.online.epoch import Epoch, epoch_word
 from provender.online.manifests import read_manifest
@@ -246,13 +246,7 @@ class OnlineStore(Closing):
             ("HGETALL", coverage_key(project)),
             ("GET", epoch_key(project)),
         )
-        epoch = self._epoch_seen(deadline)
-        found = {
-            view.decode(): true_coverage(text, epoch)
-            for view, text in zip(kept[::2], kept[1::2], strict=True)
-        }
-        covered = {view: one.readable for view, one in found.items() if one}
-        return Beside(_text(digest), covered, word)
+        return Beside(_text(digest), covered_in(kept, self._epoch_seen(deadline)), word)
 
     def covered(self, project: str) -> Mapping[str, str]:
         """Return of each view whose rows are known to be there who can read them: `readable_by`."""
