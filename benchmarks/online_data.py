@@ -20,6 +20,7 @@ from provender.core.features import FieldSpec, ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import ServedView, ServingManifest
 from provender.online.columns import ColumnEncoder
+from provender.online.coverage import Coverage, readable_by
 from provender.online.store import OnlineStore
 
 PROJECT = "bench"
@@ -129,6 +130,8 @@ def write_ours(population: Population, url: str) -> None:
         for number, view in enumerate(manifest.views):
             columns = _rows(population, number)
             store.write(ColumnEncoder(PROJECT, view).encode(columns))
+            whole = Coverage(source="", layout="", end=EVENT, readable=readable_by(view))
+            store.keep_coverage(PROJECT, view.name, whole)
         store.publish_manifest(manifest)
 
 

@@ -149,9 +149,10 @@ class OnlineUpkeep(Protocol):
         *,
         settings: Settings,
         views: Sequence[str] = (),
+        delete_orphans: bool = False,
         watcher: "Watcher | None" = None,
     ) -> "Iterator[Rebuilt]":
-        """Write every row again, then delete those that offline lacks; yield what was done."""
+        """Write every row again, delete those that offline lacks if so told; yield what was done."""
         ...
 
 

@@ -37,10 +37,11 @@ def load_transform(spec: OnDemandSpec, repo: Path) -> Transform:
 
     Raises:
         NotFound: the module or the function is not there.
+        InvalidInput: the module cannot be imported.
         Conflict: its source text is not the one that was applied.
         InvalidInput: (when called) the function failed or returned something else.
     """
-    module = _module(spec.module, repo)
+    module = _module(spec, repo)
     function = getattr(module, spec.function, None)
     if not callable(function):
         known = [name for name, _ in inspect.getmembers(module, inspect.isfunction)]
@@ -48,12 +49,20 @@ def load_transform(spec: OnDemandSpec, repo: Path) -> Transform:
             f"on-demand view {spec.name}: {spec.module}.py has no function {spec.function}",
             hint=suggest(spec.function, known),
         )
-    if code_digest(function) != spec.code_digest:
+    if _digest_of(function) != spec.code_digest:
         raise Conflict(
             f"on-demand view {spec.name}: {spec.module}.{spec.function} in {repo} is not the text that was applied",
             hint="run provender features apply, or put the applied version of the module there",
         )
     return _checked(spec, function)
+
+
+def _digest_of(function: Callable[..., Any]) -> str:
+    """Return the digest of the text of ``function``, or nothing if it has no text."""
+    try:
+        return code_digest(function)
+    except (OSError, TypeError):
+        return ""
 
 
 def _checked(spec: OnDemandSpec, function: Transform) -> Transform:
@@ -103,14 +112,21 @@ def _described(result: Any, name: str) -> str:
         return f"a {type(values).__name__}"
 
 
-def _module(name: str, repo: Path) -> ModuleType:
-    path = repo / (name.replace(".", "/") + ".py")
+def _module(spec: OnDemandSpec, repo: Path) -> ModuleType:
+    path = repo / (spec.module.replace(".", "/") + ".py")
     if not path.resolve().is_relative_to(repo.resolve()) or not path.is_file():
         raise NotFound(
-            f"on-demand module {name} is not in {repo}",
+            f"on-demand module {spec.module} is not in {repo}",
             hint="set PROVENDER_FEATURE_REPO to the folder that holds it",
         )
-    return _load(name, path, path.stat().st_mtime_ns)
+    try:
+        return _load(spec.module, path, path.stat().st_mtime_ns)
+    except (Exception, SystemExit) as error:
+        raise InvalidInput(
+            f"on-demand view {spec.name}: module {spec.module} in {repo} cannot be imported: "
+            f"{type(error).__name__}: {error}",
+            hint="install what it imports, or put the applied version of the module there",
+        ) from error
 
 
 @cache
@@ -122,5 +138,9 @@ def _load(name: str, path: Path, changed: int) -> ModuleType:
         raise NotFound(f"{path} is not a Python module", hint="name a .py file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[unique]
+        raise
     return module

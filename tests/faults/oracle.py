@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from provender.core.errors import ProvenderError
-from provender.online.beside import Coverage
 from provender.online.columns import ColumnEncoder
 from provender.online.store import OnlineStore
 from tests.faults.processes import PROJECT
-from tests.online.views import manifest, view
+from tests.online.views import covering, manifest, view
 
 ENTITIES = 60
 VIEW = view(
@@ -25,7 +24,7 @@ VIEW = view(
 )
 FEATURES = ("generation", "share", "text")
 MANIFEST = manifest(VIEW, project=PROJECT)
-COVERAGE = Coverage(source="", layout="", end=datetime(2026, 1, 1, tzinfo=UTC))
+COVERAGE = covering(VIEW)
 """The rows of the view are known to be there, so that it is said when they are lost."""
 
 

@@ -1,6 +1,6 @@
 """Rows that vanish by themselves, by the age that their view allows: what materialising makes of it."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,11 +8,15 @@ import pytest
 from feast import FeatureStore, FeatureView
 from feast.infra.common.materialization_job import MaterializationTask
 
+from provender import bootstrap
 from provender.catalog.local import LocalCatalog
+from provender.feast_plugin import collaborators
 from provender.feast_plugin.engine import ProvenderEngine
 from provender.feast_plugin.online import store_of
+from provender.feast_plugin.parity import compare
 from provender.feast_plugin.repo import apply
-from provender.online.codec import key_prefix
+from provender.feast_plugin.runs import engine_of
+from provender.online.codec import KeyCodec, key_prefix
 from provender.online.store import OnlineStore
 from provender.online.upkeep import EPOCH
 from provender.settings import Settings
@@ -77,3 +81,34 @@ def test_servers_are_told_with_the_definitions_when_rows_vanish(
     assert (told.expires_with_ttl, told.expires_after) == (with_ttl, after)
     again = apply(repository(repo), catalog, online, settings=settings)
     assert bool(again.changed) == bool(option)
+
+
+def test_a_row_that_vanished_as_configured_is_not_missing_and_is_not_brought_back(
+    tmp_path: Path, valkey: str
+) -> None:
+    assert valkey
+    project, folder, now = f"p{uuid4().hex[:8]}", tmp_path / "repo", datetime.now(UTC)
+    written = rows((1, now - 50 * HOUR, 7), (2, now - HOUR, 8), (3, now - HOUR, 9))
+    table = view(write(tmp_path / "f.parquet", written), ttl=timedelta(hours=2))
+    brief = store(folder, project=project, online={"online_expiry": "view-ttl"})
+    brief.apply([DRIVER, table])
+    run(brief, table, EPOCH, now)
+    applied = brief.get_feature_view("stats")
+    online, engine = store_of(brief.config), engine_of(brief)
+    codec = KeyCodec(project, engine.work(applied).served)
+    keys = [key for key in codec.keys([[1, 2, 3]], 3) if key]
+    with collaborators.using(bootstrap.settings()), online.options.connect() as client:
+        assert compare(engine, applied).parity.equal == 3
+        client.delete(keys[0])  # what the server does within the hour
+        found = compare(engine, applied).parity
+        assert (found.equal, found.expired, found.missing, found.is_whole) == (2, 1, 0, True)
+        client.delete(keys[1])
+        found = compare(engine, applied).parity
+        assert (found.expired, found.missing, found.is_whole) == (1, 1, False)
+    task = MaterializationTask(
+        project=project, feature_view=applied, start_time=EPOCH, end_time=now
+    )
+    done = engine.run(task, skip_expired=True)
+    assert (done.read, [row is None for row in online.read(keys)]) == (2, [True, False, False])
+    assert engine.resume(applied) == now
+    online.delete(project)

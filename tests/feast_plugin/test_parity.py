@@ -17,10 +17,12 @@ from provender.cli import main
 from provender.core.clock import utc_now
 from provender.core.errors import Denied, NotFound
 from provender.core.serving import ServedView, serve_view
-from provender.feast_plugin.parity import verify
+from provender.feast_plugin import collaborators
+from provender.feast_plugin.definitions import open_store
+from provender.feast_plugin.parity import compare, verify
 from provender.feast_plugin.rebuild import rebuild
 from provender.feast_plugin.repo import apply
-from provender.feast_plugin.runs import materialize, push
+from provender.feast_plugin.runs import engine_of, materialize, push
 from provender.feast_plugin.translation import view_spec
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.parity import Parity
@@ -166,7 +168,7 @@ def test_a_workspace_compares_and_rebuilds_as_the_commands_do(
         workspace.verify_online()
 
 
-def test_a_rebuild_deletes_what_offline_lacks_and_keeps_what_was_pushed(
+def test_a_rebuild_deletes_what_offline_lacks_only_if_told_and_keeps_what_was_pushed(
     applied: Path, settings: Settings, client: redis.Redis
 ) -> None:
     sam = settings.model_copy(update={"actor": governed.SAM})
@@ -174,11 +176,29 @@ def test_a_rebuild_deletes_what_offline_lacks_and_keeps_what_was_pushed(
     first, second, old = keys(applied, 1, 2, 60)
     pushed = client.get(first)
     client.set(second, b"another layout")
-    [done] = rebuild(applied, settings=settings)
-    assert (done.run.written, done.run.kept, done.deleted) == (2, 1, 1)
+    [kept] = rebuild(applied, settings=settings)
+    assert (kept.run.written, kept.run.kept, kept.deleted) == (2, 1, 0)
+    assert (kept.parity.orphans, kept.parity.is_whole) == (1, False)
+    assert client.get(old) is not None, "it was acknowledged"
+    [done] = rebuild(applied, settings=settings, delete_orphans=True)
+    assert (done.deleted, done.parity.orphans) == (1, 0)
     assert client.get(first) == pushed
     assert client.get(old) is None
     assert checked(applied, settings).is_whole
+
+
+def test_an_orphan_that_is_pushed_while_orphans_are_deleted_stays(
+    applied: Path, settings: Settings, online: OnlineStore
+) -> None:
+    sam = settings.model_copy(update={"actor": governed.SAM})
+    push(applied, "arrivals", governed.rows((60, -9, 6), (61, -9, 6)), settings=sam)
+    with open_store(applied, settings) as repo, collaborators.using(settings):
+        comparison = compare(engine_of(repo), repo.get_feature_view("trips"))
+        [orphans] = comparison.orphans()
+    assert sorted(key for key, _ in orphans) == sorted(keys(applied, 60, 61))
+    push(applied, "arrivals", governed.rows((60, -8, 7)), settings=sam)
+    assert online.drop(orphans) == 1
+    assert [row is None for row in online.read(keys(applied, 60, 61))] == [False, True]
 
 
 def test_lookups_go_on_while_it_is_rebuilt(

@@ -9,8 +9,11 @@ from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
+from provender.core.serving import serve_view
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
+from provender.feast_plugin.translation import view_spec
+from provender.online.coverage import incomplete, readable_by
 from provender.online.store import OnlineStore
 from provender.online.upkeep import EPOCH
 from provender.settings import Settings
@@ -114,6 +117,57 @@ def test_feasts_incremental_run_starts_anew_as_well(
     online.delete("trips", "trips")
     FeatureStore(repo_path=str(applied)).materialize_incremental(END + HOUR)
     assert online.count("trips", "trips") == 3
+
+
+def test_what_feast_materialises_is_covered_from_where_it_begins(
+    applied: Path, settings: Settings, online: OnlineStore
+) -> None:
+    feast = FeatureStore(repo_path=str(applied))
+    feast.materialize(NOON - HOUR, END)
+    covered = online.coverage("trips", "trips")
+    assert covered is not None
+    assert (covered.start, covered.end, covered.is_whole) == (NOON - HOUR, END, False)
+    [served] = [serve_view(view_spec(view)) for view in feast.list_feature_views()]
+    assert online.covered("trips") == {"trips": readable_by(served)}
+    feast.materialize(NOON, END + HOUR)
+    covered = online.coverage("trips", "trips")
+    assert covered is not None
+    assert (covered.start, covered.end) == (NOON - HOUR, END + HOUR)
+    [run] = materialize(applied, settings=settings, end=END + HOUR)
+    assert (run.start, run.read) == (EPOCH, 3)
+    covered = online.coverage("trips", "trips")
+    assert covered is not None
+    assert covered.is_whole
+
+
+def test_rows_that_are_written_anew_stay_covered_in_their_layout_only(
+    applied: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore
+) -> None:
+    list(materialize(applied, settings=settings))
+    before = online.covered("trips")
+    governed.publish(settings, governed.VERSION_2)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        list(materialize(applied, settings=settings, watcher=Stopping()))
+    assert online.covered("trips") == before
+    narrow = DEFINITIONS.replace(', Field(name="rating", dtype=Float64)', "")
+    apply(repository(applied, definitions=narrow), catalog, online, settings=settings)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        list(materialize(applied, settings=settings, watcher=Stopping()))
+    manifest = online.manifest("trips")
+    assert manifest is not None
+    assert incomplete(manifest.views, online.covered("trips")) == {"trips"}
+    list(materialize(applied, settings=settings))
+    assert incomplete(manifest.views, online.covered("trips")) == frozenset()
+
+
+class Stopping:
+    """Ends a run that has begun."""
+
+    def expect(self, name: str, total: int, done: int) -> None:
+        raise RuntimeError(f"{name} stops in the middle")
+
+    def advance(self, name: str, rows: int) -> None:
+        """Never comes that far."""
 
 
 def test_a_view_without_rows_is_warned_of(applied: Path, settings: Settings) -> None:

@@ -12,8 +12,8 @@ import redis
 import trustme
 
 from provender.core.errors import Misconfigured, Unavailable
-from provender.online.beside import Coverage
 from provender.online.codec import KeyCodec, RowCodec
+from provender.online.coverage import Coverage
 from provender.online.embedded import EmbeddedServer
 from provender.online.options import from_connection_string, from_url
 from provender.online.sender import Written
@@ -53,7 +53,7 @@ def use_everything(store: OnlineStore) -> None:
     assert asyncio.run(read_streaming(store, keys)) == rows
     store.keep_coverage("p", VIEW.name, Coverage(source="", layout="", end=T0))
     assert store.coverage("p", VIEW.name)
-    assert store.covered("p").views == {VIEW.name}
+    assert set(store.covered("p")) == {VIEW.name}
     store.publish_manifest(manifest(VIEW, project="p"))
     assert store.manifest("p") == manifest(VIEW, project="p")
     assert (store.manifest_digest("p") is not None, store.projects()) == (True, ["p"])

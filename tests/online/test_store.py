@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provender.core.errors import Conflict, Corrupt, Unavailable
-from provender.online.beside import Coverage
 from provender.online.codec import KeyCodec, RowCodec, key_prefix
+from provender.online.coverage import Coverage
 from provender.online.embedded import EmbeddedServer
 from provender.online.options import StoreOptions, Topology, from_url
 from provender.online.order import order_of
@@ -180,7 +180,7 @@ def test_deleting_a_view_leaves_the_others(store: OnlineStore) -> None:
 def test_what_rows_hold_is_remembered_as_long_as_they_are_there(
     server: EmbeddedServer, store: OnlineStore
 ) -> None:
-    told = Coverage(source="shop.trips@2", layout="sha256:0", end=T0)
+    told = Coverage(source="shop.trips@2", layout="sha256:0", end=T0, epoch=store.epoch())
     for project, name in (("p", "a"), ("p", "b"), ("q", "a")):
         store.keep_coverage(project, name, told)
     store.delete("p", "a")
@@ -193,6 +193,17 @@ def test_what_rows_hold_is_remembered_as_long_as_they_are_there(
     with redis.Redis.from_url(server.url) as client:
         client.hset("provender:coverage:q", "a", "{}")
     assert store.coverage("q", "a") is None
+
+
+def test_a_row_that_was_written_between_read_and_drop_stays(store: OnlineStore) -> None:
+    seen = [(key("p", n), ROWS.encode(key("p", n), {"x": n}, T0)) for n in range(BATCH_ROWS + 9)]
+    store.write(seen)
+    same_time = ROWS.encode(key("p", 3), {"x": -3}, T0)
+    store.write([(key("p", 3), same_time)])
+    gone = (key("p", BATCH_ROWS + 50), b"row")
+    assert store.drop([*seen, gone]) == len(seen) - 1
+    assert store.read([key("p", 3), key("p", 4)]) == [same_time, None]
+    assert store.drop([]) == 0
 
 
 def test_many_keys_are_read_in_order_with_gaps(store: OnlineStore) -> None:

@@ -89,6 +89,16 @@ def test_a_cluster_is_written_and_read_whole(nodes: list[Node], sharded: OnlineS
     assert sharded.state() == sharded.state()
 
 
+def test_rows_of_a_cluster_are_dropped_unless_they_changed(sharded: OnlineStore) -> None:
+    sharded.write(PAIRS)
+    newer = ROWS.encode(KEYS[7], {"x": -7}, T0 + TICK)
+    sharded.write([(KEYS[7], newer)])
+    assert sharded.drop(PAIRS[:1000]) == 999
+    assert sharded.read(KEYS) == [
+        None if n < 1000 and n != 7 else newer if n == 7 else row for n, row in enumerate(VALUES)
+    ]
+
+
 def test_a_slot_that_moves_under_reads_and_writes_loses_nothing(
     nodes: list[Node], sharded: OnlineStore
 ) -> None:

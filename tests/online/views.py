@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from provender.core.features import FieldSpec
 from provender.core.serving import ServedView, ServingManifest
+from provender.online.coverage import Coverage, readable_by
 
 T0 = datetime(2013, 1, 1, 5, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -43,6 +44,11 @@ def manifest(*views: ServedView, project: str = "flights", **more: Any) -> Servi
     return ServingManifest(
         project=project, repo_digest="sha256:0", compiled_at=T0, views=views, **more
     )
+
+
+def covering(one: ServedView, *, end: datetime = T0) -> Coverage:
+    """What is kept of rows that were materialised from the beginning."""
+    return Coverage(source="a.b@1", layout="sha256:0", end=end, readable=readable_by(one))
 
 
 EVERY_TYPE: dict[str, Any] = {

@@ -21,7 +21,7 @@ from provender.online.columns import ColumnEncoder
 from provender.online.embedded import EmbeddedServer, embedded_server
 from provender.online.store import OnlineStore
 from provender.transforms import code_digest
-from tests.online.views import T0, field, manifest, view
+from tests.online.views import T0, covering, field, manifest, view
 from tests.serving import transforms
 
 PROGRAM = """
@@ -107,6 +107,13 @@ class Running:
         answer = self.post("/get-online-features", {"entities": entities, **more})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
+
+    def until_covered(self) -> None:
+        """Return once it has seen that the rows of all views are there."""
+        deadline = time.monotonic() + 10
+        while self.client.get("/health").json()["incomplete"]:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def error(self, path: str, body: Any) -> tuple[int, str, str]:
         """Return status, class and message of Feast's error body."""
@@ -223,4 +230,6 @@ def filled(store: OnlineStore) -> OnlineStore:
             {"origin": ["JFK"], "dest": ["SFO"], "delay": [0.1], "event_timestamp": [T0]}
         )
     )
+    for one in flights().views:
+        store.keep_coverage("flights", one.name, covering(one))
     return store

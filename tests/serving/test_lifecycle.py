@@ -1,3 +1,4 @@
+import inspect
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ from provender.online.store import OnlineStore
 from provender.serving.server import application, serve
 from provender.serving.watch import catalog_address, catalog_problem
 from tests.online.views import T0, field, manifest, view
+from tests.serving import transforms
 from tests.serving.conftest import Start, flights
 
 
@@ -78,6 +80,32 @@ def test_a_function_other_than_the_applied_one_is_refused_alone(
     assert (found[0], "is not the text that was applied" in found[2]) == (409, True)
     assert running.features(entities, features=["weather:temp"])["results"][-1]["values"] == [1.0]
     assert "departure" in running.client.get("/health").json()["on_demand"]
+
+
+@pytest.mark.parametrize("text", ["import nosuchlib\n", "raise SystemExit(3)\n", "def (\n"])
+def test_a_module_that_cannot_be_imported_refuses_its_view_alone_and_is_logged_once(
+    start: Start, filled: OnlineStore, tmp_path: Path, text: str
+) -> None:
+    module = tmp_path / "transforms.py"
+    module.write_text(text)
+    running = start(repo=str(tmp_path))
+    entities = {"origin": ["JFK"], "hour": [1]}
+    found = running.error(
+        "/get-online-features", {"entities": entities, "features": ["departure:warm"]}
+    )
+    assert (found[0], "cannot be imported" in found[2]) == (422, True)
+    assert running.features(entities, features=["weather:temp"])["results"][-1]["values"] == [1.0]
+    assert "cannot be imported" in running.client.get("/health").json()["on_demand"]["departure"]
+    time.sleep(2.2)
+    module.write_text(inspect.getsource(transforms))
+    deadline = time.monotonic() + 10
+    while running.client.get("/health").json()["on_demand"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert running.features(entities, features=["departure:warm"])["results"][-1]["values"] == [2]
+    running.process.terminate()
+    said = running.process.communicate(timeout=20)[1]
+    assert said.count("cannot be imported") <= 1
 
 
 def test_a_dead_store_is_a_503_and_its_return_needs_no_restart(

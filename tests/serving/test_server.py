@@ -11,6 +11,7 @@ NOON = "2013-01-01T05:00:00Z"
 
 
 def test_the_answer_is_feasts_to_the_letter(shared: Running, filled: OnlineStore) -> None:
+    shared.until_covered()
     features = ["weather:temp", "weather:count", "weather:word"]
     body = {"features": features, "entities": {"origin": ["JFK", "LGA", "EWR"]}}
     answer = shared.post("/get-online-features", body)
@@ -55,6 +56,7 @@ def test_every_type_has_its_json(shared: Running, filled: OnlineStore) -> None:
 def test_a_service_answers_in_its_order_and_wins_over_features(
     shared: Running, filled: OnlineStore
 ) -> None:
+    shared.until_covered()
     entities = {"dest": ["SFO"], "origin": ["JFK"]}
     answer = shared.features(
         entities,

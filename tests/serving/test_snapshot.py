@@ -11,23 +11,22 @@ from typing import Any
 import pytest
 import redis
 
-from provender.core.errors import Misconfigured
-from provender.core.features import ServiceSpec
+from provender.core.errors import InvalidInput, Misconfigured
+from provender.core.features import OnDemandSpec, ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import MANIFEST_FORMAT, ServingManifest
-from provender.online.beside import Coverage, Covered
 from provender.online.columns import ColumnEncoder
-from provender.online.completeness import Memory, after
 from provender.online.embedded import EmbeddedServer
+from provender.online.plan import Transform
 from provender.online.store import OnlineStore
 from provender.serving import snapshot
 from provender.serving.snapshot import Snapshots
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
-from tests.online.views import T0, manifest, view
+from tests.online.views import T0, covering, manifest, view
 from tests.serving.conftest import Start, flights
 
-COVERED = Coverage(source="a.b@1", layout="sha256:0", end=T0)
+COVERED = {one.name: covering(one) for one in flights().views}
 
 
 @pytest.fixture
@@ -147,55 +146,86 @@ def test_a_manifest_without_a_format_is_of_the_first(
     assert snapshots.refresh()
 
 
-def test_what_was_covered_before_the_store_was_emptied_is_incomplete_until_it_is_again(
+def test_whatever_goes_wrong_is_told_and_the_last_good_one_goes_on(
+    store: OnlineStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: list[Exception] = []
+
+    def load(spec: OnDemandSpec) -> Transform:
+        for error in broken:
+            raise error
+        return lambda columns: columns
+
+    snapshots = Snapshots(store, "flights", tmp_path, load)
+    snapshots.refresh()
+    served = snapshots.current
+    broken.append(ZeroDivisionError("nobody thought of it"))
+    store.publish_manifest(flights(closed={"route:delay": "no rule"}))
+    for _ in range(3):
+        assert not snapshots.refresh()
+    assert "ZeroDivisionError: nobody thought of it" in snapshots.problem
+    assert len(caplog.records) == 1
+    assert snapshots.current is served
+    broken[0] = InvalidInput("it cannot be imported", hint="repair it")
+    assert [snapshots.refresh() for _ in range(3)] == [True, False, False]
+    assert (snapshots.problem, list(snapshots.current.problems)) == ("", ["departure"])
+    assert len(caplog.records) == 2
+    broken.clear()
+    assert [snapshots.refresh() for _ in range(2)] == [True, False]
+
+
+def test_a_view_is_incomplete_until_it_was_materialised_and_again_after_its_rows_were_lost(
     snapshots: Snapshots, store: OnlineStore, tmp_path: Path, client: "redis.Redis[bytes]"
 ) -> None:
-    for name in ("weather", "route", "gone"):
-        store.keep_coverage("flights", name, COVERED)
     snapshots.refresh()
-    assert snapshots.lost == frozenset()
+    plan = snapshots.current.plan(asking("route:delay", "also:temp"))
+    assert snapshots.incomplete(plan) == ["route", "also"]
+    for name, coverage in COVERED.items():
+        store.keep_coverage("flights", name, coverage)
+    snapshots.refresh()
+    assert (snapshots.lost, snapshots.incomplete(plan)) == (frozenset(), [])
     client.flushall()
     snapshots.refresh()
-    assert snapshots.lost == {"weather", "route"}
-    plan = snapshots.current.plan(asking("route:delay", "also:temp"))
-    assert snapshots.incomplete(plan) == ["route"]
+    assert snapshots.lost == set(COVERED)
     store.publish_manifest(flights())
-    restarted = opened(store, tmp_path)
-    assert restarted.lost == {"weather", "route"}
-    store.keep_coverage("flights", "weather", COVERED)
-    restarted.refresh()
-    assert restarted.lost == {"route"}
-    store.keep_coverage("flights", "route", COVERED)
-    restarted.refresh()
-    assert (restarted.lost, restarted.incomplete(plan)) == (frozenset(), [])
+    store.keep_coverage("flights", "weather", COVERED["weather"])
+    for one in (snapshots, opened(store, tmp_path)):
+        one.refresh()
+        assert one.lost == set(COVERED) - {"weather"}
+        assert one.incomplete(plan) == ["route", "also"]
 
 
-def test_a_view_that_is_written_anew_is_not_incomplete(
+def test_a_view_whose_layout_changed_is_incomplete_until_it_is_materialised_in_it(
     snapshots: Snapshots, store: OnlineStore
 ) -> None:
-    store.keep_coverage("flights", "weather", COVERED)
+    narrow = view({"temp": "float64"})
+    wide = view({"temp": "float64", "wind": "float64"})
+    store.keep_coverage("flights", "weather", covering(narrow))
+    store.publish_manifest(manifest(narrow))
     snapshots.refresh()
-    store.keep_coverage("flights", "weather", None)
+    assert snapshots.lost == frozenset()
+    for other in (wide, view({"temp": "float64"}, keys={"origin": "int64"})):
+        store.publish_manifest(manifest(other))
+        snapshots.refresh()
+        assert snapshots.lost == {"weather"}
+        store.doubt_coverage("flights", "weather")
+        snapshots.refresh()
+        assert snapshots.lost == {"weather"}
+    store.publish_manifest(manifest(wide))
+    store.keep_coverage("flights", "weather", covering(wide))
     snapshots.refresh()
     assert snapshots.lost == frozenset()
 
 
-@pytest.mark.parametrize(
-    ("seen", "has_manifest", "lost"),
-    [
-        (Covered("e1", frozenset({"a", "b"})), True, ()),
-        (Covered("e1", frozenset({"a"})), True, ()),
-        (Covered("e2", frozenset()), True, ("a", "b")),
-        (Covered("", frozenset()), True, ("a", "b")),
-        (Covered("e2", frozenset({"b"})), True, ("a",)),
-        (Covered("e1", frozenset()), False, ("a", "b")),
-    ],
-)
-def test_another_epoch_or_no_manifest_means_that_the_store_was_emptied(
-    seen: Covered, has_manifest: bool, lost: tuple[str, ...]
+def test_a_view_that_is_written_anew_in_its_layout_is_not_incomplete(
+    snapshots: Snapshots, store: OnlineStore
 ) -> None:
-    memory = Memory(epoch="e1", covered=("a", "b"))
-    assert after(memory, seen, has_manifest=has_manifest).lost == lost
+    one = view({"temp": "float64"})
+    store.publish_manifest(manifest(one))
+    store.keep_coverage("flights", "weather", covering(one))
+    store.doubt_coverage("flights", "weather")
+    snapshots.refresh()
+    assert snapshots.lost == frozenset()
 
 
 def eventually(found: Any, wanted: Any) -> None:
@@ -208,7 +238,6 @@ def eventually(found: Any, wanted: Any) -> None:
 def test_answers_of_an_emptied_store_say_that_rows_may_be_missing(
     start: Start, filled: OnlineStore, client: "redis.Redis[bytes]"
 ) -> None:
-    filled.keep_coverage("flights", "weather", COVERED)
     running = start()
     body = {"entities": {"origin": ["JFK"]}, "features": ["weather:temp", "also:temp"]}
     body["full_feature_names"] = True
@@ -216,11 +245,14 @@ def test_answers_of_an_emptied_store_say_that_rows_may_be_missing(
     assert "incomplete" not in answer["metadata"]
     client.flushall()
     emptied = running.features(**body)
-    assert emptied["metadata"]["incomplete"] == ["weather"], "not even the first one says it"
+    assert emptied["metadata"]["incomplete"] == ["weather", "also"], (
+        "not even the first one says it"
+    )
     assert emptied["results"][1]["statuses"] == ["NOT_FOUND"]
-    assert running.client.get("/health").json()["incomplete"] == ["weather"]
+    assert running.client.get("/health").json()["incomplete"] == sorted(COVERED)
     filled.publish_manifest(flights())
-    filled.keep_coverage("flights", "weather", COVERED)
+    for name, coverage in COVERED.items():
+        filled.keep_coverage("flights", name, coverage)
     eventually(lambda: running.features(**body)["metadata"].get("incomplete"), None)
 
 

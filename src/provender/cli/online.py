@@ -55,17 +55,13 @@ def verify_store(
         human=lambda: table(
             (
                 *("view", "keys", "compared", "equal", "missing", "older", "newer (pushed)"),
-                *("ahead", "different", "other layout", "orphans"),
+                *("ahead", "different", "other layout", "expired", "orphans"),
             ),
             (
                 (
                     *(p.view, p.keys, p.compared, p.equal, p.missing, p.older, p.newer),
-                    *(
-                        p.ahead,
-                        p.different,
-                        p.other_layout,
-                        "–" if p.orphans is None else p.orphans,
-                    ),
+                    *(p.ahead, p.different, p.other_layout, p.expired),
+                    "–" if p.orphans is None else p.orphans,
                 )
                 for p in found
             ),
@@ -80,9 +76,19 @@ def verify_store(
 @online.command("rebuild")
 @click.argument("views", nargs=-1)
 @repo_option
+@click.option(
+    "--delete-orphans",
+    is_flag=True,
+    help="Delete rows of keys that offline does not have, pushed ones older than its newest too.",
+)
 @as_json
-def rebuild_store(views: tuple[str, ...], repo: Path | None, as_json: bool) -> None:  # noqa: FBT001
-    """Write every row of VIEWS (default: all) again, then delete what offline does not have.
+def rebuild_store(
+    views: tuple[str, ...],
+    repo: Path | None,
+    delete_orphans: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Write every row of VIEWS (default: all) again.
 
     Lookups go on meanwhile, and the serving manifest is published again.
     """
@@ -92,16 +98,26 @@ def rebuild_store(views: tuple[str, ...], repo: Path | None, as_json: bool) -> N
     settings = bootstrap.settings()
     with counting("writing") as count:
         done = list(
-            rebuild(repo or settings.feature_repo, settings=settings, views=views, watcher=count)
+            rebuild(
+                repo or settings.feature_repo,
+                settings=settings,
+                views=views,
+                delete_orphans=delete_orphans,
+                watcher=count,
+            )
         )
     show(
         done,
         machine=as_json,
         human=lambda: table(
-            ("view", "source", "written", "newer there", "orphans deleted", "whole", "seconds"),
+            (
+                *("view", "source", "written", "newer there", "orphans", "orphans deleted"),
+                *("whole", "seconds"),
+            ),
             (
                 (
-                    *(d.run.view, d.run.source, d.run.written, d.run.kept, d.deleted),
+                    *(d.run.view, d.run.source, d.run.written, d.run.kept),
+                    *(d.parity.orphans, d.deleted),
                     *(d.parity.is_whole, f"{d.run.seconds:.2f}"),
                 )
                 for d in done

@@ -34,7 +34,7 @@ from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online import runs
 from provender.online.arrow import Progress
-from provender.online.beside import Coverage
+from provender.online.coverage import Coverage
 from provender.online.runs import CHECKPOINT_SECONDS
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.upkeep import EPOCH, Expect, Materialized
@@ -117,13 +117,14 @@ class ProvenderEngine(ComputeEngine):
     def forget(self, view: FeatureView) -> None:
         """Let the next run over ``view`` begin with the data, whatever is known of the rows online."""
         store, project = store_of(self.repo_config), self.repo_config.project
-        store.keep_coverage(project, view.name, None)
+        store.doubt_coverage(project, view.name)
         runs.forget(store, project, view.name)
 
     def run(
         self,
         task: MaterializationTask,
         *,
+        skip_expired: bool = False,
         progress: Progress | None = None,
         expect: Expect | None = None,
     ) -> Materialized:
@@ -132,7 +133,8 @@ class ProvenderEngine(ComputeEngine):
         A window that begins where the view's last run ended, as Feast's ``materialize_incremental``
         asks for, is taken from where it has to begin; see `resume`. A run over the same rows
         that did not end is gone on with. If the store is emptied or fails over meanwhile, it
-        starts anew, once. ``expect`` is told how many rows there are and how many of
+        starts anew, once. ``skip_expired`` leaves out rows that would have vanished by now, as
+        configured. ``expect`` is told how many rows there are and how many of
         them an earlier run wrote, ``progress`` of each batch that is written.
 
         Raises:
@@ -154,6 +156,7 @@ class ProvenderEngine(ComputeEngine):
             work=work,
             permit=permit,
             checkpoint_seconds=self.checkpoint_seconds,
+            skip_expired=skip_expired,
             progress=progress,
             expect=expect,
         )

@@ -13,7 +13,7 @@ from provender.feast_plugin.terms import Terms
 from provender.offline.latest import Latest, latest_rows
 from provender.online import runs
 from provender.online.arrow import BatchEncoder, Progress
-from provender.online.beside import Coverage
+from provender.online.coverage import Coverage, readable_by
 from provender.online.runs import Interrupted, RunRecord
 from provender.online.script import Expiry
 from provender.online.store import OnlineStore
@@ -42,18 +42,25 @@ class Work:
         return self.terms.permit(Action.SERVE, [self.join.table], self.join.emits, purpose=purpose)
 
     def resume(self, covered: Coverage | None) -> datetime:
-        """Return where to start, given what the rows online hold."""
-        return covered.end if covered is not None and self.continues(covered) else EPOCH
+        """Return where to start so that nothing is missing, given what the rows online hold."""
+        is_whole = covered is not None and covered.is_whole and self.continues(covered)
+        return covered.end if covered is not None and is_whole else EPOCH
 
     def continues(self, covered: Coverage | None) -> bool:
         """Return whether the rows online are from the same source and in the same layout."""
         known = covered and (covered.source, covered.layout)
         return known == (self._source, self.layout)
 
-    def coverage(self, end: datetime, covered: Coverage | None) -> Coverage:
-        """Return what the rows online hold after a run until ``end`` that left nothing out."""
-        known = max(end, self.resume(covered))
-        return Coverage(source=self._source, layout=self.layout, end=known)
+    def coverage(self, start: datetime, end: datetime, epoch: str) -> Coverage:
+        """Return what a run over a window wrote, in this ``epoch`` of the store."""
+        return Coverage(
+            source=self._source,
+            layout=self.layout,
+            start=start,
+            end=end,
+            readable=readable_by(self.served),
+            epoch=epoch,
+        )
 
     @property
     def _source(self) -> str:
@@ -78,6 +85,7 @@ class FilledView:
     work: Work
     permit: Permit
     checkpoint_seconds: float
+    skip_expired: bool = False
     progress: Progress | None = None
     expect: Expect | None = None
 
@@ -100,7 +108,7 @@ class FilledView:
     def _attempt(self, start: datetime, end: datetime, covered: Coverage | None) -> Materialized:
         work, name = self.work, self.work.served.name
         if not work.continues(covered):  # from now on the rows are a mixture, until this is done
-            self.store.keep_coverage(self.project, name, None)
+            self.store.doubt_coverage(self.project, name)
         done = Materialized(view=name, start=start, end=end, source=work.join.table.version)
         before = self._unfinished(start, end)
         if before is not None:
@@ -122,7 +130,12 @@ class FilledView:
     ) -> Materialized:
         work, terms = self.work, self.work.terms
         with latest_rows(
-            terms.materialization, work.join, self.permit, start=start, end=end, now=utc_now()
+            terms.materialization,
+            work.join,
+            self.permit,
+            start=self._since(start),
+            end=end,
+            now=utc_now(),
         ) as latest:
             record = self._record(latest, start, end, before)
             if self.expect is not None:
@@ -133,7 +146,7 @@ class FilledView:
                 self.project,
                 record,
                 latest.batches,
-                resumable=latest.is_ordered,
+                resumable=latest.is_ordered and not self.skip_expired,
                 expiry=work.expiry,
                 progress=self.progress,
                 seconds=self.checkpoint_seconds,
@@ -149,6 +162,12 @@ class FilledView:
             null_times=latest.null_times,
         )
 
+    def _since(self, start: datetime) -> datetime:
+        """Return where the window begins in which rows are not expired."""
+        if not self.skip_expired or self.work.expiry is None:
+            return start
+        return max(start, self.work.expiry.vanished_before(utc_now()))
+
     def _record(
         self, latest: Latest, start: datetime, end: datetime, before: RunRecord | None
     ) -> RunRecord:
@@ -159,15 +178,16 @@ class FilledView:
         )
 
     def _cover(self, start: datetime, end: datetime, record: RunRecord) -> None:
-        """Keep what the rows online hold now, if no row before the window is missing.
+        """Keep what the rows online hold now: this window, and that of runs before if it joins on.
 
-        The store is asked again afterwards: what is kept in one that was just emptied is not true.
+        Where keys vanish by themselves, nothing is known of what was written before. The store is
+        asked again afterwards: what is kept in one that was just emptied is not true.
         """
         name = self.work.served.name
-        covered = self.store.coverage(self.project, name)
-        if start > self.work.resume(covered) or self.store.key_ttl_seconds:
-            return
-        self.store.keep_coverage(self.project, name, self.work.coverage(end, covered))
+        fades = bool(self.store.key_ttl_seconds)
+        covered = None if fades else self.store.coverage(self.project, name)
+        window = self.work.coverage(end if fades else start, end, record.epoch)
+        self.store.keep_coverage(self.project, name, covered.then(window) if covered else window)
         try:
             runs.check(self.store, self.project, name, record)
         except Interrupted:

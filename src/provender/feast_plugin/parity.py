@@ -15,6 +15,7 @@ from provender.feast_plugin.online import store_of
 from provender.feast_plugin.runs import engine_of, served_views
 from provender.offline.latest import latest_rows
 from provender.online.parity import Comparison, Parity
+from provender.online.script import FOREVER
 from provender.online.upkeep import Watcher
 from provender.settings import Settings
 
@@ -58,7 +59,9 @@ def compare(
     """Return the comparison of a view's stored rows with all that are known by now, or a sample."""
     config, work = engine.repo_config, engine.work(view)
     permit, now = work.permit(engine.purpose), work.terms.settings.now()
-    comparison = Comparison(store_of(config), config.project, work.served, now)
+    comparison = Comparison(
+        store_of(config), config.project, work.served, now, work.expiry or FOREVER
+    )
     with latest_rows(
         work.terms.materialization, work.join, permit, start=None, end=now, now=utc_now()
     ) as latest:

@@ -23,12 +23,16 @@ def rebuild(
     *,
     settings: Settings,
     views: Sequence[str] = (),
+    delete_orphans: bool = False,
     watcher: Watcher | None = None,
 ) -> Iterator[Rebuilt]:
-    """Write every row of the applied views again and then delete those that offline lacks.
+    """Write every row of the applied views again, but for those that expired.
 
     Nothing is deleted before its successor is there, so lookups go on, but for rows that are ahead
-    of time: nothing replaces those. Rows that were pushed and are newer stay. The serving manifest is published again from the catalog, where there is one.
+    of time: nothing replaces those. Rows that were pushed and are newer stay. With
+    ``delete_orphans`` those are deleted last that offline lacks, unless they change meanwhile; among
+    them are rows that were pushed online only, if offline has newer ones of other keys. The serving
+    manifest is published again from the catalog, where there is one.
 
     Raises:
         NotFound: the repository or a view is not there.
@@ -45,18 +49,26 @@ def rebuild(
 
         def write(view: FeatureView = view) -> tuple[Materialized, Comparison, int]:
             [run] = materialize(
-                path, settings=settings, views=[view.name], force=True, watcher=watcher
+                path,
+                settings=settings,
+                views=[view.name],
+                force=True,
+                skip_expired=True,
+                watcher=watcher,
             )
             with collaborators.using(settings):
                 comparison = compare(engine, view)
-                return run, comparison, sum(online.drop(keys) for keys in comparison.orphans())
+                deleted = sum(
+                    online.drop(pairs) if delete_orphans else 0 for pairs in comparison.orphans()
+                )
+            comparison.parity.orphans = (comparison.parity.orphans or 0) - deleted
+            return run, comparison, deleted
 
         run, comparison, deleted = write()
         if comparison.ahead:  # nothing replaces them
             online.drop(comparison.ahead)
             run, comparison, again = write()
             deleted += again
-        comparison.parity.orphans = 0
         yield Rebuilt(run, deleted, comparison.parity)
 
 

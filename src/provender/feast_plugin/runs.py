@@ -46,6 +46,7 @@ def materialize(
     views: Sequence[str] = (),
     lookback: timedelta | None = None,
     force: bool = False,
+    skip_expired: bool = False,
     watcher: Watcher | None = None,
 ) -> Iterator[Materialized]:
     """Write the latest rows of each applied view to the online store; yield what each run did.
@@ -54,6 +55,8 @@ def materialize(
     run ended, less ``lookback``, for rows that arrived late; but it begins with the data where
     the rows online are gone, or are from another dataset version or definition, or with
     ``force``, which does not believe what is known of them either, nor goes on with a run that did not end.
+    With ``skip_expired`` no row is written that would have vanished by now, as configured; else it is
+    told to be too old for an hour.
     It never ends after now, so that later runs see what comes later.
 
     Raises:
@@ -82,7 +85,7 @@ def materialize(
             project=store.project, feature_view=view, start_time=since, end_time=until
         )
         with collaborators.using(settings):
-            outcome = engine.run(task, **_told(watcher, view.name))
+            outcome = engine.run(task, skip_expired=skip_expired, **_told(watcher, view.name))
             store.registry.apply_materialization(view, store.project, outcome.start, until)
         yield outcome
 

@@ -3,28 +3,30 @@
 Offline rows come in Arrow batches; each is encoded as it would be written, and compared with
 what is stored. A stored row that is newer was pushed and is no fault. Rows of keys that offline
 knows nothing of are orphans, unless they are newer than everything offline: those were pushed,
-too. For that each offline key is remembered by 8 bytes.
+too. An orphan may have been pushed as well, before offline had something newer: nobody can tell
+it from a row that offline has no more. For that each offline key is remembered by 8 bytes.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from provender.core.clock import Clock, utc_now
 from provender.core.serving import ServedView
 from provender.online.arrow import BatchEncoder
 from provender.online.codec import RowCodec, key_prefix
-from provender.online.skew import is_ahead
+from provender.online.script import FOREVER, NEVER, Expiry
+from provender.online.skew import CLOCK_SKEW, is_ahead
 from provender.online.store import OnlineStore
 
 READ_KEYS = 5_000
 """So many rows are read at once: the store answers others in between."""
 Times = tuple[datetime, datetime]
-NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,7 +35,8 @@ class Parity:
 
     ``older`` rows are stored of an earlier time than offline has; ``different`` ones are of the
     same time with other values; those of an ``other_layout`` cannot be read. Rows ``ahead`` are of
-    a time after now, so that nothing replaces them.
+    a time after now, so that nothing replaces them. ``expired`` ones are not stored any more, as
+    was configured.
     """
 
     view: str
@@ -46,6 +49,7 @@ class Parity:
     ahead: int = 0
     different: int = 0
     other_layout: int = 0
+    expired: int = 0
     orphans: int | None = None
 
     @property
@@ -59,19 +63,22 @@ class Parity:
 class Comparison:
     """One view's rows in one store, at ``now``, beside the batches that filling it would write.
 
-    ``ahead`` are the keys of the rows of which `Parity` says so.
+    ``ahead`` are the keys and rows of which `Parity` says so.
     """
 
     store: OnlineStore
     project: str
     view: ServedView
     now: datetime
-    ahead: list[bytes] = field(init=False, default_factory=list)
+    expiry: Expiry = FOREVER
+    clock: Clock = utc_now
+    ahead: list[tuple[bytes, bytes]] = field(init=False, default_factory=list)
     parity: Parity = field(init=False)
     _encoder: BatchEncoder = field(init=False)
     _codec: RowCodec = field(init=False)
     _known: list[NDArray[np.int64]] = field(init=False, default_factory=list)
     _newest: Times = field(init=False, default=(NEVER, NEVER))
+    _vanished: datetime = field(init=False, default=NEVER)
 
     def __post_init__(self) -> None:
         self.parity = Parity(view=self.view.name)
@@ -96,11 +103,13 @@ class Comparison:
         for start in range(0, len(encoded.keys), READ_KEYS):
             keys = encoded.keys[start : start + READ_KEYS]
             rows = encoded.rows[start : start + READ_KEYS]
-            for key, ours, stored in zip(keys, rows, self.store.read(keys), strict=True):
+            found = self.store.read(keys)
+            self._vanished = self.expiry.vanished_before(self.clock() + CLOCK_SKEW)
+            for key, ours, stored in zip(keys, rows, found, strict=True):
                 self._count(key, ours, stored)
 
-    def orphans(self) -> Iterator[list[bytes]]:
-        """Yield the keys of orphans, once all batches were compared; they are counted, too.
+    def orphans(self) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the keys of orphans with their rows, once all batches were compared; they are counted, too.
 
         Raises:
             Unavailable: the store does not answer.
@@ -127,6 +136,8 @@ class Comparison:
         there = None if stored is None else self._times(key, stored)
         if stored == ours:
             parity.equal += 1
+        elif stored is None and here is not None and here[0] < self._vanished:
+            parity.expired += 1
         elif stored is None:
             parity.missing += 1
         elif there is None or here is None:
@@ -134,26 +145,28 @@ class Comparison:
         elif there == here:
             parity.different += 1
         elif there > here:
-            self._count_newer(key, there)
+            self._count_newer(key, stored, there)
         else:
             parity.older += 1
 
-    def _count_newer(self, key: bytes, times: Times) -> None:
+    def _count_newer(self, key: bytes, row: bytes, times: Times) -> None:
         if is_ahead(max(times), self.now):
             self.parity.ahead += 1
-            self.ahead.append(key)
+            self.ahead.append((key, row))
         else:
             self.parity.newer += 1
 
-    def _old(self, strange: list[bytes]) -> list[bytes]:
+    def _old(self, strange: list[bytes]) -> list[tuple[bytes, bytes]]:
         """Return those of keys that offline lacks whose rows are not newer than all of it; count the others."""
         old = []
         for key, row in zip(strange, self.store.read(strange), strict=True):
-            times = None if row is None else self._times(key, row)
+            if row is None:
+                continue
+            times = self._times(key, row)
             if times is not None and times > self._newest:
-                self._count_newer(key, times)
-            elif row is not None:
-                old.append(key)
+                self._count_newer(key, row, times)
+            else:
+                old.append((key, row))
         return old
 
     def _times(self, key: bytes, row: bytes) -> Times | None:

@@ -6,7 +6,7 @@ the rows only: which of two is newer is the order's affair.
 
 import hashlib  # noqa: TID251 - Redis names scripts by their SHA-1
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from provender.core.serving import ServedView
 from provender.online.order import STAYS
@@ -15,6 +15,7 @@ from provender.online.resp import command, framed, unframed
 CHUNK_ROWS = 1000
 """Rows per script: the server answers nobody else for about two milliseconds, and Lua can hand
 no more than some thousands of strings to a command."""
+NEVER = datetime.min.replace(tzinfo=UTC)
 GRACE = timedelta(hours=1)
 """A row that is too old is told to be so for this long, before it is not found at all."""
 
@@ -85,6 +86,10 @@ class Expiry:
         if view.expires_after is not None:
             return cls.after(view.expires_after)
         return cls.of_view(view.ttl) if view.expires_with_ttl and not replaying else cls()
+
+    def vanished_before(self, now: datetime) -> datetime:
+        """Return from before when rows are gone by ``now``, going by their event timestamps."""
+        return now - self.life if self.how == "until" else NEVER
 
 
 FOREVER = Expiry()

@@ -7,7 +7,7 @@ layout than the reader's is not read.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -24,8 +24,6 @@ from provender.core.serving import ServedView, ServingManifest
 from provender.online.beside import (
     PROJECTS,
     Beside,
-    Coverage,
-    Covered,
     coverage_key,
     epoch_key,
     manifest_key,
@@ -33,6 +31,8 @@ from provender.online.beside import (
 )
 from provender.online.bulk import WINDOW, Writer
 from provender.online.codec import key_prefix
+from provender.online.coverage import Coverage, covered_in, true_coverage
+from provender.online.drops import drop_unchanged
 from provender.online.epoch import Epoch, epoch_word
 from provender.online.manifests import read_manifest
 from provender.online.options import (
@@ -50,9 +50,9 @@ from provender.online.routes import Route, route
 from provender.online.script import CHUNK_ROWS, FOREVER, Expiry
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.sender import Written
-from provender.online.state import EPOCH, State, epoch_of, state_of
+from provender.online.state import EPOCH, State, epoch_in, epoch_keys, epoch_of, state_of
 from provender.online.stream import DEADLINE, Stream
-from provender.values import from_json, to_json
+from provender.values import to_json
 
 BATCH_ROWS = CHUNK_ROWS
 HEALTH_SECONDS = 0.3
@@ -198,10 +198,10 @@ class OnlineStore(Closing):
                 client.srem(PROJECTS, project)
         return deleted
 
-    def drop(self, keys: Sequence[bytes]) -> int:
-        """Delete the rows of ``keys``; count those that were there."""
+    def drop(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
+        """Delete each key that still holds the row given with it; count them."""
         with self._answering() as client:
-            return self._unlink(client, keys)
+            return drop_unchanged(client, pairs, self.options.topology)
 
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
@@ -222,20 +222,25 @@ class OnlineStore(Closing):
 
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
-        with self._answering() as client:
-            text = client.hget(coverage_key(project), view)
-        try:
-            return from_json(Coverage, text) if text else None
-        except Corrupt:
-            return None
+        [text] = self._asked(0.0, ("HGET", coverage_key(project), view))
+        return true_coverage(text, self._epoch_seen())
 
     def keep_coverage(self, project: str, view: str, coverage: Coverage | None) -> None:
-        """Remember what the rows of a view hold now; None: that is not known."""
+        """Remember what the rows of a view hold now; None: that is not known.
+
+        Without an epoch it is of the one that the store lives in now.
+        """
         with self._answering() as client:
             if coverage is None:
                 client.hdel(coverage_key(project), view)
-            else:
-                client.hset(coverage_key(project), view, to_json(coverage))
+                return
+            epoch = coverage.epoch or epoch_of(client, self.options.topology)
+            client.hset(coverage_key(project), view, to_json(replace(coverage, epoch=epoch)))
+
+    def doubt_coverage(self, project: str, view: str) -> None:
+        """Note that the rows of a view are there, but will be written anew: as `Coverage.doubted`."""
+        covered = self.coverage(project, view)
+        self.keep_coverage(project, view, covered and covered.doubted)
 
     def beside(self, project: str, *, deadline: float = 0.0) -> Beside:
         """Return what lies beside the rows of ``project``; ``deadline`` as in `read`.
@@ -243,19 +248,21 @@ class OnlineStore(Closing):
         Raises:
             Unavailable: the store does not answer in time, or refuses.
         """
-        digest, covered, life, word = self._asked(
+        digest, kept, word = self._asked(
             deadline,
             ("HGET", manifest_key(project), "digest"),
             ("HGETALL", coverage_key(project)),
-            ("GET", EPOCH),
             ("GET", epoch_key(project)),
         )
-        views = frozenset(view.decode() for view in covered[::2])
-        return Beside(_text(digest), Covered(_text(life) or "", views), word)
+        return Beside(_text(digest), covered_in(kept, self._epoch_seen(deadline)), word)
 
-    def covered(self, project: str) -> Covered:
-        """Return which views have a coverage."""
+    def covered(self, project: str) -> Mapping[str, str]:
+        """Return of each view whose rows are known to be there who can read them: `readable_by`."""
         return self.beside(project).covered
+
+    def _epoch_seen(self, deadline: float = 0.0) -> str:
+        """Return the word of `epoch`, or another one if a part of it is gone; nothing if all is."""
+        return epoch_in(self.read(epoch_keys(self.options.topology), deadline=deadline))
 
     def publish_manifest(self, manifest: ServingManifest) -> str:
         """Make ``manifest`` the one that servers of its project use; return its digest.
@@ -271,7 +278,9 @@ class OnlineStore(Closing):
             declare(client, project, manifest.views)
             client.hset(manifest_key(project), mapping=fields)
             client.sadd(PROJECTS, project)
-            client.set(epoch_key(project), epoch_word(epoch_of(client), digest))
+            client.set(
+                epoch_key(project), epoch_word(epoch_of(client, self.options.topology), digest)
+            )
         return digest
 
     def manifest(self, project: str, *, deadline: float = 0.0) -> ServingManifest | None:
@@ -316,7 +325,7 @@ class OnlineStore(Closing):
             Unavailable: the store does not answer.
         """
         with self._answering() as client:
-            return epoch_of(client)
+            return epoch_of(client, self.options.topology)
 
     def state(self) -> State:
         """Return what stays the same as long as the store loses nothing.

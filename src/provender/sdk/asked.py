@@ -49,12 +49,15 @@ def lookup_plan(
     columns = served_columns(repo, asked.own_features)
     permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
     manifest = catalog.serving_manifest(repo.project)
+    needed = {ref.view for ref in asked.own_features}
     plan = compile_plan(
         manifest,
         asked.features,
         full_feature_names=full,
         transforms={
-            spec.name: load_transform(spec, settings.feature_repo) for spec in manifest.on_demand
+            spec.name: load_transform(spec, settings.feature_repo)
+            for spec in manifest.on_demand
+            if spec.name in needed
         },
         projections=asked.projections,
     )

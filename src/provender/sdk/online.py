@@ -16,7 +16,8 @@ from weakref import WeakKeyDictionary
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
-from provender.online.completeness import Completeness
+from provender.online.beside import LOOK_SECONDS, Beside
+from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
 from provender.online.folio import BulkQuestion, Folios
 from provender.online.plan import LookupPlan
@@ -25,7 +26,6 @@ from provender.online.stream import Stream
 from provender.sdk.answers import Answer
 from provender.sdk.rows import arrow_table
 
-LOOK_SECONDS = 1.0
 COMPILE_SECONDS = 60.0
 Keys = Any
 """Join keys and request columns: a dict of lists, a list of dicts, an Arrow table or a frame."""
@@ -54,8 +54,10 @@ class OnlineLookup:
         self._refusal: ProvenderError | None = None
         self._completeness = Completeness()
         self._epoch = Epoch(project, self._completeness.emptied)
-        self._digest = self._published()
+        since, seen = self._beside()
+        self._digest = seen.digest if seen else None
         self._folios = Folios(compiled())
+        self._see(seen, since=since)
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
     @property
@@ -123,11 +125,13 @@ class OnlineLookup:
             return
         try:
             self._looked = self._ticks()
-            digest = self._published()
+            since, seen = self._beside()
+            digest = seen.digest if seen else None
             changed = digest is not None and digest != self._digest
             old = self._looked - self._compiled_at >= COMPILE_SECONDS
             if changed or old or self._refusal:
                 self._compile(digest or self._digest)
+            self._see(seen, since=since)
         finally:
             self._looking.release()
 
@@ -144,20 +148,25 @@ class OnlineLookup:
         self._digest, self._compiled_at = digest, self._looked
         self._refusal, self.problem = None, ""
 
-    def _published(self) -> str | None:
-        """Return what is published now, and note which views' rows were lost.
+    def _beside(self) -> tuple[int, Beside | None]:
+        """Return what lies beside the rows, and the epoch's changes before it was looked at.
 
         None where the store does not say: the read will tell.
         """
         since = self._epoch.changes
         try:
-            seen = self._store.beside(self._project, deadline=LOOK_SECONDS)
+            return since, self._store.beside(self._project, deadline=LOOK_SECONDS)
         except Unavailable:
-            return None
+            return since, None
+
+    def _see(self, seen: Beside | None, *, since: int) -> None:
+        """Note which views may lack rows, unless answers showed meanwhile what is newer."""
+        if seen is None:
+            return
         with self._epoch.looked(seen.word, since=since) as is_news:
             if is_news:
-                self._completeness.see(seen.covered, has_manifest=seen.digest is not None)
-        return seen.digest
+                views = [read.view for read in self._folios.plan.reads]
+                self._completeness.see(views, seen.covered)
 
 
 def columns_of(keys: Keys) -> Mapping[str, Sequence[Any]]:

@@ -74,11 +74,13 @@ class Serving(Desk):
         self,
         *views: str,
         repo: str | Path | None = None,
+        delete_orphans: bool = False,
         watcher: "Watcher | None" = None,
     ) -> "list[Rebuilt]":
-        """Write every row of ``views`` (default: all) again, delete what offline lacks, and return what was done.
+        """Write every row of ``views`` (default: all) again, and return what was done.
 
-        Lookups go on meanwhile, and the serving manifest is published again.
+        With ``delete_orphans`` rows of keys that offline does not have are deleted: also those that
+        were pushed online only, if offline has newer ones of other keys. Lookups go on meanwhile, and the serving manifest is published again.
 
         Raises:
             NotFound, Denied: as `verify_online`.
@@ -89,6 +91,7 @@ class Serving(Desk):
                 Path(repo or self.settings.feature_repo),
                 settings=self.settings,
                 views=views,
+                delete_orphans=delete_orphans,
                 watcher=watcher,
             )
         )

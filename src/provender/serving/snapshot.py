@@ -21,7 +21,7 @@ from provender.core.names import FeatureRef, unknown
 from provender.core.serving import ServingManifest
 from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.columns import ColumnEncoder
-from provender.online.completeness import Completeness
+from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
 from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
@@ -29,6 +29,7 @@ from provender.online.store import OnlineStore
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
 
+log = logging.getLogger(__name__)
 PLANS = 1000
 """Compiled plans kept; a client that asks for ever other lists costs time, not memory."""
 OUTPUTS = 200_000
@@ -75,6 +76,10 @@ class Snapshot:
         made = cls(manifest, manifest.digest, transforms, problems)
         made._prepare(before.asked_last(LISTS) if before else ())
         return made
+
+    def is_like(self, other: "Snapshot") -> bool:
+        """Whether both answer the same: of one manifest, with the same functions."""
+        return (self.digest, self.problems) == (other.digest, other.problems)
 
     def asked_last(self, count: int) -> list[PlanKey]:
         """Return what was asked for last, at most ``count``, the last one last."""
@@ -156,7 +161,7 @@ class Snapshot:
 
 def _refusing(error: ProvenderError) -> Transform:
     def refuse(columns: Values) -> Values:
-        raise error
+        raise error.with_traceback(None)
 
     return refuse
 
@@ -171,7 +176,7 @@ class Snapshots:
         self._store = store
         self._load = load
         self._copy = folder / f"{quote(project, safe='')}.json"
-        self._completeness = Completeness(folder / f".{quote(project, safe='')}.coverage")
+        self._completeness = Completeness()
         self.epoch = Epoch(project, self._completeness.emptied)
 
     @property
@@ -194,7 +199,7 @@ class Snapshots:
 
     @property
     def lost(self) -> frozenset[str]:
-        """The views whose rows may not be all there, since the store was emptied."""
+        """The views whose rows are not known to be all there, when it was looked last."""
         return self._completeness.lost
 
     def incomplete(self, plan: LookupPlan) -> list[str]:
@@ -203,7 +208,20 @@ class Snapshots:
         return [read.name for read in plan.reads if read.view.name in lost] if lost else []
 
     def refresh(self) -> bool:
-        """Swap to the manifest published last; return whether that changed anything."""
+        """Swap to the manifest published last; return whether that changed anything.
+
+        Never raises: `problem` says why it could not, and the log does once.
+        """
+        try:
+            return self._refresh()
+        except Exception as error:
+            problem = f"the serving manifest cannot be taken up: {type(error).__name__}: {error}"
+            if problem != self.problem:
+                self.problem = problem
+                log.exception(problem)
+            return False
+
+    def _refresh(self) -> bool:
         since = self.epoch.changes
         try:
             seen = self._store.beside(self.project, deadline=LOOK_SECONDS)
@@ -219,8 +237,7 @@ class Snapshots:
         """Note which views' rows were lost, unless answers showed meanwhile what is newer."""
         with self.epoch.looked(seen.word, since=since) as is_news:
             if is_news:
-                self._completeness.see(seen.covered, has_manifest=seen.digest is not None)
-                self._completeness.forget(frozenset(view.name for view in manifest.views))
+                self._completeness.see(manifest.views, seen.covered)
 
     def _swap(self, digest: str | None) -> bool:
         if self._is_current(digest):
@@ -234,8 +251,13 @@ class Snapshots:
         if manifest is None:
             self.problem = "the online store has none"
             return self._fall_back()
-        self._current = Snapshot.of(manifest, self._load, before=self._current)
+        made = Snapshot.of(manifest, self._load, before=self._current)
         self.problem = ""
+        if self._current is not None and made.is_like(self._current):
+            return False
+        self._current = made
+        for name, problem in made.problems.items():
+            log.warning("on-demand view %s is refused: %s", name, problem)
         self._keep(manifest)
         return True
 
@@ -254,6 +276,7 @@ class Snapshots:
             self.problem += f"; the copy {self._copy} cannot be read: {error}"
             return False
         self._current = Snapshot.of(manifest, self._load)
+        self._completeness.see(manifest.views, {})
         return True
 
     def _keep(self, manifest: ServingManifest) -> None:
