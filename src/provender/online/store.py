@@ -174,13 +174,13 @@ class OnlineStore(Closing):
         Raises:
             Unavailable: the store does not answer.
         """
-        with self._answering() as client:
+        with self.commands() as client:
             declare(client, project, views)
 
     def delete(self, project: str, view: str | None = None) -> int:
         """Delete the rows of a view, or everything of a project, and nothing else; count rows."""
         deleted = 0
-        with self._answering() as client:
+        with self.commands() as client:
             for key in (coverage_key(project), run_key(project)):
                 if view is None:
                     client.delete(key)
@@ -200,12 +200,12 @@ class OnlineStore(Closing):
 
     def drop(self, pairs: Sequence[tuple[bytes, bytes]]) -> int:
         """Delete each key that still holds the row given with it; count them."""
-        with self._answering() as client:
+        with self.commands() as client:
             return drop_unchanged(client, pairs, self.options.topology)
 
     def count(self, project: str, view: str | None = None) -> int:
         """Return the number of rows of a view or a project, by walking all keys."""
-        with self._answering() as client:
+        with self.commands() as client:
             prefixes = self._prefixes(client, project, view)
             return sum(1 for prefix in prefixes for _ in _keys(client, prefix))
 
@@ -230,7 +230,7 @@ class OnlineStore(Closing):
 
         Without an epoch it is of the one that the store lives in now.
         """
-        with self._answering() as client:
+        with self.commands() as client:
             if coverage is None:
                 client.hdel(coverage_key(project), view)
                 return
@@ -274,7 +274,7 @@ class OnlineStore(Closing):
             manifest = replace(manifest, entity_key=KEYRING.key_id(manifest.project))
         project, digest = manifest.project, manifest.digest
         fields = {"digest": digest, "manifest": to_json(manifest)}
-        with self._answering() as client:
+        with self.commands() as client:
             declare(client, project, manifest.views)
             client.hset(manifest_key(project), mapping=fields)
             client.sadd(PROJECTS, project)
@@ -324,7 +324,7 @@ class OnlineStore(Closing):
         Raises:
             Unavailable: the store does not answer.
         """
-        with self._answering() as client:
+        with self.commands() as client:
             return epoch_of(client, self.options.topology)
 
     def state(self) -> State:
@@ -333,7 +333,7 @@ class OnlineStore(Closing):
         Raises:
             Unavailable: the store does not answer.
         """
-        with self._answering() as client:
+        with self.commands() as client:
             return state_of(client, self.options.topology)
 
     def health(self, deadline: float = HEALTH_SECONDS) -> Health:
@@ -367,17 +367,11 @@ class OnlineStore(Closing):
 
     @contextmanager
     def commands(self) -> Iterator[Client]:
-        """Give the client, for what is kept beside the rows.
+        """Give the client, for what is not done per lookup.
 
         Raises:
-            Unavailable: the store does not answer.
+            Unavailable: the store does not answer; told without secrets.
         """
-        with self._answering() as client:
-            yield client
-
-    @contextmanager
-    def _answering(self) -> Iterator[Client]:
-        """Give the client; turn what redis-py raises into Unavailable, without secrets."""
         try:
             with self._lock:
                 if self._client is None:
