@@ -251,6 +251,12 @@ def test_the_command_line_ends_with_1_if_the_store_is_not_whole(
     assert json.loads(rebuilt.stdout)[0]["parity"]["equal"] == 3
     assert provender("online", "rebuild", "--repo", str(applied)).exit_code == 0
     assert provender("online", "verify", "--repo", str(applied)).exit_code == 0
+    sam = settings.model_copy(update={"actor": governed.SAM})
+    push(applied, "arrivals", governed.rows((60, -9, 6)), settings=sam)
+    only_online = provender("online", "verify", "--repo", str(applied))
+    assert only_online.exit_code == 1
+    assert "1 rows online have none offline" in only_online.stderr
+    assert "--delete-orphans" in only_online.stderr
 
 
 def test_the_command_line_materialises_with_all_its_options(

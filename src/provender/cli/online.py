@@ -1,11 +1,17 @@
 """``provender online …``: is the online store what it should be, and make it so."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provender.cli.counting import counting
 from provender.cli.output import as_json, show, table
+
+if TYPE_CHECKING:
+    from provender.online.parity import Parity
 
 repo_option = click.option(
     "--repo", type=click.Path(path_type=Path), default=None, help="Default: PROVENDER_FEATURE_REPO."
@@ -69,8 +75,18 @@ def verify_store(
         ),
     )
     if not all(parity.is_whole for parity in found):
-        click.echo("not what it should be: provender online rebuild", err=True)
+        click.echo(_what_to_do(found), err=True)
         raise SystemExit(1)
+
+
+def _what_to_do(found: "Sequence[Parity]") -> str:
+    orphans = sum(parity.orphans or 0 for parity in found)
+    if all(replace(parity, orphans=0).is_whole for parity in found):
+        return (
+            f"{orphans} rows online have none offline: pushed online only, or gone offline since; "
+            "provender online rebuild --delete-orphans deletes them"
+        )
+    return "not what it should be: provender online rebuild"
 
 
 @online.command("rebuild")
