@@ -167,18 +167,19 @@ class TestTypos:
         with pytest.raises(ValueError, match="no query"):
             with_one_typo([_query("x" * (SHORTEST - 1), {})], KNOWN_WORDS, count=1)
 
-    @pytest.mark.parametrize("intent, at_most", [("typo_1", 1), ("typo_2", 2)])
+    @pytest.mark.parametrize(("intent", "at_most"), [("typo_1", 1), ("typo_2", 2)])
     def test_slips_made_by_hand_are_as_many_as_their_class_says(self, intent, at_most):
         for query in GOLDEN:
             if query.intent == intent:
                 assert 1 <= _slips(query.text, query.meant) <= at_most
 
 
-class TestPadding:
-    @pytest.fixture(scope="class")
-    def padded(self):
-        return list(padding(3000))
+@pytest.fixture(scope="module")
+def padded():
+    return list(padding(3000))
 
+
+class TestPadding:
     def test_it_is_the_same_every_time(self, padded):
         assert list(islice(padding(3000), 200)) == padded[:200]
 
@@ -218,8 +219,12 @@ class TestPadding:
                     assert not mine.covered, (query.text, asset.name)
 
     @pytest.mark.parametrize(
-        "text, change",
-        [("orders", {"name": "sandbox.orders"}), ("wind_gust", {}), ("gustavo rules", {})],
+        ("text", "change"),
+        [
+            ("orders", {"name": "sandbox.orders"}),
+            ("wind_gust", {}),
+            ("gustavo rules", {"name": "sandbox.odd_rules"}),
+        ],
     )
     def test_the_gate_turns_an_equal_answer_away(self, text, change):
         query = next(query for query in GOLDEN if query.text == text)
