@@ -18,6 +18,7 @@ from dataclasses import replace
 from random import Random
 from typing import TypeVar
 
+from provender.core.names import PART
 from tests.golden.corpus import Asset, load_assets
 from tests.golden.evidence import Evidence, Where, name_length, passes_for, places, stems
 from tests.golden.queries import Query, load_queries
@@ -50,7 +51,8 @@ def padding(count: int, *, seed: int = SEED) -> Iterator[Asset]:
     made = 0
     while made < count:
         asset = mixer.near_miss() if made % 2 else mixer.mixture()
-        if asset.name not in names and gate.lets_through(asset):
+        is_new_name = asset.name not in names and PART.match(asset.bare_name)
+        if is_new_name and gate.lets_through(asset):
             names.add(asset.name)
             made += 1
             yield asset
