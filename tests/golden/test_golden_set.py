@@ -156,7 +156,13 @@ class TestTypos:
         assert len({query.text for query in made}) == 1000
         for query in made:
             assert query.relevant == originals[query.meant].relevant
-            assert _slips(query.text, query.meant) == 1
+            assert _slips(query.text.lower(), query.meant.lower()) == 1, query.text
+
+    def test_capitals_stay_where_they_were(self):
+        shouted = with_one_typo([_query("MERCHANT_PAYOUTS", {})], (), count=30)
+        assert all(query.text.isupper() for query in shouted)
+        humps = with_one_typo([_query("PageSpeed", {})], (), count=30)
+        assert all(len(WORD.findall(query.text)) == 2 for query in humps)
 
     def test_they_are_the_same_every_time(self):
         once, again = (with_one_typo(GOLDEN, KNOWN_WORDS, count=300) for _ in range(2))

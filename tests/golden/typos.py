@@ -35,7 +35,7 @@ def with_one_typo(queries: Sequence[Query], known: Collection[str], *, count: in
             return list(made.values())
         word = _longest(query)
         for _ in range(TRIES):
-            slip = _slip(word, random)
+            slip = _in_case_of(word, _slip(word.lower(), random))
             text = query.text.replace(word, slip, 1)
             if slip.lower() not in known and slip != word and text not in made:
                 made[text] = replace(query, text=text)
@@ -64,12 +64,19 @@ def _slip(word: str, random: Random) -> str:
             return before + after[:1] + letter + after[1:]
 
 
+def _in_case_of(word: str, slip: str) -> str:
+    """Return ``slip`` in capitals, or beginning with one, where ``word`` does."""
+    if word.isupper():
+        return slip.upper()
+    return slip.capitalize() if word[0].isupper() else slip
+
+
 def _neighbours(letter: str) -> str:
     """Return the letters beside ``letter`` on the keyboard, in its row and the ones around."""
-    rows = [row for row in range(len(ROWS)) if letter.lower() in ROWS[row]]
+    rows = [row for row in range(len(ROWS)) if letter in ROWS[row]]
     if not rows:
         return "aeio"
     row = rows[0]
-    at = ROWS[row].index(letter.lower())
+    at = ROWS[row].index(letter)
     around = "".join(line[max(at - 1, 0) : at + 2] for line in ROWS[max(row - 1, 0) : row + 2])
-    return around.replace(letter.lower(), "")
+    return around.replace(letter, "")
