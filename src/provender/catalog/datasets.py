@@ -1,10 +1,11 @@
 """Datasets and their versions: declared by governance, published by their owners, resolved by all."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import and_, delete, func, select
+from sqlalchemy import Text, and_, delete, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, lineage, search
@@ -127,6 +128,23 @@ def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list
     access.discover(db, who, ref.dataset, now=now)
     wanted = select(VersionRow.value).where(VersionRow.dataset == ref.dataset)
     return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
+
+
+def notes(
+    db: Session, who: Actor, ref: DatasetRef, *, above: int, since: datetime, now: datetime
+) -> list[tuple[datetime, str]]:
+    """Return when versions after ``above`` were published, from ``since`` on, and their notes.
+
+    Oldest first. No manifest is made of what is stored: there may be thousands, of as many files.
+    """
+    access.discover(db, who, ref.dataset, now=now)
+    wanted = select(VersionRow.published_at, type_coerce(VersionRow.value, Text)).where(
+        VersionRow.dataset == ref.dataset,
+        VersionRow.number > above,
+        VersionRow.published_at >= since,
+    )
+    found = db.execute(wanted.order_by(VersionRow.number).execution_options(yield_per=100))
+    return [(at, str(json.loads(value)["note"])) for at, value in found]
 
 
 def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:

@@ -79,6 +79,15 @@ class LocalCatalog(Closing):
         with self._reading() as db:
             return datasets.versions(db, self._who(db), ref, now=self._clock())
 
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        with self._reading() as db:
+            return datasets.notes(
+                db, self._who(db), ref, above=above, since=since, now=self._clock()
+            )
+
     def every_version(self) -> list[DatasetVersion]:
         """Return every version of every dataset; for who governs."""
         with self._reading() as db:
