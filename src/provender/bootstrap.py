@@ -125,7 +125,7 @@ def online(chosen: Settings | None = None) -> "OnlineStore":
         return OnlineStore(chosen.redis_url)
     prepare_home(chosen)
     server = embedded_server(chosen.home)
-    return OnlineStore(server.url, on_close=server.release)
+    return OnlineStore(server.url, on_close=server.close)
 
 
 class OnlineUpkeep(Protocol):

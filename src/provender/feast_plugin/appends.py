@@ -22,6 +22,7 @@ from provender.feast_plugin.destination import CatalogLoggingDestination
 from provender.feast_plugin.files import is_remote
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
+from provender.online.casts import NO_CAST
 from provender.tables.arrow import arrow_schema
 from provender.tables.deltawrites import append_rows
 from provender.tables.places import SUFFIXES, local_files, partition_keys
@@ -207,7 +208,7 @@ def _fitted(rows: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
     check_columns(rows.column_names, schema.names, where)
     try:
         return rows.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+    except NO_CAST as error:
         raise InvalidInput(
             f"the rows for {where} have values of another type: {error}",
             hint=f"its types are {', '.join(f'{f.name}: {f.type}' for f in schema)}",

@@ -38,12 +38,13 @@ class Cutter:
 
     def __init__(self, decoder: Decoder, shape: Shape) -> None:
         layout = self._layout = decoder.layout
-        self.decoder = decoder
         self.shape = shape
         self.width = shape.variable_at
         self.wanted = sorted(set(decoder.positions))
-        self.bounded = [
-            at for at in self.wanted if at in layout.offsets and layout.kinds[at].bounds
+        self._bounded = [
+            (str(at), *bounds)
+            for at in self.wanted
+            if at in layout.offsets and (bounds := layout.kinds[at].bounds)
         ]
         self._flags = bytes([shape.flags])
         self._begin = itemgetter(slice(0, self.width))
@@ -77,9 +78,8 @@ class Cutter:
         for at in self._layout.variable:
             told += heads[f"length {at}"]
         sound = told == lengths
-        for at in self.bounded:
-            low, high = self._layout.kinds[at].bounds or (0, 0)
-            sound &= (heads[str(at)] >= low) & (heads[str(at)] <= high)
+        for name, low, high in self._bounded:
+            sound &= (heads[name] >= low) & (heads[name] <= high)
         return sound
 
     def total(self, heads: Array) -> int:
@@ -89,11 +89,10 @@ class Cutter:
 
     def in_bounds(self, heads: Array) -> bool:
         """Return whether no number is beyond its bounds, null or not."""
-        for at in self.bounded:
-            low, high = self._layout.kinds[at].bounds or (0, 0)
-            if heads[str(at)].min() < low or heads[str(at)].max() > high:
-                return False
-        return True
+        return all(
+            heads[name].min() >= low and heads[name].max() <= high
+            for name, low, high in self._bounded
+        )
 
     def numbers(self, heads: Array, at: int) -> Array:
         """Return the packed numbers or truth values of the column at ``at``, zero where null."""

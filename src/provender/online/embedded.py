@@ -14,10 +14,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
+from provender.core.closing import Closing
 from provender.core.errors import Unavailable
 from provender.online.place import POLL_SECONDS, Answer, Place, holding, lock, wait_for_lock
 
@@ -26,29 +25,18 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 
 
-class EmbeddedServer:
-    """One use of the server: it runs at least until `release`, or until this process ends."""
+class EmbeddedServer(Closing):
+    """One use of the server: it runs at least until `close`, or until this process ends."""
 
     def __init__(self, url: str, user: int) -> None:
         self.url = url
         self._user: int | None = user
 
-    def release(self) -> None:
-        """Stop using the server; the last user's release stops it soon after."""
+    def close(self) -> None:
+        """Stop using the server; when the last user does, it stops soon after."""
         if self._user is not None:
             os.close(self._user)
             self._user = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
 
 
 def embedded_server(home: Path) -> EmbeddedServer:

@@ -190,12 +190,11 @@ class Sheet:
             for place, value in enumerate(found):  # lists would be taken for rows of a table
                 values[place] = value
             return values, np.array([value is not None for value in found], np.bool_)
-        values, valid = self._packed(at, np.dtype(decoder.kinds[index].code))
+        values, valid = self._packed(self._whole, at, np.dtype(decoder.kinds[index].code))
         return as_numpy(values, decoder.words[index]), valid
 
-    def _packed(self, at: int, dtype: "np.dtype[Any]") -> tuple[Array, Array]:
+    def _packed(self, whole: Part | None, at: int, dtype: "np.dtype[Any]") -> tuple[Array, Array]:
         """Return the numbers of a column, and where there is one."""
-        whole = self._whole
         if whole is not None and not whole.cutter.has_nulls:
             return whole.cutter.numbers(whole.heads, at), np.ones(self.size, np.bool_)
         values = np.full(self.size, np.nan if dtype.kind == "f" else 0, dtype)
@@ -214,8 +213,8 @@ class Sheet:
         kind = decoder.kinds[index]
         if kind.variable:
             return self._texts(at)
-        self._settled_whole  # noqa: B018 - values in Python come with their statuses
-        numbers, valid = self._packed(at, np.dtype(kind.code))
+        whole = self._settled_whole  # values in Python come with their statuses
+        numbers, valid = self._packed(whole, at, np.dtype(kind.code))
         values: list[Any] = numbers.tolist()
         if not valid.all():
             values = [v if there else None for v, there in zip(values, valid.tolist(), strict=True)]

@@ -40,8 +40,6 @@ LISTS = 100
 MISSPELT = 0.8
 """How like a project that is there a name has to be, to be taken for a mistake."""
 
-log = logging.getLogger(__name__)
-
 LoadTransform = Callable[[OnDemandSpec], Transform]
 PlanKey = tuple[str, tuple[str, ...], bool]
 
