@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -385,9 +386,15 @@ def test_compiling_takes_time_by_the_number_of_features_and_not_by_its_square() 
         names = [f"f{number:05d}" for number in range(count)]
         served = manifest(view(dict.fromkeys(names, "float64"), name="wide"))
         refs = [FeatureRef("wide", name) for name in names]
-        began = time.process_time()
-        compile_plan(served, refs)
-        return time.process_time() - began
+        taken = []
+        for _ in range(
+            5
+        ):  # the least: a garbage collection of the whole suite's objects is not ours
+            gc.collect()
+            began = time.process_time()
+            compile_plan(served, refs)
+            taken.append(time.process_time() - began)
+        return min(taken)
 
     seconds(10)
     assert seconds(8000) < 40 * max(seconds(1000), 0.002)
