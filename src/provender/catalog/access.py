@@ -15,15 +15,15 @@ from provender.catalog import audit
 from provender.catalog.db import transaction
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
+    AssignmentRow,
     AuditRow,
     DatasetRow,
-    DatasetTagRow,
     GrantRow,
+    OwnerRow,
     PersonRow,
     PurposeRow,
     RestsOnRow,
     RuleRow,
-    StewardRow,
     TagRow,
 )
 from provender.core.audit import EventKind
@@ -166,13 +166,19 @@ def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
     Raises:
         NotFound: it is not there, or not for ``who`` to discover: that is written down.
     """
-    row = db.get(DatasetRow, name)
+    return discovered(db, who, name, now=now).value
+
+
+def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetRow:
+    """Return the row of dataset ``name``; raises as `discover`."""
+    there = select(DatasetRow).where(DatasetRow.name == name, DatasetRow.withdrawn_at.is_(None))
+    row = db.scalars(there).first()
     if row is None:
         raise unknown_dataset(db, who, name, now=now)
     decision = explain(db, who, Action.DISCOVER, [ColumnRef(name)], purpose="", now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
-    return row.value
+    return row
 
 
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
@@ -199,11 +205,17 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
         and who.is_one_of(rule.actors)
         and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
     ]
-    return select(DatasetRow.name).where(or_(*ways)).correlate(None)
+    there = DatasetRow.withdrawn_at.is_(None)
+    return select(DatasetRow.name).where(there, or_(*ways)).correlate(None)
+
+
+def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
+    """Return the query of `visible`, of the numbers of datasets in place of their names."""
+    return visible(db, who, action, now=now).with_only_columns(DatasetRow.id)
 
 
 def visible_node(
-    node: ColumnElement[str] | InstrumentedAttribute[str], shown: Select[str]
+    node: ColumnElement[int] | InstrumentedAttribute[int], shown: Select[int]
 ) -> ColumnElement[bool]:
     """Return the condition that every dataset which ``node`` rests on is among those ``shown``."""
     return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset.not_in(shown))
@@ -272,7 +284,8 @@ def _decide(
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
-    found = db.scalars(select(DatasetRow).where(DatasetRow.name.in_(sorted(names))))
+    there = (DatasetRow.name.in_(sorted(names)), DatasetRow.withdrawn_at.is_(None))
+    found = db.execute(select(DatasetRow.name, DatasetRow.value).where(*there))
     return {row.name: row.value for row in found}
 
 
@@ -284,7 +297,8 @@ def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]
     return db.scalars(
         select(GrantRow.value)
         .where(
-            GrantRow.dataset.in_(sorted(datasets)),
+            GrantRow.dataset == DatasetRow.id,
+            DatasetRow.name.in_(sorted(datasets)),
             GrantRow.grantee.in_(names_of(who)),
             GrantRow.revoked_at.is_(None),
         )
@@ -333,8 +347,7 @@ def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetim
 
 def _by_office(who: Actor) -> ColumnElement[bool]:
     names = names_of(who)
-    steward = exists().where(StewardRow.dataset == DatasetRow.name, StewardRow.steward.in_(names))
-    return or_(DatasetRow.owner.in_(names), steward)
+    return exists().where(OwnerRow.dataset == DatasetRow.id, OwnerRow.actor.in_(names))
 
 
 def _by_rule(rule: Rule, protected: frozenset[str]) -> ColumnElement[bool]:
@@ -347,7 +360,7 @@ def _by_grant(
 ) -> ColumnElement[bool]:
     whole = and_(GrantRow.whole, _open_but_for(protected))
     in_force = and_(
-        GrantRow.dataset == DatasetRow.name,
+        GrantRow.dataset == DatasetRow.id,
         GrantRow.grantee.in_(names_of(who)),
         GrantRow.revoked_at.is_(None),
         or_(GrantRow.until.is_(None), GrantRow.until > now),
@@ -361,7 +374,9 @@ def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
     if not closing:
         return true()
     closed = exists().where(
-        DatasetTagRow.dataset == DatasetRow.name, DatasetTagRow.tag.in_(sorted(closing))
+        AssignmentRow.dataset == DatasetRow.id,
+        AssignmentRow.column_name == "",
+        AssignmentRow.tag.in_(sorted(closing)),
     )
     return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
 

@@ -25,6 +25,7 @@ def append(
     kind: EventKind,
     subject: str,
     detail: Mapping[str, Any],
+    request: str = "",
 ) -> AuditEvent:
     """Return the event that now ends the trail. ``db`` must hold the write lock."""
     last = db.scalars(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1)).first()
@@ -35,6 +36,7 @@ def append(
         kind=kind,
         subject=subject,
         detail=plain(detail),
+        request=request,
     )
     db.add(
         AuditRow(
@@ -46,6 +48,7 @@ def append(
             detail=added.detail,
             previous=added.previous,
             digest=added.digest,
+            request=added.request,
         )
     )
     db.flush()
@@ -143,4 +146,5 @@ def _event(row: AuditRow) -> AuditEvent:
         detail=row.detail,
         previous=row.previous,
         digest=row.digest,
+        request=row.request,
     )

@@ -5,16 +5,25 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, literal, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets, lineage, search
-from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import DatasetRow, RepoRow, ServingManifestRow, TrainingSetRow
+from provender.catalog import access, audit, datasets, lineage, nodes, search
+from provender.catalog.access import visible
+from provender.catalog.rows import (
+    DatasetRow,
+    NodeRow,
+    ProjectRow,
+    RepoRow,
+    RestsOnRow,
+    ServingManifestRow,
+    TrainingSetRow,
+)
 from provender.catalog.serving import compile_serving
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.governance import Project
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
@@ -53,8 +62,9 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
     last = _last(db, RepoRow, repo.project)
     read = last.value.datasets - repo.datasets if last else frozenset[str]()
-    there = db.scalars(select(DatasetRow.name).where(DatasetRow.name.in_(sorted(read)))).all()
-    before = [ColumnRef(name) for name in sorted(there)]
+    there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
+    still = db.scalars(there.where(DatasetRow.name.in_(sorted(read)))).all()
+    before = [ColumnRef(name) for name in sorted(still)]
     try:
         access.check(db, by, Action.DEFINE, before, now=now)
     except access.Hidden as hidden:
@@ -71,6 +81,8 @@ def _record_definitions(db: Session, by: Actor, repo: RepoSpec, *, now: datetime
     if last is not None and last.digest == repo.digest:
         return
     number = last.number + 1 if last else 1
+    if db.get(ProjectRow, repo.project) is None:
+        db.add(ProjectRow(name=repo.project, scope=0, value=Project(name=repo.project)))
     db.add(
         RepoRow(
             project=repo.project,
@@ -244,10 +256,17 @@ def training_sets(db: Session, who: Actor, *, now: datetime) -> list[TrainingSet
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
-    node = literal(f"{NodeKind.TRAINING_SET}:") + TrainingSetRow.id
+    shown = access.visible_numbers(db, who, Action.DISCOVER, now=now)
+    hidden = exists().where(
+        NodeRow.kind == NodeKind.TRAINING_SET.value,
+        NodeRow.name == TrainingSetRow.id,
+        NodeRow.column_name == "",
+        RestsOnRow.node == NodeRow.id,
+        RestsOnRow.dataset.not_in(shown),
+    )
     return (
         select(TrainingSetRow.value)
-        .where(visible_node(node, visible(db, who, Action.DISCOVER, now=now)))
+        .where(~hidden)
         .order_by(TrainingSetRow.created_at.desc(), TrainingSetRow.id)
     )
 
@@ -272,7 +291,7 @@ def _documents(repo: RepoSpec) -> Iterable[search.Document]:
 def _view_documents(
     repo: RepoSpec, kind: NodeKind, view: ViewSpec | OnDemandSpec, extra: Sequence[str]
 ) -> Iterable[search.Document]:
-    node = lineage.defined_node(kind, repo.project, view.name)
+    node = nodes.defined_node(kind, repo.project, view.name)
     yield search.Document(
         kind=kind.value,
         name=view.name,
@@ -308,7 +327,7 @@ def _service_document(repo: RepoSpec, service: ServiceSpec) -> search.Document:
     return search.Document(
         kind=NodeKind.SERVICE.value,
         name=service.name,
-        node=lineage.defined_node(NodeKind.SERVICE, repo.project, service.name),
+        node=nodes.defined_node(NodeKind.SERVICE, repo.project, service.name),
         title=service.name,
         body=" ".join((service.description, service.owner, *service.tags)),
         context=" ".join(str(ref) for ref in service.features),

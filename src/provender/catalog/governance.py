@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, audit, datasets, grants
+from provender.catalog import access, audit, declarations, grants
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
@@ -51,6 +51,7 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
 def current(db: Session) -> Governance:
     """Return everything that is in force, each kind sorted by name."""
     purposes = db.scalars(select(PurposeRow).order_by(PurposeRow.name))
+    there = select(DatasetRow.value).where(DatasetRow.withdrawn_at.is_(None))
     return Governance(
         domains=tuple(db.scalars(select(DomainRow.value).order_by(DomainRow.name))),
         teams=tuple(db.scalars(select(TeamRow.id).order_by(TeamRow.id))),
@@ -58,7 +59,7 @@ def current(db: Session) -> Governance:
         tags=tuple(db.scalars(select(TagRow.value).order_by(TagRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
-        datasets=tuple(db.scalars(select(DatasetRow.value).order_by(DatasetRow.name))),
+        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),
     )
 
 
@@ -122,13 +123,13 @@ def _take(db: Session, by: Actor, step: Step, *, now: datetime) -> None:
     match step.change, step.kind:
         case Change.REMOVE, "dataset":
             grants.revoke_all(db, by, step.name, now=now)
-            datasets.withdraw(db, step.name)
+            declarations.withdraw(db, step.name, now=now)
         case Change.REMOVE, kind:
             if kind in ("person", "team"):
                 grants.revoke_all(db, by, step.name, now=now)
             db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
         case _, "dataset":
-            datasets.declare(db, step.value)
+            declarations.declare(db, step.value, by=by.id, now=now)
         case _, kind:
             db.merge(ROWS[kind](step.value))
     db.flush()
@@ -152,10 +153,11 @@ def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterat
     declared = {dataset.ref for dataset in desired.datasets}
     gone = [d.ref.dataset for d in existing.datasets if d.ref not in declared]
     counted = (
-        select(VersionRow.dataset, func.count())
-        .where(VersionRow.dataset.in_(gone))
-        .group_by(VersionRow.dataset)
-        .order_by(VersionRow.dataset)
+        select(DatasetRow.name, func.count())
+        .join(VersionRow, VersionRow.dataset == DatasetRow.id)
+        .where(DatasetRow.name.in_(gone))
+        .group_by(DatasetRow.name)
+        .order_by(DatasetRow.name)
     )
     for name, versions in db.execute(counted):
         yield (

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets
-from provender.catalog.rows import GrantRow, PersonRow, PurposeRow, TeamRow
+from provender.catalog import access, audit, datasets, naming
+from provender.catalog.rows import DatasetRow, GrantRow, PersonRow, PurposeRow, TeamRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -75,7 +75,7 @@ def revoke(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
     row = next((row for row in _rows(db, by, now=now) if row.value.id == identity), None)
     if row is None:
         raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=now)))
-    access.check(db, by, Action.STEWARD, [ColumnRef(row.dataset)], now=now)
+    access.check(db, by, Action.STEWARD, [ColumnRef(row.value.dataset)], now=now)
     if row.value.revoked_at is None:
         _end(db, by, row, now=now)
     return row.value
@@ -83,7 +83,7 @@ def revoke(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
 
 def revoke_all(db: Session, by: Actor, concerning: str, *, now: datetime) -> None:
     """End every grant to a grantee, or on a dataset, that is gone: over for good, whatever comes."""
-    concerned = or_(GrantRow.grantee == concerning, GrantRow.dataset == concerning)
+    concerned = or_(GrantRow.grantee == concerning, GrantRow.dataset.in_(_number(concerning)))
     wanted = select(GrantRow).where(concerned, GrantRow.revoked_at.is_(None))
     for row in db.scalars(wanted.order_by(GrantRow.number)).all():
         _end(db, by, row, now=now)
@@ -99,13 +99,17 @@ def grants(db: Session, by: Actor, ref: DatasetRef | None = None, *, now: dateti
 def _rows(
     db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime
 ) -> Sequence[GrantRow]:
-    stewarded = access.visible(db, by, Action.STEWARD, now=now)
+    stewarded = access.visible_numbers(db, by, Action.STEWARD, now=now)
     wanted = select(GrantRow).where(
         or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(access.names_of(by)))
     )
     if ref is not None:
-        wanted = wanted.where(GrantRow.dataset == ref.dataset)
+        wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))
     return db.scalars(wanted.order_by(GrantRow.number)).all()
+
+
+def _number(name: str) -> Select[int]:
+    return select(DatasetRow.id).where(DatasetRow.name == name)
 
 
 def _end(db: Session, by: Actor, row: GrantRow, *, now: datetime) -> None:
@@ -115,7 +119,7 @@ def _end(db: Session, by: Actor, row: GrantRow, *, now: datetime) -> None:
         at=now,
         actor=by.id,
         kind=EventKind.ACCESS_REVOKE,
-        subject=row.dataset,
+        subject=row.value.dataset,
         detail={"grant": row.value.id, "grantee": row.grantee, "action": row.action},
     )
 
@@ -126,7 +130,7 @@ def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
     db.add(
         GrantRow(
             number=number,
-            dataset=given.dataset,
+            dataset=naming.numbers(db, [given.dataset])[given.dataset],
             grantee=given.grantee,
             action=given.action.value,
             whole=not given.columns,
@@ -157,7 +161,7 @@ def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
 
 def _in_force_already(db: Session, asked: Grant, *, now: datetime) -> Grant | None:
     same = select(GrantRow.value).where(
-        GrantRow.dataset == asked.dataset,
+        GrantRow.dataset.in_(_number(asked.dataset)),
         GrantRow.grantee == asked.grantee,
         GrantRow.revoked_at.is_(None),
     )

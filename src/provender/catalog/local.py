@@ -18,15 +18,14 @@ from provender.catalog import (
     search,
 )
 from provender.catalog.access import ROWS_READ
-from provender.catalog.datasets import DatasetSummary
 from provender.catalog.db import open_database
-from provender.catalog.search import Hit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
-from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.datasets import Dataset, DatasetSummary, DatasetVersion, Manifest
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
+from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
 from provender.core.lineage import Edge, Node
 from provender.core.names import DatasetRef

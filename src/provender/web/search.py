@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from provender.catalog.datasets import DatasetSummary
-from provender.catalog.search import KINDS, Hit
+from provender.core.datasets import DatasetSummary
+from provender.core.finding import KINDS, Hit
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.web.definitions import defined
