@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Engine, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import audit
+from provender.catalog import audit, changes
 from provender.catalog.db import transaction
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
@@ -68,14 +68,15 @@ class Hidden(NotFound):
 
 
 @contextmanager
-def gate(engine: Engine, *, clock: Clock, write: bool = False) -> Iterator[Session]:
+def gate(engine: Engine, *, clock: Clock, actor: str, write: bool = False) -> Iterator[Session]:
     """A transaction; what `check` refuses in it is written down before the error goes on."""
     try:
         with transaction(engine, write=write) as db:
             yield db
     except (Refused, Hidden) as refusal:
         with transaction(engine, write=True) as db:
-            _write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=clock())
+            change = changes.begin(db, clock=clock, actor=actor)
+            _write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=change.at)
         raise
 
 

@@ -1,11 +1,8 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-
-from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
@@ -19,6 +16,7 @@ from provender.catalog import (
 )
 from provender.catalog.access import ROWS_READ
 from provender.catalog.db import open_database
+from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
@@ -48,40 +46,40 @@ class LocalCatalog(Closing):
     """
 
     def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
-        self._identity = check_actor_id(actor)
+        check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
-        self._engine = open_database(url)
+        self._door = Door(open_database(url), actor=actor, clock=clock)
 
     @property
     def actor(self) -> Actor:
         """Who asks, with the teams that the catalog knows them to be in."""
-        with self._reading() as db:
-            return self._who(db)
+        with self._door.reading() as db:
+            return self._door.who(db)
 
     def dataset(self, ref: DatasetRef) -> Dataset:
         """Return what people say about a dataset."""
-        with self._reading() as db:
-            return access.discover(db, self._who(db), ref.dataset, now=self._clock())
+        with self._door.reading() as db:
+            return access.discover(db, self._door.who(db), ref.dataset, now=self._clock())
 
     def datasets(self, *, domain: str | None = None) -> list[DatasetSummary]:
         """Return the datasets that the actor may discover, by name."""
-        with self._reading() as db:
-            return datasets.summaries(db, self._who(db), domain=domain, now=self._clock())
+        with self._door.reading() as db:
+            return datasets.summaries(db, self._door.who(db), domain=domain, now=self._clock())
 
     def resolve(self, ref: DatasetRef, *, as_of: datetime | None = None) -> DatasetVersion:
         """Return the version that ``ref`` names, else the latest (as it was at ``as_of``)."""
-        with self._reading() as db:
-            return datasets.resolve(db, self._who(db), ref, as_of=as_of, now=self._clock())
+        with self._door.reading() as db:
+            return datasets.resolve(db, self._door.who(db), ref, as_of=as_of, now=self._clock())
 
     def versions(self, ref: DatasetRef) -> list[DatasetVersion]:
         """Return every version of a dataset, oldest first."""
-        with self._reading() as db:
-            return datasets.versions(db, self._who(db), ref, now=self._clock())
+        with self._door.reading() as db:
+            return datasets.versions(db, self._door.who(db), ref, now=self._clock())
 
     def every_version(self) -> list[DatasetVersion]:
         """Return every version of every dataset; for who governs."""
-        with self._reading() as db:
-            return datasets.every_version(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return datasets.every_version(db, self._door.who(db), now=self._clock())
 
     def publish(
         self,
@@ -93,23 +91,27 @@ class LocalCatalog(Closing):
         note: str = "",
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes, or the one that already has that content."""
-        with self._writing() as db:
+        with self._door.writing() as (db, change):
             return datasets.publish(
                 db,
-                self._who(db),
+                self._door.who(db),
                 ref,
                 manifest,
                 parent=parent,
                 breaking_reason=breaking_reason,
                 note=note,
-                now=self._clock(),
+                now=change.at,
             )
 
     def permit(self, action: Action, columns: Sequence[ColumnRef], *, purpose: str) -> Permit:
         """Return proof that the actor may; what lets rows out is written down, and every refusal."""
-        with self._writing() if action in ROWS_READ else self._reading() as db:
-            who = self._who(db)
-            return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        if action not in ROWS_READ:
+            with self._door.reading() as db:
+                who = self._door.who(db)
+                return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return access.check(db, who, action, columns, purpose=purpose, now=change.at)
 
     def decide(
         self,
@@ -124,8 +126,8 @@ class LocalCatalog(Closing):
         Nothing is written down. Datasets that the catalog's own actor may not discover are
         not in the catalog here either.
         """
-        with self._reading() as db:
-            own = self._who(db)
+        with self._door.reading() as db:
+            own = self._door.who(db)
             who = own if actor is None else access.actor(db, check_actor_id(actor))
             return access.explain(
                 db, who, action, columns, purpose=purpose, now=self._clock(), seen_by=own
@@ -143,10 +145,10 @@ class LocalCatalog(Closing):
         reason: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
-        with self._writing() as db:
+        with self._door.writing() as (db, change):
             return grants.grant(
                 db,
-                self._who(db),
+                self._door.who(db),
                 ref,
                 grantee=grantee,
                 action=action,
@@ -154,18 +156,18 @@ class LocalCatalog(Closing):
                 purposes=purposes,
                 until=until,
                 reason=reason,
-                now=self._clock(),
+                now=change.at,
             )
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
-        with self._writing() as db:
-            return grants.revoke(db, self._who(db), identity, now=self._clock())
+        with self._door.writing() as (db, change):
+            return grants.revoke(db, self._door.who(db), identity, now=change.at)
 
     def grants(self, dataset: DatasetRef | None = None) -> list[Grant]:
         """Return the actor's own grants, and those on datasets they steward, oldest first."""
-        with self._reading() as db:
-            return grants.grants(db, self._who(db), dataset, now=self._clock())
+        with self._door.reading() as db:
+            return grants.grants(db, self._door.who(db), dataset, now=self._clock())
 
     def apply_governance(self, desired: Governance, *, dry_run: bool = False) -> list[Step]:
         """Return the plan from what is in force to ``desired``, applied unless ``dry_run``.
@@ -173,20 +175,20 @@ class LocalCatalog(Closing):
         What ``desired`` does not declare is removed. Grants to people who are, end.
         """
         if dry_run:
-            with self._reading() as db:
-                return governance.plan(db, self._who(db), desired, now=self._clock())
-        with self._writing() as db:
-            return governance.apply(db, self._who(db), desired, now=self._clock())
+            with self._door.reading() as db:
+                return governance.plan(db, self._door.who(db), desired, now=self._clock())
+        with self._door.writing() as (db, change):
+            return governance.apply(db, self._door.who(db), desired, now=change.at)
 
     def governance(self) -> Governance:
         """Return what is in force, of datasets those that the actor may discover."""
-        with self._reading() as db:
-            return governance.seen(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return governance.seen(db, self._door.who(db), now=self._clock())
 
     def compile_serving(self, repo: RepoSpec) -> ServingManifest:
         """Return what servers would get if the actor recorded ``repo`` now; nothing is written."""
-        with self._reading() as db:
-            return features.preview(db, self._who(db), repo, now=self._clock())
+        with self._door.reading() as db:
+            return features.preview(db, self._door.who(db), repo, now=self._clock())
 
     def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
         """Write a fact down; definitions together with the serving manifest that they give.
@@ -194,8 +196,8 @@ class LocalCatalog(Closing):
         The same definitions again only bring the serving manifest up to the policy's date; the
         same training set again only adds its maker to the audit trail.
         """
-        with self._writing() as db:
-            who, now = self._who(db), self._clock()
+        with self._door.writing() as (db, change):
+            who, now = self._door.who(db), change.at
             match fact:
                 case RepoSpec():
                     features.record_repo(db, who, fact, now=now)
@@ -209,11 +211,11 @@ class LocalCatalog(Closing):
                 f"{kind} is not for noting: the catalog writes it down when it happens",
                 hint=f"note {' or '.join(NOTED)}",
             )
-        with self._writing() as db:
+        with self._door.writing() as (db, change):
             audit.append(
                 db,
-                at=self._clock(),
-                actor=self._identity,
+                at=change.at,
+                actor=self._door.actor,
                 kind=kind,
                 subject=subject,
                 detail=detail,
@@ -221,42 +223,42 @@ class LocalCatalog(Closing):
 
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
-        with self._reading() as db:
-            return features.repo(db, self._who(db), project, now=self._clock())
+        with self._door.reading() as db:
+            return features.repo(db, self._door.who(db), project, now=self._clock())
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
-        with self._reading() as db:
-            return features.projects(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return features.projects(db, self._door.who(db), now=self._clock())
 
     def serving_manifest(self, project: str) -> ServingManifest:
         """Return what ``project`` serves, as far as the actor may know it."""
-        with self._reading() as db:
-            return features.serving_manifest(db, self._who(db), project, now=self._clock())
+        with self._door.reading() as db:
+            return features.serving_manifest(db, self._door.who(db), project, now=self._clock())
 
     def serving_digest(self, project: str) -> str:
         """Return the digest that the serving manifest of ``project`` has by the policy of now.
 
         Of the whole manifest, even to those who may know a part of it.
         """
-        with self._reading() as db:
-            return features.serving_digest(db, self._who(db), project, now=self._clock())
+        with self._door.reading() as db:
+            return features.serving_digest(db, self._door.who(db), project, now=self._clock())
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
-        with self._reading() as db:
-            return features.training_set(db, self._who(db), identity, now=self._clock())
+        with self._door.reading() as db:
+            return features.training_set(db, self._door.who(db), identity, now=self._clock())
 
     def training_sets(self) -> list[TrainingSetManifest]:
         """Return the training sets whose datasets the actor may discover, newest first."""
-        with self._reading() as db:
-            return features.training_sets(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return features.training_sets(db, self._door.who(db), now=self._clock())
 
     def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
         """Return what the actor may discover that fits ``text``, best first, with why."""
         _check_limit(limit)
-        with self._reading() as db:
-            who = self._who(db)
+        with self._door.reading() as db:
+            who = self._door.who(db)
             return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
 
     def lineage(self, node: Node, depth: int = 3) -> list[Edge]:
@@ -264,8 +266,8 @@ class LocalCatalog(Closing):
 
         Views and services are named ``project/name``, dataset versions ``domain.name@version``.
         """
-        with self._reading() as db:
-            who = self._who(db)
+        with self._door.reading() as db:
+            who = self._door.who(db)
             return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
 
     def audit_events(
@@ -281,8 +283,8 @@ class LocalCatalog(Closing):
     ) -> list[AuditEvent]:
         """Return the last ``limit`` events that the actor may read and that fit, newest first."""
         _check_limit(limit)
-        with self._reading() as db:
-            readable = access.readable_events(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            readable = access.readable_events(db, self._door.who(db), now=self._clock())
             return audit.events(
                 db,
                 readable=readable,
@@ -297,25 +299,12 @@ class LocalCatalog(Closing):
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        with self._reading() as db:
+        with self._door.reading() as db:
             return audit.verify(db)
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
-
-    def _who(self, db: Session) -> Actor:
-        return access.actor(db, self._identity)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with access.gate(self._engine, clock=self._clock) as db:
-            yield db
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with access.gate(self._engine, clock=self._clock, write=True) as db:
-            yield db
+        self._door.engine.dispose()
 
 
 def _check_limit(limit: int) -> None:

@@ -1,0 +1,41 @@
+"""The way into the catalog's database for one actor: a transaction to read in, or a change."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, changes
+from provender.catalog.changes import Change
+from provender.core.clock import Clock
+from provender.core.people import Actor, check_actor_id
+
+
+class Door:
+    """What everything that speaks to the catalog as ``actor`` shares. Safe between threads."""
+
+    def __init__(self, engine: Engine, *, actor: str, clock: Clock) -> None:
+        self.engine = engine
+        self.actor = check_actor_id(actor)
+        self.clock = clock
+
+    def as_actor(self, actor: str) -> "Door":
+        """Return the way into the same database for another actor."""
+        return Door(self.engine, actor=actor, clock=self.clock)
+
+    def who(self, db: Session) -> Actor:
+        """Return the actor, with the teams that the catalog knows them to be in."""
+        return access.actor(db, self.actor)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A transaction that sees one state; what is refused in it is written down in another."""
+        with access.gate(self.engine, clock=self.clock, actor=self.actor) as db:
+            yield db
+
+    @contextmanager
+    def writing(self, *, request: str = "") -> Iterator[tuple[Session, Change]]:
+        """A transaction that happens whole or not at all, and the change that it is."""
+        with access.gate(self.engine, clock=self.clock, actor=self.actor, write=True) as db:
+            yield db, changes.begin(db, clock=self.clock, actor=self.actor, request=request)
