@@ -4,15 +4,13 @@ Both ask the same rules and grants: `check` through `core.policy.decide`, `visib
 a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import audit, changes
-from provender.catalog.db import transaction
+from provender.catalog import audit
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
     AssignmentRow,
@@ -27,10 +25,9 @@ from provender.catalog.rows import (
     TagRow,
 )
 from provender.core.audit import EventKind
-from provender.core.clock import Clock
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
-from provender.core.names import suggest, unknown
+from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
@@ -65,19 +62,6 @@ class Hidden(NotFound):
     def __init__(self, decision: Decision, error: NotFound) -> None:
         super().__init__(error.message, hint=error.hint, what=error.what)
         self.decision = decision
-
-
-@contextmanager
-def gate(engine: Engine, *, clock: Clock, actor: str, write: bool = False) -> Iterator[Session]:
-    """A transaction; what `check` refuses in it is written down before the error goes on."""
-    try:
-        with transaction(engine, write=write) as db:
-            yield db
-    except (Refused, Hidden) as refusal:
-        with transaction(engine, write=True) as db:
-            change = changes.begin(db, clock=clock, actor=actor)
-            _write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=change.at)
-        raise
 
 
 def actor(db: Session, identity: str) -> Actor:
@@ -136,9 +120,12 @@ def check(
     columns: Iterable[ColumnRef],
     *,
     purpose: str = "",
+    versions: Iterable[DatasetRef] = (),
     now: datetime,
 ) -> Permit:
-    """Return proof that ``who`` may do ``action`` to ``columns``. Call it inside `gate`.
+    """Return proof that ``who`` may do ``action`` to ``columns``. Call it through a `Door`.
+
+    ``versions``, where given, are those that are read: written down with the permit.
 
     Raises:
         Denied: they may not; the hint names who can grant it.
@@ -148,7 +135,7 @@ def check(
     decision = explain(db, who, action, columns, purpose=purpose, now=now)
     if decision.allowed:
         if action in ROWS_READ:
-            _write_down(db, decision, EventKind.ACCESS_PERMIT, at=now)
+            write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now)
         return decision.require()
     for name in _closed_datasets(decision):
         if name != EVERY and not _may_discover(db, who, name, now=now):
@@ -324,8 +311,16 @@ def _who_governs(db: Session) -> str:
     return f"{' or '.join(sorted(names))} can"
 
 
-def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetime) -> None:
+def write_down(
+    db: Session,
+    decision: Decision,
+    kind: EventKind,
+    versions: Iterable[DatasetRef] = (),
+    *,
+    at: datetime,
+) -> None:
     """Append one event for each dataset that was asked about."""
+    read = [(ref.dataset, ref.version) for ref in versions]
     for name in dict.fromkeys(reason.column.dataset for reason in decision.reasons):
         audit.append(
             db,
@@ -342,6 +337,7 @@ def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetim
                     for reason in decision.reasons
                     if reason.column.dataset == name
                 },
+                **({"versions": [n for of, n in read if of == name]} if read else {}),
             },
         )
 

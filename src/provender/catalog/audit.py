@@ -91,6 +91,14 @@ def events(
     return [_event(row) for row in found]
 
 
+def following(
+    db: Session, *, readable: ColumnElement[bool], after: int, limit: int
+) -> list[AuditEvent]:
+    """Return the first ``limit`` events beyond the one numbered ``after``, oldest first."""
+    wanted = select(AuditRow).where(readable, AuditRow.sequence > after)
+    return [_event(row) for row in db.scalars(wanted.order_by(AuditRow.sequence).limit(limit))]
+
+
 def count(db: Session, kind: EventKind) -> int:
     """Return how often ``kind`` has happened."""
     return db.scalar(select(func.count()).where(AuditRow.kind == kind.value)) or 0

@@ -2,23 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, declarations, lineage
+from provender.catalog import evidence as measured
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.audit import EventKind
 from provender.core.datasets import (
+    NO_EVIDENCE,
     Dataset,
-    DatasetSummary,
     DatasetVersion,
-    EventRange,
+    Evidence,
     Manifest,
     next_version,
 )
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.errors import InvalidInput, NotFound, Stale
 from provender.core.lifecycle import READABLE, State
 from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
@@ -35,9 +36,13 @@ def publish(
     parent: int | None = None,
     breaking_reason: str = "",
     note: str = "",
+    evidence: Evidence = NO_EVIDENCE,
+    draft: bool = False,
     now: datetime,
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
+
+    A ``draft`` has a number, but nobody gets it who does not name it.
 
     Raises:
         NotFound: the dataset is not declared, or an input was never published.
@@ -61,12 +66,18 @@ def publish(
         note=note,
     )
     if db.get(VersionRow, (row.id, version.number)) is None:
-        _add(db, row, version)
-    return _seen(db, by, [version], now=now)[0]
+        _add(db, row, version, evidence, State.DRAFT if draft else State.PUBLISHED)
+    return seen(db, by, [version], now=now)[0]
 
 
 def resolve(
-    db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
+    db: Session,
+    who: Actor,
+    ref: DatasetRef,
+    *,
+    as_of: datetime | None = None,
+    max_age: timedelta | None = None,
+    now: datetime,
 ) -> DatasetVersion:
     """Return the version that ``ref`` names, else the latest (as it was at ``as_of``).
 
@@ -75,25 +86,35 @@ def resolve(
     Raises:
         NotFound: there is no such dataset for ``who``, or no such version of it.
         InvalidInput: ``as_of`` has no time zone.
+        Stale: its data is older than ``max_age``.
     """
+    row = found(db, who, ref, as_of=as_of, now=now)
+    if max_age is not None:
+        check_age(row.value, max_age, now=now)
+    return seen(db, who, [row.value], now=now)[0]
+
+
+def found(
+    db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
+) -> VersionRow:
+    """Return the row of the version that `resolve` returns; raises as it does."""
     if as_of is not None and as_of.tzinfo is None:
         raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
         row = db.get(VersionRow, (dataset.id, ref.version))
-        found = row.value if row else None
     else:
-        found = _latest(db, dataset.id, as_of=as_of)
-    if found is None:
+        row = _latest_row(db, dataset.id, as_of=as_of)
+    if row is None:
         raise _no_such_version(db, dataset.id, ref, as_of)
-    return _seen(db, who, [found], now=now)[0]
+    return row
 
 
 def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
     """Return every version of a dataset, oldest first; inputs that are hidden are left out."""
     dataset = access.discovered(db, who, ref.dataset, now=now)
     wanted = select(VersionRow.value).where(VersionRow.dataset == dataset.id)
-    return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
+    return seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
 
 
 def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:
@@ -107,50 +128,6 @@ def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersi
     return list(db.scalars(wanted.order_by(DatasetRow.name, VersionRow.number)))
 
 
-def summaries(
-    db: Session, who: Actor, *, domain: str | None = None, now: datetime
-) -> list[DatasetSummary]:
-    """Return the datasets that ``who`` may discover, by name."""
-    wanted = (
-        select(
-            DatasetRow.value,
-            VersionRow.number,
-            VersionRow.row_count,
-            VersionRow.size_bytes,
-            VersionRow.published_at,
-            VersionRow.earliest,
-            VersionRow.latest,
-        )
-        .outerjoin(
-            VersionRow,
-            and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
-        )
-        .where(DatasetRow.id.in_(access.visible_numbers(db, who, Action.DISCOVER, now=now)))
-        .order_by(DatasetRow.name)
-    )
-    if domain is not None:
-        wanted = wanted.where(DatasetRow.domain == domain)
-    return [
-        DatasetSummary(
-            name=dataset.ref.dataset,
-            description=dataset.description,
-            owner=dataset.owner,
-            format=dataset.format,
-            tags=dataset.tags,
-            latest=number,
-            row_count=row_count,
-            size_bytes=size_bytes,
-            published_at=published_at,
-            event_range=EventRange(earliest=earliest, latest=latest)
-            if earliest and latest
-            else None,
-        )
-        for dataset, number, row_count, size_bytes, published_at, earliest, latest in db.execute(
-            wanted
-        )
-    ]
-
-
 def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
     """Return the columns of the latest version; until there is one, those people speak of."""
     row = declarations.row_of(db, dataset.ref.dataset)
@@ -160,10 +137,10 @@ def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions)))
 
 
-def _seen(
+def seen(
     db: Session, who: Actor, found: Sequence[DatasetVersion], *, now: datetime
 ) -> list[DatasetVersion]:
-    """``found``, without the inputs that ``who`` may not discover."""
+    """Return ``found`` without the inputs that ``who`` may not discover."""
     inputs = {ref for version in found for ref in version.manifest.inputs}
     if not inputs:
         return list(found)
@@ -172,7 +149,9 @@ def _seen(
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
 
 
-def _add(db: Session, dataset: DatasetRow, version: DatasetVersion) -> None:
+def _add(
+    db: Session, dataset: DatasetRow, version: DatasetVersion, evidence: Evidence, state: State
+) -> None:
     manifest = version.manifest
     db.add(
         VersionRow(
@@ -185,15 +164,19 @@ def _add(db: Session, dataset: DatasetRow, version: DatasetVersion) -> None:
             earliest=manifest.event_range.earliest if manifest.event_range else None,
             latest=manifest.event_range.latest if manifest.event_range else None,
             value=version,
-            state=State.PUBLISHED.value,
+            state=state.value,
             state_at=version.published_at,
             state_by=version.published_by,
+            run=evidence.run,
         )
     )
-    dataset.latest = version.number
     db.flush()
-    lineage.record_version(db, version)
-    if version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL:
+    measured.keep(db, dataset.id, version.number, evidence)
+    if state in READABLE:
+        dataset.latest = version.number
+    lineage.record_version(db, version, latest=state in READABLE)
+    first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
+    if state in READABLE and first:
         declarations.index(db, dataset.value, version)
     audit.append(
         db,
@@ -209,6 +192,7 @@ def _add(db: Session, dataset: DatasetRow, version: DatasetVersion) -> None:
             "schema": version.compatibility.verdict,
             "note": version.note,
             **({"layout": str(manifest.layout)} if manifest.layout else {}),
+            **({"state": state} if state is not State.PUBLISHED else {}),
         },
     )
 
@@ -222,11 +206,29 @@ def _relevant_history(db: Session, dataset: int, content: str) -> list[DatasetVe
     return [relevant[number] for number in sorted(relevant)]
 
 
-def _latest(db: Session, dataset: int, *, as_of: datetime | None = None) -> DatasetVersion | None:
+def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:
+    """Check that data is not too old: as its last event is; without events, as its publication.
+
+    Raises:
+        Stale: it is.
+    """
+    events = version.manifest.event_range
+    latest = events.latest if events else version.published_at
+    if now - latest > max_age:
+        raise Stale(
+            f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
+            hint="publish a newer version, or ask for data of a greater age",
+        )
+
+
+def _latest(db: Session, dataset: int) -> DatasetVersion | None:
+    row = _latest_row(db, dataset)
+    return row.value if row else None
+
+
+def _latest_row(db: Session, dataset: int, *, as_of: datetime | None = None) -> VersionRow | None:
     """The newest version that readers get, of those that were there at ``as_of``."""
-    wanted = select(VersionRow.value).where(
-        VersionRow.dataset == dataset, VersionRow.state.in_(READABLE)
-    )
+    wanted = select(VersionRow).where(VersionRow.dataset == dataset, VersionRow.state.in_(READABLE))
     if as_of is not None:
         wanted = wanted.where(VersionRow.published_at <= as_of)
     return db.scalars(wanted.order_by(VersionRow.number.desc()).limit(1)).first()

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes
 from provender.catalog.changes import Change
+from provender.catalog.db import transaction
+from provender.core.audit import EventKind
 from provender.core.clock import Clock
 from provender.core.people import Actor, check_actor_id
 
@@ -31,11 +33,26 @@ class Door:
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that sees one state; what is refused in it is written down in another."""
-        with access.gate(self.engine, clock=self.clock, actor=self.actor) as db:
+        with self._refusing(write=False) as db:
             yield db
 
     @contextmanager
     def writing(self, *, request: str = "") -> Iterator[tuple[Session, Change]]:
         """A transaction that happens whole or not at all, and the change that it is."""
-        with access.gate(self.engine, clock=self.clock, actor=self.actor, write=True) as db:
-            yield db, changes.begin(db, clock=self.clock, actor=self.actor, request=request)
+        with self._refusing(write=True, request=request) as db:
+            yield db, self._change(db, request)
+
+    @contextmanager
+    def _refusing(self, *, write: bool, request: str = "") -> Iterator[Session]:
+        """A transaction; what `access` refuses in it is written down before the error goes on."""
+        try:
+            with transaction(self.engine, write=write) as db:
+                yield db
+        except (access.Refused, access.Hidden) as refusal:
+            with transaction(self.engine, write=True) as db:
+                at = self._change(db, request).at
+                access.write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=at)
+            raise
+
+    def _change(self, db: Session, request: str) -> Change:
+        return changes.begin(db, clock=self.clock, actor=self.actor, request=request)

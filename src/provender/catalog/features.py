@@ -250,9 +250,21 @@ def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> Tr
     return found[0]
 
 
-def training_sets(db: Session, who: Actor, *, now: datetime) -> list[TrainingSetManifest]:
-    """Return the training sets whose datasets ``who`` may discover, newest first."""
-    return list(db.scalars(_shown_sets(db, who, now=now)))
+def training_sets(
+    db: Session, who: Actor, *, limit: int | None = None, after: str = "", now: datetime
+) -> list[TrainingSetManifest]:
+    """Return the training sets whose datasets ``who`` may discover, newest first.
+
+    At most ``limit`` of those beyond the one called ``after``, where there are such.
+    """
+    wanted = _shown_sets(db, who, now=now)
+    if after:
+        made_at = select(TrainingSetRow.created_at).where(TrainingSetRow.id == after)
+        last = made_at.scalar_subquery()
+        older = TrainingSetRow.created_at < last
+        beside = (TrainingSetRow.created_at == last) & (TrainingSetRow.id > after)
+        wanted = wanted.where(older | beside)
+    return list(db.scalars(wanted.limit(limit)))
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:

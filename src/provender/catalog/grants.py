@@ -89,15 +89,43 @@ def revoke_all(db: Session, by: Actor, concerning: str, *, now: datetime) -> Non
         _end(db, by, row, now=now)
 
 
-def grants(db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime) -> list[Grant]:
-    """Return the grants that ``by`` may see, oldest first: their own, and on datasets they steward."""
+def grants(
+    db: Session,
+    by: Actor,
+    ref: DatasetRef | None = None,
+    *,
+    limit: int | None = None,
+    after: str = "",
+    now: datetime,
+) -> list[Grant]:
+    """Return the grants that ``by`` may see, oldest first: their own, and on datasets they steward.
+
+    At most ``limit`` of those beyond the grant ``after``, where there are such.
+    """
     if ref is not None:
         access.discover(db, by, ref.dataset, now=now)
-    return [row.value for row in _rows(db, by, ref, now=now)]
+    rows = _rows(db, by, ref, beyond=_number_of(after), limit=limit, now=now)
+    return [row.value for row in rows]
+
+
+def _number_of(identity: str) -> int:
+    """The number of a grant called ``g7``; 0 for none."""
+    number = identity.removeprefix("g")
+    if identity and not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise InvalidInput(
+            f"{identity!r} is not a grant", hint="grants are called g1, g2 and so on"
+        )
+    return int(number or 0)
 
 
 def _rows(
-    db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime
+    db: Session,
+    by: Actor,
+    ref: DatasetRef | None = None,
+    *,
+    beyond: int = 0,
+    limit: int | None = None,
+    now: datetime,
 ) -> Sequence[GrantRow]:
     stewarded = access.visible_numbers(db, by, Action.STEWARD, now=now)
     wanted = select(GrantRow).where(
@@ -105,7 +133,8 @@ def _rows(
     )
     if ref is not None:
         wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))
-    return db.scalars(wanted.order_by(GrantRow.number)).all()
+    further = wanted.where(GrantRow.number > beyond) if beyond else wanted
+    return db.scalars(further.order_by(GrantRow.number).limit(limit)).all()
 
 
 def _number(name: str) -> Select[int]:

@@ -58,8 +58,8 @@ def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datet
     return sorted(Edge(nodes[upstream], nodes[downstream]) for upstream, downstream in found)
 
 
-def record_version(db: Session, version: DatasetVersion) -> None:
-    """Write down what a new version was computed from, and that it is the latest now.
+def record_version(db: Session, version: DatasetVersion, *, latest: bool = True) -> None:
+    """Write down what a new version was computed from, and that it is the ``latest`` now.
 
     One that a feature service produced is what serving saw of it.
     """
@@ -68,7 +68,8 @@ def record_version(db: Session, version: DatasetVersion) -> None:
     if version.manifest.producer.startswith(f"{NodeKind.SERVICE}:"):
         inputs.append(Edge(Node.parse(version.manifest.producer), made))
     _write(db, f"version:{version.ref}", inputs)
-    _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
+    if latest:
+        _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
     rest_on(db, made, [version.ref.dataset])
 
 

@@ -1,27 +1,38 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from provender.catalog import (
     access,
-    audit,
     datasets,
     features,
     governance,
     grants,
     lineage,
+    listing,
+    releases,
     search,
 )
 from provender.catalog.access import ROWS_READ
 from provender.catalog.db import open_database
 from provender.catalog.door import Door
+from provender.catalog.finder import LocalFinder
+from provender.catalog.records import LocalRecords, check_limit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
-from provender.core.datasets import Dataset, DatasetSummary, DatasetVersion, Manifest
-from provender.core.errors import InvalidInput
+from provender.core.datasets import (
+    NO_EVIDENCE,
+    Dataset,
+    DatasetSummary,
+    DatasetVersion,
+    Evidence,
+    Format,
+    Manifest,
+    Release,
+)
 from provender.core.features import RepoSpec
 from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
@@ -31,11 +42,6 @@ from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
-
-MOST = 10_000
-"""Events or hits that one question may ask for."""
-NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
-"""What happens outside of the catalog, and is written down by who did it."""
 
 
 class LocalCatalog(Closing):
@@ -51,6 +57,16 @@ class LocalCatalog(Closing):
         self._door = Door(open_database(url), actor=actor, clock=clock)
 
     @property
+    def finder(self) -> LocalFinder:
+        """The same catalog, for whoever looks for something."""
+        return LocalFinder(self._door)
+
+    @property
+    def records(self) -> LocalRecords:
+        """The same catalog, for whoever knows what they ask for."""
+        return LocalRecords(self._door)
+
+    @property
     def actor(self) -> Actor:
         """Who asks, with the teams that the catalog knows them to be in."""
         with self._door.reading() as db:
@@ -64,12 +80,35 @@ class LocalCatalog(Closing):
     def datasets(self, *, domain: str | None = None) -> list[DatasetSummary]:
         """Return the datasets that the actor may discover, by name."""
         with self._door.reading() as db:
-            return datasets.summaries(db, self._door.who(db), domain=domain, now=self._clock())
+            filters = {"domain": (domain,)} if domain is not None else {}
+            return listing.summaries(db, self._door.who(db), filters=filters, now=self._clock())
 
-    def resolve(self, ref: DatasetRef, *, as_of: datetime | None = None) -> DatasetVersion:
+    def resolve(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+    ) -> DatasetVersion:
         """Return the version that ``ref`` names, else the latest (as it was at ``as_of``)."""
         with self._door.reading() as db:
-            return datasets.resolve(db, self._door.who(db), ref, as_of=as_of, now=self._clock())
+            who, now = self._door.who(db), self._clock()
+            return datasets.resolve(db, who, ref, as_of=as_of, max_age=max_age, now=now)
+
+    def release(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+        format: Format | None = None,  # noqa: A002 - the word of the field
+    ) -> Release:
+        """Return what `resolve` does, where it stands, and its manifest in ``format``."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._clock()
+            return releases.release(
+                db, who, ref, as_of=as_of, max_age=max_age, format=format, now=now
+            )
 
     def versions(self, ref: DatasetRef) -> list[DatasetVersion]:
         """Return every version of a dataset, oldest first."""
@@ -89,8 +128,14 @@ class LocalCatalog(Closing):
         parent: int | None = None,
         breaking_reason: str = "",
         note: str = "",
+        evidence: Evidence = NO_EVIDENCE,
+        draft: bool = False,
+        key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content."""
+        """Return the version that ``manifest`` makes, or the one that already has that content.
+
+        It is the content that is published once, so a ``key`` says nothing that it does not.
+        """
         with self._door.writing() as (db, change):
             return datasets.publish(
                 db,
@@ -100,10 +145,24 @@ class LocalCatalog(Closing):
                 parent=parent,
                 breaking_reason=breaking_reason,
                 note=note,
+                evidence=evidence,
+                draft=draft,
                 now=change.at,
             )
 
-    def permit(self, action: Action, columns: Sequence[ColumnRef], *, purpose: str) -> Permit:
+    def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
+        """Write down that the rows of a version can be had in another format too."""
+        with self._door.writing() as (db, change):
+            return releases.represent(db, self._door.who(db), ref, manifest, now=change.at)
+
+    def permit(
+        self,
+        action: Action,
+        columns: Sequence[ColumnRef],
+        *,
+        purpose: str,
+        versions: Sequence[DatasetRef] = (),
+    ) -> Permit:
         """Return proof that the actor may; what lets rows out is written down, and every refusal."""
         if action not in ROWS_READ:
             with self._door.reading() as db:
@@ -111,7 +170,9 @@ class LocalCatalog(Closing):
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return access.check(db, who, action, columns, purpose=purpose, now=change.at)
+            return access.check(
+                db, who, action, columns, purpose=purpose, versions=versions, now=change.at
+            )
 
     def decide(
         self,
@@ -126,12 +187,7 @@ class LocalCatalog(Closing):
         Nothing is written down. Datasets that the catalog's own actor may not discover are
         not in the catalog here either.
         """
-        with self._door.reading() as db:
-            own = self._door.who(db)
-            who = own if actor is None else access.actor(db, check_actor_id(actor))
-            return access.explain(
-                db, who, action, columns, purpose=purpose, now=self._clock(), seen_by=own
-            )
+        return self.records.decide(action, columns, purpose=purpose, actor=actor)
 
     def grant(
         self,
@@ -145,24 +201,19 @@ class LocalCatalog(Closing):
         reason: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
-        with self._door.writing() as (db, change):
-            return grants.grant(
-                db,
-                self._door.who(db),
-                ref,
-                grantee=grantee,
-                action=action,
-                columns=columns,
-                purposes=purposes,
-                until=until,
-                reason=reason,
-                now=change.at,
-            )
+        return self.records.grant(
+            ref,
+            grantee=grantee,
+            action=action,
+            columns=columns,
+            purposes=purposes,
+            until=until,
+            reason=reason,
+        )
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
-        with self._door.writing() as (db, change):
-            return grants.revoke(db, self._door.who(db), identity, now=change.at)
+        return self.records.revoke(identity)
 
     def grants(self, dataset: DatasetRef | None = None) -> list[Grant]:
         """Return the actor's own grants, and those on datasets they steward, oldest first."""
@@ -206,20 +257,7 @@ class LocalCatalog(Closing):
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, Any]) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
-        if kind not in NOTED:
-            raise InvalidInput(
-                f"{kind} is not for noting: the catalog writes it down when it happens",
-                hint=f"note {' or '.join(NOTED)}",
-            )
-        with self._door.writing() as (db, change):
-            audit.append(
-                db,
-                at=change.at,
-                actor=self._door.actor,
-                kind=kind,
-                subject=subject,
-                detail=detail,
-            )
+        self.records.note(kind, subject, detail)
 
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
@@ -228,26 +266,22 @@ class LocalCatalog(Closing):
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
-        with self._door.reading() as db:
-            return features.projects(db, self._door.who(db), now=self._clock())
+        return self.records.projects()
 
     def serving_manifest(self, project: str) -> ServingManifest:
         """Return what ``project`` serves, as far as the actor may know it."""
-        with self._door.reading() as db:
-            return features.serving_manifest(db, self._door.who(db), project, now=self._clock())
+        return self.records.serving_manifest(project)
 
     def serving_digest(self, project: str) -> str:
         """Return the digest that the serving manifest of ``project`` has by the policy of now.
 
         Of the whole manifest, even to those who may know a part of it.
         """
-        with self._door.reading() as db:
-            return features.serving_digest(db, self._door.who(db), project, now=self._clock())
+        return self.records.serving_digest(project)
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
-        with self._door.reading() as db:
-            return features.training_set(db, self._door.who(db), identity, now=self._clock())
+        return self.records.training_set(identity)
 
     def training_sets(self) -> list[TrainingSetManifest]:
         """Return the training sets whose datasets the actor may discover, newest first."""
@@ -256,7 +290,7 @@ class LocalCatalog(Closing):
 
     def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
         """Return what the actor may discover that fits ``text``, best first, with why."""
-        _check_limit(limit)
+        check_limit(limit)
         with self._door.reading() as db:
             who = self._door.who(db)
             return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
@@ -282,33 +316,20 @@ class LocalCatalog(Closing):
         limit: int = 50,
     ) -> list[AuditEvent]:
         """Return the last ``limit`` events that the actor may read and that fit, newest first."""
-        _check_limit(limit)
-        with self._door.reading() as db:
-            readable = access.readable_events(db, self._door.who(db), now=self._clock())
-            return audit.events(
-                db,
-                readable=readable,
-                kind=kind,
-                actor=actor,
-                subject=subject,
-                since=since,
-                until=until,
-                before=before,
-                limit=limit,
-            )
+        return self.records.audit_events(
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            since=since,
+            until=until,
+            before=before,
+            limit=limit,
+        )
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        with self._door.reading() as db:
-            return audit.verify(db)
+        return self.records.verify_audit()
 
     def close(self) -> None:
         """Give the connections back."""
         self._door.engine.dispose()
-
-
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MOST:
-        raise InvalidInput(
-            f"a limit of {limit} cannot be kept", hint=f"ask for 1 to {MOST} at a time"
-        )

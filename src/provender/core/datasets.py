@@ -6,7 +6,7 @@ rows, sorted for whoever reads a part of them, are a version of their own with e
 Files are listed relative to the lake's root, so a lake can move.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -242,6 +242,9 @@ class Evidence:
     checks: tuple[CheckResult, ...] = ()
 
 
+NO_EVIDENCE = Evidence()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A dataset in the catalog. ``urn`` never changes; ``revision`` counts what was said of it."""
@@ -287,6 +290,17 @@ class Listed(Generic[T]):
 
     items: tuple[T, ...]
     next: str | None = None
+
+
+def whole(ask: Callable[[str], Listed[T]]) -> list[T]:
+    """Return a list that is given in parts, put together; ``ask`` takes what comes next."""
+    found: list[T] = []
+    after: str | None = ""
+    while after is not None:
+        part = ask(after)
+        found += part.items
+        after = part.next
+    return found
 
 
 def next_version(

@@ -47,7 +47,7 @@ from provender.tables.storage import publishing
 from provender.tables.versions import append_version, write_version
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 BATCH_BYTES = 32 << 20
 PARENT = "parent"
@@ -67,7 +67,7 @@ class Shipment:
     hint: str = ""
 
 
-def ship(catalog: "LocalCatalog", settings: Settings, project: str) -> list[Shipment]:
+def ship(catalog: "Library", settings: Settings, project: str) -> list[Shipment]:
     """Publish every closed segment of ``project``; one service's problem keeps no other back.
 
     Raises:
@@ -88,15 +88,13 @@ def ship(catalog: "LocalCatalog", settings: Settings, project: str) -> list[Ship
         return shipped
 
 
-def declaration(catalog: "LocalCatalog", project: str, service: str) -> Dataset:
+def declaration(catalog: "Library", project: str, service: str) -> Dataset:
     """Return what catalog/ has to declare for the log of ``service``, with the tags it inherits."""
     repo = catalog.repo(project)
     return log_dataset(repo, repo.service(service), _sources(catalog, repo))
 
 
-def _ship(
-    catalog: "LocalCatalog", settings: Settings, spool: SpoolFolder, service: str
-) -> Shipment:
+def _ship(catalog: "Library", settings: Settings, spool: SpoolFolder, service: str) -> Shipment:
     shipment = Shipment(service=service, dataset=log_ref(spool.project, service).dataset)
     for batch in _batches(spool, service):
         try:
@@ -131,7 +129,7 @@ def _batches(spool: SpoolFolder, service: str) -> Iterator[Path]:
 class _Batch:
     """One batch on its way; ``folder`` goes when it has arrived."""
 
-    catalog: "LocalCatalog"
+    catalog: "Library"
     settings: Settings
     project: str
     service: str
@@ -288,7 +286,7 @@ def _served(repo: RepoSpec, shape: LogShape) -> ServiceSpec:
     )
 
 
-def _sources(catalog: "LocalCatalog", repo: RepoSpec) -> dict[str, Dataset]:
+def _sources(catalog: "Library", repo: RepoSpec) -> dict[str, Dataset]:
     return {name: catalog.dataset(DatasetRef.parse(name)) for name in sorted(repo.datasets)}
 
 
