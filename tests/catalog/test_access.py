@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, declarations, governance, naming
+from provender.catalog.changes import Change
 from provender.catalog.db import open_database
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import GrantRow
@@ -233,7 +234,7 @@ def check_listing(
             db.merge(governance.ROWS[step.kind](step.value))
         db.flush()
         for each in declared:
-            declarations.keep(db, each, by=WHO.id, now=NOW)
+            declarations.keep(db, each, change=Change(1, NOW, WHO.id, ""))
         there = naming.numbers(db, (ref.dataset for ref in REFS))
         db.add_all(row(number, grant, there) for number, grant in enumerate(grants))
         db.flush()

@@ -1,23 +1,56 @@
 """What is kept of each state of an object, and what was said at an instant."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, changes, history
+from provender.catalog import audit, changes, history, releases
 from provender.catalog.changes import Change
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
-from provender.catalog.rows import HistoryRow
+from provender.catalog.local import LocalCatalog
+from provender.catalog.rows import (
+    DatasetRow,
+    DomainRow,
+    GovernedRow,
+    GrantRow,
+    HistoryRow,
+    PersonRow,
+    PurposeRow,
+    RepoRow,
+    RuleRow,
+    TagRow,
+    TeamRow,
+    VersionRow,
+)
 from provender.core.audit import EventKind
+from provender.core.datasets import Dataset
+from provender.core.digest import plain
 from provender.core.errors import InvalidInput
-from tests.catalog.world import NOW, Clock
+from provender.core.governance import Governance, diff
+from provender.values import from_json
+from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
+    HOURLY,
+    NOW,
+    REPO,
+    SALARIES,
+    VISIBLE,
+    WEATHER,
+    Clock,
+    declared,
+    governing,
+    manifest,
+)
 
 MINUTE = timedelta(minutes=1)
 
@@ -159,3 +192,85 @@ def test_what_was_said_then_is_what_a_copy_taken_then_says(
             for key in "abc":
                 assert history.then(db, "term", key, instant) == said_then.get(key)
         db.rollback()
+
+
+def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock):
+    def acting(name: str) -> LocalCatalog:
+        return stack.enter_context(LocalCatalog(governed_url, actor=f"person:{name}", clock=clock))
+
+    with ExitStack() as stack:
+        gov, ops, sam, dev = map(acting, ("gov", "ops", "sam", "dev"))
+        for rows in (1, 2):
+            clock.advance(MINUTE)
+            ops.publish(FLIGHTS, manifest(rows), draft=rows == 2)
+            ops.publish(HOURLY, manifest(rows))
+        given = sam.grant(FLIGHTS, grantee="person:ana")
+        sam.grant(FLIGHTS, grantee="person:max")
+        clock.advance(MINUTE)
+        sam.revoke(given.id)
+        dev.record(REPO)
+        dev.record(VISIBLE)
+        said = replace(declared(SALARIES), description="Said anew.")
+        without = tuple(d for d in governing(said).datasets if d.ref != WEATHER)
+        changed = replace(GOVERNANCE, datasets=without, purposes={"report": "Count all."})
+        gov.apply_governance(replace(changed, rules=GOVERNANCE.rules[:3]), dry_run=True)
+        gov.apply_governance(replace(changed, rules=(*GOVERNANCE.rules[:3], GOVERNANCE.rules[4])))
+        with looking(governed_url) as db:
+            assert remembered(db) == there(db)
+            began = history.every(db, "purpose", NOW)
+        assert set(began) == {"delay", "report"}
+
+
+@contextmanager
+def looking(url: str) -> Iterator[Session]:
+    engine = open_database(url)
+    with transaction(engine) as db:
+        yield db
+    engine.dispose()
+
+
+def remembered(db: Session) -> dict[str, dict[str, object]]:
+    """The open rows of history, by kind."""
+    kinds = db.scalars(select(HistoryRow.kind).distinct()).all()
+    return {kind: history.every(db, kind, NOW + timedelta(days=1)) for kind in kinds}
+
+
+def there(db: Session) -> dict[str, dict[str, object]]:
+    """What the tables say that answer."""
+
+    def of(kind: type[Any], key: Any, value: Any, *fits: Any) -> dict[str, object]:
+        return {k: plain(v) for k, v in db.execute(select(key, value).where(*fits))}
+
+    purposes = db.scalars(select(PurposeRow))
+    urns = dict(iter(db.execute(select(DatasetRow.id, DatasetRow.urn))))
+    last = select(func.max(RepoRow.number)).scalar_subquery()
+    return {
+        "team": {name: {"id": name} for name in db.scalars(select(TeamRow.id))},
+        "person": of(PersonRow, PersonRow.id, PersonRow.value),
+        "domain": of(DomainRow, DomainRow.name, DomainRow.value),
+        "tag": of(TagRow, TagRow.name, TagRow.value),
+        "rule": of(RuleRow, RuleRow.id, RuleRow.value),
+        "purpose": {
+            row.name: {"name": row.name, "description": row.description} for row in purposes
+        },
+        "dataset": of(
+            DatasetRow, DatasetRow.urn, DatasetRow.value, DatasetRow.withdrawn_at.is_(None)
+        ),
+        "grant": {grant.id: plain(grant) for grant in db.scalars(select(GrantRow.value))},
+        "definitions": of(RepoRow, RepoRow.project, RepoRow.value, RepoRow.number == last),
+        "version": {
+            f"{urns[row.dataset]}@{row.number}": plain(releases.standing(row))
+            for row in db.scalars(select(VersionRow))
+        },
+    }
+
+
+def test_what_the_files_said_last_is_kept_beside_what_is_in_force(governed_url: str):
+    with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
+        catalog.apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:1]))
+    with looking(governed_url) as db:
+        said = db.execute(select(GovernedRow.kind, GovernedRow.name, GovernedRow.value)).all()
+    kept = {(kind, name): value for kind, name, value in said}
+    assert [name for kind, name in kept if kind == "dataset"] == [FLIGHTS.dataset]
+    assert from_json(Dataset, kept["dataset", FLIGHTS.dataset]) == declared(FLIGHTS)
+    assert len(kept) == len(diff(Governance(), GOVERNANCE)) - 3

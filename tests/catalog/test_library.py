@@ -175,6 +175,19 @@ def test_what_was_measured_comes_back_as_it_was(connect: Connect):
         connect("ana").finder.evidence(SALARIES)
 
 
+def test_a_version_of_which_a_check_failed_that_refuses_is_kept_from_readers(connect: Connect):
+    ops, ana = connect("ops"), connect("ana")
+    ops.publish(FLIGHTS, manifest(1))
+    failed = CheckResult(name="rows", outcome=Outcome.FAIL, severity=Severity.REFUSE, detail="0")
+    bad = ops.publish(FLIGHTS, manifest(2), evidence=Evidence(checks=(failed,)))
+    assert ana.resolve(FLIGHTS).number == 1
+    assert ana.release(bad.ref).standing.state is State.QUARANTINED
+    assert ana.finder.evidence(bad.ref).checks == (failed,)
+    assert ops.audit_events(limit=1)[0].detail["state"] == "quarantined"
+    assert ops.publish(FLIGHTS, manifest(3)).number == 3
+    assert ana.resolve(FLIGHTS).number == 3
+
+
 def test_data_older_than_asked_for_is_refused(connect: Connect, clock: Clock):
     ops = connect("ops")
     published = ops.publish(FLIGHTS, manifest())  # its last event is of NOW
@@ -301,6 +314,26 @@ def test_nobody_reads_what_nobody_was_seen_to_read(connect: Connect):
     assert connect("ana").finder.consumers(FLIGHTS) == Listed(())
     with pytest.raises(NotFound):
         connect("ana").finder.consumers(SALARIES)
+
+
+def test_who_trained_on_a_dataset_is_known(connect: Connect, clock: Clock):
+    ops = connect("ops")
+    for rows in (1, 2):
+        ops.publish(HOURLY, manifest(rows))
+    made = [
+        training_set(HOURLY.at(n), by="person:ops", content=str(n), decision=permitted(ops, HOURLY))
+        for n in (1, 2)
+    ]
+    for one in (*made, made[0]):
+        ops.record(one)
+    finder = connect("ana").finder
+    found = everything(lambda after: finder.consumers(HOURLY, limit=1, after=after))
+    assert {(c.kind, c.name, c.version, c.times) for c in found} == {
+        ("training-set", made[0].id, 1, 1),
+        ("training-set", made[1].id, 2, 1),
+    }
+    assert [c.name for c in finder.consumers(HOURLY.at(2)).items] == [made[1].id]
+    assert found[0].first_at == found[0].last_at == clock.now
 
 
 def test_deputies_decide_as_stewards_do(connect: Connect):

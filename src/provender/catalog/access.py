@@ -122,6 +122,7 @@ def check(
     purpose: str = "",
     versions: Iterable[DatasetRef] = (),
     now: datetime,
+    request: str = "",
 ) -> Permit:
     """Return proof that ``who`` may do ``action`` to ``columns``. Call it through a `Door`.
 
@@ -135,7 +136,7 @@ def check(
     decision = explain(db, who, action, columns, purpose=purpose, now=now)
     if decision.allowed:
         if action in ROWS_READ:
-            write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now)
+            write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now, request=request)
         return decision.require()
     for name in _closed_datasets(decision):
         if name != EVERY and not _may_discover(db, who, name, now=now):
@@ -273,7 +274,9 @@ def _decide(
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
     there = (DatasetRow.name.in_(sorted(names)), DatasetRow.withdrawn_at.is_(None))
-    found = db.execute(select(DatasetRow.name, DatasetRow.value).where(*there))
+    found = db.scalars(
+        select(DatasetRow).where(*there)
+    )  # rows: one that is there is not read again
     return {row.name: row.value for row in found}
 
 
@@ -318,6 +321,7 @@ def write_down(
     versions: Iterable[DatasetRef] = (),
     *,
     at: datetime,
+    request: str = "",
 ) -> None:
     """Append one event for each dataset that was asked about."""
     read = [(ref.dataset, ref.version) for ref in versions]
@@ -328,6 +332,7 @@ def write_down(
             actor=decision.actor,
             kind=kind,
             subject=name,
+            request=request,
             detail={
                 "action": decision.action,
                 "purpose": decision.purpose,

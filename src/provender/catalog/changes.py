@@ -1,12 +1,16 @@
 """A change of the catalog: where it stands among all of them, and the instant it happened at."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from provender.catalog import audit
 from provender.catalog.rows import AuditRow
+from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, to_utc
 
 
@@ -33,3 +37,18 @@ def begin(db: Session, *, clock: Clock, actor: str, request: str = "") -> Change
     if last is None:
         return Change(1, now, actor, request)
     return Change(last.sequence + 1, max(now, last.at), actor, request)
+
+
+def tell(
+    db: Session, change: Change, kind: EventKind, subject: str, detail: Mapping[str, Any]
+) -> AuditEvent:
+    """Append to the audit trail that ``change`` did something; return the event."""
+    return audit.append(
+        db,
+        at=change.at,
+        actor=change.actor,
+        kind=kind,
+        subject=subject,
+        detail=detail,
+        request=change.request,
+    )

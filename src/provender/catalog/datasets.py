@@ -7,10 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, declarations, lineage
+from provender.catalog import access, changes, contracts, declarations, history, lineage
 from provender.catalog import evidence as measured
+from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.audit import EventKind
+from provender.core.contracts import keeps_back
 from provender.core.datasets import (
     NO_EVIDENCE,
     Dataset,
@@ -20,7 +22,7 @@ from provender.core.datasets import (
     next_version,
 )
 from provender.core.errors import InvalidInput, NotFound, Stale
-from provender.core.lifecycle import READABLE, State
+from provender.core.lifecycle import READABLE, Standing, State
 from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -38,11 +40,12 @@ def publish(
     note: str = "",
     evidence: Evidence = NO_EVIDENCE,
     draft: bool = False,
-    now: datetime,
+    change: Change,
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
 
-    A ``draft`` has a number, but nobody gets it who does not name it.
+    A ``draft`` has a number, but nobody gets it who does not name it. So it is with a version of
+    which a check failed that refuses: it is quarantined, and readers keep the last good one.
 
     Raises:
         NotFound: the dataset is not declared, or an input was never published.
@@ -51,23 +54,28 @@ def publish(
         Conflict: somebody published after ``parent``.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
-    row = access.discovered(db, by, ref.dataset, now=now)
-    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=now)
+    row = access.discovered(db, by, ref.dataset, now=change.at)
+    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
-    _check_manifest(db, by, row, ref, manifest, now=now)
+    _check_manifest(db, by, row, ref, manifest, now=change.at)
     version = next_version(
         _relevant_history(db, row.id, manifest.content),
         ref.at(None),
         manifest,
         by=by.id,
-        now=now,
+        now=change.at,
         parent=parent,
         breaking_reason=breaking_reason,
         note=note,
     )
     if db.get(VersionRow, (row.id, version.number)) is None:
-        _add(db, row, version, evidence, State.DRAFT if draft else State.PUBLISHED)
-    return seen(db, by, [version], now=now)[0]
+        checks = (
+            *evidence.checks,
+            *contracts.judge(db, row.id, manifest, evidence, now=change.at),
+        )
+        evidence = replace(evidence, checks=checks)
+        _add(db, change, row, version, evidence, _state(evidence, draft=draft))
+    return seen(db, by, [version], now=change.at)[0]
 
 
 def resolve(
@@ -149,8 +157,19 @@ def seen(
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
 
 
+def _state(evidence: Evidence, *, draft: bool) -> State:
+    if keeps_back(evidence.checks):
+        return State.QUARANTINED
+    return State.DRAFT if draft else State.PUBLISHED
+
+
 def _add(
-    db: Session, dataset: DatasetRow, version: DatasetVersion, evidence: Evidence, state: State
+    db: Session,
+    change: Change,
+    dataset: DatasetRow,
+    version: DatasetVersion,
+    evidence: Evidence,
+    state: State,
 ) -> None:
     manifest = version.manifest
     db.add(
@@ -171,20 +190,21 @@ def _add(
         )
     )
     db.flush()
+    standing = Standing(state=state, by=version.published_by, at=version.published_at)
+    history.keep(db, change, "version", f"{dataset.urn}@{version.number}", standing)
     measured.keep(db, dataset.id, version.number, evidence)
     if state in READABLE:
         dataset.latest = version.number
     lineage.record_version(db, version, latest=state in READABLE)
     first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
     if state in READABLE and first:
-        declarations.index(db, dataset.value, version)
-    audit.append(
+        declarations.index(db, change, dataset.value, version)
+    changes.tell(
         db,
-        at=version.published_at,
-        actor=version.published_by,
-        kind=EventKind.DATASET_PUBLISH,
-        subject=str(version.ref),
-        detail={
+        change,
+        EventKind.DATASET_PUBLISH,
+        str(version.ref),
+        {
             "manifest": manifest.digest,
             "content": manifest.content,
             "rows": manifest.row_count,

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import naming, nodes, search
+from provender.catalog import indexing, naming, nodes, search
+from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
     DatasetNameRow,
@@ -19,15 +20,15 @@ from provender.catalog.rows import (
 from provender.core.datasets import Dataset, DatasetVersion
 
 
-def declare(db: Session, dataset: Dataset, *, by: str, now: datetime) -> None:
+def declare(db: Session, dataset: Dataset, *, change: Change) -> None:
     """Write down what people say about a dataset, in place of what they said before; index it."""
-    row = keep(db, dataset, by=by, now=now)
+    row = keep(db, dataset, change=change)
     nodes.rest_on(db, nodes.dataset_node(dataset.ref), [dataset.ref.dataset])
     last = db.get(VersionRow, (row.id, row.latest)) if row.latest else None
-    index(db, dataset, last.value if last else None)
+    index(db, change, dataset, last.value if last else None)
 
 
-def keep(db: Session, dataset: Dataset, *, by: str, now: datetime) -> DatasetRow:
+def keep(db: Session, dataset: Dataset, *, change: Change) -> DatasetRow:
     """Return the row of a dataset, written with its owners, tags and terms.
 
     Raises:
@@ -35,14 +36,14 @@ def keep(db: Session, dataset: Dataset, *, by: str, now: datetime) -> DatasetRow
     """
     row = row_of(db, dataset.ref.dataset)
     if row is None:
-        row = _added(db, dataset, now=now)
+        row = _added(db, dataset, now=change.at)
     else:
-        row.revision, row.changed_at, row.withdrawn_at = row.revision + 1, now, None
+        row.revision, row.changed_at, row.withdrawn_at = row.revision + 1, change.at, None
         row.domain, row.value = dataset.ref.domain, dataset
-        naming.add_name(db, row.id, row.name, now=now)
+        naming.add_name(db, row.id, row.name, now=change.at)
     db.flush()
     _keep_owners(db, row.id, dataset)
-    _keep_assignments(db, row.id, dataset, by=by, now=now)
+    _keep_assignments(db, row.id, dataset, change=change)
     _keep_terms(db, row.id, dataset)
     return row
 
@@ -52,28 +53,27 @@ def row_of(db: Session, name: str) -> DatasetRow | None:
     return db.scalars(select(DatasetRow).where(DatasetRow.name == name)).first()
 
 
-def withdraw(db: Session, name: str, *, now: datetime) -> None:
+def withdraw(db: Session, name: str, *, change: Change) -> None:
     """Take away a dataset without versions, with what was granted on it; its name stays taken."""
     row = row_of(db, name)
     if row is None:
         return
     node = nodes.dataset_node(row.value.ref)
-    search.replace_documents(db, search.documents_of_node(db, node), ())
+    indexing.put(db, change, node, ())
     nodes.rest_on(db, node, ())
     for kind in (OwnerRow, AssignmentRow, DatasetTermRow, GrantRow):
         db.execute(delete(kind).where(kind.dataset == row.id))
-    row.withdrawn_at = row.changed_at = now
+    row.withdrawn_at = row.changed_at = change.at
     row.revision += 1
-    db.get_one(DatasetNameRow, name).until_at = now
+    db.get_one(DatasetNameRow, name).until_at = change.at
     db.flush()
 
 
-def index(db: Session, dataset: Dataset, latest: DatasetVersion | None) -> None:
+def index(db: Session, change: Change, dataset: Dataset, latest: DatasetVersion | None) -> None:
     """Let search find a dataset and the columns of its latest version, or those it speaks of."""
-    outdated = search.documents_of_node(db, nodes.dataset_node(dataset.ref))
     types = {c.name: c.type for c in latest.manifest.schema.columns} if latest else {}
     names = types or dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions), "")
-    search.replace_documents(db, outdated, _documents(dataset, names))
+    indexing.put(db, change, nodes.dataset_node(dataset.ref), _documents(dataset, names))
 
 
 def _added(db: Session, dataset: Dataset, *, now: datetime) -> DatasetRow:
@@ -104,9 +104,7 @@ def _keep_owners(db: Session, number: int, dataset: Dataset) -> None:
     db.execute(insert(OwnerRow), offices)
 
 
-def _keep_assignments(
-    db: Session, number: int, dataset: Dataset, *, by: str, now: datetime
-) -> None:
+def _keep_assignments(db: Session, number: int, dataset: Dataset, *, change: Change) -> None:
     """Write the tags; who put one there and when stays as it is while the tag does."""
     rows = db.scalars(select(AssignmentRow).where(AssignmentRow.dataset == number))
     there = {(row.column_name, row.tag, row.value): row for row in rows}
@@ -115,7 +113,12 @@ def _keep_assignments(
         db.delete(there[key])
     db.add_all(
         AssignmentRow(
-            dataset=number, column_name=put.column, tag=put.tag, value=put.value, by=by, at=now
+            dataset=number,
+            column_name=put.column,
+            tag=put.tag,
+            value=put.value,
+            by=change.actor,
+            at=change.at,
         )
         for key, put in wanted.items()
         if key not in there

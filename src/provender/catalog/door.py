@@ -51,7 +51,8 @@ class Door:
         except (access.Refused, access.Hidden) as refusal:
             with transaction(self.engine, write=True) as db:
                 at = self._change(db, request).at
-                access.write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=at)
+                kind = EventKind.ACCESS_DENY
+                access.write_down(db, refusal.decision, kind, at=at, request=request)
             raise
 
     def _change(self, db: Session, request: str) -> Change:

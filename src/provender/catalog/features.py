@@ -8,8 +8,19 @@ from typing import TypeVar
 from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets, lineage, nodes, search
+from provender.catalog import (
+    access,
+    audit,
+    changes,
+    consumption,
+    datasets,
+    history,
+    lineage,
+    nodes,
+    search,
+)
 from provender.catalog.access import visible
+from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetRow,
     NodeRow,
@@ -41,7 +52,7 @@ def preview(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Serving
     return compile_serving(db, repo, now=now)
 
 
-def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+def record_repo(db: Session, by: Actor, repo: RepoSpec, *, change: Change) -> None:
     """Make ``repo`` the current definitions of its project, and what servers get of them.
 
     Nothing happens if they are already; only the policy may have changed what is served.
@@ -52,9 +63,9 @@ def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Non
         NotFound: a dataset is not there, or not for ``by`` to discover.
     """
     repo = replace(repo, whole="")
-    _check_may_define(db, by, repo, now=now)
-    _record_definitions(db, by, repo, now=now)
-    _record_serving(db, by, compile_serving(db, repo, now=now), now=now)
+    _check_may_define(db, by, repo, now=change.at)
+    _record_definitions(db, repo, change=change)
+    _record_serving(db, compile_serving(db, repo, now=change.at), change=change)
 
 
 def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
@@ -76,7 +87,7 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
         ) from None
 
 
-def _record_definitions(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     last = _last(db, RepoRow, repo.project)
     if last is not None and last.digest == repo.digest:
         return
@@ -88,25 +99,25 @@ def _record_definitions(db: Session, by: Actor, repo: RepoSpec, *, now: datetime
             project=repo.project,
             number=number,
             digest=repo.digest,
-            recorded_at=now,
-            recorded_by=by.id,
+            recorded_at=change.at,
+            recorded_by=change.actor,
             value=repo,
         )
     )
+    history.keep(db, change, "definitions", repo.project, repo)
     lineage.record_repo(db, repo)
     outdated = search.documents_of_project(db, repo.project)
     search.replace_documents(db, outdated, _documents(repo))
-    audit.append(
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.FEATURES_APPLY,
-        subject=repo.project,
-        detail={"number": number, "definitions": repo.digest, "commit": repo.commit},
+        change,
+        EventKind.FEATURES_APPLY,
+        repo.project,
+        {"number": number, "definitions": repo.digest, "commit": repo.commit},
     )
 
 
-def _record_serving(db: Session, by: Actor, manifest: ServingManifest, *, now: datetime) -> None:
+def _record_serving(db: Session, manifest: ServingManifest, *, change: Change) -> None:
     last = _last(db, ServingManifestRow, manifest.project)
     if last is not None and last.digest == manifest.digest:
         return
@@ -116,23 +127,22 @@ def _record_serving(db: Session, by: Actor, manifest: ServingManifest, *, now: d
             project=manifest.project,
             number=number,
             digest=manifest.digest,
-            recorded_at=now,
-            recorded_by=by.id,
+            recorded_at=change.at,
+            recorded_by=change.actor,
             value=manifest,
         )
     )
-    audit.append(
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.FEATURES_APPLY,
-        subject=manifest.project,
-        detail={"number": number, "serving": manifest.digest, "closed": sorted(manifest.closed)},
+        change,
+        EventKind.FEATURES_APPLY,
+        manifest.project,
+        {"number": number, "serving": manifest.digest, "closed": sorted(manifest.closed)},
     )
 
 
 def record_training_set(
-    db: Session, by: Actor, manifest: TrainingSetManifest, *, now: datetime
+    db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Change
 ) -> None:
     """Write down what a training set was made of, and that ``by`` made it.
 
@@ -149,7 +159,7 @@ def record_training_set(
             hint="record a training set as the actor that made it",
         )
     for pin in manifest.pins:
-        datasets.resolve(db, by, pin, now=now)
+        datasets.resolve(db, by, pin, now=change.at)
     _check_permitted(db, by, manifest)
     if db.get(TrainingSetRow, manifest.id) is None:
         db.add(
@@ -161,13 +171,15 @@ def record_training_set(
             )
         )
         lineage.record_training_set(db, manifest)
-    audit.append(
+        for pin in manifest.pins:
+            kind = NodeKind.TRAINING_SET.value
+            consumption.consumed(db, change, pin, by=manifest.id, kind=kind)
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.TRAINING_SET_RECORD,
-        subject=manifest.id,
-        detail={
+        change,
+        EventKind.TRAINING_SET_RECORD,
+        manifest.id,
+        {
             "service": manifest.spec.service,
             "purpose": manifest.spec.purpose,
             "pins": [str(pin) for pin in manifest.pins],

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, audit, declarations, grants
+from provender.catalog import access, changes, declarations, epoch, grants, history
+from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
+    GovernedRow,
     PersonRow,
     PurposeRow,
     Row,
@@ -22,7 +24,7 @@ from provender.catalog.rows import (
 )
 from provender.core import governance
 from provender.core.audit import EventKind
-from provender.core.digest import digest
+from provender.core.digest import canonical, digest
 from provender.core.errors import Problems
 from provender.core.governance import Change, Governance, Step
 from provender.core.people import Actor
@@ -91,25 +93,25 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     return governance.diff(existing, desired)
 
 
-def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
+def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange) -> list[Step]:
     """Return the steps of the plan, taken. Anybody may take the first, on an empty catalog.
 
     Raises:
         Denied, Problems: as `plan`.
     """
-    steps = plan(db, by, desired, now=now)
+    steps = plan(db, by, desired, now=change.at)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
     for step in changed:
-        _take(db, by, step, now=now)
-    audit.append(
+        _take(db, step, change=change)
+    epoch.bump(db)
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.GOVERNANCE_APPLY,
-        subject="governance",
-        detail={
+        change,
+        EventKind.GOVERNANCE_APPLY,
+        "governance",
+        {
             "steps": [
                 {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)}
                 for s in changed
@@ -119,29 +121,51 @@ def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list
     return steps
 
 
-def _take(db: Session, by: Actor, step: Step, *, now: datetime) -> None:
+def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
     match step.change, step.kind:
         case Change.REMOVE, "dataset":
-            grants.revoke_all(db, by, step.name, now=now)
-            declarations.withdraw(db, step.name, now=now)
+            grants.revoke_all(db, step.name, change=change)
+            declarations.withdraw(db, step.name, change=change)
         case Change.REMOVE, kind:
             if kind in ("person", "team"):
-                grants.revoke_all(db, by, step.name, now=now)
+                grants.revoke_all(db, step.name, change=change)
             db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
         case _, "dataset":
-            declarations.declare(db, step.value, by=by.id, now=now)
+            declarations.declare(db, step.value, change=change)
         case _, kind:
             db.merge(ROWS[kind](step.value))
     db.flush()
+    _remember(db, step, change=change)
     if step.kind == "dataset":
-        audit.append(
+        changes.tell(
             db,
-            at=now,
-            actor=by.id,
-            kind=EventKind.DATASET_DECLARE,
-            subject=step.name,
-            detail={"change": step.change, "becomes": _becomes(step)},
+            change,
+            EventKind.DATASET_DECLARE,
+            step.name,
+            {"change": step.change, "becomes": _becomes(step)},
         )
+
+
+def _remember(db: Session, step: Step, *, change: CatalogChange) -> None:
+    """Keep what was said, in history, and what catalog/ said last."""
+    gone = step.change is Change.REMOVE
+    row = declarations.row_of(db, step.name) if step.kind == "dataset" else None
+    key = row.urn if row else step.name
+    history.keep(db, change, step.kind, key, None if gone else step.value)
+    if gone:
+        of_object = (GovernedRow.kind == step.kind, GovernedRow.name == step.name)
+        db.execute(delete(GovernedRow).where(*of_object))
+        return
+    db.merge(
+        GovernedRow(
+            kind=step.kind,
+            name=step.name,
+            digest=digest(step.value),
+            value=canonical(step.value),
+            applied_at=change.at,
+            applied_by=change.actor,
+        )
+    )
 
 
 def _becomes(step: Step) -> str:

@@ -127,11 +127,14 @@ def _view_node(repo: RepoSpec, name: str) -> Node:
 def _write(db: Session, fact: str, edges: Sequence[Edge], how: How = How.OBSERVED) -> None:
     """Let the edges of ``fact`` be ``edges``, in place of those it said before."""
     number = db.scalar(select(FactRow.id).where(FactRow.name == fact))
+    if number is not None:
+        db.execute(delete(EdgeRow).where(EdgeRow.fact == number))
+    if not edges:
+        return
     if number is None:
         number = naming.take(db, "fact")
         db.add(FactRow(id=number, name=fact))
         db.flush()
-    db.execute(delete(EdgeRow).where(EdgeRow.fact == number))
     numbers = ensured(db, (node for edge in edges for node in (edge.upstream, edge.downstream)))
     rows = [
         {
@@ -143,8 +146,7 @@ def _write(db: Session, fact: str, edges: Sequence[Edge], how: How = How.OBSERVE
         }
         for edge in dict.fromkeys(edges)
     ]
-    if rows:
-        db.execute(insert(EdgeRow), rows)
+    db.execute(insert(EdgeRow), rows)
 
 
 def _walk(

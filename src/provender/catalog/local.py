@@ -1,8 +1,10 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
@@ -10,12 +12,14 @@ from provender.catalog import (
     features,
     governance,
     grants,
+    idempotency,
     lineage,
     listing,
     releases,
     search,
 )
 from provender.catalog.access import ROWS_READ
+from provender.catalog.changes import Change
 from provender.catalog.db import open_database
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
@@ -33,6 +37,7 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
+from provender.core.digest import digest
 from provender.core.features import RepoSpec
 from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
@@ -42,6 +47,8 @@ from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
+
+T = TypeVar("T")
 
 
 class LocalCatalog(Closing):
@@ -134,26 +141,37 @@ class LocalCatalog(Closing):
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes, or the one that already has that content.
 
-        It is the content that is published once, so a ``key`` says nothing that it does not.
+        With a ``key``, the answer that it got first.
         """
         with self._door.writing() as (db, change):
-            return datasets.publish(
-                db,
-                self._door.who(db),
-                ref,
-                manifest,
-                parent=parent,
-                breaking_reason=breaking_reason,
-                note=note,
-                evidence=evidence,
-                draft=draft,
-                now=change.at,
-            )
+            who = self._door.who(db)
+
+            def work() -> DatasetVersion:
+                return datasets.publish(
+                    db,
+                    who,
+                    ref,
+                    manifest,
+                    parent=parent,
+                    breaking_reason=breaking_reason,
+                    note=note,
+                    evidence=evidence,
+                    draft=draft,
+                    change=change,
+                )
+
+            asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
+            return _once(db, change, key, "publish", asked, DatasetVersion, work)
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
         with self._door.writing() as (db, change):
-            return releases.represent(db, self._door.who(db), ref, manifest, now=change.at)
+            who = self._door.who(db)
+
+            def work() -> Release:
+                return releases.represent(db, who, ref, manifest, change=change)
+
+            return _once(db, change, key, "represent", [ref, manifest], Release, work)
 
     def permit(
         self,
@@ -171,7 +189,14 @@ class LocalCatalog(Closing):
         with self._door.writing() as (db, change):
             who = self._door.who(db)
             return access.check(
-                db, who, action, columns, purpose=purpose, versions=versions, now=change.at
+                db,
+                who,
+                action,
+                columns,
+                purpose=purpose,
+                versions=versions,
+                now=change.at,
+                request=change.request,
             )
 
     def decide(
@@ -229,7 +254,7 @@ class LocalCatalog(Closing):
             with self._door.reading() as db:
                 return governance.plan(db, self._door.who(db), desired, now=self._clock())
         with self._door.writing() as (db, change):
-            return governance.apply(db, self._door.who(db), desired, now=change.at)
+            return governance.apply(db, self._door.who(db), desired, change=change)
 
     def governance(self) -> Governance:
         """Return what is in force, of datasets those that the actor may discover."""
@@ -248,12 +273,12 @@ class LocalCatalog(Closing):
         same training set again only adds its maker to the audit trail.
         """
         with self._door.writing() as (db, change):
-            who, now = self._door.who(db), change.at
+            who = self._door.who(db)
             match fact:
                 case RepoSpec():
-                    features.record_repo(db, who, fact, now=now)
+                    features.record_repo(db, who, fact, change=change)
                 case TrainingSetManifest():
-                    features.record_training_set(db, who, fact, now=now)
+                    features.record_training_set(db, who, fact, change=change)
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, Any]) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
@@ -333,3 +358,27 @@ class LocalCatalog(Closing):
     def close(self) -> None:
         """Give the connections back."""
         self._door.engine.dispose()
+
+
+def _once(
+    db: Session,
+    change: Change,
+    key: str,
+    operation: str,
+    asked: Sequence[object],
+    kind: type[T],
+    work: Callable[[], T],
+) -> T:
+    """What ``work`` answers; with a key, what it answered first."""
+    if not key:
+        return work()
+    answer, _ = idempotency.once(
+        db,
+        change,
+        key=key,
+        operation=operation,
+        request_digest=digest(asked),
+        kind=kind,
+        work=work,
+    )
+    return answer

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from provender.catalog import access, audit, features, grants, releases
+from provender.catalog import access, audit, changes, features, grants, releases
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
@@ -73,9 +73,7 @@ class LocalRecords:
                 hint=f"note {' or '.join(NOTED)}",
             )
         with self._door.writing() as (db, change):
-            audit.append(
-                db, at=change.at, actor=change.actor, kind=kind, subject=subject, detail=detail
-            )
+            changes.tell(db, change, kind, subject, detail)
 
     def decide(
         self,
@@ -120,13 +118,13 @@ class LocalRecords:
                 purposes=purposes,
                 until=until,
                 reason=reason,
-                now=change.at,
+                change=change,
             )
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
         with self._door.writing() as (db, change):
-            return grants.revoke(db, self._door.who(db), identity, now=change.at)
+            return grants.revoke(db, self._door.who(db), identity, change=change)
 
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets
+from provender.catalog import access, changes, datasets
+from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Format, Listed, Manifest, Release
@@ -87,7 +88,7 @@ def every_release(
 
 
 def represent(
-    db: Session, by: Actor, ref: DatasetRef, manifest: Manifest, *, now: datetime
+    db: Session, by: Actor, ref: DatasetRef, manifest: Manifest, *, change: Change
 ) -> Release:
     """Return the version of ``ref``, whose rows can be had as ``manifest`` says too from now on.
 
@@ -96,8 +97,8 @@ def represent(
         Denied: ``by`` may not publish the dataset.
         Conflict: those are other rows than the version's.
     """
-    row = datasets.found(db, by, ref, now=now)
-    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=now)
+    row = datasets.found(db, by, ref, now=change.at)
+    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     own = row.value.manifest
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
@@ -113,20 +114,19 @@ def represent(
                 number=row.number,
                 format=manifest.format.value,
                 manifest=manifest,
-                made_at=now,
-                made_by=by.id,
+                made_at=change.at,
+                made_by=change.actor,
             )
         )
         db.flush()
-        audit.append(
+        changes.tell(
             db,
-            at=now,
-            actor=by.id,
-            kind=EventKind.VERSION_REPRESENT,
-            subject=str(row.value.ref),
-            detail={"format": manifest.format, "manifest": manifest.digest},
+            change,
+            EventKind.VERSION_REPRESENT,
+            str(row.value.ref),
+            {"format": manifest.format, "manifest": manifest.digest},
         )
-    return release(db, by, row.value.ref, format=manifest.format, now=now)
+    return release(db, by, row.value.ref, format=manifest.format, now=change.at)
 
 
 def standing(row: VersionRow) -> Standing:

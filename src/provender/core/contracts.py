@@ -1,5 +1,6 @@
 """Contracts: what the publisher of a dataset promises, and whether a version keeps it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -27,6 +28,14 @@ class CheckResult:
     detail: str = ""
     column: str = ""
     contract: str = ""
+
+
+def keeps_back(checks: Iterable[CheckResult]) -> bool:
+    """Return whether a version with these results is not for readers: one that refuses has failed."""
+    return any(
+        check.severity is Severity.REFUSE and check.outcome in (Outcome.FAIL, Outcome.ERROR)
+        for check in checks
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
