@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.catalog.world import (
     NOW,
     SALARIES,
     SCHEMA,
+    Clock,
     Connect,
     declared,
     governing,
@@ -43,6 +45,23 @@ def test_versions_are_listed_oldest_first(connect: Connect):
     ops = connect("ops")
     made = [ops.publish(FLIGHTS, manifest(rows)) for rows in (1, 2, 3)]
     assert connect("ana").versions(FLIGHTS) == made
+
+
+def test_notes_are_told_of_the_versions_since_an_instant_and_after_a_number(
+    connect: Connect, clock: Clock
+):
+    ops = connect("ops")
+    for hours, note in enumerate(("a", "", 'ü"c"')):
+        clock.now = NOW + timedelta(hours=hours)
+        ops.publish(FLIGHTS, manifest(hours + 1), note=note)
+    ana, times = connect("ana"), [NOW + timedelta(hours=hours) for hours in range(3)]
+    everything = list(zip(times, ("a", "", 'ü"c"'), strict=True))
+    assert ana.notes(FLIGHTS, since=NOW) == everything
+    assert ana.notes(FLIGHTS, since=times[1]) == everything[1:]
+    assert ana.notes(FLIGHTS, above=2, since=NOW) == everything[2:]
+    assert ana.notes(FLIGHTS, above=3, since=NOW) == []
+    with pytest.raises(NotFound):
+        ana.notes(SALARIES, since=NOW)
 
 
 def test_an_input_must_be_a_version_that_is_there(connect: Connect):

@@ -1,6 +1,7 @@
 """Groups of pushes appended offline: each push once, whoever appends, and no matter how often."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,7 @@ from provender.core.errors import Denied, InvalidInput, NotFound, Unavailable
 from provender.feast_plugin import pushes
 from provender.feast_plugin.pusher import answer_all
 from provender.feast_plugin.pushes import Appender, Push
+from provender.feast_plugin.pushids import Known, PushId, ids_in
 from provender.feast_plugin.repo import apply
 from provender.online.store import OnlineStore
 from provender.settings import Settings
@@ -90,6 +92,57 @@ def test_a_push_is_there_once_whichever_process_is_asked_how_often(
     assert first.append("arrivals", [one(71, 4, "d"), one(71, 4, "d")]) == [None, None]
     assert values(catalog, sam, 71) == [1, 2, 3, 4]
     assert catalog.resolve(TRIPS).number == 5, "what was there already made no version"
+
+
+def test_a_push_is_there_once_however_many_versions_came_since(
+    applied: Path, sam: Settings, catalog: LocalCatalog
+) -> None:
+    assert Appender(applied, sam).append("arrivals", [one(75, 1, "a")]) == [None]
+    before = catalog.resolve(TRIPS)
+    with governed.speaking_as(sam, SAM) as steward:
+        for number in range(210):
+            steward.publish(TRIPS, replace(before.manifest, logical_digest=f"{number:064x}"))
+    assert Appender(applied, sam).append("arrivals", [one(75, 1, "a")]) == [None]
+    assert catalog.resolve(TRIPS).number == before.number + 210
+    assert values(catalog, sam, 75) == [1]
+
+
+def test_an_id_that_came_with_other_rows_is_refused_and_nothing_of_it_written(
+    applied: Path, sam: Settings, catalog: LocalCatalog
+) -> None:
+    first, second = Appender(applied, sam), Appender(applied, sam)
+    assert first.append("arrivals", [one(76, 1, "a")]) == [None]
+    for appender in (first, second):
+        refused, good = appender.append("arrivals", [one(76, 2, "a"), one(76, 3, "b")])
+        assert isinstance(refused, InvalidInput)
+        assert "other rows" in refused.message
+        assert good is None
+    good, refused = first.append("arrivals", [one(76, 4, "c"), one(76, 5, "c")])
+    assert good is None
+    assert isinstance(refused, InvalidInput)
+    turned = dict(reversed(one(76, 4, "c").columns.items()))
+    assert second.append("arrivals", [Push(turned, "c")]) == [None]
+    assert values(catalog, sam, 76) == [1, 3, 4]
+
+
+def test_ids_are_forgotten_after_an_hour_and_none_before() -> None:
+    known, hour = Known(), timedelta(hours=1)
+    a, b = (PushId.of("arrivals", push_id, {"x": [1]}) for push_id in "ab")
+    known.add({a.token: a.rows}, at=NOON)
+    known.add({b.token: b.rows}, at=NOON + hour / 2)
+    known.add({a.token: a.rows}, at=NOON + hour)
+    known.forget(now=NOON + 1.5 * hour)
+    assert (known.has(a), known.has(b)) == (True, True)
+    known.forget(now=NOON + 1.5 * hour + timedelta(seconds=1))
+    assert (known.has(a), known.has(b)) == (True, False)
+
+
+def test_ids_of_versions_that_say_nothing_of_rows_count() -> None:
+    one_push = PushId.of("arrivals", "a", {"x": [1]})
+    known = Known()
+    known.add(ids_in(f"rows pushed; ids: {one_push.token} 0123456789abcdef"), at=NOON)
+    assert known.has(one_push)
+    assert ids_in("corrected by hand") == {}
 
 
 def test_appenders_at_once_write_every_push_once(

@@ -1,5 +1,6 @@
 """What is read from the dataset is what the answer held, for values of every type."""
 
+import json
 import math
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from provender.sdk.lookuprows import log_rows
 from provender.serving.lookuplines import Seen, shape_of
 from provender.serving.snapshot import Snapshot
 from provender.serving.wire import FeaturesRequest
-from tests.online.views import EVERY_TYPE, T0, manifest, view
+from tests.online.views import EVERY_TYPE, FEAST_TYPES, T0, manifest, view
 
 FLOATS = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
 INSTANTS = st.datetimes(
@@ -39,7 +40,8 @@ MORE: dict[str, st.SearchStrategy[Any]] = {
     "list<timestamp>": st.lists(st.none() | INSTANTS),
     "list<list<float64>>": st.lists(st.none() | st.lists(st.none() | FLOATS)),
 }
-TYPES = dict(enumerate([*EVERY_TYPE, "list<float64>", "list<timestamp>"]))
+FIXED = EVERY_TYPE | FEAST_TYPES
+TYPES = dict(enumerate([*FIXED, "list<float64>", "list<timestamp>"]))
 COLUMNS = {f"x{at}": word for at, word in TYPES.items()}
 VIEW = view(COLUMNS, keys={"k": "int64"})
 SERVICE = ServiceSpec(
@@ -50,7 +52,7 @@ KEYS = [1, 2, None, 2**63 - 1]
 
 
 def value_of(word: str) -> st.SearchStrategy[Any]:
-    fixed = st.just(EVERY_TYPE[word]) if word in EVERY_TYPE else st.nothing()
+    fixed = st.just(FIXED[word]) if word in FIXED else st.nothing()
     return st.none() | fixed | MORE.get(word, st.nothing())
 
 
@@ -65,6 +67,8 @@ def same(logged: Any, answered: Any) -> bool:
         return logged == answered and math.copysign(1, logged) == math.copysign(1, answered)
     if isinstance(answered, list):
         return len(logged) == len(answered) and all(map(same, logged, answered))
+    if isinstance(answered, dict) and isinstance(logged, str):
+        logged = json.loads(logged)
     if hasattr(logged, "to_pydatetime"):
         logged = logged.to_pydatetime()
     return bool(logged == answered)

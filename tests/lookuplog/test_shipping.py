@@ -1,6 +1,7 @@
 """From segments to versions of a dataset: whole, once, and as protected as what was logged."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -196,6 +197,71 @@ def test_a_feature_of_another_type_is_kept_back_and_told(
     assert "another type" in shipment.problem
     assert SpoolFolder(settings.home, "shop").waiting("totals")[0] == 1
     assert requests(settings) == ["r1", "r1"]
+
+
+def test_what_a_server_drops_meanwhile_keeps_nothing_back(
+    settings: Settings, catalog: LocalCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in (("r1",), ("r2", "r3")):
+        spooled(settings, TOTALS, totals(*names))
+    listed = SpoolFolder.segments
+
+    def late(spool: SpoolFolder, service: str) -> list[Path]:
+        """List, then see the oldest go before it could be moved: who drops takes no lock for it."""
+        found = listed(spool, service)
+        monkeypatch.undo()
+        assert spool.drop_oldest(spool.size_bytes() - 1) in (1, 2)
+        return found
+
+    monkeypatch.setattr(SpoolFolder, "segments", late)
+    [shipment] = ship(catalog, settings, "shop")
+    assert (shipment.problem, shipment.rows) in {("", 2), ("", 4)}
+    assert SpoolFolder(settings.home, "shop").waiting("totals") == (0, 0)
+
+
+def test_a_spool_that_cannot_be_read_is_the_problem_of_its_service_alone(
+    settings: Settings, catalog: LocalCatalog
+) -> None:
+    whole = record("r1", [[1], ["a"], [1], [9]], [[70], ["Bonn"], [2.5], [True]])
+    spooled(settings, MIXED_SHAPE, [whole])
+    spooled(settings, TOTALS, totals("r1"))
+    spool = SpoolFolder(settings.home, "shop")
+    (spool.of("mixed") / "batch-1" / "1.seg").mkdir(parents=True)
+    mixed, plain = ship(catalog, settings, "shop")
+    assert "1.seg" in mixed.problem
+    assert (plain.rows, plain.problem) == (2, "")
+    assert set(spool.told()) == {"mixed"}
+
+
+def test_records_of_which_no_rows_can_be_made_keep_no_others_back(
+    settings: Settings, catalog: LocalCatalog
+) -> None:
+    spooled(settings, MIXED_SHAPE, [record("r1", [[1], ["a"], [1], [9]], [["?"], [1], [2], [3]])])
+    ship(catalog, settings, "shop")
+    whole = record("r2", [[1], ["a"], [1], [9]], [[70], ["Bonn"], [2.5], [True]])
+    spooled(settings, MIXED_SHAPE, [whole])
+    spooled(settings, TOTALS, totals("r1"))
+    mixed, plain = ship(catalog, settings, "shop")
+    assert "no rows of serving_log.shop__mixed can be made of batch-" in mixed.problem
+    assert (mixed.rows, plain.rows, plain.problem) == (1, 2, "")
+    assert SpoolFolder(settings.home, "shop").waiting("mixed")[0] == 1
+
+
+def test_of_what_cannot_be_published_only_the_shape_is_read_and_no_batch_is_made(
+    settings: Settings, catalog: LocalCatalog
+) -> None:
+    catalog.apply_governance(world.governance(world.log_of(world.MIXED)))
+    spool = SpoolFolder(settings.home, "shop")
+    spooled(settings, TOTALS, [record("r1", [["a"]], [["no number"]])])
+    [segment] = spool.segments("totals")
+    (spool.of("totals") / "batch-1").mkdir()
+    segment.rename(spool.of("totals") / "batch-1" / segment.name)
+    spooled(settings, TOTALS, totals("r2"))
+    for _ in range(2):
+        [shipment] = ship(catalog, settings, "shop")
+        assert "not declared" in shipment.problem
+    assert len(spool.segments("totals")) == 1
+    assert [path.name for path in spool.of("totals").glob("batch-*")] == ["batch-1"]
 
 
 def test_two_do_not_ship_at_once(settings: Settings, catalog: LocalCatalog) -> None:

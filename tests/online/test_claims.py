@@ -1,15 +1,19 @@
 """Who may write rows of a view: only those who know its newest definition."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from provender.core.errors import Conflict
+from provender.online.embedded import EmbeddedServer
+from provender.online.resp import Words
 from provender.online.store import OnlineStore
 from tests.online.views import field, manifest, view
 
 VIEW = view({"x": "int64"}, keys={"id": "int64"})
 OTHER = replace(VIEW, columns=(*VIEW.columns, field("y", "int64")))
+NEWEST = replace(VIEW, columns=(*OTHER.columns, field("z", "int64")))
 
 
 def test_who_knows_an_older_definition_than_was_applied_may_not_write(store: OnlineStore) -> None:
@@ -36,6 +40,42 @@ def test_where_none_was_applied_the_definition_that_was_just_read_goes_first(
     with pytest.raises(Conflict):
         store.claim("p", OTHER)
     store.claim("p", OTHER, newest=True)
+    store.claim("p", OTHER)
+    with pytest.raises(Conflict):
+        store.claim("p", VIEW)
+
+
+def test_a_definition_that_is_applied_while_an_older_one_is_claimed_stays(
+    server: EmbeddedServer, store: OnlineStore
+) -> None:
+    store.claim("p", VIEW)
+
+    class Overtaken(OnlineStore):
+        def _asked(self, deadline: float, *commands: Words) -> list[Any]:
+            replies = super()._asked(deadline, *commands)
+            store.declare("p", NEWEST)
+            return replies
+
+    with Overtaken(server.url) as slow, pytest.raises(Conflict, match="defined otherwise by now"):
+        slow.claim("p", OTHER, newest=True)
+    store.claim("p", NEWEST)
+    with pytest.raises(Conflict):
+        store.claim("p", OTHER, newest=True)
+
+
+def test_who_claims_a_view_that_is_deleted_meanwhile_has_it(
+    server: EmbeddedServer, store: OnlineStore
+) -> None:
+    store.claim("p", VIEW)
+
+    class Emptied(OnlineStore):
+        def _asked(self, deadline: float, *commands: Words) -> list[Any]:
+            replies = super()._asked(deadline, *commands)
+            store.delete("p", VIEW.name)
+            return replies
+
+    with Emptied(server.url) as slow:
+        slow.claim("p", OTHER, newest=True)
     store.claim("p", OTHER)
     with pytest.raises(Conflict):
         store.claim("p", VIEW)

@@ -35,7 +35,8 @@ def pairs(count: int) -> list[tuple[bytes, bytes]]:
 def use_everything(store: OnlineStore) -> None:
     """Do all that writers and servers do with the store."""
     some = pairs(50)
-    store.claim("p", VIEW)
+    store.claim("p", view({"x": "string"}, keys={"id": "int64"}))
+    store.claim("p", VIEW, newest=True)
     store.declare("p", VIEW)
     before = store.state()
     with store.writer() as writer:

@@ -179,6 +179,30 @@ def test_what_is_missing_in_a_matrix_is_nan_or_zero_where_there_is_none() -> Non
     assert answer.matrix(["one__n"], dtype=np.int64).tolist() == [[0], [0], [2]]
 
 
+def test_a_row_of_other_bytes_than_it_says_tells_no_number() -> None:
+    served = view({"n": "int64", "text": "string"}, name="one", keys={"id": "int64"})
+    question, bulk = questions(asked(served), {"id": [1, 2]})
+    encode = RowCodec(served).encode
+    rows = [encode(key, {"n": 7, "text": "seven"}, T0) for key in question.keys]
+    judged = bulk.judge([rows[0], rows[1][:-2]])
+    answer = Answer(judged, bulk.folios, bulk.sheets, bulk.now_us)
+    assert np.isnan(answer.matrix()).tolist() == [[False], [True]]
+    assert answer.to_dict()["one__n"] == [7, None]
+    assert answer.statuses["one__n"] == ["PRESENT", "NOT_FOUND"]
+
+
+def test_values_in_python_come_with_their_statuses_whatever_is_asked_first() -> None:
+    served = view({"n": "int64", "text": "string"}, name="one", keys={"id": "int64"})
+    question, bulk = questions(asked(served), {"id": [1, 2]})
+    encode = RowCodec(served).encode
+    rows = [encode(key, {"n": 7, "text": "seven"}, T0) for key in question.keys]
+    judged = bulk.judge([rows[0], rows[1].replace(b"seven", b"se\xffen")])
+    answer = Answer(judged, bulk.folios, bulk.sheets, bulk.now_us)
+    assert answer.to_dict() == {"id": [1, 2], "one__n": [7, None], "one__text": ["seven", None]}
+    assert answer.statuses["one__n"] == ["PRESENT", "NOT_FOUND"]
+    assert answer.numpy()["one__n"].valid.tolist() == [True, False]
+
+
 def test_a_matrix_of_what_is_no_number_is_refused() -> None:
     question, bulk = questions(asked(EVERY[0]), {"origin": ["JFK"]})
     answer = Answer(bulk.judge([None]), bulk.folios, bulk.sheets, bulk.now_us)

@@ -22,9 +22,9 @@ def spool(tmp_path: Path) -> SpoolFolder:
     return SpoolFolder(tmp_path, SHAPE.project)
 
 
-def written(spool: SpoolFolder, lines: list[bytes]) -> Path:
+def written(spool: SpoolFolder, lines: list[bytes], service: str = SHAPE.service) -> Path:
     slot = spool.take_slot()
-    segment = Segment(spool.of(SHAPE.service), slot.number, SHAPE)
+    segment = Segment(spool.of(service), slot.number, SHAPE)
     segment.append(lines)
     before = set(spool.segments())
     segment.close()
@@ -101,6 +101,51 @@ def test_the_oldest_segments_go_first_and_their_records_are_counted(spool: Spool
     assert spool.drop_oldest(size) == 0
     assert spool.drop_oldest(size - 1) == 300
     assert spool.segments() == paths[1:]
+
+
+def aged(path: Path, age: int) -> Path:
+    """Return the segment under the name that it has if it was written ``age`` seconds ago."""
+    return path.rename(path.with_name(f"{(1_700_000_000 - age) * 1000:014d}-{age}.seg"))
+
+
+def begun(path: Path) -> Path:
+    """Return the segment where it is while its batch is published, or waits for that."""
+    folder = path.parent / f"batch-{path.stem}"
+    folder.mkdir()
+    return path.rename(folder / path.name)
+
+
+def test_what_waits_in_batches_goes_before_what_is_newer(spool: SpoolFolder) -> None:
+    old = begun(aged(written(spool, LINES * 100), 30))
+    new = aged(written(spool, LINES), 10)
+    assert spool.drop_oldest(spool.size_bytes() - 1) == 300
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_what_is_being_published_is_not_dropped(spool: SpoolFolder) -> None:
+    old = begun(aged(written(spool, LINES * 100), 30))
+    new = aged(written(spool, LINES), 10)
+    with spool.shipping() as alone:
+        assert alone
+        assert spool.drop_oldest(0) == 3
+    assert (old.exists(), new.exists()) == (True, False)
+
+
+def test_who_takes_most_makes_room_and_not_who_is_older(spool: SpoolFolder) -> None:
+    quiet = aged(written(spool, LINES * 10, "quiet"), 90)
+    loud = [aged(written(spool, LINES * 20, "loud"), age) for age in (50, 40, 30)]
+    assert spool.drop_oldest(spool.size_bytes() - 1) == 60
+    assert [path.exists() for path in (quiet, *loud)] == [True, False, True, True]
+    assert spool.drop_oldest(0) == 150
+    assert spool.size_bytes() == 0
+
+
+def test_a_service_may_be_called_as_the_shell_writes_any(spool: SpoolFolder) -> None:
+    own = written(spool, LINES, "*")
+    other = written(spool, LINES, "totals")
+    assert spool.segments("*") == [own]
+    assert spool.waiting("*")[0] == 1
+    assert set(spool.segments()) == {own, other}
 
 
 def test_pipes_and_links_are_not_taken_for_segments(spool: SpoolFolder, tmp_path: Path) -> None:

@@ -130,6 +130,17 @@ def test_a_push_with_the_key_of_one_before_is_not_written_again(
 
 
 @pytest.mark.slow
+def test_the_key_of_other_rows_is_a_422_and_nothing_is_written(
+    trips: Running, workspace: Workspace
+) -> None:
+    assert push(trips, frame((121, 5, 7)), "online_and_offline", "k3").status_code == 200
+    answer = push(trips, frame((121, 6, 8)), "online_and_offline", "k3")
+    assert answer.status_code == 422
+    assert "the Idempotency-Key came with other rows before" in answer.text
+    assert (offline(workspace, 121), online(trips, 121)) == ([7], 7)
+
+
+@pytest.mark.slow
 def test_many_small_pushes_make_few_versions_and_files(
     trips: Running, workspace: Workspace
 ) -> None:

@@ -1,10 +1,11 @@
 """Datasets and their versions: declared by governance, published by their owners, resolved by all."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes, contracts, declarations, history, lineage
@@ -123,6 +124,23 @@ def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list
     dataset = access.discovered(db, who, ref.dataset, now=now)
     wanted = select(VersionRow.value).where(VersionRow.dataset == dataset.id)
     return seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
+
+
+def notes(
+    db: Session, who: Actor, ref: DatasetRef, *, above: int, since: datetime, now: datetime
+) -> list[tuple[datetime, str]]:
+    """Return when versions after ``above`` were published, from ``since`` on, and their notes.
+
+    Oldest first. No manifest is made of what is stored: there may be thousands, of as many files.
+    """
+    dataset = access.discovered(db, who, ref.dataset, now=now)
+    wanted = select(VersionRow.published_at, type_coerce(VersionRow.value, Text)).where(
+        VersionRow.dataset == dataset.id,
+        VersionRow.number > above,
+        VersionRow.published_at >= since,
+    )
+    found = db.execute(wanted.order_by(VersionRow.number).execution_options(yield_per=100))
+    return [(at, str(json.loads(value)["note"])) for at, value in found]
 
 
 def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:

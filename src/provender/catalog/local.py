@@ -122,6 +122,15 @@ class LocalCatalog(Closing):
         with self._door.reading() as db:
             return datasets.versions(db, self._door.who(db), ref, now=self._clock())
 
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        with self._door.reading() as db:
+            return datasets.notes(
+                db, self._door.who(db), ref, above=above, since=since, now=self._clock()
+            )
+
     def every_version(self) -> list[DatasetVersion]:
         """Return every version of every dataset; for who governs."""
         with self._door.reading() as db:

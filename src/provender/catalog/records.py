@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from provender.catalog import access, audit, changes, features, grants, releases
+from provender.catalog import access, audit, changes, datasets, features, grants, releases
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
@@ -64,6 +64,14 @@ class LocalRecords:
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
             return releases.every_release(db, who, limit=limit, after=after, now=now)
+
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            return datasets.notes(db, who, ref, above=above, since=since, now=now)
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""

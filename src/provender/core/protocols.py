@@ -226,6 +226,12 @@ class Records(Protocol):
 
     def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]: ...
 
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        ...
+
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None: ...
 
     def decide(

@@ -1,15 +1,13 @@
 """Rows that were pushed to the offline store: those of many pushes in one version, each push once.
 
 A push may have an id, by which its sender sends it again when no answer came. The ids of what a
-version brought stand in its note, so that whoever appends next, in whichever process, sees them
+version brought stand in its note (`pushids`), so that whoever appends next, in whichever process, sees them
 in the same history that it publishes into: a push is there once, or not at all. Only datasets of the
 catalog have such a history; of pushes to files the ids are known to this process alone.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +17,6 @@ from feast.feature_view import FeatureView
 
 from provender import bootstrap
 from provender.core.clock import utc_now
-from provender.core.datasets import DatasetVersion
-from provender.core.digest import digest, short
 from provender.core.errors import Conflict, Incompatible, InvalidInput, ProvenderError, Unavailable
 from provender.core.features import ViewSpec
 from provender.feast_plugin import collaborators, gate
@@ -33,6 +29,7 @@ from provender.feast_plugin.appends import (
 )
 from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.joins import batch_source
+from provender.feast_plugin.pushids import Known, PushId, check_rows, note_of
 from provender.feast_plugin.runs import pushed_views
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
@@ -43,13 +40,6 @@ from provender.settings import Settings
 from provender.tables.arrow import type_word
 from provender.tables.pinning import arrow_columns
 
-NOTE = "rows pushed; ids: "
-REMEMBERED = timedelta(hours=1)
-"""How old a version may be for the ids in its note to be looked for."""
-VERSIONS = 200
-"""How many of the latest versions are looked through for ids at most."""
-IDS = 100_000
-"""How many ids a process remembers."""
 ATTEMPTS = 20
 """How often rows are appended again where somebody else published meanwhile."""
 
@@ -72,20 +62,6 @@ class Target:
     where: str
     schema: pa.Schema
     names: Mapping[str, tuple[str, ...]]
-
-
-@dataclass(slots=True)
-class Known:
-    """The ids that are in the history of one source, up to version ``number``."""
-
-    number: int = 0
-    ids: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
-
-    def add(self, ids: Sequence[str]) -> None:
-        """Remember ``ids``; the oldest are forgotten."""
-        self.ids.update(dict.fromkeys(ids))
-        while len(self.ids) > IDS:
-            self.ids.popitem(last=False)
 
 
 class Appender:
@@ -124,7 +100,9 @@ class Appender:
                 fitting[index] = [typed(push.columns, target) for target in targets]
             except ProvenderError as error:
                 outcomes[index] = error
-        ids = {i: _token(source, pushes[i].id) for i in fitting if pushes[i].id}
+        ids = {
+            i: PushId.of(source, pushes[i].id, pushes[i].columns) for i in fitting if pushes[i].id
+        }
         for number, target in enumerate(targets):
             rows = {i: tables[number] for i, tables in fitting.items() if outcomes[i] is None}
             for index, refusal in self._append_fitting(target, rows, ids, terms).items():
@@ -132,7 +110,7 @@ class Appender:
         return outcomes
 
     def _append_fitting(
-        self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, str], terms: Terms
+        self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, PushId], terms: Terms
     ) -> dict[int, ProvenderError]:
         """Append ``rows``; return the errors of those that were refused.
 
@@ -140,7 +118,7 @@ class Appender:
         such push makes few versions more.
         """
         try:
-            self._append_to(target, rows, ids, terms)
+            return self._append_to(target, rows, ids, terms)
         except InvalidInput as error:
             if len(rows) == 1:
                 return dict.fromkeys(rows, error)
@@ -150,12 +128,11 @@ class Appender:
             return first | second
         except ProvenderError as error:
             return dict.fromkeys(rows, error)
-        return {}
 
     def _append_to(
-        self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, str], terms: Terms
-    ) -> None:
-        """Append those of ``rows`` whose id is not there yet.
+        self, target: Target, rows: Mapping[int, pa.Table], ids: Mapping[int, PushId], terms: Terms
+    ) -> dict[int, ProvenderError]:
+        """Append those of ``rows`` whose id is not there yet; return why others are refused.
 
         Raises:
             Unavailable: others publish all the time, or the lake cannot be written.
@@ -163,26 +140,27 @@ class Appender:
         """
         known = self._known.setdefault(target.where, Known())
         for _ in range(ATTEMPTS):
-            latest = None
+            now, latest = utc_now(), None
             if isinstance(target.source, CatalogSource):
                 latest = latest_of(target.source, terms)
-                _read_history(known, target.source, latest, terms, now=utc_now())
-            new, fresh = _not_there(rows, ids, known)
+                catalog = collaborators.catalog(terms.settings)
+                known.learn(catalog, target.source.ref, latest.number, now=now)
+            known.forget(now=now)
+            new, fresh, refused = _sorted_out(rows, ids, known)
             if not new:
-                return
+                return refused
             table = pa.concat_tables(new)
             try:
                 if isinstance(target.source, CatalogSource) and latest is not None:
-                    note = NOTE + " ".join(fresh) if fresh else ""
-                    publish_behind(target.source, latest, table, terms, note=note)
+                    publish_behind(target.source, latest, table, terms, note=note_of(fresh))
                 else:
                     append(target.source, table, terms, wanted_by=target.where)
             except Incompatible:
                 raise
             except Conflict:
                 continue
-            known.add(fresh)
-            return
+            known.add(fresh, at=now)
+            return refused
         raise Unavailable(
             f"others publish {target.where} all the time: the rows were tried {ATTEMPTS} times",
             hint="push again",
@@ -263,36 +241,30 @@ def _array(values: Sequence[Any], column: pa.Field, where: str) -> pa.Array:
         ) from error
 
 
-def _token(source: str, push_id: str) -> str:
-    """Return how an id stands in notes: 16 hex digits of what it is and where it was sent."""
-    return short(digest([source, push_id]), length=16)
+def _sorted_out(
+    rows: Mapping[int, pa.Table], ids: Mapping[int, PushId], known: Known
+) -> tuple[list[pa.Table], dict[str, str], dict[int, ProvenderError]]:
+    """Return the tables to append, the ids that they bring, and who is refused for the id's sake.
 
-
-def _not_there(
-    rows: Mapping[int, pa.Table], ids: Mapping[int, str], known: Known
-) -> tuple[list[pa.Table], list[str]]:
-    """Return the tables to append, and the ids of those that have one; of one id only the first."""
+    Of one id only the first is appended.
+    """
     new: list[pa.Table] = []
-    fresh: dict[str, None] = {}
+    fresh: dict[str, str] = {}
+    refused: dict[int, ProvenderError] = {}
     for index, table in rows.items():
-        token = ids.get(index, "")
-        if token and (token in known.ids or token in fresh):
+        one = ids.get(index)
+        if one is None:
+            new.append(table)
             continue
-        if token:
-            fresh[token] = None
+        try:
+            if known.has(one):
+                continue
+            if one.token in fresh:
+                check_rows(one, fresh[one.token])
+                continue
+        except InvalidInput as error:
+            refused[index] = error
+            continue
+        fresh[one.token] = one.rows
         new.append(table)
-    return new, list(fresh)
-
-
-def _read_history(
-    known: Known, source: CatalogSource, latest: DatasetVersion, terms: Terms, *, now: datetime
-) -> None:
-    """Learn the ids of the versions that came since the last look, the newest at most."""
-    catalog = collaborators.catalog(terms.settings)
-    for number in range(latest.number, max(known.number, latest.number - VERSIONS), -1):
-        version = latest if number == latest.number else catalog.resolve(source.ref.at(number))
-        if now - version.published_at > REMEMBERED:
-            break
-        if version.note.startswith(NOTE):
-            known.add(version.note.removeprefix(NOTE).split())
-    known.number = latest.number
+    return new, fresh, refused

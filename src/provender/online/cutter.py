@@ -26,7 +26,7 @@ Array = Any
 """A numpy array."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def cutter_of(decoder: Decoder, flags: int) -> "Cutter | None":
     """Return what cuts rows with these flags; None if no row has such flags."""
     shape = decoder.layout.shape(flags)
@@ -81,6 +81,11 @@ class Cutter:
             low, high = self._layout.kinds[at].bounds or (0, 0)
             sound &= (heads[str(at)] >= low) & (heads[str(at)] <= high)
         return sound
+
+    def total(self, heads: Array) -> int:
+        """Return how many bytes all rows must have together."""
+        variable = [int(heads[f"length {at}"].sum()) for at in self._layout.variable]
+        return self.width * len(heads) + sum(variable)
 
     def in_bounds(self, heads: Array) -> bool:
         """Return whether no number is beyond its bounds, null or not."""

@@ -36,17 +36,25 @@ class Span:
     newest_us: int = LAST_US
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def decoder_of(types: tuple[str, ...], positions: tuple[int, ...]) -> "Decoder":
-    """Return what reads the columns at ``positions`` of rows whose columns have these types."""
+    """Return what reads the columns at ``positions`` of rows whose columns have these types.
+
+    Plans keep theirs; the last ones are remembered so that views of one plan share theirs.
+    """
     return Decoder(types, positions)
+
+
+@lru_cache(maxsize=256)
+def _layout_of(types: tuple[str, ...]) -> Layout:
+    return Layout(types)
 
 
 class Decoder:
     """Reads some columns of rows of one layout, compiled once."""
 
     def __init__(self, types: tuple[str, ...], positions: tuple[int, ...]) -> None:
-        self.layout = Layout(types)
+        self.layout = _layout_of(types)
         self.types = types
         self.positions = positions
         self.kinds = [self.layout.kinds[at] for at in positions]

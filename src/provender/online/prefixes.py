@@ -10,6 +10,7 @@ who writes, until somebody comes who just read the definitions.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -24,6 +25,13 @@ PREFIXES = "provender:prefixes"
 LAYOUTS = "provender:layouts"
 ASSUMED = b"?"
 """Ends a layout that was not declared."""
+CORRECT = """
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if there and there ~= ARGV[2] then return there end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+return ARGV[3]
+"""
+"""Replaces a layout that still is what it was, or is gone; returns what is there then."""
 
 
 def declare(client: Client, project: str, views: Sequence[ServedView]) -> None:
@@ -35,9 +43,20 @@ def declare(client: Client, project: str, views: Sequence[ServedView]) -> None:
 
 Ask = Callable[..., list[Any]]
 """Returns the replies to commands, which it may send twice."""
+Commands = Callable[[], AbstractContextManager[Client]]
+"""Gives the client for as long as it is needed."""
+Assumed = tuple[ServedView, bytes]
+"""A view, and another layout than its own, which was assumed of it."""
 
 
-def claim(ask: Ask, project: str, views: Sequence[ServedView], *, newest: bool = False) -> None:
+def claim(
+    ask: Ask,
+    commands: Commands,
+    project: str,
+    views: Sequence[ServedView],
+    *,
+    newest: bool = False,
+) -> None:
     """Note that the keys of these views begin as they do, before the first row is written.
 
     ``newest`` says that their definitions were just read: they go before assumed ones.
@@ -45,20 +64,39 @@ def claim(ask: Ask, project: str, views: Sequence[ServedView], *, newest: bool =
     Raises:
         Conflict: those of another view begin so, or a view is defined otherwise by now.
     """
-    commands: list[Words] = []
+    words: list[Words] = []
     for view in views:
         prefix = key_prefix(project, view.name)
         for place, own in (
             (PREFIXES, _owner(project, view.name)),
             (LAYOUTS, _layout(project, view) + ASSUMED),
         ):
-            commands += (("HSETNX", place, prefix, own), ("HGET", place, prefix))
-    found = ask(*commands)
+            words += (("HSETNX", place, prefix, own), ("HGET", place, prefix))
+    found = ask(*words)
+    assumed: list[Assumed] = []
     for at, view in enumerate(views):
+        layout = found[4 * at + 3]
         _check_owner(project, view.name, found[4 * at + 1])
-        if _is_other(project, view, found[4 * at + 3], newest=newest):
-            assumed = _layout(project, view) + ASSUMED
-            ask(("HSET", LAYOUTS, key_prefix(project, view.name), assumed))
+        if newest and _is_other(project, view, layout) and layout.endswith(ASSUMED):
+            assumed.append((view, layout))
+        else:
+            _check_layout(project, view, layout)
+    if assumed:
+        with commands() as client:
+            _correct(client, project, assumed)
+
+
+def _correct(client: Client, project: str, assumed: Sequence[Assumed]) -> None:
+    """Put the layouts that these views have in the place of what was assumed of them.
+
+    Raises:
+        Conflict: another one was declared or assumed meanwhile.
+    """
+    script = client.register_script(CORRECT)
+    for view, found in assumed:
+        own = _layout(project, view) + ASSUMED
+        there = script(keys=[LAYOUTS], args=[key_prefix(project, view.name), found, own])
+        _check_layout(project, view, there)
 
 
 def _check_owner(project: str, view: str, found: bytes | None) -> None:
@@ -71,18 +109,18 @@ def _check_owner(project: str, view: str, found: bytes | None) -> None:
         )
 
 
-def _is_other(project: str, view: ServedView, found: bytes | None, *, newest: bool) -> bool:
-    """Return whether another layout was assumed, which a ``newest`` definition goes before."""
-    if found is None or found.removesuffix(ASSUMED) == _layout(project, view):
-        return False
-    if newest and found.endswith(ASSUMED):
-        return True
-    raise Conflict(
-        f"feature view {project}.{view.name} is defined otherwise by now than this process knows: "
-        "its rows would replace those of the newer definition",
-        hint="restart this process or let it refresh its registry; if it does know the newest "
-        "definition, apply that again",
-    )
+def _is_other(project: str, view: ServedView, found: bytes | None) -> bool:
+    return found is not None and found.removesuffix(ASSUMED) != _layout(project, view)
+
+
+def _check_layout(project: str, view: ServedView, found: bytes | None) -> None:
+    if _is_other(project, view, found):
+        raise Conflict(
+            f"feature view {project}.{view.name} is defined otherwise by now than this process "
+            "knows: its rows would replace those of the newer definition",
+            hint="restart this process or let it refresh its registry; if it does know the newest "
+            "definition, apply that again",
+        )
 
 
 def claimed(client: Client, project: str) -> list[bytes]:

@@ -2,8 +2,8 @@
 
 All rows of a lookup that have the same types are one sheet, entity after entity, and within
 an entity view after view; a page is what one view has of it. Statuses mean what is told in
-`online.blocks`. What cannot make a number wrong is looked at when it is asked for: a row whose
-text is damaged is told NOT_FOUND by statuses and texts; its numbers are as they were written.
+`online.blocks`. Texts are read when something else than numbers is asked for: only then is a
+row NOT_FOUND whose text is damaged, and its numbers are told until then.
 """
 
 from collections.abc import Sequence
@@ -132,6 +132,7 @@ class Sheet:
         whole = self._whole
         if whole is not None and not whole.is_sound():
             self._whole = None
+            self._arrays.clear()
             self._judge()
         return self._whole
 
@@ -144,6 +145,8 @@ class Sheet:
         if cutter is None or heads is None:
             return None
         if (heads["check"] != self._checks).any() or not cutter.in_bounds(heads):
+            return None
+        if cutter.total(heads) != sum(map(len, self._rows)):  # type: ignore[arg-type]  # all are there
             return None
         events = _events(heads)
         oldest, newest = self._ages.common
@@ -211,6 +214,7 @@ class Sheet:
         kind = decoder.kinds[index]
         if kind.variable:
             return self._texts(at)
+        self._settled_whole  # noqa: B018 - values in Python come with their statuses
         numbers, valid = self._packed(at, np.dtype(kind.code))
         values: list[Any] = numbers.tolist()
         if not valid.all():

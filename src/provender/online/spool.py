@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import stat
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -66,9 +67,9 @@ class SpoolFolder:
             return []
         return sorted(unquote(found.name) for found in self.path.iterdir() if found.is_dir())
 
-    def segments(self, service: str = "*") -> list[Path]:
+    def segments(self, service: str | None = None) -> list[Path]:
         """Return the closed segments of ``service``, or of all, oldest first."""
-        where = "*" if service == "*" else _file_name(service)
+        where = "*" if service is None else _file_name(service)
         found = [path for path in self.path.glob(f"{where}/*{SEGMENT}") if _is_file(path)]
         return sorted(found, key=lambda path: path.name)
 
@@ -78,13 +79,14 @@ class SpoolFolder:
 
     def waiting(self, service: str) -> tuple[int, int]:
         """Return how many closed segments of ``service`` wait, and how many bytes they are."""
-        begun = self.of(service).glob(f"{BATCH}*/*{SEGMENT}")
-        found = [*self.segments(service), *begun]
+        found = [*self.segments(service), *self._begun(service)]
         return len(found), sum(map(_size, found))
 
     def size_bytes(self) -> int:
         """Return how much the files of the spool take, those under way included."""
-        return sum(_size(path) for path in self.path.rglob("*"))
+        return sum(
+            _size(Path(folder, name)) for folder, _, names in os.walk(self.path) for name in names
+        )
 
     def take_slot(self) -> "Slot":
         """Return a slot that nobody else has, until it is closed or this process ends."""
@@ -106,16 +108,37 @@ class SpoolFolder:
         return closed
 
     def drop_oldest(self, most_bytes: int) -> int:
-        """Delete the oldest segments until the spool takes no more; return the records lost."""
+        """Delete segments until the spool takes no more; return the records lost.
+
+        It is the oldest each time, of whichever service has most left: one that logs much, or
+        cannot be published, costs the others nothing. What is being published is left alone.
+        """
         over, lost = self.size_bytes() - most_bytes, 0
-        for path in self.segments():
-            if over <= 0:
-                break
-            with suppress(FileNotFoundError):  # whoever ships it was faster
-                size, records = path.stat().st_size, max(0, path.read_bytes().count(b"\n") - 1)
-                path.unlink()
-                over, lost = over - size, lost + records
+        if over <= 0:
+            return 0
+        with self.shipping() as alone:
+            for path, size in _largest_first(self._kept(batches=alone)):
+                if over <= 0:
+                    break
+                with suppress(FileNotFoundError):  # whoever ships or drops it was faster
+                    records = max(0, path.read_bytes().count(b"\n") - 1)
+                    path.unlink()
+                    over, lost = over - size, lost + records
         return lost
+
+    def _kept(self, *, batches: bool) -> list[list[Path]]:
+        """Return the segments of each service, oldest first; with those of ``batches`` that wait."""
+        return [
+            sorted(
+                [*self.segments(service), *(self._begun(service) if batches else ())],
+                key=lambda path: path.name,
+            )
+            for service in self.services()
+        ]
+
+    def _begun(self, service: str) -> list[Path]:
+        found = self.of(service).glob(f"{BATCH}*/*{SEGMENT}")
+        return [path for path in found if _is_file(path)]
 
     @contextmanager
     def shipping(self) -> Iterator[bool]:
@@ -200,6 +223,13 @@ def read_segment(path: Path) -> tuple[LogShape, list[dict[str, Any]]] | None:
     return from_json(LogShape, shape), [json.loads(line) for line in lines]
 
 
+def read_shape(path: Path) -> LogShape | None:
+    """Return the shape of a segment, without its records; None if it is not whole."""
+    with path.open("rb") as file:
+        shape = next(_whole_lines(file.readline()), None)
+    return None if shape is None else from_json(LogShape, shape)
+
+
 def make_private(folder: Path) -> None:
     """Make a folder, and those above it that are missing, for its owner only."""
     missing = [folder, *folder.parents]
@@ -268,7 +298,23 @@ def _is_file(path: Path) -> bool:
 
 
 def _size(path: Path) -> int:
-    return path.lstat().st_size if _is_file(path) else 0
+    """Return the size of a file; 0: it is none, or gone."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _largest_first(queues: list[list[Path]]) -> Iterator[tuple[Path, int]]:
+    """Yield all paths with their sizes, each time the first of the queue that has most left."""
+    left = [deque((path, _size(path)) for path in queue) for queue in queues]
+    sizes = [sum(size for _, size in queue) for queue in left]
+    while any(left):
+        at = max((at for at, queue in enumerate(left) if queue), key=sizes.__getitem__)
+        path, size = left[at].popleft()
+        sizes[at] -= size
+        yield path, size
 
 
 def _lock(path: Path) -> int | None:

@@ -166,7 +166,7 @@ class OnlineStore(Closing):
                 is defined otherwise by now.
             Unavailable: the store does not answer.
         """
-        claim(partial(self._asked, deadline), project, views, newest=newest)
+        claim(partial(self._asked, deadline), self.commands, project, views, newest=newest)
 
     def declare(self, project: str, *views: ServedView) -> None:
         """Let only those write rows of these views who know them as they are here.

@@ -2,10 +2,13 @@
 
 Segments are moved into a folder first, a batch, whose name the note of the version tells. So
 whoever comes after a process that was killed sees whether its batch is published: a batch is
-published once, whenever that happens. A batch that cannot be published stays, and is tried again.
+published once, whenever that happens. What cannot be published stays, and is tried again; of what
+is known not to fit no batch is made.
 """
 
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -15,19 +18,19 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from provender.core.datasets import Dataset, DatasetVersion, Manifest
-from provender.core.errors import Conflict, Incompatible, Misconfigured, NotFound, ProvenderError
-from provender.core.features import RepoSpec, ServiceSpec
+from provender.core.errors import (
+    Conflict,
+    Corrupt,
+    Incompatible,
+    ProvenderError,
+    Unavailable,
+)
 from provender.core.lineage import Node, NodeKind
 from provender.core.lookuplog import (
     MANIFEST,
     LogShape,
-    inherited_tags,
     log_dataset,
-    log_ref,
-    unprotected,
 )
-from provender.core.names import DatasetRef, FeatureRef
-from provender.core.policy import Action, ColumnRef
 from provender.core.training import Table
 from provender.online.spool import (
     BATCH,
@@ -35,9 +38,11 @@ from provender.online.spool import (
     SpoolFolder,
     flush_folder,
     read_segment,
+    read_shape,
     write_whole,
 )
-from provender.sdk.lookuprows import log_rows, together
+from provender.sdk.lookupdataset import LogDataset, nullable, sources
+from provender.sdk.lookuprows import log_rows
 from provender.settings import Settings
 from provender.tables import format_for
 from provender.tables.arrow import arrow_schema
@@ -53,6 +58,8 @@ BATCH_BYTES = 32 << 20
 PARENT = "parent"
 """The file of a batch that says after which version it was first tried to publish it."""
 TRIES = 3
+UNREADABLE = (pa.ArrowException, ValueError, TypeError, ArithmeticError, LookupError)
+"""What may go wrong with values that are none of their column's type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,35 +98,79 @@ def ship(catalog: "Library", settings: Settings, project: str) -> list[Shipment]
 def declaration(catalog: "Library", project: str, service: str) -> Dataset:
     """Return what catalog/ has to declare for the log of ``service``, with the tags it inherits."""
     repo = catalog.repo(project)
-    return log_dataset(repo, repo.service(service), _sources(catalog, repo))
+    return log_dataset(repo, repo.service(service), sources(catalog, repo))
 
 
 def _ship(catalog: "Library", settings: Settings, spool: SpoolFolder, service: str) -> Shipment:
-    shipment = Shipment(service=service, dataset=log_ref(spool.project, service).dataset)
-    for batch in _batches(spool, service):
-        try:
-            rows, version = _Batch(catalog, settings, spool.project, service, batch).publish()
-        except ProvenderError as error:
-            shipment = replace(shipment, problem=error.message, hint=error.hint)
-            continue
-        versions = (*shipment.versions, str(version.ref)) if version else shipment.versions
-        shipment = replace(shipment, rows=shipment.rows + rows, versions=versions)
+    log = LogDataset(catalog, settings, spool.project, service)
+    shipment = Shipment(service=service, dataset=log.ref.dataset)
+    try:
+        for folder in sorted(spool.of(service).glob(f"{BATCH}*")):
+            shipment = _shipped(shipment, _Batch(log, folder))
+        fitting, problem = _fitting(log, spool.segments(service))
+        shipment = _with(shipment, problem) if problem else shipment
+        for folder in _batches(spool.of(service), fitting):
+            shipment = _shipped(shipment, _Batch(log, folder))
+    except (OSError, pa.ArrowException) as error:
+        problem = Unavailable(
+            f"what was logged of {service} cannot be published: {error}",
+            hint="see to the state folder, PROVENDER_HOME; it is tried again",
+        )
+        return _with(shipment, problem)
     return shipment
 
 
-def _batches(spool: SpoolFolder, service: str) -> Iterator[Path]:
-    """Yield the folders of batches: those that were begun, then of what is closed now."""
-    folder = spool.of(service)
-    yield from sorted(folder.glob(f"{BATCH}*"))
-    while segments := spool.segments(service):
+def _shipped(shipment: Shipment, batch: "_Batch") -> Shipment:
+    """Return ``shipment`` with ``batch`` in it, or with why that has to wait."""
+    try:
+        rows, version = batch.publish()
+    except ProvenderError as error:
+        return _with(shipment, error)
+    versions = (*shipment.versions, str(version.ref)) if version else shipment.versions
+    return replace(shipment, rows=shipment.rows + rows, versions=versions)
+
+
+def _with(shipment: Shipment, problem: ProvenderError) -> Shipment:
+    return replace(shipment, problem=problem.message, hint=problem.hint)
+
+
+def _fitting(log: LogDataset, segments: list[Path]) -> tuple[list[Path], ProvenderError | None]:
+    """Return the segments that can be published as things are, and why the others cannot, if any.
+
+    Only their shapes are read: a service that nobody declares costs little, however much waits.
+    """
+    fitting: list[Path] = []
+    problem: ProvenderError | None = None
+    known: dict[LogShape, ProvenderError | None] = {}
+    for path in segments:
+        try:
+            shape = read_shape(path)
+            if shape and shape not in known:
+                known[shape] = log.problem_of(shape)
+        except FileNotFoundError:  # a server that has no more room dropped it
+            continue
+        except Corrupt as error:
+            problem = error
+            continue
+        refused = known[shape] if shape else None
+        problem = refused or problem
+        if refused is None:
+            fitting.append(path)
+    return fitting, problem
+
+
+def _batches(folder: Path, segments: list[Path]) -> Iterator[Path]:
+    """Yield the folders of batches, each made of the next ``segments`` when it is asked for."""
+    left = deque(segments)
+    while left:
         batch = folder / f"{BATCH}{token_hex(8)}"
         batch.mkdir(mode=0o700)
         size = 0
-        for segment in segments:
-            size += segment.stat().st_size
-            if size > BATCH_BYTES and segment is not segments[0]:
-                break
-            segment.rename(batch / segment.name)
+        while left and size < BATCH_BYTES:
+            segment = left.popleft()
+            with suppress(FileNotFoundError):  # a server that has no more room dropped it
+                size += segment.stat().st_size
+                segment.rename(batch / segment.name)
         flush_folder(batch)
         flush_folder(folder)
         yield batch
@@ -129,89 +180,54 @@ def _batches(spool: SpoolFolder, service: str) -> Iterator[Path]:
 class _Batch:
     """One batch on its way; ``folder`` goes when it has arrived."""
 
-    catalog: "Library"
-    settings: Settings
-    project: str
-    service: str
+    log: LogDataset
     folder: Path
-
-    @property
-    def ref(self) -> DatasetRef:
-        return log_ref(self.project, self.service)
 
     def publish(self) -> tuple[int, DatasetVersion | None]:
         """Return how many rows were published as which version; None if that was done before.
 
         Raises:
             ProvenderError: it cannot be done now.
+            OSError: the spool cannot be read or written.
         """
-        segments = [found for path in self._segments() if (found := read_segment(path))]
-        tables = [log_rows(shape, records) for shape, records in segments if records]
+        shapes = [shape for path in self._segments() if (shape := read_shape(path))]
+        dataset = self.log.fitting(shapes) if shapes else None
+        tables = self._tables()
         published = None
-        if tables:
-            dataset = self._declared([shape for shape, _ in segments])
-            if not self._is_published():
-                published = self._publish(dataset, self._together(tables))
+        if dataset and tables and not self._is_published():
+            published = self._publish(dataset, self.log.together(tables))
         self._forget()
         return (sum(map(len, tables)) if published else 0), published
 
     def _segments(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{SEGMENT}"))
 
-    def _declared(self, shapes: list[LogShape]) -> Dataset:
-        """Return the dataset, if it is declared as protected as what it holds.
+    def _tables(self) -> list[pa.Table]:
+        """Return the rows of each segment that has some.
 
         Raises:
-            Misconfigured: it is not declared, or its columns lack tags that they inherit.
-            Denied: the actor may not publish it.
+            Incompatible: there are records that no rows can be made of.
         """
-        hint = (
-            f"provender online log declare {self.service} --write, then provender governance apply"
-        )
+        segments = [found for path in self._segments() if (found := read_segment(path))]
         try:
-            dataset = self.catalog.dataset(self.ref)
-        except NotFound:
-            raise Misconfigured(f"dataset {self.ref} is not declared", hint=hint) from None
-        repo = self.catalog.repo(self.project)
-        datasets = _sources(self.catalog, repo)
-        protected = self.catalog.governance().taxonomy.protected
-        for shape in dict.fromkeys(shapes):
-            inherited = inherited_tags(repo, _served(repo, shape), datasets)
-            if lacking := unprotected(dataset, inherited, protected):
-                said = "; ".join(f"{name}: {', '.join(tags)}" for name, tags in lacking.items())
-                raise Misconfigured(
-                    f"{self.ref} is declared without tags of what it logs: {said}", hint=hint
-                )
-        self.catalog.permit(Action.PUBLISH, [ColumnRef(self.ref.dataset)], purpose="")
-        return dataset
-
-    def _together(self, tables: list[pa.Table]) -> pa.Table:
-        try:
-            return together(tables)
-        except pa.ArrowTypeError as error:
-            raise self._changed(str(error)) from None
-
-    def _changed(self, how: str) -> Incompatible:
-        return Incompatible(
-            f"a feature of {self.service} has another type than in {self.ref}: {how}",
-            hint="give the feature another name; what was logged of the new type is kept back",
-        )
-
-    def _latest(self) -> DatasetVersion | None:
-        try:
-            return self.catalog.resolve(self.ref)
-        except NotFound:
-            return None
+            return [log_rows(shape, records) for shape, records in segments if records]
+        except UNREADABLE as error:
+            raise Incompatible(
+                f"no rows of {self.log.ref} can be made of {self.folder.name}: {error}",
+                hint="the batch is kept in the state folder, and deleted when what waits there is too much",
+            ) from error
 
     def _is_published(self) -> bool:
         """Look among the versions since the first try; if this is the first, write that down."""
-        latest, first = self._latest(), self.folder / PARENT
+        latest, first = self.log.latest(), self.folder / PARENT
         number = latest.number if latest else 0
         if not first.exists():
             write_whole(first, str(number))
             return False
         later = range(int(first.read_text()) + 1, number + 1)
-        return any(self.folder.name in self.catalog.resolve(self.ref.at(n)).note for n in later)
+        return any(
+            self.folder.name in self.log.catalog.resolve(self.log.ref.at(n)).note for n in later
+        )
 
     def _publish(self, dataset: Dataset, rows: pa.Table) -> DatasetVersion:
         for tries_left in reversed(range(TRIES)):
@@ -223,8 +239,8 @@ class _Batch:
         raise AssertionError("the last try returns or raises")
 
     def _publish_once(self, dataset: Dataset, rows: pa.Table) -> DatasetVersion:
-        lake, latest = self.settings.lake, self._latest()
-        producer = str(Node(NodeKind.SERVICE, f"{self.project}/{self.service}"))
+        lake, latest = self.log.settings.lake, self.log.latest()
+        producer = str(Node(NodeKind.SERVICE, f"{self.log.project}/{self.log.service}"))
         manifests = sorted(set(rows.column(MANIFEST).to_pylist()))
         with publishing(lake):
             if latest is None:
@@ -235,8 +251,8 @@ class _Batch:
                     manifest = append_version(lake, dataset, latest, fitted, producer=producer)
                 else:
                     manifest = self._widened(dataset, rows, latest, producer)
-            return self.catalog.publish(
-                self.ref,
+            return self.log.catalog.publish(
+                self.log.ref,
                 manifest,
                 parent=latest.number if latest else 0,
                 note=f"lookups of {self.folder.name}, served by {', '.join(manifests)}",
@@ -247,24 +263,23 @@ class _Batch:
         there = arrow_schema(latest.manifest.schema)
         if set(rows.column_names) - set(there.names):
             return None
-        nullable = _nullable(there)
-        return self._together([nullable.empty_table(), rows]).select(there.names)
+        empty = nullable(there).empty_table()
+        return self.log.together([empty, rows]).select(there.names)
 
     def _widened(
         self, dataset: Dataset, rows: pa.Table, latest: DatasetVersion, producer: str
     ) -> Manifest:
         """Write all rows anew with the columns of both, in constant memory; return the manifest."""
         there = arrow_schema(latest.manifest.schema)
-        nullable = _nullable(there)
-        whole = self._together([nullable.empty_table(), rows])
+        whole = self.log.together([nullable(there).empty_table(), rows])
         with session() as connection:
             table = Table.of(latest)
-            relation = format_for(table.format).relation(table, self.settings.lake, connection)
+            relation = format_for(table.format).relation(table, self.log.settings.lake, connection)
             before = relation.to_arrow_reader(ROW_GROUP_ROWS)
             batches = chain((_wider(one, whole.schema) for one in before), whole.to_batches())
             reader = pa.RecordBatchReader.from_batches(whole.schema, batches)
             return write_version(
-                self.settings.lake, dataset, reader, inputs=(latest.ref,), producer=producer
+                self.log.settings.lake, dataset, reader, inputs=(latest.ref,), producer=producer
             )
 
     def _forget(self) -> None:
@@ -276,20 +291,6 @@ class _Batch:
         self.folder.rmdir()
 
 
-def _served(repo: RepoSpec, shape: LogShape) -> ServiceSpec:
-    """Return the service as it was when ``shape`` was logged, but for how it renames views now."""
-    now = next((one for one in repo.services if one.name == shape.service), None)
-    return ServiceSpec(
-        name=shape.service,
-        features=tuple(FeatureRef(one.view, one.feature) for one in shape.features),
-        projections=now.projections if now else (),
-    )
-
-
-def _sources(catalog: "Library", repo: RepoSpec) -> dict[str, Dataset]:
-    return {name: catalog.dataset(DatasetRef.parse(name)) for name in sorted(repo.datasets)}
-
-
 def _wider(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Return ``batch`` with the columns of ``schema``; null where it has none."""
     columns = [
@@ -299,8 +300,3 @@ def _wider(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
         for field in schema
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
-
-
-def _nullable(schema: pa.Schema) -> pa.Schema:
-    """Return ``schema`` as Arrow has it for rows that were not written yet."""
-    return pa.schema([pa.field(field.name, field.type) for field in schema])

@@ -19,6 +19,7 @@ from provender.core.lookuplog import (
     LogShape,
 )
 from provender.tables.arrow import arrow_type
+from provender.tables.features import feature_type, object_text
 
 Record = dict[str, Any]
 Read = Callable[[Any], Any]
@@ -26,7 +27,7 @@ Read = Callable[[Any], Any]
 
 def log_schema(shape: LogShape) -> pa.Schema:
     """Return the schema of the rows of segments of ``shape``."""
-    return pa.schema([pa.field(name, arrow_type(word)) for name, word in shape.columns()])
+    return pa.schema([pa.field(name, feature_type(word)) for name, word in shape.columns()])
 
 
 def log_rows(shape: LogShape, records: list[Record]) -> pa.Table:
@@ -102,6 +103,10 @@ def _instant(value: str | int) -> datetime | int:
     return datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else object_text(value)
+
+
 READERS: tuple[tuple[Callable[[pa.DataType], bool], Read], ...] = (
     (pa.types.is_floating, float),
     (pa.types.is_binary, base64.b64decode),
@@ -109,4 +114,5 @@ READERS: tuple[tuple[Callable[[pa.DataType], bool], Read], ...] = (
     (pa.types.is_time, time.fromisoformat),
     (pa.types.is_timestamp, _instant),
     (pa.types.is_decimal, Decimal),
+    (pa.types.is_string, _text),
 )

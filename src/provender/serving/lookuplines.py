@@ -12,7 +12,7 @@ from provender.core.serving import ServedView
 from provender.online.answer import Answer
 from provender.online.blocks import Block
 from provender.online.codec import KeyCodec, hashed_tag
-from provender.online.kinds import is_null, kind_of
+from provender.online.kinds import UNDECLARED, is_null, kind_of
 from provender.online.lookup import Question
 from provender.online.secrets import HASHED, KEYRING
 from provender.online.spelling import plain
@@ -86,7 +86,17 @@ def _line(
 
 
 def exact(values: Sequence[Any], word: str) -> Sequence[Any]:
-    """Return values of the type ``word`` as JSON that loses nothing: instants are ISO 8601."""
+    """Return values of the type ``word`` as JSON that loses nothing.
+
+    Instants are ISO 8601. Objects of whose insides nothing is declared are JSON text, as in the
+    dataset: it has words for the numbers that are not finite.
+    """
+    if word in UNDECLARED:
+        kind = kind_of(word)
+        return [None if value is None else kind.write(value).decode() for value in values]
+    if word.endswith("json>>"):
+        inner = word.partition("<")[2][:-1]
+        return [None if value is None else exact(list(value), inner) for value in values]
     return values if "timestamp" in word else plain(values, word)
 
 

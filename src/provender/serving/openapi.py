@@ -196,7 +196,8 @@ KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "maxLength": 256},
-    "description": "a push with the key of one before is not written offline again",
+    "description": "a push with the key of one in the last hour is not written offline again; "
+    "with other rows it is refused",
 }
 ASYNC: Json = {
     "name": "async",

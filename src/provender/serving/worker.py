@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from provender.serving.app import OnlineApp
 from provender.serving.front import Front
 
 BACKLOG = 2048
+SWITCH_SECONDS = 0.0005
+"""How long a thread that compiles may keep the loop waiting at a time: Python's own 5 ms are a late answer."""
 
 
 @contextmanager
@@ -56,6 +59,7 @@ def answer_requests(
 async def _answer_requests(
     make: Callable[[], OnlineApp], listener: socket.socket, endings: list[int]
 ) -> None:
+    sys.setswitchinterval(SWITCH_SECONDS)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for ending in endings:
         loop.add_reader(ending, ended.set)

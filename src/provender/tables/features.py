@@ -42,7 +42,8 @@ def feature_array(values: Sequence[Any], word: str) -> pa.Array:
 def _flat(values: Sequence[Any], word: str) -> Sequence[Any]:
     if word in OBJECTS:
         return [
-            value if value is None or isinstance(value, str) else _text(value) for value in values
+            value if value is None or isinstance(value, str) else object_text(value)
+            for value in values
         ]
     if word.startswith(MANY):
         inner = _inner(word)
@@ -77,5 +78,6 @@ def _inner(word: str) -> str:
     return word.partition("<")[2][:-1]
 
 
-def _text(value: Any) -> str:
+def object_text(value: Any) -> str:
+    """Return the JSON text of a value of one of `OBJECTS`."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
