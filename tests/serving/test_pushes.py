@@ -235,12 +235,12 @@ def test_the_process_that_writes_ends_with_the_server(
 def test_groups_are_of_one_source_in_their_order_and_bounded() -> None:
     async def walk() -> None:
         sizes = [("a", 1), ("b", 1), ("a", 2), ("a", GROUP_BYTES), ("b", 3)]
-        waiting = deque(Waiting(Offline(name, {}, "", size)) for name, size in sizes)
+        waiting = deque(Waiting(Offline(name, b" " * size, 0)) for name, size in sizes)
         taken = []
         while waiting:
             taken.append([(one.push.source, one.push.size_bytes) for one in take_group(waiting)])
         assert taken == [[("a", 1), ("a", 2)], [("b", 1), ("b", 3)], [("a", GROUP_BYTES)]]
-        waiting = deque(Waiting(Offline("a", {}, "", 0)) for _ in range(GROUP_PUSHES + 1))
+        waiting = deque(Waiting(Offline("a", b"", 0)) for _ in range(GROUP_PUSHES + 1))
         assert [len(take_group(waiting)), len(take_group(waiting))] == [GROUP_PUSHES, 1]
 
     asyncio.run(walk())
@@ -248,7 +248,7 @@ def test_groups_are_of_one_source_in_their_order_and_bounded() -> None:
 
 def test_a_push_that_is_larger_than_a_group_goes_alone() -> None:
     async def walk() -> None:
-        waiting = deque(Waiting(Offline("a", {}, "", size)) for size in (GROUP_BYTES + 1, 1))
+        waiting = deque(Waiting(Offline("a", b" " * size, 0)) for size in (GROUP_BYTES + 1, 1))
         assert [one.push.size_bytes for one in take_group(waiting)] == [GROUP_BYTES + 1]
         assert [one.push.size_bytes for one in take_group(waiting)] == [1]
 

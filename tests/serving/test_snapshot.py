@@ -2,6 +2,7 @@
 
 import json
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -20,7 +21,7 @@ from provender.online.embedded import EmbeddedServer
 from provender.online.plan import Transform
 from provender.online.store import OnlineStore
 from provender.serving import snapshot
-from provender.serving.snapshot import Snapshots
+from provender.serving.snapshot import Snapshot, Snapshots
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
 from tests.online.views import T0, covering, manifest, view
@@ -99,6 +100,19 @@ def test_plans_are_kept_by_their_features_not_by_their_number(
     assert len(current._plans) == 1
     more = asking("weather:blob", *long.features)
     assert current.plan(more) is current.plan(more)
+
+
+def test_a_refusal_that_is_told_again_and_again_does_not_grow() -> None:
+    def load(spec: OnDemandSpec) -> Transform:
+        raise InvalidInput(f"{spec.name} cannot be loaded", hint="correct it")
+
+    refuse = Snapshot.of(flights(), load).transforms["departure"]
+    lengths = []
+    for _ in range(3):
+        with pytest.raises(InvalidInput, match="departure cannot be loaded") as refusal:
+            refuse({})
+        lengths.append(len(traceback.extract_tb(refusal.value.__traceback__)))
+    assert len(set(lengths)) == 1
 
 
 def test_another_secret_of_entity_ids_is_noticed(

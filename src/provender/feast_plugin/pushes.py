@@ -36,6 +36,7 @@ from provender.feast_plugin.terms import Terms
 from provender.feast_plugin.translation import view_spec
 from provender.online.columns import CREATED_TIMESTAMPS, EVENT_TIMESTAMP, Columns, row_count
 from provender.online.kinds import is_null, kind_of
+from provender.online.nesting import shown
 from provender.settings import Settings
 from provender.tables.arrow import type_word
 from provender.tables.pinning import arrow_columns
@@ -229,7 +230,7 @@ def _array(values: Sequence[Any], column: pa.Field, where: str) -> pa.Array:
             found.append(read.replace(tzinfo=None) if is_local else read)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"row {index} for {where}: {column.name} is {word}, and {value!r} is not: {error}",
+                f"row {index} for {where}: {column.name} is {word}, and {shown(value)} is not: {error}",
                 hint=f"give {column.name} values of that type",
             ) from None
     try:

@@ -43,6 +43,7 @@ from provender.online.layout import (
     layout_of,
     pack_bits,
 )
+from provender.online.nesting import shown
 from provender.online.order import NO_CREATED_US, order_of
 from provender.online.secrets import HASHED, KEYRING
 
@@ -259,9 +260,7 @@ def _checked(kind: Kind, value: Any, field: FieldSpec, what: str) -> Any:
     try:
         return kind.write(value)
     except (TypeError, ValueError, OverflowError) as error:
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else f"{shown[:77]}…"
         raise InvalidInput(
-            f"{what} is {field.type}, and {shown} is not: {error}",
+            f"{what} is {field.type}, and {shown(value)} is not: {error}",
             hint=f"give a value of type {field.type}",
         ) from None

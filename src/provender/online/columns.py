@@ -10,6 +10,7 @@ from provender.core.names import suggest
 from provender.core.serving import ServedView
 from provender.online.codec import KeyCodec, RowCodec
 from provender.online.kinds import from_micros, is_null, kind_of
+from provender.online.nesting import shown
 from provender.online.skew import refuse_future
 
 EVENT_TIMESTAMP = "event_timestamp"
@@ -89,7 +90,7 @@ class ColumnEncoder:
             return from_micros(self._instant.write(value))
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"row {index} of feature view {self.view.name}: {value!r} is no timestamp: {error}",
+                f"row {index} of feature view {self.view.name}: {shown(value)} is no timestamp: {error}",
                 hint="write ISO 8601, such as 2013-01-01T05:00:00Z; without a zone it is UTC",
             ) from None
 

@@ -6,7 +6,6 @@ type and refuses the rest; reading gives the one Python type of the word.
 
 import base64
 import binascii
-import json
 import re
 import struct
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from uuid import UUID
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.online import nesting
 from provender.online.objects import NON_FINITE, Codec
 from provender.tables.words import parse
 
@@ -110,7 +110,7 @@ def kind_of(word: str) -> Kind:
         write = partial(_decimal, precision=precision, scale=scale)
         return Kind("", write, lambda data: Decimal(data.decode()))
     if word in UNDECLARED:
-        return Kind("", _json, json.loads)
+        return Kind("", _json, nesting.stored)
     if word.startswith(("struct<", "map<")):
         codec = Codec(parse(word), kind_of)
         return Kind("", codec.write, codec.read)
@@ -227,8 +227,8 @@ def _time(value: Any) -> int:
 
 
 def _decimal(value: Any, *, precision: int, scale: int) -> bytes:
-    if isinstance(value, bool):
-        raise TypeError("a truth value is no number")
+    if isinstance(value, bool | list | dict):
+        raise TypeError("it is no number")
     text = str(value)
     try:
         number = Decimal(text)
@@ -245,12 +245,10 @@ def _decimal(value: Any, *, precision: int, scale: int) -> bytes:
 
 
 def _json(value: Any) -> bytes:
-    loaded = json.loads(value) if isinstance(value, str) else value
+    loaded = nesting.loads(value) if isinstance(value, str) else value
     if not isinstance(loaded, dict):
         raise TypeError("write an object, or JSON text of one")
-    return json.dumps(
-        loaded, separators=(",", ":"), ensure_ascii=False, sort_keys=True, default=_json_leaf
-    ).encode()
+    return nesting.dumps(loaded, _json_leaf)
 
 
 def _json_leaf(value: Any) -> Any:
@@ -286,7 +284,7 @@ def _pack_list(value: Any, *, inner: Kind) -> bytes:
 
 def _pack_objects(value: Any, *, inner: Kind) -> bytes:
     """Do as `_pack_list`; a list of objects may be JSON text too."""
-    return _pack_list(json.loads(value) if isinstance(value, str) else value, inner=inner)
+    return _pack_list(nesting.loads(value) if isinstance(value, str) else value, inner=inner)
 
 
 def _pack_set(value: Any, *, inner: Kind) -> bytes:

@@ -27,6 +27,7 @@ from provender.online.blocks import (
 from provender.online.columns import row_count
 from provender.online.decoder import Span
 from provender.online.kinds import MICROSECOND, from_micros, is_null, kind_of, micros
+from provender.online.nesting import shown
 from provender.online.plan import Demand, LookupPlan, Values, compile_plan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
@@ -299,7 +300,7 @@ def _converted(field: FieldSpec, values: Sequence[Any], what: str, hint: str) ->
             written = kind.write(value)
         except (TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(
-                f"{what} is {field.type}, and {value!r:.80} is not: {error}", hint=hint
+                f"{what} is {field.type}, and {shown(value)} is not: {error}", hint=hint
             ) from None
         checked.append(kind.read(written) if kind.read else written)
     return checked

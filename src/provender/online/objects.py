@@ -6,12 +6,12 @@ that JSON has no numbers for as ``NaN``, ``Infinity``, ``-Infinity``. Keys are s
 """
 
 import base64
-import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from provender.core.errors import InvalidInput
+from provender.online import nesting
 from provender.tables.words import Word
 
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -45,10 +45,8 @@ class Codec:
         Raises:
             TypeError, ValueError, OverflowError: it is none of the type.
         """
-        given = json.loads(value) if isinstance(value, str) else value
-        return json.dumps(
-            self._write(given), separators=(",", ":"), ensure_ascii=False, sort_keys=True
-        ).encode()
+        given = nesting.loads(value) if isinstance(value, str) else value
+        return nesting.dumps(self._write(given))
 
     def read(self, data: bytes) -> Any:
         """Return the value whose bytes ``data`` are.
@@ -57,7 +55,7 @@ class Codec:
             ValueError: they are those of none of the type.
         """
         try:
-            return self._read(json.loads(data))
+            return self._read(nesting.stored(data))
         except (TypeError, LookupError, AttributeError, OverflowError) as error:
             raise ValueError(f"the object has other insides: {error}") from None
 

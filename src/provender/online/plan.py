@@ -4,6 +4,7 @@ Refuses what cannot be answered before any row is read: unknown names, features 
 serving, two outputs with one name.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,7 +90,8 @@ class LookupPlan:
 
     ``echoed`` columns come back before the features where they are given: join keys, and
     never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
-    ``names`` theirs. ``alike`` says of each read which is the first with the same join keys.
+    ``names`` theirs, in JSON too, less the brackets. ``alike`` says of each read which is the first
+    with the same join keys.
     """
 
     project: str
@@ -103,12 +105,14 @@ class LookupPlan:
     readers: tuple[ViewReader, ...] = field(init=False)
     runs: tuple[Run, ...] = field(init=False)
     names: tuple[str, ...] = field(init=False)
+    names_json: bytes = field(init=False)
     alike: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "readers", tuple(read.reader for read in self.reads))
         object.__setattr__(self, "runs", _runs(self.outputs))
         object.__setattr__(self, "names", tuple(output.name for output in self.outputs))
+        object.__setattr__(self, "names_json", _names_json(self.names))
         object.__setattr__(self, "alike", _alike(self.reads))
 
     @property
@@ -306,6 +310,10 @@ def _runs(outputs: Sequence[Output]) -> tuple[Run, ...]:
         else:
             runs.append(Run(read, column, column + 1))
     return tuple(runs)
+
+
+def _names_json(names: Sequence[str]) -> bytes:
+    return json.dumps(names, ensure_ascii=False, separators=(",", ":"))[1:-1].encode()
 
 
 def _alike(reads: Sequence[ViewRead]) -> tuple[int, ...]:

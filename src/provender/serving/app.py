@@ -274,15 +274,9 @@ class OnlineApp:
             "incomplete": self._snapshots.incomplete(plan),
             "told": self._compat.told,
         }
-        try:
-            if aside is None:
-                return Response(200, render(plan, answer, bodies, **about))
-            return Response(200, await aside.run(partial(render, plan, answer, **about)))
-        except orjson.JSONEncodeError as error:
-            raise InvalidInput(
-                f"an entity value cannot be echoed as JSON: {error}",
-                hint="send numbers of at most 64 bits",
-            ) from None
+        if aside is None:
+            return Response(200, render(plan, answer, bodies, **about))
+        return Response(200, await aside.run(partial(render, plan, answer, **about)))
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"
@@ -310,7 +304,7 @@ class OnlineApp:
         return await self._reader.read(keys)
 
     def _gauges(self) -> dict[str, int]:
-        return {"in_flight": self.load.requests, "connections": self.connections}
+        return {"in_flight": self.load.under_way, "connections": self.connections}
 
 
 async def _arrow(answer: Lookups) -> Response:

@@ -18,12 +18,13 @@ MEBI = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds. Times are in seconds; ``requests`` and ``keys`` are those of a worker at one time.
+    """Bounds. Times are in seconds; ``requests``, ``keys``, ``writes`` and ``appends`` (pushes that
+    wait for the offline store) are those of a worker at one time.
 
     ``request_rows`` are rows of views that one request may read; more would keep everybody else
     waiting; ``request_cells`` are values that one may be answered. ``bodies_bytes`` are those of
     requests that are still coming. ``deadline`` is a lookup's; ``write_seconds`` is that of rows that
-    are written online, with their wait for others; in ``undrained_seconds`` a client has to read
+    are written online, with their wait for others; in ``append_seconds`` a group of pushes is offline; in ``undrained_seconds`` a client has to read
     64 KiB of its answers.
     """
 
@@ -37,9 +38,11 @@ class Limits:
     requests: int = 1_024
     keys: int = 500_000
     writes: int = 32
+    appends: int = 256
     connections: int = 10_000
     deadline: float = 1.0
     write_seconds: float = 5.0
+    append_seconds: float = 60.0
     header_seconds: float = 5.0
     body_seconds: float = 10.0
     idle_seconds: float = 75.0
@@ -74,13 +77,19 @@ class Overloaded(Unavailable):
 class Load:
     """What one worker has under way."""
 
-    __slots__ = ("keys", "limits", "requests", "writes")
+    __slots__ = ("appends", "keys", "limits", "requests", "writes")
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.requests = 0
         self.keys = 0
         self.writes = 0
+        self.appends = 0
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have no answer yet, of all kinds."""
+        return self.requests + self.appends
 
     @property
     def full(self) -> bool:
@@ -136,3 +145,25 @@ class Load:
             yield
         finally:
             self.writes -= 1
+
+    @contextmanager
+    def appending(self) -> Iterator[None]:
+        """Count a request as one that waits for the offline store, and not with the others.
+
+        Such a wait is for another process, and long: it must not keep lookups out.
+
+        Raises:
+            Overloaded: too many wait already.
+        """
+        if self.appends >= self.limits.appends:
+            raise Overloaded(
+                f"{self.appends} pushes to the offline store wait already",
+                hint="try again in a second, or push more rows at a time",
+            )
+        self.appends += 1
+        self.requests -= 1
+        try:
+            yield
+        finally:
+            self.appends -= 1
+            self.requests += 1

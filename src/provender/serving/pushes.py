@@ -9,18 +9,18 @@ import asyncio
 import json
 import logging
 import os
-import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from provender.core.errors import Misconfigured, ProvenderError, Unavailable
-from provender.online.columns import Columns
+from provender.core.errors import InvalidInput, Misconfigured, ProvenderError, Unavailable
+from provender.online.columns import Columns, row_count
 from provender.serving.limits import MEBI, Overloaded
+from provender.serving.lineprocess import Ended, LineProcess
 from provender.serving.outcomes import error_of
 
 log = logging.getLogger(__name__)
@@ -30,17 +30,41 @@ GATHER_SECONDS = 1.0
 GROUP_PUSHES = 500
 GROUP_BYTES = 16 * MEBI
 WAITING_BYTES = 32 * MEBI
-"""Of bodies that wait in one worker; beyond it pushes are turned away."""
+"""Of pushes that wait in one worker; beyond it pushes are turned away."""
+START_SECONDS = 60.0
+"""What the first group may take longer: Feast is imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """A push for the offline store. ``id`` makes it one, however often it is sent; perhaps empty."""
+    """A push of ``rows`` for the offline store; ``body`` is what the process is told, as JSON."""
 
     source: str
-    columns: Columns
-    id: str
-    size_bytes: int
+    body: bytes
+    rows: int
+
+    @classmethod
+    def of(cls, source: str, columns: Columns, push_id: str) -> Self:
+        """Return the push; an id makes it one, however often it is sent. It may be empty.
+
+        Raises:
+            InvalidInput: columns are of different lengths, or a value is nested too deep.
+        """
+        rows = row_count(columns)
+        try:
+            text = json.dumps(
+                {"columns": columns, "id": push_id}, ensure_ascii=False, separators=(",", ":")
+            )
+        except RecursionError:
+            raise InvalidInput(
+                f"a value that was pushed to {source} is nested too deep",
+                hint="leave it out, or make columns of its parts",
+            ) from None
+        return cls(source, text.encode(), rows)
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.body)
 
 
 @dataclass(slots=True)
@@ -56,14 +80,18 @@ class Waiting:
 class Pushes:
     """Appends pushes offline, for one worker."""
 
-    def __init__(self, *, home: Path, repo: Path) -> None:
-        self._home = home
+    def __init__(self, *, home: Path, repo: Path, seconds: float) -> None:
         self._repo = repo
         self._waiting: deque[Waiting] = deque()
         self._waiting_bytes = 0
         self._committing: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(1, "pushes")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process = LineProcess(
+            [sys.executable, "-m", "provender.feast_plugin.pusher", str(repo)],
+            env={**os.environ, "PROVENDER_HOME": str(home)},
+            seconds=seconds,
+            start_seconds=START_SECONDS,
+        )
         self._closed = False
 
     @property
@@ -76,7 +104,8 @@ class Pushes:
 
         Raises:
             Overloaded: too much waits already.
-            Unavailable: the process that writes ended; whether the rows are there is not known.
+            Unavailable: the process that writes ended, or took too long and was ended; whether the
+                rows are there is not known.
             ProvenderError: as `Appender.append` of the process.
         """
         if self._waiting_bytes + push.size_bytes > WAITING_BYTES:
@@ -94,11 +123,9 @@ class Pushes:
     def close(self) -> None:
         """End the process; what it has not told yet is answered by `Unavailable`."""
         self._closed = True
-        if self._process is not None:
-            self._process.terminate()
+        self._process.stop()
         self._thread.shutdown()
-        if self._process is not None:
-            _end(self._process)
+        self._process.close()
 
     async def _commit(self) -> None:
         """Write group after group, until nothing waits."""
@@ -128,46 +155,19 @@ class Pushes:
         """Have the process write one group; return what became of each push.
 
         Raises:
-            Unavailable: it ended meanwhile.
+            Unavailable: it did not answer.
         """
-        asked = {
-            "source": pushes[0].source,
-            "pushes": [{"columns": push.columns, "id": push.id} for push in pushes],
-        }
-        process = self._running()
-        line = self._asked(process, json.dumps(asked).encode() + b"\n")
-        if not line.endswith(b"\n"):
-            _end(process)
+        bodies = b",".join([push.body for push in pushes])
+        source = json.dumps(pushes[0].source).encode()
+        try:
+            line = self._process.ask(b'{"source":%b,"pushes":[%b]}\n' % (source, bodies))
+        except Ended as error:
             raise Unavailable(
-                "the process that writes to the offline store ended: the rows may be there, or not",
+                f"the process that writes to the offline store {error}: the rows may be there, or not",
                 hint="push again, with the same Idempotency-Key if there was one",
-            )
+            ) from None
         told: list[dict[str, Any] | None] = json.loads(line)
         return [None if one is None else error_of(one) for one in told]
-
-    def _asked(self, process: "subprocess.Popen[bytes]", line: bytes) -> bytes:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the process was started without pipes")
-        try:
-            process.stdin.write(line)
-            process.stdin.flush()
-        except BrokenPipeError:
-            return b""
-        return process.stdout.readline()
-
-    def _running(self) -> "subprocess.Popen[bytes]":
-        """Return the process; a new one if it ended."""
-        if self._process is None or self._process.poll() is not None:
-            if self._process is not None:
-                _end(self._process)
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "provender.feast_plugin.pusher", str(self._repo)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env={**os.environ, "PROVENDER_HOME": str(self._home)},
-                start_new_session=True,
-            )
-        return self._process
 
 
 def take_group(waiting: deque[Waiting]) -> list[Waiting]:
@@ -197,14 +197,3 @@ def _settle(done: "asyncio.Future[None]", outcome: ProvenderError | None) -> Non
         done.set_result(None)
     else:
         done.set_exception(outcome)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Close the pipes, and wait for the end, which a process that lost them comes to."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            try:
-                pipe.close()
-            except BrokenPipeError:
-                continue
-    process.wait()

@@ -15,12 +15,17 @@ from typing import Any
 import orjson
 
 from provender.core import digest
+from provender.core.errors import InvalidInput
 from provender.online.answer import Answer, Stored, column_statuses
 from provender.online.blocks import PRESENT, Block, json_bodies
 from provender.online.plan import LookupPlan
 from provender.online.spelling import plain
 
 Told = Callable[[list[str]], list[str]]
+KEPT_ROWS = 1_000
+"""Rows of the largest answer whose parts are kept: clients choose the sizes, and any of them."""
+PRESENT_JSON = b'"PRESENT"'
+EPOCH_JSON = b'"1970-01-01T00:00:00Z"'
 HEAD = b'{"values":['
 TAIL = b'],"statuses":%b,"event_timestamps":%b}'
 
@@ -40,9 +45,12 @@ def render(
     ``incomplete`` are views whose rows may not be all there. What the metadata say beyond
     Feast's (``freshness``, ``incomplete``) is there only if there is something to say. ``told``
     makes the statuses that are told of those that are right.
+
+    Raises:
+        InvalidInput: an entity value cannot be told as JSON.
     """
-    epoch = _epoch(answer.size)
-    results = [_given(values, "", epoch) for _, values in answer.given]
+    epoch = _epochs(answer.size)
+    results = [_echoed(name, values, epoch) for name, values in answer.given]
     stored = _stored(answer.blocks, bodies or json_bodies(answer.blocks), told)
     for run in plan.runs:
         if run.read is None:
@@ -51,9 +59,12 @@ def render(
             results.append(_given(values, output.type, epoch))
         else:
             results.append(stored[run.read].between(run.start, run.stop))
-    names = _names(plan.names, tuple([name for name, _ in answer.given]))
+    names = plan.names_json
+    if answer.given:
+        names = b"%b,%b" % (orjson.dumps([name for name, _ in answer.given])[1:-1], names)
     more = _more(answer, versions, incomplete)
-    return b'{"results":[%b],"metadata":{"feature_names":%b%b}}' % (b",".join(results), names, more)
+    told_names = b'"feature_names":[%b]%b' % (names, more)
+    return b'{"results":[%b],"metadata":{%b}}' % (b",".join(results), told_names)
 
 
 @dataclass(slots=True)
@@ -97,6 +108,17 @@ def _nulled(block: Block, bodies: list[bytes], told: Told | None) -> Written:
     )
 
 
+def _echoed(name: str, values: list[Any], epoch: bytes) -> bytes:
+    """Return the column of entity values as they were given."""
+    try:
+        return _given(values, "", epoch)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(
+            f"values of the entity column {name!r} cannot be echoed as JSON: {error}",
+            hint="send text, or numbers of at most 64 bits",
+        ) from None
+
+
 def _given(values: list[Any], kind: str, epoch: bytes) -> bytes:
     statuses = column_statuses(values, [PRESENT] * len(values))
     return HEAD + orjson.dumps(plain(values, kind))[1:-1] + _tail(statuses, epoch, None)
@@ -107,7 +129,7 @@ def _tail(statuses: list[str], times: bytes, told: Told | None) -> bytes:
     if told is not None:
         statuses = told(statuses)
     size = len(statuses)
-    texts = _present(size) if statuses.count(PRESENT) == size else orjson.dumps(statuses)
+    texts = _all_present(size) if statuses.count(PRESENT) == size else orjson.dumps(statuses)
     return TAIL % (texts, times)
 
 
@@ -128,19 +150,27 @@ def _more(
     return b"," + orjson.dumps(more)[1:-1] if more else b""
 
 
-@lru_cache(maxsize=1024)
-def _names(features: tuple[str, ...], given: tuple[str, ...]) -> bytes:
-    return orjson.dumps([*given, *features])
+def _all_present(size: int) -> bytes:
+    return _kept_present(size) if size <= KEPT_ROWS else _same(PRESENT_JSON, size)
 
 
-@lru_cache(maxsize=1024)
-def _present(size: int) -> bytes:
-    return orjson.dumps([PRESENT] * size)
+def _epochs(size: int) -> bytes:
+    return _kept_epochs(size) if size <= KEPT_ROWS else _same(EPOCH_JSON, size)
 
 
-@lru_cache(maxsize=1024)
-def _epoch(size: int) -> bytes:
-    return _times([0] * size)
+@lru_cache(maxsize=KEPT_ROWS + 1)
+def _kept_present(size: int) -> bytes:
+    return _same(PRESENT_JSON, size)
+
+
+@lru_cache(maxsize=KEPT_ROWS + 1)
+def _kept_epochs(size: int) -> bytes:
+    return _same(EPOCH_JSON, size)
+
+
+def _same(text: bytes, size: int) -> bytes:
+    """Return the JSON array of ``size`` times ``text``."""
+    return b"[%b]" % (text + (b"," + text) * (size - 1) if size else b"")
 
 
 def _times(event_us: list[int]) -> bytes:

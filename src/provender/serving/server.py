@@ -74,7 +74,7 @@ class Application:
             now=now,
             limits=self.limits,
             jobs=Jobs(snapshots, home=self.home, repo=self.repo),
-            pushes=Pushes(home=self.home, repo=self.repo),
+            pushes=Pushes(home=self.home, repo=self.repo, seconds=self.limits.append_seconds),
             compat=self.compat,
             replaying=self.clock is not None,
             metrics=metrics,

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from provender.core.clock import Clock
 from provender.core.errors import InvalidInput
-from provender.online.columns import ColumnEncoder, Columns, row_count
+from provender.online.columns import ColumnEncoder, Columns
 from provender.online.store import OnlineStore
 from provender.serving import wire
 from provender.serving.limits import Load
@@ -64,7 +64,7 @@ class Writes:
         if not self._pushes.possible:
             message = 'there is no feature repository beside this server: push with "to": "online"'
             return Response(501, wire.feast_error("FeastError", message))
-        push = Offline(rows.name, rows.columns, _key(request), len(request.body))
+        push = await asyncio.to_thread(Offline.of, rows.name, rows.columns, _key(request))
         if rows.to == "offline":
             await self._append(push)
             return Response()
@@ -90,8 +90,9 @@ class Writes:
         self._pushes.close()
 
     async def _append(self, push: Offline) -> None:
-        await self._pushes.append(push)
-        self._metrics.count("rows_appended", by=row_count(push.columns))
+        with self._load.appending():
+            await self._pushes.append(push)
+        self._metrics.count("rows_appended", by=push.rows)
 
     async def _write(self, encoders: Sequence[ColumnEncoder], columns: Columns) -> None:
         due = self._rows.due()
