@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, governance
+from provender.catalog import access, declarations, governance, naming
+from provender.catalog.changes import Change
 from provender.catalog.db import open_database
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import GrantRow
@@ -233,8 +234,9 @@ def check_listing(
             db.merge(governance.ROWS[step.kind](step.value))
         db.flush()
         for each in declared:
-            datasets.keep(db, each)
-        db.add_all(row(number, grant) for number, grant in enumerate(grants))
+            declarations.keep(db, each, change=Change(1, NOW, WHO.id, ""))
+        there = naming.numbers(db, (ref.dataset for ref in REFS))
+        db.add_all(row(number, grant, there) for number, grant in enumerate(grants))
         db.flush()
         listed = set(db.scalars(access.visible(db, WHO, action, now=NOW)))
         asked = {ref.dataset: [ColumnRef(ref.dataset)] for ref in REFS}
@@ -299,10 +301,10 @@ def postgresql_engine(postgres_url: str) -> Iterator[Engine]:
         yield engine
 
 
-def row(number: int, grant: Grant) -> GrantRow:
+def row(number: int, grant: Grant, datasets: dict[str, int]) -> GrantRow:
     return GrantRow(
         number=number,
-        dataset=grant.dataset,
+        dataset=datasets[grant.dataset],
         grantee=grant.grantee,
         action=grant.action.value,
         whole=not grant.columns,

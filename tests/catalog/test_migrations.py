@@ -4,12 +4,21 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, create_engine, inspect, text
 
 from provender.catalog.db import downgrade, migrations, open_database, upgrade
 from provender.catalog.local import LocalCatalog
 from provender.catalog.rows import SCHEMA, Row
+from provender.core.errors import NotFound
+from provender.core.lineage import Node
+from tests.catalog.populated import content, counts, populate
 from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, manifest
+from tests.stress import times
+
+VERSIONS = 10_000
+SOME = 500
+INDICES = ("documents_index", "search_index", "search_past_index")
+"""Full-text indices, which differ by database."""
 
 
 @pytest.fixture
@@ -19,25 +28,56 @@ def engine(url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+def is_of_both_databases(name: str | None, kind: str, _: object) -> bool:
+    """Whether a thing is not of a full-text index, which only its own database knows."""
+    if kind == "table":
+        return name not in INDICES and not (name or "").startswith(tuple(f"{i}_" for i in INDICES))
+    return kind not in ("column", "index") or "vector" not in (name or "")
+
+
 def differences(engine: Engine) -> list[object]:
     with engine.connect() as connection:
         context = MigrationContext.configure(
-            connection,
-            opts={
-                "compare_type": True,
-                "include_name": lambda name, kind, _: (
-                    kind != "table" or not name.startswith("search_index")
-                ),
-            },
+            connection, opts={"compare_type": True, "include_name": is_of_both_databases}
         )
         return list(compare_metadata(context, Row.metadata))
+
+
+def revisions(engine: Engine) -> list[str]:
+    """Return the revisions, the first first."""
+    with engine.connect() as connection:
+        scripts = ScriptDirectory.from_config(migrations(connection))
+    return [script.revision for script in scripts.walk_revisions()][::-1]
 
 
 def test_the_last_revision_makes_the_tables_that_the_code_knows(engine: Engine):
     assert differences(engine) == []
 
 
+def test_it_makes_the_full_text_indices(engine: Engine):
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            found = connection.scalars(
+                text("SELECT name || ' ' || sql FROM sqlite_master WHERE sql LIKE '%fts5%'")
+            )
+        else:
+            found = connection.scalars(
+                text("SELECT indexdef FROM pg_indexes WHERE indexname LIKE '%vector%'")
+            )
+        made = "\n".join(found)
+    wanted = {
+        "sqlite": [*INDICES, "unicode61", "detail = column, columnsize = 0"],
+        "postgresql": [
+            "documents_index USING gin (vector)",
+            "search_documents USING gin (vector) WITH (fastupdate=off) WHERE (impact >= 4)",
+            "search_past USING gin (vector) WITH (fastupdate=off)",
+        ],
+    }
+    assert all(part in made for part in wanted[engine.dialect.name]), made
+
+
 def test_the_code_expects_the_last_revision(engine: Engine):
+    assert revisions(engine)[-1] == SCHEMA
     with engine.connect() as connection:
         scripts = ScriptDirectory.from_config(migrations(connection))
     assert scripts.get_heads() == [SCHEMA]
@@ -49,15 +89,123 @@ def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str,
         catalog.publish(FLIGHTS, manifest())
     with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
-    with engine.connect() as connection:
-        scripts = ScriptDirectory.from_config(migrations(connection))
-    revisions = [script.revision for script in scripts.walk_revisions()]
-    for revision in [*revisions[1:], "base"]:
+    every = revisions(engine)
+    for revision in [*every[-2::-1], "base"]:
         downgrade(engine, revision)
     assert set(inspect(engine).get_table_names()) == {"alembic_version"}
-    for revision in reversed(revisions):
+    for revision in every:
         upgrade(engine, revision)
     assert differences(engine) == []
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
         catalog.apply_governance(GOVERNANCE)
         assert catalog.publish(FLIGHTS, manifest()).number == 1
+
+
+def test_what_the_code_wrote_is_there_and_found_after_going_down_to_names_and_up(
+    url: str, engine: Engine
+):
+    with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
+        catalog.apply_governance(GOVERNANCE)
+        catalog.publish(FLIGHTS, manifest())
+        catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
+    with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
+        catalog.record(REPO)
+    before = read(url)
+    downgrade(engine, "0002")
+    upgrade(engine)
+    assert read(url) == before
+
+
+def read(url: str) -> list[object]:
+    """What the catalog answers to those who may and may not know."""
+    answers: list[object] = []
+    for name in ("ana", "ops", "sam", "max"):
+        with LocalCatalog(url, actor=f"person:{name}", clock=Clock()) as catalog:
+            answers += [catalog.datasets(), catalog.resolve(FLIGHTS), catalog.governance()]
+            answers += [catalog.grants(), catalog.projects(), catalog.repo("delays")]
+            answers += [catalog.search(words) for words in ("flights", "salaries", "delay", "pay")]
+            answers.append(catalog.lineage(Node.parse("dataset:aviation.weather_hourly")))
+            answers.append(catalog.verify_audit())
+            with pytest.raises(NotFound):
+                catalog.lineage(Node.parse("feature-view:delays/pay"))
+    return answers
+
+
+@pytest.fixture
+def populated(engine: Engine) -> Engine:
+    """A database of revision 0002 with rows of every kind."""
+    downgrade(engine, "0002")
+    populate(engine, versions=SOME)
+    return engine
+
+
+def test_ten_thousand_versions_go_up_and_down_without_a_change(engine: Engine):
+    downgrade(engine, "0002")
+    populate(engine, versions=times(VERSIONS))
+    every = revisions(engine)
+    seen: dict[str, dict[str, str]] = {"0002": read_content(engine)}
+    for revision in every[2:]:
+        upgrade(engine, revision)
+        seen[revision] = read_content(engine)
+    assert differences(engine) == []
+    with engine.connect() as connection:
+        there = counts(connection)
+    assert there["versions"] == times(VERSIONS)
+    assert there["history"] > there["versions"]
+    assert there["edges"] > there["versions"] * 0.9
+    for revision in every[-2:0:-1]:
+        downgrade(engine, revision)
+        assert read_content(engine) == seen[revision], revision
+    upgrade(engine)
+    assert read_content(engine) == seen[SCHEMA]
+
+
+def read_content(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        return content(connection)
+
+
+def test_what_a_withdrawn_dataset_hid_stays_hidden(populated: Engine):
+    upgrade(populated)
+    with populated.connect() as connection:
+        found = connection.execute(
+            text(
+                "SELECT d.name, d.withdrawn_at IS NULL FROM rests_on r "
+                "JOIN nodes n ON n.id = r.node JOIN datasets d ON d.id = r.dataset "
+                "WHERE n.kind = 'feature-view' AND n.name = 'flights/hidden'"
+            )
+        ).all()
+        taken = connection.scalars(text("SELECT dataset FROM dataset_names WHERE name = 'd1.gone'"))
+        assert taken.one() is not None
+    assert [(name, bool(there)) for name, there in found] == [("d1.gone", False)]
+
+
+def test_history_begins_with_the_event_that_made_things_as_they_are(populated: Engine):
+    upgrade(populated)
+    with populated.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT h.kind, e.kind, COUNT(*) FROM history h "
+                "JOIN audit_events e ON e.sequence = h.from_sequence AND e.at = h.from_at "
+                "GROUP BY h.kind, e.kind"
+            )
+        ).all()
+        open_rows = connection.execute(
+            text("SELECT COUNT(*) FROM history WHERE to_sequence IS NULL AND value IS NOT NULL")
+        ).scalar_one()
+    found = {(kind, event): count for kind, event, count in rows}
+    datasets = SOME // 10
+    assert found["version", "dataset:publish"] == SOME
+    assert found["dataset", "governance:apply"] == datasets
+    assert found["grant", "access:grant"] == datasets // 2
+    assert found["definitions", "features:apply"] == 1
+    assert open_rows == sum(found.values())
+
+
+def test_a_catalog_of_the_last_release_is_brought_up_to_date_by_opening_it(populated: Engine):
+    url = populated.url.render_as_string(hide_password=False)
+    open_database(url).dispose()
+    again = create_engine(url)
+    with again.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == SCHEMA
+    again.dispose()

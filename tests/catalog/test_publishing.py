@@ -122,7 +122,11 @@ def latest_edges(url: str) -> list[str]:
     engine = create_engine(url)
     with engine.connect() as connection:
         found = connection.scalars(
-            text("SELECT upstream FROM lineage_edges WHERE downstream = 'dataset:aviation.flights'")
+            text(
+                "SELECT u.kind || ':' || u.name FROM edges e JOIN nodes u ON u.id = e.upstream "
+                "JOIN nodes d ON d.id = e.downstream "
+                "WHERE d.kind = 'dataset' AND d.name = 'aviation.flights'"
+            )
         )
         edges = list(found)
     engine.dispose()

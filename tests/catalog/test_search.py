@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from provender.catalog.documents import read_governance
 from provender.catalog.local import LocalCatalog
-from provender.catalog.search import Hit
 from provender.core.datasets import Manifest
 from provender.core.errors import InvalidInput, NotFound
+from provender.core.finding import Hit
 from provender.core.schema import Column, Schema
 from tests.catalog.world import (
     FLIGHTS,

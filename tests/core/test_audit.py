@@ -46,6 +46,7 @@ CHANGES: list[dict[str, Any]] = [
     {"actor": "person:eve"},
     {"kind": EventKind.ACCESS_GRANT},
     {"subject": "a.c"},
+    {"request": "r2"},
     {"detail": {"rows": 7}},
     {"detail": {"rows": True}, "subject": "a.d"},
     {"sequence": 99},

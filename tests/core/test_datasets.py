@@ -16,7 +16,9 @@ from provender.core.datasets import (
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Incompatible
 from provender.core.names import DatasetRef
+from provender.core.people import Owner, Role
 from provender.core.schema import Column, Schema, Verdict
+from provender.core.tags import Assignment
 from provender.values import from_json, to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -164,3 +166,45 @@ def test_manifests_from_before_layouts_keep_their_digest() -> None:
 def test_sums_beyond_64_bits_are_kept_exactly() -> None:
     large = replace(OLD, sums=(2**64 - 1, 2**80 + 1, 0, 5), layout=LAYOUT)
     assert from_json(Manifest, to_json(large)) == large
+
+
+def test_a_tag_with_a_value_protects_by_its_name() -> None:
+    dataset = Dataset(
+        ref=REF, description="", owner="team:t", format=Format.PARQUET,
+        tags=("quality=gold",), column_tags={"x": ("personal=direct", "personal=direct")},
+    )  # fmt: skip
+    assert dataset.tags_of("x") == {"quality", "personal"}
+    assert dataset.assignments == (
+        Assignment("quality", "gold"),
+        Assignment("personal", "direct", "x"),
+    )
+    assert [str(assignment) for assignment in dataset.assignments] == [
+        "quality=gold",
+        "personal=direct",
+    ]
+
+
+def test_everybody_with_an_office_decides_and_each_is_named_once_in_it() -> None:
+    dataset = Dataset(
+        ref=REF, description="", owner="team:t", format=Format.PARQUET,
+        stewards=("person:s", "team:t"), deputies=("person:d", "person:d"),
+    )  # fmt: skip
+    assert dataset.owners == (
+        Owner("team:t"),
+        Owner("person:s", Role.STEWARD),
+        Owner("team:t", Role.STEWARD),
+        Owner("person:d", Role.DEPUTY),
+    )
+    assert dataset.who_decides == ("person:s", "team:t", "person:d")
+
+
+def test_a_dataset_that_was_kept_before_it_had_more_to_say_reads_as_it_was() -> None:
+    kept = (
+        '{"column_descriptions":{},"column_tags":{},"description":"d","event_timestamp":null,'
+        '"format":"parquet","links":[],"owner":"team:t",'
+        '"ref":{"domain":"a","name":"x","version":null},"stewards":[],"tags":[]}'
+    )
+    written = Dataset(
+        ref=DatasetRef("a", "x"), description="d", owner="team:t", format=Format.PARQUET
+    )
+    assert from_json(Dataset, kept) == written

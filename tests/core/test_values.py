@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import provender.core
-from provender.core.audit import AuditEvent, EventKind
-from provender.core.datasets import Manifest
+from provender.core.audit import AuditEvent, EventKind, Remembered
+from provender.core.datasets import Listed, Manifest
 from provender.core.errors import Corrupt
 from provender.core.governance import Step
 from provender.core.people import Person
@@ -50,18 +50,15 @@ def register() -> None:
         timedelta, st.timedeltas(timedelta(days=-90_000), timedelta(days=90_000))
     )
     st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+    details = st.dictionaries(st.text(max_size=3), JSON, max_size=2)
     st.register_type_strategy(
-        AuditEvent,
-        st.builds(
-            AuditEvent,
-            kind=st.sampled_from(EventKind),
-            detail=st.dictionaries(st.text(max_size=3), JSON, max_size=2),
-        ),
+        AuditEvent, st.builds(AuditEvent, kind=st.sampled_from(EventKind), detail=details)
     )
+    st.register_type_strategy(Remembered, st.builds(Remembered, value=st.none() | details))
 
 
 register()
-VALUES = [kind for kind in core_values() if kind is not Step]  # a step holds any value: not stored
+VALUES = [kind for kind in core_values() if kind not in (Step, Listed)]  # these hold any value
 
 
 def test_there_are_values_to_try() -> None:

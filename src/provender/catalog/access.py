@@ -4,33 +4,30 @@ Both ask the same rules and grants: `check` through `core.policy.decide`, `visib
 a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from provender.catalog import audit
-from provender.catalog.db import transaction
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
+    AssignmentRow,
     AuditRow,
     DatasetRow,
-    DatasetTagRow,
     GrantRow,
+    OwnerRow,
     PersonRow,
     PurposeRow,
     RestsOnRow,
     RuleRow,
-    StewardRow,
     TagRow,
 )
 from provender.core.audit import EventKind
-from provender.core.clock import Clock
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
-from provender.core.names import suggest, unknown
+from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
@@ -65,18 +62,6 @@ class Hidden(NotFound):
     def __init__(self, decision: Decision, error: NotFound) -> None:
         super().__init__(error.message, hint=error.hint, what=error.what)
         self.decision = decision
-
-
-@contextmanager
-def gate(engine: Engine, *, clock: Clock, write: bool = False) -> Iterator[Session]:
-    """A transaction; what `check` refuses in it is written down before the error goes on."""
-    try:
-        with transaction(engine, write=write) as db:
-            yield db
-    except (Refused, Hidden) as refusal:
-        with transaction(engine, write=True) as db:
-            _write_down(db, refusal.decision, EventKind.ACCESS_DENY, at=clock())
-        raise
 
 
 def actor(db: Session, identity: str) -> Actor:
@@ -135,9 +120,13 @@ def check(
     columns: Iterable[ColumnRef],
     *,
     purpose: str = "",
+    versions: Iterable[DatasetRef] = (),
     now: datetime,
+    request: str = "",
 ) -> Permit:
-    """Return proof that ``who`` may do ``action`` to ``columns``. Call it inside `gate`.
+    """Return proof that ``who`` may do ``action`` to ``columns``. Call it through a `Door`.
+
+    ``versions``, where given, are those that are read: written down with the permit.
 
     Raises:
         Denied: they may not; the hint names who can grant it.
@@ -147,7 +136,7 @@ def check(
     decision = explain(db, who, action, columns, purpose=purpose, now=now)
     if decision.allowed:
         if action in ROWS_READ:
-            _write_down(db, decision, EventKind.ACCESS_PERMIT, at=now)
+            write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now, request=request)
         return decision.require()
     for name in _closed_datasets(decision):
         if name != EVERY and not _may_discover(db, who, name, now=now):
@@ -166,13 +155,19 @@ def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
     Raises:
         NotFound: it is not there, or not for ``who`` to discover: that is written down.
     """
-    row = db.get(DatasetRow, name)
+    return discovered(db, who, name, now=now).value
+
+
+def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetRow:
+    """Return the row of dataset ``name``; raises as `discover`."""
+    there = select(DatasetRow).where(DatasetRow.name == name, DatasetRow.withdrawn_at.is_(None))
+    row = db.scalars(there).first()
     if row is None:
         raise unknown_dataset(db, who, name, now=now)
     decision = explain(db, who, Action.DISCOVER, [ColumnRef(name)], purpose="", now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
-    return row.value
+    return row
 
 
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
@@ -199,11 +194,17 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
         and who.is_one_of(rule.actors)
         and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
     ]
-    return select(DatasetRow.name).where(or_(*ways)).correlate(None)
+    there = DatasetRow.withdrawn_at.is_(None)
+    return select(DatasetRow.name).where(there, or_(*ways)).correlate(None)
+
+
+def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
+    """Return the query of `visible`, of the numbers of datasets in place of their names."""
+    return visible(db, who, action, now=now).with_only_columns(DatasetRow.id)
 
 
 def visible_node(
-    node: ColumnElement[str] | InstrumentedAttribute[str], shown: Select[str]
+    node: ColumnElement[int] | InstrumentedAttribute[int], shown: Select[int]
 ) -> ColumnElement[bool]:
     """Return the condition that every dataset which ``node`` rests on is among those ``shown``."""
     return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset.not_in(shown))
@@ -272,7 +273,10 @@ def _decide(
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
-    found = db.scalars(select(DatasetRow).where(DatasetRow.name.in_(sorted(names))))
+    there = (DatasetRow.name.in_(sorted(names)), DatasetRow.withdrawn_at.is_(None))
+    found = db.scalars(
+        select(DatasetRow).where(*there)
+    )  # rows: one that is there is not read again
     return {row.name: row.value for row in found}
 
 
@@ -284,7 +288,8 @@ def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]
     return db.scalars(
         select(GrantRow.value)
         .where(
-            GrantRow.dataset.in_(sorted(datasets)),
+            GrantRow.dataset == DatasetRow.id,
+            DatasetRow.name.in_(sorted(datasets)),
             GrantRow.grantee.in_(names_of(who)),
             GrantRow.revoked_at.is_(None),
         )
@@ -309,8 +314,17 @@ def _who_governs(db: Session) -> str:
     return f"{' or '.join(sorted(names))} can"
 
 
-def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetime) -> None:
+def write_down(
+    db: Session,
+    decision: Decision,
+    kind: EventKind,
+    versions: Iterable[DatasetRef] = (),
+    *,
+    at: datetime,
+    request: str = "",
+) -> None:
     """Append one event for each dataset that was asked about."""
+    read = [(ref.dataset, ref.version) for ref in versions]
     for name in dict.fromkeys(reason.column.dataset for reason in decision.reasons):
         audit.append(
             db,
@@ -318,6 +332,7 @@ def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetim
             actor=decision.actor,
             kind=kind,
             subject=name,
+            request=request,
             detail={
                 "action": decision.action,
                 "purpose": decision.purpose,
@@ -327,14 +342,14 @@ def _write_down(db: Session, decision: Decision, kind: EventKind, *, at: datetim
                     for reason in decision.reasons
                     if reason.column.dataset == name
                 },
+                **({"versions": [n for of, n in read if of == name]} if read else {}),
             },
         )
 
 
 def _by_office(who: Actor) -> ColumnElement[bool]:
     names = names_of(who)
-    steward = exists().where(StewardRow.dataset == DatasetRow.name, StewardRow.steward.in_(names))
-    return or_(DatasetRow.owner.in_(names), steward)
+    return exists().where(OwnerRow.dataset == DatasetRow.id, OwnerRow.actor.in_(names))
 
 
 def _by_rule(rule: Rule, protected: frozenset[str]) -> ColumnElement[bool]:
@@ -347,7 +362,7 @@ def _by_grant(
 ) -> ColumnElement[bool]:
     whole = and_(GrantRow.whole, _open_but_for(protected))
     in_force = and_(
-        GrantRow.dataset == DatasetRow.name,
+        GrantRow.dataset == DatasetRow.id,
         GrantRow.grantee.in_(names_of(who)),
         GrantRow.revoked_at.is_(None),
         or_(GrantRow.until.is_(None), GrantRow.until > now),
@@ -361,7 +376,9 @@ def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
     if not closing:
         return true()
     closed = exists().where(
-        DatasetTagRow.dataset == DatasetRow.name, DatasetTagRow.tag.in_(sorted(closing))
+        AssignmentRow.dataset == DatasetRow.id,
+        AssignmentRow.column_name == "",
+        AssignmentRow.tag.in_(sorted(closing)),
     )
     return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
 

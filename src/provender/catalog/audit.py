@@ -25,6 +25,7 @@ def append(
     kind: EventKind,
     subject: str,
     detail: Mapping[str, Any],
+    request: str = "",
 ) -> AuditEvent:
     """Return the event that now ends the trail. ``db`` must hold the write lock."""
     last = db.scalars(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1)).first()
@@ -35,6 +36,7 @@ def append(
         kind=kind,
         subject=subject,
         detail=plain(detail),
+        request=request,
     )
     db.add(
         AuditRow(
@@ -46,6 +48,7 @@ def append(
             detail=added.detail,
             previous=added.previous,
             digest=added.digest,
+            request=added.request,
         )
     )
     db.flush()
@@ -86,6 +89,14 @@ def events(
         wanted = wanted.where(AuditRow.sequence < before)
     found = db.scalars(wanted.order_by(AuditRow.sequence.desc()).limit(limit))
     return [_event(row) for row in found]
+
+
+def following(
+    db: Session, *, readable: ColumnElement[bool], after: int, limit: int
+) -> list[AuditEvent]:
+    """Return the first ``limit`` events beyond the one numbered ``after``, oldest first."""
+    wanted = select(AuditRow).where(readable, AuditRow.sequence > after)
+    return [_event(row) for row in db.scalars(wanted.order_by(AuditRow.sequence).limit(limit))]
 
 
 def count(db: Session, kind: EventKind) -> int:
@@ -143,4 +154,5 @@ def _event(row: AuditRow) -> AuditEvent:
         detail=row.detail,
         previous=row.previous,
         digest=row.digest,
+        request=row.request,
     )

@@ -1,63 +1,33 @@
 """Datasets and their versions: declared by governance, published by their owners, resolved by all."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
-from sqlalchemy import Text, and_, delete, func, select, type_coerce
+from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, lineage, search
-from provender.catalog.rows import DatasetRow, DatasetTagRow, GrantRow, StewardRow, VersionRow
+from provender.catalog import access, changes, contracts, declarations, history, lineage
+from provender.catalog import evidence as measured
+from provender.catalog.changes import Change
+from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.audit import EventKind
+from provender.core.contracts import keeps_back
 from provender.core.datasets import (
+    NO_EVIDENCE,
     Dataset,
     DatasetVersion,
-    EventRange,
-    Format,
+    Evidence,
     Manifest,
     next_version,
 )
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.errors import InvalidInput, NotFound, Stale
+from provender.core.lifecycle import READABLE, Standing, State
 from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.policy import Action, ColumnRef
 from provender.core.schema import Verdict
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetSummary:
-    """A dataset in a list; what is of its latest version is None while there is none."""
-
-    name: str
-    description: str
-    owner: str
-    format: Format
-    tags: tuple[str, ...]
-    latest: int | None = None
-    row_count: int | None = None
-    size_bytes: int | None = None
-    published_at: datetime | None = None
-    event_range: EventRange | None = None
-
-
-def declare(db: Session, dataset: Dataset) -> None:
-    """Write down what people say about a dataset, in place of what they said before; index it."""
-    keep(db, dataset)
-    lineage.rest_on(db, lineage.dataset_node(dataset.ref), [dataset.ref.dataset])
-    _index(db, dataset, _latest(db, dataset.ref.dataset))
-
-
-def keep(db: Session, dataset: Dataset) -> None:
-    """Write the rows of a dataset: itself, its stewards and its tags."""
-    name = dataset.ref.dataset
-    db.merge(DatasetRow(name=name, domain=dataset.ref.domain, owner=dataset.owner, value=dataset))
-    db.flush()
-    db.execute(delete(StewardRow).where(StewardRow.dataset == name))
-    db.execute(delete(DatasetTagRow).where(DatasetTagRow.dataset == name))
-    db.add_all(StewardRow(dataset=name, steward=steward) for steward in set(dataset.stewards))
-    db.add_all(DatasetTagRow(dataset=name, tag=tag) for tag in dataset.tags_of(EVERY))
 
 
 def publish(
@@ -69,9 +39,14 @@ def publish(
     parent: int | None = None,
     breaking_reason: str = "",
     note: str = "",
-    now: datetime,
+    evidence: Evidence = NO_EVIDENCE,
+    draft: bool = False,
+    change: Change,
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
+
+    A ``draft`` has a number, but nobody gets it who does not name it. So it is with a version of
+    which a check failed that refuses: it is quarantined, and readers keep the last good one.
 
     Raises:
         NotFound: the dataset is not declared, or an input was never published.
@@ -80,27 +55,38 @@ def publish(
         Conflict: somebody published after ``parent``.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
-    dataset = access.discover(db, by, ref.dataset, now=now)
-    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=now)
+    row = access.discovered(db, by, ref.dataset, now=change.at)
+    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
-    _check_manifest(db, by, dataset, ref, manifest, now=now)
+    _check_manifest(db, by, row, ref, manifest, now=change.at)
     version = next_version(
-        _relevant_history(db, ref.dataset, manifest.content),
+        _relevant_history(db, row.id, manifest.content),
         ref.at(None),
         manifest,
         by=by.id,
-        now=now,
+        now=change.at,
         parent=parent,
         breaking_reason=breaking_reason,
         note=note,
     )
-    if db.get(VersionRow, (ref.dataset, version.number)) is None:
-        _add(db, dataset, version)
-    return _seen(db, by, [version], now=now)[0]
+    if db.get(VersionRow, (row.id, version.number)) is None:
+        checks = (
+            *evidence.checks,
+            *contracts.judge(db, row.id, manifest, evidence, now=change.at),
+        )
+        evidence = replace(evidence, checks=checks)
+        _add(db, change, row, version, evidence, _state(evidence, draft=draft))
+    return seen(db, by, [version], now=change.at)[0]
 
 
 def resolve(
-    db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
+    db: Session,
+    who: Actor,
+    ref: DatasetRef,
+    *,
+    as_of: datetime | None = None,
+    max_age: timedelta | None = None,
+    now: datetime,
 ) -> DatasetVersion:
     """Return the version that ``ref`` names, else the latest (as it was at ``as_of``).
 
@@ -109,25 +95,35 @@ def resolve(
     Raises:
         NotFound: there is no such dataset for ``who``, or no such version of it.
         InvalidInput: ``as_of`` has no time zone.
+        Stale: its data is older than ``max_age``.
     """
+    row = found(db, who, ref, as_of=as_of, now=now)
+    if max_age is not None:
+        check_age(row.value, max_age, now=now)
+    return seen(db, who, [row.value], now=now)[0]
+
+
+def found(
+    db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
+) -> VersionRow:
+    """Return the row of the version that `resolve` returns; raises as it does."""
     if as_of is not None and as_of.tzinfo is None:
         raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
-    access.discover(db, who, ref.dataset, now=now)
+    dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
-        row = db.get(VersionRow, (ref.dataset, ref.version))
-        found = row.value if row else None
+        row = db.get(VersionRow, (dataset.id, ref.version))
     else:
-        found = _latest(db, ref.dataset, as_of=as_of)
-    if found is None:
-        raise _no_such_version(db, ref, as_of)
-    return _seen(db, who, [found], now=now)[0]
+        row = _latest_row(db, dataset.id, as_of=as_of)
+    if row is None:
+        raise _no_such_version(db, dataset.id, ref, as_of)
+    return row
 
 
 def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
     """Return every version of a dataset, oldest first; inputs that are hidden are left out."""
-    access.discover(db, who, ref.dataset, now=now)
-    wanted = select(VersionRow.value).where(VersionRow.dataset == ref.dataset)
-    return _seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
+    dataset = access.discovered(db, who, ref.dataset, now=now)
+    wanted = select(VersionRow.value).where(VersionRow.dataset == dataset.id)
+    return seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
 
 
 def notes(
@@ -137,9 +133,9 @@ def notes(
 
     Oldest first. No manifest is made of what is stored: there may be thousands, of as many files.
     """
-    access.discover(db, who, ref.dataset, now=now)
+    dataset = access.discovered(db, who, ref.dataset, now=now)
     wanted = select(VersionRow.published_at, type_coerce(VersionRow.value, Text)).where(
-        VersionRow.dataset == ref.dataset,
+        VersionRow.dataset == dataset.id,
         VersionRow.number > above,
         VersionRow.published_at >= since,
     )
@@ -154,82 +150,23 @@ def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersi
         Denied: ``by`` may not govern.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    wanted = select(VersionRow.value).order_by(VersionRow.dataset, VersionRow.number)
-    return list(db.scalars(wanted))
-
-
-def summaries(
-    db: Session, who: Actor, *, domain: str | None = None, now: datetime
-) -> list[DatasetSummary]:
-    """Return the datasets that ``who`` may discover, by name."""
-    last = (
-        select(VersionRow.dataset, func.max(VersionRow.number).label("number"))
-        .group_by(VersionRow.dataset)
-        .subquery()
-    )
-    wanted = (
-        select(
-            DatasetRow.value,
-            VersionRow.number,
-            VersionRow.row_count,
-            VersionRow.size_bytes,
-            VersionRow.published_at,
-            VersionRow.earliest,
-            VersionRow.latest,
-        )
-        .outerjoin(last, last.c.dataset == DatasetRow.name)
-        .outerjoin(
-            VersionRow,
-            and_(VersionRow.dataset == last.c.dataset, VersionRow.number == last.c.number),
-        )
-        .where(DatasetRow.name.in_(access.visible(db, who, Action.DISCOVER, now=now)))
-        .order_by(DatasetRow.name)
-    )
-    if domain is not None:
-        wanted = wanted.where(DatasetRow.domain == domain)
-    return [
-        DatasetSummary(
-            name=dataset.ref.dataset,
-            description=dataset.description,
-            owner=dataset.owner,
-            format=dataset.format,
-            tags=dataset.tags,
-            latest=number,
-            row_count=row_count,
-            size_bytes=size_bytes,
-            published_at=published_at,
-            event_range=EventRange(earliest=earliest, latest=latest)
-            if earliest and latest
-            else None,
-        )
-        for dataset, number, row_count, size_bytes, published_at, earliest, latest in db.execute(
-            wanted
-        )
-    ]
+    wanted = select(VersionRow.value).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    return list(db.scalars(wanted.order_by(DatasetRow.name, VersionRow.number)))
 
 
 def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
     """Return the columns of the latest version; until there is one, those people speak of."""
-    latest = _latest(db, dataset.ref.dataset)
+    row = declarations.row_of(db, dataset.ref.dataset)
+    latest = _latest(db, row.id) if row else None
     if latest is not None:
         return latest.manifest.schema.names
     return tuple(dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions)))
 
 
-def withdraw(db: Session, name: str) -> None:
-    """Take away a dataset without versions, with what was granted on it."""
-    node = lineage.dataset_node(DatasetRef.parse(name))
-    search.replace_documents(db, search.documents_of_node(db, node), ())
-    lineage.rest_on(db, node, ())
-    for kind in (StewardRow, DatasetTagRow, GrantRow):
-        db.execute(delete(kind).where(kind.dataset == name))
-    db.execute(delete(DatasetRow).where(DatasetRow.name == name))
-
-
-def _seen(
+def seen(
     db: Session, who: Actor, found: Sequence[DatasetVersion], *, now: datetime
 ) -> list[DatasetVersion]:
-    """``found``, without the inputs that ``who`` may not discover."""
+    """Return ``found`` without the inputs that ``who`` may not discover."""
     inputs = {ref for version in found for ref in version.manifest.inputs}
     if not inputs:
         return list(found)
@@ -238,11 +175,24 @@ def _seen(
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
 
 
-def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
+def _state(evidence: Evidence, *, draft: bool) -> State:
+    if keeps_back(evidence.checks):
+        return State.QUARANTINED
+    return State.DRAFT if draft else State.PUBLISHED
+
+
+def _add(
+    db: Session,
+    change: Change,
+    dataset: DatasetRow,
+    version: DatasetVersion,
+    evidence: Evidence,
+    state: State,
+) -> None:
     manifest = version.manifest
     db.add(
         VersionRow(
-            dataset=version.ref.dataset,
+            dataset=dataset.id,
             number=version.number,
             content=manifest.content,
             published_at=version.published_at,
@@ -251,18 +201,28 @@ def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
             earliest=manifest.event_range.earliest if manifest.event_range else None,
             latest=manifest.event_range.latest if manifest.event_range else None,
             value=version,
+            state=state.value,
+            state_at=version.published_at,
+            state_by=version.published_by,
+            run=evidence.run,
         )
     )
-    lineage.record_version(db, version)
-    if version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL:
-        _index(db, dataset, version)
-    audit.append(
+    db.flush()
+    standing = Standing(state=state, by=version.published_by, at=version.published_at)
+    history.keep(db, change, "version", f"{dataset.urn}@{version.number}", standing)
+    measured.keep(db, dataset.id, version.number, evidence)
+    if state in READABLE:
+        dataset.latest = version.number
+    lineage.record_version(db, version, latest=state in READABLE)
+    first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
+    if state in READABLE and first:
+        declarations.index(db, change, dataset.value, version)
+    changes.tell(
         db,
-        at=version.published_at,
-        actor=version.published_by,
-        kind=EventKind.DATASET_PUBLISH,
-        subject=str(version.ref),
-        detail={
+        change,
+        EventKind.DATASET_PUBLISH,
+        str(version.ref),
+        {
             "manifest": manifest.digest,
             "content": manifest.content,
             "rows": manifest.row_count,
@@ -270,29 +230,52 @@ def _add(db: Session, dataset: Dataset, version: DatasetVersion) -> None:
             "schema": version.compatibility.verdict,
             "note": version.note,
             **({"layout": str(manifest.layout)} if manifest.layout else {}),
+            **({"state": state} if state is not State.PUBLISHED else {}),
         },
     )
 
 
-def _relevant_history(db: Session, name: str, content: str) -> list[DatasetVersion]:
-    """The versions that decide about a new one, oldest first: those of equal content, and the latest."""
-    same = db.scalars(
-        select(VersionRow.value).where(VersionRow.dataset == name, VersionRow.content == content)
-    )
-    relevant = {version.number: version for version in (*same, _latest(db, name)) if version}
+def _relevant_history(db: Session, dataset: int, content: str) -> list[DatasetVersion]:
+    """The versions that decide about a new one, oldest first: those of equal content, and the last."""
+    there = select(VersionRow.value).where(VersionRow.dataset == dataset)
+    same = db.scalars(there.where(VersionRow.content == content))
+    last = db.scalars(there.order_by(VersionRow.number.desc()).limit(1))
+    relevant = {version.number: version for version in (*same, *last)}
     return [relevant[number] for number in sorted(relevant)]
 
 
-def _latest(db: Session, name: str, *, as_of: datetime | None = None) -> DatasetVersion | None:
-    wanted = select(VersionRow.value).where(VersionRow.dataset == name)
+def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:
+    """Check that data is not too old: as its last event is; without events, as its publication.
+
+    Raises:
+        Stale: it is.
+    """
+    events = version.manifest.event_range
+    latest = events.latest if events else version.published_at
+    if now - latest > max_age:
+        raise Stale(
+            f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
+            hint="publish a newer version, or ask for data of a greater age",
+        )
+
+
+def _latest(db: Session, dataset: int) -> DatasetVersion | None:
+    row = _latest_row(db, dataset)
+    return row.value if row else None
+
+
+def _latest_row(db: Session, dataset: int, *, as_of: datetime | None = None) -> VersionRow | None:
+    """The newest version that readers get, of those that were there at ``as_of``."""
+    wanted = select(VersionRow).where(VersionRow.dataset == dataset, VersionRow.state.in_(READABLE))
     if as_of is not None:
         wanted = wanted.where(VersionRow.published_at <= as_of)
     return db.scalars(wanted.order_by(VersionRow.number.desc()).limit(1)).first()
 
 
 def _check_manifest(
-    db: Session, by: Actor, dataset: Dataset, ref: DatasetRef, manifest: Manifest, *, now: datetime
+    db: Session, by: Actor, row: DatasetRow, ref: DatasetRef, manifest: Manifest, *, now: datetime
 ) -> None:
+    dataset = row.value
     if ref.version is not None:
         raise InvalidInput(
             f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
@@ -310,7 +293,7 @@ def _check_manifest(
         )
     for name in filter(None, [manifest.event_timestamp]):
         manifest.schema.column(name)
-    _check_tagged_columns(db, dataset, manifest)
+    _check_tagged_columns(db, row, manifest)
     for source in manifest.inputs:
         if source.version is None:
             raise InvalidInput(
@@ -319,12 +302,13 @@ def _check_manifest(
         resolve(db, by, source, now=now)
 
 
-def _check_tagged_columns(db: Session, dataset: Dataset, manifest: Manifest) -> None:
+def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> None:
     """A tag on a column that no version ever had protects nothing, so it is refused."""
+    dataset = row.value
     stray = [column for column in dataset.column_tags if column not in manifest.schema]
     if not stray:
         return
-    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == dataset.ref.dataset))
+    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == row.id))
     known = {name for version in history for name in version.manifest.schema.names}
     for column in stray:
         if column not in known:
@@ -334,8 +318,10 @@ def _check_tagged_columns(db: Session, dataset: Dataset, manifest: Manifest) -> 
             )
 
 
-def _no_such_version(db: Session, ref: DatasetRef, as_of: datetime | None) -> NotFound:
-    latest = _latest(db, ref.dataset)
+def _no_such_version(
+    db: Session, dataset: int, ref: DatasetRef, as_of: datetime | None
+) -> NotFound:
+    latest = _latest(db, dataset)
     if latest is None:
         return NotFound(
             f"{ref.dataset} has no published version",
@@ -343,7 +329,7 @@ def _no_such_version(db: Session, ref: DatasetRef, as_of: datetime | None) -> No
             what="version",
         )
     if ref.version is None:
-        first = db.get_one(VersionRow, (ref.dataset, 1)).value
+        first = db.get_one(VersionRow, (dataset, 1)).value
         return NotFound(
             f"{ref.dataset} had no version at {as_of.isoformat() if as_of else 'that time'}",
             hint=f"the first, {first.ref}, was published {first.published_at.isoformat()}",
@@ -356,41 +342,6 @@ def _no_such_version(db: Session, ref: DatasetRef, as_of: datetime | None) -> No
         f"by {latest.published_by})?",
         what="version",
     )
-
-
-def _index(db: Session, dataset: Dataset, latest: DatasetVersion | None) -> None:
-    outdated = search.documents_of_node(db, lineage.dataset_node(dataset.ref))
-    types = {c.name: c.type for c in latest.manifest.schema.columns} if latest else {}
-    names = types or dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions), "")
-    search.replace_documents(db, outdated, _documents(dataset, names))
-
-
-def _documents(dataset: Dataset, columns: dict[str, str]) -> Iterable[search.Document]:
-    node = lineage.dataset_node(dataset.ref)
-    name = dataset.ref.dataset
-    said = dataset.column_descriptions
-    yield search.Document(
-        kind="dataset",
-        name=name,
-        node=node,
-        title=name,
-        body=" ".join((dataset.description, *dataset.tags, dataset.owner, dataset.format)),
-        context=" ".join(f"{column} {said.get(column, '')}" for column in columns),
-        description=dataset.description,
-        owner=dataset.owner,
-    )
-    for column, kind in columns.items():
-        text = said.get(column, "")
-        yield search.Document(
-            kind="column",
-            name=f"{name}.{column}",
-            node=node,
-            title=column,
-            body=" ".join((text, *sorted(dataset.column_tags.get(column, ())))),
-            context=f"{name} {dataset.description}",
-            description=text or f"{kind} of {name}".strip(),
-            owner=dataset.owner,
-        )
 
 
 def _file(dataset: Dataset) -> str:

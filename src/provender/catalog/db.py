@@ -2,10 +2,17 @@
 
 There is one writer at a time: ``BEGIN IMMEDIATE`` in SQLite, an advisory lock held to the
 commit in PostgreSQL. A catalog writes rarely; in return versions and audit events are
-numbered without gaps in the order of their commits, and nothing needs a second try.
+numbered without gaps in the order of their commits, and nothing needs a second try. SQLite lets
+those who wait for it guess when it is free, and the unlucky guess for seconds: writers of one
+process take turns before they come to it.
+
+A reader sees one state of the database, however many questions it asks. A writer sees what was
+committed when it got the lock and after: a snapshot taken before would be one of the past.
 """
 
+import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +38,12 @@ BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
 WRITING = "provender_writing"
+READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+TURN_SECONDS = 30
+
+_turns: dict[str, threading.Lock] = {}
+"""Who writes to which SQLite file, in this process."""
+os.register_at_fork(after_in_child=_turns.clear)  # whoever held one is not in the child
 
 
 def open_database(url: str) -> Engine:
@@ -67,10 +80,14 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Session]:
         Unavailable: the database is gone, or was busy for too long.
         Corrupt: its file is damaged.
     """
-    bound = engine.execution_options(**{WRITING: write})
-    with explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
-        if write:
-            take_write_lock(db.connection())
+    if not write:
+        bound = _for_reading(engine)
+        with explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
+            yield db
+        return
+    bound = engine.execution_options(**{WRITING: True})
+    with _turn(engine), explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
+        take_write_lock(db.connection())
         yield db
 
 
@@ -78,6 +95,29 @@ def take_write_lock(connection: Connection) -> None:
     """Wait until no other transaction writes; SQLite's BEGIN IMMEDIATE has waited already."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": WRITE_LOCK})
+
+
+def _for_reading(engine: Engine) -> Engine:
+    reading = READING if engine.dialect.name == "postgresql" else {WRITING: False}
+    return engine.execution_options(**reading)
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Wait until no other thread of this process writes to the same SQLite file."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    turn = _turns.setdefault(str(engine.url.database), threading.Lock())
+    if not turn.acquire(timeout=TURN_SECONDS):
+        raise Unavailable(
+            f"the catalog {_place(engine.url)} was busy for {TURN_SECONDS} s",
+            hint="another thread is writing for long; try again when it is done",
+        )
+    try:
+        yield
+    finally:
+        turn.release()
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
@@ -169,7 +209,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get(WRITING, False)
+    writing = connection.get_execution_options().get(WRITING)
+    connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if writing is False else 'OFF'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 

@@ -5,16 +5,36 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, literal, select
+from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets, lineage, search
-from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import DatasetRow, RepoRow, ServingManifestRow, TrainingSetRow
+from provender.catalog import (
+    access,
+    audit,
+    changes,
+    consumption,
+    datasets,
+    history,
+    lineage,
+    nodes,
+    search,
+)
+from provender.catalog.access import visible
+from provender.catalog.changes import Change
+from provender.catalog.rows import (
+    DatasetRow,
+    NodeRow,
+    ProjectRow,
+    RepoRow,
+    RestsOnRow,
+    ServingManifestRow,
+    TrainingSetRow,
+)
 from provender.catalog.serving import compile_serving
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput
 from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.governance import Project
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
@@ -32,7 +52,7 @@ def preview(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Serving
     return compile_serving(db, repo, now=now)
 
 
-def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+def record_repo(db: Session, by: Actor, repo: RepoSpec, *, change: Change) -> None:
     """Make ``repo`` the current definitions of its project, and what servers get of them.
 
     Nothing happens if they are already; only the policy may have changed what is served.
@@ -43,9 +63,9 @@ def record_repo(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Non
         NotFound: a dataset is not there, or not for ``by`` to discover.
     """
     repo = replace(repo, whole="")
-    _check_may_define(db, by, repo, now=now)
-    _record_definitions(db, by, repo, now=now)
-    _record_serving(db, by, compile_serving(db, repo, now=now), now=now)
+    _check_may_define(db, by, repo, now=change.at)
+    _record_definitions(db, repo, change=change)
+    _record_serving(db, compile_serving(db, repo, now=change.at), change=change)
 
 
 def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
@@ -53,8 +73,9 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
     last = _last(db, RepoRow, repo.project)
     read = last.value.datasets - repo.datasets if last else frozenset[str]()
-    there = db.scalars(select(DatasetRow.name).where(DatasetRow.name.in_(sorted(read)))).all()
-    before = [ColumnRef(name) for name in sorted(there)]
+    there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
+    still = db.scalars(there.where(DatasetRow.name.in_(sorted(read)))).all()
+    before = [ColumnRef(name) for name in sorted(still)]
     try:
         access.check(db, by, Action.DEFINE, before, now=now)
     except access.Hidden as hidden:
@@ -66,35 +87,37 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
         ) from None
 
 
-def _record_definitions(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     last = _last(db, RepoRow, repo.project)
     if last is not None and last.digest == repo.digest:
         return
     number = last.number + 1 if last else 1
+    if db.get(ProjectRow, repo.project) is None:
+        db.add(ProjectRow(name=repo.project, scope=0, value=Project(name=repo.project)))
     db.add(
         RepoRow(
             project=repo.project,
             number=number,
             digest=repo.digest,
-            recorded_at=now,
-            recorded_by=by.id,
+            recorded_at=change.at,
+            recorded_by=change.actor,
             value=repo,
         )
     )
+    history.keep(db, change, "definitions", repo.project, repo)
     lineage.record_repo(db, repo)
     outdated = search.documents_of_project(db, repo.project)
     search.replace_documents(db, outdated, _documents(repo))
-    audit.append(
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.FEATURES_APPLY,
-        subject=repo.project,
-        detail={"number": number, "definitions": repo.digest, "commit": repo.commit},
+        change,
+        EventKind.FEATURES_APPLY,
+        repo.project,
+        {"number": number, "definitions": repo.digest, "commit": repo.commit},
     )
 
 
-def _record_serving(db: Session, by: Actor, manifest: ServingManifest, *, now: datetime) -> None:
+def _record_serving(db: Session, manifest: ServingManifest, *, change: Change) -> None:
     last = _last(db, ServingManifestRow, manifest.project)
     if last is not None and last.digest == manifest.digest:
         return
@@ -104,23 +127,22 @@ def _record_serving(db: Session, by: Actor, manifest: ServingManifest, *, now: d
             project=manifest.project,
             number=number,
             digest=manifest.digest,
-            recorded_at=now,
-            recorded_by=by.id,
+            recorded_at=change.at,
+            recorded_by=change.actor,
             value=manifest,
         )
     )
-    audit.append(
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.FEATURES_APPLY,
-        subject=manifest.project,
-        detail={"number": number, "serving": manifest.digest, "closed": sorted(manifest.closed)},
+        change,
+        EventKind.FEATURES_APPLY,
+        manifest.project,
+        {"number": number, "serving": manifest.digest, "closed": sorted(manifest.closed)},
     )
 
 
 def record_training_set(
-    db: Session, by: Actor, manifest: TrainingSetManifest, *, now: datetime
+    db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Change
 ) -> None:
     """Write down what a training set was made of, and that ``by`` made it.
 
@@ -137,7 +159,7 @@ def record_training_set(
             hint="record a training set as the actor that made it",
         )
     for pin in manifest.pins:
-        datasets.resolve(db, by, pin, now=now)
+        datasets.resolve(db, by, pin, now=change.at)
     _check_permitted(db, by, manifest)
     if db.get(TrainingSetRow, manifest.id) is None:
         db.add(
@@ -149,13 +171,15 @@ def record_training_set(
             )
         )
         lineage.record_training_set(db, manifest)
-    audit.append(
+        for pin in manifest.pins:
+            kind = NodeKind.TRAINING_SET.value
+            consumption.consumed(db, change, pin, by=manifest.id, kind=kind)
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.TRAINING_SET_RECORD,
-        subject=manifest.id,
-        detail={
+        change,
+        EventKind.TRAINING_SET_RECORD,
+        manifest.id,
+        {
             "service": manifest.spec.service,
             "purpose": manifest.spec.purpose,
             "pins": [str(pin) for pin in manifest.pins],
@@ -238,16 +262,35 @@ def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> Tr
     return found[0]
 
 
-def training_sets(db: Session, who: Actor, *, now: datetime) -> list[TrainingSetManifest]:
-    """Return the training sets whose datasets ``who`` may discover, newest first."""
-    return list(db.scalars(_shown_sets(db, who, now=now)))
+def training_sets(
+    db: Session, who: Actor, *, limit: int | None = None, after: str = "", now: datetime
+) -> list[TrainingSetManifest]:
+    """Return the training sets whose datasets ``who`` may discover, newest first.
+
+    At most ``limit`` of those beyond the one called ``after``, where there are such.
+    """
+    wanted = _shown_sets(db, who, now=now)
+    if after:
+        made_at = select(TrainingSetRow.created_at).where(TrainingSetRow.id == after)
+        last = made_at.scalar_subquery()
+        older = TrainingSetRow.created_at < last
+        beside = (TrainingSetRow.created_at == last) & (TrainingSetRow.id > after)
+        wanted = wanted.where(older | beside)
+    return list(db.scalars(wanted.limit(limit)))
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
-    node = literal(f"{NodeKind.TRAINING_SET}:") + TrainingSetRow.id
+    shown = access.visible_numbers(db, who, Action.DISCOVER, now=now)
+    hidden = exists().where(
+        NodeRow.kind == NodeKind.TRAINING_SET.value,
+        NodeRow.name == TrainingSetRow.id,
+        NodeRow.column_name == "",
+        RestsOnRow.node == NodeRow.id,
+        RestsOnRow.dataset.not_in(shown),
+    )
     return (
         select(TrainingSetRow.value)
-        .where(visible_node(node, visible(db, who, Action.DISCOVER, now=now)))
+        .where(~hidden)
         .order_by(TrainingSetRow.created_at.desc(), TrainingSetRow.id)
     )
 
@@ -272,7 +315,7 @@ def _documents(repo: RepoSpec) -> Iterable[search.Document]:
 def _view_documents(
     repo: RepoSpec, kind: NodeKind, view: ViewSpec | OnDemandSpec, extra: Sequence[str]
 ) -> Iterable[search.Document]:
-    node = lineage.defined_node(kind, repo.project, view.name)
+    node = nodes.defined_node(kind, repo.project, view.name)
     yield search.Document(
         kind=kind.value,
         name=view.name,
@@ -308,7 +351,7 @@ def _service_document(repo: RepoSpec, service: ServiceSpec) -> search.Document:
     return search.Document(
         kind=NodeKind.SERVICE.value,
         name=service.name,
-        node=lineage.defined_node(NodeKind.SERVICE, repo.project, service.name),
+        node=nodes.defined_node(NodeKind.SERVICE, repo.project, service.name),
         title=service.name,
         body=" ".join((service.description, service.owner, *service.tags)),
         context=" ".join(str(ref) for ref in service.features),

@@ -8,10 +8,12 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, audit, datasets, grants
+from provender.catalog import access, changes, declarations, epoch, grants, history
+from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
+    GovernedRow,
     PersonRow,
     PurposeRow,
     Row,
@@ -22,7 +24,7 @@ from provender.catalog.rows import (
 )
 from provender.core import governance
 from provender.core.audit import EventKind
-from provender.core.digest import digest
+from provender.core.digest import canonical, digest
 from provender.core.errors import Problems
 from provender.core.governance import Change, Governance, Step
 from provender.core.people import Actor
@@ -51,6 +53,7 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
 def current(db: Session) -> Governance:
     """Return everything that is in force, each kind sorted by name."""
     purposes = db.scalars(select(PurposeRow).order_by(PurposeRow.name))
+    there = select(DatasetRow.value).where(DatasetRow.withdrawn_at.is_(None))
     return Governance(
         domains=tuple(db.scalars(select(DomainRow.value).order_by(DomainRow.name))),
         teams=tuple(db.scalars(select(TeamRow.id).order_by(TeamRow.id))),
@@ -58,7 +61,7 @@ def current(db: Session) -> Governance:
         tags=tuple(db.scalars(select(TagRow.value).order_by(TagRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
-        datasets=tuple(db.scalars(select(DatasetRow.value).order_by(DatasetRow.name))),
+        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),
     )
 
 
@@ -90,25 +93,25 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     return governance.diff(existing, desired)
 
 
-def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
+def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange) -> list[Step]:
     """Return the steps of the plan, taken. Anybody may take the first, on an empty catalog.
 
     Raises:
         Denied, Problems: as `plan`.
     """
-    steps = plan(db, by, desired, now=now)
+    steps = plan(db, by, desired, now=change.at)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
     for step in changed:
-        _take(db, by, step, now=now)
-    audit.append(
+        _take(db, step, change=change)
+    epoch.bump(db)
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.GOVERNANCE_APPLY,
-        subject="governance",
-        detail={
+        change,
+        EventKind.GOVERNANCE_APPLY,
+        "governance",
+        {
             "steps": [
                 {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)}
                 for s in changed
@@ -118,29 +121,51 @@ def apply(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list
     return steps
 
 
-def _take(db: Session, by: Actor, step: Step, *, now: datetime) -> None:
+def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
     match step.change, step.kind:
         case Change.REMOVE, "dataset":
-            grants.revoke_all(db, by, step.name, now=now)
-            datasets.withdraw(db, step.name)
+            grants.revoke_all(db, step.name, change=change)
+            declarations.withdraw(db, step.name, change=change)
         case Change.REMOVE, kind:
             if kind in ("person", "team"):
-                grants.revoke_all(db, by, step.name, now=now)
+                grants.revoke_all(db, step.name, change=change)
             db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
         case _, "dataset":
-            datasets.declare(db, step.value)
+            declarations.declare(db, step.value, change=change)
         case _, kind:
             db.merge(ROWS[kind](step.value))
     db.flush()
+    _remember(db, step, change=change)
     if step.kind == "dataset":
-        audit.append(
+        changes.tell(
             db,
-            at=now,
-            actor=by.id,
-            kind=EventKind.DATASET_DECLARE,
-            subject=step.name,
-            detail={"change": step.change, "becomes": _becomes(step)},
+            change,
+            EventKind.DATASET_DECLARE,
+            step.name,
+            {"change": step.change, "becomes": _becomes(step)},
         )
+
+
+def _remember(db: Session, step: Step, *, change: CatalogChange) -> None:
+    """Keep what was said, in history, and what catalog/ said last."""
+    gone = step.change is Change.REMOVE
+    row = declarations.row_of(db, step.name) if step.kind == "dataset" else None
+    key = row.urn if row else step.name
+    history.keep(db, change, step.kind, key, None if gone else step.value)
+    if gone:
+        of_object = (GovernedRow.kind == step.kind, GovernedRow.name == step.name)
+        db.execute(delete(GovernedRow).where(*of_object))
+        return
+    db.merge(
+        GovernedRow(
+            kind=step.kind,
+            name=step.name,
+            digest=digest(step.value),
+            value=canonical(step.value),
+            applied_at=change.at,
+            applied_by=change.actor,
+        )
+    )
 
 
 def _becomes(step: Step) -> str:
@@ -152,10 +177,11 @@ def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterat
     declared = {dataset.ref for dataset in desired.datasets}
     gone = [d.ref.dataset for d in existing.datasets if d.ref not in declared]
     counted = (
-        select(VersionRow.dataset, func.count())
-        .where(VersionRow.dataset.in_(gone))
-        .group_by(VersionRow.dataset)
-        .order_by(VersionRow.dataset)
+        select(DatasetRow.name, func.count())
+        .join(VersionRow, VersionRow.dataset == DatasetRow.id)
+        .where(DatasetRow.name.in_(gone))
+        .group_by(DatasetRow.name)
+        .order_by(DatasetRow.name)
     )
     for name, versions in db.execute(counted):
         yield (

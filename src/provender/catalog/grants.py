@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, datasets
-from provender.catalog.rows import GrantRow, PersonRow, PurposeRow, TeamRow
+from provender.catalog import access, audit, changes, datasets, epoch, history, naming
+from provender.catalog.changes import Change
+from provender.catalog.rows import DatasetRow, GrantRow, PersonRow, PurposeRow, TeamRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -28,7 +29,7 @@ def grant(
     purposes: Sequence[str] = (EVERY,),
     until: datetime | None = None,
     reason: str = "",
-    now: datetime,
+    change: Change,
 ) -> Grant:
     """Return the grant that lets ``grantee`` do ``action`` to ``columns`` (none: the unprotected).
 
@@ -39,8 +40,8 @@ def grant(
         NotFound: the dataset, a column, a purpose or the grantee is unknown.
         InvalidInput: ``until`` is over already, or nobody can be granted that action.
     """
-    dataset = access.discover(db, by, ref.dataset, now=now)
-    access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=now)
+    dataset = access.discover(db, by, ref.dataset, now=change.at)
+    access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=change.at)
     check_actor_id(grantee)
     if grantee in access.names_of(by):
         raise Denied(
@@ -48,7 +49,7 @@ def grant(
             hint=f"ask another of {', '.join(dataset.who_decides)}",
         )
     _check_grantee(db, grantee)
-    _check_terms(db, action, purposes, until, now=now)
+    _check_terms(db, action, purposes, until, now=change.at)
     _check_columns(db, dataset, columns)
     asked = Grant(
         id="",
@@ -56,77 +57,111 @@ def grant(
         action=action,
         dataset=ref.dataset,
         granted_by=by.id,
-        granted_at=now,
+        granted_at=change.at,
         columns=tuple(sorted(set(columns))),
         purposes=tuple(sorted(set(purposes))),
         until=until,
         reason=reason,
     )
-    return _in_force_already(db, asked, now=now) or _add(db, asked, now=now)
+    return _in_force_already(db, asked, now=change.at) or _add(db, asked, change=change)
 
 
-def revoke(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
-    """Return the grant called ``identity``, over as of ``now``, or since it was revoked first.
+def revoke(db: Session, by: Actor, identity: str, *, change: Change) -> Grant:
+    """Return the grant called ``identity``, over as of ``change``, or since it was revoked first.
 
     Raises:
         NotFound: there is no such grant among those that ``by`` may see.
         Denied: ``by`` neither owns nor stewards its dataset.
     """
-    row = next((row for row in _rows(db, by, now=now) if row.value.id == identity), None)
+    row = next((row for row in _rows(db, by, now=change.at) if row.value.id == identity), None)
     if row is None:
-        raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=now)))
-    access.check(db, by, Action.STEWARD, [ColumnRef(row.dataset)], now=now)
+        raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=change.at)))
+    access.check(db, by, Action.STEWARD, [ColumnRef(row.value.dataset)], now=change.at)
     if row.value.revoked_at is None:
-        _end(db, by, row, now=now)
+        _end(db, row, change=change)
     return row.value
 
 
-def revoke_all(db: Session, by: Actor, concerning: str, *, now: datetime) -> None:
+def revoke_all(db: Session, concerning: str, *, change: Change) -> None:
     """End every grant to a grantee, or on a dataset, that is gone: over for good, whatever comes."""
-    concerned = or_(GrantRow.grantee == concerning, GrantRow.dataset == concerning)
+    concerned = or_(GrantRow.grantee == concerning, GrantRow.dataset.in_(_number(concerning)))
     wanted = select(GrantRow).where(concerned, GrantRow.revoked_at.is_(None))
     for row in db.scalars(wanted.order_by(GrantRow.number)).all():
-        _end(db, by, row, now=now)
+        _end(db, row, change=change)
 
 
-def grants(db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime) -> list[Grant]:
-    """Return the grants that ``by`` may see, oldest first: their own, and on datasets they steward."""
+def grants(
+    db: Session,
+    by: Actor,
+    ref: DatasetRef | None = None,
+    *,
+    limit: int | None = None,
+    after: str = "",
+    now: datetime,
+) -> list[Grant]:
+    """Return the grants that ``by`` may see, oldest first: their own, and on datasets they steward.
+
+    At most ``limit`` of those beyond the grant ``after``, where there are such.
+    """
     if ref is not None:
         access.discover(db, by, ref.dataset, now=now)
-    return [row.value for row in _rows(db, by, ref, now=now)]
+    rows = _rows(db, by, ref, beyond=_number_of(after), limit=limit, now=now)
+    return [row.value for row in rows]
+
+
+def _number_of(identity: str) -> int:
+    """The number of a grant called ``g7``; 0 for none."""
+    number = identity.removeprefix("g")
+    if identity and not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise InvalidInput(
+            f"{identity!r} is not a grant", hint="grants are called g1, g2 and so on"
+        )
+    return int(number or 0)
 
 
 def _rows(
-    db: Session, by: Actor, ref: DatasetRef | None = None, *, now: datetime
+    db: Session,
+    by: Actor,
+    ref: DatasetRef | None = None,
+    *,
+    beyond: int = 0,
+    limit: int | None = None,
+    now: datetime,
 ) -> Sequence[GrantRow]:
-    stewarded = access.visible(db, by, Action.STEWARD, now=now)
+    stewarded = access.visible_numbers(db, by, Action.STEWARD, now=now)
     wanted = select(GrantRow).where(
         or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(access.names_of(by)))
     )
     if ref is not None:
-        wanted = wanted.where(GrantRow.dataset == ref.dataset)
-    return db.scalars(wanted.order_by(GrantRow.number)).all()
+        wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))
+    further = wanted.where(GrantRow.number > beyond) if beyond else wanted
+    return db.scalars(further.order_by(GrantRow.number).limit(limit)).all()
 
 
-def _end(db: Session, by: Actor, row: GrantRow, *, now: datetime) -> None:
-    row.revoked_at, row.value = now, replace(row.value, revoked_at=now)
-    audit.append(
+def _number(name: str) -> Select[int]:
+    return select(DatasetRow.id).where(DatasetRow.name == name)
+
+
+def _end(db: Session, row: GrantRow, *, change: Change) -> None:
+    row.revoked_at, row.value = change.at, replace(row.value, revoked_at=change.at)
+    history.keep(db, change, "grant", row.value.id, row.value)
+    epoch.bump(db)
+    changes.tell(
         db,
-        at=now,
-        actor=by.id,
-        kind=EventKind.ACCESS_REVOKE,
-        subject=row.dataset,
-        detail={"grant": row.value.id, "grantee": row.grantee, "action": row.action},
+        change,
+        EventKind.ACCESS_REVOKE,
+        row.value.dataset,
+        {"grant": row.value.id, "grantee": row.grantee, "action": row.action},
     )
 
 
-def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
+def _add(db: Session, asked: Grant, *, change: Change) -> Grant:
     number = audit.count(db, EventKind.ACCESS_GRANT) + 1  # never that of one that is gone
     given = replace(asked, id=f"g{number}")
     db.add(
         GrantRow(
             number=number,
-            dataset=given.dataset,
+            dataset=naming.numbers(db, [given.dataset])[given.dataset],
             grantee=given.grantee,
             action=given.action.value,
             whole=not given.columns,
@@ -136,13 +171,14 @@ def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
             value=given,
         )
     )
-    audit.append(
+    history.keep(db, change, "grant", given.id, given)
+    epoch.bump(db)
+    changes.tell(
         db,
-        at=now,
-        actor=given.granted_by,
-        kind=EventKind.ACCESS_GRANT,
-        subject=given.dataset,
-        detail={
+        change,
+        EventKind.ACCESS_GRANT,
+        given.dataset,
+        {
             "grant": given.id,
             "grantee": given.grantee,
             "action": given.action,
@@ -157,7 +193,7 @@ def _add(db: Session, asked: Grant, *, now: datetime) -> Grant:
 
 def _in_force_already(db: Session, asked: Grant, *, now: datetime) -> Grant | None:
     same = select(GrantRow.value).where(
-        GrantRow.dataset == asked.dataset,
+        GrantRow.dataset.in_(_number(asked.dataset)),
         GrantRow.grantee == asked.grantee,
         GrantRow.revoked_at.is_(None),
     )

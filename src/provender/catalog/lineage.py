@@ -7,15 +7,32 @@ reads the dataset hangs on whatever is latest; older versions keep what was made
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, or_, select
+from sqlalchemy import and_, delete, exists, insert, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access
-from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import DocumentRow, EdgeRow, RestsOnRow, VersionRow
+from provender.catalog import access, naming
+from provender.catalog.access import visible, visible_node, visible_numbers
+from provender.catalog.nodes import (
+    PORTION,
+    dataset_node,
+    defined_node,
+    ensured,
+    known,
+    named,
+    rest_on,
+)
+from provender.catalog.rows import (
+    DatasetRow,
+    DocumentRow,
+    EdgeRow,
+    FactRow,
+    NodeRow,
+    RestsOnRow,
+    VersionRow,
+)
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec, view_names
-from provender.core.lineage import Edge, Node, NodeKind
+from provender.core.lineage import Edge, How, Node, NodeKind
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -23,18 +40,6 @@ from provender.core.training import TrainingSetManifest
 
 MOST_EDGES = 2000
 """A neighbourhood stops growing here; more cannot be looked at anyway."""
-PORTION = 500
-"""How many nodes one query asks about."""
-
-
-def dataset_node(ref: DatasetRef) -> Node:
-    """Return the node of a dataset, or of one version of it."""
-    return Node(NodeKind.DATASET, str(ref))
-
-
-def defined_node(kind: NodeKind, project: str, name: str) -> Node:
-    """Return the node of something that a project defines: ``project/name``."""
-    return Node(kind, f"{project}/{name}")
 
 
 def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datetime) -> list[Edge]:
@@ -46,14 +51,15 @@ def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datet
         NotFound: there is no such node for ``who``.
     """
     _check_known(db, who, node, now=now)
-    starts = [str(node), *_versions_of(db, node)]
-    found = _walk(db, who, starts, depth, now=now, down=True)
-    found |= _walk(db, who, [str(node)], depth, now=now, down=False)
-    return sorted(found)
+    own = list(known(db, [node]).values())
+    found = _walk(db, who, [*own, *_versions_of(db, node)], depth, now=now, down=True)
+    found |= _walk(db, who, own, depth, now=now, down=False)
+    nodes = named(db, {number for edge in found for number in edge})
+    return sorted(Edge(nodes[upstream], nodes[downstream]) for upstream, downstream in found)
 
 
-def record_version(db: Session, version: DatasetVersion) -> None:
-    """Write down what a new version was computed from, and that it is the latest now.
+def record_version(db: Session, version: DatasetVersion, *, latest: bool = True) -> None:
+    """Write down what a new version was computed from, and that it is the ``latest`` now.
 
     One that a feature service produced is what serving saw of it.
     """
@@ -62,7 +68,8 @@ def record_version(db: Session, version: DatasetVersion) -> None:
     if version.manifest.producer.startswith(f"{NodeKind.SERVICE}:"):
         inputs.append(Edge(Node.parse(version.manifest.producer), made))
     _write(db, f"version:{version.ref}", inputs)
-    _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
+    if latest:
+        _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
     rest_on(db, made, [version.ref.dataset])
 
 
@@ -80,7 +87,7 @@ def record_repo(db: Session, repo: RepoSpec) -> None:
         made = defined_node(NodeKind.SERVICE, repo.project, service.name)
         asked = dict.fromkeys(ref.view for ref in service.own_features)
         edges += [Edge(views[name], made) for name in asked if name in views]
-    _write(db, f"repo:{repo.project}", edges)
+    _write(db, f"repo:{repo.project}", edges, How.DECLARED)
     for node, datasets in sources(repo).items():
         rest_on(db, node, datasets)
 
@@ -94,12 +101,6 @@ def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
         edges.append(Edge(service, made))
     _write(db, f"training-set:{manifest.id}", edges)
     rest_on(db, made, [pin.dataset for pin in manifest.pins])
-
-
-def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> None:
-    """Let ``node`` be discovered by those who may discover all of ``datasets``."""
-    db.execute(delete(RestsOnRow).where(RestsOnRow.node == str(node)))
-    db.add_all(RestsOnRow(node=str(node), dataset=name) for name in sorted(set(datasets)))
 
 
 def sources(repo: RepoSpec) -> dict[Node, set[str]]:
@@ -123,24 +124,42 @@ def _view_node(repo: RepoSpec, name: str) -> Node:
     return defined_node(kind, repo.project, name)
 
 
-def _write(db: Session, source: str, edges: Sequence[Edge]) -> None:
-    db.execute(delete(EdgeRow).where(EdgeRow.source == source))
-    db.add_all(
-        EdgeRow(upstream=str(edge.upstream), downstream=str(edge.downstream), source=source)
+def _write(db: Session, fact: str, edges: Sequence[Edge], how: How = How.OBSERVED) -> None:
+    """Let the edges of ``fact`` be ``edges``, in place of those it said before."""
+    number = db.scalar(select(FactRow.id).where(FactRow.name == fact))
+    if number is not None:
+        db.execute(delete(EdgeRow).where(EdgeRow.fact == number))
+    if not edges:
+        return
+    if number is None:
+        number = naming.take(db, "fact")
+        db.add(FactRow(id=number, name=fact))
+        db.flush()
+    numbers = ensured(db, (node for edge in edges for node in (edge.upstream, edge.downstream)))
+    rows = [
+        {
+            "upstream": numbers[edge.upstream],
+            "downstream": numbers[edge.downstream],
+            "fact": number,
+            "how": how.value,
+            "masking": False,
+        }
         for edge in dict.fromkeys(edges)
-    )
+    ]
+    db.execute(insert(EdgeRow), rows)
 
 
 def _walk(
-    db: Session, who: Actor, starts: Sequence[str], depth: int, *, now: datetime, down: bool
-) -> set[Edge]:
-    shown = visible(db, who, Action.DISCOVER, now=now)
+    db: Session, who: Actor, starts: Sequence[int], depth: int, *, now: datetime, down: bool
+) -> set[tuple[int, int]]:
+    """The edges within ``depth`` steps of ``starts``, by the numbers of their nodes."""
+    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
     near, far = EdgeRow.upstream, EdgeRow.downstream
     if not down:
         near, far = far, near
-    seen, frontier, edges = set(starts), list(starts), set[Edge]()
+    seen, frontier, edges = set(starts), list(starts), set[tuple[int, int]]()
     for _ in range(depth):
-        reached: dict[str, None] = {}
+        reached: dict[int, None] = {}
         for start in range(0, len(frontier), PORTION):
             steps = (
                 select(EdgeRow.upstream, EdgeRow.downstream)
@@ -150,40 +169,48 @@ def _walk(
                 .limit(max(0, MOST_EDGES - len(edges)))
             )
             for upstream, downstream in db.execute(steps):
-                edges.add(Edge(Node.parse(upstream), Node.parse(downstream)))
+                edges.add((upstream, downstream))
                 reached[downstream if down else upstream] = None
-        frontier = [name for name in reached if name not in seen]
+        frontier = [number for number in reached if number not in seen]
         seen.update(frontier)
         if not frontier or len(edges) >= MOST_EDGES:
             break
     return edges
 
 
-def _versions_of(db: Session, node: Node) -> list[str]:
+def _versions_of(db: Session, node: Node) -> list[int]:
+    """The numbers of the nodes of a dataset's versions, if ``node`` is a dataset as a whole."""
     if node.kind is not NodeKind.DATASET or "@" in node.name:
         return []
-    numbers = db.scalars(select(VersionRow.number).where(VersionRow.dataset == node.name))
-    return [f"{node}@{number}" for number in numbers]
+    wanted = (
+        select(NodeRow.id)
+        .join(DatasetRow, DatasetRow.id == NodeRow.dataset)
+        .where(DatasetRow.name == node.name, NodeRow.name != node.name, NodeRow.column_name == "")
+    )
+    return list(db.scalars(wanted))
 
 
 def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
-    shown = visible(db, who, Action.DISCOVER, now=now)
-    text = str(node)
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
-        access.discover(db, who, ref.dataset, now=now)
-        if ref.version is not None and db.get(VersionRow, (ref.dataset, ref.version)) is None:
-            raise unknown("dataset", node.name, db.scalars(shown.limit(PORTION)))
+        row = access.discovered(db, who, ref.dataset, now=now)
+        if ref.version is not None and db.get(VersionRow, (row.id, ref.version)) is None:
+            shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
+            raise unknown("dataset", node.name, db.scalars(shown_names))
         return
-    known = or_(
-        exists().where(RestsOnRow.node == text),
-        exists().where(or_(EdgeRow.upstream == text, EdgeRow.downstream == text)),
-        exists().where(DocumentRow.node == text),
+    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
+    number = known(db, [node]).get(node)
+    used = or_(
+        exists().where(RestsOnRow.node == number),
+        exists().where(or_(EdgeRow.upstream == number, EdgeRow.downstream == number)),
+        exists().where(DocumentRow.node == number),
     )
-    closed = exists().where(and_(RestsOnRow.node == text, RestsOnRow.dataset.not_in(shown)))
-    if not db.scalar(select(and_(known, ~closed))):
-        names = select(DocumentRow.node).where(
-            DocumentRow.node.startswith(f"{node.kind}:"), visible_node(DocumentRow.node, shown)
+    closed = exists().where(and_(RestsOnRow.node == number, RestsOnRow.dataset.not_in(shown)))
+    if number is None or not db.scalar(select(and_(used, ~closed))):
+        names = (
+            select(NodeRow.name)
+            .join(DocumentRow, DocumentRow.node == NodeRow.id)
+            .where(NodeRow.kind == node.kind.value, visible_node(NodeRow.id, shown))
         )
-        near = [text.partition(":")[2] for text in db.scalars(names.distinct().limit(PORTION))]
+        near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)

@@ -1,32 +1,45 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
-    audit,
     datasets,
     features,
     governance,
     grants,
+    idempotency,
     lineage,
+    listing,
+    releases,
     search,
 )
 from provender.catalog.access import ROWS_READ
-from provender.catalog.datasets import DatasetSummary
+from provender.catalog.changes import Change
 from provender.catalog.db import open_database
-from provender.catalog.search import Hit
+from provender.catalog.door import Door
+from provender.catalog.finder import LocalFinder
+from provender.catalog.records import LocalRecords, check_limit
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
-from provender.core.datasets import Dataset, DatasetVersion, Manifest
-from provender.core.errors import InvalidInput
+from provender.core.datasets import (
+    NO_EVIDENCE,
+    Dataset,
+    DatasetSummary,
+    DatasetVersion,
+    Evidence,
+    Format,
+    Manifest,
+    Release,
+)
+from provender.core.digest import digest
 from provender.core.features import RepoSpec
+from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
 from provender.core.lineage import Edge, Node
 from provender.core.names import DatasetRef
@@ -35,10 +48,7 @@ from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Per
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
-MOST = 10_000
-"""Events or hits that one question may ask for."""
-NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
-"""What happens outside of the catalog, and is written down by who did it."""
+T = TypeVar("T")
 
 
 class LocalCatalog(Closing):
@@ -49,49 +59,82 @@ class LocalCatalog(Closing):
     """
 
     def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
-        self._identity = check_actor_id(actor)
+        check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
-        self._engine = open_database(url)
+        self._door = Door(open_database(url), actor=actor, clock=clock)
+
+    @property
+    def finder(self) -> LocalFinder:
+        """The same catalog, for whoever looks for something."""
+        return LocalFinder(self._door)
+
+    @property
+    def records(self) -> LocalRecords:
+        """The same catalog, for whoever knows what they ask for."""
+        return LocalRecords(self._door)
 
     @property
     def actor(self) -> Actor:
         """Who asks, with the teams that the catalog knows them to be in."""
-        with self._reading() as db:
-            return self._who(db)
+        with self._door.reading() as db:
+            return self._door.who(db)
 
     def dataset(self, ref: DatasetRef) -> Dataset:
         """Return what people say about a dataset."""
-        with self._reading() as db:
-            return access.discover(db, self._who(db), ref.dataset, now=self._clock())
+        with self._door.reading() as db:
+            return access.discover(db, self._door.who(db), ref.dataset, now=self._clock())
 
     def datasets(self, *, domain: str | None = None) -> list[DatasetSummary]:
         """Return the datasets that the actor may discover, by name."""
-        with self._reading() as db:
-            return datasets.summaries(db, self._who(db), domain=domain, now=self._clock())
+        with self._door.reading() as db:
+            filters = {"domain": (domain,)} if domain is not None else {}
+            return listing.summaries(db, self._door.who(db), filters=filters, now=self._clock())
 
-    def resolve(self, ref: DatasetRef, *, as_of: datetime | None = None) -> DatasetVersion:
+    def resolve(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+    ) -> DatasetVersion:
         """Return the version that ``ref`` names, else the latest (as it was at ``as_of``)."""
-        with self._reading() as db:
-            return datasets.resolve(db, self._who(db), ref, as_of=as_of, now=self._clock())
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._clock()
+            return datasets.resolve(db, who, ref, as_of=as_of, max_age=max_age, now=now)
+
+    def release(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+        format: Format | None = None,  # noqa: A002 - the word of the field
+    ) -> Release:
+        """Return what `resolve` does, where it stands, and its manifest in ``format``."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._clock()
+            return releases.release(
+                db, who, ref, as_of=as_of, max_age=max_age, format=format, now=now
+            )
 
     def versions(self, ref: DatasetRef) -> list[DatasetVersion]:
         """Return every version of a dataset, oldest first."""
-        with self._reading() as db:
-            return datasets.versions(db, self._who(db), ref, now=self._clock())
+        with self._door.reading() as db:
+            return datasets.versions(db, self._door.who(db), ref, now=self._clock())
 
     def notes(
         self, ref: DatasetRef, *, above: int = 0, since: datetime
     ) -> list[tuple[datetime, str]]:
         """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
-        with self._reading() as db:
+        with self._door.reading() as db:
             return datasets.notes(
-                db, self._who(db), ref, above=above, since=since, now=self._clock()
+                db, self._door.who(db), ref, above=above, since=since, now=self._clock()
             )
 
     def every_version(self) -> list[DatasetVersion]:
         """Return every version of every dataset; for who governs."""
-        with self._reading() as db:
-            return datasets.every_version(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return datasets.every_version(db, self._door.who(db), now=self._clock())
 
     def publish(
         self,
@@ -101,25 +144,69 @@ class LocalCatalog(Closing):
         parent: int | None = None,
         breaking_reason: str = "",
         note: str = "",
+        evidence: Evidence = NO_EVIDENCE,
+        draft: bool = False,
+        key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content."""
-        with self._writing() as db:
-            return datasets.publish(
-                db,
-                self._who(db),
-                ref,
-                manifest,
-                parent=parent,
-                breaking_reason=breaking_reason,
-                note=note,
-                now=self._clock(),
-            )
+        """Return the version that ``manifest`` makes, or the one that already has that content.
 
-    def permit(self, action: Action, columns: Sequence[ColumnRef], *, purpose: str) -> Permit:
+        With a ``key``, the answer that it got first.
+        """
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+
+            def work() -> DatasetVersion:
+                return datasets.publish(
+                    db,
+                    who,
+                    ref,
+                    manifest,
+                    parent=parent,
+                    breaking_reason=breaking_reason,
+                    note=note,
+                    evidence=evidence,
+                    draft=draft,
+                    change=change,
+                )
+
+            asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
+            return _once(db, change, key, "publish", asked, DatasetVersion, work)
+
+    def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
+        """Write down that the rows of a version can be had in another format too."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+
+            def work() -> Release:
+                return releases.represent(db, who, ref, manifest, change=change)
+
+            return _once(db, change, key, "represent", [ref, manifest], Release, work)
+
+    def permit(
+        self,
+        action: Action,
+        columns: Sequence[ColumnRef],
+        *,
+        purpose: str,
+        versions: Sequence[DatasetRef] = (),
+    ) -> Permit:
         """Return proof that the actor may; what lets rows out is written down, and every refusal."""
-        with self._writing() if action in ROWS_READ else self._reading() as db:
-            who = self._who(db)
-            return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        if action not in ROWS_READ:
+            with self._door.reading() as db:
+                who = self._door.who(db)
+                return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return access.check(
+                db,
+                who,
+                action,
+                columns,
+                purpose=purpose,
+                versions=versions,
+                now=change.at,
+                request=change.request,
+            )
 
     def decide(
         self,
@@ -134,12 +221,7 @@ class LocalCatalog(Closing):
         Nothing is written down. Datasets that the catalog's own actor may not discover are
         not in the catalog here either.
         """
-        with self._reading() as db:
-            own = self._who(db)
-            who = own if actor is None else access.actor(db, check_actor_id(actor))
-            return access.explain(
-                db, who, action, columns, purpose=purpose, now=self._clock(), seen_by=own
-            )
+        return self.records.decide(action, columns, purpose=purpose, actor=actor)
 
     def grant(
         self,
@@ -153,29 +235,24 @@ class LocalCatalog(Closing):
         reason: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
-        with self._writing() as db:
-            return grants.grant(
-                db,
-                self._who(db),
-                ref,
-                grantee=grantee,
-                action=action,
-                columns=columns,
-                purposes=purposes,
-                until=until,
-                reason=reason,
-                now=self._clock(),
-            )
+        return self.records.grant(
+            ref,
+            grantee=grantee,
+            action=action,
+            columns=columns,
+            purposes=purposes,
+            until=until,
+            reason=reason,
+        )
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
-        with self._writing() as db:
-            return grants.revoke(db, self._who(db), identity, now=self._clock())
+        return self.records.revoke(identity)
 
     def grants(self, dataset: DatasetRef | None = None) -> list[Grant]:
         """Return the actor's own grants, and those on datasets they steward, oldest first."""
-        with self._reading() as db:
-            return grants.grants(db, self._who(db), dataset, now=self._clock())
+        with self._door.reading() as db:
+            return grants.grants(db, self._door.who(db), dataset, now=self._clock())
 
     def apply_governance(self, desired: Governance, *, dry_run: bool = False) -> list[Step]:
         """Return the plan from what is in force to ``desired``, applied unless ``dry_run``.
@@ -183,20 +260,20 @@ class LocalCatalog(Closing):
         What ``desired`` does not declare is removed. Grants to people who are, end.
         """
         if dry_run:
-            with self._reading() as db:
-                return governance.plan(db, self._who(db), desired, now=self._clock())
-        with self._writing() as db:
-            return governance.apply(db, self._who(db), desired, now=self._clock())
+            with self._door.reading() as db:
+                return governance.plan(db, self._door.who(db), desired, now=self._clock())
+        with self._door.writing() as (db, change):
+            return governance.apply(db, self._door.who(db), desired, change=change)
 
     def governance(self) -> Governance:
         """Return what is in force, of datasets those that the actor may discover."""
-        with self._reading() as db:
-            return governance.seen(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return governance.seen(db, self._door.who(db), now=self._clock())
 
     def compile_serving(self, repo: RepoSpec) -> ServingManifest:
         """Return what servers would get if the actor recorded ``repo`` now; nothing is written."""
-        with self._reading() as db:
-            return features.preview(db, self._who(db), repo, now=self._clock())
+        with self._door.reading() as db:
+            return features.preview(db, self._door.who(db), repo, now=self._clock())
 
     def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
         """Write a fact down; definitions together with the serving manifest that they give.
@@ -204,69 +281,52 @@ class LocalCatalog(Closing):
         The same definitions again only bring the serving manifest up to the policy's date; the
         same training set again only adds its maker to the audit trail.
         """
-        with self._writing() as db:
-            who, now = self._who(db), self._clock()
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
             match fact:
                 case RepoSpec():
-                    features.record_repo(db, who, fact, now=now)
+                    features.record_repo(db, who, fact, change=change)
                 case TrainingSetManifest():
-                    features.record_training_set(db, who, fact, now=now)
+                    features.record_training_set(db, who, fact, change=change)
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, Any]) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
-        if kind not in NOTED:
-            raise InvalidInput(
-                f"{kind} is not for noting: the catalog writes it down when it happens",
-                hint=f"note {' or '.join(NOTED)}",
-            )
-        with self._writing() as db:
-            audit.append(
-                db,
-                at=self._clock(),
-                actor=self._identity,
-                kind=kind,
-                subject=subject,
-                detail=detail,
-            )
+        self.records.note(kind, subject, detail)
 
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
-        with self._reading() as db:
-            return features.repo(db, self._who(db), project, now=self._clock())
+        with self._door.reading() as db:
+            return features.repo(db, self._door.who(db), project, now=self._clock())
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
-        with self._reading() as db:
-            return features.projects(db, self._who(db), now=self._clock())
+        return self.records.projects()
 
     def serving_manifest(self, project: str) -> ServingManifest:
         """Return what ``project`` serves, as far as the actor may know it."""
-        with self._reading() as db:
-            return features.serving_manifest(db, self._who(db), project, now=self._clock())
+        return self.records.serving_manifest(project)
 
     def serving_digest(self, project: str) -> str:
         """Return the digest that the serving manifest of ``project`` has by the policy of now.
 
         Of the whole manifest, even to those who may know a part of it.
         """
-        with self._reading() as db:
-            return features.serving_digest(db, self._who(db), project, now=self._clock())
+        return self.records.serving_digest(project)
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
-        with self._reading() as db:
-            return features.training_set(db, self._who(db), identity, now=self._clock())
+        return self.records.training_set(identity)
 
     def training_sets(self) -> list[TrainingSetManifest]:
         """Return the training sets whose datasets the actor may discover, newest first."""
-        with self._reading() as db:
-            return features.training_sets(db, self._who(db), now=self._clock())
+        with self._door.reading() as db:
+            return features.training_sets(db, self._door.who(db), now=self._clock())
 
     def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
         """Return what the actor may discover that fits ``text``, best first, with why."""
-        _check_limit(limit)
-        with self._reading() as db:
-            who = self._who(db)
+        check_limit(limit)
+        with self._door.reading() as db:
+            who = self._door.who(db)
             return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
 
     def lineage(self, node: Node, depth: int = 3) -> list[Edge]:
@@ -274,8 +334,8 @@ class LocalCatalog(Closing):
 
         Views and services are named ``project/name``, dataset versions ``domain.name@version``.
         """
-        with self._reading() as db:
-            who = self._who(db)
+        with self._door.reading() as db:
+            who = self._door.who(db)
             return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
 
     def audit_events(
@@ -290,46 +350,44 @@ class LocalCatalog(Closing):
         limit: int = 50,
     ) -> list[AuditEvent]:
         """Return the last ``limit`` events that the actor may read and that fit, newest first."""
-        _check_limit(limit)
-        with self._reading() as db:
-            readable = access.readable_events(db, self._who(db), now=self._clock())
-            return audit.events(
-                db,
-                readable=readable,
-                kind=kind,
-                actor=actor,
-                subject=subject,
-                since=since,
-                until=until,
-                before=before,
-                limit=limit,
-            )
+        return self.records.audit_events(
+            kind=kind,
+            actor=actor,
+            subject=subject,
+            since=since,
+            until=until,
+            before=before,
+            limit=limit,
+        )
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        with self._reading() as db:
-            return audit.verify(db)
+        return self.records.verify_audit()
 
     def close(self) -> None:
         """Give the connections back."""
-        self._engine.dispose()
-
-    def _who(self, db: Session) -> Actor:
-        return access.actor(db, self._identity)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        with access.gate(self._engine, clock=self._clock) as db:
-            yield db
-
-    @contextmanager
-    def _writing(self) -> Iterator[Session]:
-        with access.gate(self._engine, clock=self._clock, write=True) as db:
-            yield db
+        self._door.engine.dispose()
 
 
-def _check_limit(limit: int) -> None:
-    if not 1 <= limit <= MOST:
-        raise InvalidInput(
-            f"a limit of {limit} cannot be kept", hint=f"ask for 1 to {MOST} at a time"
-        )
+def _once(
+    db: Session,
+    change: Change,
+    key: str,
+    operation: str,
+    asked: Sequence[object],
+    kind: type[T],
+    work: Callable[[], T],
+) -> T:
+    """What ``work`` answers; with a key, what it answered first."""
+    if not key:
+        return work()
+    answer, _ = idempotency.once(
+        db,
+        change,
+        key=key,
+        operation=operation,
+        request_digest=digest(asked),
+        kind=kind,
+        work=work,
+    )
+    return answer

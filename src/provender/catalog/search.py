@@ -30,10 +30,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from provender.catalog.access import visible, visible_node
-from provender.catalog.rows import DocumentRow
+from provender.catalog import nodes
+from provender.catalog.access import visible_node, visible_numbers
+from provender.catalog.rows import DocumentRow, NodeRow
 from provender.catalog.words import asked_words, learn, legible, similar, words
-from provender.core.lineage import Node
+from provender.core.finding import KINDS, Hit
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -42,15 +44,6 @@ MOST_WORDS = 12
 CANDIDATES = 300
 PER_NODE = 3
 """Hits of one dataset or view that may stand before hits of others."""
-KINDS = (
-    "dataset",
-    "feature-view",
-    "feature-service",
-    "on-demand-view",
-    "feature",
-    "column",
-)
-"""What can be found; of two equally good hits the earlier kind comes first."""
 
 
 class Place(IntEnum):
@@ -74,7 +67,7 @@ TS_LABELS = {Place.TITLE: "A", Place.BODY: "B", Place.CONTEXT: "C"}
 ENGLISH: ColumnElement[str] = literal_column("'english'::regconfig")
 CORRECTED = 0.6
 INDEX = table(
-    "search_index",
+    "documents_index",
     column("id"),
     column("vector"),
     column("rowid"),
@@ -99,20 +92,6 @@ class Document:
     project: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """Something found, with the reason in words. ``node`` is where it belongs in the lineage."""
-
-    kind: str
-    name: str
-    description: str
-    owner: str
-    project: str
-    node: Node
-    score: float
-    why: str
-
-
 @dataclass(frozen=True, slots=True)
 class Term:
     """A word asked for, the words it is looked for as, and how much finding it says."""
@@ -130,16 +109,19 @@ def replace_documents(db: Session, outdated: Sequence[int], documents: Iterable[
         db.execute(delete(INDEX).where(key.in_(portion)))
         db.execute(delete(DocumentRow).where(DocumentRow.id.in_(portion)))
     vocabulary: set[str] = set()
-    for document in documents:
+    new = list(documents)
+    numbers = nodes.ensured(db, (document.node for document in new))
+    for document in new:
         parts = [words(part) for part in (document.title, document.body, document.context)]
         vocabulary.update(*parts)
-        _add(db, document, *(" ".join(part) for part in parts))
+        _add(db, document, numbers[document.node], *(" ".join(part) for part in parts))
     learn(db, vocabulary)
 
 
 def documents_of_node(db: Session, node: Node) -> list[int]:
     """Return the ids of the documents that belong to ``node``."""
-    return list(db.scalars(select(DocumentRow.id).where(DocumentRow.node == str(node))))
+    number = nodes.known(db, [node]).get(node)
+    return list(db.scalars(select(DocumentRow.id).where(DocumentRow.node == number)))
 
 
 def documents_of_project(db: Session, project: str) -> list[int]:
@@ -163,7 +145,7 @@ def search(
     """
     if kind is not None and kind not in KINDS:
         raise unknown("kind of thing to find", kind, KINDS)
-    shown = visible(db, who, Action.DISCOVER, now=now)
+    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
     text = legible(text)
     terms = _terms(db, asked_words(text, most=MOST_WORDS), shown)
     if not any(term.read_as for term in terms):
@@ -171,25 +153,29 @@ def search(
     found = _found(db, terms)
     points = found.c.points * (0.5 + 0.5 * found.c.coverage / len(terms))
     wanted = (
-        select(DocumentRow, points, found.c.places)
+        select(DocumentRow, NodeRow, points, found.c.places)
         .join(found, found.c.document == DocumentRow.id)
+        .join(NodeRow, NodeRow.id == DocumentRow.node)
         .where(visible_node(DocumentRow.node, shown))
         .order_by((DocumentRow.name == text).desc(), points.desc(), DocumentRow.name)
         .limit(max(CANDIDATES, limit))
     )
     if kind is not None:
         wanted = wanted.where(DocumentRow.kind == kind)
-    hits = [_hit(row, score, places, terms, text) for row, score, places in db.execute(wanted)]
+    hits = [
+        _hit(row, node, score, places, terms, text)
+        for row, node, score, places in db.execute(wanted)
+    ]
     hits.sort(key=lambda rated: (rated[0], -rated[1].score, _order(rated[1]), rated[1].name))
     return _spread([hit for _, hit in hits])[:limit]
 
 
-def _add(db: Session, document: Document, title: str, body: str, context: str) -> None:
+def _add(db: Session, document: Document, node: int, title: str, body: str, context: str) -> None:
     row = DocumentRow(
         kind=document.kind,
         name=document.name,
         project=document.project,
-        node=str(document.node),
+        node=node,
         owner=document.owner,
         description=document.description,
     )
@@ -206,7 +192,7 @@ def _add(db: Session, document: Document, title: str, body: str, context: str) -
         db.execute(insert(INDEX).values(rowid=row.id, title=title, body=body, context=context))
 
 
-def _terms(db: Session, asked: Sequence[str], shown: Select[str]) -> list[Term]:
+def _terms(db: Session, asked: Sequence[str], shown: Select[int]) -> list[Term]:
     """The words asked for, with those they are read as where nothing holds them themselves."""
     if not asked:
         return []
@@ -224,7 +210,7 @@ def _terms(db: Session, asked: Sequence[str], shown: Select[str]) -> list[Term]:
     return terms
 
 
-def _counts(db: Session, asked: Sequence[str], shown: Select[str]) -> dict[str, int]:
+def _counts(db: Session, asked: Sequence[str], shown: Select[int]) -> dict[str, int]:
     if not asked:
         return {}
     counts = [
@@ -290,12 +276,12 @@ def _holding(db: Session, word: str, place: Place) -> Select[int]:
         return select(INDEX.c.id.label("document")).where(matches)
     field = FTS_COLUMNS.get(place)
     query = f'{{{field}}} : "{word}"' if field else f'"{word}"' + (" *" if begins else "")
-    matches = literal_column("search_index").op("MATCH")(query)
+    matches = literal_column("documents_index").op("MATCH")(query)
     return select(INDEX.c.rowid.label("document")).where(matches)
 
 
 def _hit(
-    row: DocumentRow, score: float, places: str, terms: Sequence[Term], text: str
+    row: DocumentRow, node: NodeRow, score: float, places: str, terms: Sequence[Term], text: str
 ) -> tuple[int, Hit]:
     """The hit, and how exactly its name was asked for (0: to the letter)."""
     short = row.name.replace(":", ".").rpartition(".")[2]
@@ -308,7 +294,7 @@ def _hit(
         description=row.description,
         owner=row.owner,
         project=row.project,
-        node=Node.parse(row.node),
+        node=Node(NodeKind(node.kind), node.name),
         score=round(score, 3),
         why=_why(distance, held, terms),
     )

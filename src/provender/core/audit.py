@@ -18,18 +18,36 @@ class EventKind(StrEnum):
     ACCESS_GRANT = "access:grant"
     ACCESS_PERMIT = "access:permit"
     ACCESS_REVOKE = "access:revoke"
+    CONTRACT_ATTACH = "contract:attach"
     DATASET_DECLARE = "dataset:declare"
+    DATASET_EDIT = "dataset:edit"
     DATASET_PUBLISH = "dataset:publish"
+    DATASET_RENAME = "dataset:rename"
     FEATURES_APPLY = "features:apply"
     FEATURES_MATERIALIZE = "features:materialize"
     FEATURES_PUSH = "features:push"
     GOVERNANCE_APPLY = "governance:apply"
+    HOLD_LIFT = "hold:lift"
+    HOLD_PLACE = "hold:place"
+    RETENTION_FORGET = "retention:forget"
+    RETENTION_SET = "retention:set"
+    TASK_SETTLE = "task:settle"
     TRAINING_SET_RECORD = "training-set:record"
+    VERSION_DEPRECATE = "version:deprecate"
+    VERSION_PUBLISH = "version:publish"
+    VERSION_QUARANTINE = "version:quarantine"
+    VERSION_RECALL = "version:recall"
+    VERSION_RELEASE = "version:release"
+    VERSION_REPRESENT = "version:represent"
+    VERSION_RESTORE = "version:restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """One thing that happened. ``digest`` covers everything before it through ``previous``."""
+    """One thing that happened. ``digest`` covers everything before it through ``previous``.
+
+    ``request`` is the id of the request that did it, where one came over the network.
+    """
 
     sequence: int
     at: datetime
@@ -39,6 +57,30 @@ class AuditEvent:
     detail: dict[str, object] = field(default_factory=dict)
     previous: str = GENESIS
     digest: str = ""
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRecord:
+    """That something changed, for those who follow along: an audit event without its detail."""
+
+    sequence: int
+    at: datetime
+    actor: str
+    kind: str
+    subject: str
+    request: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What the catalog said about an object for a while; a ``value`` of None: it was not there."""
+
+    value: dict[str, object] | None
+    since: datetime
+    until: datetime | None
+    by: str
+    reason: str = ""
 
 
 def chain(
@@ -49,6 +91,7 @@ def chain(
     kind: EventKind,
     subject: str,
     detail: dict[str, object],
+    request: str = "",
 ) -> AuditEvent:
     """Return the event that follows ``last`` (None: the first, with sequence 1)."""
     sequence = last.sequence + 1 if last else 1
@@ -61,7 +104,8 @@ def chain(
         subject=subject,
         detail=detail,
         previous=previous,
-        digest=_seal(sequence, at, actor, kind, subject, detail, previous),
+        digest=_seal(sequence, at, actor, kind, subject, detail, previous, request),
+        request=request,
     )
 
 
@@ -74,7 +118,14 @@ def verify(events: Iterable[AuditEvent]) -> int | None:
     expected, previous = 1, GENESIS
     for event in events:
         sealed = _seal(
-            event.sequence, event.at, event.actor, event.kind, event.subject, event.detail, previous
+            event.sequence,
+            event.at,
+            event.actor,
+            event.kind,
+            event.subject,
+            event.detail,
+            previous,
+            event.request,
         )
         if event.sequence != expected or event.previous != previous or event.digest != sealed:
             return expected
@@ -90,5 +141,8 @@ def _seal(
     subject: str,
     detail: dict[str, object],
     previous: str,
+    request: str,
 ) -> str:
-    return digest([sequence, to_utc(at), actor, kind, subject, detail, previous])
+    """The digest of an event. A request counts where there is one: older events have none."""
+    sealed = [sequence, to_utc(at), actor, kind, subject, detail, previous]
+    return digest([*sealed, request] if request else sealed)

@@ -6,15 +6,23 @@ rows, sorted for whoever reads a part of them, are a version of their own with e
 Files are listed relative to the lake's root, so a lake can move.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Generic, TypeVar
 
+from provender.core.contracts import CheckResult
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Incompatible
+from provender.core.lifecycle import Standing
 from provender.core.names import DatasetRef
+from provender.core.people import Owner, Role
+from provender.core.profiles import Profile
 from provender.core.schema import Compatibility, Schema, Verdict, compare
+from provender.core.tags import Assignment
+
+T = TypeVar("T")
 
 
 class Format(StrEnum):
@@ -161,8 +169,10 @@ class DatasetVersion:
 class Dataset:
     """What people say about a dataset: governed in catalog/, the same for all its versions.
 
-    ``owner`` and ``stewards`` are ids such as ``team:flight-ops`` or ``person:ana``;
-    ``tags`` hold for every column, ``column_tags`` for one.
+    ``owner``, ``stewards`` and ``deputies`` are ids such as ``team:flight-ops`` or
+    ``person:ana``; ``tags`` hold for every column, ``column_tags`` for one, both written
+    ``group.name`` or ``group.name=value``. ``documentation`` is Markdown. Data older than
+    ``fresh_within`` is stale.
     """
 
     ref: DatasetRef
@@ -175,15 +185,122 @@ class Dataset:
     column_descriptions: dict[str, str] = field(default_factory=dict)
     event_timestamp: str | None = None
     links: tuple[str, ...] = ()
+    deputies: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
+    documentation: str = ""
+    fresh_within: timedelta | None = None
 
     def tags_of(self, column: str) -> frozenset[str]:
-        """Return the tags in force on ``column``: the dataset's and its own."""
-        return frozenset(self.tags) | frozenset(self.column_tags.get(column, ()))
+        """Return the names of the tags in force on ``column``: the dataset's and its own."""
+        written = (*self.tags, *self.column_tags.get(column, ()))
+        return frozenset(Assignment.parse(text).tag for text in written)
+
+    @property
+    def assignments(self) -> tuple[Assignment, ...]:
+        """Every tag where it was put; ``*`` for a column is the dataset as a whole."""
+        places = [("", self.tags), *sorted(self.column_tags.items())]
+        put = (
+            Assignment.parse(text, column="" if column == "*" else column)
+            for column, texts in places
+            for text in texts
+        )
+        return tuple(dict.fromkeys(put))
+
+    @property
+    def owners(self) -> tuple[Owner, ...]:
+        """Everybody with an office over the dataset: who is accountable, stewards, deputies."""
+        offices = (
+            (Role.ACCOUNTABLE, (self.owner,)),
+            (Role.STEWARD, self.stewards),
+            (Role.DEPUTY, self.deputies),
+        )
+        return tuple(Owner(who, role) for role, ids in offices for who in dict.fromkeys(ids))
 
     @property
     def who_decides(self) -> tuple[str, ...]:
-        """Who may grant access: the stewards, then the owner."""
-        return tuple(dict.fromkeys((*self.stewards, self.owner)))
+        """Who may grant access: the stewards, then the owner, then the deputies."""
+        return tuple(dict.fromkeys((*self.stewards, self.owner, *self.deputies)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What computed a version: not in its manifest, whose digest does not depend on it."""
+
+    id: str = ""
+    job: str = ""
+    commit: str = ""
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a publisher measured of a version, beside its manifest."""
+
+    run: Run | None = None
+    profile: Profile | None = None
+    checks: tuple[CheckResult, ...] = ()
+
+
+NO_EVIDENCE = Evidence()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A dataset in the catalog. ``urn`` never changes; ``revision`` counts what was said of it."""
+
+    dataset: Dataset
+    urn: str
+    revision: int
+    former_names: tuple[str, ...]
+    latest: int | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A version and where it stands: in which ``formats`` it can be had, what to mind in reading."""
+
+    version: DatasetVersion
+    standing: Standing
+    data_gone_at: datetime | None = None
+    formats: tuple[Format, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """A dataset in a list; what is of its latest version is None while there is none."""
+
+    name: str
+    description: str
+    owner: str
+    format: Format
+    tags: tuple[str, ...]
+    latest: int | None = None
+    row_count: int | None = None
+    size_bytes: int | None = None
+    published_at: datetime | None = None
+    event_range: EventRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[T]):
+    """A part of a list; ``next`` is what to ask for what comes after it, None at its end."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+def whole(ask: Callable[[str], Listed[T]]) -> list[T]:
+    """Return a list that is given in parts, put together; ``ask`` takes what comes next."""
+    found: list[T] = []
+    after: str | None = ""
+    while after is not None:
+        part = ask(after)
+        found += part.items
+        after = part.next
+    return found
 
 
 def next_version(

@@ -31,6 +31,12 @@ class InvalidInput(ProvenderError):
     exit_code = 2
 
 
+class KeyReused(InvalidInput):
+    """An idempotency key was sent before, with another request."""
+
+    code = "idempotency-key-reused"
+
+
 class Misconfigured(ProvenderError):
     """A setting is unknown or malformed, or the state folder is not what it should be."""
 
@@ -52,6 +58,13 @@ class NotFound(ProvenderError):
     def __init__(self, message: str, *, hint: str = "", what: str = "") -> None:
         super().__init__(message, hint=hint)
         self.what = what
+
+
+class Gone(NotFound):
+    """Something that the catalog still knows, but whose data was deleted by its retention."""
+
+    code = "gone"
+    status = 410
 
 
 class Denied(ProvenderError):
@@ -80,6 +93,27 @@ class Stale(Conflict):
     """Values are staler than their feature view lets serve."""
 
     code = "stale"
+
+
+class Recalled(Conflict):
+    """A version was recalled, and is not for reading any more."""
+
+    code = "recalled"
+
+
+class PreconditionFailed(Conflict):
+    """What is to be changed is not any more what the caller had looked at."""
+
+    code = "precondition-failed"
+    status = 412
+
+
+class PreconditionRequired(ProvenderError):
+    """A change that does not say what the caller had looked at."""
+
+    code = "precondition-required"
+    status = 428
+    exit_code = 5
 
 
 class Corrupt(ProvenderError):

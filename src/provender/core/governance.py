@@ -23,6 +23,15 @@ class Domain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A repository of feature definitions, whose name its online keys begin with."""
+
+    name: str
+    description: str = ""
+    owner: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Governance:
     """Everything that catalog/ declares."""
 
@@ -77,7 +86,8 @@ def check(desired: Governance) -> list[str]:
         problems += _unknown(where, "domain", (dataset.ref.domain,), domains)
         problems += _unknown(where, "owner", (dataset.owner,), people)
         problems += _unknown(where, "steward", dataset.stewards, people)
-        used = [*dataset.tags, *(tag for tags in dataset.column_tags.values() for tag in tags)]
+        problems += _unknown(where, "deputy", dataset.deputies, people)
+        used = [assignment.tag for assignment in dataset.assignments]
         problems += desired.taxonomy.problems(used, where=where)
     for rule in desired.rules:
         where = f"rule {rule.id}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from provender.core.errors import InvalidInput
@@ -49,6 +50,50 @@ class Edge:
 
     upstream: Node
     downstream: Node
+
+
+class How(StrEnum):
+    """How it is known that one thing was made from another."""
+
+    OBSERVED = "observed"  # while it was made
+    DECLARED = "declared"  # in a definition
+    GUESSED = "guessed"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ColumnEdge:
+    """Column ``to`` of ``downstream`` was made from ``column`` of ``upstream``.
+
+    ``masking``: what came out does not tell what went in.
+    """
+
+    upstream: Node
+    column: str
+    downstream: Node
+    to: str
+    how: How = How.OBSERVED
+    masking: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbourhood:
+    """The edges around a node; ``truncated`` where there are more than anybody looks at."""
+
+    edges: tuple[Edge, ...]
+    columns: tuple[ColumnEdge, ...] = ()
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consumer:
+    """Who or what reads a dataset; ``version`` is None where it was not told."""
+
+    kind: str
+    name: str
+    version: int | None
+    first_at: datetime
+    last_at: datetime
+    times: int
 
 
 def upstream(node: Node, edges: Iterable[Edge]) -> dict[Node, int]:

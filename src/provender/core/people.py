@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from provender.core.errors import InvalidInput
 
@@ -34,6 +35,22 @@ class Actor:
 
     def __str__(self) -> str:
         return self.id
+
+
+class Role(StrEnum):
+    """What an owner is there for."""
+
+    ACCOUNTABLE = "accountable"  # answers for the dataset; there is one
+    STEWARD = "steward"  # decides who reads it
+    DEPUTY = "deputy"  # decides when the others cannot
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Owner:
+    """An actor with an office over a dataset."""
+
+    id: str
+    role: Role = Role.ACCOUNTABLE
 
 
 def check_actor_id(identity: str) -> str:

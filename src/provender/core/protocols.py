@@ -1,25 +1,77 @@
-"""The few seams: what the data plane asks of a catalog, a table format and an engine."""
+"""The few seams: what is asked of a catalog, a table format and an engine.
 
-from collections.abc import Sequence
-from datetime import datetime
+A catalog is asked by four kinds of callers, each with a Protocol of its own: data planes
+(`Catalog`), whoever looks for something (`Finder`), stewards (`Desk`), and whoever looks things
+up by their ids (`Records`). The actor is the catalog's, not the caller's: each is for one. What
+``expected`` is the revision that a caller had looked at; None says that nobody looked.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered
+from provender.core.contracts import ContractText
+from provender.core.datasets import (
+    NO_EVIDENCE,
+    Dataset,
+    DatasetSummary,
+    DatasetVersion,
+    Entry,
+    Evidence,
+    Format,
+    Listed,
+    Manifest,
+    Release,
+)
+from provender.core.editing import Edit
 from provender.core.features import RepoSpec
+from provender.core.finding import FacetValue, Found, Hit, Question
+from provender.core.governance import Governance
+from provender.core.governance import Step as GovernanceStep
+from provender.core.lifecycle import Severity, Step
+from provender.core.lineage import Consumer, Neighbourhood, Node
 from provender.core.names import DatasetRef
-from provender.core.policy import Action, ColumnRef, Permit
+from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
+from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
+from provender.core.tasks import Task
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
 
 
 class Catalog(Protocol):
-    """What training, publishing and applying ask. The actor is the catalog's, not the caller's."""
+    """What training, publishing and applying ask."""
 
-    def dataset(self, ref: DatasetRef) -> Dataset: ...
+    def dataset(self, ref: DatasetRef) -> Dataset:
+        """Return what people say about a dataset."""
+        ...
 
-    def resolve(self, ref: DatasetRef, *, as_of: datetime | None = None) -> DatasetVersion:
-        """Return the version ``ref`` names, else the latest (as it was at ``as_of``)."""
+    def resolve(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+    ) -> DatasetVersion:
+        """Return the version ``ref`` names, else the latest (as it was at ``as_of``).
+
+        Raises:
+            Stale: its data is older than ``max_age``.
+            Recalled: it was recalled, and is refused to readers.
+        """
+        ...
+
+    def release(
+        self,
+        ref: DatasetRef,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+        format: Format | None = None,  # noqa: A002 - the word of the field
+    ) -> Release:
+        """Return what `resolve` does, where it stands, and its manifest in ``format``."""
         ...
 
     def publish(
@@ -30,9 +82,25 @@ class Catalog(Protocol):
         parent: int | None = None,
         breaking_reason: str = "",
         note: str = "",
-    ) -> DatasetVersion: ...
+        evidence: Evidence = NO_EVIDENCE,
+        draft: bool = False,
+        key: str = "",
+    ) -> DatasetVersion:
+        """Return the version that ``manifest`` makes, or the one that already has that content."""
+        ...
 
-    def permit(self, action: Action, columns: Sequence[ColumnRef], *, purpose: str) -> Permit:
+    def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
+        """Write down that the rows of a version can be had in another format too."""
+        ...
+
+    def permit(
+        self,
+        action: Action,
+        columns: Sequence[ColumnRef],
+        *,
+        purpose: str,
+        versions: Sequence[DatasetRef] = (),
+    ) -> Permit:
         """Return proof that the actor may; raise Denied, and write the denial down, if not."""
         ...
 
@@ -47,6 +115,184 @@ class Catalog(Protocol):
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
         ...
+
+
+class Finder(Protocol):
+    """What is there, and where it comes from."""
+
+    def search(self, question: Question, *, limit: int = 20, after: str = "") -> Found: ...
+
+    def suggest(self, text: str, *, limit: int = 8) -> tuple[Hit, ...]: ...
+
+    def facets(self, question: Question) -> dict[str, tuple[FacetValue, ...]]: ...
+
+    def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry: ...
+
+    def entries(
+        self,
+        filters: Mapping[str, tuple[str, ...]],
+        *,
+        as_of: datetime | None = None,
+        limit: int = 50,
+        after: str = "",
+    ) -> Listed[DatasetSummary]: ...
+
+    def releases(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Release]: ...
+
+    def evidence(self, ref: DatasetRef) -> Evidence: ...
+
+    def lineage(
+        self,
+        node: Node,
+        *,
+        depth: int = 3,
+        columns: bool = False,
+        as_of: datetime | None = None,
+    ) -> Neighbourhood: ...
+
+    def consumers(
+        self, ref: DatasetRef, *, limit: int = 50, after: str = ""
+    ) -> Listed[Consumer]: ...
+
+    def changes(self, *, after: int = 0, limit: int = 100) -> Listed[ChangeRecord]: ...
+
+
+class Desk(Protocol):
+    """What stewards do."""
+
+    def edit(
+        self,
+        ref: DatasetRef,
+        edit: Edit,
+        *,
+        expected: int | None,
+        reason: str = "",
+        key: str = "",
+    ) -> Entry: ...
+
+    def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry: ...
+
+    def step(
+        self,
+        ref: DatasetRef,
+        step: Step,
+        *,
+        reason: str,
+        severity: Severity = Severity.WARN,
+        replacement: int | None = None,
+        expected: int | None = None,
+    ) -> Release: ...
+
+    def history(
+        self, kind: str, key: str, *, limit: int = 50, after: str = ""
+    ) -> Listed[Remembered]: ...
+
+    def plan(self, desired: Governance) -> list[GovernanceStep]: ...
+
+    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]: ...
+
+    def governance(self, *, as_of: datetime | None = None) -> Governance: ...
+
+    def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText: ...
+
+    def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText: ...
+
+    def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]: ...
+
+    def settle(self, task: str, *, expected: int | None) -> None: ...
+
+    def retention(
+        self,
+        ref: DatasetRef,
+        rule: Retention | None,
+        *,
+        expected: int | None,
+        dry_run: bool,
+    ) -> list[Due]: ...
+
+
+class Records(Protocol):
+    """What is known by its id: projects, training sets, versions, grants, audit events."""
+
+    def serving_manifest(self, project: str) -> ServingManifest: ...
+
+    def serving_digest(self, project: str) -> str: ...
+
+    def projects(self) -> list[str]: ...
+
+    def training_set(self, identity: str) -> TrainingSetManifest: ...
+
+    def training_sets(self, *, limit: int = 50, after: str = "") -> Listed[TrainingSetManifest]: ...
+
+    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]: ...
+
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        ...
+
+    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None: ...
+
+    def decide(
+        self,
+        action: Action,
+        columns: Iterable[ColumnRef],
+        *,
+        purpose: str = "",
+        actor: str | None = None,
+    ) -> Decision: ...
+
+    def grant(
+        self,
+        ref: DatasetRef,
+        *,
+        grantee: str,
+        action: Action = Action.READ,
+        columns: Sequence[str] = (),
+        purposes: Sequence[str] = ("*",),
+        until: datetime | None = None,
+        reason: str = "",
+    ) -> Grant: ...
+
+    def revoke(self, identity: str) -> Grant: ...
+
+    def grants(
+        self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
+    ) -> Listed[Grant]: ...
+
+    def audit_events(
+        self,
+        *,
+        kind: EventKind | None = None,
+        actor: str = "",
+        subject: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[AuditEvent]: ...
+
+    def verify_audit(self) -> int: ...
+
+
+class Library(Catalog, Protocol):
+    """A catalog with all that can be asked of it, for the actor it speaks for."""
+
+    @property
+    def actor(self) -> Actor: ...
+
+    @property
+    def finder(self) -> Finder: ...
+
+    @property
+    def records(self) -> Records: ...
+
+    def governance(self) -> Governance:
+        """Return what is in force, of datasets those that the actor may discover."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class TableFormat(Protocol):

@@ -5,14 +5,42 @@ from dataclasses import dataclass
 
 from provender.core.names import suggest
 
+TARGETS = ("dataset", "column")
+"""What a tag may be put on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """One allowed tag, ``group.name``. A protected tag closes a column until it is named in a rule or grant."""
+    """One allowed tag, ``group.name``. A protected tag closes a column until it is named in a rule or grant.
+
+    ``values`` are those it may have, none: it has no value. ``on`` says what it may be put on,
+    ``assigners`` who may put it there, none: whoever stewards the dataset.
+    """
 
     name: str
     description: str = ""
     protected: bool = False
+    values: tuple[str, ...] = ()
+    on: tuple[str, ...] = TARGETS
+    assigners: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Assignment:
+    """A tag on a dataset, or on one of its columns; written ``group.name`` or ``group.name=value``."""
+
+    tag: str
+    value: str = ""
+    column: str = ""
+
+    @classmethod
+    def parse(cls, text: str, *, column: str = "") -> "Assignment":
+        """Return the assignment that is written as ``text``."""
+        tag, _, value = text.partition("=")
+        return cls(tag, value, column)
+
+    def __str__(self) -> str:
+        return f"{self.tag}={self.value}" if self.value else self.tag
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from provender import bootstrap
 from provender.settings import Settings
 
 if TYPE_CHECKING:  # a plain Feast repository needs no catalog, so its packages are not imported
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
     from provender.online.store import OnlineStore
 
 _CHOSEN: ContextVar[Settings | None] = ContextVar("settings", default=None)
 _LOCK = threading.RLock()
 _OPEN = ExitStack()
-_CATALOGS: "dict[Settings, LocalCatalog]" = {}
+_CATALOGS: "dict[Settings, Library]" = {}
 _ONLINE: "dict[tuple[Settings, int | None], OnlineStore]" = {}
 
 
@@ -36,7 +36,7 @@ def settings(*, actor: str = "") -> Settings:
     return Settings(**(found.model_dump() | {"actor": actor})) if actor else found
 
 
-def catalog(chosen: Settings | None = None) -> "LocalCatalog":
+def catalog(chosen: Settings | None = None) -> "Library":
     """Return the catalog of the settings: one per process and setting."""
     chosen = chosen or settings()
     with _LOCK:

@@ -227,7 +227,7 @@ def _shown(bar: Any) -> Shown:
 def _note(outcome: Materialized, terms: Terms, project: str) -> None:
     """Write the run down, where a catalog governs its rows."""
     if outcome.source is not None:
-        collaborators.catalog(terms.settings).note(
+        collaborators.catalog(terms.settings).records.note(
             EventKind.FEATURES_MATERIALIZE,
             str(outcome.source),
             {

@@ -24,7 +24,7 @@ from provender.feast_plugin.source import CatalogSource
 from provender.settings import Settings
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 REMEMBERED = timedelta(seconds=60)
 """How long a yes is good for: lookups stay quick, and what is revoked ends a minute later."""
@@ -132,7 +132,7 @@ def check_push(config: RepoConfig, views: Iterable[FeatureView]) -> None:
 def note_push(config: RepoConfig, view: FeatureView, *, read: int, written: int) -> None:
     """Write down that ``read`` rows were pushed to ``view``, of which ``written`` are online now."""
     if isinstance(view.batch_source, CatalogSource):
-        collaborators.catalog(settings_of(config)).note(
+        collaborators.catalog(settings_of(config)).records.note(
             EventKind.FEATURES_PUSH,
             view.batch_source.ref.dataset,
             {"project": config.project, "view": view.name, "read": read, "written": written},
@@ -144,13 +144,13 @@ def settings_of(config: RepoConfig) -> Settings:
     return collaborators.settings(actor=getattr(config.offline_store, "actor", "") or "")
 
 
-def _ends(catalog: "LocalCatalog", asked: Asked, now: datetime) -> list[datetime]:
+def _ends(catalog: "Library", asked: Asked, now: datetime) -> list[datetime]:
     """Return until when the features are open for serving, those that are so for a time only.
 
     What plain Feast applied has no manifest: then only the actor's own permission counts.
     """
     try:
-        manifest = catalog.serving_manifest(asked.project)
+        manifest = catalog.records.serving_manifest(asked.project)
     except NotFound:
         return []
     ends: list[datetime] = []

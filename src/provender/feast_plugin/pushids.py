@@ -16,7 +16,7 @@ from provender.core.names import DatasetRef
 from provender.online.columns import Columns
 
 if TYPE_CHECKING:  # a plain Feast repository needs no catalog, so its packages are not imported
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 NOTE = "rows pushed; ids: "
 REMEMBERED = timedelta(hours=1)
@@ -54,11 +54,9 @@ class Known:
             self._rows.pop(token, None)  # so that the oldest are the first
             self._rows[token] = (at, rows)
 
-    def learn(
-        self, catalog: "LocalCatalog", ref: DatasetRef, latest: int, *, now: datetime
-    ) -> None:
+    def learn(self, catalog: "Library", ref: DatasetRef, latest: int, *, now: datetime) -> None:
         """Add what versions brought since the last look, up to number ``latest`` or beyond it."""
-        for at, note in catalog.notes(ref, above=self.number, since=now - REMEMBERED):
+        for at, note in catalog.records.notes(ref, above=self.number, since=now - REMEMBERED):
             self.add(ids_in(note), at=at)
         self.number = latest
 

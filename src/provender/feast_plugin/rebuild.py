@@ -77,7 +77,7 @@ def publish_manifest(settings: Settings, project: str, online: OnlineStore) -> b
     if not bootstrap.has_catalog(settings):
         return False
     try:
-        manifest = collaborators.catalog(settings).serving_manifest(project)
+        manifest = collaborators.catalog(settings).records.serving_manifest(project)
     except NotFound:
         return False
     online.publish_manifest(manifest)

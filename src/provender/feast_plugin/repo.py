@@ -15,10 +15,11 @@ from feast.feature_view import FeatureView
 from feast.project import Project
 
 from provender import bootstrap
-from provender.catalog.local import LocalCatalog
+from provender.core.datasets import whole
 from provender.core.errors import Conflict, InvalidInput, NotFound, Problems
 from provender.core.features import RepoSpec, check
 from provender.core.names import DatasetRef
+from provender.core.protocols import Library
 from provender.core.schema import Schema
 from provender.core.serving import ServingManifest
 from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
@@ -76,7 +77,7 @@ def read_repo(path: Path, settings: Settings) -> RepoSpec:
 
 def apply(
     path: Path,
-    catalog: LocalCatalog,
+    catalog: Library,
     online: OnlineStore | None,
     *,
     settings: Settings,
@@ -111,12 +112,12 @@ def apply(
         _apply_to_feast(opened, changes)
         repo = _at_versions(repo, opened.store)
         catalog.record(repo)
-        recorded = catalog.serving_manifest(repo.project)
+        recorded = catalog.records.serving_manifest(repo.project)
         online.publish_manifest(recorded)
         return replace(applied, repo=repo, manifest=recorded)
 
 
-def status(path: Path, catalog: LocalCatalog, online: OnlineStore, *, settings: Settings) -> Status:
+def status(path: Path, catalog: Library, online: OnlineStore, *, settings: Settings) -> Status:
     """Return where the repository, the catalog, Feast's registry and the online store differ.
 
     Raises:
@@ -155,7 +156,7 @@ def _translated(opened: OpenRepo) -> tuple[RepoSpec, list[str]]:
     return replace(translation.repo, views=views), [*opened.problems, *translation.problems]
 
 
-def _checked(opened: OpenRepo, catalog: LocalCatalog) -> RepoSpec:
+def _checked(opened: OpenRepo, catalog: Library) -> RepoSpec:
     repo, problems = _translated(opened)
     problems += check(repo, _schemas(repo, catalog), catalog.governance().taxonomy)
     if problems:
@@ -176,10 +177,12 @@ def _at_versions(repo: RepoSpec, store: FeatureStore) -> RepoSpec:
     )
 
 
-def _schemas(repo: RepoSpec, catalog: LocalCatalog) -> dict[str, Schema]:
+def _schemas(repo: RepoSpec, catalog: Library) -> dict[str, Schema]:
     """Return the schema of every dataset in the catalog, at the version that a view names."""
     named = {view.dataset.dataset: view.dataset for view in repo.views if view.dataset}
-    published = [summary.name for summary in catalog.datasets() if summary.latest is not None]
+    finder = catalog.finder
+    listed = whole(lambda after: finder.entries({}, limit=200, after=after))
+    published = [summary.name for summary in listed if summary.latest is not None]
     refs = {name: DatasetRef.parse(name) for name in published} | named
     schemas: dict[str, Schema] = {}
     for name, ref in refs.items():
@@ -190,7 +193,7 @@ def _schemas(repo: RepoSpec, catalog: LocalCatalog) -> dict[str, Schema]:
     return schemas
 
 
-def _recorded(catalog: LocalCatalog, project: str) -> RepoSpec | None:
+def _recorded(catalog: Library, project: str) -> RepoSpec | None:
     try:
         return catalog.repo(project)
     except NotFound:
@@ -261,7 +264,7 @@ def _not_registered(store: FeatureStore, recorded: RepoSpec | None) -> Iterator[
 def _not_published(
     recorded: RepoSpec | None,
     published: ServingManifest | None,
-    catalog: LocalCatalog,
+    catalog: Library,
 ) -> Iterator[str]:
     if recorded is None:
         return
@@ -269,5 +272,7 @@ def _not_published(
         yield "no serving manifest is published to the online store: apply again"
     elif published.repo_digest != recorded.digest:
         yield "servers have the definitions of another apply: apply again"
-    elif replace(published, entity_key="").digest != catalog.serving_digest(recorded.project):
+    elif replace(published, entity_key="").digest != catalog.records.serving_digest(
+        recorded.project
+    ):
         yield "the policy has changed since servers were told: apply again"

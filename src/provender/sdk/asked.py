@@ -15,7 +15,7 @@ from provender.settings import Settings
 from provender.transforms import load_transform
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 
 def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> ServiceSpec:
@@ -36,7 +36,7 @@ def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> Se
 
 
 def lookup_plan(
-    catalog: "LocalCatalog", settings: Settings, repo: RepoSpec, asked: ServiceSpec, *, full: bool
+    catalog: "Library", settings: Settings, repo: RepoSpec, asked: ServiceSpec, *, full: bool
 ) -> LookupPlan:
     """Return the plan of looking up what is ``asked``, with ``full`` names or short ones.
 
@@ -48,7 +48,7 @@ def lookup_plan(
     """
     columns = served_columns(repo, asked.own_features)
     permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
-    manifest = catalog.serving_manifest(repo.project)
+    manifest = catalog.records.serving_manifest(repo.project)
     needed = {ref.view for ref in asked.own_features}
     plan = compile_plan(
         manifest,

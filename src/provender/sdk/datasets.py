@@ -21,7 +21,7 @@ from provender.tables.storage import publishing
 from provender.tables.versions import verify_version, write_version
 
 if TYPE_CHECKING:
-    from provender.catalog.search import Hit
+    from provender.core.finding import Hit
 
 
 class Datasets(Desk):

@@ -17,14 +17,14 @@ from provender.settings import Settings
 from provender.tables.arrow import arrow_schema
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 
 @dataclass(frozen=True, slots=True)
 class LogDataset:
     """The log of one service, and the dataset that it is published to."""
 
-    catalog: "LocalCatalog"
+    catalog: "Library"
     settings: Settings
     project: str
     service: str
@@ -104,7 +104,7 @@ class LogDataset:
             self.together([there.empty_table(), log_schema(shape).empty_table()])
 
 
-def sources(catalog: "LocalCatalog", repo: RepoSpec) -> dict[str, Dataset]:
+def sources(catalog: "Library", repo: RepoSpec) -> dict[str, Dataset]:
     """Return what the views of ``repo`` read, by name."""
     return {name: catalog.dataset(DatasetRef.parse(name)) for name in sorted(repo.datasets)}
 

@@ -52,7 +52,7 @@ from provender.tables.storage import publishing
 from provender.tables.versions import append_version, write_version
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 BATCH_BYTES = 32 << 20
 PARENT = "parent"
@@ -74,7 +74,7 @@ class Shipment:
     hint: str = ""
 
 
-def ship(catalog: "LocalCatalog", settings: Settings, project: str) -> list[Shipment]:
+def ship(catalog: "Library", settings: Settings, project: str) -> list[Shipment]:
     """Publish every closed segment of ``project``; one service's problem keeps no other back.
 
     Raises:
@@ -95,15 +95,13 @@ def ship(catalog: "LocalCatalog", settings: Settings, project: str) -> list[Ship
         return shipped
 
 
-def declaration(catalog: "LocalCatalog", project: str, service: str) -> Dataset:
+def declaration(catalog: "Library", project: str, service: str) -> Dataset:
     """Return what catalog/ has to declare for the log of ``service``, with the tags it inherits."""
     repo = catalog.repo(project)
     return log_dataset(repo, repo.service(service), sources(catalog, repo))
 
 
-def _ship(
-    catalog: "LocalCatalog", settings: Settings, spool: SpoolFolder, service: str
-) -> Shipment:
+def _ship(catalog: "Library", settings: Settings, spool: SpoolFolder, service: str) -> Shipment:
     log = LogDataset(catalog, settings, spool.project, service)
     shipment = Shipment(service=service, dataset=log.ref.dataset)
     try:

@@ -21,7 +21,7 @@ from provender.tables.rows import RunningDigest, logical_digest
 from provender.tables.stream import staged, write_rows
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
     from provender.offline.engines import Engines
 
 
@@ -34,7 +34,7 @@ class Retrieval:
     repo: RepoSpec
     spine: Spine
     settings: Settings
-    catalog: "LocalCatalog"
+    catalog: "Library"
     engine: "Engines"
 
     def make(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provender.core.datasets import DatasetVersion
+from provender.core.datasets import DatasetVersion, whole
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import keys_into
 from provender.core.names import DatasetRef
@@ -16,7 +16,7 @@ from provender.tables.layout import Progress, layout_of, write_optimized
 from provender.tables.upkeep import Finding, Kind, damages, sweep
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
 
 PRODUCER = "provender dataset optimize"
 
@@ -39,7 +39,7 @@ class Report:
 
 
 def optimize(
-    catalog: "LocalCatalog",
+    catalog: "Library",
     settings: Settings,
     ref: DatasetRef,
     keys: Sequence[str],
@@ -54,7 +54,7 @@ def optimize(
         )
     catalog.permit(Action.PUBLISH, [ColumnRef(ref.dataset)], purpose="")
     if not keys:
-        repos = [catalog.repo(project) for project in catalog.projects()]
+        repos = [catalog.repo(project) for project in catalog.records.projects()]
         keys = keys_into(ref.dataset, repos)
     layout, there = layout_of(latest, keys), latest.manifest.layout
     if there and (there.keys, there.event_timestamp) == (layout.keys, layout.event_timestamp):
@@ -73,7 +73,7 @@ def optimize(
 
 
 def check(
-    catalog: "LocalCatalog",
+    catalog: "Library",
     settings: Settings,
     *,
     remove: bool,
@@ -82,7 +82,7 @@ def check(
     progress: Progress,
 ) -> Report:
     """Return what is wrong with the lake; see `Workspace.fsck`."""
-    catalog.every_version()  # who may not ask, learns and changes nothing
+    catalog.records.every_version(limit=1)  # who may not ask, learns and changes nothing
     for folder in spills:
         if not folder.is_dir():
             raise NotFound(
@@ -91,11 +91,17 @@ def check(
             )
     progress("looking for orphans", 0.0)
     places = {folder.resolve(): None for folder in (settings.spill, *spills)}
-    found = sweep(settings.lake, list(places), catalog.every_version, clean=remove)
-    versions = catalog.every_version()
+    found = sweep(settings.lake, list(places), lambda: _recorded(catalog), clean=remove)
+    versions = _recorded(catalog)
     found += damages(settings.lake, versions, again=again, progress=progress)
     return Report(
         versions=len(versions),
         files=sum(len(version.manifest.files) for version in versions),
         findings=tuple(found),
     )
+
+
+def _recorded(catalog: "Library") -> list[DatasetVersion]:
+    """Every version that the catalog knows of, whole."""
+    records = catalog.records
+    return [one.version for one in whole(lambda after: records.every_version(after=after))]

@@ -13,10 +13,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from provender.catalog.local import LocalCatalog
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
 from provender.core.errors import NotFound, ProvenderError
+from provender.core.protocols import Library
 from provender.web import audit, datasets, features, search, training
 from provender.web.guard import Guard, Twins, wants_json
 from provender.web.page import Page, PageFunction, Visit
@@ -40,7 +40,7 @@ Endpoint = Callable[[Request], Response]
 
 
 def application(
-    catalog: LocalCatalog, *, clock: Clock = utc_now, hosts: Collection[str] | None = None
+    catalog: Library, *, clock: Clock = utc_now, hosts: Collection[str] | None = None
 ) -> Starlette:
     """Return the pages of ``catalog``, shown to the actor that it speaks for.
 
@@ -66,7 +66,7 @@ def application(
 class Site:
     """Turns page functions into endpoints, and errors into pages."""
 
-    def __init__(self, catalog: LocalCatalog, clock: Clock) -> None:
+    def __init__(self, catalog: Library, clock: Clock) -> None:
         self._catalog = catalog
         self._clock = clock
         self._templates = Templates(STATIC)

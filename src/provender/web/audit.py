@@ -19,7 +19,7 @@ def events(visit: Visit) -> Page:
     if kind and kind not in list(EventKind):
         raise unknown("kind of event", kind, list(EventKind))
     wanted = {name: visit.asked(name) for name in ("actor", "subject")}
-    found = visit.catalog.audit_events(
+    found = visit.catalog.records.audit_events(
         kind=EventKind(kind) if kind else None,
         actor=wanted["actor"],
         subject=wanted["subject"],
@@ -47,7 +47,7 @@ def events(visit: Visit) -> Page:
 
 def _verify(visit: Visit) -> dict[str, object]:
     try:
-        count = visit.catalog.verify_audit()
+        count = visit.catalog.records.verify_audit()
     except Corrupt as error:
         return {"whole": False, "message": error.message, "at": visit.now}
     return {"whole": True, "message": f"{count:,} events fit together", "at": visit.now}

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from provender.catalog.local import LocalCatalog
-from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.datasets import Dataset, DatasetVersion, Manifest, whole
 from provender.core.errors import Denied, InvalidInput
 from provender.core.governance import Governance
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef, Reason, Rule
+from provender.core.protocols import Library
 from provender.web.drawing import pictured
 from provender.web.page import Page, Visit
+
+MOST = 200
+"""Things that are asked of the catalog at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +34,10 @@ class Reach:
 def dataset(visit: Visit) -> Page:
     """What a dataset is, what is known of it, and what the actor may do with it."""
     ref = DatasetRef.parse(visit.part("name"))
+    finder, records = visit.catalog.finder, visit.catalog.records
     described = visit.catalog.dataset(ref.at(None))
-    versions = visit.catalog.versions(described.ref)
+    releases = whole(lambda after: finder.releases(described.ref, limit=MOST, after=after))
+    versions = [release.version for release in reversed(releases)]
     governance = visit.catalog.governance()
     lineage = pictured(visit.catalog, Node(NodeKind.DATASET, described.ref.dataset))
     latest = versions[-1] if versions else None
@@ -46,7 +51,7 @@ def dataset(visit: Visit) -> Page:
             "may": may(visit.catalog, described),
             "reading": reach(visit.catalog, governance, described, latest),
             "rules": rules_for(governance, described.ref.dataset),
-            "grants": visit.catalog.grants(described.ref),
+            "grants": whole(lambda after: records.grants(described.ref, limit=MOST, after=after)),
             "lineage": lineage.listed,
         },
         shown={
@@ -124,15 +129,15 @@ def columns(dataset: Dataset, version: DatasetVersion | None) -> list[dict[str, 
     ]
 
 
-def may(catalog: LocalCatalog, dataset: Dataset) -> dict[str, bool]:
+def may(catalog: Library, dataset: Dataset) -> dict[str, bool]:
     """Return whether the actor may publish the dataset, and decide about access to it."""
-    whole = [ColumnRef(dataset.ref.dataset)]
+    asked = ColumnRef(dataset.ref.dataset)
     actions = (Action.PUBLISH, Action.STEWARD)
-    return {action.value: catalog.decide(action, whole).allowed for action in actions}
+    return {action.value: catalog.records.decide(action, [asked]).allowed for action in actions}
 
 
 def reach(
-    catalog: LocalCatalog, governance: Governance, dataset: Dataset, latest: DatasetVersion | None
+    catalog: Library, governance: Governance, dataset: Dataset, latest: DatasetVersion | None
 ) -> list[Reach]:
     """Return what the actor may read of the latest version, for each purpose there is."""
     names = latest.manifest.schema.names if latest else tuple(dataset.column_descriptions)
@@ -145,10 +150,8 @@ def reach(
     ]
 
 
-def _reach(
-    catalog: LocalCatalog, asked: Sequence[ColumnRef], purpose: str, description: str
-) -> Reach:
-    decision = catalog.decide(Action.READ, asked, purpose=purpose)
+def _reach(catalog: Library, asked: Sequence[ColumnRef], purpose: str, description: str) -> Reach:
+    decision = catalog.records.decide(Action.READ, asked, purpose=purpose)
     try:
         decision.require()
         hint = ""

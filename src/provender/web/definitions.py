@@ -1,12 +1,12 @@
 """What feature repositories define, as the catalog shows it to the actor."""
 
-from provender.catalog.local import LocalCatalog
 from provender.core.features import OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.protocols import Library
 
 
-def defined(catalog: LocalCatalog) -> list[RepoSpec]:
+def defined(catalog: Library) -> list[RepoSpec]:
     """Return the definitions of every project, as far as the actor may know them."""
-    return [catalog.repo(project) for project in catalog.projects()]
+    return [catalog.repo(project) for project in catalog.records.projects()]
 
 
 def named_view(repo: RepoSpec, name: str) -> ViewSpec | OnDemandSpec | None:

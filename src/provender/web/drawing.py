@@ -10,8 +10,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from provender.catalog.local import LocalCatalog
 from provender.core.lineage import Edge, Node, NodeKind, downstream, upstream
+from provender.core.protocols import Library
 from provender.web.wording import address, plural
 
 DEPTH = 8
@@ -48,10 +48,10 @@ class Layout:
     omitted: int
 
 
-def pictured(catalog: LocalCatalog, node: Node) -> Picture:
+def pictured(catalog: Library, node: Node) -> Picture:
     """Return the neighbourhood of ``node`` that the catalog's actor may discover."""
     focus = without_version(node)
-    raw = catalog.lineage(node, depth=DEPTH)
+    raw = catalog.finder.lineage(node, depth=DEPTH).edges
     versions = _versions(raw)
     edges = without_versions(raw)
     up, down = upstream(focus, edges), downstream(focus, edges)

@@ -123,7 +123,7 @@ def _described(repo: RepoSpec, ref: FeatureRef) -> dict[str, Any]:
 
 def _serving(visit: Visit, project: str) -> ServingManifest | None:
     try:
-        return visit.catalog.serving_manifest(project)
+        return visit.catalog.records.serving_manifest(project)
     except NotFound:
         return None
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from provender.catalog.local import LocalCatalog
 from provender.core.errors import InvalidInput
+from provender.core.protocols import Library
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Page:
 class Visit:
     """One request for a page: whose catalog, what was asked, and when."""
 
-    catalog: LocalCatalog
+    catalog: Library
     request: Request
     now: datetime
 

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from provender.catalog.datasets import DatasetSummary
-from provender.catalog.search import KINDS, Hit
+from provender.core.datasets import DatasetSummary, whole
+from provender.core.finding import KINDS, Hit, Question
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.web.definitions import defined
@@ -14,14 +14,16 @@ from provender.web.wording import address
 
 SHOWN = 6
 MOST_HITS = 40
+AT_A_TIME = 200
 BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 def home(visit: Visit) -> Page:
     """The search box, what is used most and what was published last."""
-    datasets = visit.catalog.datasets()
+    datasets = _every_dataset(visit)
     projects = defined(visit.catalog)
-    training_sets = visit.catalog.training_sets()
+    records = visit.catalog.records
+    training_sets = whole(lambda after: records.training_sets(limit=AT_A_TIME, after=after))
     uses = Counter(pin.dataset for manifest in training_sets for pin in manifest.pins)
     uses.update(v.dataset.dataset for p in projects for v in p.views if v.dataset)
     used = [s for s in sorted(datasets, key=lambda s: (-uses[s.name], s.name)) if uses[s.name]]
@@ -47,8 +49,8 @@ def results(visit: Visit) -> Page:
     text, kind = visit.asked("q"), visit.asked("kind")
     if kind and kind not in KINDS:
         raise unknown("kind", kind, KINDS)
-    everything = visit.catalog.search(text, limit=MOST_HITS) if text else []
-    found = visit.catalog.search(text, limit=MOST_HITS, kind=kind) if text and kind else everything
+    everything = _hits(visit, text)
+    found = _hits(visit, text, kind) if kind else everything
     return Page(
         template="search.html",
         title=f"{text} – search" if text else "Search",
@@ -59,7 +61,7 @@ def results(visit: Visit) -> Page:
 
 def datasets(visit: Visit) -> Page:
     """Every dataset, narrowed by domain, tag or owner if asked."""
-    everything = visit.catalog.datasets()
+    everything = _every_dataset(visit)
     wanted = {name: visit.asked(name) for name in ("domain", "tag", "owner")}
     shown = [summary for summary in everything if _fits(summary, wanted)]
     return Page(
@@ -76,6 +78,18 @@ def datasets(visit: Visit) -> Page:
             "total": len(everything),
         },
     )
+
+
+def _every_dataset(visit: Visit) -> list[DatasetSummary]:
+    finder = visit.catalog.finder
+    return whole(lambda after: finder.entries({}, limit=AT_A_TIME, after=after))
+
+
+def _hits(visit: Visit, text: str, *kinds: str) -> list[Hit]:
+    if not text:
+        return []
+    question = Question(text=text, filters={"type": kinds} if kinds else {})
+    return list(visit.catalog.finder.search(question, limit=MOST_HITS).hits)
 
 
 def _fits(summary: DatasetSummary, wanted: dict[str, str]) -> bool:

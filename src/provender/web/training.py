@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from provender.core.datasets import whole
 from provender.core.lineage import Node, NodeKind
 from provender.core.training import TrainingSetManifest
 from provender.web.drawing import pictured
@@ -12,7 +13,8 @@ PER_PAGE = 50
 
 def training_sets(visit: Visit) -> Page:
     """Every training set made of datasets that the actor may discover, newest first."""
-    found = visit.catalog.training_sets()
+    records = visit.catalog.records
+    found = whole(lambda after: records.training_sets(limit=200, after=after))
     page = visit.number("page") or 1
     shown = found[(page - 1) * PER_PAGE : page * PER_PAGE]
     return Page(
@@ -29,7 +31,7 @@ def training_sets(visit: Visit) -> Page:
 
 def training_set(visit: Visit) -> Page:
     """One training set: the versions it was made of, under which decision, and its digests."""
-    manifest = visit.catalog.training_set(visit.part("id"))
+    manifest = visit.catalog.records.training_set(visit.part("id"))
     lineage = pictured(visit.catalog, Node(NodeKind.TRAINING_SET, manifest.id))
     return Page(
         template="training_set.html",

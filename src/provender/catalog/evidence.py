@@ -1,0 +1,85 @@
+"""What a publisher measured of a version, a row for each column, so that rights can close columns."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import CheckRow, ProfileRow, VersionRow
+from provender.core.contracts import CheckResult, Outcome
+from provender.core.datasets import Evidence
+from provender.core.digest import canonical
+from provender.core.lifecycle import Severity
+from provender.core.profiles import ColumnProfile, Profile, Relation
+from provender.values import from_json
+
+WHOLE = ""
+"""The column name of what is of the version as a whole."""
+
+
+def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
+    """Write down the profile and the checks of a version; its run is in the version's own row."""
+    if evidence.profile is not None:
+        db.add_all(
+            ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
+            for column, value in _parts(evidence.profile)
+        )
+    db.add_all(
+        CheckRow(
+            dataset=dataset,
+            number=number,
+            position=position,
+            contract=None,
+            name=check.name,
+            column_name=check.column,
+            outcome=check.outcome.value,
+            severity=check.severity.value,
+            detail=check.detail,
+        )
+        for position, check in enumerate(evidence.checks)
+    )
+
+
+def of(db: Session, row: VersionRow) -> Evidence:
+    """Return what was measured of the version of ``row``."""
+    profiles = select(ProfileRow.column_name, ProfileRow.value).where(
+        ProfileRow.dataset == row.dataset, ProfileRow.number == row.number
+    )
+    parts = {column: value for column, value in db.execute(profiles)}  # noqa: C416 - typed
+    wanted = select(CheckRow).where(CheckRow.dataset == row.dataset, CheckRow.number == row.number)
+    checks = db.scalars(wanted.order_by(CheckRow.position))
+    return Evidence(run=row.run, profile=_profile(parts), checks=tuple(map(_check, checks)))
+
+
+def _parts(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
+    names = [column.column for column in profile.columns]
+    yield (
+        WHOLE,
+        {"row_count": profile.row_count, "relations": profile.relations, "columns": names},
+    )
+    for column in profile.columns:
+        yield column.column, {"profile": column}
+
+
+def _profile(parts: dict[str, dict[str, Any]]) -> Profile | None:
+    whole = parts.get(WHOLE)
+    if whole is None:
+        return None
+    return Profile(
+        row_count=whole["row_count"],
+        columns=tuple(
+            from_json(ColumnProfile, canonical(parts[name]["profile"])) for name in whole["columns"]
+        ),
+        relations=tuple(from_json(Relation, canonical(one)) for one in whole["relations"]),
+    )
+
+
+def _check(row: CheckRow) -> CheckResult:
+    return CheckResult(
+        name=row.name,
+        outcome=Outcome(row.outcome),
+        severity=Severity(row.severity),
+        detail=row.detail,
+        column=row.column_name,
+    )

@@ -1,0 +1,77 @@
+"""What the catalog said when: each state of an object, from one change to the next.
+
+The row without an end is what is said now; the tables that answer are a copy of it that is
+quick to ask. A ``kind`` is one of `core.governance`'s objects, ``version``, ``grant`` or
+``definitions``; the ``key`` is what never changes: a dataset's URN, ``URN@3`` for a version of
+it, else the name or id.
+"""
+
+import json
+from datetime import datetime
+
+from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import naming
+from provender.catalog.changes import Change
+from provender.catalog.rows import HistoryRow
+from provender.core.digest import canonical
+
+
+def keep(
+    db: Session, change: Change, kind: str, key: str, value: object | None, *, reason: str = ""
+) -> None:
+    """Write down that ``change`` let an object be ``value``; None: it is gone.
+
+    What a change says twice is what it said last; what was said already is not said again.
+    """
+    said = None if value is None else canonical(value)
+    of_object = (HistoryRow.kind == kind, HistoryRow.key == key)
+    row = db.scalars(select(HistoryRow).where(*of_object, HistoryRow.to_sequence.is_(None))).first()
+    if row is not None and row.from_sequence == change.sequence:
+        row.value, row.reason = said, reason
+        return
+    if (row.value if row is not None else None) == said:
+        return
+    if row is not None:
+        row.to_sequence, row.to_at = change.sequence, change.at
+    db.add(
+        HistoryRow(
+            id=naming.take(db, "history"),
+            kind=kind,
+            key=key,
+            from_sequence=change.sequence,
+            from_at=change.at,
+            to_sequence=None,
+            to_at=None,
+            value=said,
+            by=change.actor,
+            reason=reason,
+        )
+    )
+    db.flush()
+
+
+def then(db: Session, kind: str, key: str, as_of: datetime) -> object | None:
+    """Return what was said of an object at ``as_of``, as JSON has it; None: it was not there.
+
+    Of several changes at that instant the last one counts.
+    """
+    wanted = select(HistoryRow.value).where(
+        HistoryRow.kind == kind, HistoryRow.key == key, HistoryRow.from_at <= as_of
+    )
+    said = db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(1)).first()
+    found: object | None = None if said is None else json.loads(said)
+    return found
+
+
+def every(db: Session, kind: str, as_of: datetime) -> dict[str, object]:
+    """Return what was said at ``as_of`` of every object of a kind that was there, by its key."""
+    at_it = and_(
+        HistoryRow.from_at <= as_of, or_(HistoryRow.to_at.is_(None), HistoryRow.to_at > as_of)
+    )
+    wanted = select(HistoryRow.key, HistoryRow.value).where(
+        HistoryRow.kind == kind, at_it, HistoryRow.value.is_not(None)
+    )
+    rows = db.execute(wanted.order_by(HistoryRow.key))
+    return {key: json.loads(value or "null") for key, value in rows}

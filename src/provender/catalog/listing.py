@@ -1,0 +1,105 @@
+"""Datasets in a list: those that an actor may discover, narrowed and in portions."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy.orm import Session
+
+from provender.catalog.access import visible_numbers
+from provender.catalog.rows import (
+    AssignmentRow,
+    DatasetRow,
+    DatasetTermRow,
+    OwnerRow,
+    VersionRow,
+)
+from provender.core.datasets import Dataset, DatasetSummary, EventRange
+from provender.core.names import unknown
+from provender.core.people import Actor
+from provender.core.policy import Action
+
+FILTERS = ("domain", "owner", "tag", "term")
+NO_FILTERS: Mapping[str, tuple[str, ...]] = {}
+
+
+def summaries(
+    db: Session,
+    who: Actor,
+    *,
+    filters: Mapping[str, tuple[str, ...]] = NO_FILTERS,
+    after: str = "",
+    limit: int | None = None,
+    now: datetime,
+) -> list[DatasetSummary]:
+    """Return the datasets that ``who`` may discover, by name, from beyond the name ``after``.
+
+    Of each of ``filters`` one value has to fit.
+
+    Raises:
+        NotFound: datasets cannot be filtered by that.
+    """
+    wanted = (
+        select(
+            DatasetRow.value,
+            VersionRow.number,
+            VersionRow.row_count,
+            VersionRow.size_bytes,
+            VersionRow.published_at,
+            VersionRow.earliest,
+            VersionRow.latest,
+        )
+        .outerjoin(
+            VersionRow,
+            and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
+        )
+        .where(DatasetRow.id.in_(visible_numbers(db, who, Action.DISCOVER, now=now)))
+        .where(DatasetRow.name > after, *_filtered(filters))
+        .order_by(DatasetRow.name)
+        .limit(limit)
+    )
+    return [_summary(*row) for row in db.execute(wanted)]
+
+
+def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
+    for name, values in filters.items():
+        match name:
+            case "domain":
+                yield DatasetRow.domain.in_(values)
+            case "owner":
+                yield _has(OwnerRow, OwnerRow.actor.in_(values))
+            case "tag":
+                yield _has(AssignmentRow, AssignmentRow.tag.in_(values))
+            case "term":
+                yield _has(DatasetTermRow, DatasetTermRow.term.in_(values))
+            case _:
+                raise unknown("filter of datasets", name, FILTERS)
+
+
+def _has(
+    kind: type[OwnerRow | AssignmentRow | DatasetTermRow], fits: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    return exists().where(kind.dataset == DatasetRow.id, fits).correlate(DatasetRow)
+
+
+def _summary(
+    dataset: Dataset,
+    number: int | None,
+    row_count: int | None,
+    size_bytes: int | None,
+    published_at: datetime | None,
+    earliest: datetime | None,
+    latest: datetime | None,
+) -> DatasetSummary:
+    return DatasetSummary(
+        name=dataset.ref.dataset,
+        description=dataset.description,
+        owner=dataset.owner,
+        format=dataset.format,
+        tags=dataset.tags,
+        latest=number,
+        row_count=row_count,
+        size_bytes=size_bytes,
+        published_at=published_at,
+        event_range=EventRange(earliest=earliest, latest=latest) if earliest and latest else None,
+    )

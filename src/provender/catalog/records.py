@@ -1,0 +1,193 @@
+"""What is known by its id, for one actor: projects, training sets, versions, grants, audit events."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from provender.catalog import access, audit, changes, datasets, features, grants, releases
+from provender.catalog.door import Door
+from provender.core.audit import AuditEvent, EventKind
+from provender.core.datasets import Listed, Release
+from provender.core.errors import InvalidInput
+from provender.core.names import DatasetRef
+from provender.core.people import check_actor_id
+from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
+from provender.core.serving import ServingManifest
+from provender.core.training import TrainingSetManifest
+
+MOST = 10_000
+"""Events or hits that one question may ask for."""
+NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
+"""What happens outside of the catalog, and is written down by who did it."""
+
+
+class LocalRecords:
+    """`core.protocols.Records` in this process."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def serving_manifest(self, project: str) -> ServingManifest:
+        """Return what ``project`` serves, as far as the actor may know it."""
+        with self._door.reading() as db:
+            return features.serving_manifest(db, self._door.who(db), project, now=self._now())
+
+    def serving_digest(self, project: str) -> str:
+        """Return the digest that the serving manifest of ``project`` has by the policy of now.
+
+        Of the whole manifest, even to those who may know a part of it.
+        """
+        with self._door.reading() as db:
+            return features.serving_digest(db, self._door.who(db), project, now=self._now())
+
+    def projects(self) -> list[str]:
+        """Return the names of the projects that have definitions which the actor may know."""
+        with self._door.reading() as db:
+            return features.projects(db, self._door.who(db), now=self._now())
+
+    def training_set(self, identity: str) -> TrainingSetManifest:
+        """Return what the training set ``identity`` was made of; the start of an id will do."""
+        with self._door.reading() as db:
+            return features.training_set(db, self._door.who(db), identity, now=self._now())
+
+    def training_sets(self, *, limit: int = 50, after: str = "") -> Listed[TrainingSetManifest]:
+        """Return the training sets whose datasets the actor may discover, newest first."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            found = features.training_sets(db, who, limit=limit + 1, after=after, now=now)
+        shown = tuple(found[:limit])
+        return Listed(shown, shown[-1].id if len(found) > limit else None)
+
+    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]:
+        """Return versions of every dataset, whole; for who governs."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            return releases.every_release(db, who, limit=limit, after=after, now=now)
+
+    def notes(
+        self, ref: DatasetRef, *, above: int = 0, since: datetime
+    ) -> list[tuple[datetime, str]]:
+        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            return datasets.notes(db, who, ref, above=above, since=since, now=now)
+
+    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
+        """Write into the audit trail what happened to features outside of the catalog."""
+        if kind not in NOTED:
+            raise InvalidInput(
+                f"{kind} is not for noting: the catalog writes it down when it happens",
+                hint=f"note {' or '.join(NOTED)}",
+            )
+        with self._door.writing() as (db, change):
+            changes.tell(db, change, kind, subject, detail)
+
+    def decide(
+        self,
+        action: Action,
+        columns: Iterable[ColumnRef],
+        *,
+        purpose: str = "",
+        actor: str | None = None,
+    ) -> Decision:
+        """Return what the decision would be for ``actor`` (default: the catalog's own), and why.
+
+        Nothing is written down. Datasets that the catalog's own actor may not discover are
+        not in the catalog here either.
+        """
+        with self._door.reading() as db:
+            own = self._door.who(db)
+            who = own if actor is None else access.actor(db, check_actor_id(actor))
+            return access.explain(
+                db, who, action, columns, purpose=purpose, now=self._now(), seen_by=own
+            )
+
+    def grant(
+        self,
+        ref: DatasetRef,
+        *,
+        grantee: str,
+        action: Action = Action.READ,
+        columns: Sequence[str] = (),
+        purposes: Sequence[str] = (EVERY,),
+        until: datetime | None = None,
+        reason: str = "",
+    ) -> Grant:
+        """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
+        with self._door.writing() as (db, change):
+            return grants.grant(
+                db,
+                self._door.who(db),
+                ref,
+                grantee=grantee,
+                action=action,
+                columns=columns,
+                purposes=purposes,
+                until=until,
+                reason=reason,
+                change=change,
+            )
+
+    def revoke(self, identity: str) -> Grant:
+        """End a grant now; one that was revoked before stays as it was."""
+        with self._door.writing() as (db, change):
+            return grants.revoke(db, self._door.who(db), identity, change=change)
+
+    def grants(
+        self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
+    ) -> Listed[Grant]:
+        """Return the actor's own grants, and those on datasets they steward, oldest first."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            found = grants.grants(db, who, dataset, limit=limit + 1, after=after, now=now)
+        shown = tuple(found[:limit])
+        return Listed(shown, shown[-1].id if len(found) > limit else None)
+
+    def audit_events(
+        self,
+        *,
+        kind: EventKind | None = None,
+        actor: str = "",
+        subject: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        before: int | None = None,
+        limit: int = 50,
+    ) -> list[AuditEvent]:
+        """Return the last ``limit`` events that the actor may read and that fit, newest first."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            readable = access.readable_events(db, self._door.who(db), now=self._now())
+            return audit.events(
+                db,
+                readable=readable,
+                kind=kind,
+                actor=actor,
+                subject=subject,
+                since=since,
+                until=until,
+                before=before,
+                limit=limit,
+            )
+
+    def verify_audit(self) -> int:
+        """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
+        with self._door.reading() as db:
+            return audit.verify(db)
+
+    def _now(self) -> datetime:
+        return self._door.clock()
+
+
+def check_limit(limit: int) -> None:
+    """Check that a question asks for a number of things that can be answered.
+
+    Raises:
+        InvalidInput: it does not.
+    """
+    if not 1 <= limit <= MOST:
+        raise InvalidInput(
+            f"a limit of {limit} cannot be kept", hint=f"ask for 1 to {MOST} at a time"
+        )

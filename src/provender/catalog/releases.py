@@ -1,0 +1,164 @@
+"""Versions with where they stand, and in which formats they can be had."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, changes, datasets
+from provender.catalog.changes import Change
+from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
+from provender.core.audit import EventKind
+from provender.core.datasets import Format, Listed, Manifest, Release
+from provender.core.errors import Conflict, NotFound
+from provender.core.lifecycle import Severity, Standing, State
+from provender.core.names import DatasetRef
+from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef
+
+
+def release(
+    db: Session,
+    who: Actor,
+    ref: DatasetRef,
+    *,
+    as_of: datetime | None = None,
+    max_age: timedelta | None = None,
+    format: Format | None = None,  # noqa: A002 - the word of the field
+    now: datetime,
+) -> Release:
+    """Return what `datasets.resolve` does, where it stands, and its manifest in ``format``.
+
+    Raises:
+        NotFound: besides, the version is not there in ``format``.
+        InvalidInput, Stale: as `datasets.resolve`.
+    """
+    row = datasets.found(db, who, ref, as_of=as_of, now=now)
+    if max_age is not None:
+        datasets.check_age(row.value, max_age, now=now)
+    found = _released(db, who, [row], now=now)[0]
+    if format is None or format is found.version.manifest.format:
+        return found
+    other = db.get(RepresentationRow, (row.dataset, row.number, format.value))
+    if other is None:
+        raise NotFound(
+            f"{found.version.ref} is not there as {format}; it is as {', '.join(found.formats)}",
+            hint="convert it, or read it as it is",
+            what="format",
+        )
+    shown = other.manifest.without_inputs(
+        set(other.manifest.inputs) - set(found.version.manifest.inputs)
+    )
+    return replace(found, version=replace(found.version, manifest=shown))
+
+
+def releases(
+    db: Session, who: Actor, ref: DatasetRef, *, limit: int, after: int, now: datetime
+) -> Listed[Release]:
+    """Return the versions of a dataset, the newest first, from beyond the number ``after`` (0: all)."""
+    dataset = access.discovered(db, who, ref.dataset, now=now)
+    wanted = select(VersionRow).where(VersionRow.dataset == dataset.id)
+    if after:
+        wanted = wanted.where(VersionRow.number < after)
+    rows = db.scalars(wanted.order_by(VersionRow.number.desc()).limit(limit + 1)).all()
+    shown = tuple(_released(db, who, rows[:limit], now=now))
+    return Listed(shown, str(shown[-1].version.number) if len(rows) > limit else None)
+
+
+def every_release(
+    db: Session, by: Actor, *, limit: int, after: str, now: datetime
+) -> Listed[Release]:
+    """Return versions of every dataset, whole, from beyond the version ``after``.
+
+    Raises:
+        Denied: ``by`` may not govern.
+    """
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    wanted = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    if after:
+        last = DatasetRef.parse(after)
+        same = (DatasetRow.name == last.dataset) & (VersionRow.number > (last.version or 0))
+        wanted = wanted.where((DatasetRow.name > last.dataset) | same)
+    in_order = wanted.order_by(DatasetRow.name, VersionRow.number)
+    rows = db.scalars(in_order.limit(limit + 1)).all()
+    shown = tuple(_stated(db, rows[:limit]))
+    return Listed(shown, str(shown[-1].version.ref) if len(rows) > limit else None)
+
+
+def represent(
+    db: Session, by: Actor, ref: DatasetRef, manifest: Manifest, *, change: Change
+) -> Release:
+    """Return the version of ``ref``, whose rows can be had as ``manifest`` says too from now on.
+
+    Raises:
+        NotFound: there is no such version for ``by``.
+        Denied: ``by`` may not publish the dataset.
+        Conflict: those are other rows than the version's.
+    """
+    row = datasets.found(db, by, ref, now=change.at)
+    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
+    own = row.value.manifest
+    if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
+        raise Conflict(
+            f"the rows as {manifest.format} are not those of {row.value.ref}: their digest is "
+            f"{manifest.logical_digest}, that of the version {own.logical_digest}",
+            hint="convert the version again, or publish other rows as a version of their own",
+        )
+    key = (row.dataset, row.number, manifest.format.value)
+    if manifest.format is not own.format and db.get(RepresentationRow, key) is None:
+        db.add(
+            RepresentationRow(
+                dataset=row.dataset,
+                number=row.number,
+                format=manifest.format.value,
+                manifest=manifest,
+                made_at=change.at,
+                made_by=change.actor,
+            )
+        )
+        db.flush()
+        changes.tell(
+            db,
+            change,
+            EventKind.VERSION_REPRESENT,
+            str(row.value.ref),
+            {"format": manifest.format, "manifest": manifest.digest},
+        )
+    return release(db, by, row.value.ref, format=manifest.format, now=change.at)
+
+
+def standing(row: VersionRow) -> Standing:
+    """Return where the version of ``row`` stands."""
+    return Standing(
+        state=State(row.state),
+        severity=Severity(row.severity),
+        reason=row.state_reason,
+        by=row.state_by,
+        at=row.state_at,
+        replacement=row.replacement,
+    )
+
+
+def _released(
+    db: Session, who: Actor, rows: Sequence[VersionRow], *, now: datetime
+) -> list[Release]:
+    stated = list(_stated(db, rows))
+    shown = datasets.seen(db, who, [one.version for one in stated], now=now)
+    return [replace(one, version=version) for one, version in zip(stated, shown, strict=True)]
+
+
+def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
+    for row in rows:
+        others = select(RepresentationRow.format).where(
+            RepresentationRow.dataset == row.dataset, RepresentationRow.number == row.number
+        )
+        own = row.value.manifest.format
+        also = sorted(map(Format, db.scalars(others)))
+        yield Release(
+            version=row.value,
+            standing=standing(row),
+            data_gone_at=row.data_gone_at,
+            formats=(own, *(other for other in also if other is not own)),
+        )

@@ -1,0 +1,115 @@
+"""The tables. A row holds the core value as JSON, beside the columns that queries need.
+
+There are no relationships, so nothing loads lazily. ``SCHEMA`` is the Alembic revision that
+makes these tables; the full-text indices beside them differ by database and are made there too.
+"""
+
+from provender.catalog.rows.audit import AuditRow
+from provender.catalog.rows.columns import Row, UtcDateTime, Value
+from provender.catalog.rows.datasets import (
+    AssignmentRow,
+    CounterRow,
+    DatasetNameRow,
+    DatasetRow,
+    DatasetTermRow,
+    GrantRow,
+    OwnerRow,
+    VersionRow,
+)
+from provender.catalog.rows.features import (
+    ProjectRow,
+    RepoRow,
+    ServingManifestRow,
+    TrainingSetRow,
+)
+from provender.catalog.rows.governance import (
+    DomainRow,
+    PersonRow,
+    PurposeRow,
+    RuleRow,
+    TagRow,
+    TeamRow,
+    TermRow,
+)
+from provender.catalog.rows.history import GovernedRow, HistoryRow, IdempotencyRow
+from provender.catalog.rows.lineage import EdgeRow, FactRow, NodeRow, RestsOnRow
+from provender.catalog.rows.search import (
+    DocumentRow,
+    FacetCountRow,
+    FacetValueRow,
+    PastDocumentRow,
+    ScopeRow,
+    SearchDocumentRow,
+    SearchTagRow,
+    SearchTextRow,
+    SearchWordRow,
+    StubRow,
+    SynonymRow,
+    UnansweredRow,
+    WordRow,
+)
+from provender.catalog.rows.versions import (
+    CheckRow,
+    ConsumptionRow,
+    ContractRow,
+    HoldRow,
+    ProfileRow,
+    RepresentationRow,
+    RetentionRow,
+)
+
+SCHEMA = "0007"
+
+__all__ = [
+    "SCHEMA",
+    "AssignmentRow",
+    "AuditRow",
+    "CheckRow",
+    "ConsumptionRow",
+    "ContractRow",
+    "CounterRow",
+    "DatasetNameRow",
+    "DatasetRow",
+    "DatasetTermRow",
+    "DocumentRow",
+    "DomainRow",
+    "EdgeRow",
+    "FacetCountRow",
+    "FacetValueRow",
+    "FactRow",
+    "GovernedRow",
+    "GrantRow",
+    "HistoryRow",
+    "HoldRow",
+    "IdempotencyRow",
+    "NodeRow",
+    "OwnerRow",
+    "PastDocumentRow",
+    "PersonRow",
+    "ProfileRow",
+    "ProjectRow",
+    "PurposeRow",
+    "RepoRow",
+    "RepresentationRow",
+    "RestsOnRow",
+    "RetentionRow",
+    "Row",
+    "RuleRow",
+    "ScopeRow",
+    "SearchDocumentRow",
+    "SearchTagRow",
+    "SearchTextRow",
+    "SearchWordRow",
+    "ServingManifestRow",
+    "StubRow",
+    "SynonymRow",
+    "TagRow",
+    "TeamRow",
+    "TermRow",
+    "TrainingSetRow",
+    "UnansweredRow",
+    "UtcDateTime",
+    "Value",
+    "VersionRow",
+    "WordRow",
+]
