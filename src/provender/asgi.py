@@ -4,9 +4,9 @@ import uvicorn
 from starlette.applications import Starlette
 
 from provender import bootstrap
+from provender.hosts import LOOPBACK_NAMES
 from provender.settings import Settings
 from provender.web.app import application
-from provender.web.guard import LOOPBACK_NAMES
 
 
 def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> Starlette:

@@ -1,8 +1,9 @@
 import pytest
 
 from provender.core.errors import Denied
+from provender.hosts import LOOPBACK_NAMES
 from provender.web import app as pages
-from provender.web.guard import LOOPBACK_NAMES, is_twin, twin_of
+from provender.web.guard import is_twin, twin_of
 from provender.web.page import Page
 from tests.web.conftest import ask
 from tests.web.scenario import NOW

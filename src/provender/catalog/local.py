@@ -21,6 +21,7 @@ from provender.catalog import (
 from provender.catalog.access import ROWS_READ
 from provender.catalog.changes import Change
 from provender.catalog.db import open_database
+from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
 from provender.catalog.records import LocalRecords, check_limit
@@ -67,6 +68,11 @@ class LocalCatalog(Closing):
     def finder(self) -> LocalFinder:
         """The same catalog, for whoever looks for something."""
         return LocalFinder(self._door)
+
+    @property
+    def desk(self) -> LocalDesk:
+        """The same catalog, for stewards."""
+        return LocalDesk(self._door)
 
     @property
     def records(self) -> LocalRecords:

@@ -286,6 +286,9 @@ class Library(Catalog, Protocol):
     def finder(self) -> Finder: ...
 
     @property
+    def desk(self) -> Desk: ...
+
+    @property
     def records(self) -> Records: ...
 
     def governance(self) -> Governance:

@@ -7,7 +7,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+from provender.hosts import host_name
+
 HEADERS = {
     "content-security-policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -21,7 +22,6 @@ HEADERS = {
 }
 TWIN = ".json"
 DATASET_CALLED_JSON = re.compile(r"/datasets/[^/.]+\.json\Z")
-HOST = re.compile(r"\[?(?P<name>[^\]]*?)\]?(?::\d+)?\Z")
 
 
 class Guard:
@@ -46,7 +46,8 @@ class Guard:
                 )
             await send(message)
 
-        if self._hosts is not None and host_name(scope) not in self._hosts:
+        asked = host_name(Headers(scope=scope).get("host", ""))
+        if self._hosts is not None and asked not in self._hosts:
             refusal = PlainTextResponse("this server does not answer to that name\n", 421)
             await refusal(scope, receive, guarded)
             return
@@ -83,9 +84,3 @@ def twin_of(path: str, query: str) -> str:
 def wants_json(scope: Scope) -> bool:
     """Whether the request came for the JSON twin."""
     return bool(scope.get("provender.json"))
-
-
-def host_name(scope: Scope) -> str:
-    """Return the name in the Host header, without its port."""
-    match = HOST.match(Headers(scope=scope).get("host", ""))
-    return match["name"].lower() if match else ""

@@ -1,0 +1,84 @@
+"""What stewards do, in this process: one actor's way to edit, rename, recall, apply and settle."""
+
+from datetime import datetime
+
+from provender.catalog.door import Door
+from provender.core.audit import Remembered
+from provender.core.contracts import ContractText
+from provender.core.datasets import Entry, Listed, Release
+from provender.core.editing import Edit
+from provender.core.governance import Governance
+from provender.core.governance import Step as GovernanceStep
+from provender.core.lifecycle import Severity, Step
+from provender.core.names import DatasetRef
+from provender.core.retention import Due, Retention
+from provender.core.tasks import Task
+
+
+class LocalDesk:
+    """A catalog database, changed by one actor. Safe between threads; each verb is one change."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def edit(
+        self,
+        ref: DatasetRef,
+        edit: Edit,
+        *,
+        expected: int | None,
+        reason: str = "",
+        key: str = "",
+    ) -> Entry:
+        raise NotImplementedError("editing")
+
+    def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
+        raise NotImplementedError("naming")
+
+    def step(
+        self,
+        ref: DatasetRef,
+        step: Step,
+        *,
+        reason: str,
+        severity: Severity = Severity.WARN,
+        replacement: int | None = None,
+        expected: int | None = None,
+    ) -> Release:
+        raise NotImplementedError("lifecycle")
+
+    def history(
+        self, kind: str, key: str, *, limit: int = 50, after: str = ""
+    ) -> Listed[Remembered]:
+        raise NotImplementedError("history")
+
+    def plan(self, desired: Governance) -> list[GovernanceStep]:
+        raise NotImplementedError("governance")
+
+    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
+        raise NotImplementedError("governance")
+
+    def governance(self, *, as_of: datetime | None = None) -> Governance:
+        raise NotImplementedError("governance")
+
+    def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
+        raise NotImplementedError("contracts")
+
+    def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
+        raise NotImplementedError("contracts")
+
+    def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
+        raise NotImplementedError("inbox")
+
+    def settle(self, task: str, *, expected: int | None) -> None:
+        raise NotImplementedError("inbox")
+
+    def retention(
+        self,
+        ref: DatasetRef,
+        rule: Retention | None,
+        *,
+        expected: int | None,
+        dry_run: bool,
+    ) -> list[Due]:
+        raise NotImplementedError("retention")
