@@ -18,6 +18,7 @@ from provender.core.people import Owner, Role
 from provender.core.policy import Action, ColumnRef
 from provender.core.profiles import ColumnProfile, Profile, Relation
 from provender.core.protocols import Catalog, Finder, Library, Records
+from provender.core.tags import Tag
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -352,7 +353,8 @@ def test_deputies_decide_as_stewards_do(connect: Connect):
 
 def test_a_tag_with_a_value_closes_by_its_name(connect: Connect):
     said = replace(declared(FLIGHTS), column_tags={"tailnum": ("personal=direct",)})
-    governed: Governance = governing(said)
+    tags = (Tag(name="personal", protected=True, values=("direct",)), *GOVERNANCE.tags[1:])
+    governed: Governance = governing(said, tags=tags)
     connect("gov").apply_governance(governed)
     with pytest.raises(Denied):
         connect("max").permit(

@@ -1,10 +1,8 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-from sqlalchemy.orm import Session
+from typing import Any
 
 from provender.catalog import (
     access,
@@ -19,7 +17,6 @@ from provender.catalog import (
     search,
 )
 from provender.catalog.access import ROWS_READ
-from provender.catalog.changes import Change
 from provender.catalog.db import open_database
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
@@ -38,7 +35,6 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
-from provender.core.digest import digest
 from provender.core.features import RepoSpec
 from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
@@ -48,8 +44,6 @@ from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
-
-T = TypeVar("T")
 
 
 class LocalCatalog(Closing):
@@ -173,7 +167,7 @@ class LocalCatalog(Closing):
                 )
 
             asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
-            return _once(db, change, key, "publish", asked, DatasetVersion, work)
+            return idempotency.answered(db, change, key, "publish", asked, DatasetVersion, work)
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
@@ -183,7 +177,9 @@ class LocalCatalog(Closing):
             def work() -> Release:
                 return releases.represent(db, who, ref, manifest, change=change)
 
-            return _once(db, change, key, "represent", [ref, manifest], Release, work)
+            return idempotency.answered(
+                db, change, key, "represent", [ref, manifest], Release, work
+            )
 
     def permit(
         self,
@@ -372,27 +368,3 @@ class LocalCatalog(Closing):
     def close(self) -> None:
         """Give the connections back."""
         self._door.engine.dispose()
-
-
-def _once(
-    db: Session,
-    change: Change,
-    key: str,
-    operation: str,
-    asked: Sequence[object],
-    kind: type[T],
-    work: Callable[[], T],
-) -> T:
-    """What ``work`` answers; with a key, what it answered first."""
-    if not key:
-        return work()
-    answer, _ = idempotency.once(
-        db,
-        change,
-        key=key,
-        operation=operation,
-        request_digest=digest(asked),
-        kind=kind,
-        work=work,
-    )
-    return answer
