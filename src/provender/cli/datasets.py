@@ -4,12 +4,18 @@ from pathlib import Path
 
 import click
 
+from provender.cli.counting import telling
+from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
 
 
 @click.group()
 def dataset() -> None:
     """Publish, list, show and verify dataset versions."""
+
+
+dataset.add_command(show_difference)
+dataset.add_command(show_profile)
 
 
 @dataset.command("list")
@@ -128,6 +134,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--breaking", "breaking_reason", default="", help="Why a breaking schema is right.")
 @click.option("--note", default="", help="A word about this version.")
 @click.option("--assume-utc", is_flag=True, help="Timestamps without a zone are UTC.")
+@click.option("--no-profile", is_flag=True, help="Do not profile the columns.")
 @as_json
 def publish_version(
     name: str,
@@ -137,6 +144,7 @@ def publish_version(
     breaking_reason: str,
     note: str,
     assume_utc: bool,  # noqa: FBT001
+    no_profile: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Publish the Parquet file PATH as a version of dataset NAME.
@@ -145,7 +153,7 @@ def publish_version(
     """
     from provender.sdk import connect
 
-    with connect() as workspace:
+    with connect() as workspace, telling() as progress:
         version = workspace.publish(
             name,
             path,
@@ -154,6 +162,8 @@ def publish_version(
             breaking_reason=breaking_reason,
             note=note,
             assume_utc=assume_utc,
+            profile=not no_profile,
+            progress=progress,
         )
         latest = workspace.version(version.ref.dataset).number
     show(
