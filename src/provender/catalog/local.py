@@ -337,7 +337,8 @@ class LocalCatalog(Closing):
         """
         with self._door.reading() as db:
             who = self._door.who(db)
-            return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            found = lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            return list(found.edges)
 
     def audit_events(
         self,
