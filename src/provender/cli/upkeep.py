@@ -1,13 +1,11 @@
 """``provender dataset optimize`` and ``provender fsck``: the lake made faster, and looked after."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from provender.cli.datasets import dataset
-from provender.cli.output import as_json, show, size, table
+from provender.cli.output import as_json, fraction, show, size, table
 
 if TYPE_CHECKING:
     from provender.core.datasets import DatasetVersion
@@ -32,7 +30,7 @@ def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT0
     from provender.tables.layout import row_groups
 
     wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
-    with connect() as workspace, _fraction() as progress:
+    with connect() as workspace, fraction() as progress:
         before = workspace.version(name)
         after = workspace.optimize(name, keys=wanted, progress=progress)
         lake = workspace.settings.lake
@@ -66,7 +64,7 @@ def fsck(remove: bool, full: bool, spills: tuple[str, ...], as_json: bool) -> No
     from provender.sdk import connect
     from provender.tables.upkeep import Kind
 
-    with connect() as workspace, _fraction() as progress:
+    with connect() as workspace, fraction() as progress:
         report = workspace.fsck(remove=remove, again=full, spills=spills, progress=progress)
     show(
         {
@@ -123,22 +121,3 @@ def _report(report: "Report") -> None:
     click.echo(f"{report.files:,} files of {report.versions:,} versions were checked")
     if any(found.kind == "orphan" and not found.removed for found in report.findings):
         click.echo("to remove the orphans: provender fsck --remove")
-
-
-@contextmanager
-def _fraction() -> Iterator[Callable[[str, float], None]]:
-    """Show on stderr what is being done, and how much of it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("", total=None)
-
-        def tell(stage: str, done: float) -> None:
-            progress.update(task, description=stage, total=1.0 if done else None, completed=done)
-
-        yield tell
