@@ -106,8 +106,7 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     )
     history.keep(db, change, "definitions", repo.project, repo)
     lineage.record_repo(db, repo)
-    outdated = search.documents_of_project(db, repo.project)
-    search.replace_documents(db, outdated, _documents(repo))
+    index(db, repo)
     changes.tell(
         db,
         change,
@@ -115,6 +114,12 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
         repo.project,
         {"number": number, "definitions": repo.digest, "commit": repo.commit},
     )
+
+
+def index(db: Session, repo: RepoSpec) -> None:
+    """Let search find what a project defines."""
+    outdated = search.documents_of_project(db, repo.project)
+    search.replace_documents(db, outdated, _documents(repo))
 
 
 def _record_serving(db: Session, manifest: ServingManifest, *, change: Change) -> None:
