@@ -145,13 +145,16 @@ class Datasets(Desk):
         self,
         *,
         remove: bool = False,
+        repair: bool = False,
         again: bool = False,
         spills: Sequence[str | Path] = (),
         progress: Progress = lambda stage, done: None,
     ) -> upkeep.Report:
-        """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
+        """Return what is wrong with the catalog's database, and with the lake.
 
+        In the lake: files of versions that are gone or changed, and orphans.
         Orphans are what killed processes left; ``remove`` removes them, and nothing else.
+        ``repair``: write anew what in the catalog follows from other rows, such as its index.
         ``again``: hash also the files that were hashed before and not touched since.
         ``spills`` are the folders that stores have as ``temp_directory``; what retrievals left
         in them is looked for, too.
@@ -165,6 +168,7 @@ class Datasets(Desk):
             self.catalog,
             self.settings,
             remove=remove,
+            repair=repair,
             again=again,
             spills=[Path(folder) for folder in spills],
             progress=progress,
