@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from provender.catalog import lifecycle
+from provender.catalog import entries, lifecycle, renaming
 from provender.catalog.door import Door
 from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
@@ -34,7 +34,11 @@ class LocalDesk:
         raise NotImplementedError("editing")
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
-        raise NotImplementedError("naming")
+        """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            row = renaming.rename(db, who, ref, to, expected=expected, change=change)
+            return entries.of(db, row)
 
     def step(
         self,

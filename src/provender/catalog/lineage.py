@@ -50,7 +50,7 @@ def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datet
     Raises:
         NotFound: there is no such node for ``who``.
     """
-    _check_known(db, who, node, now=now)
+    node = _check_known(db, who, node, now=now)
     own = list(known(db, [node]).values())
     found = _walk(db, who, [*own, *_versions_of(db, node)], depth, now=now, down=True)
     found |= _walk(db, who, own, depth, now=now, down=False)
@@ -143,15 +143,16 @@ def _write(db: Session, fact: str, edges: Sequence[Edge], how: How = How.OBSERVE
         db.add(FactRow(id=number, name=fact))
         db.flush()
     numbers = ensured(db, (node for edge in edges for node in (edge.upstream, edge.downstream)))
+    linked = dict.fromkeys((numbers[edge.upstream], numbers[edge.downstream]) for edge in edges)
     rows = [
         {
-            "upstream": numbers[edge.upstream],
-            "downstream": numbers[edge.downstream],
+            "upstream": upstream,
+            "downstream": downstream,
             "fact": number,
             "how": how.value,
             "masking": False,
         }
-        for edge in dict.fromkeys(edges)
+        for upstream, downstream in linked
     ]
     db.execute(insert(EdgeRow), rows)
 
@@ -197,14 +198,15 @@ def _versions_of(db: Session, node: Node) -> list[int]:
     return list(db.scalars(wanted))
 
 
-def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
+def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> Node:
+    """The node, if ``who`` may know it, under the name that it has now."""
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)
         if ref.version is not None and db.get(VersionRow, (row.id, ref.version)) is None:
             shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
             raise unknown("dataset", node.name, db.scalars(shown_names))
-        return
+        return dataset_node(row.value.ref.at(ref.version))
     shown = visible_numbers(db, who, Action.DISCOVER, now=now)
     number = known(db, [node]).get(node)
     used = or_(
@@ -221,3 +223,4 @@ def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
+    return node

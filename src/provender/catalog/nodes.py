@@ -25,7 +25,13 @@ def defined_node(kind: NodeKind, project: str, name: str) -> Node:
 
 
 def known(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
-    """Return the numbers of those of ``nodes`` that there are."""
+    """Return the numbers of those of ``nodes`` that there are, by any name of their datasets."""
+    asked = _called_now(db, nodes)
+    there = _known(db, asked.values())
+    return {node: there[now] for node, now in asked.items() if now in there}
+
+
+def _known(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
     found: dict[Node, int] = {}
     for portion in _portions(set(nodes)):
         wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name).where(
@@ -41,11 +47,16 @@ def known(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
 
 def ensured(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
     """Return the number of each of ``nodes``; those that are new get one."""
-    wanted = set(nodes)
-    found = known(db, wanted)
+    asked = _called_now(db, nodes)
+    wanted = set(asked.values())
+    found = _known(db, wanted)
     new = sorted(wanted - found.keys())
-    if not new:
-        return found
+    if new:
+        found |= _added(db, new)
+    return {node: found[now] for node, now in asked.items()}
+
+
+def _added(db: Session, new: Sequence[Node]) -> dict[Node, int]:
     datasets = _datasets(db, new)
     given = {node: number for number, node in enumerate(new, naming.take(db, "node", len(new)))}
     db.execute(
@@ -62,7 +73,19 @@ def ensured(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
             for node, number in given.items()
         ],
     )
-    return found | given
+    return given
+
+
+def _called_now(db: Session, nodes: Iterable[Node]) -> dict[Node, Node]:
+    """Each node with what it is called now: a dataset's has the dataset's name."""
+    asked = set(nodes)
+    names = {_dataset_name(node) for node in asked} - {""}
+    now = naming.current(db, names) if names else {}
+    return {node: _renamed(node, now.get(_dataset_name(node), "")) for node in asked}
+
+
+def _renamed(node: Node, name: str) -> Node:
+    return Node(node.kind, name + node.name[len(_dataset_name(node)) :]) if name else node
 
 
 def named(db: Session, numbers: Collection[int]) -> dict[int, Node]:

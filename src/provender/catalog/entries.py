@@ -1,0 +1,24 @@
+"""A dataset as it is in the catalog: what is said of it, its URN, its revision, its former names."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import DatasetNameRow, DatasetRow
+from provender.core.datasets import Entry
+
+
+def of(db: Session, row: DatasetRow) -> Entry:
+    """Return the entry of ``row``."""
+    former = select(DatasetNameRow.name).where(
+        DatasetNameRow.dataset == row.id, DatasetNameRow.name != row.name
+    )
+    return Entry(
+        dataset=row.value,
+        urn=row.urn,
+        revision=row.revision,
+        former_names=tuple(
+            db.scalars(former.order_by(DatasetNameRow.since_at, DatasetNameRow.name))
+        ),
+        latest=row.latest,
+        changed_at=row.changed_at,
+    )
