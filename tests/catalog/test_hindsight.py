@@ -14,7 +14,7 @@ from provender.core.editing import Edit
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.glossary import Term
 from provender.core.governance import Governance
-from provender.core.lifecycle import Severity
+from provender.core.lifecycle import TRANSITIONS, Severity
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Person, Role
 from provender.core.policy import Action, Rule
@@ -68,10 +68,12 @@ class Mutator:
     def mutate(self) -> None:
         self.clock.advance(self.random.choice([0, 0, 1, 7, -3]) * MINUTE)
         change = self.random.choices(
-            [self.edit, self.apply, self.publish, self.grant], weights=[10, 3, 5, 1]
+            [self.edit, self.apply, self.publish, self.step, self.grant], weights=[10, 3, 5, 4, 1]
         )[0]
         change()
-        self.at = max(self.at, self.clock.now)  # an instant of the catalog never falls
+        (last,) = self.connect("gov").audit_events(limit=1)
+        assert last.at >= self.at, "an instant of the catalog never falls"
+        self.at = last.at
         self.copy()
 
     def copy(self) -> None:
@@ -137,6 +139,20 @@ class Mutator:
             evidence=evidence,
             draft=self.random.random() < 0.2,
         )
+
+    def step(self) -> None:
+        ref = self.random.choice([FLIGHTS, HOURLY])
+        there = self.connect("ops").finder.releases(ref, limit=5).items
+        possible = [
+            (release.version.ref, step)
+            for release in there
+            for state, step in TRANSITIONS
+            if state is release.standing.state
+        ]
+        if possible:
+            self.touched.add(ref.dataset)
+            version, step = self.random.choice(possible)
+            self.connect("ops").desk.step(version, step, reason="at random")
 
     def grant(self) -> None:
         given = self.connect("ops").grant(FLIGHTS, grantee=self.random.choice(PEOPLE))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, changes, history, releases
+from provender.catalog import audit, changes, history, standings
 from provender.catalog.changes import Change
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
@@ -333,7 +333,7 @@ def there(db: Session) -> dict[str, dict[str, object]]:
         "grant": {grant.id: plain(grant) for grant in db.scalars(select(GrantRow.value))},
         "definitions": of(RepoRow, RepoRow.project, RepoRow.value, RepoRow.number == last),
         "version": {
-            f"{urns[row.dataset]}@{row.number}": plain(releases.standing(row))
+            f"{urns[row.dataset]}@{row.number}": plain(standings.standing(row))
             for row in db.scalars(select(VersionRow))
         },
     }

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, history
@@ -55,13 +55,15 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
         DatasetNameRow.since_at <= as_of,
         DatasetNameRow.name != then.ref.dataset,
     )
+    last_step = _steps(row.urn, func.max(HistoryRow.from_at)).where(HistoryRow.from_at <= as_of)
+    stepped = db.scalar(last_step)
     return Entry(
         dataset=then,
         urn=row.urn,
         revision=row.revision - _revisions_since(db, row.urn, said.from_sequence, as_of),
         former_names=tuple(db.scalars(names.order_by(DatasetNameRow.since_at))),
         latest=_latest(db, row.urn, as_of),
-        changed_at=said.from_at,
+        changed_at=max(said.from_at, stepped or said.from_at),
     )
 
 
@@ -187,6 +189,12 @@ def _revisions_since(db: Session, urn: str, sequence: int, as_of: datetime) -> i
         HistoryRow.key == urn,
         HistoryRow.from_sequence > sequence,
     )
+    steps = _steps(urn, func.count()).where(HistoryRow.from_at > as_of)
+    return (db.scalar(said) or 0) + (db.scalar(steps) or 0)
+
+
+def _steps(urn: str, wanted: Any) -> Select[Any]:
+    """What is ``wanted`` of the states of versions that came after the first state of each."""
     versions = (HistoryRow.kind == "version", *_of(urn))
     first = (
         select(HistoryRow.key, func.min(HistoryRow.from_sequence).label("sequence"))
@@ -194,13 +202,12 @@ def _revisions_since(db: Session, urn: str, sequence: int, as_of: datetime) -> i
         .group_by(HistoryRow.key)
         .subquery()
     )
-    steps = (
-        select(func.count())
+    return (
+        select(wanted)
         .select_from(HistoryRow)
         .join(first, first.c.key == HistoryRow.key)
-        .where(*versions, HistoryRow.from_sequence > first.c.sequence, HistoryRow.from_at > as_of)
+        .where(*versions, HistoryRow.from_sequence > first.c.sequence)
     )
-    return (db.scalar(said) or 0) + (db.scalar(steps) or 0)
 
 
 def _latest(db: Session, urn: str, as_of: datetime) -> int | None:

@@ -1,6 +1,7 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,15 @@ class LocalCatalog(Closing):
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
         self._door = Door(open_database(url), actor=actor, clock=clock)
+
+    def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
+        """Return the same catalog for another actor; what it changes, ``request`` asked for.
+
+        It is closed with this one, and only with it.
+        """
+        other = copy(self)
+        other._door = self._door.as_actor(actor, request=request)
+        return other
 
     @property
     def finder(self) -> LocalFinder:
@@ -148,10 +158,7 @@ class LocalCatalog(Closing):
         draft: bool = False,
         key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content.
-
-        With a ``key``, the answer that it got first.
-        """
+        """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
 
@@ -192,14 +199,14 @@ class LocalCatalog(Closing):
         purpose: str,
         versions: Sequence[DatasetRef] = (),
     ) -> Permit:
-        """Return proof that the actor may; what lets rows out is written down, and every refusal."""
+        """Return proof that the actor may read ``versions``; that is written down, and every refusal."""
         if action not in ROWS_READ:
             with self._door.reading() as db:
                 who = self._door.who(db)
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return access.check(
+            permit = access.check(
                 db,
                 who,
                 action,
@@ -209,6 +216,8 @@ class LocalCatalog(Closing):
                 now=change.at,
                 request=change.request,
             )
+            datasets.check_read(db, who, versions, now=change.at)
+            return permit
 
     def decide(
         self,
@@ -338,7 +347,8 @@ class LocalCatalog(Closing):
         """
         with self._door.reading() as db:
             who = self._door.who(db)
-            return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            found = lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            return list(found.edges)
 
     def audit_events(
         self,
