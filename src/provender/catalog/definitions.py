@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import indexing, nodes
+from provender.catalog import indexing
 from provender.catalog.changes import Change
 from provender.catalog.search import Document
 from provender.core import derivation
@@ -35,12 +35,14 @@ class Described:
 
 
 def index(db: Session, change: Change, repo: RepoSpec, before: RepoSpec | None) -> None:
-    """Let search find what ``repo`` defines; what was defined ``before`` and is not is gone."""
+    """Let search find what ``repo`` defines; what was defined ``before`` and is not is gone.
+
+    What it rested on stays: training sets that were made from it still lead there.
+    """
     found = {described.node: described for described in described_of(repo)}
     gone = {described.node for described in described_of(before)} if before else set()
     for node in sorted(gone - found.keys()):
         indexing.put(db, change, node, ())
-        nodes.rest_on(db, node, ())
     for node, described in found.items():
         indexing.put(db, change, node, documents(repo.project, described))
 

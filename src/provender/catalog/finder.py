@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import select
-
 from provender.catalog import (
     access,
     audit,
+    consumption,
     datasets,
     entries,
     evidence,
@@ -20,7 +19,6 @@ from provender.catalog import (
 )
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
-from provender.catalog.rows import ConsumptionRow
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.errors import InvalidInput
@@ -147,15 +145,8 @@ class LocalFinder:
         """Return who reads a dataset, or one version of it, by kind and name."""
         check_limit(limit)
         with self._door.reading() as db:
-            row = access.discovered(db, self._door.who(db), ref.dataset, now=self._now())
-            key = (ConsumptionRow.consumer_kind, ConsumptionRow.consumer, ConsumptionRow.number)
-            wanted = select(ConsumptionRow).where(ConsumptionRow.dataset == row.id)
-            if ref.version is not None:
-                wanted = wanted.where(ConsumptionRow.number == ref.version)
-            first = _number(after)
-            rows = db.scalars(wanted.order_by(*key).offset(first).limit(limit + 1)).all()
-            shown = tuple(map(_consumer, rows[:limit]))
-        return Listed(shown, str(first + limit) if len(rows) > limit else None)
+            who, now = self._door.who(db), self._now()
+            return consumption.consumers(db, who, ref, limit=limit, after=after, now=now)
 
     def changes(self, *, after: int = 0, limit: int = 100) -> Listed[ChangeRecord]:
         """Return what happened after the event numbered ``after``, as far as the actor may read it."""
@@ -178,17 +169,6 @@ class LocalFinder:
 
     def _now(self) -> datetime:
         return self._door.clock()
-
-
-def _consumer(row: ConsumptionRow) -> Consumer:
-    return Consumer(
-        kind=row.consumer_kind,
-        name=row.consumer,
-        version=row.number or None,
-        first_at=row.first_at,
-        last_at=row.last_at,
-        times=row.times,
-    )
 
 
 def _kinds(question: Question) -> list[str | None]:

@@ -55,9 +55,7 @@ def neighbourhood(
     if columns:
         of_any, of_own = nodes.columns_of(db, every), nodes.columns_of(db, own)
         parts = _both_ways(db, sight, of_own, of_any, depth)
-    named = nodes.named(
-        db, {end for walk in (wholes, parts) for pair in walk.edges for end in pair}
-    )
+    named = sight.parts({end for walk in (wholes, parts) for pair in walk.edges for end in pair})
     return Neighbourhood(
         edges=_edges(wholes, named),
         columns=_column_edges(parts, named),
@@ -180,20 +178,22 @@ def _both_ways(db: Session, sight: Sight, own: list[int], every: list[int], dept
 
 
 def _edges(walk: Walk, named: Mapping[int, Part]) -> tuple[Edge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
-    return tuple(Edge(named[up][0], named[down][0]) for _, _, up, down in pairs)
+    return tuple(Edge(named[up][0], named[down][0]) for up, down in _ordered(walk, named))
 
 
 def _column_edges(walk: Walk, named: Mapping[int, Part]) -> tuple[ColumnEdge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
     return tuple(
-        ColumnEdge(*named[up], *named[down], *walk.edges[up, down]) for _, _, up, down in pairs
+        ColumnEdge(*named[up], *named[down], *walk.edges[up, down])
+        for up, down in _ordered(walk, named)
     )
 
 
-def _order(part: Part) -> tuple[str, str, str]:
-    node, column = part
-    return node.kind, node.name, column
+def _ordered(walk: Walk, named: Mapping[int, Part]) -> list[Pair]:
+    """The edges by what people call their ends."""
+    order = {
+        number: (node.kind.value, node.name, column) for number, (node, column) in named.items()
+    }
+    return sorted(walk.edges, key=lambda pair: (order[pair[0]], order[pair[1]]))
 
 
 def _versions_of(db: Session, node: Node) -> list[int]:

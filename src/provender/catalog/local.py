@@ -7,6 +7,7 @@ from typing import Any
 
 from provender.catalog import (
     access,
+    consumption,
     datasets,
     features,
     governance,
@@ -217,6 +218,7 @@ class LocalCatalog(Closing):
                 request=change.request,
             )
             datasets.check_read(db, who, versions, now=change.at)
+            consumption.keep_reading(db, change, who, columns, versions)
             return permit
 
     def decide(

@@ -18,6 +18,7 @@ WHOLE = ""
 """The column of a node that is a thing, not a column of it."""
 Part = tuple[Node, str]
 """A node and a column of it."""
+OF_KIND = {kind.value: kind for kind in NodeKind}
 T = TypeVar("T")
 
 
@@ -112,16 +113,6 @@ def columns_of(db: Session, numbers: Collection[int]) -> list[int]:
         wanted = select(column.id).join(whole, same)
         wanted = wanted.where(whole.id.in_(portion), column.column_name != WHOLE)
         found += db.scalars(wanted.order_by(column.column_name, column.id))
-    return found
-
-
-def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
-    """Return which node, and which column of it, each number is of."""
-    found: dict[int, Part] = {}
-    for portion in portions(numbers):
-        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name)
-        for number, kind, name, column in db.execute(wanted.where(NodeRow.id.in_(portion))):
-            found[number] = Node(NodeKind(kind), name), column
     return found
 
 
