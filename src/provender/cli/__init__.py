@@ -3,6 +3,7 @@
 import click
 
 from provender.cli.access import access, audit
+from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
@@ -33,6 +34,7 @@ online.add_command(lookup_log)
 for command in (
     access,
     audit,
+    backup,
     catalog,
     dataset,
     down,
@@ -41,6 +43,7 @@ for command in (
     governance,
     online,
     push,
+    restore,
     search,
     serve,
     status,
