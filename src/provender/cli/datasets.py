@@ -8,6 +8,7 @@ import click
 from provender.cli.counting import telling
 from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
+from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
     from provender.core.datasets import Release
@@ -22,6 +23,8 @@ def dataset() -> None:
 
 dataset.add_command(show_difference)
 dataset.add_command(show_profile)
+for about_data in (retention, hold, expire):
+    dataset.add_command(about_data)
 
 
 @dataset.command("list")
