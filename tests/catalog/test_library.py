@@ -299,7 +299,6 @@ def test_what_was_said_before_is_not_known_yet_and_not_made_up(connect: Connect)
     for ask in (
         lambda: finder.entry(FLIGHTS, as_of=NOW),
         lambda: finder.entries({}, as_of=NOW),
-        lambda: finder.search(Question(text="delay", as_of=NOW)),
         lambda: finder.lineage(Node.parse("dataset:aviation.flights"), as_of=NOW),
     ):
         with pytest.raises(InvalidInput, match="cannot say what it said at 2026-03-01"):

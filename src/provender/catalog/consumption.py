@@ -1,10 +1,12 @@
 """Who reads which version of a dataset: what a recall has to tell."""
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import naming
+from provender.catalog import indexing, naming
 from provender.catalog.changes import Change
 from provender.catalog.rows import ConsumptionRow
+from provender.core.lineage import dataset_node
 from provender.core.names import DatasetRef
 
 NOT_TOLD = 0
@@ -34,3 +36,8 @@ def consumed(db: Session, change: Change, ref: DatasetRef, *, by: str, kind: str
         )
     )
     db.flush()
+    others = select(ConsumptionRow.consumer_kind, ConsumptionRow.consumer).where(
+        ConsumptionRow.dataset == dataset
+    )
+    used = db.scalar(select(func.count()).select_from(others.distinct().subquery()))
+    indexing.touch(db, dataset_node(ref.at(None)), used=used or 0)
