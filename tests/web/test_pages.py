@@ -189,7 +189,7 @@ def test_search_says_why_and_narrows_to_a_kind(ana):
 
 
 def test_a_hit_on_a_column_leads_to_its_row(ana):
-    page = ana.get("/search", params={"q": "arr_delay", "kind": "column"}).text
+    page = ana.get("/search", params={"q": "arr_delay"}).text
     assert 'href="/datasets/aviation.flights#column-arr_delay"' in page
     assert 'id="column-arr_delay"' in ana.get("/datasets/aviation.flights").text
 

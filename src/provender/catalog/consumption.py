@@ -9,18 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, delete, select, tuple_
+from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, naming, nodes
+from provender.catalog import access, indexing, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.graph import Sight
 from provender.catalog.rows import ConsumptionRow, DatasetRow
 from provender.core.datasets import Listed
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
-from provender.core.lineage import Consumer, Node, NodeKind
+from provender.core.lineage import Consumer, Node, NodeKind, dataset_node
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -70,6 +70,15 @@ def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
     again = {"last_at": new.excluded.last_at, "times": ConsumptionRow.times + 1}
     key = ["dataset", "number", "consumer_kind", "consumer"]
     db.connection().execute(new.on_conflict_do_update(index_elements=key, set_=again), rows)
+    for name in sorted({use.ref.dataset for use in wanted} & datasets.keys()):
+        node = dataset_node(DatasetRef.parse(name))
+        indexing.touch(db, node, used=_consumers_of(db, datasets[name]))
+
+
+def _consumers_of(db: Session, dataset: int) -> int:
+    kinds = select(ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
+    others = kinds.where(ConsumptionRow.dataset == dataset).distinct().subquery()
+    return db.scalar(select(func.count()).select_from(others)) or 0
 
 
 def keep_reading(

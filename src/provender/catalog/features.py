@@ -13,8 +13,9 @@ from provender.catalog import (
     changes,
     consumption,
     datasets,
-    definitions,
+    findable,
     history,
+    indexing,
     lineage,
     naming,
     projects,
@@ -97,7 +98,8 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     changed = lineage.record_repo(db, repo)
     same = last is not None and replace(last.value, commit=repo.commit) == repo
     if changed or not same:
-        definitions.index(db, change, repo, last.value if last else None)
+        documents = findable.of_repo(db, repo)
+        indexing.put_project(db, change, repo.project, documents)
     if same:
         return
     projects.keep(db, change, repo)

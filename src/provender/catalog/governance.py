@@ -1,6 +1,6 @@
 """Governance as code, applied: who, which tags and purposes, which rules, which datasets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, changes, declarations, epoch, grants, history, naming
+from provender.catalog import (
+    access,
+    changes,
+    declarations,
+    epoch,
+    grants,
+    history,
+    indexing,
+    naming,
+)
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
@@ -108,9 +117,10 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
+    epoch.bump(db)
     for step in changed:
         _take(db, step, change=change)
-    epoch.bump(db)
+    _index(db, changed, change=change)
     changes.tell(
         db,
         change,
@@ -124,6 +134,13 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
         },
     )
     return steps
+
+
+def _index(db: Session, changed: Sequence[Step], *, change: CatalogChange) -> None:
+    """Let search know of rules and tags, which decide who sees what, and of people's names."""
+    if any(step.kind in ("tag", "rule") for step in changed):
+        indexing.settle_all(db)
+    indexing.rename_people(db, change, [step.name for step in changed if step.kind == "person"])
 
 
 def _take(db: Session, step: Step, *, change: CatalogChange) -> None:

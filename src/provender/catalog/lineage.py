@@ -15,7 +15,7 @@ from provender.catalog import access, graph, naming, nodes
 from provender.catalog.access import visible, visible_node, visible_numbers
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
-from provender.catalog.rows import DatasetRow, DocumentRow, EdgeRow, NodeRow, VersionRow
+from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
 from provender.core import derivation
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec
@@ -222,7 +222,7 @@ def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: date
         shown = visible_numbers(db, who, Action.DISCOVER, now=now)
         names = (
             select(NodeRow.name)
-            .join(DocumentRow, DocumentRow.node == NodeRow.id)
+            .join(SearchDocumentRow, SearchDocumentRow.node == NodeRow.id)
             .where(NodeRow.kind == node.kind.value, visible_node(NodeRow.id, shown))
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
@@ -235,6 +235,6 @@ def _used(db: Session, number: int) -> bool:
     said = or_(
         exists().where(EdgeRow.upstream == number),
         exists().where(EdgeRow.downstream == number),
-        exists().where(DocumentRow.node == number),
+        exists().where(SearchDocumentRow.node == number),
     )
     return bool(db.scalar(select(said)))

@@ -116,6 +116,16 @@ def columns_of(db: Session, numbers: Collection[int]) -> list[int]:
     return found
 
 
+def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
+    """Return which node, and which column of it, each number is of."""
+    found: dict[int, Part] = {}
+    for portion in portions(numbers):
+        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name)
+        for number, kind, name, column in db.execute(wanted.where(NodeRow.id.in_(portion))):
+            found[number] = Node(NodeKind(kind), name), column
+    return found
+
+
 def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> None:
     """Let ``node`` be discovered by those who may discover all of ``datasets``."""
     number = ensured(db, [node])[node]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from provender.core.datasets import DatasetSummary, whole
-from provender.core.finding import KINDS, Hit, Question
+from provender.core.finding import KINDS, PARTS, Hit, Question
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.web.definitions import defined
@@ -47,8 +47,8 @@ def home(visit: Visit) -> Page:
 def results(visit: Visit) -> Page:
     """What fits the words, best first, with why; narrowed to one kind if asked."""
     text, kind = visit.asked("q"), visit.asked("kind")
-    if kind and kind not in KINDS:
-        raise unknown("kind", kind, KINDS)
+    if kind and kind not in (*KINDS, *PARTS):
+        raise unknown("kind", kind, (*KINDS, *PARTS))
     everything = _hits(visit, text)
     found = _hits(visit, text, kind) if kind else everything
     return Page(
@@ -111,8 +111,6 @@ def _counted(hits: list[Hit]) -> list[tuple[str, int]]:
 
 
 def _hit_address(hit: Hit) -> str:
-    if hit.kind == "column":
-        return f"{address(hit.node)}#column-{hit.name.rpartition('.')[2]}"
-    if hit.kind == "feature":
-        return f"{address(hit.node)}#feature-{hit.name.rpartition(':')[2]}"
-    return address(hit.node) if hit.node.kind in NodeKind else "/"
+    """The page of what was found, at the column or feature that made it a hit."""
+    part = f"#{hit.parts[0].kind}-{hit.parts[0].name}" if hit.parts else ""
+    return f"{address(hit.node)}{part}" if hit.node.kind in NodeKind else "/"
