@@ -20,7 +20,7 @@ CONFIGURATION = """
 expected-statuses = ["2xx", "304", "308", "403", "404", "409", "410", "412", "422", "428"]
 # A made-up If-Match is the tag of nothing.
 [checks.negative_data_rejection]
-expected-statuses = ["403", "404", "409", "410", "412", "415", "422", "428"]
+expected-statuses = ["403", "404", "409", "410", "412", "413", "415", "422", "428"]
 """
 
 

@@ -11,7 +11,16 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from provender.api import datasets, versions
+from provender.api import (
+    access,
+    audit,
+    datasets,
+    lineage,
+    projects,
+    search,
+    training,
+    versions,
+)
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
 from provender.api.guard import Guard
@@ -21,7 +30,7 @@ from provender.api.routes import Operation
 from provender.core.errors import ProvenderError
 from provender.core.protocols import Library
 
-PARTS = (datasets, versions)
+PARTS = (datasets, versions, projects, training, access, search, lineage, audit)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for part in PARTS for operation in part.routes.operations
 )
