@@ -48,6 +48,7 @@ def list_audit_events(
     subject: Whose = "",
     since: Since = None,
     until: Until = None,
+    before: Annotated[Position | None, Query(description="Before that event.")] = None,
     limit: Limit = 50,
     after: After = "",
     if_none_match: IfNoneMatch = None,
@@ -59,7 +60,7 @@ def list_audit_events(
         subject=subject,
         since=since,
         until=until,
-        before=_sequence(paging.place(request, after)),
+        before=_sequence(paging.place(request, after)) or before,
         limit=limit + 1,
     )
     shown = tuple(found[:limit])

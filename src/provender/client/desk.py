@@ -1,0 +1,159 @@
+"""What stewards do, asked over HTTP."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from provender.client.wire import Wire
+from provender.core.audit import Remembered
+from provender.core.contracts import ContractText
+from provender.core.datasets import Dataset, Entry, Listed, Release
+from provender.core.editing import Edit
+from provender.core.errors import PreconditionRequired
+from provender.core.governance import Domain, Governance
+from provender.core.governance import Step as GovernanceStep
+from provender.core.lifecycle import Severity, Step
+from provender.core.names import DatasetRef
+from provender.core.people import Person
+from provender.core.policy import Rule
+from provender.core.retention import Due, Retention
+from provender.core.tags import Tag
+from provender.core.tasks import Task
+from provender.values import from_json, to_json
+
+KINDS: dict[str, Any] = {
+    "dataset": Dataset,
+    "domain": Domain,
+    "person": Person,
+    "rule": Rule,
+    "tag": Tag,
+}
+"""What the values of steps are, where they are more than a name and a text."""
+
+
+class HttpDesk:
+    """`core.protocols.Desk` over a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def edit(
+        self,
+        ref: DatasetRef,
+        edit: Edit,
+        *,
+        expected: int | None,
+        reason: str = "",
+        key: str = "",
+    ) -> Entry:
+        """Return the dataset after ``edit`` of its revision ``expected``."""
+        body = {"edit": edit, "reason": reason}
+        headers = _matching(expected) | {"idempotency-key": key or uuid4().hex}
+        parts = ("datasets", ref.dataset)
+        return self._wire.send("PATCH", Entry, *parts, body=body, headers=headers, again=True)
+
+    def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
+        """Return the dataset under its new name; the old one leads to it."""
+        parts = ("datasets", ref.dataset, "rename")
+        return self._wire.send("POST", Entry, *parts, body={"to": to}, headers=_matching(expected))
+
+    def step(
+        self,
+        ref: DatasetRef,
+        step: Step,
+        *,
+        reason: str,
+        severity: Severity = Severity.WARN,
+        replacement: int | None = None,
+        expected: int | None = None,
+    ) -> Release:
+        """Return the version after ``step``."""
+        number = ref.version or self._wire.get(Release, "resolve", name=ref.dataset).version.number
+        parts = ("datasets", ref.dataset, "versions", number, "state")
+        body = {"step": step, "reason": reason, "severity": severity, "replacement": replacement}
+        headers = _matching(expected) if expected is not None else {}
+        return self._wire.send("POST", Release, *parts, body=body, headers=headers)
+
+    def history(
+        self, kind: str, key: str, *, limit: int = 50, after: str = ""
+    ) -> Listed[Remembered]:
+        """Return what the catalog said about an object, the latest first."""
+        return self._wire.listed(
+            Remembered, "history", limit=limit, after=after, kind=kind, key=key
+        )
+
+    def plan(self, desired: Governance) -> list[GovernanceStep]:
+        """Return the steps from what is in force to ``desired``; nothing is written."""
+        body = {"desired": desired}
+        parts = ("governance", "plan")
+        return _steps(
+            self._wire.send("POST", Listed[GovernanceStep], *parts, body=body, again=True)
+        )
+
+    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
+        """Take those steps."""
+        body = {"desired": desired, "overwrite": overwrite}
+        parts = ("governance", "apply")
+        return _steps(self._wire.send("POST", Listed[GovernanceStep], *parts, body=body))
+
+    def governance(self, *, as_of: datetime | None = None) -> Governance:
+        """Return what is in force, or was at ``as_of``."""
+        return self._wire.get(Governance, "governance", as_of=as_of)
+
+    def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
+        """Return the contract of a dataset, byte for byte as it was attached."""
+        return self._wire.get(ContractText, "datasets", ref.dataset, "contract", as_of=as_of)
+
+    def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
+        """Attach a contract to a dataset, in place of the one it had."""
+        headers = _matching(expected) | {"content-type": "application/yaml"}
+        parts = ("datasets", ref.dataset, "contract")
+        return self._wire.send("PUT", ContractText, *parts, body=raw, headers=headers)
+
+    def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
+        """Return what waits for a steward."""
+        return self._wire.listed(Task, "inbox", limit=limit, after=after, kind=kind or None)
+
+    def settle(self, task: str, *, expected: int | None) -> None:
+        """Take a task off the inbox."""
+        headers = _matching(expected)
+        self._wire.tell("POST", "inbox", task, "settle", body=None, headers=headers)
+
+    def retention(
+        self,
+        ref: DatasetRef,
+        rule: Retention | None,
+        *,
+        expected: int | None,
+        dry_run: bool,
+    ) -> list[Due]:
+        """Return what goes by ``rule``, which is set unless ``dry_run``; None: the rule it has."""
+        body = {"rule": rule, "dry_run": dry_run}
+        headers = _matching(expected) if expected is not None else {}
+        parts = ("datasets", ref.dataset, "retention")
+        return list(self._wire.send("POST", Listed[Due], *parts, body=body, headers=headers).items)
+
+
+def _matching(expected: int | None) -> dict[str, str]:
+    """Return the header that says which revision was looked at.
+
+    Raises:
+        PreconditionRequired: none was.
+    """
+    if expected is None:
+        raise PreconditionRequired(
+            "a change must say which revision it is a change of",
+            hint="read it, then give its revision as expected",
+        )
+    return {"if-match": f'"{expected}"'}
+
+
+def _steps(found: Listed[GovernanceStep]) -> list[GovernanceStep]:
+    """Return steps with their values as what they are."""
+    return [
+        replace(step, value=from_json(KINDS[step.kind], to_json(step.value)))
+        if step.kind in KINDS and step.value is not None
+        else step
+        for step in found.items
+    ]
