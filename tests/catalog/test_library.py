@@ -18,6 +18,7 @@ from provender.core.people import Owner, Role
 from provender.core.policy import Action, ColumnRef
 from provender.core.profiles import ColumnProfile, Profile, Relation
 from provender.core.protocols import Catalog, Finder, Library, Records
+from provender.core.tags import Tag
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -169,7 +170,8 @@ def test_what_was_measured_comes_back_as_it_was(connect: Connect):
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest(1), evidence=MEASURED)
     ops.publish(FLIGHTS, manifest(2))
-    assert connect("ana").finder.evidence(FLIGHTS.at(1)) == MEASURED
+    closed = replace(MEASURED, profile=PROFILE.closed({"tailnum"}))
+    assert connect("ana").finder.evidence(FLIGHTS.at(1)) == closed
     assert connect("ana").finder.evidence(FLIGHTS) == Evidence()
     with pytest.raises(NotFound):
         connect("ana").finder.evidence(SALARIES)
@@ -235,8 +237,10 @@ def test_other_rows_are_no_format_of_a_version_nor_may_everybody_add_one(connect
 def test_a_permit_is_written_down_with_the_versions_that_are_read(connect: Connect):
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest())
+    for rows in (1, 2):
+        ops.publish(HOURLY, manifest(rows))
     columns = [ColumnRef(FLIGHTS.dataset, "arr_delay")]
-    ops.permit(Action.READ, columns, purpose="report", versions=[FLIGHTS.at(1), HOURLY.at(9)])
+    ops.permit(Action.READ, columns, purpose="report", versions=[FLIGHTS.at(1), HOURLY.at(2)])
     assert ops.audit_events(limit=1)[0].detail["versions"] == [1]
 
 
@@ -350,7 +354,8 @@ def test_deputies_decide_as_stewards_do(connect: Connect):
 
 def test_a_tag_with_a_value_closes_by_its_name(connect: Connect):
     said = replace(declared(FLIGHTS), column_tags={"tailnum": ("personal=direct",)})
-    governed: Governance = governing(said)
+    tags = (Tag(name="personal", protected=True, values=("direct",)), *GOVERNANCE.tags[1:])
+    governed: Governance = governing(said, tags=tags)
     connect("gov").apply_governance(governed)
     with pytest.raises(Denied):
         connect("max").permit(

@@ -170,6 +170,15 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     return row
 
 
+def discoverable(
+    db: Session, who: Actor, datasets: Mapping[str, Dataset], *, now: datetime
+) -> set[str]:
+    """Return the names of those of ``datasets``, as they are given, that ``who`` may discover."""
+    asked = [ColumnRef(name) for name in datasets]
+    decision = _decide(db, who, Action.DISCOVER, asked, datasets, purpose="", now=now)
+    return {reason.column.dataset for reason in decision.reasons if reason.allowed}
+
+
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
     """Return the error for a dataset that is not there for ``who``."""
     domain = name.partition(".")[0]

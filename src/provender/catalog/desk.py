@@ -2,7 +2,9 @@
 
 from datetime import datetime
 
+from provender.catalog import editing, idempotency, inbox, lifecycle, remembered
 from provender.catalog.door import Door
+from provender.catalog.records import check_limit
 from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
 from provender.core.datasets import Entry, Listed, Release
@@ -30,7 +32,17 @@ class LocalDesk:
         reason: str = "",
         key: str = "",
     ) -> Entry:
-        raise NotImplementedError("editing")
+        """Return the entry of a dataset after ``edit``, which says what changes."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+
+            def work() -> Entry:
+                return editing.edit(
+                    db, who, ref, edit, expected=expected, reason=reason, change=change
+                )
+
+            asked = [ref, edit, expected, reason]
+            return idempotency.answered(db, change, key, "edit", asked, Entry, work)
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         raise NotImplementedError("naming")
@@ -45,12 +57,32 @@ class LocalDesk:
         replacement: int | None = None,
         expected: int | None = None,
     ) -> Release:
-        raise NotImplementedError("lifecycle")
+        """Return the version of ``ref`` where it stands after ``step``."""
+        with self._door.writing() as (db, change):
+            return lifecycle.step(
+                db,
+                self._door.who(db),
+                ref,
+                step,
+                reason=reason,
+                severity=severity,
+                replacement=replacement,
+                expected=expected,
+                change=change,
+            )
 
     def history(
         self, kind: str, key: str, *, limit: int = 50, after: str = ""
     ) -> Listed[Remembered]:
-        raise NotImplementedError("history")
+        """Return the states that an object had, the newest first.
+
+        The ``key`` of a dataset is its name or URN, that of a version ends with ``@`` and its
+        number; of everything else it is the name or id.
+        """
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return remembered.remembered(db, who, kind, key, limit=limit, after=after, now=now)
 
     def plan(self, desired: Governance) -> list[GovernanceStep]:
         raise NotImplementedError("governance")
@@ -68,10 +100,16 @@ class LocalDesk:
         raise NotImplementedError("contracts")
 
     def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
-        raise NotImplementedError("inbox")
+        """Return what waits for the actor, the most urgent kind first; of one ``kind``, if given."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return inbox.inbox(db, who, kind=kind, limit=limit, after=after, now=now)
 
     def settle(self, task: str, *, expected: int | None) -> None:
-        raise NotImplementedError("inbox")
+        """Let a task wait no more, as long as it is about the same."""
+        with self._door.writing() as (db, change):
+            inbox.settle(db, self._door.who(db), task, expected=expected, change=change)
 
     def retention(
         self,

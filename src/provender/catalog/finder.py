@@ -6,10 +6,20 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from provender.catalog import access, audit, datasets, evidence, lineage, listing, releases, search
+from provender.catalog import (
+    access,
+    audit,
+    datasets,
+    entries,
+    evidence,
+    lineage,
+    listing,
+    releases,
+    search,
+)
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
-from provender.catalog.rows import ConsumptionRow, DatasetNameRow
+from provender.catalog.rows import ConsumptionRow
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.errors import InvalidInput
@@ -78,17 +88,7 @@ class LocalFinder:
         _check_now(as_of)
         with self._door.reading() as db:
             row = access.discovered(db, self._door.who(db), ref.dataset, now=self._now())
-            former = select(DatasetNameRow.name).where(
-                DatasetNameRow.dataset == row.id, DatasetNameRow.name != row.name
-            )
-            return Entry(
-                dataset=row.value,
-                urn=row.urn,
-                revision=row.revision,
-                former_names=tuple(db.scalars(former.order_by(DatasetNameRow.since_at))),
-                latest=row.latest,
-                changed_at=row.changed_at,
-            )
+            return entries.entry(db, row)
 
     def entries(
         self,
@@ -138,8 +138,7 @@ class LocalFinder:
         _check_now(as_of)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
-            found = lineage.neighbourhood(db, who, node, depth=depth, now=now)
-        return Neighbourhood(edges=tuple(found), truncated=len(found) >= lineage.MOST_EDGES)
+            return lineage.neighbourhood(db, who, node, depth=depth, columns=columns, now=now)
 
     def consumers(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Consumer]:
         """Return who reads a dataset, or one version of it, by kind and name."""

@@ -20,6 +20,7 @@ from provender.catalog.rows import (
     RuleRow,
     TagRow,
     TeamRow,
+    TermRow,
     VersionRow,
 )
 from provender.core import governance
@@ -35,6 +36,7 @@ ROWS: dict[str, Callable[[Any], Row]] = {
     "person": lambda value: PersonRow(id=value.id, value=value),
     "domain": lambda value: DomainRow(name=value.name, value=value),
     "tag": lambda value: TagRow(name=value.name, protected=value.protected, value=value),
+    "term": lambda value: TermRow(name=value.name, value=value),
     "purpose": lambda value: PurposeRow(**value),
     "rule": lambda value: RuleRow(id=value.id, value=value),
 }
@@ -44,6 +46,7 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
     "person": PersonRow.id,
     "domain": DomainRow.name,
     "tag": TagRow.name,
+    "term": TermRow.name,
     "purpose": PurposeRow.name,
     "rule": RuleRow.id,
 }
@@ -59,6 +62,7 @@ def current(db: Session) -> Governance:
         teams=tuple(db.scalars(select(TeamRow.id).order_by(TeamRow.id))),
         people=tuple(db.scalars(select(PersonRow.value).order_by(PersonRow.id))),
         tags=tuple(db.scalars(select(TagRow.value).order_by(TagRow.name))),
+        terms=tuple(db.scalars(select(TermRow.value).order_by(TermRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
         datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),

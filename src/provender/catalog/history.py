@@ -75,3 +75,13 @@ def every(db: Session, kind: str, as_of: datetime) -> dict[str, object]:
     )
     rows = db.execute(wanted.order_by(HistoryRow.key))
     return {key: json.loads(value or "null") for key, value in rows}
+
+
+def states(
+    db: Session, kind: str, key: str, *, before: int | None = None, limit: int
+) -> list[HistoryRow]:
+    """Return the last ``limit`` states of an object, newest first; ``before`` a sequence to page."""
+    wanted = select(HistoryRow).where(HistoryRow.kind == kind, HistoryRow.key == key)
+    if before is not None:
+        wanted = wanted.where(HistoryRow.from_sequence < before)
+    return list(db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(limit)))

@@ -1,6 +1,6 @@
 """Requests that are sent twice, because an answer was lost, and done once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog.changes import Change
 from provender.catalog.rows import IdempotencyRow
+from provender.core.digest import digest
 from provender.core.errors import KeyReused
 from provender.values import from_json, to_json
 
@@ -16,6 +17,30 @@ T = TypeVar("T")
 KEPT = timedelta(days=7)
 SWEPT = 100
 """How many answers that are over one request takes along."""
+
+
+def answered(
+    db: Session,
+    change: Change,
+    key: str,
+    operation: str,
+    asked: Sequence[object],
+    kind: type[T],
+    work: Callable[[], T],
+) -> T:
+    """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first."""
+    if not key:
+        return work()
+    answer, _ = once(
+        db,
+        change,
+        key=key,
+        operation=operation,
+        request_digest=digest(asked),
+        kind=kind,
+        work=work,
+    )
+    return answer
 
 
 def once(

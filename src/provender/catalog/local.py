@@ -1,11 +1,9 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
-
-from sqlalchemy.orm import Session
+from typing import Any
 
 from provender.catalog import (
     access,
@@ -20,7 +18,6 @@ from provender.catalog import (
     search,
 )
 from provender.catalog.access import ROWS_READ
-from provender.catalog.changes import Change
 from provender.catalog.db import open_database
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
@@ -39,7 +36,6 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
-from provender.core.digest import digest
 from provender.core.features import RepoSpec
 from provender.core.finding import Hit
 from provender.core.governance import Governance, Step
@@ -49,8 +45,6 @@ from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
-
-T = TypeVar("T")
 
 
 class LocalCatalog(Closing):
@@ -164,10 +158,7 @@ class LocalCatalog(Closing):
         draft: bool = False,
         key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content.
-
-        With a ``key``, the answer that it got first.
-        """
+        """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
 
@@ -186,7 +177,7 @@ class LocalCatalog(Closing):
                 )
 
             asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
-            return _once(db, change, key, "publish", asked, DatasetVersion, work)
+            return idempotency.answered(db, change, key, "publish", asked, DatasetVersion, work)
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
@@ -196,7 +187,9 @@ class LocalCatalog(Closing):
             def work() -> Release:
                 return releases.represent(db, who, ref, manifest, change=change)
 
-            return _once(db, change, key, "represent", [ref, manifest], Release, work)
+            return idempotency.answered(
+                db, change, key, "represent", [ref, manifest], Release, work
+            )
 
     def permit(
         self,
@@ -206,14 +199,14 @@ class LocalCatalog(Closing):
         purpose: str,
         versions: Sequence[DatasetRef] = (),
     ) -> Permit:
-        """Return proof that the actor may; what lets rows out is written down, and every refusal."""
+        """Return proof that the actor may read ``versions``; that is written down, and every refusal."""
         if action not in ROWS_READ:
             with self._door.reading() as db:
                 who = self._door.who(db)
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return access.check(
+            permit = access.check(
                 db,
                 who,
                 action,
@@ -223,6 +216,8 @@ class LocalCatalog(Closing):
                 now=change.at,
                 request=change.request,
             )
+            datasets.check_read(db, who, versions, now=change.at)
+            return permit
 
     def decide(
         self,
@@ -352,7 +347,8 @@ class LocalCatalog(Closing):
         """
         with self._door.reading() as db:
             who = self._door.who(db)
-            return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            found = lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            return list(found.edges)
 
     def audit_events(
         self,
@@ -383,27 +379,3 @@ class LocalCatalog(Closing):
     def close(self) -> None:
         """Give the connections back."""
         self._door.engine.dispose()
-
-
-def _once(
-    db: Session,
-    change: Change,
-    key: str,
-    operation: str,
-    asked: Sequence[object],
-    kind: type[T],
-    work: Callable[[], T],
-) -> T:
-    """What ``work`` answers; with a key, what it answered first."""
-    if not key:
-        return work()
-    answer, _ = idempotency.once(
-        db,
-        change,
-        key=key,
-        operation=operation,
-        request_digest=digest(asked),
-        kind=kind,
-        work=work,
-    )
-    return answer

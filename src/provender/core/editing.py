@@ -1,14 +1,32 @@
-"""What a steward changes in what is said about a dataset."""
+"""What a steward changes in what is said about a dataset.
 
-from dataclasses import dataclass
+Pure: `edited` says what a dataset becomes, or everything that is wrong with the edit at once.
+Whether somebody may edit at all is policy's question; which tags they may put there is ours.
+"""
 
-from provender.core.people import Owner
-from provender.core.tags import Assignment
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from provender.core.datasets import Dataset
+from provender.core.errors import Problems
+from provender.core.names import is_legible, suggest
+from provender.core.people import Actor, Owner, Role
+from provender.core.tags import Assignment, Taxonomy, may_put
+
+WHOLE = "*"
+"""How a dataset writes a tag of all its columns among those of one column."""
+LONGEST = {"description": 4_000, "documentation": 200_000, "link": 2_000}
+"""In characters."""
+LINK = re.compile(r"(https?://|mailto:)\S+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """The parts that change; None leaves a part as it is."""
+    """The parts that change; None leaves a part as it is.
+
+    ``column_descriptions`` holds those that change: an empty text takes one away.
+    """
 
     description: str | None = None
     documentation: str | None = None
@@ -18,3 +36,154 @@ class Edit:
     assign: tuple[Assignment, ...] = ()
     unassign: tuple[Assignment, ...] = ()
     column_descriptions: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an edit may name: tags, words of the glossary, actors, and columns (none: any)."""
+
+    taxonomy: Taxonomy = field(default_factory=Taxonomy)
+    terms: frozenset[str] = frozenset()
+    actors: frozenset[str] = frozenset()
+    columns: frozenset[str] = frozenset()
+
+
+def edited(dataset: Dataset, edit: Edit, *, known: Known, by: Actor) -> Dataset:
+    """Return what ``dataset`` becomes by ``edit``; the same if the edit says what is said already.
+
+    Raises:
+        Problems: the edit names what is not known, or puts a tag where it may not be or which
+            ``by`` may not assign; every problem is listed.
+    """
+    edit = _plain(edit)
+    problems = [
+        *_text_problems(dataset, edit),
+        *_owner_problems(edit, known),
+        *_term_problems(dataset, edit, known),
+        *_column_problems(dataset, edit, known),
+        *_tag_problems(dataset, edit, known, by),
+    ]
+    if problems:
+        raise Problems(f"the edit of {dataset.ref} cannot be accepted", problems)
+    return _retagged(_retold(dataset, edit), edit)
+
+
+def _plain(edit: Edit) -> Edit:
+    """The edit with texts as they are kept, and ``*`` for a column as the dataset."""
+
+    def on_whole(put: Assignment) -> Assignment:
+        return replace(put, column="") if put.column == WHOLE else put
+
+    return replace(
+        edit,
+        description=None if edit.description is None else edit.description.strip(),
+        assign=tuple(dict.fromkeys(map(on_whole, edit.assign))),
+        unassign=tuple(dict.fromkeys(map(on_whole, edit.unassign))),
+    )
+
+
+def _retold(dataset: Dataset, edit: Edit) -> Dataset:
+    told = {
+        part: value
+        for part in ("description", "documentation", "terms", "links")
+        if (value := getattr(edit, part)) is not None
+    }
+    for part in ("terms", "links"):
+        if part in told:
+            told[part] = tuple(dict.fromkeys(told[part]))
+    if edit.owners is not None:
+        told |= _offices(edit.owners)
+    if edit.column_descriptions is not None:
+        texts = dataset.column_descriptions | edit.column_descriptions
+        told["column_descriptions"] = {name: text for name, text in texts.items() if text}
+    return replace(dataset, **told)
+
+
+def _offices(owners: tuple[Owner, ...]) -> dict[str, object]:
+    def of(role: Role) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(owner.id for owner in owners if owner.role is role))
+
+    return {
+        "owner": of(Role.ACCOUNTABLE)[0],
+        "stewards": of(Role.STEWARD),
+        "deputies": of(Role.DEPUTY),
+    }
+
+
+def _retagged(dataset: Dataset, edit: Edit) -> Dataset:
+    if not edit.assign and not edit.unassign:
+        return dataset
+    gone = set(edit.unassign)
+    put = [one for one in dataset.assignments if one not in gone]
+    put = list(dict.fromkeys([*put, *edit.assign]))
+    columns: dict[str, tuple[str, ...]] = {}
+    for one in put:
+        if one.column:
+            columns[one.column] = (*columns.get(one.column, ()), str(one))
+    tags = tuple(str(one) for one in put if not one.column)
+    return replace(dataset, tags=tags, column_tags=columns)
+
+
+def _text_problems(dataset: Dataset, edit: Edit) -> Iterator[str]:
+    if edit.description == "":
+        yield "description: a dataset needs one"
+    texts = {"description": edit.description or "", "documentation": edit.documentation or ""}
+    for part, text in texts.items():
+        yield from _wrong_text(part, text, LONGEST[part])
+    for column, text in (edit.column_descriptions or {}).items():
+        yield from _wrong_text(f"description of column {column!r}", text, LONGEST["description"])
+    for link in edit.links or ():
+        yield from _wrong_text(f"link {link[:80]!r}", link, LONGEST["link"])
+        if link not in dataset.links and not LINK.match(link):
+            yield f"link {link[:80]!r}: write https://… or mailto:…"
+
+
+def _wrong_text(part: str, text: str, longest: int) -> Iterator[str]:
+    if len(text) > longest:
+        yield f"{part}: {len(text):,} characters are too many; at most {longest:,} are kept"
+    if not is_legible(text):
+        yield f"{part}: holds NUL or half of a character, which no database keeps"
+
+
+def _owner_problems(edit: Edit, known: Known) -> Iterator[str]:
+    if edit.owners is None:
+        return
+    accountable = [owner.id for owner in edit.owners if owner.role is Role.ACCOUNTABLE]
+    if len(set(accountable)) != 1:
+        named = ", ".join(accountable) or "nobody"
+        yield f"owners: {named} would be accountable; name exactly one"
+    for who in dict.fromkeys(owner.id for owner in edit.owners):
+        if who not in known.actors:
+            yield f"owners: {who!r} is not declared ({suggest(who, known.actors)})"
+
+
+def _term_problems(dataset: Dataset, edit: Edit, known: Known) -> Iterator[str]:
+    for term in dict.fromkeys(edit.terms or ()):
+        if term not in known.terms and term not in dataset.terms:
+            yield f"terms: {term!r} is not in the glossary ({suggest(term, known.terms)})"
+
+
+def _column_problems(dataset: Dataset, edit: Edit, known: Known) -> Iterator[str]:
+    described = [name for name, text in (edit.column_descriptions or {}).items() if text]
+    named = dict.fromkeys([*described, *(put.column for put in edit.assign if put.column)])
+    spoken_of = {*dataset.column_tags, *dataset.column_descriptions}
+    for column in named:
+        if known.columns and column not in known.columns | spoken_of:
+            yield f"column {column!r}: there is none ({suggest(column, known.columns)})"
+        yield from _wrong_text(f"column {column[:80]!r}", column, LONGEST["link"])
+
+
+def _tag_problems(dataset: Dataset, edit: Edit, known: Known, by: Actor) -> Iterator[str]:
+    yield from known.taxonomy.misuses(edit.assign, where="tags")
+    there = set(dataset.assignments)
+    for put in edit.unassign:
+        if put not in there:
+            place = f"column {put.column!r}" if put.column else "the dataset"
+            yield f"tags: {str(put)!r} is not on {place}"
+    both = set(edit.assign) & set(edit.unassign)
+    yield from (f"tags: {str(put)!r} is both assigned and unassigned" for put in sorted(both))
+    moved = dict.fromkeys(put.tag for put in (*edit.assign, *edit.unassign))
+    for name in moved:
+        tag = known.taxonomy.of(name)
+        if tag is not None and not may_put(tag, by):
+            yield f"tags: {by} may not assign {name!r}; {' or '.join(tag.assigners)} may"

@@ -7,10 +7,11 @@ from typing import Any
 
 from provender.core.datasets import Dataset
 from provender.core.digest import canonical
+from provender.core.glossary import Term
 from provender.core.names import suggest
 from provender.core.people import Person
 from provender.core.policy import Rule
-from provender.core.tags import Tag, Taxonomy
+from provender.core.tags import TARGETS, Tag, Taxonomy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Governance:
     teams: tuple[str, ...] = ()
     people: tuple[Person, ...] = ()
     tags: tuple[Tag, ...] = ()
+    terms: tuple[Term, ...] = ()
     purposes: dict[str, str] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
     datasets: tuple[Dataset, ...] = ()
@@ -81,14 +83,20 @@ def check(desired: Governance) -> list[str]:
         problems += _unknown(f"domain {domain.name}", "owner", owners, people)
     for person in desired.people:
         problems += _unknown(f"person {person.id}", "team", person.teams, desired.teams)
+    for tag in desired.tags:
+        problems += _unfit(tag, people)
+    for term in desired.terms:
+        owners = (term.owner,) if term.owner else ()
+        problems += _unknown(f"term {term.name}", "owner", owners, people)
+    terms = [term.name for term in desired.terms]
     for dataset in desired.datasets:
         where = f"dataset {dataset.ref}"
         problems += _unknown(where, "domain", (dataset.ref.domain,), domains)
         problems += _unknown(where, "owner", (dataset.owner,), people)
         problems += _unknown(where, "steward", dataset.stewards, people)
         problems += _unknown(where, "deputy", dataset.deputies, people)
-        used = [assignment.tag for assignment in dataset.assignments]
-        problems += desired.taxonomy.problems(used, where=where)
+        problems += _unknown(where, "term", dataset.terms, terms)
+        problems += desired.taxonomy.misuses(dataset.assignments, where=where)
     for rule in desired.rules:
         where = f"rule {rule.id}"
         problems += _unknown(where, "actor", rule.actors, people | {"anyone"})
@@ -127,6 +135,7 @@ def _objects(governance: Governance) -> Mapping[tuple[str, str], Any]:
     objects |= {("person", person.id): person for person in governance.people}
     objects |= {("domain", domain.name): domain for domain in governance.domains}
     objects |= {("tag", tag.name): tag for tag in governance.tags}
+    objects |= {("term", term.name): term for term in governance.terms}
     objects |= {
         ("purpose", name): {"name": name, "description": text}
         for name, text in governance.purposes.items()
@@ -142,9 +151,28 @@ def _names(governance: Governance) -> dict[str, list[str]]:
         "team": list(governance.teams),
         "person": [person.id for person in governance.people],
         "tag": [tag.name for tag in governance.tags],
+        "term": [term.name for term in governance.terms],
         "rule": [rule.id for rule in governance.rules],
         "dataset": [dataset.ref.dataset for dataset in governance.datasets],
     }
+
+
+def _unfit(tag: Tag, people: Iterable[str]) -> list[str]:
+    """What is wrong with a tag: who may assign it, what it may be put on, which values it has."""
+    where = f"tag {tag.name}"
+    problems = _unknown(where, "assigner", tag.assigners, {*people, "anyone"})
+    problems += [
+        f"{where}: on {target!r} is neither of {' and '.join(TARGETS)}"
+        for target in tag.on
+        if target not in TARGETS
+    ]
+    if not tag.on:
+        problems.append(f"{where}: may be put on nothing; write on: [{', '.join(TARGETS)}]")
+    if "=" in tag.name:
+        problems.append(f"{where}: a name holds no =; list what follows it under values")
+    if not all(tag.values):
+        problems.append(f"{where}: a value is empty")
+    return problems
 
 
 def _unknown(where: str, what: str, used: Iterable[str], known: Iterable[str]) -> list[str]:

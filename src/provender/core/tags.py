@@ -1,9 +1,10 @@
 """The governed taxonomy of tags, and which of them protect a column."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from provender.core.names import suggest
+from provender.core.people import Actor
 
 TARGETS = ("dataset", "column")
 """What a tag may be put on."""
@@ -57,9 +58,41 @@ class Taxonomy:
     def protected(self) -> frozenset[str]:
         return frozenset(tag.name for tag in self.tags if tag.protected)
 
+    def of(self, name: str) -> Tag | None:
+        """Return the tag called ``name``, if there is one."""
+        return next((tag for tag in self.tags if tag.name == name), None)
+
     def problems(self, used: Iterable[str], *, where: str) -> list[str]:
         """Return a sentence for each tag of ``used`` that the taxonomy does not have."""
         return [
             f"{where}: tag {tag!r} is not in the taxonomy ({suggest(tag, self.names)})"
             for tag in sorted(set(used) - self.names)
         ]
+
+    def misuses(self, put: Iterable[Assignment], *, where: str) -> list[str]:
+        """Return a sentence for each of ``put`` that names no tag, or not as it may be put there."""
+        assignments = list(put)
+        unknown = self.problems((one.tag for one in assignments), where=where)
+        return unknown + [
+            f"{where}: {problem}"
+            for one in assignments
+            if (tag := self.of(one.tag)) is not None
+            for problem in _misuse(tag, one)
+        ]
+
+
+def may_put(tag: Tag, by: Actor) -> bool:
+    """Return whether ``by``, who stewards the dataset, may put ``tag`` on it or take it off."""
+    return not tag.assigners or by.is_one_of(tag.assigners)
+
+
+def _misuse(tag: Tag, put: Assignment) -> Iterator[str]:
+    target = "column" if put.column else "dataset"
+    place = f"column {put.column!r}" if put.column else "the dataset"
+    if target not in tag.on:
+        yield f"tag {tag.name!r} on {place}: it is for a {' or a '.join(tag.on)}"
+    if put.value and not tag.values:
+        yield f"tag {str(put)!r} on {place}: {tag.name} has no value"
+    elif put.value not in tag.values and tag.values:
+        allowed = ", ".join(f"{tag.name}={value}" for value in tag.values)
+        yield f"tag {str(put)!r} on {place}: write one of {allowed}"

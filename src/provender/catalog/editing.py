@@ -1,0 +1,92 @@
+"""Edits by stewards: of what is said about a dataset, one revision after the other."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, changes, declarations, entries, epoch, history
+from provender.catalog.changes import Change
+from provender.catalog.rows import (
+    DatasetRow,
+    PersonRow,
+    TagRow,
+    TeamRow,
+    TermRow,
+    VersionRow,
+)
+from provender.core.audit import EventKind
+from provender.core.datasets import Dataset, Entry
+from provender.core.digest import canonical, digest
+from provender.core.editing import Edit, Known, edited
+from provender.core.names import DatasetRef
+from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef
+from provender.core.tags import Taxonomy
+
+PARTS = (
+    "description",
+    "documentation",
+    "owners",
+    "terms",
+    "links",
+    "assignments",
+    "column_descriptions",
+)
+"""What an edit changes."""
+DECISIVE = frozenset({"owners", "assignments"})
+"""Parts that decide who may what."""
+
+
+def edit(
+    db: Session,
+    by: Actor,
+    ref: DatasetRef,
+    edit: Edit,
+    *,
+    expected: int | None,
+    reason: str = "",
+    change: Change,
+) -> Entry:
+    """Return the entry of a dataset after ``edit``; one that says what is said changes nothing.
+
+    Raises:
+        NotFound: the dataset is not there, or not for ``by`` to discover.
+        Denied: ``by`` neither owns nor stewards it.
+        PreconditionFailed: it is not any more at the revision that was ``expected``.
+        PreconditionRequired: neither a revision nor a reason is given.
+        Problems: the edit names what is not known, or puts tags where they may not be.
+    """
+    row = access.discovered(db, by, ref.dataset, now=change.at)
+    access.check(db, by, Action.STEWARD, [ColumnRef(row.name)], now=change.at)
+    entries.check_expected(row, expected, reason=reason)
+    before = row.value
+    after = edited(before, edit, known=_known(db, row), by=by)
+    if canonical(after) != canonical(before):
+        declarations.declare(db, after, change=change)
+        history.keep(db, change, "dataset", row.urn, after, reason=reason)
+        _tell(db, change, before, after, reason=reason)
+    return entries.entry(db, row)
+
+
+def _tell(db: Session, change: Change, before: Dataset, after: Dataset, *, reason: str) -> None:
+    parts = [part for part in PARTS if getattr(before, part) != getattr(after, part)]
+    if not DECISIVE.isdisjoint(parts):
+        epoch.bump(db)
+    detail = {"parts": parts, "becomes": digest(after), "reason": reason}
+    changes.tell(db, change, EventKind.DATASET_EDIT, after.ref.dataset, detail)
+
+
+def _known(db: Session, row: DatasetRow) -> Known:
+    actors = [*db.scalars(select(PersonRow.id)), *db.scalars(select(TeamRow.id))]
+    return Known(
+        taxonomy=Taxonomy(tuple(db.scalars(select(TagRow.value).order_by(TagRow.name)))),
+        terms=frozenset(db.scalars(select(TermRow.name))),
+        actors=frozenset(actors),
+        columns=_columns(db, row),
+    )
+
+
+def _columns(db: Session, row: DatasetRow) -> frozenset[str]:
+    """The columns of the last version, whether or not readers get it."""
+    last = select(VersionRow.value).where(VersionRow.dataset == row.id)
+    version = db.scalars(last.order_by(VersionRow.number.desc()).limit(1)).first()
+    return frozenset(version.manifest.schema.names) if version else frozenset()

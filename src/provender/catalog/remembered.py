@@ -1,0 +1,116 @@
+"""What the catalog remembers of an object, for one actor: each state, with who, when and why.
+
+Rights are today's: what is closed now tells nothing of the time when it was open. What was
+closed by a tag then stays closed, too: a state is shown if its dataset could be discovered now
+with the tags of then and of now.
+"""
+
+import json
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, grants, hindsight, history
+from provender.catalog.access import EVERYTHING
+from provender.catalog.rows import DatasetRow, HistoryRow
+from provender.core.audit import Remembered
+from provender.core.datasets import Dataset, Listed
+from provender.core.digest import plain
+from provender.core.errors import InvalidInput
+from provender.core.features import RepoSpec
+from provender.core.names import DatasetRef, is_legible, unknown
+from provender.core.people import Actor
+from provender.core.policy import Action
+from provender.values import from_json
+
+PREFIX = "urn:"
+OPEN = frozenset({"domain", "person", "project", "purpose", "rule", "tag", "team", "term"})
+"""Kinds that everybody may know of."""
+OF_DATASETS = frozenset({"contract", "dataset", "hold", "retention", "version"})
+"""Kinds whose keys are a dataset's URN or name, perhaps with ``@`` and a version."""
+KINDS = frozenset({*OPEN, *OF_DATASETS, "definitions", "grant", "task"})
+
+
+def remembered(
+    db: Session, who: Actor, kind: str, key: str, *, limit: int, after: str, now: datetime
+) -> Listed[Remembered]:
+    """Return the states of an object, the newest first.
+
+    The ``key`` of a dataset is its URN or its name, that of a version ends with ``@`` and the
+    number.
+
+    Raises:
+        NotFound: nothing of that kind and key was ever there for ``who``.
+        Denied: it is for who governs.
+        InvalidInput: ``after`` is not where a list goes on.
+    """
+    if kind not in KINDS:
+        raise unknown("kind of history", kind, KINDS)
+    key = _key(db, who, kind, key, now=now)
+    rows = history.states(db, kind, key, before=_sequence(after), limit=limit + 1)
+    if not rows and not after:
+        raise unknown(kind, key, ())
+    shown = tuple(
+        one for row in rows[:limit] if (one := _shown(db, who, kind, key, row, now=now)) is not None
+    )
+    return Listed(shown, str(rows[limit - 1].from_sequence) if len(rows) > limit else None)
+
+
+def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
+    """The key that history has for ``key``, if ``who`` may know of its object."""
+    if not is_legible(key):
+        raise unknown(kind, key, ())
+    if kind in OF_DATASETS:
+        named, at, number = key.partition("@")
+        return _discovered(db, who, named, now=now).urn + at + number
+    if kind == "grant":
+        there = [grant.id for grant in grants.grants(db, who, now=now)]
+        if key not in there:
+            raise unknown("grant", key, there)
+    elif kind == "task":
+        access.check(db, who, Action.GOVERN, [EVERYTHING], now=now)
+    return key
+
+
+def _discovered(db: Session, who: Actor, named: str, *, now: datetime) -> DatasetRow:
+    if not named.startswith(PREFIX):
+        return access.discovered(db, who, DatasetRef.parse(named).dataset, now=now)
+    name = db.scalars(select(DatasetRow.name).where(DatasetRow.urn == named)).first()
+    if name is None:
+        raise access.unknown_dataset(db, who, named, now=now)
+    return access.discovered(db, who, name, now=now)
+
+
+def _shown(
+    db: Session, who: Actor, kind: str, key: str, row: HistoryRow, *, now: datetime
+) -> Remembered | None:
+    """The state as far as ``who`` may know it; None: not at all."""
+    value = None if row.value is None else json.loads(row.value)
+    if value is not None and kind == "dataset":
+        then = from_json(Dataset, row.value or "")
+        if key not in hindsight.shown(db, who, {key: then}, now=now):
+            return None
+    if value is not None and kind == "definitions":
+        value = _part(db, who, from_json(RepoSpec, row.value or ""), now=now)
+        if value is None:
+            return None
+    return Remembered(value=value, since=row.from_at, until=row.to_at, by=row.by, reason=row.reason)
+
+
+def _part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> dict[str, object] | None:
+    """The definitions that rest on datasets which ``who`` may discover; None: all are hidden."""
+    shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
+    part = repo.over(shown)
+    if repo.views and not part.views:
+        return None
+    found: dict[str, object] = plain(part)
+    return found
+
+
+def _sequence(after: str) -> int | None:
+    if after and not (after.isascii() and after.isdecimal() and len(after) < 19):
+        raise InvalidInput(
+            f"{after!r} is not where a list goes on", hint="give what the last answer calls next"
+        )
+    return int(after) if after else None
