@@ -15,6 +15,9 @@ from provender.api import (
     access,
     audit,
     datasets,
+    editing,
+    governance,
+    inbox,
     lineage,
     projects,
     search,
@@ -30,7 +33,19 @@ from provender.api.routes import Operation
 from provender.core.errors import ProvenderError
 from provender.core.protocols import Library
 
-PARTS = (datasets, versions, projects, training, access, search, lineage, audit)
+PARTS = (
+    datasets,
+    versions,
+    editing,
+    inbox,
+    projects,
+    training,
+    access,
+    governance,
+    search,
+    lineage,
+    audit,
+)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for part in PARTS for operation in part.routes.operations
 )

@@ -1,6 +1,6 @@
 """What requests carry. Every key is known, every type is meant: nothing is read into a value."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -11,8 +11,10 @@ from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
 from provender.core.audit import EventKind
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
+from provender.core.editing import Edit
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
+from provender.core.lifecycle import Severity, Step
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.training import TrainingSetManifest
 
@@ -58,6 +60,28 @@ class Represent(Body):
     """The same rows in another format."""
 
     manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditWanted(Edit, Body):
+    """What changes, and why."""
+
+    reason: Short = ""
+
+    @property
+    def edit(self) -> Edit:
+        """What changes, alone."""
+        return Edit(**{part.name: getattr(self, part.name) for part in fields(Edit)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWanted(Body):
+    """A step of a version, with what its readers are told."""
+
+    step: Step
+    reason: Short = ""
+    severity: Severity = Severity.WARN
+    replacement: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,16 +1,17 @@
 """What stewards do, asked over HTTP."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from provender.client.wire import Wire
+from provender.client.wire import PAGE, Wire
 from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
-from provender.core.datasets import Dataset, Entry, Listed, Release
+from provender.core.datasets import Dataset, Entry, Listed, Release, whole
 from provender.core.editing import Edit
 from provender.core.errors import PreconditionRequired
+from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
@@ -28,6 +29,7 @@ KINDS: dict[str, Any] = {
     "person": Person,
     "rule": Rule,
     "tag": Tag,
+    "term": Term,
 }
 """What the values of steps are, where they are more than a name and a text."""
 
@@ -48,8 +50,9 @@ class HttpDesk:
         key: str = "",
     ) -> Entry:
         """Return the dataset after ``edit`` of its revision ``expected``."""
-        body = {"edit": edit, "reason": reason}
-        headers = _matching(expected) | {"idempotency-key": key or uuid4().hex}
+        body = {part.name: getattr(edit, part.name) for part in fields(edit)} | {"reason": reason}
+        headers = {"idempotency-key": key or uuid4().hex}
+        headers |= _matching(self._looked_at(ref, expected, reason))
         parts = ("datasets", ref.dataset)
         return self._wire.send("PATCH", Entry, *parts, body=body, headers=headers, again=True)
 
@@ -72,7 +75,7 @@ class HttpDesk:
         number = ref.version or self._wire.get(Release, "resolve", name=ref.dataset).version.number
         parts = ("datasets", ref.dataset, "versions", number, "state")
         body = {"step": step, "reason": reason, "severity": severity, "replacement": replacement}
-        headers = _matching(expected) if expected is not None else {}
+        headers = _matching(self._looked_at(ref, expected, reason))
         return self._wire.send("POST", Release, *parts, body=body, headers=headers)
 
     def history(
@@ -116,7 +119,10 @@ class HttpDesk:
         return self._wire.listed(Task, "inbox", limit=limit, after=after, kind=kind or None)
 
     def settle(self, task: str, *, expected: int | None) -> None:
-        """Take a task off the inbox."""
+        """Let a task wait no more, as long as it is about the same."""
+        if expected is None:
+            tasks = whole(lambda after: self.inbox(limit=PAGE, after=after))
+            expected = next((one.revision for one in tasks if one.id == task), 0)
         headers = _matching(expected)
         self._wire.tell("POST", "inbox", task, "settle", body=None, headers=headers)
 
@@ -133,6 +139,12 @@ class HttpDesk:
         headers = _matching(expected) if expected is not None else {}
         parts = ("datasets", ref.dataset, "retention")
         return list(self._wire.send("POST", Listed[Due], *parts, body=body, headers=headers).items)
+
+    def _looked_at(self, ref: DatasetRef, expected: int | None, reason: str) -> int | None:
+        """The revision that was looked at; where none was, but there is a reason, that of now."""
+        if expected is not None or not reason:
+            return expected
+        return self._wire.get(Entry, "datasets", ref.dataset).revision
 
 
 def _matching(expected: int | None) -> dict[str, str]:
