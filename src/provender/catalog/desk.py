@@ -2,7 +2,15 @@
 
 from datetime import datetime
 
-from provender.catalog import editing, idempotency, inbox, lifecycle, remembered
+from provender.catalog import (
+    editing,
+    governance,
+    hindsight,
+    idempotency,
+    inbox,
+    lifecycle,
+    remembered,
+)
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.audit import Remembered
@@ -91,7 +99,12 @@ class LocalDesk:
         raise NotImplementedError("governance")
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
-        raise NotImplementedError("governance")
+        """Return what is in force, or was at ``as_of``, of datasets those the actor may discover."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            if as_of is not None:
+                return hindsight.governance(db, who, as_of=as_of, now=now)
+            return governance.seen(db, who, now=now)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
         raise NotImplementedError("contracts")

@@ -3,9 +3,10 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from provender.catalog import revisions
 from provender.catalog.rows import DatasetNameRow, DatasetRow
 from provender.core.datasets import Entry
-from provender.core.errors import PreconditionFailed, PreconditionRequired
+from provender.core.errors import PreconditionRequired
 
 
 def entry(db: Session, row: DatasetRow) -> Entry:
@@ -35,9 +36,4 @@ def check_expected(row: DatasetRow, expected: int | None, *, reason: str = "") -
             f"a change of {row.name} has to say which revision was looked at",
             hint=f"it is at revision {row.revision}; look at it, or give a reason",
         )
-    if expected is not None and expected != row.revision:
-        raise PreconditionFailed(
-            f"{row.name} is at revision {row.revision}, not {expected}: "
-            "somebody changed it meanwhile",
-            hint="look at what it says now, then change it again",
-        )
+    revisions.check(row, expected)

@@ -96,7 +96,9 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
         return
     number = last.number + 1 if last else 1
     if db.get(ProjectRow, repo.project) is None:
-        db.add(ProjectRow(name=repo.project, scope=0, value=Project(name=repo.project)))
+        project = Project(name=repo.project)
+        db.add(ProjectRow(name=repo.project, scope=0, value=project))
+        history.keep(db, change, "project", repo.project, project)
     db.add(
         RepoRow(
             project=repo.project,

@@ -12,6 +12,7 @@ from provender.catalog import (
     datasets,
     entries,
     evidence,
+    hindsight,
     lineage,
     listing,
     releases,
@@ -84,10 +85,12 @@ class LocalFinder:
         }
 
     def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry:
-        """Return a dataset as it is in the catalog, with its URN and its revision."""
-        _check_now(as_of)
+        """Return a dataset as it is in the catalog, or was at ``as_of``: its URN, its revision."""
         with self._door.reading() as db:
-            row = access.discovered(db, self._door.who(db), ref.dataset, now=self._now())
+            who, now = self._door.who(db), self._now()
+            if as_of is not None:
+                return hindsight.entry(db, who, ref, as_of=as_of, now=now)
+            row = access.discovered(db, who, ref.dataset, now=now)
             return entries.entry(db, row)
 
     def entries(
@@ -98,18 +101,18 @@ class LocalFinder:
         limit: int = 50,
         after: str = "",
     ) -> Listed[DatasetSummary]:
-        """Return the datasets that the actor may discover and that fit, by name."""
+        """Return the datasets that the actor may discover and that fit, by name; or did then."""
         check_limit(limit)
-        _check_now(as_of)
         with self._door.reading() as db:
-            found = listing.summaries(
-                db,
-                self._door.who(db),
-                filters=filters,
-                after=after,
-                limit=limit + 1,
-                now=self._now(),
-            )
+            who, now, most = self._door.who(db), self._now(), limit + 1
+            if as_of is None:
+                found = listing.summaries(
+                    db, who, filters=filters, after=after, limit=most, now=now
+                )
+            else:
+                found = hindsight.summaries(
+                    db, who, filters=filters, as_of=as_of, after=after, limit=most, now=now
+                )
         shown = tuple(found[:limit])
         return Listed(shown, shown[-1].name if len(found) > limit else None)
 
