@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from provender.catalog import (
+    contracts,
     editing,
     governance,
     hindsight,
@@ -107,10 +108,16 @@ class LocalDesk:
             return governance.seen(db, who, now=now)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
-        raise NotImplementedError("contracts")
+        """Return the contract of a dataset, in force now or at ``as_of``."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return contracts.attached(db, who, ref, as_of=as_of, now=now)
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
-        raise NotImplementedError("contracts")
+        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return contracts.attach(db, who, ref, raw, expected=expected, change=change)
 
     def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
         """Return what waits for the actor, the most urgent kind first; of one ``kind``, if given."""

@@ -4,6 +4,7 @@ import click
 
 from provender.cli.access import access, audit
 from provender.cli.catalog import catalog
+from provender.cli.contracts import contract
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
@@ -34,6 +35,7 @@ for command in (
     access,
     audit,
     catalog,
+    contract,
     dataset,
     down,
     features,
