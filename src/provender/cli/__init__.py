@@ -3,6 +3,7 @@
 import click
 
 from provender.cli.access import access, audit
+from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.contracts import contract
 from provender.cli.datasets import dataset, search
@@ -34,6 +35,7 @@ online.add_command(lookup_log)
 for command in (
     access,
     audit,
+    backup,
     catalog,
     contract,
     dataset,
@@ -43,6 +45,7 @@ for command in (
     governance,
     online,
     push,
+    restore,
     search,
     serve,
     status,
