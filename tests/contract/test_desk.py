@@ -1,5 +1,7 @@
 """What every Desk must do, whatever it is made of."""
 
+from datetime import timedelta
+
 import pytest
 
 from provender.core.datasets import whole
@@ -18,7 +20,8 @@ from provender.core.errors import (
 from provender.core.lifecycle import Severity, State, Step
 from provender.core.people import Owner, Role
 from provender.core.tags import Assignment
-from tests.catalog.world import FLIGHTS, SALARIES, WEATHER, manifest
+from tests.catalog.test_contracts import CONTRACT
+from tests.catalog.world import FLIGHTS, NOW, SALARIES, WEATHER, Clock, manifest
 from tests.contract.conftest import Connect
 
 
@@ -132,3 +135,31 @@ def test_the_history_of_an_object_is_told_in_parts(connect: Connect):
     assert len(told) == 4
     with pytest.raises(NotFound):
         sam.history("dataset", "people.salaries")
+
+
+def test_a_contract_is_kept_byte_for_byte_and_replaced_by_who_saw_it(connect: Connect):
+    sam, raw = connect("sam").desk, b"\xef\xbb\xbf" + CONTRACT.replace("\n", "\r\n").encode()
+    with pytest.raises(NotFound, match="has no contract"):
+        sam.contract(FLIGHTS)
+    with pytest.raises(PreconditionFailed):
+        sam.attach(FLIGHTS, raw, expected=1)
+    attached = sam.attach(FLIGHTS, raw, expected=0)
+    assert connect("ana").desk.contract(FLIGHTS) == attached
+    assert (attached.raw, attached.revision) == (raw, 1)
+    with pytest.raises(PreconditionFailed):
+        sam.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    assert sam.attach(FLIGHTS, CONTRACT.encode(), expected=None).revision == 2
+    with pytest.raises(InvalidInput):
+        sam.attach(FLIGHTS, b"no: contract", expected=2)
+    with pytest.raises(Denied):
+        connect("ana").desk.attach(FLIGHTS, raw, expected=2)
+
+
+def test_governance_is_told_as_of_an_instant(connect: Connect, clock: Clock):
+    before = connect("gov").desk.governance()
+    clock.advance(timedelta(hours=1))
+    connect("sam").desk.edit(FLIGHTS, Edit(description="New."), expected=1)
+    gov = connect("gov").desk
+    assert gov.governance(as_of=NOW) == before
+    assert gov.governance() != before
+    assert gov.governance() == connect("gov").governance()

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from provender.api import (
     access,
     audit,
+    contracts,
     datasets,
     editing,
     governance,
@@ -37,6 +38,7 @@ PARTS = (
     datasets,
     versions,
     editing,
+    contracts,
     inbox,
     projects,
     training,

@@ -3,7 +3,7 @@
 from fastapi import Request, Response
 
 from provender.api import answers
-from provender.api.parameters import Asking, IfNoneMatch
+from provender.api.parameters import Asking, AsOf, IfNoneMatch
 from provender.api.routes import Routes
 from provender.core.governance import Governance
 
@@ -12,7 +12,7 @@ routes = Routes("governance")
 
 @routes.get("/governance", Governance)
 def get_governance(
-    request: Request, catalog: Asking, if_none_match: IfNoneMatch = None
+    request: Request, catalog: Asking, as_of: AsOf = None, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Return what is in force, of datasets those that may be discovered."""
-    return answers.answer(request, catalog.governance())
+    """Return what is in force, or was at an instant, of datasets those that may be discovered."""
+    return answers.answer(request, catalog.desk.governance(as_of=as_of))

@@ -10,7 +10,7 @@ from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
 from provender.core.datasets import Dataset, Entry, Listed, Release, whole
 from provender.core.editing import Edit
-from provender.core.errors import PreconditionRequired
+from provender.core.errors import NotFound, PreconditionRequired
 from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
 from provender.core.governance import Step as GovernanceStep
@@ -105,12 +105,16 @@ class HttpDesk:
         return self._wire.get(Governance, "governance", as_of=as_of)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
-        """Return the contract of a dataset, byte for byte as it was attached."""
-        return self._wire.get(ContractText, "datasets", ref.dataset, "contract", as_of=as_of)
+        """Return the contract of a dataset, in force now or at ``as_of``."""
+        parts = ("datasets", ref.dataset, "contract", "promises")
+        return self._wire.get(ContractText, *parts, as_of=as_of)
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
-        """Attach a contract to a dataset, in place of the one it had."""
-        headers = _matching(expected) | {"content-type": "application/yaml"}
+        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
+        if expected is None:
+            expected = self._revision_of_contract(ref)
+        condition = _matching(expected) if expected else {"if-none-match": "*"}
+        headers = condition | {"content-type": "application/yaml"}
         parts = ("datasets", ref.dataset, "contract")
         return self._wire.send("PUT", ContractText, *parts, body=raw, headers=headers)
 
@@ -139,6 +143,12 @@ class HttpDesk:
         headers = _matching(expected) if expected is not None else {}
         parts = ("datasets", ref.dataset, "retention")
         return list(self._wire.send("POST", Listed[Due], *parts, body=body, headers=headers).items)
+
+    def _revision_of_contract(self, ref: DatasetRef) -> int:
+        try:
+            return self.contract(ref).revision
+        except NotFound:
+            return 0
 
     def _looked_at(self, ref: DatasetRef, expected: int | None, reason: str) -> int | None:
         """The revision that was looked at; where none was, but there is a reason, that of now."""
