@@ -5,12 +5,14 @@ from datetime import datetime
 from provender.catalog import (
     contracts,
     editing,
+    entries,
     governance,
     hindsight,
     idempotency,
     inbox,
     lifecycle,
     remembered,
+    renaming,
 )
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
@@ -54,7 +56,11 @@ class LocalDesk:
             return idempotency.answered(db, change, key, "edit", asked, Entry, work)
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
-        raise NotImplementedError("naming")
+        """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            row = renaming.rename(db, who, ref, to, expected=expected, change=change)
+            return entries.entry(db, row)
 
     def step(
         self,

@@ -16,8 +16,9 @@ from provender.catalog import (
     definitions,
     history,
     lineage,
+    naming,
+    visibility,
 )
-from provender.catalog.access import visible
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetRow,
@@ -72,7 +73,8 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     last = _last(db, RepoRow, repo.project)
     read = last.value.datasets - repo.datasets if last else frozenset[str]()
     there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
-    still = db.scalars(there.where(DatasetRow.name.in_(sorted(read)))).all()
+    now_called = sorted(set(naming.current(db, read).values()))
+    still = db.scalars(there.where(DatasetRow.name.in_(now_called))).all()
     before = [ColumnRef(name) for name in sorted(still)]
     try:
         access.check(db, by, Action.DEFINE, before, now=now)
@@ -196,7 +198,10 @@ def _check_permitted(db: Session, by: Actor, manifest: TrainingSetManifest) -> N
     permitted = audit.permitted(
         db, actor=by.id, decision=manifest.decision, purpose=manifest.spec.purpose
     )
-    unread = sorted({pin.dataset for pin in manifest.pins} - permitted)
+    pinned = {pin.dataset for pin in manifest.pins}
+    names = naming.current(db, pinned | permitted)
+    let = {names[name] for name in permitted}
+    unread = sorted(name for name in pinned if names[name] not in let)
     if unread:
         raise InvalidInput(
             f"training set {manifest.id} rests on the decision {manifest.decision!r}, which did "
@@ -211,9 +216,8 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
     Raises:
         NotFound: there are none, or all of them rest on data that ``who`` may not discover.
     """
-    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
     row = _last(db, RepoRow, project)
-    known = _known(row.value, shown) if row else None
+    known = _known(db, who, row.value, now=now) if row else None
     if known is None:
         raise unknown("project", project, projects(db, who, now=now))
     return known
@@ -221,15 +225,14 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
 
 def projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
     """Return the names of the projects that have definitions which ``who`` may know."""
-    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
     names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
     last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
-    return [row.project for row in last if _known(row.value, shown)]
+    return [row.project for row in last if _known(db, who, row.value, now=now)]
 
 
-def _known(repo: RepoSpec, shown: set[str]) -> RepoSpec | None:
-    """The part of ``repo`` that rests on ``shown`` datasets; None if it is all hidden."""
-    part = repo.over(shown)
+def _known(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
+    """The part of ``repo`` that ``who`` may know; None if it is all hidden."""
+    part = repo.over(visibility.shown(db, who, repo.datasets, now=now))
     return None if repo.views and not part.views else part
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, changes, declarations, epoch, grants, history
+from provender.catalog import access, changes, declarations, epoch, grants, history, naming
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
@@ -89,6 +89,7 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     problems = governance.check(desired)
     if not any(Action.GOVERN in rule.actions for rule in desired.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
+    problems += _renamed(db, desired)
     problems += _forgotten(db, existing, desired)
     if problems:
         raise Problems(
@@ -174,6 +175,14 @@ def _remember(db: Session, step: Step, *, change: CatalogChange) -> None:
 
 def _becomes(step: Step) -> str:
     return "" if step.change is Change.REMOVE else digest(step.value)
+
+
+def _renamed(db: Session, desired: Governance) -> Iterator[str]:
+    """Say which datasets are declared by a name that they do not have any more."""
+    current_names = naming.current(db, [dataset.ref.dataset for dataset in desired.datasets])
+    for name, current_name in current_names.items():
+        if name != current_name:
+            yield f"dataset {name} is called {current_name} now: write that in its file"
 
 
 def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterator[str]:

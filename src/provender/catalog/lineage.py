@@ -47,7 +47,7 @@ def neighbourhood(
         NotFound: there is no such node for ``who``.
     """
     sight = Sight(db, who, now=now)
-    _check_known(db, who, node, sight, now=now)
+    node = _check_known(db, who, node, sight, now=now)
     own = list(nodes.known(db, [node]).values())
     every = [*own, *_versions_of(db, node)]
     wholes = _both_ways(db, sight, own, every, depth)
@@ -208,14 +208,15 @@ def _versions_of(db: Session, node: Node) -> list[int]:
     return list(db.scalars(wanted))
 
 
-def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> None:
+def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> Node:
+    """The node, if ``who`` may know it, under the name that it has now."""
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)
         if ref.version is not None and db.get(VersionRow, (row.id, ref.version)) is None:
             shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
             raise unknown("dataset", node.name, db.scalars(shown_names))
-        return
+        return dataset_node(row.value.ref.at(ref.version))
     number = nodes.known(db, [node]).get(node)
     if number is None or number not in sight.of([number]) or not _used(db, number):
         shown = visible_numbers(db, who, Action.DISCOVER, now=now)
@@ -226,6 +227,7 @@ def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: date
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
+    return node
 
 
 def _used(db: Session, number: int) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from provender.catalog import access, audit, changes, datasets, features, grants, releases
+from provender.catalog import access, audit, changes, datasets, features, grants, naming, releases
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
@@ -156,7 +156,10 @@ class LocalRecords:
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
-        """Return the last ``limit`` events that the actor may read and that fit, newest first."""
+        """Return the last ``limit`` events that the actor may read and that fit, newest first.
+
+        A dataset's are those under each name that it ever had.
+        """
         check_limit(limit)
         with self._door.reading() as db:
             readable = access.readable_events(db, self._door.who(db), now=self._now())
@@ -165,7 +168,7 @@ class LocalRecords:
                 readable=readable,
                 kind=kind,
                 actor=actor,
-                subject=subject,
+                subjects=naming.every(db, subject),
                 since=since,
                 until=until,
                 before=before,
