@@ -182,3 +182,19 @@ def test_an_edit_repeated_by_its_key_is_answered_by_the_same_bytes(ask: Ask) -> 
     other = sam.patch(where, json={"description": "Three."}, headers=sent)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency-key-reused")
     assert sam.get(where).json()["dataset"]["description"] == "Two."
+
+
+def test_a_former_name_leads_to_the_new_one_for_good(ask: Ask) -> None:
+    gov, where = ask("gov"), f"/datasets/{FLIGHTS}"
+    tag = gov.get(where).headers["etag"]
+    renamed = gov.post(
+        f"{where}/rename", json={"to": "aviation.departures"}, headers={"if-match": tag}
+    )
+    assert renamed.status_code == 200
+    moved = ask("ana").get(where)
+    assert moved.status_code == 308
+    assert moved.headers["location"] == "/api/v1/datasets/aviation.departures"
+    followed = ask("ana").get(where, follow_redirects=True)
+    assert followed.json() == renamed.json()
+    then = ask("ana").get(where, params={"as_of": "2026-03-01T12:00:00Z"})
+    assert then.status_code == 200

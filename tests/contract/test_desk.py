@@ -18,10 +18,11 @@ from provender.core.errors import (
     Recalled,
 )
 from provender.core.lifecycle import Severity, State, Step
+from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.tags import Assignment
 from tests.catalog.test_contracts import CONTRACT
-from tests.catalog.world import FLIGHTS, NOW, SALARIES, WEATHER, Clock, manifest
+from tests.catalog.world import FLIGHTS, HOURLY, NOW, SALARIES, WEATHER, Clock, manifest
 from tests.contract.conftest import Connect
 
 
@@ -163,3 +164,23 @@ def test_governance_is_told_as_of_an_instant(connect: Connect, clock: Clock):
     assert gov.governance(as_of=NOW) == before
     assert gov.governance() != before
     assert gov.governance() == connect("gov").governance()
+
+
+def test_a_renamed_dataset_is_found_by_its_former_name_with_all_that_it_had(connect: Connect):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    before = ops.finder.entry(FLIGHTS)
+    gov = connect("gov").desk
+    done = gov.rename(FLIGHTS, "aviation.departures", expected=before.revision)
+    assert (done.urn, done.former_names) == (before.urn, (str(FLIGHTS),))
+    departures = DatasetRef("aviation", "departures")
+    for ref in (FLIGHTS, departures):
+        assert ops.dataset(ref).ref == departures
+        assert ops.finder.entry(ref) == done
+        assert ops.resolve(ref).ref == departures.at(1)
+        assert len(ops.finder.releases(ref).items) == 1
+    with pytest.raises(PreconditionFailed):
+        gov.rename(departures, "aviation.other", expected=before.revision)
+    with pytest.raises(Conflict):
+        gov.rename(HOURLY, str(FLIGHTS), expected=1)
+    assert gov.rename(departures, str(FLIGHTS), expected=None).dataset.ref == FLIGHTS

@@ -75,6 +75,13 @@ class EditWanted(Edit, Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RenameWanted(Body):
+    """What to call a dataset."""
+
+    to: DatasetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepWanted(Body):
     """A step of a version, with what its readers are told."""
 

@@ -56,6 +56,20 @@ def edit_dataset(
     return answers.answer(request, done, tag=conditions.entry_tag(done))
 
 
+@routes.post("/datasets/{name}/rename", Entry, raises=(*CHANGES, Problems))
+def rename_dataset(
+    request: Request,
+    catalog: Asking,
+    name: Name,
+    body: Annotated[bodies.RenameWanted, bodies.taken(bodies.RenameWanted)],
+    if_match: IfMatch = None,
+) -> Response:
+    """Call a dataset otherwise from now on; its former names go on meaning it, and lead to the new."""
+    ref = DatasetRef.parse(name)
+    done = catalog.desk.rename(ref, body.to, expected=conditions.expected(if_match))
+    return answers.answer(request, done, tag=conditions.entry_tag(done))
+
+
 @routes.post("/datasets/{name}/versions/{number}/state", Release, raises=CHANGES)
 def step_version(
     request: Request,

@@ -84,6 +84,7 @@ def publish(
         by=by.id,
         now=change.at,
         standings={earlier.number: standings.standing(earlier) for earlier in relevant},
+        gone={earlier.number for earlier in relevant if earlier.data_gone_at is not None},
         parent=parent,
         breaking_reason=breaking_reason,
         note=note,

@@ -13,6 +13,7 @@ from provender.catalog import (
     lifecycle,
     remembered,
     renaming,
+    retention,
 )
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
@@ -145,4 +146,18 @@ class LocalDesk:
         expected: int | None,
         dry_run: bool,
     ) -> list[Due]:
-        raise NotImplementedError("retention")
+        """Return for each version whose data is there whether it goes, and why.
+
+        With a ``rule`` that is in force from now on, and nothing goes yet; without one, the one
+        in force is followed, and what is due is marked as gone. With ``dry_run`` nothing is
+        written: that is what would be.
+        """
+        if dry_run:
+            with self._door.reading() as db:
+                who, now = self._door.who(db), self._door.clock()
+                return retention.forecast(db, who, ref, rule, now=now)
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            if rule is None:
+                return retention.expire(db, who, ref, change=change)
+            return retention.set_rule(db, who, ref, rule, expected=expected, change=change)

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from provender.cli.output import as_json, fraction, show
+from provender.cli.counting import telling
+from provender.cli.output import as_json, show
 
 if TYPE_CHECKING:
     from provender.catalog.backup import Contents
@@ -25,7 +26,7 @@ def backup(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by 
 
     door = bootstrap.door(bootstrap.settings())
     try:
-        with fraction() as progress:
+        with telling() as progress:
             contents = write(door, file, progress=progress)
     finally:
         door.engine.dispose()
@@ -49,7 +50,7 @@ def restore(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by
     chosen = bootstrap.settings()
     if not chosen.catalog_url:
         bootstrap.prepare_home(chosen)
-    with fraction() as progress:
+    with telling() as progress:
         contents = restore_from(
             file, chosen.database_url, actor=chosen.actor, clock=utc_now, progress=progress
         )

@@ -11,6 +11,7 @@ from provender.cli.contracts import BROKEN, show_checks
 from provender.cli.counting import telling
 from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
+from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
     from provender.core.datasets import Release
@@ -25,6 +26,8 @@ def dataset() -> None:
 
 dataset.add_command(show_difference)
 dataset.add_command(show_profile)
+for about_data in (retention, hold, expire):
+    dataset.add_command(about_data)
 
 
 @dataset.command("list")

@@ -58,8 +58,9 @@ class HttpDesk:
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         """Return the dataset under its new name; the old one leads to it."""
+        headers = _matching(self._looked_at(ref, expected, "it is renamed whatever it says"))
         parts = ("datasets", ref.dataset, "rename")
-        return self._wire.send("POST", Entry, *parts, body={"to": to}, headers=_matching(expected))
+        return self._wire.send("POST", Entry, *parts, body={"to": to}, headers=headers)
 
     def step(
         self,

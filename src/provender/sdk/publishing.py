@@ -64,6 +64,7 @@ def publish(
             offer.ref,
             found,
             standings={each.version.number: each.standing for each in history},
+            gone={each.version.number for each in history if each.data_gone_at is not None},
             by=settings.actor,
             now=utc_now(),
             parent=offer.parent,
