@@ -236,8 +236,10 @@ def test_other_rows_are_no_format_of_a_version_nor_may_everybody_add_one(connect
 def test_a_permit_is_written_down_with_the_versions_that_are_read(connect: Connect):
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest())
+    for rows in (1, 2):
+        ops.publish(HOURLY, manifest(rows))
     columns = [ColumnRef(FLIGHTS.dataset, "arr_delay")]
-    ops.permit(Action.READ, columns, purpose="report", versions=[FLIGHTS.at(1), HOURLY.at(9)])
+    ops.permit(Action.READ, columns, purpose="report", versions=[FLIGHTS.at(1), HOURLY.at(2)])
     assert ops.audit_events(limit=1)[0].detail["versions"] == [1]
 
 

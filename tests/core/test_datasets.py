@@ -11,7 +11,6 @@ from provender.core.datasets import (
     Format,
     Layout,
     Manifest,
-    next_version,
 )
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Incompatible
@@ -19,6 +18,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.schema import Column, Schema, Verdict
 from provender.core.tags import Assignment
+from provender.core.versioning import next_version
 from provender.values import from_json, to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,14 +1,15 @@
 """Datasets and their versions: declared by governance, published by their owners, resolved by all."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, contracts, declarations, history, lineage
+from provender.catalog import access, changes, contracts, declarations, history, lineage, standings
 from provender.catalog import evidence as measured
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
@@ -20,14 +21,14 @@ from provender.core.datasets import (
     DatasetVersion,
     Evidence,
     Manifest,
-    next_version,
 )
-from provender.core.errors import InvalidInput, NotFound, Stale
-from provender.core.lifecycle import READABLE, Standing, State
+from provender.core.errors import Gone, InvalidInput, NotFound, Stale
+from provender.core.lifecycle import READABLE, Standing, State, Step, advance
 from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.schema import Verdict
+from provender.core.versioning import next_version
 
 
 def publish(
@@ -45,7 +46,7 @@ def publish(
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
 
-    A ``draft`` has a number, but nobody gets it who does not name it. So it is with a version of
+    If that one was a draft, it is published now. A ``draft`` has a number, but nobody gets it who does not name it. So it is with a version of
     which a check failed that refuses: it is quarantined, and readers keep the last good one.
 
     Raises:
@@ -59,17 +60,25 @@ def publish(
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
     _check_manifest(db, by, row, ref, manifest, now=change.at)
+    relevant = _relevant_history(db, row.id, manifest.content)
     version = next_version(
-        _relevant_history(db, row.id, manifest.content),
+        [earlier.value for earlier in relevant],
         ref.at(None),
         manifest,
         by=by.id,
         now=change.at,
+        standings={earlier.number: standings.standing(earlier) for earlier in relevant},
         parent=parent,
         breaking_reason=breaking_reason,
         note=note,
     )
-    if db.get(VersionRow, (row.id, version.number)) is None:
+    there = db.get(VersionRow, (row.id, version.number))
+    if there is not None and there.state == State.DRAFT and not draft:
+        after = advance(
+            standings.standing(there), Step.PUBLISH, by=by.id, reason=note, now=change.at
+        )
+        standings.take(db, change, row, there, Step.PUBLISH, after)
+    if there is None:
         checks = (
             *evidence.checks,
             *contracts.judge(db, row.id, manifest, evidence, now=change.at),
@@ -88,7 +97,7 @@ def resolve(
     max_age: timedelta | None = None,
     now: datetime,
 ) -> DatasetVersion:
-    """Return the version that ``ref`` names, else the latest (as it was at ``as_of``).
+    """Return the version that ``ref`` names, else the newest for readers (as it was at ``as_of``).
 
     Inputs that ``who`` may not discover are left out of its manifest.
 
@@ -96,27 +105,47 @@ def resolve(
         NotFound: there is no such dataset for ``who``, or no such version of it.
         InvalidInput: ``as_of`` has no time zone.
         Stale: its data is older than ``max_age``.
+        Recalled: it was recalled, and is refused to readers.
+        Gone: its data was deleted; its manifest stays.
     """
     row = found(db, who, ref, as_of=as_of, now=now)
     if max_age is not None:
         check_age(row.value, max_age, now=now)
+    standings.told(row, row.value)
     return seen(db, who, [row.value], now=now)[0]
 
 
 def found(
     db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime | None = None, now: datetime
 ) -> VersionRow:
-    """Return the row of the version that `resolve` returns; raises as it does."""
+    """Return the row of the version that ``ref`` names, wherever it stands, else of the newest.
+
+    Raises:
+        NotFound, InvalidInput: as `resolve`.
+    """
     if as_of is not None and as_of.tzinfo is None:
         raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
         row = db.get(VersionRow, (dataset.id, ref.version))
+    elif as_of is not None:
+        row = standings.newest_then(db, dataset, as_of)
     else:
-        row = _latest_row(db, dataset.id, as_of=as_of)
+        row = standings.newest(db, dataset.id)
     if row is None:
         raise _no_such_version(db, dataset.id, ref, as_of)
     return row
+
+
+def check_read(db: Session, who: Actor, refs: Iterable[DatasetRef], *, now: datetime) -> None:
+    """Check that versions which were resolved before may be read still.
+
+    Raises:
+        NotFound, Recalled, Gone: as `resolve`.
+    """
+    for ref in refs:
+        row = found(db, who, ref, now=now)
+        standings.told(row, row.value)
 
 
 def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
@@ -157,9 +186,9 @@ def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersi
 def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
     """Return the columns of the latest version; until there is one, those people speak of."""
     row = declarations.row_of(db, dataset.ref.dataset)
-    latest = _latest(db, row.id) if row else None
+    latest = standings.newest(db, row.id) if row else None
     if latest is not None:
-        return latest.manifest.schema.names
+        return latest.value.manifest.schema.names
     return tuple(dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions)))
 
 
@@ -235,12 +264,16 @@ def _add(
     )
 
 
-def _relevant_history(db: Session, dataset: int, content: str) -> list[DatasetVersion]:
-    """The versions that decide about a new one, oldest first: those of equal content, and the last."""
-    there = select(VersionRow.value).where(VersionRow.dataset == dataset)
-    same = db.scalars(there.where(VersionRow.content == content))
-    last = db.scalars(there.order_by(VersionRow.number.desc()).limit(1))
-    relevant = {version.number: version for version in (*same, *last)}
+def _relevant_history(db: Session, dataset: int, content: str) -> list[VersionRow]:
+    """The versions that decide about a new one, oldest first.
+
+    Those of equal content, the newest for readers, and the last.
+    """
+    there = select(VersionRow).where(VersionRow.dataset == dataset)
+    same = db.scalars(there.where(VersionRow.content == content)).all()
+    last = db.scalars(there.order_by(VersionRow.number.desc()).limit(1)).all()
+    newest = standings.newest(db, dataset)
+    relevant = {row.number: row for row in (*same, *last, *filter(None, [newest]))}
     return [relevant[number] for number in sorted(relevant)]
 
 
@@ -257,19 +290,6 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
             f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
             hint="publish a newer version, or ask for data of a greater age",
         )
-
-
-def _latest(db: Session, dataset: int) -> DatasetVersion | None:
-    row = _latest_row(db, dataset)
-    return row.value if row else None
-
-
-def _latest_row(db: Session, dataset: int, *, as_of: datetime | None = None) -> VersionRow | None:
-    """The newest version that readers get, of those that were there at ``as_of``."""
-    wanted = select(VersionRow).where(VersionRow.dataset == dataset, VersionRow.state.in_(READABLE))
-    if as_of is not None:
-        wanted = wanted.where(VersionRow.published_at <= as_of)
-    return db.scalars(wanted.order_by(VersionRow.number.desc()).limit(1)).first()
 
 
 def _check_manifest(
@@ -299,7 +319,14 @@ def _check_manifest(
             raise InvalidInput(
                 f"input {source} names no version", hint=f"write for example {source}@1"
             )
-        resolve(db, by, source, now=now)
+        _check_input(db, by, source, now=now)
+
+
+def _check_input(db: Session, by: Actor, source: DatasetRef, *, now: datetime) -> None:
+    """Nothing is made from what is refused to readers; that its data went since does not matter."""
+    row = found(db, by, source, now=now)
+    with suppress(Gone):
+        standings.told(row, row.value)
 
 
 def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> None:
@@ -321,11 +348,18 @@ def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> N
 def _no_such_version(
     db: Session, dataset: int, ref: DatasetRef, as_of: datetime | None
 ) -> NotFound:
-    latest = _latest(db, dataset)
-    if latest is None:
+    of_dataset = select(VersionRow.value).where(VersionRow.dataset == dataset)
+    last = db.scalars(of_dataset.order_by(VersionRow.number.desc()).limit(1)).first()
+    if last is None:
         return NotFound(
             f"{ref.dataset} has no published version",
             hint=f"publish one: provender dataset publish {ref.dataset} FILE",
+            what="version",
+        )
+    if ref.version is None and as_of is None:
+        return NotFound(
+            f"{ref.dataset} has no version for reading: {_why_none(db, dataset)}",
+            hint=f"name one, for example {last.ref}, or publish another",
             what="version",
         )
     if ref.version is None:
@@ -335,13 +369,20 @@ def _no_such_version(
             hint=f"the first, {first.ref}, was published {first.published_at.isoformat()}",
             what="version",
         )
-    there = "there is only version 1" if latest.number == 1 else f"versions are 1–{latest.number}"
+    there = "there is only version 1" if last.number == 1 else f"versions are 1–{last.number}"
     return NotFound(
         f"{ref} not found; {there}",
-        hint=f"did you mean {latest.ref} (published {latest.published_at:%Y-%m-%d} "
-        f"by {latest.published_by})?",
+        hint=f"did you mean {last.ref} (published {last.published_at:%Y-%m-%d} "
+        f"by {last.published_by})?",
         what="version",
     )
+
+
+def _why_none(db: Session, dataset: int) -> str:
+    rows = db.scalars(
+        select(VersionRow.state).where(VersionRow.dataset == dataset).order_by(VersionRow.number)
+    )
+    return ", ".join(f"@{number} is {state}" for number, state in enumerate(rows, 1))[:200]
 
 
 def _file(dataset: Dataset) -> str:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from provender.catalog import editing, idempotency, remembered
+from provender.catalog import editing, idempotency, lifecycle, remembered
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.audit import Remembered
@@ -57,7 +57,19 @@ class LocalDesk:
         replacement: int | None = None,
         expected: int | None = None,
     ) -> Release:
-        raise NotImplementedError("lifecycle")
+        """Return the version of ``ref`` where it stands after ``step``."""
+        with self._door.writing() as (db, change):
+            return lifecycle.step(
+                db,
+                self._door.who(db),
+                ref,
+                step,
+                reason=reason,
+                severity=severity,
+                replacement=replacement,
+                expected=expected,
+                change=change,
+            )
 
     def history(
         self, kind: str, key: str, *, limit: int = 50, after: str = ""

@@ -73,6 +73,13 @@ def record_version(db: Session, version: DatasetVersion, *, latest: bool = True)
     rest_on(db, made, [version.ref.dataset])
 
 
+def record_latest(db: Session, ref: DatasetRef, number: int | None) -> None:
+    """Let what reads a dataset hang on its version ``number``, the newest for readers now."""
+    dataset = dataset_node(ref.at(None))
+    made = [Edge(dataset_node(ref.at(number)), dataset)] if number is not None else []
+    _write(db, f"latest:{ref.dataset}", made)
+
+
 def record_repo(db: Session, repo: RepoSpec) -> None:
     """Write down what the definitions of a project are made from, in place of what was."""
     views = {name: _view_node(repo, name) for name in view_names(repo.views, repo.on_demand)}

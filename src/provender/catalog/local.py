@@ -148,10 +148,7 @@ class LocalCatalog(Closing):
         draft: bool = False,
         key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content.
-
-        With a ``key``, the answer that it got first.
-        """
+        """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
 
@@ -192,14 +189,14 @@ class LocalCatalog(Closing):
         purpose: str,
         versions: Sequence[DatasetRef] = (),
     ) -> Permit:
-        """Return proof that the actor may; what lets rows out is written down, and every refusal."""
+        """Return proof that the actor may read ``versions``; that is written down, and every refusal."""
         if action not in ROWS_READ:
             with self._door.reading() as db:
                 who = self._door.who(db)
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return access.check(
+            permit = access.check(
                 db,
                 who,
                 action,
@@ -209,6 +206,8 @@ class LocalCatalog(Closing):
                 now=change.at,
                 request=change.request,
             )
+            datasets.check_read(db, who, versions, now=change.at)
+            return permit
 
     def decide(
         self,

@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, datasets
+from provender.catalog import access, changes, datasets, standings
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Format, Listed, Manifest, Release
 from provender.core.errors import Conflict, NotFound
-from provender.core.lifecycle import Severity, Standing, State
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -31,14 +30,17 @@ def release(
 ) -> Release:
     """Return what `datasets.resolve` does, where it stands, and its manifest in ``format``.
 
+    Its warnings say what a reader has to mind.
+
     Raises:
         NotFound: besides, the version is not there in ``format``.
-        InvalidInput, Stale: as `datasets.resolve`.
+        InvalidInput, Stale, Recalled, Gone: as `datasets.resolve`.
     """
     row = datasets.found(db, who, ref, as_of=as_of, now=now)
     if max_age is not None:
         datasets.check_age(row.value, max_age, now=now)
-    found = _released(db, who, [row], now=now)[0]
+    found = stated(db, who, row, now=now)
+    found = replace(found, warnings=standings.told(row, found.version))
     if format is None or format is found.version.manifest.format:
         return found
     other = db.get(RepresentationRow, (row.dataset, row.number, format.value))
@@ -129,16 +131,9 @@ def represent(
     return release(db, by, row.value.ref, format=manifest.format, now=change.at)
 
 
-def standing(row: VersionRow) -> Standing:
-    """Return where the version of ``row`` stands."""
-    return Standing(
-        state=State(row.state),
-        severity=Severity(row.severity),
-        reason=row.state_reason,
-        by=row.state_by,
-        at=row.state_at,
-        replacement=row.replacement,
-    )
+def stated(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Release:
+    """Return the version of ``row`` and where it stands, as ``who`` may know it; read or not."""
+    return _released(db, who, [row], now=now)[0]
 
 
 def _released(
@@ -158,7 +153,7 @@ def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
         also = sorted(map(Format, db.scalars(others)))
         yield Release(
             version=row.value,
-            standing=standing(row),
+            standing=standings.standing(row),
             data_gone_at=row.data_gone_at,
             formats=(own, *(other for other in also if other is not own)),
         )

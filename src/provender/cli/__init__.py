@@ -6,6 +6,7 @@ from provender.cli.access import access, audit
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
+from provender.cli.lifecycle import steps
 from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
@@ -25,6 +26,8 @@ def main() -> None:
     """
 
 
+for step in steps:
+    dataset.add_command(step)
 online.add_command(lookup_log)
 for command in (
     access,

@@ -1,10 +1,16 @@
 """``provender dataset …`` and ``provender search``."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from provender.cli.output import as_json, fields, show, size, table
+
+if TYPE_CHECKING:
+    from provender.core.datasets import Release
+    from provender.core.names import DatasetRef
+    from provender.core.protocols import Library
 
 
 @click.group()
@@ -39,15 +45,15 @@ def list_datasets(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
 @as_json
 def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show a dataset and its versions; NAME is domain.name or domain.name@version."""
+    from provender.core.lifecycle import said
     from provender.core.names import DatasetRef
     from provender.sdk import connect
 
     with connect() as workspace:
         described = workspace.dataset(name)
         ref = DatasetRef.parse(name)
-        versions = workspace.catalog.versions(ref)
-        if ref.version is not None:
-            versions = [workspace.version(name)]
+        releases = _releases(workspace.catalog, ref)
+    versions = [release.version for release in releases]
 
     def human() -> None:
         fields(
@@ -73,6 +79,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
                 "to",
                 "digest",
                 "schema",
+                "state",
             ),
             (
                 (
@@ -86,11 +93,16 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
                     v.manifest.event_range and v.manifest.event_range.latest,
                     v.manifest.digest[7:19],
                     v.compatibility.verdict,
+                    "gone" if release.data_gone_at else release.standing.state,
                 )
-                for v in versions
+                for release in releases
+                for v in [release.version]
             ),
             empty="no version is published yet",
         )
+        for release in releases:
+            if release.standing.reason:
+                click.echo(said(str(release.version.ref), release.standing))
         if ref.version is None or not versions:
             return
         manifest = versions[0].manifest
@@ -117,7 +129,24 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
         )
         fields((("computed from", manifest.inputs), ("native snapshot", manifest.native_snapshot)))
 
-    show({"dataset": described, "versions": versions}, machine=as_json, human=human)
+    standings = {release.version.number: release.standing for release in releases}
+    show(
+        {"dataset": described, "versions": versions, "standings": standings},
+        machine=as_json,
+        human=human,
+    )
+
+
+def _releases(catalog: "Library", ref: "DatasetRef") -> "list[Release]":
+    """The versions of a dataset, oldest first; or the one that ``ref`` names, wherever it stands."""
+    from provender.core.datasets import whole
+
+    if ref.version is None:
+        return whole(lambda after: catalog.finder.releases(ref, after=after))[::-1]
+    found = catalog.finder.releases(ref, after=str(ref.version + 1), limit=1).items
+    if not found or found[0].version.number != ref.version:
+        catalog.resolve(ref)  # says which versions there are
+    return list(found)
 
 
 @dataset.command("publish")

@@ -2,11 +2,13 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
 
+from provender.core.cautions import CautionWarning
 from provender.core.digest import plain
 from provender.core.errors import ProvenderError, Unavailable
 
@@ -18,7 +20,10 @@ class ErrorsInWords(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         try:
-            return super().main(*args, **options)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", CautionWarning)
+                warnings.showwarning = _say
+                return super().main(*args, **options)
         except ProvenderError as error:
             sys.exit(report(error, machine="--json" in sys.argv))
         except BrokenPipeError:
@@ -43,6 +48,11 @@ def report(error: ProvenderError, *, machine: bool = False) -> int:
         if error.hint:
             click.echo(click.style(" hint: ", fg="cyan") + error.hint, err=True)
     return error.exit_code
+
+
+def _say(message: Warning | str, *_where: Any, **_more: Any) -> None:
+    """Print a warning to stderr: what it says, and not which line of ours said it."""
+    click.echo(click.style("warning: ", fg="yellow", bold=True) + str(message), err=True)
 
 
 def show(value: Any, *, machine: bool, human: Callable[[], None]) -> None:

@@ -1,12 +1,12 @@
 """Datasets, their immutable versions, and the manifest that says what a version is.
 
 A version is identified by its content: publishing the same content again is the same
-version (`next_version`). The one thing besides that makes a version new is a layout: the same
+version (`core.versioning`). The one thing besides that makes a version new is a layout: the same
 rows, sorted for whoever reads a part of them, are a version of their own with equal content.
 Files are listed relative to the lake's root, so a lake can move.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,12 +14,11 @@ from typing import Generic, TypeVar
 
 from provender.core.contracts import CheckResult
 from provender.core.digest import digest
-from provender.core.errors import Conflict, Incompatible
 from provender.core.lifecycle import Standing
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.profiles import Profile
-from provender.core.schema import Compatibility, Schema, Verdict, compare
+from provender.core.schema import Compatibility, Schema, Verdict
 from provender.core.tags import Assignment
 
 T = TypeVar("T")
@@ -301,65 +300,3 @@ def whole(ask: Callable[[str], Listed[T]]) -> list[T]:
         found += part.items
         after = part.next
     return found
-
-
-def next_version(
-    history: Sequence[DatasetVersion],
-    ref: DatasetRef,
-    manifest: Manifest,
-    *,
-    by: str,
-    now: datetime,
-    parent: int | None = None,
-    breaking_reason: str = "",
-    note: str = "",
-) -> DatasetVersion:
-    """Return the version that publishing ``manifest`` makes, or the one that it already is.
-
-    ``history`` holds all versions of the dataset, oldest first. ``parent``, where given, is
-    the version the publisher believes to be the latest (optimistic concurrency). Without a
-    layout the rows are what counts, however they lie; with one, rows that lie otherwise are not
-    the same version.
-
-    Raises:
-        Conflict: somebody published after ``parent``, or the rows are those of an older version.
-        Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
-    """
-    latest = history[-1] if history else None
-    for version in reversed(history):
-        if not _is_same(version.manifest, manifest):
-            continue
-        if parent is None or version is latest:
-            return version
-        raise Conflict(
-            f"these rows are {version.ref} already, and {history[-1].ref} came after it",
-            hint=f"pin {version.ref}, or publish without a parent to be told the same version",
-        )
-    last_number = latest.number if latest else 0
-    if parent is not None and parent != last_number:
-        raise Conflict(
-            f"{ref.dataset} is at version {last_number}, not {parent}: somebody published meanwhile",
-            hint=f"look at {ref.dataset}@{last_number}, then publish again",
-        )
-    compatibility = compare(latest.manifest.schema, manifest.schema) if latest else FIRST
-    if compatibility.verdict is Verdict.BREAKING and not breaking_reason:
-        raise Incompatible(
-            f"{ref.dataset}@{last_number + 1} would break readers of @{last_number}: "
-            + "; ".join(compatibility.reasons),
-            hint='give the reason with --breaking "why", or keep the old columns',
-        )
-    return DatasetVersion(
-        ref=ref.at(last_number + 1),
-        manifest=manifest,
-        published_at=now,
-        published_by=by,
-        parent=last_number or None,
-        compatibility=compatibility,
-        note=note
-        or breaking_reason
-        or (f"optimized by {manifest.layout}" if manifest.layout else ""),
-    )
-
-
-def _is_same(there: Manifest, offered: Manifest) -> bool:
-    return there.content == offered.content and offered.layout in (None, there.layout)

@@ -7,14 +7,15 @@
                         recalled ◀───────────────┘
     quarantined ──release──▶ published,  quarantined ──recall──▶ recalled
 
-Pure: who may take a step is policy's question, and what is readable then is the reader's.
+Pure: who may take a step is policy's question. What a reader is told of where a version stands
+is said here (`warnings`), so that the catalog, training and Feast say it in the same words.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from provender.core.errors import Conflict, InvalidInput
+from provender.core.errors import Conflict, InvalidInput, Recalled
 
 
 class State(StrEnum):
@@ -86,7 +87,8 @@ def advance(
 
     Raises:
         Conflict: its state does not allow ``step``.
-        InvalidInput: readers would be told no reason.
+        InvalidInput: readers would be told no reason; or they would be refused, or sent to a
+            replacement, by a step that does not say that a version is not for reading.
     """
     state = TRANSITIONS.get((standing.state, step))
     if state is None:
@@ -97,6 +99,50 @@ def advance(
         )
     if step in REASONED and not reason:
         raise InvalidInput(f"a version cannot be {state} without a reason", hint="say why")
+    if step not in REASONED and replacement is not None:
+        raise InvalidInput(
+            f"nothing is to be read instead of a version that is {state}",
+            hint=f"name a replacement to {' or '.join(sorted(REASONED))} a version",
+        )
+    if step is not Step.RECALL and severity is not Severity.WARN:
+        raise InvalidInput(
+            f"readers cannot be refused a version that is {state}", hint="recall it, with a reason"
+        )
     return Standing(
         state=state, severity=severity, reason=reason, by=by, at=now, replacement=replacement
     )
+
+
+def warnings(name: str, standing: Standing) -> tuple[str, ...]:
+    """Return what whoever reads the version called ``name``, ``domain.name@version``, has to mind.
+
+    Raises:
+        Recalled: it was recalled, and is refused to readers.
+    """
+    if standing.state is State.PUBLISHED:
+        return ()
+    if standing.state is State.RECALLED and standing.severity is Severity.REFUSE:
+        raise Recalled(said(name, standing), hint=_instead(name, standing))
+    return (f"{said(name, standing)}: {_instead(name, standing)}",)
+
+
+def said(name: str, standing: Standing) -> str:
+    """Return the state of the version called ``name`` in words: since when, by whom and why."""
+    since = f" on {standing.at:%Y-%m-%d}" if standing.at else ""
+    by = f" by {standing.by}" if standing.by else ""
+    why = f": {standing.reason}" if standing.reason else ""
+    match standing.state:
+        case State.DRAFT:
+            return f"{name} is a draft{by}{why}"
+        case State.QUARANTINED:
+            return f"{name} is quarantined{since}: checks of it failed{why}"
+        case state:
+            return f"{name} was {state}{by}{since}{why}"
+
+
+def _instead(name: str, standing: Standing) -> str:
+    if standing.replacement is not None:
+        return f"read {name.partition('@')[0]}@{standing.replacement} instead"
+    if standing.state is State.DRAFT:
+        return "it is not published yet"
+    return f"read {name.partition('@')[0]} without a version for the last good one"

@@ -16,6 +16,7 @@ from feast.infra.offline_stores.file_source import FileSource
 from feast.repo_config import RepoConfig
 
 from provender import bootstrap
+from provender.core.cautions import heeded
 from provender.core.clock import to_utc, utc_now
 from provender.core.datasets import Format
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -93,7 +94,8 @@ class Terms:
         if isinstance(source, CatalogSource):
             ref = source.ref.at(self.pins.get(source.ref.dataset, source.ref.version))
             as_of = None if ref.version else self.as_of
-            return Table.of(collaborators.catalog(self.settings).resolve(ref, as_of=as_of))
+            catalog = collaborators.catalog(self.settings)
+            return Table.of(heeded(catalog.release(ref, as_of=as_of)))
         if isinstance(source, FileSource | TableSource):
             return self.file(source)
         kind = "no batch source" if source is None else f"a {type(source).__name__}"
@@ -168,14 +170,16 @@ class Terms:
 
         Raises:
             Denied: the catalog says no.
+            Recalled, Gone: a version was recalled, or lost its data, since it was resolved.
         """
         asked = set(columns)
         named = {column.dataset for column in asked}
-        governed = {table.version.dataset for table in tables if table.version is not None}
+        versions = {table.version for table in tables if table.version is not None}
+        governed = {version.dataset for version in versions}
         asked |= {ColumnRef(dataset) for dataset in governed - named}
         if asked:
             catalog = collaborators.catalog(self.settings)
-            return catalog.permit(action, sorted(asked), purpose=purpose)
+            return catalog.permit(action, sorted(asked), purpose=purpose, versions=sorted(versions))
         return decide(
             Actor(self.settings.actor),
             action,

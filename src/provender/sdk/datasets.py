@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from provender.core.cautions import heeded
 from provender.core.clock import utc_now
-from provender.core.datasets import Dataset, DatasetVersion, next_version
+from provender.core.datasets import Dataset, DatasetVersion, whole
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.training import Table
+from provender.core.versioning import next_version
 from provender.offline.answer import Progress
 from provender.sdk import upkeep
 from provender.sdk.desk import Desk
@@ -54,7 +56,7 @@ class Datasets(Desk):
         dataset = self.catalog.dataset(ref)
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
-        history = self.catalog.versions(ref)
+        releases = whole(lambda after: self.catalog.finder.releases(ref, after=after))[::-1]
         with publishing(self.settings.lake):
             manifest = write_version(
                 self.settings.lake,
@@ -64,9 +66,10 @@ class Datasets(Desk):
                 producer=producer,
                 naive=Naive.UTC if assume_utc else Naive.REFUSE,
                 accept=lambda found: next_version(
-                    history,
+                    [release.version for release in releases],
                     ref,
                     found,
+                    standings={r.version.number: r.standing for r in releases},
                     by=self.settings.actor,
                     now=utc_now(),
                     parent=parent,
@@ -134,7 +137,7 @@ class Datasets(Desk):
 
     def version(self, name: str, *, as_of: datetime | None = None) -> DatasetVersion:
         """Return the version that ``name`` names, else the latest (as of ``as_of``)."""
-        return self.catalog.resolve(DatasetRef.parse(name), as_of=as_of)
+        return heeded(self.catalog.release(DatasetRef.parse(name), as_of=as_of))
 
     def verify(self, name: str) -> DatasetVersion:
         """Return the version after checking size and sha256 of each of its files.
@@ -160,7 +163,10 @@ class Datasets(Desk):
         for column in wanted:
             version.manifest.schema.column(column)
         permit = self.catalog.permit(
-            Action.READ, sorted(table.columns(wanted)), purpose=self._purpose(purpose)
+            Action.READ,
+            sorted(table.columns(wanted)),
+            purpose=self._purpose(purpose),
+            versions=[version.ref],
         )
         return self._engine.read(table, wanted, permit, now=utc_now())
 

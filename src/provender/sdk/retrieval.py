@@ -48,7 +48,9 @@ class Retrieval:
         """
         began = time.perf_counter()
         plan, spec = self.plan, self.spec
-        permit = self.catalog.permit(Action.READ, sorted(plan.reads), purpose=spec.purpose)
+        permit = self.catalog.permit(
+            Action.READ, sorted(plan.reads), purpose=spec.purpose, versions=plan.pins
+        )
         stored = self.engine.run(plan, self.spine, permit, now=utc_now(), progress=progress)
         names, folder = self.spine.column_names, self.settings.feature_repo
         answer = with_on_demand(stored, names, self.repo, spec, folder=folder)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from provender.core.cautions import heeded
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec, resolve
 from provender.core.names import unknown
@@ -98,9 +99,11 @@ class Training(Desk):
         for name in chosen.keys() - sources.keys():
             raise unknown("pinned dataset, as a source of these features,", name, sources)
         return {
-            name: self.catalog.resolve(
-                source.at(chosen.get(name, source.version)),
-                as_of=None if chosen.get(name, source.version) else as_of,
+            name: heeded(
+                self.catalog.release(
+                    source.at(chosen.get(name, source.version)),
+                    as_of=None if chosen.get(name, source.version) else as_of,
+                )
             )
             for name, source in sources.items()
         }

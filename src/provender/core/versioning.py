@@ -1,0 +1,108 @@
+"""Which version publishing a manifest makes: a new one, or the one that has its content already."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from provender.core.datasets import FIRST, DatasetVersion, Manifest
+from provender.core.errors import Conflict, Incompatible
+from provender.core.lifecycle import READABLE, Standing, State, said
+from provender.core.names import DatasetRef
+from provender.core.schema import Verdict, compare
+
+PUBLISHED: Mapping[int, Standing] = {}
+"""The standings of versions that are all published."""
+
+
+def next_version(
+    history: Sequence[DatasetVersion],
+    ref: DatasetRef,
+    manifest: Manifest,
+    *,
+    by: str,
+    now: datetime,
+    standings: Mapping[int, Standing] = PUBLISHED,
+    parent: int | None = None,
+    breaking_reason: str = "",
+    note: str = "",
+) -> DatasetVersion:
+    """Return the version that publishing ``manifest`` makes, or the one that it already is.
+
+    ``history`` holds all versions of the dataset, oldest first; those without one in
+    ``standings`` are published. What comes before a new version is the newest that readers get:
+    that decides whether its schema breaks them. ``parent``, where given, is the version the
+    publisher believes to be that one (optimistic concurrency). Without a layout the rows are
+    what counts, however they lie; with one, rows that lie otherwise are not the same version.
+
+    Raises:
+        Conflict: somebody published after ``parent``, or the rows are those of an older version,
+            or of one that was recalled.
+        Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
+    """
+    read = [version for version in history if _state(version, standings) in READABLE]
+    latest = read[-1] if read else None
+    there = _there(history, manifest, latest, standings, parent=parent)
+    if there is not None:
+        return there
+    latest_number = latest.number if latest else 0
+    if parent is not None and parent != latest_number:
+        raise Conflict(
+            f"{ref.dataset} is at version {latest_number}, not {parent}: "
+            "somebody published meanwhile",
+            hint=f"look at {ref.dataset}@{latest_number}, then publish again",
+        )
+    number = history[-1].number + 1 if history else 1
+    compatibility = compare(latest.manifest.schema, manifest.schema) if latest else FIRST
+    if compatibility.verdict is Verdict.BREAKING and not breaking_reason:
+        raise Incompatible(
+            f"{ref.dataset}@{number} would break readers of @{latest_number}: "
+            + "; ".join(compatibility.reasons),
+            hint='give the reason with --breaking "why", or keep the old columns',
+        )
+    return DatasetVersion(
+        ref=ref.at(number),
+        manifest=manifest,
+        published_at=now,
+        published_by=by,
+        parent=latest_number or None,
+        compatibility=compatibility,
+        note=note
+        or breaking_reason
+        or (f"optimized by {manifest.layout}" if manifest.layout else ""),
+    )
+
+
+def _there(
+    history: Sequence[DatasetVersion],
+    manifest: Manifest,
+    latest: DatasetVersion | None,
+    standings: Mapping[int, Standing],
+    *,
+    parent: int | None,
+) -> DatasetVersion | None:
+    """The newest version that ``manifest`` is already, if it may be that for its publisher."""
+    same = [version for version in reversed(history) if _is_same(version.manifest, manifest)]
+    if not same:
+        return None
+    good = [v for v in same if _state(v, standings) is not State.RECALLED]
+    if not good:
+        recalled = same[0].ref
+        raise Conflict(
+            f"these rows are known: {said(str(recalled), standings[same[0].number])}",
+            hint=f"restore {recalled} if it is right after all, or publish other rows",
+        )
+    there = good[0]
+    if parent is None or latest is None or there.number >= latest.number:
+        return there
+    raise Conflict(
+        f"these rows are {there.ref} already, and {latest.ref} came after it",
+        hint=f"pin {there.ref}, or publish without a parent to be told the same version",
+    )
+
+
+def _state(version: DatasetVersion, standings: Mapping[int, Standing]) -> State:
+    standing = standings.get(version.number)
+    return standing.state if standing is not None else State.PUBLISHED
+
+
+def _is_same(there: Manifest, offered: Manifest) -> bool:
+    return there.content == offered.content and offered.layout in (None, there.layout)
