@@ -15,6 +15,14 @@ from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 
 NOTHING = "–"
+STATE_LOOKS = {
+    "published": ("on", "●"),
+    "deprecated": ("warn", "○"),
+    "recalled": ("off", "✕"),
+    "draft": ("", "◌"),
+    "quarantined": ("warn", "◆"),
+}
+"""How the states of a version look: a colour, and a sign that says the same without one."""
 DIGEST = "sha256:"
 MOST_ENTRIES = 8
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
