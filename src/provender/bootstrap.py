@@ -11,6 +11,7 @@ from provender.core.errors import Misconfigured
 from provender.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "catalog",
+    "door",
     "engine",
     "has_catalog",
     "online",
@@ -68,6 +70,21 @@ def catalog(chosen: Settings | None = None) -> "LocalCatalog":
     if not chosen.catalog_url:
         prepare_home(chosen)
     return LocalCatalog(chosen.database_url, actor=chosen.actor)
+
+
+def door(chosen: Settings) -> "Door":
+    """Return the way into the catalog's own database, for those who look after it.
+
+    Raises:
+        Misconfigured: the settings name no database, but a service in front of one.
+    """
+    from provender.catalog.db import open_database
+    from provender.catalog.door import Door
+    from provender.core.clock import utc_now
+
+    if not chosen.catalog_url:
+        prepare_home(chosen)
+    return Door(open_database(chosen.database_url), actor=chosen.actor, clock=utc_now)
 
 
 def engine(chosen: Settings | None = None) -> "DuckEngine":

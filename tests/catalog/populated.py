@@ -5,7 +5,20 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, inspect, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    inspect,
+    select,
+    text,
+)
 
 from provender.core.digest import canonical, digest
 
@@ -33,6 +46,11 @@ def counts(connection: Connection) -> dict[str, int]:
     }
 
 
+def is_an_index(name: str) -> bool:
+    """Whether a table is a full-text index, or belongs to one."""
+    return name.endswith("_index") or is_inside_an_index(name)
+
+
 def is_inside_an_index(name: str) -> bool:
     """Whether a table is one of those that FTS5 keeps its index in."""
     return name.startswith(("search_index_", "search_past_index_", "documents_index_"))
@@ -45,8 +63,55 @@ def kept(value: object) -> object:
     return int(value) if isinstance(value, bool) else value
 
 
-def populate(engine: Engine, *, versions: int) -> None:
-    """Fill the tables of revision 0002 with ``versions`` and what belongs to them."""
+def fill(engine: Engine, *, rows: int) -> None:
+    """Put rows into every table of the last revision that has none, as keys and types allow."""
+    known = MetaData()
+    with engine.begin() as connection:
+        known.reflect(connection)
+        for table in known.sorted_tables:
+            if table.name == "alembic_version" or is_an_index(table.name):
+                continue
+            if connection.execute(select(table).limit(1)).first() is None:
+                made = [_invented(connection, table, n) for n in range(rows)]
+                connection.execute(table.insert(), list({_key(table, r): r for r in made}.values()))
+
+
+def _invented(connection: Connection, table: Table, number: int) -> dict[str, Any]:
+    row = {c.name: _value(c, number) for c in table.columns if c.name != "vector"}
+    for constraint in table.foreign_key_constraints:
+        there = connection.execute(
+            select(*(part.column for part in constraint.elements)).limit(1).offset(number % 40)
+        ).first()
+        assert there is not None, constraint.referred_table.name
+        row |= dict(zip(constraint.column_keys, there, strict=True))
+    return row
+
+
+def _value(column: Column[Any], number: int) -> object:
+    at = START + timedelta(seconds=number)
+    match column.type:
+        case Boolean():
+            return number % 2 == 0
+        case LargeBinary():
+            return f"raw {number} é".encode()
+        case Integer():
+            return number % 30_000
+        case DateTime():
+            return at
+    if column.name == "at" or column.name.endswith("_at") or column.name == "fresh_until":
+        return at.isoformat(timespec="microseconds")
+    return canonical({"n": number}) if column.name == "value" else f"{column.name} {number} é"
+
+
+def _key(table: Table, row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[column.name] for column in table.primary_key)
+
+
+def populate(engine: Engine, *, versions: int, at_least: int = 0) -> None:
+    """Fill the tables of revision 0002 with ``versions`` and what belongs to them.
+
+    Every table gets ``at_least`` so many rows.
+    """
     datasets = versions // 10
     trail = Trail()
     with engine.begin() as connection:
@@ -67,6 +132,7 @@ def populate(engine: Engine, *, versions: int) -> None:
         for number in range(datasets):
             publish(kept, trail, number, versions=10)
         define(kept, trail, datasets)
+        pad(kept, trail, range(datasets, 2 * at_least))
         kept.add("audit_events", trail.events)
         kept.write()
 
@@ -167,6 +233,26 @@ def define(kept: "Tables", trail: "Trail", datasets: int) -> None:
         kept.rest(node, name_of(number))
     kept.add("search_words", [{"trigram": t, "word": "wörd"} for t in ("  w", " wö", "wör")])
     trail.add("features:apply", "flights", {"definitions": "sha256:r"}, by="person:p1")
+
+
+def pad(kept: "Tables", trail: "Trail", numbers: range) -> None:
+    """More of everything, by numbers that are free; a grant comes with every second of them."""
+    recorded = {"digest": "sha256:p", "recorded_at": trail.at(), "recorded_by": "person:p1"}
+    made = {"project": "flights", "created_at": trail.at(), "value": "{}"}
+    for n in numbers:
+        declare(kept, trail, n)
+        kept.edge(f"dataset:{name_of(n)}", f"feature-view:more/v{n}", "repo:more")
+        kept.rest(f"feature-view:more/v{n}", name_of(n))
+        kept.add("teams", [{"id": f"team:more{n}"}])
+        kept.add("people", [named("id", f"person:more{n}", teams=[f"team:more{n}"])])
+        kept.add("domains", [named("name", f"more{n}")])
+        kept.add("tags", [named("name", f"more.tag{n}") | {"protected": n % 2 == 0}])
+        kept.add("purposes", [{"name": f"more{n}", "description": "More."}])
+        kept.add("rules", [named("id", f"more{n}", actors=["anyone"], actions=["discover"])])
+        for table in ("repos", "serving_manifests"):
+            kept.add(table, [{"project": f"more{n}", "number": 1, "value": "{}", **recorded}])
+        kept.add("training_sets", [{"id": f"ts_more{n}", **made}])
+        kept.add("search_words", [{"trigram": "mor", "word": f"more{n}"}])
 
 
 def name_of(number: int) -> str:

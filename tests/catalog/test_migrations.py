@@ -11,11 +11,12 @@ from provender.catalog.local import LocalCatalog
 from provender.catalog.rows import SCHEMA, Row
 from provender.core.errors import NotFound
 from provender.core.lineage import Node
-from tests.catalog.populated import content, counts, populate
+from tests.catalog.ddl import ddl
+from tests.catalog.populated import content, counts, fill, is_inside_an_index, populate
 from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, manifest
 from tests.stress import times
 
-VERSIONS = 10_000
+ROWS = 1_000
 SOME = 500
 INDICES = ("documents_index", "search_index", "search_past_index")
 """Full-text indices, which differ by database."""
@@ -139,25 +140,67 @@ def populated(engine: Engine) -> Engine:
     return engine
 
 
-def test_ten_thousand_versions_go_up_and_down_without_a_change(engine: Engine):
+def test_thousands_of_rows_in_every_table_go_up_and_down_without_a_change(engine: Engine):
     downgrade(engine, "0002")
-    populate(engine, versions=times(VERSIONS))
+    populate(engine, versions=times(ROWS), at_least=times(ROWS))
     every = revisions(engine)
     seen: dict[str, dict[str, str]] = {"0002": read_content(engine)}
+    made: dict[str, set[str]] = {"0002": read_ddl(engine)}
+    assert min(read_counts(engine).values()) >= times(ROWS)
     for revision in every[2:]:
         upgrade(engine, revision)
-        seen[revision] = read_content(engine)
+        seen[revision], made[revision] = read_content(engine), read_ddl(engine)
     assert differences(engine) == []
-    with engine.connect() as connection:
-        there = counts(connection)
-    assert there["versions"] == times(VERSIONS)
+    there = read_counts(engine)
+    assert there["versions"] == times(ROWS)
     assert there["history"] > there["versions"]
-    assert there["edges"] > there["versions"] * 0.9
+    assert there["edges"] > there["versions"]
     for revision in every[-2:0:-1]:
         downgrade(engine, revision)
         assert read_content(engine) == seen[revision], revision
+        assert read_ddl(engine) == made[revision], revision
     upgrade(engine)
     assert read_content(engine) == seen[SCHEMA]
+    assert read_ddl(engine) == made[SCHEMA]
+
+
+def test_rows_in_tables_that_are_new_do_not_keep_the_old_ones_from_coming_back(populated: Engine):
+    upgrade(populated)
+    fill(populated, rows=SOME)
+    few = {name: found for name, found in read_counts(populated).items() if found == 0}
+    assert not few
+    downgrade(populated, "0002")
+    old = read_content(populated)
+    upgrade(populated)
+    new = read_content(populated)
+    downgrade(populated, "0002")
+    assert read_content(populated) == old
+    upgrade(populated)
+    assert read_content(populated) == new
+
+
+def test_tables_and_indices_are_the_same_made_anew_and_after_going_down_to_nothing(engine: Engine):
+    made = read_ddl(engine)
+    downgrade(engine, "base")
+    upgrade(engine)
+    assert read_ddl(engine) == made
+    assert any(part in line for line in made for part in ("gin (vector)", "fts5"))
+
+
+def read_ddl(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return ddl(connection)
+
+
+def read_counts(engine: Engine) -> dict[str, int]:
+    """Rows by table, without those that belong to an index."""
+    with engine.connect() as connection:
+        found = counts(connection)
+    return {
+        name: rows
+        for name, rows in found.items()
+        if name not in ("alembic_version", *INDICES) and not is_inside_an_index(name)
+    }
 
 
 def read_content(engine: Engine) -> dict[str, str]:
@@ -209,3 +252,11 @@ def test_a_catalog_of_the_last_release_is_brought_up_to_date_by_opening_it(popul
     with again.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == SCHEMA
     again.dispose()
+
+
+def test_bringing_tables_up_to_date_tells_how_far_it_is(url: str, populated: Engine):
+    told: list[tuple[str, float]] = []
+    open_database(url, progress=lambda stage, done: told.append((stage, done))).dispose()
+    passed = revisions(populated)[2:]
+    assert [stage for stage, _ in told] == [f"revision {revision}" for revision in passed]
+    assert [done for _, done in told] == [(n + 1) / len(passed) for n in range(len(passed))]

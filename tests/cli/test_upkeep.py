@@ -1,5 +1,6 @@
 """``provender dataset optimize`` and ``provender fsck``: what they do, say and exit with."""
 
+import sqlite3
 import subprocess
 import sys
 
@@ -91,6 +92,7 @@ def test_orphans_are_named_then_removed(published, lake):
         "versions": 1,
         "files": 1,
         "findings": [],
+        "catalog": [],
     }
 
 
@@ -146,3 +148,31 @@ def test_what_was_spilled_to_a_stores_own_folder_is_found_when_it_is_named(publi
     gone = published("fsck", "--spill", home / "nowhere")
     assert gone.code == 3
     assert "there is no folder" in gone.err
+
+
+def damage(home, statement):
+    with sqlite3.connect(home / ".provender" / "catalog.db") as db:
+        db.execute(statement)
+    db.close()
+
+
+def test_fsck_finds_a_wrong_row_of_the_catalog_and_repairs_what_follows_from_others(
+    published, home
+):
+    damage(home, "UPDATE datasets SET latest = NULL")
+    found = published("fsck", "--json")
+    assert (found.code, found.json["ok"]) == (6, False)
+    (fault,) = found.json["catalog"]
+    assert (fault["check"], fault["subject"], fault["repaired"]) == ("latest", "shop.orders", False)
+    assert "provender fsck --repair" in published("fsck").out
+    repaired = published("fsck", "--repair", "--json")
+    assert (repaired.code, repaired.json["catalog"][0]["repaired"]) == (0, True)
+    assert published("fsck", "--json").json["catalog"] == []
+
+
+def test_fsck_names_a_version_that_cannot_be_read_and_leaves_the_lake_alone(published, home):
+    damage(home, "UPDATE versions SET value = '{}'")
+    found = published("fsck", "--remove", "--json")
+    assert found.code == 6
+    assert found.json["catalog"][0]["subject"] == "versions 1 1"
+    assert "the lake was not checked" in published("fsck").out

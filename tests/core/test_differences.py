@@ -162,3 +162,9 @@ def test_events_that_end_earlier_than_they_did_outrank_a_new_column() -> None:
         FindingKind.RANGE,
         FindingKind.COLUMN_NEW,
     ]
+
+
+def test_of_a_handful_of_rows_nothing_is_said_about_how_values_lie() -> None:
+    before, after = column("speed", a=99), column("speed", b=99)
+    few = [profile(replace(one, count=99)) for one in (before, after)]
+    assert diff(version(1), version(2), before=few[0], after=few[1]).findings == ()

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.features import FieldSpec, RepoSpec, check, keys_into, resolve
+from provender.core.features import FieldSpec, RepoSpec, keys_into, resolve
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.schema import Column, Schema
+from provender.core.soundness import check
 from tests.core.repo import CHILL, DELAY, ORIGIN, REPO, SCHEMA, SCHEMAS, TAXONOMY, TEMP, WEATHER
 
 

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -41,12 +41,20 @@ WRITING = "provender_writing"
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 TURN_SECONDS = 30
 
+Progress = Callable[[str, float], object]
+"""Told what is being done, and how much of it is, from 0 to 1."""
+
+
+def unheard(_stage: str, _done: float) -> None:
+    """The `Progress` that nobody looks at."""
+
+
 _turns: dict[str, threading.Lock] = {}
 """Who writes to which SQLite file, in this process."""
 os.register_at_fork(after_in_child=_turns.clear)  # whoever held one is not in the child
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, progress: Progress = unheard) -> Engine:
     """Return the engine of ``url``, its tables made or brought up to date.
 
     Safe when several processes start at once: one makes the tables, the others wait.
@@ -64,7 +72,7 @@ def open_database(url: str) -> Engine:
             with engine.connect() as connection:
                 current = _stamp(connection)
             if current != SCHEMA:
-                upgrade(engine)
+                upgrade(engine, progress=progress)
     except BaseException:
         engine.dispose()
         raise
@@ -120,19 +128,52 @@ def _turn(engine: Engine) -> Iterator[None]:
         turn.release()
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def revision_of(url: str) -> str | None:
+    """Return the revision of the tables at ``url``, as they are; None: there are none.
+
+    Raises:
+        Misconfigured, Unavailable, Corrupt: as `open_database`.
+    """
+    engine = _engine(_parse(url))
+    try:
+        with explained(engine), engine.connect() as connection:
+            return _stamp(connection)
+    finally:
+        engine.dispose()
+
+
+def upgrade(engine: Engine, revision: str = "head", *, progress: Progress = unheard) -> None:
     """Bring the tables to ``revision``, in one transaction.
 
     Raises:
         Corrupt: the database holds tables of something else.
         Misconfigured: the tables are of a newer Provender.
     """
-    from alembic import command  # 0.2 s to import, once per schema: not at every start
-
     with engine.execution_options(**{WRITING: True}).begin() as connection:
         take_write_lock(connection)
         if _stamp(connection) != SCHEMA or revision != "head":
-            command.upgrade(migrations(connection), revision)
+            upgrade_in(connection, revision, progress=progress)
+
+
+def upgrade_in(
+    connection: Connection, revision: str = "head", *, progress: Progress = unheard
+) -> None:
+    """`upgrade`, in the transaction of ``connection``, which must hold the write lock."""
+    from alembic import command  # 0.2 s to import, once per schema: not at every start
+    from alembic.script import ScriptDirectory
+
+    config = migrations(connection)
+    scripts = ScriptDirectory.from_config(config)
+    steps = [s.revision for s in scripts.iterate_revisions(revision, _stamp(connection) or "base")]
+    done = 0
+
+    def told(step: Any, **_: Any) -> None:
+        nonlocal done
+        done += 1
+        progress(f"revision {step.up_revision_id}", done / max(len(steps), 1))
+
+    config.attributes["on_version_apply"] = told
+    command.upgrade(config, revision)
 
 
 def downgrade(engine: Engine, revision: str) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from provender.catalog import editing, idempotency, lifecycle, remembered
+from provender.catalog import editing, idempotency, inbox, lifecycle, remembered
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.audit import Remembered
@@ -100,10 +100,16 @@ class LocalDesk:
         raise NotImplementedError("contracts")
 
     def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
-        raise NotImplementedError("inbox")
+        """Return what waits for the actor, the most urgent kind first; of one ``kind``, if given."""
+        check_limit(limit)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return inbox.inbox(db, who, kind=kind, limit=limit, after=after, now=now)
 
     def settle(self, task: str, *, expected: int | None) -> None:
-        raise NotImplementedError("inbox")
+        """Let a task wait no more, as long as it is about the same."""
+        with self._door.writing() as (db, change):
+            inbox.settle(db, self._door.who(db), task, expected=expected, change=change)
 
     def retention(
         self,

@@ -15,16 +15,20 @@ from provender.core.people import Actor, check_actor_id
 
 
 class Door:
-    """What everything that speaks to the catalog as ``actor`` shares. Safe between threads."""
+    """What everything that speaks to the catalog as ``actor`` shares. Safe between threads.
 
-    def __init__(self, engine: Engine, *, actor: str, clock: Clock) -> None:
+    ``request`` is the id of the request that all of it is for, where one came over the network.
+    """
+
+    def __init__(self, engine: Engine, *, actor: str, clock: Clock, request: str = "") -> None:
         self.engine = engine
         self.actor = check_actor_id(actor)
         self.clock = clock
+        self.request = request
 
-    def as_actor(self, actor: str) -> "Door":
-        """Return the way into the same database for another actor."""
-        return Door(self.engine, actor=actor, clock=self.clock)
+    def as_actor(self, actor: str, *, request: str = "") -> "Door":
+        """Return the way into the same database for another actor, and for one request of theirs."""
+        return Door(self.engine, actor=actor, clock=self.clock, request=request)
 
     def who(self, db: Session) -> Actor:
         """Return the actor, with the teams that the catalog knows them to be in."""
@@ -50,10 +54,16 @@ class Door:
                 yield db
         except (access.Refused, access.Hidden) as refusal:
             with transaction(self.engine, write=True) as db:
-                at = self._change(db, request).at
-                kind = EventKind.ACCESS_DENY
-                access.write_down(db, refusal.decision, kind, at=at, request=request)
+                change = self._change(db, request)
+                access.write_down(
+                    db,
+                    refusal.decision,
+                    EventKind.ACCESS_DENY,
+                    at=change.at,
+                    request=change.request,
+                )
             raise
 
     def _change(self, db: Session, request: str) -> Change:
+        request = request or self.request
         return changes.begin(db, clock=self.clock, actor=self.actor, request=request)

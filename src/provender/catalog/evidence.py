@@ -1,18 +1,24 @@
-"""What a publisher measured of a version, a row for each column, so that rights can close columns."""
+"""What a publisher measured of a version, a row for each column, so that rights can close columns.
 
-from collections.abc import Iterator
-from typing import Any
+Of a column with a protected tag nothing but counts is kept, and nothing else is told once it is
+protected.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog.rows import CheckRow, ProfileRow, VersionRow
+from provender.catalog.rows import CheckRow, DatasetRow, ProfileRow, TagRow, VersionRow
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
 from provender.core.digest import canonical
 from provender.core.lifecycle import Severity
-from provender.core.profiles import ColumnProfile, Profile, Relation
+from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
 from provender.values import from_json
+
+T = TypeVar("T")
 
 WHOLE = ""
 """The column name of what is of the version as a whole."""
@@ -21,9 +27,10 @@ WHOLE = ""
 def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
     """Write down the profile and the checks of a version; its run is in the version's own row."""
     if evidence.profile is not None:
+        closed = _closed(db, dataset, evidence.profile)
         db.add_all(
             ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
-            for column, value in _parts(evidence.profile)
+            for column, value in _parts(closed)
         )
     db.add_all(
         CheckRow(
@@ -49,14 +56,33 @@ def of(db: Session, row: VersionRow) -> Evidence:
     parts = {column: value for column, value in db.execute(profiles)}  # noqa: C416 - typed
     wanted = select(CheckRow).where(CheckRow.dataset == row.dataset, CheckRow.number == row.number)
     checks = db.scalars(wanted.order_by(CheckRow.position))
-    return Evidence(run=row.run, profile=_profile(parts), checks=tuple(map(_check, checks)))
+    profile = _profile(parts)
+    return Evidence(
+        run=row.run,
+        profile=_closed(db, row.dataset, profile) if profile else None,
+        checks=tuple(map(_check, checks)),
+    )
+
+
+def _closed(db: Session, dataset: int, profile: Profile) -> Profile:
+    """The profile with nothing but counts of the columns that are protected now."""
+    tags = set(db.scalars(select(TagRow.name).where(TagRow.protected)))
+    declared = db.get_one(DatasetRow, dataset).value
+    names = [column.column for column in profile.columns]
+    return profile.closed({name for name in names if tags & declared.tags_of(name)})
 
 
 def _parts(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:
     names = [column.column for column in profile.columns]
     yield (
         WHOLE,
-        {"row_count": profile.row_count, "relations": profile.relations, "columns": names},
+        {
+            "row_count": profile.row_count,
+            "relations": profile.relations,
+            "keys": profile.keys,
+            "measures": profile.measures,
+            "columns": names,
+        },
     )
     for column in profile.columns:
         yield column.column, {"profile": column}
@@ -71,8 +97,14 @@ def _profile(parts: dict[str, dict[str, Any]]) -> Profile | None:
         columns=tuple(
             from_json(ColumnProfile, canonical(parts[name]["profile"])) for name in whole["columns"]
         ),
-        relations=tuple(from_json(Relation, canonical(one)) for one in whole["relations"]),
+        relations=_each(Relation, whole["relations"]),
+        keys=_each(KeyCount, whole.get("keys", ())),
+        measures=_each(Measure, whole.get("measures", ())),
     )
+
+
+def _each(kind: type[T], stored: Iterable[Any]) -> tuple[T, ...]:
+    return tuple(from_json(kind, canonical(one)) for one in stored)
 
 
 def _check(row: CheckRow) -> CheckResult:

@@ -1,6 +1,5 @@
 """What feature repositories and training record: definitions, serving manifests, training sets."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
@@ -14,10 +13,9 @@ from provender.catalog import (
     changes,
     consumption,
     datasets,
+    definitions,
     history,
     lineage,
-    nodes,
-    search,
 )
 from provender.catalog.access import visible
 from provender.catalog.changes import Change
@@ -33,9 +31,9 @@ from provender.catalog.rows import (
 from provender.catalog.serving import compile_serving
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput
-from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.features import RepoSpec
 from provender.core.governance import Project
-from provender.core.lineage import Node, NodeKind
+from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -88,8 +86,13 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 
 
 def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
+    """Write down definitions that are new, and all that is read from them, which heals."""
     last = _last(db, RepoRow, repo.project)
-    if last is not None and last.digest == repo.digest:
+    changed = lineage.record_repo(db, repo)
+    same = last is not None and replace(last.value, commit=repo.commit) == repo
+    if changed or not same:
+        definitions.index(db, change, repo, last.value if last else None)
+    if same:
         return
     number = last.number + 1 if last else 1
     if db.get(ProjectRow, repo.project) is None:
@@ -105,9 +108,6 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
         )
     )
     history.keep(db, change, "definitions", repo.project, repo)
-    lineage.record_repo(db, repo)
-    outdated = search.documents_of_project(db, repo.project)
-    search.replace_documents(db, outdated, _documents(repo))
     changes.tell(
         db,
         change,
@@ -298,64 +298,3 @@ def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSet
 def _last(db: Session, kind: type[Fact], project: str) -> Fact | None:
     wanted = select(kind).where(kind.project == project)
     return db.scalars(wanted.order_by(kind.number.desc()).limit(1)).first()
-
-
-def _documents(repo: RepoSpec) -> Iterable[search.Document]:
-    for view in repo.views:
-        source = view.dataset.dataset if view.dataset else ""
-        extra = (*view.tags, *view.entities, source, *view.push_sources)
-        yield from _view_documents(repo, NodeKind.VIEW, view, extra)
-    for computed in repo.on_demand:
-        extra = tuple(str(ref) for ref in computed.inputs)
-        yield from _view_documents(repo, NodeKind.ON_DEMAND, computed, extra)
-    for service in repo.services:
-        yield _service_document(repo, service)
-
-
-def _view_documents(
-    repo: RepoSpec, kind: NodeKind, view: ViewSpec | OnDemandSpec, extra: Sequence[str]
-) -> Iterable[search.Document]:
-    node = nodes.defined_node(kind, repo.project, view.name)
-    yield search.Document(
-        kind=kind.value,
-        name=view.name,
-        node=node,
-        title=view.name,
-        body=" ".join((view.description, view.owner, *extra)),
-        context=" ".join(f"{feature.name} {feature.description}" for feature in view.features),
-        description=view.description,
-        owner=view.owner,
-        project=repo.project,
-    )
-    for feature in view.features:
-        yield _feature_document(repo, node, view, feature)
-
-
-def _feature_document(
-    repo: RepoSpec, node: Node, view: ViewSpec | OnDemandSpec, feature: FieldSpec
-) -> search.Document:
-    return search.Document(
-        kind="feature",
-        name=f"{view.name}:{feature.name}",
-        node=node,
-        title=feature.name,
-        body=" ".join((feature.description, *feature.tags)),
-        context=f"{view.name} {view.description}",
-        description=feature.description or f"{feature.type} of {view.name}",
-        owner=view.owner,
-        project=repo.project,
-    )
-
-
-def _service_document(repo: RepoSpec, service: ServiceSpec) -> search.Document:
-    return search.Document(
-        kind=NodeKind.SERVICE.value,
-        name=service.name,
-        node=nodes.defined_node(NodeKind.SERVICE, repo.project, service.name),
-        title=service.name,
-        body=" ".join((service.description, service.owner, *service.tags)),
-        context=" ".join(str(ref) for ref in service.features),
-        description=service.description,
-        owner=service.owner,
-        project=repo.project,
-    )

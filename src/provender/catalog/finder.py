@@ -138,8 +138,7 @@ class LocalFinder:
         _check_now(as_of)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
-            found = lineage.neighbourhood(db, who, node, depth=depth, now=now)
-        return Neighbourhood(edges=tuple(found), truncated=len(found) >= lineage.MOST_EDGES)
+            return lineage.neighbourhood(db, who, node, depth=depth, columns=columns, now=now)
 
     def consumers(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Consumer]:
         """Return who reads a dataset, or one version of it, by kind and name."""

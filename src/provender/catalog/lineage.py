@@ -2,60 +2,67 @@
 
 A dataset without a version (``domain.name``) is made from its latest version, so that what
 reads the dataset hangs on whatever is latest; older versions keep what was made from them.
+Columns have edges of their own, between what definitions and training sets name.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from sqlalchemy import and_, delete, exists, insert, or_, select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, naming
+from provender.catalog import access, graph, naming, nodes
 from provender.catalog.access import visible, visible_node, visible_numbers
-from provender.catalog.nodes import (
-    PORTION,
+from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
+from provender.catalog.nodes import PORTION, WHOLE, Part
+from provender.catalog.rows import DatasetRow, DocumentRow, EdgeRow, NodeRow, VersionRow
+from provender.core import derivation
+from provender.core.datasets import DatasetVersion
+from provender.core.features import RepoSpec
+from provender.core.lineage import (
+    ColumnEdge,
+    Edge,
+    How,
+    Neighbourhood,
+    Node,
+    NodeKind,
     dataset_node,
     defined_node,
-    ensured,
-    known,
-    named,
-    rest_on,
 )
-from provender.catalog.rows import (
-    DatasetRow,
-    DocumentRow,
-    EdgeRow,
-    FactRow,
-    NodeRow,
-    RestsOnRow,
-    VersionRow,
-)
-from provender.core.datasets import DatasetVersion
-from provender.core.features import RepoSpec, view_names
-from provender.core.lineage import Edge, How, Node, NodeKind
-from provender.core.names import DatasetRef, unknown
+from provender.core.names import DatasetRef, FeatureRef, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 from provender.core.training import TrainingSetManifest
 
-MOST_EDGES = 2000
-"""A neighbourhood stops growing here; more cannot be looked at anyway."""
 
-
-def neighbourhood(db: Session, who: Actor, node: Node, *, depth: int, now: datetime) -> list[Edge]:
+def neighbourhood(
+    db: Session, who: Actor, node: Node, *, depth: int, columns: bool = False, now: datetime
+) -> Neighbourhood:
     """Return the edges within ``depth`` steps up and down from ``node`` that ``who`` may discover.
 
-    Downstream of a dataset without a version is what was made from any of its versions.
+    Downstream of a dataset without a version is what was made from any of its versions. With
+    ``columns`` also the edges of its columns, as many steps.
 
     Raises:
         NotFound: there is no such node for ``who``.
     """
-    _check_known(db, who, node, now=now)
-    own = list(known(db, [node]).values())
-    found = _walk(db, who, [*own, *_versions_of(db, node)], depth, now=now, down=True)
-    found |= _walk(db, who, own, depth, now=now, down=False)
-    nodes = named(db, {number for edge in found for number in edge})
-    return sorted(Edge(nodes[upstream], nodes[downstream]) for upstream, downstream in found)
+    sight = Sight(db, who, now=now)
+    _check_known(db, who, node, sight, now=now)
+    own = list(nodes.known(db, [node]).values())
+    every = [*own, *_versions_of(db, node)]
+    wholes = _both_ways(db, sight, own, every, depth)
+    parts = Walk()
+    if columns:
+        of_any, of_own = nodes.columns_of(db, every), nodes.columns_of(db, own)
+        parts = _both_ways(db, sight, of_own, of_any, depth)
+    named = nodes.named(
+        db, {end for walk in (wholes, parts) for pair in walk.edges for end in pair}
+    )
+    return Neighbourhood(
+        edges=_edges(wholes, named),
+        columns=_column_edges(parts, named),
+        truncated=wholes.truncated or parts.truncated,
+    )
 
 
 def record_version(db: Session, version: DatasetVersion, *, latest: bool = True) -> None:
@@ -67,36 +74,33 @@ def record_version(db: Session, version: DatasetVersion, *, latest: bool = True)
     inputs = [Edge(dataset_node(ref), made) for ref in version.manifest.inputs]
     if version.manifest.producer.startswith(f"{NodeKind.SERVICE}:"):
         inputs.append(Edge(Node.parse(version.manifest.producer), made))
-    _write(db, f"version:{version.ref}", inputs)
+    facts = {f"version:{version.ref}": inputs} if inputs else {}
     if latest:
-        _write(db, f"latest:{version.ref.dataset}", [Edge(made, dataset)])
-    rest_on(db, made, [version.ref.dataset])
+        facts[f"latest:{version.ref.dataset}"] = [Edge(made, dataset)]
+    _write(db, facts, How.OBSERVED)
 
 
 def record_latest(db: Session, ref: DatasetRef, number: int | None) -> None:
     """Let what reads a dataset hang on its version ``number``, the newest for readers now."""
     dataset = dataset_node(ref.at(None))
     made = [Edge(dataset_node(ref.at(number)), dataset)] if number is not None else []
-    _write(db, f"latest:{ref.dataset}", made)
+    _write(db, {f"latest:{ref.dataset}": made}, How.OBSERVED)
 
 
-def record_repo(db: Session, repo: RepoSpec) -> None:
-    """Write down what the definitions of a project are made from, in place of what was."""
-    views = {name: _view_node(repo, name) for name in view_names(repo.views, repo.on_demand)}
-    edges: list[Edge] = []
-    for view in repo.views:
-        if view.dataset is not None:
-            edges.append(Edge(dataset_node(view.dataset), views[view.name]))
-    for computed in repo.on_demand:
-        needed = dict.fromkeys(ref.view for ref in computed.inputs)
-        edges += [Edge(views[name], views[computed.name]) for name in needed if name in views]
-    for service in repo.services:
-        made = defined_node(NodeKind.SERVICE, repo.project, service.name)
-        asked = dict.fromkeys(ref.view for ref in service.own_features)
-        edges += [Edge(views[name], made) for name in asked if name in views]
-    _write(db, f"repo:{repo.project}", edges, How.DECLARED)
-    for node, datasets in sources(repo).items():
-        rest_on(db, node, datasets)
+def record_repo(db: Session, repo: RepoSpec) -> bool:
+    """Write down what the definitions of a project are made from, in place of what was.
+
+    Returns whether it had been written down otherwise, or not at all.
+    """
+    parts = _parts(derivation.column_edges(repo))
+    changed = _write(
+        db, {f"repo:{repo.project}": derivation.edges(repo)}, How.DECLARED, columns=parts
+    )
+    sources = derivation.sources(repo)
+    declared = naming.known_numbers(db, {name for names in sources.values() for name in names})
+    for node, datasets in sources.items():
+        nodes.rest_on(db, node, datasets & declared.keys())
+    return changed
 
 
 def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
@@ -106,83 +110,90 @@ def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
     if manifest.spec.service:
         service = defined_node(NodeKind.SERVICE, manifest.spec.project, manifest.spec.service)
         edges.append(Edge(service, made))
-    _write(db, f"training-set:{manifest.id}", edges)
-    rest_on(db, made, [pin.dataset for pin in manifest.pins])
+    columns = _parts(_trained_columns(db, manifest, made))
+    _write(db, {f"training-set:{manifest.id}": edges}, How.OBSERVED, columns=columns)
+    nodes.rest_on(db, made, [pin.dataset for pin in manifest.pins])
 
 
-def sources(repo: RepoSpec) -> dict[Node, set[str]]:
-    """Return the datasets that each view and service of ``repo`` rests on in the end."""
-    by_view = {v.name: {v.dataset.dataset} if v.dataset else set() for v in repo.views}
-    for computed in repo.on_demand:
-        by_view[computed.name] = _union(by_view, (ref.view for ref in computed.inputs))
-    found = {_view_node(repo, name): datasets for name, datasets in by_view.items()}
-    for service in repo.services:
-        node = defined_node(NodeKind.SERVICE, repo.project, service.name)
-        found[node] = _union(by_view, (ref.view for ref in service.own_features))
-    return found
-
-
-def _union(by_view: dict[str, set[str]], views: Iterable[str]) -> set[str]:
-    return {dataset for view in views for dataset in by_view.get(view, ())}
-
-
-def _view_node(repo: RepoSpec, name: str) -> Node:
-    kind = NodeKind.ON_DEMAND if repo.on_demand_view(name) else NodeKind.VIEW
-    return defined_node(kind, repo.project, name)
-
-
-def _write(db: Session, fact: str, edges: Sequence[Edge], how: How = How.OBSERVED) -> None:
-    """Let the edges of ``fact`` be ``edges``, in place of those it said before."""
-    number = db.scalar(select(FactRow.id).where(FactRow.name == fact))
-    if number is not None:
-        db.execute(delete(EdgeRow).where(EdgeRow.fact == number))
-    if not edges:
-        return
-    if number is None:
-        number = naming.take(db, "fact")
-        db.add(FactRow(id=number, name=fact))
-        db.flush()
-    numbers = ensured(db, (node for edge in edges for node in (edge.upstream, edge.downstream)))
-    rows = [
-        {
-            "upstream": numbers[edge.upstream],
-            "downstream": numbers[edge.downstream],
-            "fact": number,
-            "how": how.value,
-            "masking": False,
-        }
-        for edge in dict.fromkeys(edges)
+def _trained_columns(
+    db: Session, manifest: TrainingSetManifest, made: Node
+) -> Iterable[ColumnEdge]:
+    """Where the columns of a training set come from, of what is known to be there."""
+    spec = manifest.spec
+    possible: dict[Part, str] = {}
+    keys = {column: column for column in manifest.columns}
+    keys[derivation.EVENT_TIMESTAMP] = spec.event_timestamp
+    if spec.service:
+        service = defined_node(NodeKind.SERVICE, spec.project, spec.service)
+        possible |= {(service, column): to for column, to in keys.items()}
+        possible |= {(service, str(ref)): _trained(manifest, ref) for ref in spec.features}
+    else:
+        for ref, own in zip(spec.features, spec.own_features, strict=True):
+            for kind in (NodeKind.VIEW, NodeKind.ON_DEMAND):
+                view = defined_node(kind, spec.project, own.view)
+                possible |= {(view, column): to for column, to in keys.items()}
+                possible[view, own.feature] = _trained(manifest, ref)
+    there = nodes.known_parts(db, possible)
+    return [
+        ColumnEdge(node, column, made, to)
+        for (node, column), to in possible.items()
+        if (node, column) in there and to in {*manifest.columns, spec.event_timestamp}
     ]
-    db.execute(insert(EdgeRow), rows)
 
 
-def _walk(
-    db: Session, who: Actor, starts: Sequence[int], depth: int, *, now: datetime, down: bool
-) -> set[tuple[int, int]]:
-    """The edges within ``depth`` steps of ``starts``, by the numbers of their nodes."""
-    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
-    near, far = EdgeRow.upstream, EdgeRow.downstream
-    if not down:
-        near, far = far, near
-    seen, frontier, edges = set(starts), list(starts), set[tuple[int, int]]()
-    for _ in range(depth):
-        reached: dict[int, None] = {}
-        for start in range(0, len(frontier), PORTION):
-            steps = (
-                select(EdgeRow.upstream, EdgeRow.downstream)
-                .where(near.in_(frontier[start : start + PORTION]), visible_node(far, shown))
-                .distinct()
-                .order_by(EdgeRow.upstream, EdgeRow.downstream)
-                .limit(max(0, MOST_EDGES - len(edges)))
-            )
-            for upstream, downstream in db.execute(steps):
-                edges.add((upstream, downstream))
-                reached[downstream if down else upstream] = None
-        frontier = [number for number in reached if number not in seen]
-        seen.update(frontier)
-        if not frontier or len(edges) >= MOST_EDGES:
-            break
-    return edges
+def _trained(manifest: TrainingSetManifest, ref: FeatureRef) -> str:
+    """The column of a training set that holds a feature."""
+    return f"{ref.view}__{ref.feature}" if manifest.spec.full_feature_names else ref.feature
+
+
+def _parts(edges: Iterable[ColumnEdge]) -> dict[tuple[Part, Part], Said]:
+    return {((e.upstream, e.column), (e.downstream, e.to)): Said(e.how, e.masking) for e in edges}
+
+
+def _write(
+    db: Session,
+    facts: Mapping[str, Iterable[Edge]],
+    how: How,
+    *,
+    columns: Mapping[tuple[Part, Part], Said] | None = None,
+) -> bool:
+    """Let each fact say its edges, the only one also ``columns``; whether that is new."""
+    said: dict[str, dict[tuple[Part, Part], Said]] = {
+        fact: {((e.upstream, WHOLE), (e.downstream, WHOLE)): Said(how) for e in edges}
+        for fact, edges in facts.items()
+    }
+    for edges in said.values():
+        edges |= columns or {}
+    ends = {part for edges in said.values() for pair in edges for part in pair}
+    numbers = nodes.ensured_parts(db, ends)
+    numbered: dict[str, dict[Pair, Said]] = {
+        fact: {(numbers[up], numbers[down]): each for (up, down), each in edges.items()}
+        for fact, edges in said.items()
+    }
+    return graph.say(db, numbered)
+
+
+def _both_ways(db: Session, sight: Sight, own: list[int], every: list[int], depth: int) -> Walk:
+    down = graph.walk(db, sight, every, depth, down=True, most=MOST_EDGES)
+    up = graph.walk(db, sight, own, depth, down=False, most=MOST_EDGES)
+    return Walk(down.edges | up.edges, down.truncated or up.truncated)
+
+
+def _edges(walk: Walk, named: Mapping[int, Part]) -> tuple[Edge, ...]:
+    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
+    return tuple(Edge(named[up][0], named[down][0]) for _, _, up, down in pairs)
+
+
+def _column_edges(walk: Walk, named: Mapping[int, Part]) -> tuple[ColumnEdge, ...]:
+    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
+    return tuple(
+        ColumnEdge(*named[up], *named[down], *walk.edges[up, down]) for _, _, up, down in pairs
+    )
+
+
+def _order(part: Part) -> tuple[str, str, str]:
+    node, column = part
+    return node.kind, node.name, column
 
 
 def _versions_of(db: Session, node: Node) -> list[int]:
@@ -197,7 +208,7 @@ def _versions_of(db: Session, node: Node) -> list[int]:
     return list(db.scalars(wanted))
 
 
-def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
+def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> None:
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)
@@ -205,15 +216,9 @@ def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
             shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
             raise unknown("dataset", node.name, db.scalars(shown_names))
         return
-    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
-    number = known(db, [node]).get(node)
-    used = or_(
-        exists().where(RestsOnRow.node == number),
-        exists().where(or_(EdgeRow.upstream == number, EdgeRow.downstream == number)),
-        exists().where(DocumentRow.node == number),
-    )
-    closed = exists().where(and_(RestsOnRow.node == number, RestsOnRow.dataset.not_in(shown)))
-    if number is None or not db.scalar(select(and_(used, ~closed))):
+    number = nodes.known(db, [node]).get(node)
+    if number is None or number not in sight.of([number]) or not _used(db, number):
+        shown = visible_numbers(db, who, Action.DISCOVER, now=now)
         names = (
             select(NodeRow.name)
             .join(DocumentRow, DocumentRow.node == NodeRow.id)
@@ -221,3 +226,13 @@ def _check_known(db: Session, who: Actor, node: Node, *, now: datetime) -> None:
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
+
+
+def _used(db: Session, number: int) -> bool:
+    """Whether anything is said of a node still: those of definitions that are gone stay behind."""
+    said = or_(
+        exists().where(EdgeRow.upstream == number),
+        exists().where(EdgeRow.downstream == number),
+        exists().where(DocumentRow.node == number),
+    )
+    return bool(db.scalar(select(said)))

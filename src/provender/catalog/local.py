@@ -1,6 +1,7 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -57,6 +58,15 @@ class LocalCatalog(Closing):
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
         self._door = Door(open_database(url), actor=actor, clock=clock)
+
+    def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
+        """Return the same catalog for another actor; what it changes, ``request`` asked for.
+
+        It is closed with this one, and only with it.
+        """
+        other = copy(self)
+        other._door = self._door.as_actor(actor, request=request)
+        return other
 
     @property
     def finder(self) -> LocalFinder:
@@ -338,7 +348,8 @@ class LocalCatalog(Closing):
         """
         with self._door.reading() as db:
             who = self._door.who(db)
-            return lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            found = lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
+            return list(found.edges)
 
     def audit_events(
         self,

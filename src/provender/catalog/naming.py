@@ -47,12 +47,18 @@ def numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
         NotFound: there never was a dataset of that name.
     """
     wanted = sorted(set(names))
-    found = db.execute(select(DatasetRow.name, DatasetRow.id).where(DatasetRow.name.in_(wanted)))
-    known = {row.name: row.id for row in found}
+    known = known_numbers(db, wanted)
     for name in wanted:
         if name not in known:
             raise unknown("dataset", name, ())
     return known
+
+
+def known_numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
+    """Return the number of each dataset of ``names`` that there ever was."""
+    wanted = sorted(set(names))
+    found = db.execute(select(DatasetRow.name, DatasetRow.id).where(DatasetRow.name.in_(wanted)))
+    return {row.name: row.id for row in found}
 
 
 def add_name(db: Session, dataset: int, name: str, *, now: datetime) -> None:

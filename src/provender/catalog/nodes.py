@@ -1,53 +1,65 @@
 """The nodes of the lineage graph by their numbers, and which datasets they rest on."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeVar
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, delete, insert, select
+from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import naming
 from provender.catalog.rows import DatasetRow, NodeRow, RestsOnRow
-from provender.core.lineage import Node, NodeKind
-from provender.core.names import DatasetRef
+from provender.core.lineage import Node, NodeKind, dataset_node, defined_node
+
+__all__ = ["dataset_node", "defined_node"]
 
 PORTION = 500
 """How many nodes one query asks about."""
-
-
-def dataset_node(ref: DatasetRef) -> Node:
-    """Return the node of a dataset, or of one version of it."""
-    return Node(NodeKind.DATASET, str(ref))
-
-
-def defined_node(kind: NodeKind, project: str, name: str) -> Node:
-    """Return the node of something that a project defines: ``project/name``."""
-    return Node(kind, f"{project}/{name}")
+WHOLE = ""
+"""The column of a node that is a thing, not a column of it."""
+Part = tuple[Node, str]
+"""A node and a column of it."""
+T = TypeVar("T")
 
 
 def known(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
     """Return the numbers of those of ``nodes`` that there are."""
-    found: dict[Node, int] = {}
-    for portion in _portions(set(nodes)):
-        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name).where(
-            NodeRow.kind.in_({node.kind.value for node in portion}),
-            NodeRow.name.in_({node.name for node in portion}),
-            NodeRow.column_name == "",
+    found = known_parts(db, ((node, WHOLE) for node in nodes))
+    return {node: number for (node, _), number in found.items()}
+
+
+def known_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
+    """Return the numbers of those of ``parts`` that there are."""
+    found: dict[Part, int] = {}
+    for portion in portions(set(parts)):
+        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name).where(
+            NodeRow.kind.in_({node.kind.value for node, _ in portion}),
+            NodeRow.name.in_({node.name for node, _ in portion}),
+            NodeRow.column_name.in_({column for _, column in portion}),
         )
-        named = {(kind, name): number for number, kind, name in db.execute(wanted)}
-        there = {node: named.get((node.kind.value, node.name)) for node in portion}
-        found |= {node: number for node, number in there.items() if number is not None}
+        named = {(kind, name, column): number for number, kind, name, column in db.execute(wanted)}
+        there = {
+            (node, column): named.get((node.kind.value, node.name, column))
+            for node, column in portion
+        }
+        found |= {part: number for part, number in there.items() if number is not None}
     return found
 
 
 def ensured(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
     """Return the number of each of ``nodes``; those that are new get one."""
-    wanted = set(nodes)
-    found = known(db, wanted)
+    found = ensured_parts(db, ((node, WHOLE) for node in nodes))
+    return {node: number for (node, _), number in found.items()}
+
+
+def ensured_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
+    """Return the number of each of ``parts``; those that are new get one."""
+    wanted = set(parts)
+    found = known_parts(db, wanted)
     new = sorted(wanted - found.keys())
     if not new:
         return found
-    datasets = _datasets(db, new)
-    given = {node: number for number, node in enumerate(new, naming.take(db, "node", len(new)))}
+    datasets = _datasets(db, (node for node, _ in new))
+    given = {part: number for number, part in enumerate(new, naming.take(db, "node", len(new)))}
     db.execute(
         insert(NodeRow),
         [
@@ -55,23 +67,35 @@ def ensured(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
                 "id": number,
                 "kind": node.kind.value,
                 "name": node.name,
-                "column_name": "",
+                "column_name": column,
                 "dataset": datasets.get(_dataset_name(node)),
                 "scope": 0,
             }
-            for node, number in given.items()
+            for (node, column), number in given.items()
         ],
     )
     return found | given
 
 
-def named(db: Session, numbers: Collection[int]) -> dict[int, Node]:
-    """Return the node of each number."""
-    found: dict[int, Node] = {}
-    for portion in _portions(numbers):
-        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name).where(NodeRow.id.in_(portion))
-        for number, kind, name in db.execute(wanted):
-            found[number] = Node(NodeKind(kind), name)
+def columns_of(db: Session, numbers: Collection[int]) -> list[int]:
+    """Return the numbers of the columns of the nodes ``numbers``, which are wholes."""
+    column, whole = NodeRow, aliased(NodeRow)
+    same = and_(whole.kind == column.kind, whole.name == column.name)
+    found: list[int] = []
+    for portion in portions(numbers):
+        wanted = select(column.id).join(whole, same)
+        wanted = wanted.where(whole.id.in_(portion), column.column_name != WHOLE)
+        found += db.scalars(wanted.order_by(column.column_name, column.id))
+    return found
+
+
+def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
+    """Return which node, and which column of it, each number is of."""
+    found: dict[int, Part] = {}
+    for portion in portions(numbers):
+        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name)
+        for number, kind, name, column in db.execute(wanted.where(NodeRow.id.in_(portion))):
+            found[number] = Node(NodeKind(kind), name), column
     return found
 
 
@@ -87,17 +111,20 @@ def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> None:
         db.execute(insert(RestsOnRow), rows)
 
 
+def portions(values: Collection[T]) -> Iterator[list[T]]:
+    """Yield ``values`` in lists of what one query asks about."""
+    every = list(values)
+    for start in range(0, len(every), PORTION):
+        yield every[start : start + PORTION]
+
+
 def _datasets(db: Session, nodes: Iterable[Node]) -> dict[str, int]:
     names = {name for node in nodes if (name := _dataset_name(node))}
+    if not names:
+        return {}
     found = db.execute(select(DatasetRow.name, DatasetRow.id).where(DatasetRow.name.in_(names)))
     return {row.name: row.id for row in found}
 
 
 def _dataset_name(node: Node) -> str:
     return node.name.partition("@")[0] if node.kind is NodeKind.DATASET else ""
-
-
-def _portions(values: Collection[int] | Collection[Node]) -> Iterator[Sequence]:  # type: ignore[type-arg]
-    every = list(values)
-    for start in range(0, len(every), PORTION):
-        yield every[start : start + PORTION]

@@ -19,7 +19,7 @@ from provender.core.datasets import Dataset, Listed
 from provender.core.digest import plain
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
-from provender.core.names import DatasetRef, unknown
+from provender.core.names import DatasetRef, is_legible, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 from provender.values import from_json
@@ -59,6 +59,8 @@ def remembered(
 
 def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
     """The key that history has for ``key``, if ``who`` may know of its object."""
+    if not is_legible(key):
+        raise unknown(kind, key, ())
     if kind in OF_DATASETS:
         named, at, number = key.partition("@")
         return _discovered(db, who, named, now=now).urn + at + number

@@ -3,6 +3,7 @@
 import click
 
 from provender.cli.access import access, audit
+from provender.cli.catalog import catalog
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
@@ -32,6 +33,7 @@ online.add_command(lookup_log)
 for command in (
     access,
     audit,
+    catalog,
     dataset,
     down,
     features,

@@ -99,3 +99,22 @@ def _bars(what: str) -> Iterator[Counter]:
 
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         yield Bars(shown)
+
+
+@contextmanager
+def telling() -> Iterator[Callable[[str, float], None]]:
+    """Show on stderr what is being done, and how much of it is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(stage: str, done: float) -> None:
+            progress.update(task, description=stage, total=1.0 if done else None, completed=done)
+
+        yield tell

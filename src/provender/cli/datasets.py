@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from provender.cli.counting import telling
+from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
 
 if TYPE_CHECKING:
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 @click.group()
 def dataset() -> None:
     """Publish, list, show and verify dataset versions."""
+
+
+dataset.add_command(show_difference)
+dataset.add_command(show_profile)
 
 
 @dataset.command("list")
@@ -157,6 +163,7 @@ def _releases(catalog: "Library", ref: "DatasetRef") -> "list[Release]":
 @click.option("--breaking", "breaking_reason", default="", help="Why a breaking schema is right.")
 @click.option("--note", default="", help="A word about this version.")
 @click.option("--assume-utc", is_flag=True, help="Timestamps without a zone are UTC.")
+@click.option("--no-profile", is_flag=True, help="Do not profile the columns.")
 @as_json
 def publish_version(
     name: str,
@@ -166,6 +173,7 @@ def publish_version(
     breaking_reason: str,
     note: str,
     assume_utc: bool,  # noqa: FBT001
+    no_profile: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Publish the Parquet file PATH as a version of dataset NAME.
@@ -174,7 +182,7 @@ def publish_version(
     """
     from provender.sdk import connect
 
-    with connect() as workspace:
+    with connect() as workspace, telling() as progress:
         version = workspace.publish(
             name,
             path,
@@ -183,6 +191,8 @@ def publish_version(
             breaking_reason=breaking_reason,
             note=note,
             assume_utc=assume_utc,
+            profile=not no_profile,
+            progress=progress,
         )
         latest = workspace.version(version.ref.dataset).number
     show(

@@ -1,11 +1,10 @@
-"""``provender dataset optimize`` and ``provender fsck``: the lake made faster, and looked after."""
+"""``provender dataset optimize`` and ``provender fsck``: lake and catalog looked after."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from provender.cli.counting import telling
 from provender.cli.datasets import dataset
 from provender.cli.output import as_json, show, size, table
 
@@ -32,7 +31,7 @@ def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT0
     from provender.tables.layout import row_groups
 
     wanted = tuple(key.strip() for key in keys.split(",") if key.strip())
-    with connect() as workspace, _fraction() as progress:
+    with connect() as workspace, telling() as progress:
         before = workspace.version(name)
         after = workspace.optimize(name, keys=wanted, progress=progress)
         lake = workspace.settings.lake
@@ -48,6 +47,11 @@ def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT0
 @click.command()
 @click.option("--remove", is_flag=True, help="Remove orphans: what killed processes left behind.")
 @click.option(
+    "--repair",
+    is_flag=True,
+    help="Write anew what in the catalog follows from other rows: its index, counters, latest versions.",
+)
+@click.option(
     "--full", is_flag=True, help="Hash every file, also those not touched since the last."
 )
 @click.option(
@@ -58,29 +62,37 @@ def optimize_version(name: str, keys: str, as_json: bool) -> None:  # noqa: FBT0
     help="A store's own temp_directory, to look for what killed retrievals left; repeatable.",
 )
 @as_json
-def fsck(remove: bool, full: bool, spills: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001
-    """Check the lake: every file of every version, and files that belong to no version.
+def fsck(
+    remove: bool,  # noqa: FBT001
+    repair: bool,  # noqa: FBT001
+    full: bool,  # noqa: FBT001
+    spills: tuple[str, ...],
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Check the catalog, every rule that its rows obey, and the lake: every file of every version.
 
-    Ends with 6 if a version is damaged, else with 1 if orphans are left, else with 0.
+    Files that belong to no version are named, too. Ends with 6 if the catalog or a version is
+    damaged, else with 1 if orphans are left, else with 0.
     """
     from provender.sdk import connect
-    from provender.tables.upkeep import Kind
 
-    with connect() as workspace, _fraction() as progress:
-        report = workspace.fsck(remove=remove, again=full, spills=spills, progress=progress)
+    with connect() as workspace, telling() as progress:
+        report = workspace.fsck(
+            remove=remove, repair=repair, again=full, spills=spills, progress=progress
+        )
     show(
         {
             "ok": report.is_well,
             "versions": report.versions,
             "files": report.files,
             "findings": report.findings,
+            "catalog": report.faults,
         },
         machine=as_json,
         human=lambda: _report(report),
     )
     if not report.is_well:
-        damaged = any(found.kind is Kind.DAMAGED for found in report.findings)
-        raise SystemExit(6 if damaged else 1)
+        raise SystemExit(6 if report.is_damaged else 1)
 
 
 def _shape(version: "DatasetVersion", row_groups: int) -> dict[str, object]:
@@ -113,6 +125,17 @@ def _tell(after: "DatasetVersion", shapes: list[dict[str, object]], *, changed: 
 
 def _report(report: "Report") -> None:
     table(
+        ("what", "in the catalog", "why"),
+        (("repaired" if f.repaired else f.check, f.subject, f.says) for f in report.faults),
+        empty="nothing is wrong with the catalog",
+    )
+    if any(not fault.repaired for fault in report.faults):
+        click.echo("to write anew what follows from other rows: provender fsck --repair")
+        click.echo("for the rest, restore a backup: provender restore FILE")
+    if report.is_unread:
+        click.echo("the lake was not checked, for its versions cannot be read")
+        return
+    table(
         ("what", "path", "size", "why", "versions"),
         (
             ("removed" if f.removed else f.kind, f.path, size(f.size_bytes), f.why, f.versions)
@@ -123,22 +146,3 @@ def _report(report: "Report") -> None:
     click.echo(f"{report.files:,} files of {report.versions:,} versions were checked")
     if any(found.kind == "orphan" and not found.removed for found in report.findings):
         click.echo("to remove the orphans: provender fsck --remove")
-
-
-@contextmanager
-def _fraction() -> Iterator[Callable[[str, float], None]]:
-    """Show on stderr what is being done, and how much of it is."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("", total=None)
-
-        def tell(stage: str, done: float) -> None:
-            progress.update(task, description=stage, total=1.0 if done else None, completed=done)
-
-        yield tell

@@ -17,6 +17,8 @@ from provender.core.schema import Compatibility, compare
 MOVED = 0.1
 """Distances from here on are told; the usual reading is: from 0.1 a shift, from 0.25 a large one."""
 LARGE = 0.25
+LEAST_FILLED = 100
+"""Fewer values lie otherwise each time."""
 NULLS_MOVED = 0.01
 """A share of nulls that changed by less is not told, unless there were none before."""
 ROWS_MOVED = 0.5
@@ -148,17 +150,15 @@ def _of_relations(before: Profile, after: Profile) -> Iterator[Finding]:
     now = {(one.column, one.of): one for one in after.relations}
     for pair, relation in now.items():
         if pair not in was:
-            says = (
-                f"{_formula(relation)} in every one of {relation.rows:,} rows; it was not so before"
-            )
+            says = f"{relation} in every one of {relation.rows:,} rows; it was not so before"
             yield Finding(kind=FindingKind.RELATION, column=relation.column, says=says, weight=0.9)
         elif not _is_alike(was[pair], relation):
-            says = f"{_formula(relation)} in every row; it was {_formula(was[pair])}"
+            says = f"{relation} in every row; it was {was[pair]}"
             yield Finding(kind=FindingKind.RELATION, column=relation.column, says=says, weight=0.85)
     for pair, relation in was.items():
         there = after.column(relation.column) is not None and after.column(relation.of) is not None
         if pair not in now and there:
-            says = f"{_formula(relation)} does not hold any more"
+            says = f"{relation} does not hold any more"
             yield Finding(
                 kind=FindingKind.RELATION_GONE, column=relation.column, says=says, weight=0.4
             )
@@ -169,12 +169,14 @@ def _of_values(columns: tuple[ColumnDifference, ...]) -> Iterator[Finding]:
         if one.before is None or one.after is None or not one.before.count or not one.after.count:
             continue
         yield from _of_nulls(one.column, one.before.null_share, one.after.null_share)
-        if one.distance is not None and one.distance >= MOVED and one.now not in INSTANTS:
+        moved = one.distance or 0.0
+        is_enough = min(one.before.filled, one.after.filled) >= LEAST_FILLED
+        if is_enough and moved >= MOVED and one.now not in INSTANTS:
             yield Finding(
                 kind=FindingKind.DISTRIBUTION,
                 column=one.column,
-                says=f"the values of {one.column} {_how_far(one.distance)}{_middle(one)}",
-                weight=min(0.7, 0.3 + 0.2 * one.distance),
+                says=f"the values of {one.column} {_how_far(moved)}{_middle(one)}",
+                weight=min(0.7, 0.3 + 0.2 * moved),
             )
 
 
@@ -230,14 +232,8 @@ def _of_size(old: DatasetVersion, new: DatasetVersion) -> Iterator[Finding]:
         )
 
 
-def _formula(relation: Relation) -> str:
-    slope = "" if relation.slope == 1 else f"{relation.slope:.6g} × "
-    above = f" {'+' if relation.intercept > 0 else '−'} {abs(relation.intercept):.6g}"
-    return f"{relation.column} = {slope}{relation.of}{above if relation.intercept else ''}"
-
-
 def _is_alike(some: Relation, other: Relation) -> bool:
-    return _formula(some) == _formula(other)
+    return str(some) == str(other)
 
 
 def _how_far(distance: float) -> str:

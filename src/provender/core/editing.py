@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from provender.core.datasets import Dataset
 from provender.core.errors import Problems
-from provender.core.names import suggest
+from provender.core.names import is_legible, suggest
 from provender.core.people import Actor, Owner, Role
 from provender.core.tags import Assignment, Taxonomy, may_put
 
@@ -141,7 +141,7 @@ def _text_problems(dataset: Dataset, edit: Edit) -> Iterator[str]:
 def _wrong_text(part: str, text: str, longest: int) -> Iterator[str]:
     if len(text) > longest:
         yield f"{part}: {len(text):,} characters are too many; at most {longest:,} are kept"
-    if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
+    if not is_legible(text):
         yield f"{part}: holds NUL or half of a character, which no database keeps"
 
 

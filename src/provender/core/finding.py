@@ -10,6 +10,8 @@ KINDS = (
     "feature-view",
     "feature-service",
     "on-demand-view",
+    "entity",
+    "saved-dataset",
     "feature",
     "column",
 )

@@ -1,11 +1,15 @@
 """What was computed from what: nodes, edges, and walks along them."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from provender.core.errors import InvalidInput
+from provender.core.names import DatasetRef
+
+Place = TypeVar("Place", bound=Hashable)
 
 
 class NodeKind(StrEnum):
@@ -16,6 +20,16 @@ class NodeKind(StrEnum):
     ON_DEMAND = "on-demand-view"
     SERVICE = "feature-service"
     TRAINING_SET = "training-set"
+    ENTITY = "entity"
+    SAVED_DATASET = "saved-dataset"
+
+
+class Direction(StrEnum):
+    """Which way from a node."""
+
+    UPSTREAM = "upstream"  # what it was made from
+    DOWNSTREAM = "downstream"  # what was made from it
+    BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,8 +54,25 @@ class Node:
             )
         return cls(NodeKind(kind), name)
 
+    @property
+    def whole(self) -> "Node":
+        """The dataset that this is a version of, or the node itself."""
+        if self.kind is not NodeKind.DATASET:
+            return self
+        return Node(self.kind, self.name.partition("@")[0])
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
+
+
+def dataset_node(ref: DatasetRef) -> Node:
+    """Return the node of a dataset, or of one version of it."""
+    return Node(NodeKind.DATASET, str(ref))
+
+
+def defined_node(kind: NodeKind, project: str, name: str) -> Node:
+    """Return the node of something that a project defines: ``project/name``."""
+    return Node(kind, f"{project}/{name}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -98,27 +129,62 @@ class Consumer:
 
 def upstream(node: Node, edges: Iterable[Edge]) -> dict[Node, int]:
     """Return everything ``node`` was made from, with its distance; cycles are safe."""
-    return _reach(node, [(edge.downstream, edge.upstream) for edge in edges])
+    return _reach([node], [(edge.downstream, edge.upstream) for edge in edges])
 
 
 def downstream(node: Node, edges: Iterable[Edge]) -> dict[Node, int]:
     """Return everything made from ``node``, with its distance; cycles are safe."""
-    return _reach(node, [(edge.upstream, edge.downstream) for edge in edges])
+    return _reach([node], [(edge.upstream, edge.downstream) for edge in edges])
 
 
-def _reach(start: Node, steps: list[tuple[Node, Node]]) -> dict[Node, int]:
-    following: dict[Node, list[Node]] = {}
+def impact(node: Node, column: str, edges: Iterable[ColumnEdge]) -> dict[tuple[Node, str], int]:
+    """Return the columns that break if ``column`` of ``node`` goes, with their distance.
+
+    Of a dataset without a version: if it goes from every version of it.
+    """
+    known = list(edges)
+    steps = [((e.upstream, e.column), (e.downstream, e.to)) for e in known]
+    starts = {near for near, _ in steps if near[1] == column and near[0].whole == node}
+    return _reach(sorted(starts | {(node, column)}), steps)
+
+
+def towards(found: Neighbourhood, node: Node, direction: Direction) -> Neighbourhood:
+    """Return the part of what was found around ``node`` that lies in one direction."""
+    if direction is Direction.BOTH:
+        return found
+    down = direction is Direction.DOWNSTREAM
+    edges = [(e.upstream, e.downstream) for e in found.edges]
+    columns = [((e.upstream, e.column), (e.downstream, e.to)) for e in found.columns]
+    wholes = {near for pair in edges for near in pair if _starts(near, node, down=down)}
+    parts = {near for pair in columns for near in pair if _starts(near[0], node, down=down)}
+    reached = {*wholes, *_reach(sorted(wholes), [pair if down else pair[::-1] for pair in edges])}
+    ends = {*parts, *_reach(sorted(parts), [pair if down else pair[::-1] for pair in columns])}
+    near = 0 if down else 1
+    return replace(
+        found,
+        edges=tuple(e for e, p in zip(found.edges, edges, strict=True) if p[near] in reached),
+        columns=tuple(e for e, p in zip(found.columns, columns, strict=True) if p[near] in ends),
+    )
+
+
+def _starts(near: Node, node: Node, *, down: bool) -> bool:
+    """Downstream of a dataset is what was made from any version of it."""
+    return near == node or (down and near.whole == node)
+
+
+def _reach(starts: Iterable[Place], steps: Iterable[tuple[Place, Place]]) -> dict[Place, int]:
+    following: dict[Place, list[Place]] = {}
     for source, target in steps:
         following.setdefault(source, []).append(target)
-    found: dict[Node, int] = {}
-    frontier, distance = [start], 0
+    frontier = list(starts)
+    begun, found, distance = set(frontier), dict[Place, int](), 0
     while frontier:
         distance += 1
         frontier = [
             target
-            for node in frontier
-            for target in sorted(following.get(node, ()))
-            if target != start and found.setdefault(target, distance) == distance
+            for place in frontier
+            for target in following.get(place, ())
+            if target not in begun and found.setdefault(target, distance) == distance
         ]
         frontier = list(dict.fromkeys(frontier))
     return found

@@ -96,6 +96,11 @@ def check_name(name: str, *, what: str) -> str:
     return name
 
 
+def is_legible(text: str) -> bool:
+    """Return whether every database keeps ``text``: it has no NUL, nor half of a character."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def suggest(name: str, available: Iterable[str]) -> str:
     """Return the hint for an unknown ``name``: a near one, or the first of those there are."""
     known = sorted(set(available))

@@ -22,6 +22,11 @@ class Relation:
     intercept: float
     rows: int
 
+    def __str__(self) -> str:
+        slope = "" if self.slope == 1 else f"{self.slope:.6g} × "
+        above = f" {'+' if self.intercept > 0 else '−'} {abs(self.intercept):.6g}"
+        return f"{self.column} = {slope}{self.of}{above if self.intercept else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyCount:
@@ -70,6 +75,10 @@ class ColumnProfile:
     def filled(self) -> int:
         """How many rows have a value."""
         return self.count - self.nulls
+
+    @property
+    def median(self) -> float | None:
+        return self.quantiles[QUANTILES.index(0.5)] if self.quantiles else None
 
     @property
     def null_share(self) -> float:

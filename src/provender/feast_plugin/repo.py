@@ -17,11 +17,12 @@ from feast.project import Project
 from provender import bootstrap
 from provender.core.datasets import whole
 from provender.core.errors import Conflict, InvalidInput, NotFound, Problems
-from provender.core.features import RepoSpec, check
+from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef
 from provender.core.protocols import Library
 from provender.core.schema import Schema
 from provender.core.serving import ServingManifest
+from provender.core.soundness import check
 from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
 from provender.feast_plugin.definitions import OpenRepo, open_repo, registered_views
 from provender.feast_plugin.expiry import declared

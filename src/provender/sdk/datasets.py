@@ -10,17 +10,18 @@ import pyarrow as pa
 from provender.core.cautions import heeded
 from provender.core.clock import utc_now
 from provender.core.datasets import Dataset, DatasetVersion, whole
+from provender.core.differences import Difference
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.profiles import Profile
 from provender.core.training import Table
-from provender.core.versioning import next_version
 from provender.offline.answer import Progress
-from provender.sdk import upkeep
+from provender.sdk import measuring, publishing, upkeep
 from provender.sdk.desk import Desk
+from provender.sdk.publishing import Offer
 from provender.sdk.rows import Rows, arrow_table
 from provender.tables.arrow import Naive
-from provender.tables.storage import publishing
-from provender.tables.versions import verify_version, write_version
+from provender.tables.versions import verify_version
 
 if TYPE_CHECKING:
     from provender.core.finding import Hit
@@ -40,10 +41,14 @@ class Datasets(Desk):
         breaking_reason: str = "",
         note: str = "",
         assume_utc: bool = False,
+        profile: bool = True,
+        progress: Progress = lambda stage, done: None,
     ) -> DatasetVersion:
         """Return the version of dataset ``name`` that holds ``rows``: a new one, or the one that already does.
 
-        ``inputs`` are the dataset versions the rows were computed from (lineage).
+        ``inputs`` are the dataset versions the rows were computed from (lineage). Unless
+        ``profile`` is False the rows are profiled for whoever looks at the version;
+        ``progress`` is told what is being done and how much of it is.
 
         Raises:
             NotFound: the dataset is not declared, or an input does not exist.
@@ -57,28 +62,62 @@ class Datasets(Desk):
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
         releases = whole(lambda after: self.catalog.finder.releases(ref, after=after))[::-1]
-        with publishing(self.settings.lake):
-            manifest = write_version(
-                self.settings.lake,
-                dataset,
-                arrow_table(rows, lake=self.settings.lake),
-                inputs=sources,
-                producer=producer,
-                naive=Naive.UTC if assume_utc else Naive.REFUSE,
-                accept=lambda found: next_version(
-                    [release.version for release in releases],
-                    ref,
-                    found,
-                    standings={r.version.number: r.standing for r in releases},
-                    by=self.settings.actor,
-                    now=utc_now(),
-                    parent=parent,
-                    breaking_reason=breaking_reason,
-                ),
-            )
-            return self.catalog.publish(
-                ref, manifest, parent=parent, breaking_reason=breaking_reason, note=note
-            )
+        offer = Offer(
+            ref=ref,
+            rows=arrow_table(rows, lake=self.settings.lake),
+            inputs=sources,
+            producer=producer,
+            parent=parent,
+            breaking_reason=breaking_reason,
+            note=note,
+            naive=Naive.UTC if assume_utc else Naive.REFUSE,
+            is_profiled=profile,
+            progress=progress,
+        )
+        return publishing.publish(self.catalog, self.settings, releases, offer)
+
+    def profile(
+        self,
+        name: str,
+        *,
+        purpose: str | None = None,
+        progress: Progress = lambda stage, done: None,
+    ) -> Profile:
+        """Return what the columns of a version hold, as counted when it was published, else now.
+
+        Raises:
+            Denied: it has to be counted now, and a column is closed to the actor.
+        """
+        return measuring.profile_of(
+            self.catalog,
+            self.settings,
+            self.version(name),
+            purpose=self._purpose(purpose),
+            progress=progress,
+        )
+
+    def diff(
+        self,
+        one: str,
+        other: str,
+        *,
+        purpose: str | None = None,
+        progress: Progress = lambda stage, done: None,
+    ) -> Difference:
+        """Return what is different in version ``other`` against ``one``, the weightiest first.
+
+        Raises:
+            InvalidInput: they are versions of two datasets.
+            Denied: a version has no profile, and a column of it is closed to the actor.
+        """
+        return measuring.difference(
+            self.catalog,
+            self.settings,
+            one,
+            other,
+            purpose=self._purpose(purpose),
+            progress=progress,
+        )
 
     def optimize(
         self,
@@ -106,13 +145,16 @@ class Datasets(Desk):
         self,
         *,
         remove: bool = False,
+        repair: bool = False,
         again: bool = False,
         spills: Sequence[str | Path] = (),
         progress: Progress = lambda stage, done: None,
     ) -> upkeep.Report:
-        """Return what is wrong with the lake: files of versions that are gone or changed, and orphans.
+        """Return what is wrong with the catalog's database, and with the lake.
 
+        In the lake: files of versions that are gone or changed, and orphans.
         Orphans are what killed processes left; ``remove`` removes them, and nothing else.
+        ``repair``: write anew what in the catalog follows from other rows, such as its index.
         ``again``: hash also the files that were hashed before and not touched since.
         ``spills`` are the folders that stores have as ``temp_directory``; what retrievals left
         in them is looked for, too.
@@ -126,6 +168,7 @@ class Datasets(Desk):
             self.catalog,
             self.settings,
             remove=remove,
+            repair=repair,
             again=again,
             spills=[Path(folder) for folder in spills],
             progress=progress,

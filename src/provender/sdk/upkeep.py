@@ -1,10 +1,11 @@
-"""Upkeep of a workspace: versions laid out for reading, and what is wrong with the lake."""
+"""Upkeep of a workspace: versions laid out for reading, what is wrong with catalog and lake."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provender import bootstrap
 from provender.core.datasets import DatasetVersion, whole
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import keys_into
@@ -16,25 +17,38 @@ from provender.tables.layout import Progress, layout_of, write_optimized
 from provender.tables.upkeep import Finding, Kind, damages, sweep
 
 if TYPE_CHECKING:
+    from provender.catalog.fsck import Fault
     from provender.core.protocols import Library
 
+SERVICES = ("http://", "https://")
 PRODUCER = "provender dataset optimize"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a check of the lake found."""
+    """What a check of the catalog (``faults``) and of the lake (``findings``) found.
+
+    While the catalog's versions cannot be read, the lake ``is_unread``.
+    """
 
     versions: int
     files: int
     findings: tuple[Finding, ...]
+    faults: "tuple[Fault, ...]" = ()
+    is_unread: bool = False
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether something is wrong that has to be restored from a backup, or was not repaired."""
+        return any(found.kind is Kind.DAMAGED for found in self.findings) or any(
+            not fault.repaired for fault in self.faults
+        )
 
     @property
     def is_well(self) -> bool:
-        """Whether no version is damaged and no orphan is left."""
-        return not any(
-            found.kind is Kind.DAMAGED or (found.kind is Kind.ORPHAN and not found.removed)
-            for found in self.findings
+        """Whether nothing is damaged and no orphan is left."""
+        return not self.is_damaged and not any(
+            found.kind is Kind.ORPHAN and not found.removed for found in self.findings
         )
 
 
@@ -77,11 +91,15 @@ def check(
     settings: Settings,
     *,
     remove: bool,
+    repair: bool,
     again: bool,
     spills: Sequence[Path],
     progress: Progress,
 ) -> Report:
-    """Return what is wrong with the lake; see `Workspace.fsck`."""
+    """Return what is wrong with catalog and lake; see `Workspace.fsck`."""
+    faults = _faults(settings, repair=repair, progress=progress)
+    if any(fault.check == "values" for fault in faults):
+        return Report(versions=0, files=0, findings=(), faults=faults, is_unread=True)
     catalog.records.every_version(limit=1)  # who may not ask, learns and changes nothing
     for folder in spills:
         if not folder.is_dir():
@@ -98,10 +116,24 @@ def check(
         versions=len(versions),
         files=sum(len(version.manifest.files) for version in versions),
         findings=tuple(found),
+        faults=faults,
     )
 
 
+def _faults(settings: Settings, *, repair: bool, progress: Progress) -> "tuple[Fault, ...]":
+    """What is wrong with the catalog's database; of a service, whoever runs it has to ask."""
+    from provender.catalog.fsck import examine
+
+    if settings.catalog_url.startswith(SERVICES):
+        return ()
+    door = bootstrap.door(settings)
+    try:
+        return tuple(examine(door, repair=repair, progress=progress))
+    finally:
+        door.engine.dispose()
+
+
 def _recorded(catalog: "Library") -> list[DatasetVersion]:
-    """Every version that the catalog knows of, whole."""
-    records = catalog.records
-    return [one.version for one in whole(lambda after: records.every_version(after=after))]
+    """Every version that the catalog knows of, whole, whose data is to be there."""
+    every = whole(lambda after: catalog.records.every_version(after=after))
+    return [one.version for one in every if one.data_gone_at is None]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 
 from provender.core.datasets import Dataset, DatasetVersion, Format, Manifest
@@ -18,7 +19,7 @@ from provender.core.protocols import TableFormat
 from provender.core.schema import Schema
 from provender.core.training import Table
 from provender.tables import format_for, storage
-from provender.tables.arrow import Naive, arrow_schema, schema_of, stored_schema
+from provender.tables.arrow import Naive, arrow_schema, literal, schema_of, stored_schema
 from provender.tables.parquet import (
     PART,
     ROW_GROUP_ROWS,
@@ -33,6 +34,9 @@ from provender.tables.session import session
 
 INSTANTS = ("timestamp", "date")
 
+Measure = Callable[[duckdb.DuckDBPyRelation, Schema, duckdb.DuckDBPyConnection], object]
+"""Looks at rows that are about to become a version; what does not fit into memory goes to the disk."""
+
 
 def write_version(
     root: Path,
@@ -43,13 +47,14 @@ def write_version(
     producer: str = "",
     naive: Naive = Naive.UTC,
     accept: Callable[[Manifest], object] = lambda manifest: None,
+    measure: Measure | None = None,
 ) -> Manifest:
     """Write ``rows`` to the lake at ``root`` and return the manifest to publish in the catalog.
 
     Timestamps are kept as microseconds in UTC; those without a zone are taken as UTC unless
     ``naive`` says otherwise. Equal rows, in whatever order, give the same content. ``accept`` is
     asked before anything is kept: it gets the manifest as far as it is known, without files,
-    and raises to refuse.
+    and raises to refuse. Then ``measure``, where given, may look at the rows.
 
     Raises:
         InvalidInput: there are no rows; the event timestamp is missing, null or no instant; a
@@ -82,6 +87,8 @@ def write_version(
             sums=facts.sums,
         )
         accept(manifest)
+        if measure is not None:
+            _look(measure, folder, schema, spill=staged / "spill")
         spool = Spool(folder=folder, schema=schema, logical_digest=facts.logical_digest)
         stored: Stored = format_for(dataset.format).write(spool, root, location)
     return replace(
@@ -168,6 +175,12 @@ def _spool(
     if facts.row_count == 0:
         raise _no_rows(dataset)
     return facts
+
+
+def _look(measure: Measure, folder: Path, schema: Schema, *, spill: Path) -> None:
+    with session() as connection:
+        connection.execute(f"SET temp_directory={literal(str(spill))}")
+        measure(read_parquet(connection, [folder / f"{PART}.parquet"]), schema, connection)
 
 
 def _check_columns(offered: pa.Schema, there: Schema, latest: DatasetVersion) -> None:

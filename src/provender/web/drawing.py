@@ -28,6 +28,8 @@ KIND_WORDS = {
     NodeKind.ON_DEMAND: "on-demand view",
     NodeKind.SERVICE: "feature service",
     NodeKind.TRAINING_SET: "training set",
+    NodeKind.ENTITY: "entity",
+    NodeKind.SAVED_DATASET: "saved dataset",
 }
 
 

@@ -160,6 +160,8 @@ def address(node: Node) -> str:
             return dataset_address(node.name)
         case NodeKind.TRAINING_SET:
             return f"/training-sets/{quote(node.name)}"
+        case NodeKind.ENTITY | NodeKind.SAVED_DATASET:
+            return "/features"  # listed there; they have no page of their own
     project, _, name = node.name.rpartition("/")
     folder = "services" if node.kind is NodeKind.SERVICE else "features"
     return f"/{folder}/{quote(name)}" + (f"?project={quote(project)}" if project else "")

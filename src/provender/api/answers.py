@@ -1,0 +1,63 @@
+"""Core values as answers: the one JSON of a value, with its tag."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from provender.api import conditions
+from provender.api.errors import JSON
+from provender.core.datasets import Entry
+from provender.values import to_json
+
+
+def answer(
+    request: Request,
+    value: Any,
+    *,
+    status: int = 200,
+    tag: str = "",
+    location: str = "",
+) -> Response:
+    """Return the answer that ``value`` is; 304 to who asks for what they know already.
+
+    The same value is the same bytes, so a request that is repeated by its key is answered alike.
+    """
+    body = to_json(value)
+    headers: dict[str, str] = {}
+    if request.method == "GET" or tag:
+        headers["etag"] = tag or conditions.content_tag(body)
+    if location:
+        headers["location"] = location
+    if request.method == "GET" and _knows(request, headers["etag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(body, status, headers=headers, media_type=JSON)
+
+
+def entry(request: Request, found: Entry, *, status: int = 200, location: str = "") -> Response:
+    """Return what is said of a dataset, with the tag that a change of it needs."""
+    return answer(request, found, status=status, tag=conditions.entry_tag(found), location=location)
+
+
+def nothing(headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer that something was done."""
+    return Response(status_code=204, headers=dict(headers or {}))
+
+
+def moved(request: Request, *parts: object) -> Response:
+    """Return the answer that something is at another address for good."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return Response(status_code=308, headers={"location": address(request, *parts) + query})
+
+
+def address(request: Request, *parts: object) -> str:
+    """Return the address of a resource of this server, of the ``parts`` of its path."""
+    root = request.scope.get("root_path", "")
+    return "/".join((root, *(quote(str(part), safe="@:") for part in parts)))
+
+
+def _knows(request: Request, tag: str) -> bool:
+    given = request.headers.get("if-none-match")
+    return given is not None and conditions.is_known(tag, given)

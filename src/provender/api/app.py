@@ -1,0 +1,74 @@
+"""The application: the table of routes, what stands before it, and how its errors are told."""
+
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from provender.api import datasets, versions
+from provender.api.description import describe
+from provender.api.errors import answer_error, request_id
+from provender.api.guard import Guard
+from provender.api.identity import Identify
+from provender.api.parameters import only_known
+from provender.api.routes import Operation
+from provender.core.errors import ProvenderError
+from provender.core.protocols import Library
+
+PARTS = (datasets, versions)
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for part in PARTS for operation in part.routes.operations
+)
+Speaks = Callable[[str, str], Library]
+"""The catalog as spoken to by an actor, in a request of that id."""
+
+
+def application(
+    speaks: Speaks, *, identify: Identify, hosts: Collection[str] | None = None
+) -> FastAPI:
+    """Return the API over a catalog; ``identify`` says who asks.
+
+    ``hosts`` are the names it may be asked by; None is any.
+    """
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        middleware=[Middleware(Guard, hosts=hosts)],
+        exception_handlers={
+            RequestValidationError: answer_error,
+            HTTPException: answer_error,
+            ProvenderError: answer_error,
+            Exception: answer_error,
+        },
+    )
+    for operation in OPERATIONS:
+        app.add_api_route(
+            operation.path,
+            operation.endpoint,
+            methods=[operation.method],
+            response_model=None,
+            dependencies=[Depends(only_known)],
+        )
+    app.state.library = lambda request: speaks(identify(request).actor, request_id(request))
+    _add_description(app)
+    return app
+
+
+def _add_description(app: FastAPI) -> None:
+    @cache
+    def whole() -> dict[str, Any]:
+        return describe(app, OPERATIONS)
+
+    def openapi(request: Request) -> Response:
+        return JSONResponse(whole())
+
+    app.add_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)

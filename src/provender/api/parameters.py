@@ -1,0 +1,142 @@
+"""The parameters that routes share, each with the one way to write it."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from provender.api.errors import Malformed, Problem
+from provender.core.clock import to_utc
+from provender.core.protocols import Library
+
+PART = r"[a-z][a-z0-9_]{0,62}"
+DATASET = rf"^{PART}\.{PART}$"
+INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII
+)
+WHOLE = re.compile(r"-?\d{1,19}\Z", re.ASCII)
+SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?\Z", re.ASCII)
+LONGEST = 2000
+MOST = 200
+"""Items of a page."""
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str) and not WHOLE.match(value):
+        raise PydanticCustomError("whole", "write a whole number in decimal digits")
+    return value
+
+
+def _flag(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise PydanticCustomError("flag", "write true or false")
+    return value
+
+
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if not INSTANT.match(value):
+        raise PydanticCustomError(
+            "instant", "write an instant with its zone, such as 2026-03-01T12:00:00Z"
+        )
+    return value
+
+
+def _in_range(value: datetime) -> datetime:
+    try:
+        return to_utc(value)
+    except OverflowError:
+        raise PydanticCustomError("instant", "the years are 1 to 9999, in UTC") from None
+
+
+def _text(value: str) -> str:
+    if "\0" in value:
+        raise PydanticCustomError("text", "text must not have a NUL character")
+    return value
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, str) and not SECONDS.match(value):
+        raise PydanticCustomError("seconds", "write seconds in decimal digits, such as 3600 or 0.5")
+    return value
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Text = Annotated[str, BeforeValidator(_text)]
+Instant = Annotated[datetime, BeforeValidator(_instant), AfterValidator(_in_range)]
+Counted = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_whole)]
+Position = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_whole)]
+Portion = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)]
+Seconds = Annotated[float, Field(ge=0, le=1e9), BeforeValidator(_seconds)]
+DatasetName = Annotated[str, Field(pattern=DATASET)]
+
+Name = Annotated[DatasetName, Path(description="domain.name", examples=["aviation.flights"])]
+Number = Annotated[Counted, Path(description="A version, counted from 1.", examples=[1])]
+Project = Annotated[Text, Path(min_length=1, max_length=200, description="A project's name.")]
+Id = Annotated[Text, Path(min_length=1, max_length=200)]
+Limit = Annotated[Portion, Query(description="How many at most.")]
+After = Annotated[
+    Text, Query(max_length=LONGEST, description="What the last page called next; none: the first.")
+]
+AsOf = Annotated[Instant | None, Query(description="What was so at that instant.")]
+Words = Annotated[Text, Query(max_length=LONGEST)]
+Values = Annotated[list[Annotated[str, BeforeValidator(_text)]], Query(max_length=50)]
+IfMatch = Annotated[
+    str | None,
+    Header(description="The ETag of what was looked at; a change without one is refused with 428."),
+]
+IfNoneMatch = Annotated[
+    str | None, Header(description="Tags of answers that are known: 304 if this is one of them.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[A-Za-z0-9._:-]{1,128}$",
+        description="Sent again with the same request, it gets the same answer and changes nothing.",
+    ),
+]
+
+
+def seconds(given: float | None) -> timedelta | None:
+    """Return the duration that was given as a parameter."""
+    return None if given is None else timedelta(seconds=given)
+
+
+def only_known(request: Request) -> None:
+    """Refuse a query parameter that the route does not have, and one that is given twice.
+
+    Raises:
+        Malformed: there is one; all are named.
+    """
+    fields = request.scope["route"].dependant.query_params
+    known = {field.alias: "list" in str(field.field_info.annotation) for field in fields}
+    given = request.query_params
+    problems = [
+        Problem(where=f"query.{name}", what=f"there is no such parameter; there are: {_all(known)}")
+        for name in dict.fromkeys(given)
+        if name not in known
+    ]
+    problems += [
+        Problem(where=f"query.{name}", what="it is given more than once")
+        for name, many in known.items()
+        if not many and len(given.getlist(name)) > 1
+    ]
+    if problems:
+        raise Malformed(tuple(problems))
+
+
+def _all(known: dict[str, bool]) -> str:
+    return ", ".join(sorted(known)) or "none"
+
+
+async def asking(request: Request) -> Library:
+    """Return the catalog, speaking for whoever sent ``request``."""
+    found: Library = request.app.state.library(request)
+    return found
+
+
+Asking = Annotated[Library, Depends(asking)]

@@ -1,0 +1,67 @@
+"""Bodies of requests: bounded, of the right kind, and read strictly."""
+
+import re
+from http import HTTPStatus
+from typing import Generic, TypeVar
+
+from starlette.requests import Request
+
+from provender.api.errors import Malformed, Problem, Refused
+from provender.api.shapes import Shape
+
+T = TypeVar("T")
+JSON = "application/json"
+LARGEST = 16 << 20
+"""Bytes of a body: a manifest of some hundred thousand files."""
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL character in JSON: one database keeps it in a text, the other does not."""
+
+
+class Reader(Generic[T]):
+    """A dependency of routes: gives them the body of a request as a value of one kind."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self.kind = kind
+        self.shape = Shape(kind)
+        self.media = JSON
+
+    async def __call__(self, request: Request) -> T:
+        check_media(request, self.media)
+        raw = await body(request)
+        if NUL.search(raw):
+            raise Malformed((Problem(where="body", what="a text has a NUL character"),))
+        return self.shape.read(raw)
+
+
+def check_media(request: Request, wanted: str) -> None:
+    """Check that a request has a body of the media type ``wanted``.
+
+    Raises:
+        Refused: it is of another. A page of another site can send the common ones unasked.
+    """
+    given = request.headers.get("content-type", "")
+    kind, _, charset = given.partition(";")
+    if kind.strip().lower() != wanted or charset.strip().lower() not in ("", "charset=utf-8"):
+        raise Refused(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the body is {given or 'of no media type'}, not {wanted}",
+            hint=f"send it with Content-Type: {wanted}",
+        )
+
+
+async def body(request: Request, *, largest: int = LARGEST) -> bytes:
+    """Return the bytes of a body.
+
+    Raises:
+        Refused: there are more than ``largest``.
+    """
+    read = bytearray()
+    async for chunk in request.stream():
+        read += chunk
+        if len(read) > largest:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"the body is larger than {largest} bytes",
+                hint="send less at once",
+            )
+    return bytes(read)

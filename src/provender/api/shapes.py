@@ -1,0 +1,88 @@
+"""What a body must be like: core types, read strictly, and the same strictness described.
+
+Core dataclasses are lenient where they read what was stored: unknown keys pass, a naive instant
+too. At the edge nothing of that passes. The tightened schema is one value: bodies are read by it,
+and the API's description is made from it.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import CoreSchema, SchemaValidator
+
+from provender.api.errors import Malformed, Problem, said
+
+T = TypeVar("T")
+REFERENCE = "#/components/schemas/{model}"
+MOST = 2**63 - 1
+"""The greatest whole number that both databases keep."""
+TIGHTER: dict[str, dict[str, Any]] = {
+    "int": {"le": MOST, "ge": -MOST},
+    "float": {"allow_inf_nan": False},
+    "datetime": {"tz_constraint": "aware"},
+    "timedelta": {"strict": False},  # seconds, as we write it
+}
+Wanted = tuple[str, JsonSchemaMode, CoreSchema]
+
+
+class Shape(Generic[T]):
+    """Reads JSON of one kind."""
+
+    def __init__(self, kind: type[T]) -> None:
+        self.schema = tightened(TypeAdapter(kind).core_schema)
+        self._validator = SchemaValidator(self.schema)
+
+    def read(self, raw: bytes) -> T:
+        """Return the value that ``raw`` is.
+
+        Raises:
+            Malformed: it is none; every fault is named with its place.
+            InvalidInput: the value's own rules refuse it.
+        """
+        try:
+            value: T = self._validator.validate_json(raw)
+        except ValidationError as error:
+            raise Malformed(
+                tuple(
+                    Problem(where=_place(found["loc"]), what=said(found["msg"]))
+                    for found in error.errors(include_url=False, include_context=False)
+                )
+            ) from error
+        return value
+
+
+class Description(GenerateJsonSchema):
+    """Schemas as what we send and take is: durations are numbers."""
+
+    def timedelta_schema(self, schema: Any) -> JsonSchemaValue:
+        """A duration."""
+        return {"type": "number", "description": "seconds"}
+
+
+def described(wanted: Iterable[Wanted]) -> tuple[dict[str, JsonSchemaValue], dict[str, Any]]:
+    """Return a schema for each of ``wanted`` by its key, and those that these refer to by name."""
+    generator = Description(ref_template=REFERENCE)
+    found, definitions = generator.generate_definitions(list(wanted))
+    named: dict[str, Any] = {str(name): schema for name, schema in definitions.items()}
+    return {str(key): schema for (key, _), schema in found.items()}, named
+
+
+def tightened(schema: Any) -> Any:
+    """Return a pydantic schema in which every number, instant and duration is one we can keep."""
+    match schema:
+        case dict():
+            tighter = {key: tightened(part) for key, part in schema.items()}
+            kind = tighter.get("type")
+            limits = TIGHTER.get(kind, {}) if isinstance(kind, str) else {}
+            return {**limits, **tighter}
+        case list():
+            return [tightened(part) for part in schema]
+        case tuple():
+            return tuple(tightened(part) for part in schema)
+    return schema
+
+
+def _place(where: tuple[int | str, ...]) -> str:
+    return ".".join(("body", *(str(part) for part in where)))

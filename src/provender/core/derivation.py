@@ -1,0 +1,163 @@
+"""What the definitions of a project are made from: edges between them, of wholes and of columns.
+
+Pure. A feature comes from its column; what is computed on demand comes, output by output, from
+every input, because a function is not looked into. Join keys and event times come along, by the
+names that each definition gives them: rows are reached by them, so that they break it too.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from provender.core.features import RepoSpec, SavedDatasetSpec, ServiceSpec, ViewSpec, view_names
+from provender.core.lineage import ColumnEdge, Edge, How, Node, NodeKind, dataset_node, defined_node
+from provender.core.names import FeatureRef
+from provender.core.projections import itself
+
+EVENT_TIMESTAMP = "event_timestamp"
+"""What the event time is called in what a service gives."""
+
+
+def edges(repo: RepoSpec) -> list[Edge]:
+    """Return what each view, service and saved dataset of ``repo`` is made from."""
+    views = view_nodes(repo)
+    found = [
+        Edge(dataset_node(view.dataset), views[view.name])
+        for view in repo.views
+        if view.dataset is not None
+    ]
+    for computed in repo.on_demand:
+        needed = dict.fromkeys(ref.view for ref in computed.inputs)
+        found += [Edge(views[name], views[computed.name]) for name in needed if name in views]
+    for service in repo.services:
+        made = _node(repo, NodeKind.SERVICE, service.name)
+        asked = dict.fromkeys(ref.view for ref in service.own_features)
+        found += [Edge(views[name], made) for name in asked if name in views]
+    for saved in repo.saved:
+        found += _saved_edges(repo, saved, views)
+    return found
+
+
+def column_edges(repo: RepoSpec) -> list[ColumnEdge]:
+    """Return what each column of the definitions of ``repo`` is made from."""
+    views = view_nodes(repo)
+    found: dict[ColumnEdge, None] = {}
+    for view in repo.views:
+        found |= dict.fromkeys(_view_columns(view, views[view.name]))
+    for computed in repo.on_demand:
+        found |= {
+            _declared(views[ref.view], ref.feature, views[computed.name], output.name): None
+            for ref in computed.inputs
+            if ref.view in views
+            for output in computed.features
+        }
+    for service in repo.services:
+        found |= dict.fromkeys(_service_columns(repo, service, views))
+    for saved in repo.saved:
+        found |= dict.fromkeys(_saved_columns(repo, saved, views))
+    return list(found)
+
+
+def sources(repo: RepoSpec) -> dict[Node, set[str]]:
+    """Return the datasets that each definition of ``repo`` rests on in the end.
+
+    An entity rests on those of every view that has it: its name may tell of each.
+    """
+    by_view = {v.name: {v.dataset.dataset} if v.dataset else set() for v in repo.views}
+    for computed in repo.on_demand:
+        by_view[computed.name] = _union(by_view, (ref.view for ref in computed.inputs))
+    views = view_nodes(repo)
+    found = {views[name]: datasets for name, datasets in by_view.items()}
+    for entity in repo.entities:
+        having = (view.name for view in repo.views if entity.name in view.entities)
+        found[_node(repo, NodeKind.ENTITY, entity.name)] = _union(by_view, having)
+    for service in repo.services:
+        node = _node(repo, NodeKind.SERVICE, service.name)
+        found[node] = _union(by_view, (ref.view for ref in service.own_features))
+    for saved in repo.saved:
+        datasets = _union(by_view, (ref.view for ref in repo.saved_features(saved)))
+        kept = {saved.dataset.dataset} if saved.dataset else set()
+        found[_node(repo, NodeKind.SAVED_DATASET, saved.name)] = datasets | kept
+    return found
+
+
+def view_nodes(repo: RepoSpec) -> dict[str, Node]:
+    """Return the node of every view of ``repo``, by its name."""
+    stored = {name: _node(repo, NodeKind.VIEW, name) for name in view_names(repo.views)}
+    computed = {name: _node(repo, NodeKind.ON_DEMAND, name) for name in view_names(repo.on_demand)}
+    return stored | computed
+
+
+def _view_columns(view: ViewSpec, node: Node) -> Iterator[ColumnEdge]:
+    if view.dataset is None:
+        return
+    source = dataset_node(view.dataset)
+    for field in (*view.join_keys, *view.features):
+        yield _declared(source, field.source_column, node, field.name)
+    for column in _times(view):
+        yield _declared(source, column, node, column)
+
+
+def _service_columns(
+    repo: RepoSpec, service: ServiceSpec, views: dict[str, Node]
+) -> Iterator[ColumnEdge]:
+    node = _node(repo, NodeKind.SERVICE, service.name)
+    for ref, own in zip(service.features, service.own_features, strict=True):
+        if own.view in views:
+            yield _declared(views[own.view], own.feature, node, str(ref))
+    renamed = {projection.alias: projection for projection in service.projections}
+    for alias in dict.fromkeys(ref.view for ref in service.features):
+        projection = renamed.get(alias, itself(alias))
+        for view in _stored(repo, projection.view):
+            for key in view.join_keys:
+                yield _declared(views[view.name], key.name, node, projection.given(key.name))
+            for column in _times(view):
+                yield _declared(views[view.name], column, node, EVENT_TIMESTAMP)
+
+
+def _stored(repo: RepoSpec, view: str) -> list[ViewSpec]:
+    """The views whose rows are read for ``view``: itself, or those of its inputs."""
+    computed = repo.on_demand_view(view)
+    names = {view} if computed is None else {ref.view for ref in computed.inputs}
+    return [stored for stored in repo.views if stored.name in names]
+
+
+def _saved_edges(repo: RepoSpec, saved: SavedDatasetSpec, views: dict[str, Node]) -> list[Edge]:
+    node = _node(repo, NodeKind.SAVED_DATASET, saved.name)
+    upstream = {source for source, _, _ in _saved_features(repo, saved, views)}
+    kept = [Edge(node, dataset_node(saved.dataset))] if saved.dataset else []
+    return [*(Edge(source, node) for source in sorted(upstream)), *kept]
+
+
+def _saved_columns(
+    repo: RepoSpec, saved: SavedDatasetSpec, views: dict[str, Node]
+) -> Iterator[ColumnEdge]:
+    node = _node(repo, NodeKind.SAVED_DATASET, saved.name)
+    for source, column, ref in _saved_features(repo, saved, views):
+        yield _declared(source, column, node, saved.column(ref))
+        if saved.dataset:
+            yield _declared(node, saved.column(ref), dataset_node(saved.dataset), saved.column(ref))
+
+
+def _saved_features(
+    repo: RepoSpec, saved: SavedDatasetSpec, views: dict[str, Node]
+) -> list[tuple[Node, str, FeatureRef]]:
+    """Where each feature of ``saved`` comes from: the service that asked for it, or its view."""
+    if any(service.name == saved.service for service in repo.services):
+        service = _node(repo, NodeKind.SERVICE, saved.service)
+        return [(service, str(ref), ref) for ref in saved.features]
+    return [(views[ref.view], ref.feature, ref) for ref in saved.features if ref.view in views]
+
+
+def _times(view: ViewSpec) -> tuple[str, ...]:
+    return tuple(filter(None, (view.event_timestamp, view.created_timestamp)))
+
+
+def _declared(upstream: Node, column: str, downstream: Node, to: str) -> ColumnEdge:
+    return ColumnEdge(upstream, column, downstream, to, How.DECLARED)
+
+
+def _union(by_view: dict[str, set[str]], views: Iterable[str]) -> set[str]:
+    return {dataset for view in views for dataset in by_view.get(view, ())}
+
+
+def _node(repo: RepoSpec, kind: NodeKind, name: str) -> Node:
+    return defined_node(kind, repo.project, name)

@@ -1,0 +1,66 @@
+"""A real server of the API, in a thread of the tests."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from provender.api.app import application
+from provender.api.identity import Identity
+from provender.catalog.local import LocalCatalog
+from provender.core.clock import Clock, utc_now
+from provender.hosts import LOOPBACK_NAMES
+
+
+def by_test_token(request: Request) -> Identity:
+    """Who a test says it is: servers of ours take no such word."""
+    _, _, actor = request.headers.get("authorization", "").partition(" ")
+    return Identity(actor=actor or "person:ops", how="test")
+
+
+@contextmanager
+def catalog_api(
+    url: str,
+    *,
+    clock: Clock = utc_now,
+    identify: Callable[[Request], Identity] = by_test_token,
+) -> Iterator[str]:
+    """The address of the API over the catalog at ``url``, for as long as the block runs.
+
+    It lies where it lies in our server, under /api/v1.
+    """
+    with LocalCatalog(url, actor="service:api", clock=clock) as catalog:
+        api = application(
+            lambda actor, request: catalog.as_actor(actor, request=request),
+            identify=identify,
+            hosts=LOOPBACK_NAMES,
+        )
+        with listening(Starlette(routes=[Mount("/api/v1", api)])) as address:
+            yield f"{address}/api/v1"
+
+
+@contextmanager
+def listening(app: ASGIApp) -> Iterator[str]:
+    """The address of ``app``, behind a real HTTP server."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off")
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.005)
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -1,0 +1,155 @@
+"""What stands around every route: ids, hosts, other sites, conditions, cursors, one error shape."""
+
+import httpx
+import pytest
+
+from provender.catalog.local import LocalCatalog
+from provender.values import to_json
+from tests.api.conftest import Ask
+from tests.catalog.world import FLIGHTS, HOURLY, manifest
+
+FAULT = {"status", "title", "code", "message", "hint", "what", "request_id", "problems"}
+
+
+def publish(client: httpx.Client, rows: int = 1, **headers: str) -> httpx.Response:
+    body = f'{{"manifest":{to_json(manifest(rows))}}}'
+    sent = {"content-type": "application/json"} | {
+        k.replace("_", "-"): v for k, v in headers.items()
+    }
+    return client.post(f"/datasets/{FLIGHTS}/versions", content=body, headers=sent)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/datasets/aviation.flihgts", 404, "not-found"),
+        ("GET", "/nowhere", 404, "not-found"),
+        ("GET", "/datasets/flights", 422, "invalid-input"),
+        ("GET", "/datasets?limit=0", 422, "invalid-input"),
+        ("GET", "/datasets?colour=red", 422, "invalid-input"),
+        ("GET", "/datasets?limit=1&limit=2", 422, "invalid-input"),
+        ("GET", "/datasets?as_of=2026-03-01T12:00:00", 422, "invalid-input"),
+        ("DELETE", "/datasets", 405, "method-not-allowed"),
+        ("POST", "/datasets/aviation.flights/versions", 415, "unsupported-media-type"),
+    ],
+)
+def test_whatever_is_refused_is_told_in_one_shape(
+    ask: Ask, method: str, path: str, status: int, code: str
+) -> None:
+    answered = ask("ops").request(method, path)
+    assert answered.status_code == status
+    error = answered.json()["error"]
+    assert error.keys() == FAULT
+    assert (error["status"], error["code"]) == (status, code)
+    assert error["request_id"] == answered.headers["x-request-id"]
+    assert error["hint"]
+
+
+def test_a_body_is_read_strictly_and_every_fault_of_it_is_named(ask: Ask) -> None:
+    whole = to_json(manifest(1))
+    for spoiled, where in (
+        (whole.replace('"row_count":1', '"row_count":"1"'), "body.manifest.row_count"),
+        (whole.replace('"row_count":1', '"row_count":99999999999999999999'), "body.manifest.row_count"),
+        (whole.replace('"format"', '"colour":1,"format"'), "body.manifest.colour"),
+        (whole.replace('2026-03-01T12:00:00+00:00', '2026-03-01T12:00:00'), "body.manifest.event_range.latest"),
+        (whole.replace('"location":"', '"location":"\\u0000'), "body"),
+        (whole[:-1], "body"),
+    ):  # fmt: skip
+        assert spoiled != whole
+        answered = ask("ops").post(
+            f"/datasets/{FLIGHTS}/versions",
+            content=f'{{"manifest":{spoiled}}}',
+            headers={"content-type": "application/json"},
+        )
+        assert answered.status_code == 422
+        assert [one["where"] for one in answered.json()["error"]["problems"]] == [where]
+
+
+def test_a_request_has_an_id_that_the_audit_trail_keeps(ask: Ask, governed_url: str) -> None:
+    made = publish(ask("ops"), x_request_id="req-1")
+    assert (made.status_code, made.headers["x-request-id"]) == (201, "req-1")
+    refused = publish(ask("ana"), 2, x_request_id="req-2")
+    assert refused.status_code == 403
+    with LocalCatalog(governed_url, actor="person:gov") as catalog:
+        events = catalog.audit_events(limit=2)
+    assert [(event.actor, event.request) for event in events] == [
+        ("person:ana", "req-2"),
+        ("person:ops", "req-1"),
+    ]
+    for spoiled in ("a b", "x" * 65, "é"):
+        given = ask("ops").get("/datasets", headers=[(b"x-request-id", spoiled.encode())])
+        assert given.headers["x-request-id"] != spoiled
+
+
+def test_an_answer_that_is_known_is_not_sent_again(ask: Ask) -> None:
+    for path in ("/datasets", f"/datasets/{FLIGHTS}", f"/datasets/{FLIGHTS}/versions"):
+        first = ask("ops").get(path)
+        tag = first.headers["etag"]
+        again = ask("ops").get(path, headers={"if-none-match": f'"other", {tag}'})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    publish(ask("ops"))
+    assert ask("ops").get(path, headers={"if-none-match": tag}).status_code == 200
+
+
+def test_a_list_is_walked_by_its_cursors_and_a_cursor_is_for_one_question(ask: Ask) -> None:
+    names, after = [], ""
+    while after is not None:
+        part = ask("ops").get("/datasets", params={"limit": 1, "after": after}).json()
+        names += [one["name"] for one in part["items"]]
+        after, last = part["next"], after
+    assert names == sorted(map(str, names))
+    assert len(names) == 3
+    for params in ({"domain": "aviation", "after": last}, {"after": "!"}, {"after": "e30"}):
+        refused = ask("ops").get("/datasets", params=params)
+        assert refused.status_code == 422
+        assert "is not where this list goes on" in refused.json()["error"]["message"]
+
+
+def test_the_same_key_is_answered_by_the_same_bytes_and_another_body_refused(ask: Ask) -> None:
+    first = publish(ask("ops"), 1, idempotency_key="k1")
+    publish(ask("ops"), 2)
+    again = publish(ask("ops"), 1, idempotency_key="k1")
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["location"] == first.headers["location"]
+    other = publish(ask("ops"), 3, idempotency_key="k1")
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency-key-reused")
+    assert ask("ops").get(f"/datasets/{FLIGHTS}/versions/3").status_code == 404
+
+
+def test_a_version_says_where_it_is(ask: Ask) -> None:
+    made = publish(ask("ops"))
+    assert made.headers["location"] == f"/api/v1/datasets/{FLIGHTS}/versions/1"
+    found = ask("ana").get(f"/datasets/{FLIGHTS}/versions/1")
+    assert found.json()["version"] == made.json()
+    assert ask("ana").get("/resolve", params={"name": str(FLIGHTS)}).json() == found.json()
+    assert ask("ana").get("/resolve", params={"name": str(HOURLY)}).status_code == 404
+
+
+def test_it_answers_to_loopback_names_only(api: str) -> None:
+    refused = httpx.get(f"{api}/datasets", headers={"host": "evil.example"})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (421, "misdirected")
+    port = api.split(":")[2].partition("/")[0]
+    for host in (f"localhost:{port}", "127.0.0.1", f"[::1]:{port}"):
+        assert httpx.get(f"{api}/datasets", headers={"host": host}).status_code == 200
+
+
+def test_a_page_of_another_site_changes_nothing(ask: Ask, api: str) -> None:
+    own = api.removesuffix("/api/v1")
+    for headers in (
+        {"origin": "https://evil.example"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+    ):
+        refused = publish(ask("ops"), **headers)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, "cross-site")
+    assert publish(ask("ops"), origin=own, sec_fetch_site="same-origin").status_code == 201
+
+
+def test_a_body_that_is_too_large_is_refused(ask: Ask) -> None:
+    refused = ask("ops").post(
+        f"/datasets/{FLIGHTS}/versions",
+        content=b" " * ((16 << 20) + 1),
+        headers={"content-type": "application/json"},
+    )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too-large")

@@ -1,0 +1,59 @@
+"""Requests made up from the API's own description: none may break it or surprise a client."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+
+from provender.catalog.local import LocalCatalog
+from tests.api.server import catalog_api
+from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest, permitted, training_set
+from tests.stress import times
+
+EXAMPLES = times(3)
+CONFIGURATION = """
+# A well-formed request may name what is not there or not allowed (403, 404, 409), what rules
+# beyond its form refuse (422: an unknown tag, a cursor of another question), and a state that
+# nobody is in (412), or that was not said (428).
+[checks.positive_data_acceptance]
+expected-statuses = ["2xx", "304", "308", "403", "404", "409", "410", "412", "422", "428"]
+# A made-up If-Match is the tag of nothing.
+[checks.negative_data_rejection]
+expected-statuses = ["403", "404", "409", "410", "412", "415", "422", "428"]
+"""
+
+
+def test_every_request_has_an_answer_that_the_description_foresees(
+    governed_url: str, tmp_path: Path
+) -> None:
+    fill(governed_url)
+    configuration = tmp_path / "schemathesis.toml"
+    configuration.write_text(CONFIGURATION)
+    with catalog_api(governed_url) as address:
+        done = subprocess.run(
+            [
+                *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
+                *(str(configuration), "run", f"{address}/openapi.json", "--url", address),
+                *("--checks", "all", "--max-examples", str(EXAMPLES)),
+                *("--generation-deterministic", "--max-response-time", "5"),
+                *("--phases", "examples,coverage,fuzzing,stateful"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+        assert httpx.get(f"{address}/datasets").status_code == 200
+
+
+def fill(url: str) -> None:
+    """Put something of every kind into a governed catalog."""
+    with LocalCatalog(url, actor="person:ops") as ops:
+        for rows in (1, 2):
+            ops.publish(FLIGHTS, manifest(rows))
+            ops.publish(HOURLY, manifest(rows))
+        made = training_set(HOURLY.at(1), by="person:ops", decision=permitted(ops, HOURLY))
+        ops.record(made)
+    with LocalCatalog(url, actor="person:dev") as dev:
+        dev.record(VISIBLE)

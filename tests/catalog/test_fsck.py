@@ -1,0 +1,151 @@
+"""A damage of every kind is found by its check, and put right where it follows from facts."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine, text
+
+from provender.catalog.db import open_database, transaction
+from provender.catalog.door import Door
+from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
+from provender.catalog.local import LocalCatalog
+from provender.core.audit import EventKind
+from provender.core.errors import Denied
+from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
+    HOURLY,
+    REPO,
+    WEATHER,
+    Clock,
+    governing,
+    manifest,
+)
+
+
+@pytest.fixture
+def engine(governed_url: str) -> Iterator[Engine]:
+    """A catalog in which all has happened that leaves rows."""
+    with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
+        first = catalog.publish(FLIGHTS, manifest(1))
+        catalog.publish(FLIGHTS, manifest(2))
+        catalog.publish(HOURLY, manifest(3, inputs=(first.ref,)))
+        catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
+        catalog.revoke(catalog.grant(WEATHER, grantee="person:max", purposes=("report",)).id)
+    with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
+        catalog.record(REPO)
+    engine = open_database(governed_url)
+    yield engine
+    engine.dispose()
+
+
+def look(engine: Engine, *, repair: bool = False, by: str = "person:gov") -> list[Fault]:
+    return examine(Door(engine, actor=by, clock=Clock()), repair=repair)
+
+
+def test_nothing_is_wrong_with_a_catalog_that_the_code_wrote(engine: Engine):
+    assert look(engine) == []
+
+
+def test_nothing_is_wrong_after_a_dataset_was_withdrawn_with_its_grants(engine: Engine):
+    url = engine.url.render_as_string(hide_password=False)
+    kept = tuple(d for d in GOVERNANCE.datasets if d.ref != WEATHER)
+    with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
+        catalog.apply_governance(governing(datasets=kept))
+    assert look(engine) == []
+
+
+def test_nothing_is_wrong_with_an_empty_catalog_and_anybody_may_ask(url: str):
+    engine = open_database(url)
+    assert look(engine, by="person:nobody") == []
+    engine.dispose()
+
+
+def test_who_does_not_govern_is_refused(engine: Engine):
+    with pytest.raises(Denied):
+        look(engine, by="person:ana")
+
+
+DAMAGES = {
+    "values": (
+        "UPDATE versions SET value = '{}' WHERE dataset = 1 AND number = 1",
+        "versions 1 1",
+    ),
+    "audit": (
+        "UPDATE audit_events SET subject = 'other' WHERE sequence = 3",
+        "audit event 3 does not fit",
+    ),
+    "names": (
+        "UPDATE dataset_names SET until_at = since_at WHERE name = 'aviation.flights'",
+        "is called nothing among the names",
+    ),
+    "versions": (
+        "UPDATE versions SET row_count = 99 WHERE dataset = 1 AND number = 2",
+        "has the row count 99, its manifest 2",
+    ),
+    "grants": (
+        "UPDATE grants SET grantee = 'person:max' WHERE number = 1",
+        "has the grantee person:max, its value person:ana",
+    ),
+    "history": (
+        "INSERT INTO history SELECT id + 1000, kind, key, from_sequence + 1000, from_at, to_sequence, "
+        "to_at, value, by, reason FROM history WHERE kind = 'tag' AND key = 'personal'",
+        "yet another state follows",
+    ),
+    "history-is-current": (
+        "UPDATE versions SET state = 'deprecated' WHERE dataset = 1 AND number = 2",
+        "is not what history says it is",
+    ),
+    "latest": ("UPDATE datasets SET latest = 1 WHERE id = 1", "has the latest version 1"),
+    "said-of-datasets": ("DELETE FROM owners WHERE actor = 'person:sam'", "its offices lack"),
+    "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
+    "counters": ("UPDATE counters SET value = 0 WHERE name = 'node'", "stands at 0"),
+    "index": (
+        "DELETE FROM documents WHERE name = 'aviation.flights'",
+        "is not found",
+    ),
+}
+
+
+@pytest.mark.parametrize("check", DAMAGES)
+def test_a_damage_is_found_by_its_check_and_repaired_where_that_is_safe(check: str, engine: Engine):
+    damage, says = DAMAGES[check]
+    with transaction(engine, write=True) as db:
+        db.execute(text(damage))
+    found = look(engine)
+    assert any(f.check == check and says in f"{f.subject} {f.says}" for f in found), found
+    repaired = look(engine, repair=True)
+    assert [f.repaired for f in repaired] == [f.check in REPAIRS for f in found]
+    assert look(engine) == [f for f in found if f.check not in REPAIRS]
+    if check in REPAIRS:
+        url = engine.url.render_as_string(hide_password=False)
+        with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
+            (told, *_) = catalog.audit_events(kind=EventKind.CATALOG_REPAIR)
+            assert told.detail == {"repaired": [check]}
+
+
+def test_every_check_is_tried_with_a_damage():
+    assert DAMAGES.keys() == CHECKS.keys() - {"database"}
+
+
+def test_a_gap_between_versions_is_found(engine: Engine):
+    with transaction(engine, write=True) as db:
+        db.execute(text("UPDATE versions SET number = 4 WHERE dataset = 1 AND number = 2"))
+    assert any("has 2 versions, numbered 1 to 4" in fault.says for fault in look(engine))
+
+
+def test_damaged_pages_of_sqlite_are_found(sqlite_template, tmp_path):  # type: ignore[no-untyped-def]
+    path = tmp_path / "catalog.db"
+    data = bytearray(sqlite_template.read_bytes())
+    engine = open_database(f"sqlite:///{sqlite_template}")
+    with transaction(engine) as db:
+        page = db.execute(
+            text("SELECT rootpage FROM sqlite_master WHERE name = 'ix_audit_events_subject'")
+        ).scalar_one()
+    engine.dispose()
+    size = int.from_bytes(data[16:18], "big")
+    data[(page - 1) * size + size - 40 : page * size - 8] = b"x" * 32  # in an index only
+    path.write_bytes(data)
+    engine = open_database(f"sqlite:///{path}")
+    assert {fault.check for fault in look(engine)} == {"database"}
+    engine.dispose()
