@@ -20,6 +20,7 @@ from provender.core.features import (
     FieldSpec,
     OnDemandSpec,
     RepoSpec,
+    SavedDatasetSpec,
     ServiceSpec,
     ViewSpec,
 )
@@ -213,7 +214,15 @@ def field(name: str, kind: str = "float64") -> FieldSpec:
 REPO = RepoSpec(
     project=PROJECT,
     commit="0123456789abcdef0123456789abcdef01234567",
-    entities=(EntitySpec(name="origin", join_key="origin", type="string"),),
+    entities=(
+        EntitySpec(
+            name="origin",
+            join_key="origin",
+            type="string",
+            description="The airport that a flight leaves from.",
+        ),
+        EntitySpec(name="tailnum", join_key="tailnum", type="string", description="An aircraft."),
+    ),
     views=(
         ViewSpec(
             name="weather",
@@ -275,6 +284,17 @@ REPO = RepoSpec(
         ),
         ServiceSpec(name="payroll_v1", features=(FeatureRef("pay", "mean_salary"),)),
     ),
+    saved=(
+        SavedDatasetSpec(
+            name="late_2013",
+            features=(FeatureRef("weather", "temp"), FeatureRef("tail_last", "last_arr_delay")),
+            join_keys=("origin", "tailnum"),
+            service="delay_v1",
+            description="What the first model learned from.",
+        ),
+    ),
+    description="Will a flight arrive late?",
+    owner="team:delay-models",
 )
 
 

@@ -26,7 +26,9 @@ from provender.web import (
     differences,
     edits,
     features,
+    inbox,
     people,
+    projects,
     remembrance,
     search,
     taxonomy,
@@ -51,9 +53,12 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/datasets/{name}/history", remembrance.history),
     ("/datasets/{name}/versions", versions.versions),
     ("/datasets/{name}/versions/{number}", versions.version),
-    ("/features", features.features),
+    ("/features", projects.features),
     ("/features/{name}", features.view),
     ("/services/{name}", features.service),
+    ("/projects/{name}", projects.project),
+    ("/entities/{name}", projects.entity),
+    ("/saved-datasets/{name}", projects.saved),
     ("/training-sets", training.training_sets),
     ("/training-sets/{id}", training.training_set),
     ("/lineage", tracing.lineage),
@@ -62,12 +67,14 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/glossary", taxonomy.glossary),
     ("/glossary/{name}", taxonomy.term),
     ("/people/{id}", people.person),
+    ("/inbox", inbox.inbox),
     ("/audit", audit.events),
 )
 ACTIONS: tuple[tuple[str, ActionFunction], ...] = (
     ("/datasets/{name}/edit", edits.save),
     ("/datasets/{name}/rename", edits.rename),
     ("/datasets/{name}/versions/{number}/state", edits.state),
+    ("/inbox/{id}/settle", inbox.settle),
 )
 STATIC = Path(__file__).parent / "static"
 Endpoint = Callable[[Request], Response]

@@ -7,15 +7,19 @@ from urllib.parse import urlencode
 
 from provender.core.datasets import Dataset, DatasetVersion, Evidence
 from provender.core.errors import NotFound
+from provender.core.lineage import Node, NodeKind, impact
 from provender.core.names import DatasetRef, unknown
 from provender.core.profiles import ColumnProfile, Profile, Relation
 from provender.core.tags import Assignment
 from provender.web import plots
 from provender.web.page import Page, Visit
+from provender.web.wording import address as page_address
 from provender.web.wording import dataset_address
 
 AT_A_TIME = 30
 MOST_BINS = 32
+HOPS = 8
+MOST_BROKEN = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ def column(visit: Visit) -> Page:
     if version and version.parent:
         before = profile_of(_evidence(visit, version, number=version.parent), name)
     found = profile_of(now, name)
+    breaks = _breaks(visit, described, name)
     return Page(
         template="column.html",
         title=f"{name} – column of {described.ref}",
@@ -75,12 +80,14 @@ def column(visit: Visit) -> Page:
             "profile": found,
             "before": before,
             "relations": relations(now.profile, name) if now else [],
+            "breaks": breaks[:MOST_BROKEN],
         },
         shown={
             "tagged": tags_of(described, name),
             "plot": plots.histogram(found, before, kind=every[name]["type"]) if found else "",
             "bins": _bins(found, every[name]["type"]) if found else [],
             "parent": version.parent if version else None,
+            "more_broken": len(breaks) - MOST_BROKEN,
             "meanings": tag_meanings(visit),
             "protected": visit.catalog.governance(datasets=False).taxonomy.protected,
         },
@@ -119,6 +126,24 @@ def relations(profile: Profile | None, name: str) -> list[Relation]:
     """Return the exact relations that a column has to others."""
     found = profile.relations if profile else ()
     return [relation for relation in found if name in (relation.column, relation.of)]
+
+
+def _breaks(visit: Visit, dataset: Dataset, name: str) -> list[dict[str, Any]]:
+    """Return what breaks if the column goes, the nearest first."""
+    node = Node(NodeKind.DATASET, dataset.ref.dataset)
+    around = visit.catalog.finder.lineage(node, depth=HOPS, columns=True)
+    reached = impact(node, name, around.columns)
+    nearest = sorted(reached.items(), key=lambda item: (item[1], item[0]))
+    return [
+        {
+            "kind": place.kind,
+            "name": place.name,
+            "column": column,
+            "steps": steps,
+            "address": page_address(place),
+        }
+        for (place, column), steps in nearest
+    ]
 
 
 def _evidence(
