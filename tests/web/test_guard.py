@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 
 from provender.core.digest import digest_bytes
@@ -51,7 +53,7 @@ def test_on_loopback_only_loopback_names_are_answered(ana, host, status):
     assert ask(app, "/healthz", headers={"host": host}).status_code == status
 
 
-def test_pages_are_read_only(ana):
+def test_lists_are_read_only(ana):
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert ask(ana.app, "/datasets", method=method).status_code == 405
     assert ask(ana.app, "/datasets", method="HEAD").status_code == 200
@@ -108,8 +110,8 @@ def test_a_value_that_a_template_lacks_is_an_error_not_a_blank(ana, monkeypatch)
 
 def with_page(reader, monkeypatch, show):
     monkeypatch.setattr(pages, "PAGES", (*pages.PAGES, ("/broken", show)))
-    reader.app = pages.application(reader.catalog, clock=lambda: NOW)
-    return reader
+    app = pages.application(reader.catalog, clock=lambda: NOW)
+    return SimpleNamespace(get=lambda path: ask(app, path))
 
 
 def test_the_vendored_script_is_the_one_that_was_looked_at():

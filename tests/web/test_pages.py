@@ -369,13 +369,10 @@ def test_an_analyst_reads_their_own_events_only(max_):
     assert max_.get("/audit.json").json()["events"] == []
 
 
-def test_many_versions_fit_a_page(tmp_path):
-    from tests.web.conftest import Reader
-    from tests.web.scenario import fill
+def test_many_versions_fit_a_page(filled, tmp_path):
+    from tests.web.conftest import Reader, copied
 
-    url = f"sqlite:///{tmp_path / 'catalog.db'}"
-    fill(url)
-    steward = Reader(url, "person:sam")
+    steward = Reader(copied(filled, tmp_path), "person:sam")
     many_versions(steward.catalog, 60)
     answer = steward.get("/datasets/aviation.carriers")
     assert answer.status_code == 200

@@ -42,7 +42,7 @@ def save(visit: Visit, sent: Form) -> Page | Elsewhere:
         visit.catalog.desk.edit(
             entry.dataset.ref,
             drafts.edit(entry.dataset, yours),
-            expected=sent.number("revision"),
+            expected=sent.revision,
             reason=reason,
         )
     except Problems as problems:
@@ -62,9 +62,7 @@ def save(visit: Visit, sent: Form) -> Page | Elsewhere:
 def rename(visit: Visit, sent: Form) -> Page | Elsewhere:
     """Give a dataset another name; the old one leads there."""
     entry = _entry(visit)
-    renamed = visit.catalog.desk.rename(
-        entry.dataset.ref, sent.text("to"), expected=sent.number("revision")
-    )
+    renamed = visit.catalog.desk.rename(entry.dataset.ref, sent.text("to"), expected=sent.revision)
     return Elsewhere(dataset_address(renamed.dataset.ref))
 
 
@@ -79,7 +77,7 @@ def state(visit: Visit, sent: Form) -> Page | Elsewhere:
         reason=sent.text("reason"),
         severity=_one_of(Severity, sent.text("severity") or Severity.WARN, what="severity"),
         replacement=whole_number(replacement, what="replacement") if replacement else None,
-        expected=sent.number("revision"),
+        expected=sent.revision,
     )
     return Elsewhere(dataset_address(ref))
 

@@ -28,13 +28,14 @@ class Form:
         """Return a field with lines ended as in Python, without white space around it."""
         return self.fields.get(name, [""])[-1].replace("\r\n", "\n").strip()
 
-    def number(self, name: str) -> int:
-        """Return a field that counts something.
+    @property
+    def revision(self) -> int:
+        """The revision of what the form had shown.
 
         Raises:
-            InvalidInput: it is not a whole number from 1.
+            InvalidInput: it is not a whole number.
         """
-        return whole_number(self.text(name), what=name)
+        return whole_number(self.text("revision"), what="revision", least=0)
 
 
 ActionFunction = Callable[[Visit, Form], Page | Elsewhere]

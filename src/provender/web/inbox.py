@@ -40,7 +40,7 @@ def inbox(visit: Visit) -> Page:
 
 def settle(visit: Visit, sent: Form) -> Page | Elsewhere:
     """Let a task wait no more."""
-    visit.catalog.desk.settle(visit.part("id"), expected=int(sent.text("revision") or 0))
+    visit.catalog.desk.settle(visit.part("id"), expected=sent.revision)
     return Elsewhere("/inbox")
 
 

@@ -95,15 +95,15 @@ class Visit:
         return self.request.headers.get("hx-request-type") == "partial"
 
 
-def whole_number(text: str, *, what: str) -> int:
-    """Return the number from 1 that ``text`` is.
+def whole_number(text: str, *, what: str, least: int = 1) -> int:
+    """Return the number from ``least`` that ``text`` is.
 
     Raises:
         InvalidInput: it is none.
     """
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) >= least):
         raise InvalidInput(
-            f"{what}={text!r} is not a whole number from 1", hint=f"leave {what} out"
+            f"{what}={text!r} is not a whole number from {least}", hint=f"leave {what} out"
         )
     return int(text)
 
