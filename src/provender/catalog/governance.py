@@ -62,8 +62,8 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
 """What such a row is found by."""
 
 
-def current(db: Session) -> Governance:
-    """Return everything that is in force, each kind sorted by name."""
+def current(db: Session, *, datasets: bool = True) -> Governance:
+    """Return everything that is in force, each kind sorted by name; datasets if they are wanted."""
     purposes = db.scalars(select(PurposeRow).order_by(PurposeRow.name))
     there = select(DatasetRow.value).where(DatasetRow.withdrawn_at.is_(None))
     return Governance(
@@ -74,12 +74,14 @@ def current(db: Session) -> Governance:
         terms=tuple(db.scalars(select(TermRow.value).order_by(TermRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
-        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),
+        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))) if datasets else (),
     )
 
 
-def seen(db: Session, who: Actor, *, now: datetime) -> Governance:
-    """Return what is in force, of datasets those that ``who`` may discover."""
+def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
+    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted."""
+    if not datasets:
+        return current(db, datasets=False)
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
     whole = current(db)
     return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))

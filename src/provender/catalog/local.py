@@ -277,10 +277,11 @@ class LocalCatalog(Closing):
         with self._door.writing() as (db, change):
             return governance.apply(db, self._door.who(db), desired, change=change)
 
-    def governance(self) -> Governance:
-        """Return what is in force, of datasets those that the actor may discover."""
+    def governance(self, *, datasets: bool = True) -> Governance:
+        """Return what is in force, of datasets those that the actor may discover, if wanted."""
         with self._door.reading() as db:
-            return governance.seen(db, self._door.who(db), now=self._clock())
+            who = self._door.who(db)
+            return governance.seen(db, who, datasets=datasets, now=self._clock())
 
     def compile_serving(self, repo: RepoSpec) -> ServingManifest:
         """Return what servers would get if the actor recorded ``repo`` now; nothing is written."""
