@@ -250,7 +250,7 @@ def test_an_instant_that_nobody_knows_of_is_refused(told: Connect, clock: Clock)
 
 def test_a_dataset_that_came_later_was_not_there_then(told: Connect, clock: Clock):
     new = dataset(DatasetRef("aviation", "gates"), "Gates.")
-    told("gov").apply_governance(governing(declared(FLIGHTS), new))
+    told("gov").desk.apply(governing(declared(FLIGHTS), new), overwrite=True)
     with pytest.raises(NotFound, match=r"aviation\.gates was not in the catalog at") as error:
         told("ana").finder.entry(new.ref, as_of=NOW)
     assert error.value.hint == f"its history begins at {clock.now.isoformat()}"
@@ -289,7 +289,7 @@ def test_looking_back_opens_nothing_that_is_closed_now_or_was_then(connect: Conn
 
 def test_what_was_withdrawn_since_is_for_who_governs(told: Connect):
     without = tuple(d for d in governing().datasets if d.ref != WEATHER)
-    told("gov").apply_governance(replace(governing(), datasets=without))
+    told("gov").desk.apply(replace(governing(), datasets=without), overwrite=True)
     assert told("gov").finder.entry(WEATHER, as_of=NOW).dataset == declared(WEATHER)
     assert WEATHER.dataset in [s.name for s in told("gov").finder.entries({}, as_of=NOW).items]
     for name in ("ana", "ops"):
