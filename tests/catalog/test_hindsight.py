@@ -68,7 +68,8 @@ class Mutator:
     def mutate(self) -> None:
         self.clock.advance(self.random.choice([0, 0, 1, 7, -3]) * MINUTE)
         change = self.random.choices(
-            [self.edit, self.apply, self.publish, self.step, self.grant], weights=[10, 3, 5, 4, 1]
+            [self.edit, self.apply, self.publish, self.step, self.rename, self.grant],
+            weights=[10, 3, 5, 4, 1, 1],
         )[0]
         change()
         (last,) = self.connect("gov").audit_events(limit=1)
@@ -153,6 +154,13 @@ class Mutator:
             self.touched.add(ref.dataset)
             version, step = self.random.choice(possible)
             self.connect("ops").desk.step(version, step, reason="at random")
+
+    def rename(self) -> None:
+        """Weather gets another name, perhaps one that it had."""
+        there = [d.ref for d in self.copies[-1].governance.datasets if d.owner == "team:ops"]
+        (weather,) = (ref for ref in there if ref.name.startswith("weather") and ref != HOURLY)
+        new = f"aviation.weather{self.random.choice(['', '_a', '_b'])}"
+        self.connect("ops").desk.rename(weather, new, expected=None)
 
     def grant(self) -> None:
         given = self.connect("ops").grant(FLIGHTS, grantee=self.random.choice(PEOPLE))

@@ -1,6 +1,5 @@
 """What catalog/ said when it was applied last, kept beside what is in force."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -44,7 +43,7 @@ def said(db: Session) -> Governance:
     found: dict[str, dict[str, Any]] = {kind: {} for kind in TYPES}
     for kind, name, text in rows:
         found[kind][name] = parsed(kind, text)
-    names = called_now(db, found["dataset"])
+    names = renamed(db)
     datasets = (
         replace(dataset, ref=DatasetRef.parse(names.get(name, name)))
         for name, dataset in found["dataset"].items()
@@ -61,14 +60,13 @@ def said(db: Session) -> Governance:
     )
 
 
-def called_now(db: Session, names: Iterable[str]) -> dict[str, str]:
-    """Return what those datasets are called now that once were called one of ``names``."""
-    wanted = set(names)
+def renamed(db: Session) -> dict[str, str]:
+    """Return what each dataset is called now by every name that it does not have any more."""
     former = select(DatasetNameRow.name, DatasetRow.name.label("now")).join(
         DatasetRow, DatasetRow.id == DatasetNameRow.dataset
     )
-    renamed = db.execute(former.where(DatasetNameRow.name != DatasetRow.name))
-    return {row.name: row.now for row in renamed if row.name in wanted}
+    found = db.execute(former.where(DatasetNameRow.name != DatasetRow.name))
+    return {row.name: row.now for row in found}
 
 
 def remember(db: Session, desired: Governance, *, change: Change) -> bool:

@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, applied, changes, declarations, epoch, grants, history
+from provender.catalog import (
+    access,
+    applied,
+    changes,
+    declarations,
+    epoch,
+    grants,
+    history,
+    indexing,
+)
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
@@ -53,8 +62,8 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
 """What such a row is found by."""
 
 
-def current(db: Session) -> Governance:
-    """Return everything that is in force, each kind sorted by name."""
+def current(db: Session, *, datasets: bool = True) -> Governance:
+    """Return everything that is in force, each kind sorted by name; datasets if they are wanted."""
     purposes = db.scalars(select(PurposeRow).order_by(PurposeRow.name))
     there = select(DatasetRow.value).where(DatasetRow.withdrawn_at.is_(None))
     return Governance(
@@ -65,12 +74,14 @@ def current(db: Session) -> Governance:
         terms=tuple(db.scalars(select(TermRow.value).order_by(TermRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
-        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),
+        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))) if datasets else (),
     )
 
 
-def seen(db: Session, who: Actor, *, now: datetime) -> Governance:
-    """Return what is in force, of datasets those that ``who`` may discover."""
+def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
+    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted."""
+    if not datasets:
+        return current(db, datasets=False)
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
     whole = current(db)
     return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
@@ -105,13 +116,9 @@ def apply(
     if drifted and not overwrite:
         raise _overwriting(drifted)
     changed = [step for step in steps if step.change is not Change.KEEP]
-    for step in changed:
-        take(db, step, change=change)
     said_anew = applied.remember(db, desired, change=change)
-    if changed:
-        epoch.bump(db)
     if changed or said_anew:
-        _tell(db, changed, change=change)
+        _make(db, changed, change=change)
     return steps
 
 
@@ -132,9 +139,7 @@ def declare(
     _check(db, governance.together(alone, steps), steps)
     (step,) = (step for step in steps if (step.kind, step.name) == (kind, name))
     if step.change is not Change.KEEP:
-        take(db, step, reason=reason, change=change)
-        epoch.bump(db)
-        _tell(db, [step], reason=reason, change=change)
+        _make(db, [step], reason=reason, change=change)
     return step
 
 
@@ -155,9 +160,7 @@ def withdraw(
     rest = governance.without(current(db), kind, name)
     (step,) = (s for s in governance.diff(current(db), rest) if s.change is Change.REMOVE)
     _check(db, rest, [step])
-    take(db, step, reason=reason, change=change)
-    epoch.bump(db)
-    _tell(db, [step], reason=reason, change=change)
+    _make(db, [step], reason=reason, change=change)
     return step
 
 
@@ -188,17 +191,32 @@ def _undone(step: Step) -> str:
     return f"{step.change} {step.kind} {step.name}{parts}"
 
 
-def _tell(db: Session, changed: Sequence[Step], *, reason: str = "", change: CatalogChange) -> None:
-    steps = [
-        {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)}
-        for s in changed
+def _make(db: Session, steps: Sequence[Step], *, reason: str = "", change: CatalogChange) -> None:
+    """Take ``steps`` and write down that they were; none: catalog/ says now what is in force."""
+    if steps:
+        epoch.bump(db)
+    for step in steps:
+        _take(db, step, reason=reason, change=change)
+    _index(db, steps, change=change)
+    taken = [
+        {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)} for s in steps
     ]
-    detail = {"steps": steps, **({"reason": reason} if reason else {})}
+    detail = {"steps": taken, **({"reason": reason} if reason else {})}
     changes.tell(db, change, EventKind.GOVERNANCE_APPLY, "governance", detail)
 
 
-def take(db: Session, step: Step, *, reason: str = "", change: CatalogChange) -> None:
-    """Write down what one step does."""
+def _index(db: Session, steps: Sequence[Step], *, change: CatalogChange) -> None:
+    """Let search know of rules and tags, which decide who sees what, of names and of synonyms."""
+    if any(step.kind in ("tag", "rule") for step in steps):
+        indexing.settle_all(db)
+    named = {kind: [s.name for s in steps if s.kind == kind] for kind in ("person", "term")}
+    if named["person"]:
+        indexing.rename_people(db, change, named["person"])
+    if named["term"]:
+        indexing.learn_terms(db, change, named["term"])
+
+
+def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
     match step.change, step.kind:
         case Change.REMOVE, "dataset":
             grants.revoke_all(db, step.name, change=change)
@@ -237,9 +255,10 @@ def _becomes(step: Step) -> str:
 
 def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
     """Say which datasets are declared by a name that they do not have any more."""
-    named = [dataset.ref.dataset for dataset in becomes.datasets]
-    for name, now in applied.called_now(db, named).items():
-        yield f"dataset {name} is called {now} now: write that in its file"
+    names = applied.renamed(db)
+    for name in (dataset.ref.dataset for dataset in becomes.datasets):
+        if name in names:
+            yield f"dataset {name} is called {names[name]} now: write that in its file"
 
 
 def _forgotten(db: Session, steps: Iterable[Step]) -> Iterator[str]:
