@@ -16,7 +16,8 @@ setup:  ## .venv with every dependency, and the demo's data (a no-op when nothin
 demo: setup  ## the whole story on real flights: publish, train, serve, find, ask
 	$(VENV)/python -m demo
 
-test: setup  ## all tests
+test: setup  ## all tests; installs the browser that some need, where it can
+	@$(PYTHON) tools/chromium.py
 	$(VENV)/python -m pytest
 
 stress: setup  ## the reliability tests at ten times their numbers

@@ -101,13 +101,13 @@ def door(chosen: Settings) -> "Door":
     Raises:
         Misconfigured: the settings name no database, but a service in front of one.
     """
-    from provender.catalog.db import open_database
     from provender.catalog.door import Door
+    from provender.catalog.reindexing import open_catalog
     from provender.core.clock import utc_now
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return Door(open_database(chosen.database_url), actor=chosen.actor, clock=utc_now)
+    return Door(open_catalog(chosen.database_url), actor=chosen.actor, clock=utc_now)
 
 
 def engine(chosen: Settings | None = None) -> "DuckEngine":

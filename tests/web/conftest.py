@@ -1,7 +1,9 @@
 """The scenario's catalog on a real SQLite file, and its pages for any actor."""
 
 import asyncio
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +16,22 @@ from tests.web.scenario import NOW, fill
 
 
 @pytest.fixture(scope="session")
-def scenario_url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    url = f"sqlite:///{tmp_path_factory.mktemp('web') / 'catalog.db'}"
-    fill(url)
-    return url
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scenario in a file that nobody opens: to be copied."""
+    path = tmp_path_factory.mktemp("filled") / "catalog.db"
+    fill(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def scenario_url(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The scenario for everybody who only reads."""
+    return copied(filled, tmp_path_factory.mktemp("web"))
+
+
+def copied(filled: Path, folder: Path) -> str:
+    """Return the URL of a copy of the scenario in ``folder``."""
+    return f"sqlite:///{shutil.copy(filled, folder / 'catalog.db')}"
 
 
 class Reader:
@@ -42,16 +56,17 @@ def ask(app: Starlette, path: str, *, method: str = "GET", **options: Any) -> ht
     return asyncio.run(request())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def as_actor(scenario_url: str) -> Iterator[Callable[[str], Reader]]:
-    readers: list[Reader] = []
+    readers: dict[str, Reader] = {}
 
     def read_as(actor: str) -> Reader:
-        readers.append(Reader(scenario_url, actor))
-        return readers[-1]
+        if actor not in readers:
+            readers[actor] = Reader(scenario_url, actor)
+        return readers[actor]
 
     yield read_as
-    for reader in readers:
+    for reader in readers.values():
         reader.catalog.close()
 
 

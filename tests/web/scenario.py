@@ -4,25 +4,38 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from provender.catalog.local import LocalCatalog
-from provender.core.datasets import Dataset, EventRange, FileEntry, Format, Manifest
+from provender.core.datasets import (
+    NO_EVIDENCE,
+    Dataset,
+    EventRange,
+    Evidence,
+    FileEntry,
+    Format,
+    Manifest,
+)
 from provender.core.digest import digest
+from provender.core.editing import Edit
 from provender.core.features import (
     EntitySpec,
     FieldSpec,
     OnDemandSpec,
     RepoSpec,
+    SavedDatasetSpec,
     ServiceSpec,
     ViewSpec,
 )
+from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
+from provender.core.lifecycle import Step
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.schema import Column, Schema
 from provender.core.tags import Tag
 from provender.core.training import TrainingSetManifest, TrainingSetSpec
+from tests.web import measured
+from tests.web.clock import NOW
 
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PROJECT = "flights"
 ATTACK = "<script>alert(1)</script>"
 LINKS = ("https://example.com/planes", "javascript:alert(1)")
@@ -56,6 +69,10 @@ DATASETS = (
             "arr_delay": "Delay on arrival, minutes; negative is early.",
         },
         links=LINKS,
+        fresh_within=timedelta(days=7),
+        documentation="Rows come from the bureau's monthly files.\n\n* one row per flight\n* times are **UTC**",
+        deputies=("person:lee",),
+        terms=("late arrival",),
     ),
     dataset(
         "aviation.weather",
@@ -96,7 +113,23 @@ GOVERNANCE = Governance(
     tags=(
         Tag(name="personal.quasi_identifier", description="Leads to a person.", protected=True),
         Tag(name="source.bts", description="US Bureau of Transportation Statistics."),
+        Tag(
+            name="quality.level",
+            description="How far it was looked after.",
+            values=("bronze", "silver", "gold"),
+            on=("dataset",),
+            assigners=("person:sam",),
+        ),
         Tag(name="kind.feature_table", description="Computed, for feature views to read."),
+    ),
+    terms=(
+        Term(
+            name="late arrival",
+            definition="At the gate **15 minutes** or more after the schedule.",
+            synonyms=("delay", "lateness"),
+            owner="team:flight-ops",
+        ),
+        Term(name="tail number", definition="The registration that is painted on an aircraft."),
     ),
     purposes={
         "delay-prediction": "Predict late arrivals.",
@@ -181,7 +214,15 @@ def field(name: str, kind: str = "float64") -> FieldSpec:
 REPO = RepoSpec(
     project=PROJECT,
     commit="0123456789abcdef0123456789abcdef01234567",
-    entities=(EntitySpec(name="origin", join_key="origin", type="string"),),
+    entities=(
+        EntitySpec(
+            name="origin",
+            join_key="origin",
+            type="string",
+            description="The airport that a flight leaves from.",
+        ),
+        EntitySpec(name="tailnum", join_key="tailnum", type="string", description="An aircraft."),
+    ),
     views=(
         ViewSpec(
             name="weather",
@@ -243,6 +284,17 @@ REPO = RepoSpec(
         ),
         ServiceSpec(name="payroll_v1", features=(FeatureRef("pay", "mean_salary"),)),
     ),
+    saved=(
+        SavedDatasetSpec(
+            name="late_2013",
+            features=(FeatureRef("weather", "temp"), FeatureRef("tail_last", "last_arr_delay")),
+            join_keys=("origin", "tailnum"),
+            service="delay_v1",
+            description="What the first model learned from.",
+        ),
+    ),
+    description="Will a flight arrive late?",
+    owner="team:delay-models",
 )
 
 
@@ -288,8 +340,23 @@ def fill(url: str) -> None:
     with acting("person:lee", days_ago=40) as catalog:
         catalog.apply_governance(GOVERNANCE)
     with acting("person:sam", days_ago=30) as catalog:
-        publish(catalog, "aviation.flights", flights, rows=336_776, year=2013)
-        publish(catalog, "aviation.weather", weather, rows=26_115, year=2013, native_snapshot="0")
+        publish(
+            catalog,
+            "aviation.flights",
+            flights,
+            rows=336_776,
+            year=2013,
+            evidence=measured.flights(2013, 336_776),
+        )
+        publish(
+            catalog,
+            "aviation.weather",
+            weather,
+            rows=26_115,
+            year=2013,
+            native_snapshot="0",
+            evidence=measured.weather(26_115, WEATHER_COLUMNS),
+        )
         publish(
             catalog,
             "aviation.carriers",
@@ -300,7 +367,14 @@ def fill(url: str) -> None:
         publish(catalog, "people.salaries", {"name": "string"}, rows=9, year=2013)
     with acting("person:sam", days_ago=3) as catalog:
         later = {**flights, "arr_delay": "float64"}
-        publish(catalog, "aviation.flights", later, rows=435_352, year=2023)
+        publish(
+            catalog,
+            "aviation.flights",
+            later,
+            rows=435_352,
+            year=2023,
+            evidence=measured.flights(2023, 435_352),
+        )
         inputs = (DatasetRef.parse("aviation.flights@2"), DatasetRef.parse("people.salaries@1"))
         publish(
             catalog,
@@ -310,6 +384,21 @@ def fill(url: str) -> None:
             year=2023,
             inputs=inputs,
             producer="demo/derive.py",
+        )
+        catalog.desk.edit(
+            DatasetRef.parse("aviation.flights"),
+            Edit(
+                column_descriptions={"carrier": "Two-letter code of the airline."},
+                links=LINKS[:1],
+            ),
+            expected=1,
+            reason="the second link led nowhere",
+        )
+        catalog.desk.step(
+            DatasetRef.parse("aviation.flights@1"),
+            Step.DEPRECATE,
+            reason="arrival delays were missing",
+            replacement=2,
         )
         catalog.grant(
             DatasetRef.parse("aviation.flights"),
@@ -348,9 +437,11 @@ def publish(
     *,
     rows: int,
     year: int,
+    evidence: Evidence = NO_EVIDENCE,
     **more: object,
 ) -> None:
-    catalog.publish(DatasetRef.parse(name), manifest(name, columns, rows=rows, year=year, **more))
+    made = manifest(name, columns, rows=rows, year=year, **more)
+    catalog.publish(DatasetRef.parse(name), made, evidence=evidence)
 
 
 def many_versions(catalog: LocalCatalog, count: int) -> None:

@@ -1,5 +1,8 @@
+from types import SimpleNamespace
+
 import pytest
 
+from provender.core.digest import digest_bytes
 from provender.core.errors import Denied
 from provender.hosts import LOOPBACK_NAMES
 from provender.web import app as pages
@@ -12,8 +15,9 @@ from tests.web.scenario import NOW
 def test_every_answer_carries_the_security_headers(ana):
     for path in ("/", "/nowhere", "/index.json", "/static/provender.css"):
         headers = ana.get(path).headers
-        assert headers["content-security-policy"].startswith("default-src 'none'; style-src 'self'")
-        assert "script-src" not in headers["content-security-policy"]
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; connect-src 'self'")
+        assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cross-origin-resource-policy"] == "same-origin"
 
@@ -49,7 +53,7 @@ def test_on_loopback_only_loopback_names_are_answered(ana, host, status):
     assert ask(app, "/healthz", headers={"host": host}).status_code == status
 
 
-def test_pages_are_read_only(ana):
+def test_lists_are_read_only(ana):
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         assert ask(ana.app, "/datasets", method=method).status_code == 405
     assert ask(ana.app, "/datasets", method="HEAD").status_code == 200
@@ -106,5 +110,12 @@ def test_a_value_that_a_template_lacks_is_an_error_not_a_blank(ana, monkeypatch)
 
 def with_page(reader, monkeypatch, show):
     monkeypatch.setattr(pages, "PAGES", (*pages.PAGES, ("/broken", show)))
-    reader.app = pages.application(reader.catalog, clock=lambda: NOW)
-    return reader
+    app = pages.application(reader.catalog, clock=lambda: NOW)
+    return SimpleNamespace(get=lambda path: ask(app, path))
+
+
+def test_the_vendored_script_is_the_one_that_was_looked_at():
+    script = (pages.STATIC / "htmx.js").read_bytes()
+    assert digest_bytes(script) == (
+        "sha256:a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"
+    )

@@ -201,16 +201,18 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
     The same as asking `check` about each dataset as a whole, without a purpose.
     """
     protected = frozenset(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    ways = [_by_grant(who, action, protected, now=now)]
+    patterns: dict[frozenset[str], list[str]] = {}
+    for rule in _rules(db):
+        if (
+            (action is Action.DISCOVER or action in rule.actions)
+            and who.is_one_of(rule.actors)
+            and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
+        ):
+            patterns.setdefault(protected - frozenset(rule.tags), []).extend(rule.datasets)
+    ways = [and_(_matches(named), _open_but_for(closing)) for closing, named in patterns.items()]
+    ways.append(_by_grant(who, action, protected, now=now))
     if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
         ways.append(_by_office(who))
-    ways += [
-        _by_rule(rule, protected)
-        for rule in _rules(db)
-        if (action is Action.DISCOVER or action in rule.actions)
-        and who.is_one_of(rule.actors)
-        and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
-    ]
     there = DatasetRow.withdrawn_at.is_(None)
     return select(DatasetRow.name).where(there, or_(*ways)).correlate(None)
 
@@ -370,11 +372,6 @@ def _by_office(who: Actor) -> ColumnElement[bool]:
     return exists().where(OwnerRow.dataset == DatasetRow.id, OwnerRow.actor.in_(names))
 
 
-def _by_rule(rule: Rule, protected: frozenset[str]) -> ColumnElement[bool]:
-    named = [_matches(pattern) for pattern in rule.datasets]
-    return and_(or_(false(), *named), _open_but_for(protected - frozenset(rule.tags)))
-
-
 def _by_grant(
     who: Actor, action: Action, protected: frozenset[str], *, now: datetime
 ) -> ColumnElement[bool]:
@@ -401,8 +398,11 @@ def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
     return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
 
 
-def _matches(pattern: str) -> ColumnElement[bool]:
-    """``fnmatchcase(name, pattern)`` in SQL."""
-    if pattern == EVERY:
+def _matches(patterns: Iterable[str]) -> ColumnElement[bool]:
+    """Whether ``fnmatchcase(name, pattern)`` of any pattern, in SQL: one expression for all."""
+    listed = sorted(set(patterns))
+    if EVERY in listed:
         return true()
-    return DatasetRow.name.regexp_match(name_pattern(pattern))
+    if not listed:
+        return false()
+    return DatasetRow.name.regexp_match("|".join(map(name_pattern, listed)))

@@ -264,8 +264,10 @@ def _add(
         dataset.latest = version.number
     lineage.record_version(db, version, latest=state in READABLE)
     first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
-    if state in READABLE and first:
-        declarations.index(db, change, dataset.value, version)
+    if state in READABLE or dataset.latest is None:
+        declarations.published(
+            db, change, dataset, version, evidence, first=first or state not in READABLE
+        )
     changes.tell(
         db,
         change,

@@ -1,6 +1,6 @@
 """Governance as code, applied: who, which tags and purposes, which rules, which datasets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, changes, declarations, epoch, grants, history, naming
+from provender.catalog import (
+    access,
+    changes,
+    declarations,
+    epoch,
+    grants,
+    history,
+    indexing,
+    naming,
+)
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
@@ -53,8 +62,8 @@ KEYS: dict[str, InstrumentedAttribute[str]] = {
 """What such a row is found by."""
 
 
-def current(db: Session) -> Governance:
-    """Return everything that is in force, each kind sorted by name."""
+def current(db: Session, *, datasets: bool = True) -> Governance:
+    """Return everything that is in force, each kind sorted by name; datasets if they are wanted."""
     purposes = db.scalars(select(PurposeRow).order_by(PurposeRow.name))
     there = select(DatasetRow.value).where(DatasetRow.withdrawn_at.is_(None))
     return Governance(
@@ -65,12 +74,14 @@ def current(db: Session) -> Governance:
         terms=tuple(db.scalars(select(TermRow.value).order_by(TermRow.name))),
         purposes={row.name: row.description for row in purposes},
         rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
-        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))),
+        datasets=tuple(db.scalars(there.order_by(DatasetRow.name))) if datasets else (),
     )
 
 
-def seen(db: Session, who: Actor, *, now: datetime) -> Governance:
-    """Return what is in force, of datasets those that ``who`` may discover."""
+def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
+    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted."""
+    if not datasets:
+        return current(db, datasets=False)
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
     whole = current(db)
     return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
@@ -108,9 +119,10 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
+    epoch.bump(db)
     for step in changed:
         _take(db, step, change=change)
-    epoch.bump(db)
+    _index(db, changed, change=change)
     changes.tell(
         db,
         change,
@@ -124,6 +136,13 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
         },
     )
     return steps
+
+
+def _index(db: Session, changed: Sequence[Step], *, change: CatalogChange) -> None:
+    """Let search know of rules and tags, which decide who sees what, and of people's names."""
+    if any(step.kind in ("tag", "rule") for step in changed):
+        indexing.settle_all(db)
+    indexing.rename_people(db, change, [step.name for step in changed if step.kind == "person"])
 
 
 def _take(db: Session, step: Step, *, change: CatalogChange) -> None:

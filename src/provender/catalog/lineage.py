@@ -15,7 +15,7 @@ from provender.catalog import access, graph, naming, nodes
 from provender.catalog.access import visible, visible_node, visible_numbers
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
-from provender.catalog.rows import DatasetRow, DocumentRow, EdgeRow, NodeRow, VersionRow
+from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
 from provender.core import derivation
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec
@@ -55,9 +55,7 @@ def neighbourhood(
     if columns:
         of_any, of_own = nodes.columns_of(db, every), nodes.columns_of(db, own)
         parts = _both_ways(db, sight, of_own, of_any, depth)
-    named = nodes.named(
-        db, {end for walk in (wholes, parts) for pair in walk.edges for end in pair}
-    )
+    named = sight.parts({end for walk in (wholes, parts) for pair in walk.edges for end in pair})
     return Neighbourhood(
         edges=_edges(wholes, named),
         columns=_column_edges(parts, named),
@@ -180,20 +178,22 @@ def _both_ways(db: Session, sight: Sight, own: list[int], every: list[int], dept
 
 
 def _edges(walk: Walk, named: Mapping[int, Part]) -> tuple[Edge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
-    return tuple(Edge(named[up][0], named[down][0]) for _, _, up, down in pairs)
+    return tuple(Edge(named[up][0], named[down][0]) for up, down in _ordered(walk, named))
 
 
 def _column_edges(walk: Walk, named: Mapping[int, Part]) -> tuple[ColumnEdge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
     return tuple(
-        ColumnEdge(*named[up], *named[down], *walk.edges[up, down]) for _, _, up, down in pairs
+        ColumnEdge(*named[up], *named[down], *walk.edges[up, down])
+        for up, down in _ordered(walk, named)
     )
 
 
-def _order(part: Part) -> tuple[str, str, str]:
-    node, column = part
-    return node.kind, node.name, column
+def _ordered(walk: Walk, named: Mapping[int, Part]) -> list[Pair]:
+    """The edges by what people call their ends."""
+    order = {
+        number: (node.kind.value, node.name, column) for number, (node, column) in named.items()
+    }
+    return sorted(walk.edges, key=lambda pair: (order[pair[0]], order[pair[1]]))
 
 
 def _versions_of(db: Session, node: Node) -> list[int]:
@@ -222,7 +222,7 @@ def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: date
         shown = visible_numbers(db, who, Action.DISCOVER, now=now)
         names = (
             select(NodeRow.name)
-            .join(DocumentRow, DocumentRow.node == NodeRow.id)
+            .join(SearchDocumentRow, SearchDocumentRow.node == NodeRow.id)
             .where(NodeRow.kind == node.kind.value, visible_node(NodeRow.id, shown))
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
@@ -235,6 +235,6 @@ def _used(db: Session, number: int) -> bool:
     said = or_(
         exists().where(EdgeRow.upstream == number),
         exists().where(EdgeRow.downstream == number),
-        exists().where(DocumentRow.node == number),
+        exists().where(SearchDocumentRow.node == number),
     )
     return bool(db.scalar(select(said)))

@@ -18,6 +18,7 @@ WHOLE = ""
 """The column of a node that is a thing, not a column of it."""
 Part = tuple[Node, str]
 """A node and a column of it."""
+OF_KIND = {kind.value: kind for kind in NodeKind}
 T = TypeVar("T")
 
 

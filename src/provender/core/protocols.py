@@ -291,8 +291,8 @@ class Library(Catalog, Protocol):
     @property
     def records(self) -> Records: ...
 
-    def governance(self) -> Governance:
-        """Return what is in force, of datasets those that the actor may discover."""
+    def governance(self, *, datasets: bool = True) -> Governance:
+        """Return what is in force, of datasets those that the actor may discover, if wanted."""
         ...
 
     def close(self) -> None: ...

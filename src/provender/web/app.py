@@ -1,15 +1,16 @@
 """The application of the pages: addresses, answers in HTML or JSON, and errors in words."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,26 +18,67 @@ from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
 from provender.core.errors import NotFound, ProvenderError
 from provender.core.protocols import Library
-from provender.web import audit, datasets, features, search, training
+from provender.web import (
+    audit,
+    browsing,
+    columns,
+    datasets,
+    differences,
+    edits,
+    features,
+    inbox,
+    people,
+    projects,
+    remembrance,
+    search,
+    taxonomy,
+    tracing,
+    training,
+    versions,
+)
+from provender.web.forms import ActionFunction, received
 from provender.web.guard import Guard, Twins, wants_json
-from provender.web.page import Page, PageFunction, Visit
+from provender.web.page import Elsewhere, Page, PageFunction, Visit
 from provender.web.templates import Templates
 
 PAGES: tuple[tuple[str, PageFunction], ...] = (
-    ("/", search.home),
+    ("/", browsing.home),
     ("/search", search.results),
-    ("/datasets", search.datasets),
+    ("/suggest", search.suggestions),
+    ("/datasets", browsing.datasets),
     ("/datasets/{name}", datasets.dataset),
-    ("/datasets/{name}/versions/{number}", datasets.version),
-    ("/features", features.features),
+    ("/datasets/{name}/column", columns.column),
+    ("/datasets/{name}/diff", differences.difference),
+    ("/datasets/{name}/edit", edits.form),
+    ("/datasets/{name}/history", remembrance.history),
+    ("/datasets/{name}/versions", versions.versions),
+    ("/datasets/{name}/versions/{number}", versions.version),
+    ("/features", projects.features),
     ("/features/{name}", features.view),
     ("/services/{name}", features.service),
+    ("/projects/{name}", projects.project),
+    ("/entities/{name}", projects.entity),
+    ("/saved-datasets/{name}", projects.saved),
     ("/training-sets", training.training_sets),
     ("/training-sets/{id}", training.training_set),
+    ("/lineage", tracing.lineage),
+    ("/tags", taxonomy.tags),
+    ("/tags/{name}", taxonomy.tag),
+    ("/glossary", taxonomy.glossary),
+    ("/glossary/{name}", taxonomy.term),
+    ("/people/{id}", people.person),
+    ("/inbox", inbox.inbox),
     ("/audit", audit.events),
+)
+ACTIONS: tuple[tuple[str, ActionFunction], ...] = (
+    ("/datasets/{name}/edit", edits.save),
+    ("/datasets/{name}/rename", edits.rename),
+    ("/datasets/{name}/versions/{number}/state", edits.state),
+    ("/inbox/{id}/settle", inbox.settle),
 )
 STATIC = Path(__file__).parent / "static"
 Endpoint = Callable[[Request], Response]
+AsyncEndpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(
@@ -51,6 +93,7 @@ def application(
     return Starlette(
         routes=[
             *(Route(path, site.endpoint(show), methods=["GET"]) for path, show in PAGES),
+            *(Route(path, site.action(do), methods=["POST"]) for path, do in ACTIONS),
             Route("/healthz", site.health, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -80,6 +123,16 @@ class Site:
 
         return answer
 
+    def action(self, do: ActionFunction) -> AsyncEndpoint:
+        """Return an endpoint that takes a form of ours, and does what it says in a thread."""
+
+        async def answer(request: Request) -> Response:
+            form = await received(request)
+            visit = Visit(self._catalog, request, self._clock())
+            return await run_in_threadpool(lambda: self._answer(visit, do(visit, form)))
+
+        return answer
+
     def health(self, request: Request) -> Response:
         """Say whether the catalog can be read."""
         _ = self._catalog.actor
@@ -91,13 +144,21 @@ class Site:
         if wants_json(request.scope):
             return _json({"error": shown}, status=shown["status"])
         visit = Visit(self._catalog, request, self._clock())
-        page = Page(template="error.html", title=str(shown["title"]), facts=shown)
-        return self._answer(visit, page, status=shown["status"])
+        page = Page(
+            template="error.html",
+            title=str(shown["title"]),
+            facts=shown,
+            fragment="_error.html",
+            status=shown["status"],
+        )
+        return self._answer(visit, page)
 
-    def _answer(self, visit: Visit, page: Page, *, status: int = 200) -> Response:
+    def _answer(self, visit: Visit, page: Page | Elsewhere) -> Response:
+        if isinstance(page, Elsewhere):
+            return RedirectResponse(page.address, status_code=308 if page.permanent else 303)
         if wants_json(visit.request.scope):
-            return _json(page.facts, status=status)
-        return HTMLResponse(self._templates.render(page, visit), status_code=status)
+            return _json(page.facts, status=page.status)
+        return HTMLResponse(self._templates.render(page, visit), status_code=page.status)
 
 
 def _json(facts: Any, *, status: int) -> Response:
@@ -111,7 +172,7 @@ def _in_words(request: Request, error: Exception) -> dict[str, Any]:
     if isinstance(error, ProvenderError):
         status, code, message, hint = error.status, error.code, error.message, error.hint
     elif isinstance(error, HTTPException):
-        status, code, message, hint = error.status_code, "http", error.detail, "pages are only read"
+        status, code, message, hint = error.status_code, "http", error.detail, "begin at /"
     else:
         status, code = int(HTTPStatus.INTERNAL_SERVER_ERROR), "error"
         message, hint = "something went wrong on the server", "the server's log says what"

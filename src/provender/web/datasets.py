@@ -1,62 +1,97 @@
-"""A dataset's page and the page of one of its versions."""
+"""A dataset's page: verified and stated, versions, columns, checks, lineage, readers, access."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from datetime import datetime, timedelta
 from typing import Any
 
-from provender.core.datasets import Dataset, DatasetVersion, Manifest, whole
-from provender.core.errors import Denied, InvalidInput
-from provender.core.governance import Governance
+from provender.core.datasets import Dataset, DatasetVersion, Entry, Evidence, Release
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
-from provender.core.policy import Action, ColumnRef, Reason, Rule
-from provender.core.protocols import Library
+from provender.web import plots
+from provender.web.columns import address as column_address
+from provender.web.columns import portion, profile_of, tags_of
 from provender.web.drawing import pictured
-from provender.web.page import Page, Visit
+from provender.web.page import Elsewhere, Page, Visit
+from provender.web.reach import may, reach, rules_for
+from provender.web.versions import release_facts
+from provender.web.wording import dataset_address
 
-MOST = 200
-"""Things that are asked of the catalog at a time."""
+MOST_RELEASES = 50
+"""Versions that the page looks at; the others are on the page of versions."""
+LISTED = 5
+MOST = 20
+"""Readers and grants that are shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
-    """What the actor may read for one purpose: open and closed columns, and how to ask for more."""
+class Freshness:
+    """How old the newest data are, and how old they may be; ``fresh`` is None without a promise."""
 
-    purpose: str
-    description: str
-    open: tuple[str, ...]
-    because: tuple[str, ...]
-    closed: tuple[Reason, ...]
-    hint: str = ""
+    newest: datetime | None
+    within: timedelta | None
+    fresh: bool | None
 
 
-def dataset(visit: Visit) -> Page:
+def dataset(visit: Visit) -> Page | Elsewhere:
     """What a dataset is, what is known of it, and what the actor may do with it."""
     ref = DatasetRef.parse(visit.part("name"))
     finder, records = visit.catalog.finder, visit.catalog.records
-    described = visit.catalog.dataset(ref.at(None))
-    releases = whole(lambda after: finder.releases(described.ref, limit=MOST, after=after))
-    versions = [release.version for release in reversed(releases)]
-    governance = visit.catalog.governance()
+    entry = finder.entry(ref.at(None))
+    described = entry.dataset
+    if described.ref.dataset != ref.dataset:
+        return Elsewhere(dataset_address(described.ref.dataset), permanent=True)
+    releases = finder.releases(described.ref, limit=MOST_RELEASES)
+    release = _latest(visit, entry, releases.items)
+    latest = release.version if release else None
+    evidence = finder.evidence(latest.ref) if latest else Evidence()
+    columns = portion(visit, described, latest)
+    governance = visit.catalog.governance(datasets=False)
     lineage = pictured(visit.catalog, Node(NodeKind.DATASET, described.ref.dataset))
-    latest = versions[-1] if versions else None
+    grants = records.grants(described.ref, limit=MOST)
+    consumers = finder.consumers(described.ref, limit=MOST)
     return Page(
         template="dataset.html",
         title=f"{described.ref} – dataset",
         facts={
             "dataset": described,
-            "versions": [version_facts(version) for version in reversed(versions)],
-            "schema": columns(described, latest),
+            "urn": entry.urn,
+            "revision": entry.revision,
+            "former_names": entry.former_names,
+            "changed_at": entry.changed_at,
+            "versions": [release_facts(one) for one in releases.items],
+            "latest": latest.number if latest else None,
+            "freshness": freshness(described, latest, now=visit.now),
+            "schema": columns.columns,
+            "columns": columns.total,
+            "run": evidence.run,
+            "checks": evidence.checks,
+            "relations": evidence.profile.relations if evidence.profile else (),
             "may": may(visit.catalog, described),
             "reading": reach(visit.catalog, governance, described, latest),
             "rules": rules_for(governance, described.ref.dataset),
-            "grants": whole(lambda after: records.grants(described.ref, limit=MOST, after=after)),
+            "grants": grants.items,
+            "consumers": consumers.items,
             "lineage": lineage.listed,
         },
         shown={
-            "latest": latest,
+            "release": release,
+            "version": latest,
+            "listed": LISTED,
+            "more_versions": releases.next is not None,
+            "more_consumers": consumers.next is not None,
+            "portion": columns,
+            "rows": [
+                _row(described, one, evidence, governance.taxonomy.protected)
+                for one in columns.columns
+            ],
             "picture": lineage,
+            "timeline": plots.timeline(releases.items, entry.latest),
+            "days": plots.days(
+                [one.version.published_at.date() for one in releases.items],
+                today=visit.now.date(),
+            ),
+            "profiled": evidence.profile is not None,
             "people": {person.id: person for person in governance.people},
             "protected": governance.taxonomy.protected,
             "tag_meanings": {tag.name: tag.description for tag in governance.tags},
@@ -64,114 +99,43 @@ def dataset(visit: Visit) -> Page:
     )
 
 
-def version(visit: Visit) -> Page:
-    """One version: its manifest, whole, and how it differs from the one before."""
-    text = visit.part("number")
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
-        raise InvalidInput(f"{text!r} is not a version", hint="versions are whole numbers from 1")
-    found = visit.catalog.resolve(DatasetRef.parse(visit.part("name")).at(int(text)))
-    described = visit.catalog.dataset(found.ref)
-    return Page(
-        template="version.html",
-        title=f"{found.ref} – version",
-        facts={
-            **version_facts(found),
-            "inputs": [str(ref) for ref in found.manifest.inputs],
-            "producer": found.manifest.producer,
-            "location": found.manifest.location,
-            "native_snapshot": found.manifest.native_snapshot,
-            "files": found.manifest.files,
-            "schema": columns(described, found),
-        },
-        shown={"dataset": described, "version": found, "inputs": found.manifest.inputs},
-    )
+def freshness(dataset: Dataset, latest: DatasetVersion | None, *, now: datetime) -> Freshness:
+    """Return how fresh the latest version's data are: by their newest event, else by its date."""
+    newest = None
+    if latest:
+        events = latest.manifest.event_range
+        newest = events.latest if events else latest.published_at
+    within = dataset.fresh_within
+    fresh = now - newest <= within if newest and within else None
+    return Freshness(newest=newest, within=within, fresh=fresh)
 
 
-def version_facts(version: DatasetVersion) -> dict[str, Any]:
-    """Return what a list of versions says about one."""
-    manifest: Manifest = version.manifest
+def _latest(visit: Visit, entry: Entry, releases: tuple[Release, ...]) -> Release | None:
+    """Return the newest version that a reader is given, None if there is none yet."""
+    if entry.latest is None:
+        return None
+    near = next((one for one in releases if one.version.number == entry.latest), None)
+    return near or visit.catalog.release(entry.dataset.ref.at(entry.latest))
+
+
+def _row(
+    dataset: Dataset, column: dict[str, Any], evidence: Evidence, protected: Collection[str]
+) -> dict[str, Any]:
+    """Return what the table of columns shows of one: of the dataset's tags, those that close it."""
+    profile = profile_of(evidence, column["name"])
+    nulls = profile.nulls / profile.count if profile and profile.count else None
     return {
-        "ref": str(version.ref),
-        "number": version.number,
-        "published_at": version.published_at,
-        "published_by": version.published_by,
-        "format": manifest.format,
-        "row_count": manifest.row_count,
-        "size_bytes": manifest.size_bytes,
-        "file_count": len(manifest.files),
-        "event_timestamp": manifest.event_timestamp,
-        "event_range": manifest.event_range,
-        "logical_digest": manifest.logical_digest,
-        "manifest_digest": manifest.digest,
-        "parent": version.parent,
-        "compatibility": version.compatibility.verdict,
-        "differences": version.compatibility.reasons,
-        "note": version.note,
+        **column,
+        "address": column_address(dataset.ref.dataset, column["name"]),
+        "tagged": [
+            one
+            for one in tags_of(dataset, column["name"])
+            if one["tag"] in column["tags"] or one["name"] in protected
+        ],
+        "profile": profile,
+        "spark": plots.spark(profile) if profile else "",
+        "null_share": nulls,
+        "filled": plots.share(1 - nulls, says=f"{1 - nulls:.1%} filled")
+        if nulls is not None
+        else "",
     }
-
-
-def columns(dataset: Dataset, version: DatasetVersion | None) -> list[dict[str, Any]]:
-    """Return every column with what its version verifies (type, nulls) and what people say of it."""
-    if version is None:
-        names = dict.fromkeys((*dataset.column_descriptions, *dataset.column_tags))
-        known = [(name, "", True) for name in names]
-    else:
-        known = [(c.name, c.type, c.nullable) for c in version.manifest.schema.columns]
-    return [
-        {
-            "name": name,
-            "type": kind,
-            "nullable": nullable,
-            "tags": sorted(dataset.column_tags.get(name, ())),
-            "description": dataset.column_descriptions.get(name, ""),
-        }
-        for name, kind, nullable in known
-    ]
-
-
-def may(catalog: Library, dataset: Dataset) -> dict[str, bool]:
-    """Return whether the actor may publish the dataset, and decide about access to it."""
-    asked = ColumnRef(dataset.ref.dataset)
-    actions = (Action.PUBLISH, Action.STEWARD)
-    return {action.value: catalog.records.decide(action, [asked]).allowed for action in actions}
-
-
-def reach(
-    catalog: Library, governance: Governance, dataset: Dataset, latest: DatasetVersion | None
-) -> list[Reach]:
-    """Return what the actor may read of the latest version, for each purpose there is."""
-    names = latest.manifest.schema.names if latest else tuple(dataset.column_descriptions)
-    asked = [ColumnRef(dataset.ref.dataset, name) for name in names]
-    if not asked:
-        return []
-    return [
-        _reach(catalog, asked, purpose, description)
-        for purpose, description in sorted(governance.purposes.items())
-    ]
-
-
-def _reach(catalog: Library, asked: Sequence[ColumnRef], purpose: str, description: str) -> Reach:
-    decision = catalog.records.decide(Action.READ, asked, purpose=purpose)
-    try:
-        decision.require()
-        hint = ""
-    except Denied as denied:
-        hint = denied.hint
-    opened = {reason.column.column: reason.because for reason in decision.reasons if reason.allowed}
-    return Reach(
-        purpose=purpose,
-        description=description,
-        open=tuple(column.column for column in asked if column.column in opened),
-        because=tuple(dict.fromkeys(opened.values())),
-        closed=tuple(reason for reason in decision.reasons if not reason.allowed),
-        hint=hint,
-    )
-
-
-def rules_for(governance: Governance, name: str) -> list[Rule]:
-    """Return the rules whose patterns the dataset fits."""
-    return [
-        rule
-        for rule in governance.rules
-        if any(fnmatchcase(name, pattern) for pattern in rule.datasets)
-    ]

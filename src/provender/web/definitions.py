@@ -1,20 +1,100 @@
-"""What feature repositories define, as the catalog shows it to the actor."""
+"""What feature repositories define, as the catalog shows it to the actor, and how to look it up."""
 
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from provender.core.errors import NotFound
 from provender.core.features import OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
-from provender.core.protocols import Library
+from provender.core.names import FeatureRef, unknown
+from provender.core.serving import ServingManifest
+from provender.web.page import Visit
 
-
-def defined(catalog: Library) -> list[RepoSpec]:
-    """Return the definitions of every project, as far as the actor may know them."""
-    return [catalog.repo(project) for project in catalog.records.projects()]
+T = TypeVar("T")
 
 
 def named_view(repo: RepoSpec, name: str) -> ViewSpec | OnDemandSpec | None:
     """Return the view or on-demand view called ``name``, if ``repo`` has one."""
     every: list[ViewSpec | OnDemandSpec] = [*repo.views, *repo.on_demand]
-    return next((view for view in every if view.name == name), None)
+    return named(every, name)
 
 
 def named_service(repo: RepoSpec, name: str) -> ServiceSpec | None:
     """Return the service called ``name``, if ``repo`` has one."""
-    return next((service for service in repo.services if service.name == name), None)
+    return named(repo.services, name)
+
+
+def named(things: Iterable[T], name: str) -> T | None:
+    """Return the one called ``name``, None if there is none."""
+    return next((thing for thing in things if _name(thing) == name), None)
+
+
+def names_of(things: Iterable[Any]) -> list[str]:
+    """Return what each is called."""
+    return [_name(thing) for thing in things]
+
+
+def find(
+    visit: Visit,
+    what: str,
+    look: Callable[[RepoSpec, str], T | None],
+    names: Callable[[RepoSpec], Iterable[str]],
+) -> tuple[RepoSpec, T]:
+    """Return the definition that the address names, of the project it names or the first that has it.
+
+    Raises:
+        NotFound: there is none that the actor may discover.
+    """
+    name, project = visit.part("name"), visit.asked("project")
+    projects = visit.catalog.records.projects()
+    if project and project not in projects:
+        raise unknown("project", project, projects)
+    known: list[str] = []
+    for one in [project] if project else projects:
+        repo = visit.catalog.repo(one)
+        found = look(repo, name)
+        if found is not None:
+            return repo, found
+        known += names(repo)
+    raise unknown(what, name, known)
+
+
+def serving(visit: Visit, project: str) -> ServingManifest | None:
+    """Return what a project serves, None if nothing of it was applied for serving."""
+    try:
+        return visit.catalog.records.serving_manifest(project)
+    except NotFound:
+        return None
+
+
+def closed(manifest: ServingManifest | None, refs: Iterable[FeatureRef]) -> dict[str, str] | None:
+    """Return the features that are refused online, with why; None if nothing is served yet."""
+    if manifest is None:
+        return None
+    return {str(ref): manifest.closed[str(ref)] for ref in refs if str(ref) in manifest.closed}
+
+
+def shelf(visit: Visit, parameter: str, things: Sequence[T], *, most: int) -> "Shelf[T]":
+    """Return the part of ``things`` that the address asks for by ``parameter``."""
+    first = visit.number(parameter) or 1
+    return Shelf(parameter, tuple(things[first - 1 :][:most]), first, len(things))
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf(Generic[T]):
+    """A part of a long list: things from number ``first`` on, of ``total``."""
+
+    parameter: str
+    things: tuple[T, ...]
+    first: int
+    total: int
+
+    @property
+    def after(self) -> int | None:
+        """The number of the first thing beyond, None at the end."""
+        beyond = self.first + len(self.things)
+        return beyond if beyond <= self.total else None
+
+
+def _name(thing: Any) -> str:
+    return str(thing.name)

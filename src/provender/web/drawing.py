@@ -7,6 +7,7 @@ scripts of its own; the layout is pure and cannot fail on cycles.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from markupsafe import Markup
 
@@ -34,11 +35,15 @@ KIND_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first."""
+    """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first.
+
+    ``page`` is the address of its own page.
+    """
 
     svg: Markup
     listed: Mapping[str, list[dict[str, Any]]]
     omitted: int
+    page: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ def pictured(catalog: Library, node: Node) -> Picture:
         svg=draw(focus, placed, _caption(focus, up, down)) if up or down else Markup(),
         listed={"upstream": _listed(up, versions), "downstream": _listed(down, versions)},
         omitted=placed.omitted,
+        page=f"/lineage?{urlencode({'node': str(focus)})}",
     )
 
 

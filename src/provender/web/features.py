@@ -1,46 +1,32 @@
-"""Feature views, on-demand views and services: the list, and a page for each."""
+"""Feature views, on-demand views and services: a page for each."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
-from provender.core.errors import NotFound
 from provender.core.features import OnDemandSpec, RepoSpec, ViewSpec, view_names
 from provender.core.lineage import Node, NodeKind
-from provender.core.names import FeatureRef, unknown
-from provender.core.serving import ServingManifest
-from provender.web.definitions import defined, named_service, named_view
+from provender.core.names import FeatureRef
+from provender.web.definitions import (
+    closed,
+    find,
+    named_service,
+    named_view,
+    names_of,
+    serving,
+    shelf,
+)
 from provender.web.drawing import pictured
 from provender.web.page import Page, Visit
 
-T = TypeVar("T")
-
-
-def features(visit: Visit) -> Page:
-    """Everything that is defined, by project."""
-    return Page(
-        template="features.html",
-        title="Features",
-        facts={
-            "projects": [
-                {
-                    "project": repo.project,
-                    "digest": repo.digest,
-                    "commit": repo.commit,
-                    "views": repo.views,
-                    "on_demand": repo.on_demand,
-                    "services": repo.services,
-                }
-                for repo in defined(visit.catalog)
-            ]
-        },
-    )
+STATES = 10
+"""States of a project's definitions that are looked through for changes of a view."""
+AT_A_TIME = 60
 
 
 def view(visit: Visit) -> Page:
     """One view: its features, where they come from, what uses them, and whether they are served."""
-    repos = defined(visit.catalog)
     found: ViewSpec | OnDemandSpec
-    repo, found = _find(visit, repos, "feature view", named_view, _view_names)
+    repo, found = find(visit, "feature view", named_view, _view_names)
     kind = NodeKind.ON_DEMAND if isinstance(found, OnDemandSpec) else NodeKind.VIEW
     lineage = pictured(visit.catalog, Node(kind, f"{repo.project}/{found.name}"))
     refs = [FeatureRef(found.name, feature.name) for feature in found.features]
@@ -52,61 +38,40 @@ def view(visit: Visit) -> Page:
             "kind": kind,
             "view": found,
             "services": [s.name for s in repo.services if any(r in s.own_features for r in refs)],
-            "closed_online": _closed(_serving(visit, repo.project), refs),
+            "closed_online": closed(serving(visit, repo.project), refs),
+            "changes": _changes(visit, repo.project, kind, found.name),
             "lineage": lineage.listed,
         },
-        shown={"picture": lineage},
+        shown={
+            "picture": lineage,
+            "shelf": shelf(visit, "features", found.features, most=AT_A_TIME),
+        },
     )
 
 
 def service(visit: Visit) -> Page:
     """One service: the features that a model asks for, in their order."""
-    repos = defined(visit.catalog)
-    repo, found = _find(visit, repos, "feature service", named_service, _service_names)
+    repo, found = find(
+        visit, "feature service", named_service, lambda repo: names_of(repo.services)
+    )
     lineage = pictured(visit.catalog, Node(NodeKind.SERVICE, f"{repo.project}/{found.name}"))
+    part = shelf(visit, "features", found.features, most=AT_A_TIME)
     return Page(
         template="service.html",
         title=f"{found.name} – feature service",
         facts={
             "project": repo.project,
             "service": found,
-            "features": [_described(repo, ref) for ref in found.features],
-            "closed_online": _closed(_serving(visit, repo.project), found.features),
+            "features": [_described(repo, ref) for ref in part.things],
+            "closed_online": closed(serving(visit, repo.project), found.features),
             "lineage": lineage.listed,
         },
-        shown={"picture": lineage},
+        shown={"picture": lineage, "shelf": part},
     )
-
-
-def _find(
-    visit: Visit,
-    repos: Sequence[RepoSpec],
-    what: str,
-    named: Callable[[RepoSpec, str], T | None],
-    names: Callable[[RepoSpec], Iterable[str]],
-) -> tuple[RepoSpec, T]:
-    """Return the definition that the address names, of the project it names or the first that has it.
-
-    Raises:
-        NotFound: there is none that the actor may discover.
-    """
-    name, project = visit.part("name"), visit.asked("project")
-    if project and project not in [repo.project for repo in repos]:
-        raise unknown("project", project, [repo.project for repo in repos])
-    asked = [repo for repo in repos if project in ("", repo.project)]
-    for repo in asked:
-        found = named(repo, name)
-        if found is not None:
-            return repo, found
-    raise unknown(what, name, [known for repo in asked for known in names(repo)])
 
 
 def _view_names(repo: RepoSpec) -> list[str]:
     return view_names(repo.views, repo.on_demand)
-
-
-def _service_names(repo: RepoSpec) -> list[str]:
-    return [service.name for service in repo.services]
 
 
 def _described(repo: RepoSpec, ref: FeatureRef) -> dict[str, Any]:
@@ -121,15 +86,40 @@ def _described(repo: RepoSpec, ref: FeatureRef) -> dict[str, Any]:
     }
 
 
-def _serving(visit: Visit, project: str) -> ServingManifest | None:
-    try:
-        return visit.catalog.records.serving_manifest(project)
-    except NotFound:
-        return None
+def _changes(visit: Visit, project: str, kind: NodeKind, name: str) -> list[dict[str, Any]]:
+    """Return how the definition of a view changed, newest first, with who applied it and when."""
+    states = visit.catalog.desk.history("definitions", project, limit=STATES).items
+    group = "on_demand" if kind is NodeKind.ON_DEMAND else "views"
+    specs = [_spec(state.value, group, name) for state in states]
+    told = []
+    for state, now, was in zip(states, specs, [*specs[1:], None], strict=True):
+        words = _differences(was, now)
+        if words:
+            told.append({"at": state.since, "by": state.by, "words": words})
+    return told
 
 
-def _closed(manifest: ServingManifest | None, refs: Iterable[FeatureRef]) -> dict[str, str] | None:
-    """Return the features that are refused online, with why; None if nothing is served yet."""
-    if manifest is None:
-        return None
-    return {str(ref): manifest.closed[str(ref)] for ref in refs if str(ref) in manifest.closed}
+def _spec(value: Mapping[str, Any] | None, group: str, name: str) -> dict[str, Any] | None:
+    found: list[dict[str, Any]] = (value or {}).get(group, [])
+    return next((spec for spec in found if spec["name"] == name), None)
+
+
+def _differences(was: dict[str, Any] | None, now: dict[str, Any] | None) -> list[str]:
+    """Return in words what changed from one definition to the next."""
+    if was is None or now is None:
+        return ["defined"] if now else ["taken away"] if was else []
+    words = [
+        f"{part.replace('_', ' ')}: {_short(was.get(part))} → {_short(now.get(part))}"
+        for part in dict.fromkeys((*was, *now))
+        if part != "features" and was.get(part) != now.get(part)
+    ]
+    before, after = ({f["name"]: f for f in spec["features"]} for spec in (was, now))
+    words += [f"feature {name} is new" for name in after if name not in before]
+    words += [f"feature {name} is gone" for name in before if name not in after]
+    common = [name for name in after if name in before and after[name] != before[name]]
+    return words + [f"feature {name} is defined otherwise" for name in common]
+
+
+def _short(value: Any) -> str:
+    text = str(value if value not in (None, "", [], ()) else "nothing")
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -13,12 +13,28 @@ from provender.core.protocols import Library
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """``facts`` are the page's content and its JSON twin; ``shown`` is only for the template."""
+    """``facts`` are the page's content and its JSON twin; ``shown`` is only for the template.
+
+    ``fragment`` is the template of the part that a script on the page may ask for by itself.
+    """
 
     template: str
     title: str
     facts: Mapping[str, Any]
     shown: Mapping[str, Any] = field(default_factory=dict)
+    fragment: str = ""
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The address where to go on: after something was done, or where a page is now.
+
+    ``permanent``: the page is there for good.
+    """
+
+    address: str
+    permanent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +53,11 @@ class Visit:
         """Return a query parameter without white space around it, empty if it is not given."""
         return self.request.query_params.get(name, "").strip()
 
+    def every(self, name: str) -> tuple[str, ...]:
+        """Return all values of a query parameter that are not empty, each once."""
+        values = (value.strip() for value in self.request.query_params.getlist(name))
+        return tuple(dict.fromkeys(value for value in values if value))
+
     def number(self, name: str) -> int | None:
         """Return a query parameter that counts something, None if it is not given.
 
@@ -44,13 +65,47 @@ class Visit:
             InvalidInput: it is not a whole number from 1.
         """
         text = self.asked(name)
+        return whole_number(text, what=name) if text else None
+
+    def instant(self, name: str) -> datetime | None:
+        """Return a query parameter that is an instant, in UTC where it names no zone.
+
+        Raises:
+            InvalidInput: it is not written as ISO 8601 says.
+        """
+        text = self.asked(name)
         if not text:
             return None
-        if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) > 0):
+        try:
+            found = datetime.fromisoformat(text)
+        except ValueError:
             raise InvalidInput(
-                f"{name}={text!r} is not a whole number from 1", hint=f"leave {name} out"
-            )
-        return int(text)
+                f"{name}={text!r} is not an instant", hint="write 2026-11-23T12:00, in UTC"
+            ) from None
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+    @property
+    def is_typing(self) -> bool:
+        """Whether a script asks while somebody types, so that the last word may not be whole."""
+        return self.request.headers.get("hx-source", "").startswith("input")
+
+    @property
+    def wants_fragment(self) -> bool:
+        """Whether a script asks for a part of the page."""
+        return self.request.headers.get("hx-request-type") == "partial"
 
 
-PageFunction = Callable[[Visit], Page]
+def whole_number(text: str, *, what: str, least: int = 1) -> int:
+    """Return the number from ``least`` that ``text`` is.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if not (text.isascii() and text.isdecimal() and len(text) <= 18 and int(text) >= least):
+        raise InvalidInput(
+            f"{what}={text!r} is not a whole number from {least}", hint=f"leave {what} out"
+        )
+    return int(text)
+
+
+PageFunction = Callable[[Visit], Page | Elsewhere]

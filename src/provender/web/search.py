@@ -1,118 +1,115 @@
-"""The first page, search results and the list of datasets."""
+"""Search: hits with facets and the reasons for their order, and suggestions while one types."""
 
-from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlencode
 
-from provender.core.datasets import DatasetSummary, whole
-from provender.core.finding import KINDS, Hit, Question
-from provender.core.lineage import NodeKind
-from provender.core.names import unknown
-from provender.web.definitions import defined
+from provender.core.finding import Found, Hit, Question
+from provender.web import facets
 from provender.web.page import Page, Visit
 from provender.web.wording import address
 
-SHOWN = 6
-MOST_HITS = 40
-AT_A_TIME = 200
-BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
-
-
-def home(visit: Visit) -> Page:
-    """The search box, what is used most and what was published last."""
-    datasets = _every_dataset(visit)
-    projects = defined(visit.catalog)
-    records = visit.catalog.records
-    training_sets = whole(lambda after: records.training_sets(limit=AT_A_TIME, after=after))
-    uses = Counter(pin.dataset for manifest in training_sets for pin in manifest.pins)
-    uses.update(v.dataset.dataset for p in projects for v in p.views if v.dataset)
-    used = [s for s in sorted(datasets, key=lambda s: (-uses[s.name], s.name)) if uses[s.name]]
-    recent = sorted(datasets, key=lambda s: (s.published_at or BEFORE_ALL, s.name), reverse=True)
-    return Page(
-        template="home.html",
-        title="Provender",
-        facts={
-            "counts": {
-                "datasets": len(datasets),
-                "feature_views": sum(len(p.views) + len(p.on_demand) for p in projects),
-                "feature_services": sum(len(p.services) for p in projects),
-                "training_sets": len(training_sets),
-            },
-            "most_used": [{"dataset": s, "uses": uses[s.name]} for s in used[:SHOWN]],
-            "published_last": [s for s in recent if s.latest][:SHOWN],
-        },
-    )
+PATH = "/search"
+AT_A_TIME = 20
+SUGGESTED = 8
+MOST_DROPPED = 4
+"""Words that are tried without, where nothing has all of them."""
 
 
 def results(visit: Visit) -> Page:
-    """What fits the words, best first, with why; narrowed to one kind if asked."""
-    text, kind = visit.asked("q"), visit.asked("kind")
-    if kind and kind not in KINDS:
-        raise unknown("kind", kind, KINDS)
-    everything = _hits(visit, text)
-    found = _hits(visit, text, kind) if kind else everything
+    """What fits the words, best first, with why; narrowed by facets, as of an instant."""
+    text, chosen = visit.asked("q"), facets.filters(visit)
+    kept = {name: visit.asked(name) for name in ("q", "as_of", "explain")}
+    question = Question(
+        text=text,
+        filters=chosen,
+        as_of=visit.instant("as_of"),
+        explain=bool(kept["explain"]),
+        typing=visit.is_typing,
+    )
+    finder = visit.catalog.finder
+    found = finder.search(question, limit=AT_A_TIME, after=visit.asked("after"))
+    counted = found.facets or finder.facets(question)
     return Page(
         template="search.html",
+        fragment="_results.html",
         title=f"{text} – search" if text else "Search",
-        facts={"q": text, "kind": kind, "hits": found},
-        shown={"kinds": _counted(everything), "addresses": [_hit_address(hit) for hit in found]},
-    )
-
-
-def datasets(visit: Visit) -> Page:
-    """Every dataset, narrowed by domain, tag or owner if asked."""
-    everything = _every_dataset(visit)
-    wanted = {name: visit.asked(name) for name in ("domain", "tag", "owner")}
-    shown = [summary for summary in everything if _fits(summary, wanted)]
-    return Page(
-        template="datasets.html",
-        title="Datasets",
-        facts={"filter": {k: v for k, v in wanted.items() if v}, "datasets": shown},
+        facts={
+            "q": text,
+            "filter": chosen,
+            "as_of": question.as_of,
+            "total": found.total,
+            "approximate": found.approximate,
+            "missing": found.missing,
+            "read_as": found.read_as,
+            "hits": found.hits,
+            "facets": counted,
+            "next": found.next,
+        },
         shown={
-            "choices": {
-                "domain": _counts(summary.name.partition(".")[0] for summary in everything),
-                "tag": _counts(tag for summary in everything for tag in summary.tags),
-                "owner": _counts(summary.owner for summary in everything),
-            },
-            "wanted": wanted,
-            "total": len(everything),
+            "explain": question.explain,
+            "after": visit.asked("after"),
+            "listed": [hit_facts(hit) for hit in found.hits],
+            "narrow": facets.facets(PATH, counted, chosen, kept=kept),
+            "instead": _instead(kept, chosen, found),
+            "more": facets.address(PATH, kept, chosen, after=found.next or ""),
+            "first": facets.address(PATH, kept, chosen),
+            "explained": facets.address(
+                PATH, {**kept, "explain": "" if question.explain else "1"}, chosen
+            ),
+            "now_address": facets.address(PATH, {**kept, "as_of": ""}, chosen),
+            "unfiltered": facets.address(PATH, kept, {}),
         },
     )
 
 
-def _every_dataset(visit: Visit) -> list[DatasetSummary]:
-    finder = visit.catalog.finder
-    return whole(lambda after: finder.entries({}, limit=AT_A_TIME, after=after))
-
-
-def _hits(visit: Visit, text: str, *kinds: str) -> list[Hit]:
-    if not text:
-        return []
-    question = Question(text=text, filters={"type": kinds} if kinds else {})
-    return list(visit.catalog.finder.search(question, limit=MOST_HITS).hits)
-
-
-def _fits(summary: DatasetSummary, wanted: dict[str, str]) -> bool:
-    domain = summary.name.partition(".")[0]
-    return (
-        wanted["domain"] in ("", domain)
-        and wanted["owner"] in ("", summary.owner)
-        and (not wanted["tag"] or wanted["tag"] in summary.tags)
+def suggestions(visit: Visit) -> Page:
+    """What the beginning of a word may become."""
+    text = visit.asked("q")
+    hits = visit.catalog.finder.suggest(text, limit=SUGGESTED) if text else ()
+    return Page(
+        template="suggest.html",
+        fragment="_suggestions.html",
+        title="Suggestions",
+        facts={"q": text, "hits": hits},
+        shown={"listed": [hit_facts(hit) for hit in hits]},
     )
 
 
-def _counts(values: Iterable[str]) -> list[tuple[str, int]]:
-    return sorted(Counter(values).items())
+def hit_facts(hit: Hit) -> dict[str, Any]:
+    """Return what a page shows of a hit: where it leads, and where its parts are."""
+    place = address(hit.node)
+    return {
+        "hit": hit,
+        "address": hit_address(hit),
+        "parts": [
+            {"part": part, "address": part_address(place, part.kind, part.name)}
+            for part in hit.parts
+        ],
+        "most": max((points.points for points in hit.explain), default=0.0),
+    }
 
 
-def _counted(hits: list[Hit]) -> list[tuple[str, int]]:
-    found = Counter(hit.kind for hit in hits)
-    return [(kind, found[kind]) for kind in KINDS if found[kind]]
+def hit_address(hit: Hit) -> str:
+    """Return where a hit leads: to its page, or the place of it on its parent's page."""
+    if hit.parts:
+        return part_address(address(hit.node), hit.parts[0].kind, hit.parts[0].name)
+    return address(hit.node)
 
 
-def _hit_address(hit: Hit) -> str:
-    if hit.kind == "column":
-        return f"{address(hit.node)}#column-{hit.name.rpartition('.')[2]}"
-    if hit.kind == "feature":
-        return f"{address(hit.node)}#feature-{hit.name.rpartition(':')[2]}"
-    return address(hit.node) if hit.node.kind in NodeKind else "/"
+def part_address(page: str, kind: str, name: str) -> str:
+    """Return the place of a column or a feature on the page of what it is a part of."""
+    if kind == "feature":
+        return f"{page}#feature-{name.rpartition(':')[2]}"
+    own = name.rpartition(".")[2]
+    return f"{page}?{urlencode({'column': own})}#column-{quote(own)}"
+
+
+def _instead(
+    kept: dict[str, str], chosen: dict[str, tuple[str, ...]], found: Found
+) -> list[tuple[str, str]]:
+    """Return other questions with their addresses: those with a word less, where nothing fits."""
+    words = kept["q"].split()
+    if found.hits or len(words) < 2:
+        return []
+    fewer = [" ".join(words[:i] + words[i + 1 :]) for i in range(min(len(words), MOST_DROPPED))]
+    return [(text, facets.address(PATH, {**kept, "q": text}, chosen)) for text in fewer]

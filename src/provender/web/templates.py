@@ -12,6 +12,7 @@ from provender.web.guard import twin_of
 from provender.web.page import Page, Visit
 
 FOLDER = Path(__file__).parent / "pages"
+PART_WORDS = {"column": "column", "feature": "feature"}
 FILTERS = {
     "number": wording.number,
     "size": wording.size,
@@ -42,22 +43,26 @@ class Templates:
             auto_reload=False,
         )
         self._environment.filters.update(FILTERS)
-        style = digest_bytes((static / "provender.css").read_bytes())
         self._environment.globals.update(
-            style=f"/static/provender.css?{short(style)}",
-            release=version("provender"),
-            kind_words={kind.value: words for kind, words in KIND_WORDS.items()}
-            | {"column": "column", "feature": "feature"},
+            static={path.name: _address(path) for path in static.iterdir()},
+            provender=version("provender"),
+            kind_words={kind.value: words for kind, words in KIND_WORDS.items()} | PART_WORDS,
+            state_looks=wording.STATE_LOOKS,
         )
 
     def render(self, page: Page, visit: Visit) -> str:
-        """Return the HTML of ``page`` as ``visit`` sees it."""
+        """Return the HTML of ``page`` as ``visit`` sees it, or of the part that is asked for."""
         url = visit.request.url
+        content = {**page.facts, **page.shown, "now": visit.now, "path": url.path}
+        if page.fragment and visit.wants_fragment:
+            return self._environment.get_template(page.fragment).render(content)
         return self._environment.get_template(page.template).render(
-            {**page.facts, **page.shown},
+            content,
             page_title=page.title,
-            path=url.path,
             twin=twin_of(url.path, url.query),
             who=visit.catalog.actor,
-            now=visit.now,
         )
+
+
+def _address(path: Path) -> str:
+    return f"/static/{path.name}?{short(digest_bytes(path.read_bytes()))}"

@@ -15,6 +15,20 @@ from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 
 NOTHING = "–"
+FOLDERS = {
+    NodeKind.SERVICE: "services",
+    NodeKind.ENTITY: "entities",
+    NodeKind.SAVED_DATASET: "saved-datasets",
+}
+"""Where the pages are of what projects define, if not among the features."""
+STATE_LOOKS = {
+    "published": ("on", "●"),
+    "deprecated": ("warn", "○"),
+    "recalled": ("off", "✕"),
+    "draft": ("", "◌"),
+    "quarantined": ("warn", "◆"),
+}
+"""How the states of a version look: a colour, and a sign that says the same without one."""
 DIGEST = "sha256:"
 MOST_ENTRIES = 8
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -152,10 +166,8 @@ def address(node: Node) -> str:
             return dataset_address(node.name)
         case NodeKind.TRAINING_SET:
             return f"/training-sets/{quote(node.name)}"
-        case NodeKind.ENTITY | NodeKind.SAVED_DATASET:
-            return "/features"  # listed there; they have no page of their own
     project, _, name = node.name.rpartition("/")
-    folder = "services" if node.kind is NodeKind.SERVICE else "features"
+    folder = FOLDERS.get(node.kind, "features")
     return f"/{folder}/{quote(name)}" + (f"?project={quote(project)}" if project else "")
 
 

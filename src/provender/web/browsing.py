@@ -1,0 +1,76 @@
+"""The first page, and the list of datasets."""
+
+from itertools import chain
+
+from provender.core.finding import FacetValue, Question
+from provender.web import facets
+from provender.web.page import Page, Visit
+from provender.web.search import hit_facts
+
+AT_A_TIME = 50
+SHOWN = 6
+MOST_DOMAINS = 12
+NARROWED_BY = ("domain", "tag", "owner")
+"""Facets of the list of datasets."""
+
+
+def home(visit: Visit) -> Page:
+    """The search box, what is used most, what is one's own, and where to begin to look."""
+    finder = visit.catalog.finder
+    counted = finder.facets(Question())
+    used = finder.search(Question(filters={"type": ("dataset",)}), limit=SHOWN).hits
+    mine = finder.entries({"owner": _names(visit)}, limit=SHOWN)
+    return Page(
+        template="home.html",
+        title="Provender",
+        facts={
+            "counts": {value.value: value for value in counted.get("type", ())},
+            "domains": counted.get("domain", ())[:MOST_DOMAINS],
+            "tags": counted.get("tag", ())[:MOST_DOMAINS],
+            "most_used": used,
+            "yours": mine.items,
+        },
+        shown={
+            "listed": [hit_facts(hit) for hit in used],
+            "all_yours": facets.address("/datasets", {}, {"owner": _names(visit)}),
+            "more_yours": mine.next is not None,
+        },
+    )
+
+
+def datasets(visit: Visit) -> Page:
+    """Datasets by name, a page at a time, narrowed by facets if asked."""
+    finder = visit.catalog.finder
+    chosen = facets.filters(visit, among=NARROWED_BY)
+    after = visit.asked("after")
+    found = finder.entries(chosen, limit=AT_A_TIME, after=after)
+    counted = _counted(visit, chosen)
+    return Page(
+        template="datasets.html",
+        fragment="_datasets.html",
+        title="Datasets",
+        facts={
+            "filter": chosen,
+            "datasets": found.items,
+            "facets": counted,
+            "next": found.next,
+        },
+        shown={
+            "after": after,
+            "narrow": facets.facets("/datasets", counted, chosen, kept={}),
+            "more": facets.address("/datasets", {}, chosen, after=found.next or ""),
+            "first": facets.address("/datasets", {}, chosen),
+        },
+    )
+
+
+def _counted(visit: Visit, chosen: dict[str, tuple[str, ...]]) -> dict[str, tuple[FacetValue, ...]]:
+    question = Question(filters={"type": ("dataset",), **chosen})
+    counted = visit.catalog.finder.facets(question)
+    return {name: counted[name] for name in NARROWED_BY if name in counted}
+
+
+def _names(visit: Visit) -> tuple[str, ...]:
+    """Return the actor and their teams: who may be written down as an owner."""
+    who = visit.catalog.actor
+    return tuple(chain((who.id,), sorted(who.teams)))

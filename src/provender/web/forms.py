@@ -1,0 +1,84 @@
+"""Forms that were sent: what stands in them, and whether they come from our own pages.
+
+There is one place that decides who may send one: `check_origin`. A browser says where a request
+comes from; a page of another site cannot make it say otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+
+from provender.core.errors import Denied, InvalidInput
+from provender.web.page import Elsewhere, Page, Visit, whole_number
+
+MOST_BYTES = 1_000_000
+MOST_FIELDS = 5_000
+KIND = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was sent, by field."""
+
+    fields: Mapping[str, list[str]]
+
+    def text(self, name: str) -> str:
+        """Return a field with lines ended as in Python, without white space around it."""
+        return self.fields.get(name, [""])[-1].replace("\r\n", "\n").strip()
+
+    @property
+    def revision(self) -> int:
+        """The revision of what the form had shown.
+
+        Raises:
+            InvalidInput: it is not a whole number.
+        """
+        return whole_number(self.text("revision"), what="revision", least=0)
+
+
+ActionFunction = Callable[[Visit, Form], Page | Elsewhere]
+
+
+async def received(request: Request) -> Form:
+    """Return the form that ``request`` brings.
+
+    Raises:
+        Denied: another site's page sent it.
+        InvalidInput: it is no form, or too large for one.
+    """
+    check_origin(request)
+    if request.headers.get("content-type", "").partition(";")[0].strip() != KIND:
+        raise InvalidInput("that is not a form", hint=f"send {KIND}")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise InvalidInput(
+                f"the form is larger than {MOST_BYTES:,} bytes", hint="write less, or link to it"
+            )
+    try:
+        fields = parse_qs(
+            body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"
+        )
+    except ValueError as error:
+        raise InvalidInput(f"the form cannot be read: {error}", hint="send it in UTF-8") from None
+    return Form(fields)
+
+
+def check_origin(request: Request) -> None:
+    """Return if a page of ours sent ``request``.
+
+    Raises:
+        Denied: it did not, or the browser does not say.
+    """
+    site = request.headers.get("sec-fetch-site", "")
+    origin = request.headers.get("origin", "")
+    same = urlsplit(origin).netloc == request.headers.get("host", "") if origin else False
+    if site == "same-origin" or (not site and same):
+        return
+    raise Denied(
+        f"this form was sent by {origin or 'a page that is not ours'}",
+        hint="open the page here, and send its form",
+    )
