@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from benchmarks import (
+    catalog_lineage,
     flagship,
     offline_b1,
     offline_b2,
@@ -40,6 +41,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         online_w1,
         online_w2,
         online_soak,
+        catalog_lineage,
     )
 }
 ALIASES = {"flagship": "offline_b5"}

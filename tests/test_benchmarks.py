@@ -27,6 +27,7 @@ ONLINE = [
     "online_http", "online_inprocess", "online_materialize",
     "online_w1", "online_w2", "online_soak",
 ]  # fmt: skip
+CATALOG = ["catalog_lineage"]
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b2", "2k x 200k", ("ours", "polars")),
@@ -60,9 +61,19 @@ def test_they_are_listed_with_their_claims():
     listed = benchmarks("list")
     assert listed.returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    assert names == [*(f"offline_b{number}" for number in range(1, 7)), *ONLINE]
+    assert names == [*(f"offline_b{number}" for number in range(1, 7)), *ONLINE, *CATALOG]
     assert "flagship" in listed.stdout
     assert benchmarks("run", "flagshp").returncode == 2
+
+
+def test_lineage_at_scale_is_measured_beside_a_walk_without_rights(data):
+    document, _ = quick(data, "catalog_lineage", "--case", "sqlite")
+    (row,) = document["rows"]
+    shown, cut = row["seen"]["edges shown, p50 and p95"], row["seen"]["cut"]
+    assert 100 < shown[0] < shown[1] < 4_000
+    assert cut == 0
+    assert {figure["name"] for figure in row["contenders"]} == {"ours", "floor"}
+    assert row["ours_over_floor"] > 1
 
 
 def test_the_flagship_runs_on_smaller_data_and_agrees_with_its_peers(data):

@@ -19,7 +19,7 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> Starlette
     """
     hosts = LOOPBACK_NAMES if host in LOOPBACK_NAMES else None
     chosen = chosen or bootstrap.settings()
-    catalog = bootstrap.catalog(chosen)
+    catalog = bootstrap.local_catalog(chosen)
     api = api_of(
         lambda actor, request: catalog.as_actor(actor, request=request),
         identify=local(chosen.actor),

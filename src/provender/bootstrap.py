@@ -13,6 +13,7 @@ from provender.settings import Settings, read_settings
 if TYPE_CHECKING:
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
     from provender.online.parity import Parity
@@ -24,6 +25,7 @@ __all__ = [
     "door",
     "engine",
     "has_catalog",
+    "local_catalog",
     "online",
     "online_address",
     "online_upkeep",
@@ -62,11 +64,32 @@ def prepare_home(chosen: Settings) -> None:
         ) from error
 
 
-def catalog(chosen: Settings | None = None) -> "LocalCatalog":
-    """Return the catalog, speaking for the actor of the settings; its tables are made when missing."""
+def catalog(chosen: Settings | None = None) -> "Library":
+    """Return the catalog of the settings: a database, or a service where its URL is http(s)."""
+    chosen = chosen or settings()
+    if not chosen.is_remote:
+        return local_catalog(chosen)
+    from provender.client import HttpCatalog
+
+    return HttpCatalog(chosen.catalog_url)
+
+
+def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
+    """Return the catalog in its database, speaking for the actor of the settings.
+
+    Its tables are made when they are missing.
+
+    Raises:
+        Misconfigured: the catalog of the settings is a service, whose database is not ours.
+    """
+    chosen = chosen or settings()
+    if chosen.is_remote:
+        raise Misconfigured(
+            f"the catalog {chosen.catalog_url} is a service, and this needs its database",
+            hint="do it where the service runs, or set PROVENDER_CATALOG_URL to the database",
+        )
     from provender.catalog.local import LocalCatalog
 
-    chosen = chosen or settings()
     if not chosen.catalog_url:
         prepare_home(chosen)
     return LocalCatalog(chosen.database_url, actor=chosen.actor)
@@ -78,13 +101,13 @@ def door(chosen: Settings) -> "Door":
     Raises:
         Misconfigured: the settings name no database, but a service in front of one.
     """
-    from provender.catalog.db import open_database
     from provender.catalog.door import Door
+    from provender.catalog.reindexing import open_catalog
     from provender.core.clock import utc_now
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return Door(open_database(chosen.database_url), actor=chosen.actor, clock=utc_now)
+    return Door(open_catalog(chosen.database_url), actor=chosen.actor, clock=utc_now)
 
 
 def engine(chosen: Settings | None = None) -> "DuckEngine":

@@ -26,7 +26,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     home: Path = Field(Path(".provender"), description="state folder: lake, catalog, online data")
-    catalog_url: str = Field("", description="SQLAlchemy URL of the catalog; empty: SQLite in home")
+    catalog_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the catalog, or http(s):// of its service; empty: SQLite in home",
+    )
     redis_url: str = Field(
         "",
         description="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL; "
@@ -94,8 +97,11 @@ class Settings(BaseModel):
     @field_validator("catalog_url")
     @classmethod
     def _catalog_url(cls, value: str) -> str:
-        if value and not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
-            raise ValueError("write postgresql://user@host/database or sqlite:///path")
+        known = ("postgresql://", "postgresql+psycopg://", "sqlite:///", "http://", "https://")
+        if value and not value.startswith(known):
+            raise ValueError(
+                "write postgresql://user@host/database, sqlite:///path or http://host:port"
+            )
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
     @field_validator("entity_secret")
@@ -131,6 +137,11 @@ class Settings(BaseModel):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - keeps symlinks as written
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the catalog is asked over HTTP."""
+        return self.catalog_url.startswith(("http://", "https://"))
 
     @property
     def lake(self) -> Path:

@@ -153,3 +153,48 @@ def test_a_body_that_is_too_large_is_refused(ask: Ask) -> None:
         headers={"content-type": "application/json"},
     )
     assert (refused.status_code, refused.json()["error"]["code"]) == (413, "too-large")
+
+
+def test_a_change_without_a_condition_is_refused_and_one_with_an_old_one_fails(ask: Ask) -> None:
+    sam, where = ask("sam"), f"/datasets/{FLIGHTS}"
+    tag = sam.get(where).headers["etag"]
+    bare = sam.patch(where, json={"description": "One."})
+    assert (bare.status_code, bare.json()["error"]["code"]) == (428, "precondition-required")
+    assert sam.patch(where, json={}, headers={"if-match": "*"}).status_code == 428
+    done = sam.patch(where, json={"description": "One."}, headers={"if-match": tag})
+    assert done.status_code == 200
+    assert sam.get(where).headers["etag"] == done.headers["etag"] != tag
+    for old in (tag, 'W/"1"', "nonsense"):
+        stale = sam.patch(where, json={"description": "Two."}, headers={"if-match": old})
+        assert (stale.status_code, stale.json()["error"]["code"]) == (412, "precondition-failed")
+    assert sam.get(where).json()["dataset"]["description"] == "One."
+
+
+def test_an_edit_repeated_by_its_key_is_answered_by_the_same_bytes(ask: Ask) -> None:
+    sam, where = ask("sam"), f"/datasets/{FLIGHTS}"
+    sent = {"if-match": sam.get(where).headers["etag"], "idempotency-key": "k1"}
+    first = sam.patch(where, json={"description": "One."}, headers=sent)
+    now = {"if-match": first.headers["etag"]}
+    assert sam.patch(where, json={"description": "Two."}, headers=now).status_code == 200
+    again = sam.patch(where, json={"description": "One."}, headers=sent)
+    assert (again.status_code, again.content) == (200, first.content)
+    assert again.headers["etag"] == first.headers["etag"]
+    other = sam.patch(where, json={"description": "Three."}, headers=sent)
+    assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency-key-reused")
+    assert sam.get(where).json()["dataset"]["description"] == "Two."
+
+
+def test_a_former_name_leads_to_the_new_one_for_good(ask: Ask) -> None:
+    gov, where = ask("gov"), f"/datasets/{FLIGHTS}"
+    tag = gov.get(where).headers["etag"]
+    renamed = gov.post(
+        f"{where}/rename", json={"to": "aviation.departures"}, headers={"if-match": tag}
+    )
+    assert renamed.status_code == 200
+    moved = ask("ana").get(where)
+    assert moved.status_code == 308
+    assert moved.headers["location"] == "/api/v1/datasets/aviation.departures"
+    followed = ask("ana").get(where, follow_redirects=True)
+    assert followed.json() == renamed.json()
+    then = ask("ana").get(where, params={"as_of": "2026-03-01T12:00:00Z"})
+    assert then.status_code == 200

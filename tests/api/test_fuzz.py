@@ -8,6 +8,7 @@ import httpx
 
 from provender.catalog.local import LocalCatalog
 from tests.api.server import catalog_api
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest, permitted, training_set
 from tests.stress import times
 
@@ -20,7 +21,7 @@ CONFIGURATION = """
 expected-statuses = ["2xx", "304", "308", "403", "404", "409", "410", "412", "422", "428"]
 # A made-up If-Match is the tag of nothing.
 [checks.negative_data_rejection]
-expected-statuses = ["403", "404", "409", "410", "412", "415", "422", "428"]
+expected-statuses = ["403", "404", "409", "410", "412", "413", "415", "422", "428"]
 """
 
 
@@ -55,5 +56,7 @@ def fill(url: str) -> None:
             ops.publish(HOURLY, manifest(rows))
         made = training_set(HOURLY.at(1), by="person:ops", decision=permitted(ops, HOURLY))
         ops.record(made)
+    with LocalCatalog(url, actor="person:sam") as sam:
+        sam.desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
     with LocalCatalog(url, actor="person:dev") as dev:
         dev.record(VISIBLE)

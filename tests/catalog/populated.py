@@ -60,6 +60,8 @@ def kept(value: object) -> object:
     """A value as JSON has it, the same from both databases."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(timespec="microseconds")
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex()
     return int(value) if isinstance(value, bool) else value
 
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, changes, history, releases
+from provender.catalog import audit, changes, history, standings
 from provender.catalog.changes import Change
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.catalog.local import LocalCatalog
+from provender.catalog.remembered import KINDS
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
@@ -24,19 +25,24 @@ from provender.catalog.rows import (
     GrantRow,
     HistoryRow,
     PersonRow,
+    ProjectRow,
     PurposeRow,
     RepoRow,
+    Row,
     RuleRow,
     TagRow,
     TeamRow,
+    TermRow,
     VersionRow,
 )
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.digest import plain
+from provender.core.editing import Edit
 from provender.core.errors import InvalidInput
 from provender.core.governance import Governance, diff
 from provender.values import from_json
+from tests.catalog.stewarded import STEWARDED
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -200,6 +206,7 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
 
     with ExitStack() as stack:
         gov, ops, sam, dev = map(acting, ("gov", "ops", "sam", "dev"))
+        gov.apply_governance(STEWARDED)
         for rows in (1, 2):
             clock.advance(MINUTE)
             ops.publish(FLIGHTS, manifest(rows), draft=rows == 2)
@@ -210,15 +217,80 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
         sam.revoke(given.id)
         dev.record(REPO)
         dev.record(VISIBLE)
+        sam.desk.edit(FLIGHTS, Edit(description="Edited."), expected=None, reason="r")
+        gov.desk.settle(gov.desk.inbox(kind="untagged").items[0].id, expected=None)
         said = replace(declared(SALARIES), description="Said anew.")
         without = tuple(d for d in governing(said).datasets if d.ref != WEATHER)
-        changed = replace(GOVERNANCE, datasets=without, purposes={"report": "Count all."})
+        changed = replace(STEWARDED, datasets=without, purposes={"report": "Count all."})
         gov.apply_governance(replace(changed, rules=GOVERNANCE.rules[:3]), dry_run=True)
         gov.apply_governance(replace(changed, rules=(*GOVERNANCE.rules[:3], GOVERNANCE.rules[4])))
         with looking(governed_url) as db:
-            assert remembered(db) == there(db)
+            kept = remembered(db)
+            assert len(kept.pop("task")) == 1
+            assert kept == there(db)
+            for table, kind in KEPT.items():
+                has_rows = db.execute(select(Row.metadata.tables[table]).limit(1)).first()
+                assert has_rows is None or kind in kept, f"{table} has rows, history no {kind}"
             began = history.every(db, "purpose", NOW)
         assert set(began) == {"delay", "report"}
+
+
+KEPT = {
+    "contracts": "contract",
+    "datasets": "dataset",
+    "domains": "domain",
+    "grants": "grant",
+    "holds": "hold",
+    "people": "person",
+    "projects": "project",
+    "purposes": "purpose",
+    "repos": "definitions",
+    "retentions": "retention",
+    "rules": "rule",
+    "tags": "tag",
+    "teams": "team",
+    "terms": "term",
+    "versions": "version",
+}
+"""What history calls the objects of a table."""
+NOT_KEPT = {
+    "parts of a dataset's value": {"assignments", "dataset_names", "dataset_terms", "owners"},
+    "written once and never changed": {
+        "audit_events",
+        "profiles",
+        "representations",
+        "serving_manifests",
+        "training_sets",
+        "version_checks",
+    },
+    "history itself, and what catalog/ said last": {"governed", "history"},
+    "made from what is in history": {
+        "documents",
+        "trigrams",
+        "edges",
+        "facet_counts",
+        "facet_values",
+        "facts",
+        "nodes",
+        "rests_on",
+        "scopes",
+        "search_documents",
+        "search_past",
+        "search_stubs",
+        "search_tags",
+        "search_texts",
+        "search_words",
+        "synonyms",
+    },
+    "what happened, not what is said": {"consumption", "counters", "idempotency", "unanswered"},
+}
+"""Tables without history, by the reason."""
+
+
+def test_every_table_is_in_history_or_has_a_reason_not_to_be():
+    known = {*KEPT, *(table for tables in NOT_KEPT.values() for table in tables)}
+    assert set(Row.metadata.tables) <= known, "say whether history keeps what is in a new table"
+    assert set(KEPT.values()) <= KINDS
 
 
 @contextmanager
@@ -250,6 +322,8 @@ def there(db: Session) -> dict[str, dict[str, object]]:
         "domain": of(DomainRow, DomainRow.name, DomainRow.value),
         "tag": of(TagRow, TagRow.name, TagRow.value),
         "rule": of(RuleRow, RuleRow.id, RuleRow.value),
+        "term": of(TermRow, TermRow.name, TermRow.value),
+        "project": of(ProjectRow, ProjectRow.name, ProjectRow.value),
         "purpose": {
             row.name: {"name": row.name, "description": row.description} for row in purposes
         },
@@ -259,7 +333,7 @@ def there(db: Session) -> dict[str, dict[str, object]]:
         "grant": {grant.id: plain(grant) for grant in db.scalars(select(GrantRow.value))},
         "definitions": of(RepoRow, RepoRow.project, RepoRow.value, RepoRow.number == last),
         "version": {
-            f"{urns[row.dataset]}@{row.number}": plain(releases.standing(row))
+            f"{urns[row.dataset]}@{row.number}": plain(standings.standing(row))
             for row in db.scalars(select(VersionRow))
         },
     }

@@ -297,8 +297,6 @@ def test_search_answers_a_question_in_portions(connect: Connect):
 def test_what_was_said_before_is_not_known_yet_and_not_made_up(connect: Connect):
     finder = connect("ana").finder
     for ask in (
-        lambda: finder.entry(FLIGHTS, as_of=NOW),
-        lambda: finder.entries({}, as_of=NOW),
         lambda: finder.search(Question(text="delay", as_of=NOW)),
         lambda: finder.lineage(Node.parse("dataset:aviation.flights"), as_of=NOW),
     ):

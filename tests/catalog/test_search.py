@@ -10,7 +10,7 @@ from provender.catalog.documents import read_governance
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import Manifest
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.finding import Hit
+from provender.core.finding import Hit, Question
 from provender.core.schema import Column, Schema
 from tests.catalog.world import (
     FLIGHTS,
@@ -36,42 +36,67 @@ def named(hits: list[Hit]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("text", "first"),
+    ("text", "first", "part"),
     [
-        ("aviation.flights", "dataset aviation.flights"),
-        ("flights", "dataset aviation.flights"),
-        ("tailnum", "column aviation.flights.tailnum"),
-        ("weather:temp", "feature weather:temp"),
-        ("temperature", "feature weather:temp"),
-        ("sky", "feature-view weather"),
-        ("delay_v1", "feature-service delay_v1"),
-        ("Celsius", "feature heat:celsius"),
-        ("how late was the arrival", "column aviation.flights.arr_delay"),
-        ("hourly observations", "dataset aviation.weather"),
-        ("departure", "dataset aviation.flights"),  # the text says departures
+        ("aviation.flights", "dataset aviation.flights", None),
+        ("flights", "dataset aviation.flights", None),
+        ("AVIATION.Flights", "dataset aviation.flights", None),
+        ("tailnum", "dataset aviation.flights", "tailnum"),
+        ("tail_num", "dataset aviation.flights", "tailnum"),
+        ("aviation.flights.tailnum", "dataset aviation.flights", "tailnum"),
+        ("weather:temp", "feature-view weather", "temp"),
+        ("temperature", "feature-view weather", "temp"),
+        ("sky", "feature-view weather", None),
+        ("delay_v1", "feature-service delay_v1", None),
+        ("delays/weather", "feature-view weather", None),
+        ("Celsius", "on-demand-view heat", "celsius"),
+        ("how late was the arrival", "dataset aviation.flights", "arr_delay"),
+        ("hourly observations", "dataset aviation.weather", None),
+        ("departure", "dataset aviation.flights", None),  # the text says departures
     ],
 )
-def test_the_best_hit_comes_first(found: Connect, text: str, first: str):
-    assert named(found("ana").search(text))[0] == first
+def test_the_best_hit_comes_first_with_the_part_that_fits(
+    found: Connect, text: str, first: str, part: str | None
+):
+    hit, *_ = found("ana").search(text)
+    assert f"{hit.kind} {hit.name}" == first
+    assert part is None or hit.parts[0].name == part
+
+
+def test_a_part_says_what_it_is_and_why(found: Connect):
+    flights, *_ = found("ana").search("how late was the arrival")
+    assert [(p.kind, p.name, p.why) for p in flights.parts] == [
+        ("column", "arr_delay", "late, arrival")
+    ]
+    weather, *_ = found("ana").search("weather:temp")
+    assert [(p.kind, p.name) for p in weather.parts] == [("feature", "temp")]
 
 
 def test_one_word_is_enough_and_more_are_better(found: Connect):
-    hits = named(found("ana").search("late zebra arrivals"))
-    assert hits[0] == "column aviation.flights.arr_delay"
-    assert "dataset aviation.flights" in hits
+    assert named(found("ana").search("late zebra arrivals"))[0] == "dataset aviation.flights"
+    answer = found("ana").finder.search(Question(text="late zebra arrivals"))
+    assert answer.missing == 1
 
 
 def test_a_hit_says_why(found: Connect):
     exact, *_ = found("ana").search("aviation.flights")
-    assert exact.why == "exactly that name; aviation, flights in the name"
+    assert exact.why == "exactly that name; flights in the name; aviation around it"
     late, *_ = found("ana").search("late")
-    assert late.why == "late in the description"
+    assert late.why == "late in what is said of a column"
 
 
 def test_a_misspelt_word_is_read_as_a_known_one_and_that_is_said(found: Connect):
-    first, *_ = found("ana").search("tialnum")
-    assert first.name == "aviation.flights.tailnum"
-    assert first.why == "tailnum (for tialnum) in the name"
+    answer = found("ana").finder.search(Question(text="tialnum"))
+    assert answer.hits[0].name == "aviation.flights"
+    assert answer.hits[0].why == "tailnum (for tialnum) in a column"
+    assert answer.read_as == {"tialnum": ("tailnum",)}
+
+
+def test_an_explanation_adds_up_to_the_score(found: Connect):
+    question = Question(text="late arrivals weather", explain=True)
+    for hit in found("ana").finder.search(question).hits:
+        assert round(sum(part.points for part in hit.explain), 3) == hit.score
+    assert all(not hit.explain for hit in found("ana").search("weather"))
 
 
 def test_hidden_things_are_neither_found_nor_corrected_to(found: Connect):
@@ -81,7 +106,9 @@ def test_hidden_things_are_neither_found_nor_corrected_to(found: Connect):
 
 
 def test_the_kind_can_be_chosen(found: Connect):
-    assert {hit.kind for hit in found("ana").search("weather", kind="feature")} == {"feature"}
+    assert {hit.kind for hit in found("ana").search("weather", kind="dataset")} == {"dataset"}
+    assert named(found("ana").search("temp", kind="feature")) == ["feature-view weather"]
+    assert named(found("ana").search("tailnum", kind="column")) == ["dataset aviation.flights"]
     with pytest.raises(NotFound, match="kind of thing to find 'colum' not found") as error:
         found("ana").search("weather", kind="colum")
     assert error.value.hint == "did you mean column?"
@@ -110,7 +137,8 @@ def test_what_is_renamed_is_not_found_under_its_old_words(found: Connect):
 def test_a_new_column_is_found_when_it_is_published(found: Connect):
     wider = Schema((*SCHEMA.columns, Column(name="gate_number", type="string")))
     found("ops").publish(FLIGHTS, manifest(2, schema=wider))
-    assert named(found("ana").search("gate"))[0] == "column aviation.flights.gate_number"
+    hit, *_ = found("ana").search("gate")
+    assert (hit.name, [part.name for part in hit.parts]) == ("aviation.flights", ["gate_number"])
 
 
 @pytest.mark.parametrize("text", ["", "   ", "'\"*(){}:^-", "zzzzqqq", "\x00"])

@@ -69,3 +69,15 @@ def test_a_step_that_cannot_be_taken_is_explained(two, arguments, code, says):
     failed = two("dataset", *arguments)
     assert failed.code == code
     assert says in failed.err
+
+
+def test_a_dataset_is_renamed_and_both_names_go_on(two):
+    renamed = two("dataset", "rename", "shop.orders", "shop.purchases")
+    assert renamed.out.startswith("shop.purchases, once shop.orders")
+    assert two("dataset", "verify", "shop.orders@1").out.startswith("shop.purchases@1: ")
+    refused = two("governance", "apply")
+    assert refused.code == 2
+    assert "dataset shop.orders is called shop.purchases now" in refused.err
+    assert two("dataset", "rename", "shop.purchases", "shop.Purchases").code == 2
+    stale = two("dataset", "rename", "shop.purchases", "shop.bought", "--expected", "1")
+    assert stale.code == 5

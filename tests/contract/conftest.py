@@ -1,19 +1,28 @@
-"""Every implementation of the Catalog protocol there is."""
+"""Every implementation of the catalog's Protocols there is, over every database there is."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
+
+import pytest
+
+from provender.catalog.local import LocalCatalog
+from provender.client import HttpCatalog
+from provender.core.protocols import Library
+from tests.api.server import catalog_api
 from tests.catalog.conftest import (
     clock,
-    connect,
     governed_postgresql,
     governed_sqlite,
     governed_url,
     postgres_template,
     sqlite_template,
 )
+from tests.catalog.world import Clock
 from tests.postgres import postgres, postgres_url
 
 __all__ = [
     "clock",
-    "connect",
     "governed_postgresql",
     "governed_sqlite",
     "governed_url",
@@ -22,3 +31,28 @@ __all__ = [
     "postgres_url",
     "sqlite_template",
 ]
+
+Connect = Callable[[str], Library]
+
+
+@pytest.fixture(params=["local", "http"])
+def connect(request: pytest.FixtureRequest, governed_url: str, clock: Clock) -> Iterator[Connect]:
+    """Connects an actor to a governed catalog: in this process, and through a real server."""
+    with ExitStack() as opened:
+        if request.param == "local":
+
+            @cache
+            def connected(name: str) -> Library:
+                catalog = LocalCatalog(governed_url, actor=f"person:{name}", clock=clock)
+                return opened.enter_context(catalog)
+
+        else:
+            api = opened.enter_context(catalog_api(governed_url, clock=clock))
+
+            @cache
+            def connected(name: str) -> Library:
+                token = {"authorization": f"Bearer person:{name}"}
+                catalog = HttpCatalog(api.removesuffix("/api/v1"), headers=token)
+                return opened.enter_context(catalog)
+
+        yield connected

@@ -18,10 +18,10 @@ from tests.catalog.world import (
     SCHEMA,
     VISIBLE,
     Clock,
-    Connect,
     manifest,
     training_set,
 )
+from tests.contract.conftest import Connect
 
 TAILNUM = ColumnRef("aviation.flights", "tailnum")
 DELAY = ColumnRef("aviation.flights", "arr_delay")

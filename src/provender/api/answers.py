@@ -1,6 +1,5 @@
 """Core values as answers: the one JSON of a value, with its tag."""
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +8,6 @@ from starlette.responses import Response
 
 from provender.api import conditions
 from provender.api.errors import JSON
-from provender.core.datasets import Entry
 from provender.values import to_json
 
 
@@ -36,14 +34,17 @@ def answer(
     return Response(body, status, headers=headers, media_type=JSON)
 
 
-def entry(request: Request, found: Entry, *, status: int = 200, location: str = "") -> Response:
-    """Return what is said of a dataset, with the tag that a change of it needs."""
-    return answer(request, found, status=status, tag=conditions.entry_tag(found), location=location)
+def verbatim(request: Request, body: bytes, *, media: str, tag: str) -> Response:
+    """Return the answer that ``body`` is, byte for byte."""
+    headers = {"etag": tag}
+    if _knows(request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type=media)
 
 
-def nothing(headers: Mapping[str, str] | None = None) -> Response:
+def nothing() -> Response:
     """Return the answer that something was done."""
-    return Response(status_code=204, headers=dict(headers or {}))
+    return Response(status_code=204)
 
 
 def moved(request: Request, *parts: object) -> Response:

@@ -11,7 +11,20 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from provender.api import datasets, versions
+from provender.api import (
+    access,
+    audit,
+    contracts,
+    datasets,
+    editing,
+    governance,
+    inbox,
+    lineage,
+    projects,
+    search,
+    training,
+    versions,
+)
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
 from provender.api.guard import Guard
@@ -21,7 +34,20 @@ from provender.api.routes import Operation
 from provender.core.errors import ProvenderError
 from provender.core.protocols import Library
 
-PARTS = (datasets, versions)
+PARTS = (
+    datasets,
+    versions,
+    editing,
+    contracts,
+    inbox,
+    projects,
+    training,
+    access,
+    governance,
+    search,
+    lineage,
+    audit,
+)
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for part in PARTS for operation in part.routes.operations
 )

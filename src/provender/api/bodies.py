@@ -1,17 +1,31 @@
 """What requests carry. Every key is known, every type is meant: nothing is read into a value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import Depends
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, JsonValue
 
+from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
+from provender.core.audit import EventKind
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
+from provender.core.editing import Edit
+from provender.core.features import RepoSpec
+from provender.core.governance import Governance
+from provender.core.lifecycle import Severity, Step
+from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.training import TrainingSetManifest
 
 T = TypeVar("T")
 LONG = 10_000
+MANY = 1_000
+Word = Annotated[str, Field(max_length=200)]
 Short = Annotated[str, Field(max_length=LONG)]
+
+VersionName = Annotated[str, Field(pattern=DATASET.replace("$", "(@[1-9][0-9]{0,8})?$"))]
+ActorName = Annotated[str, Field(pattern=r"^(person|team|service):[a-z0-9][a-z0-9._-]{0,62}$")]
 
 
 class Body:
@@ -46,3 +60,125 @@ class Represent(Body):
     """The same rows in another format."""
 
     manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditWanted(Edit, Body):
+    """What changes, and why."""
+
+    reason: Short = ""
+
+    @property
+    def edit(self) -> Edit:
+        """What changes, alone."""
+        return Edit(**{part.name: getattr(self, part.name) for part in fields(Edit)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameWanted(Body):
+    """What to call a dataset."""
+
+    to: DatasetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepWanted(Body):
+    """A step of a version, with what its readers are told."""
+
+    step: Step
+    reason: Short = ""
+    severity: Severity = Severity.WARN
+    replacement: Annotated[int, Field(ge=1)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions(Body):
+    """What a feature repository defines."""
+
+    definitions: RepoSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingSet(Body):
+    """What a training set was made of."""
+
+    training_set: TrainingSetManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PermitWanted(Body):
+    """What somebody wants to do to which columns, what for, and with which versions."""
+
+    action: Action
+    columns: Annotated[tuple[ColumnRef, ...], Field(min_length=1)]
+    purpose: Word = ""
+    versions: Annotated[tuple[VersionName, ...], Field(max_length=MANY)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionWanted(Body):
+    """A question about the policy; ``actor`` None is the caller."""
+
+    action: Action
+    columns: Annotated[tuple[ColumnRef, ...], Field(min_length=1)]
+    purpose: Word = ""
+    actor: ActorName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantWanted(Body):
+    """Whom to let do what; without ``columns`` to all that no protected tag closes."""
+
+    dataset: DatasetName
+    grantee: ActorName
+    action: Action = Action.READ
+    columns: Annotated[tuple[Word, ...], Field(max_length=MANY)] = ()
+    purposes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=MANY)] = (EVERY,)
+    until: datetime | None = None
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note(Body):
+    """Something that happened outside of the catalog."""
+
+    kind: EventKind
+    subject: Annotated[str, Field(min_length=1, max_length=500)]
+    detail: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired(Body):
+    """Everything that should be in force."""
+
+    desired: Governance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application(Body):
+    """Everything that should be in force from now on."""
+
+    desired: Governance
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Digest:
+    """The identity of something, alone."""
+
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """How many audit events there are, all as they were written."""
+
+    events: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """When a version was published, and the note that came with it."""
+
+    published_at: datetime
+    note: str

@@ -30,6 +30,16 @@ def is_known(tag: str, if_none_match: str) -> bool:
     return "*" in known or tag in known
 
 
+def expected_or_none(if_match: str | None, if_none_match: str | None) -> int:
+    """Return the revision that a caller had looked at: 0 where they say that there is none.
+
+    Raises:
+        PreconditionRequired: they say neither.
+        PreconditionFailed: there cannot be a revision with that tag.
+    """
+    return 0 if if_none_match == "*" and not if_match else expected(if_match)
+
+
 def expected(if_match: str | None) -> int:
     """Return the revision that a caller had looked at.
 

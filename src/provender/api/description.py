@@ -24,8 +24,10 @@ MEANINGS = {
     308: "It has another name now: see Location.",
     204: "It is done.",
 }
-TAG = {"description": "What this answer is the state of.", "schema": {"type": "string"}}
-PLACE = {"description": "The address of it.", "schema": {"type": "string"}}
+TEXT = {"type": "string"}
+ANY: Json = {"description": "As it was written, byte for byte."}
+TAG = {"description": "What this answer is the state of.", "schema": TEXT}
+PLACE = {"description": "The address of it.", "schema": TEXT}
 ABOUT = (
     "The catalog of Provender: datasets, their versions, owners, tags and contracts, feature "
     "definitions, access, lineage and search. Lists come in pages; changes need If-Match; what "
@@ -47,7 +49,7 @@ def describe(app: FastAPI, operations: Sequence[Operation]) -> Json:
         told["parameters"] = [_parameter(one) for one in told.get("parameters", [])]
         told["responses"] = _responses(operation, schemas)
         if body := operation.body:
-            content = {body.media: {"schema": schemas.get(f"{operation.name} takes", {})}}
+            content = {body.media: {"schema": schemas.get(f"{operation.name} takes", ANY)}}
             told["requestBody"] = {"required": True, "content": content}
     whole["components"] = {"schemas": dict(sorted(definitions.items()))}
     return _named(whole)
@@ -69,7 +71,7 @@ def _responses(operation: Operation, schemas: Json) -> Json:
         schema = schemas[f"{operation.name} answers"]
         success["content"] = {operation.media: {"schema": schema}}
     elif operation.status != HTTPStatus.NO_CONTENT:
-        success["content"] = {operation.media: {"schema": {"type": "string"}}}
+        success["content"] = {operation.media: {"schema": ANY}}
     headers = {}
     if operation.method == "GET":
         headers["ETag"] = TAG

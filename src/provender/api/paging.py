@@ -3,24 +3,42 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
 from provender.core.datasets import Listed
 from provender.core.digest import digest, short
 from provender.core.errors import InvalidInput
+from provender.core.finding import Found
 
 T = TypeVar("T")
+Part = TypeVar("Part", bound="Listed[Any] | Found")
 TURNS = frozenset({"limit", "after"})
 """Parameters that say which page is wanted, not of what."""
 
 
-def paged(request: Request, part: Listed[T]) -> Listed[T]:
+def paged(request: Request, part: Part) -> Part:
     """Return a page of the answer to ``request``, whose next is a cursor."""
-    return part if part.next is None else replace(part, next=cursor(request, part.next))
+    if part.next is None:
+        return part
+    return replace(part, next=cursor(request, part.next))
+
+
+def cut(request: Request, items: Sequence[T], *, limit: int, after: str) -> Listed[T]:
+    """Return a page of ``items``, which are all there are.
+
+    Raises:
+        InvalidInput: ``after`` is no cursor of this list.
+    """
+    begin = place(request, after) or "0"
+    if not (begin.isascii() and begin.isdecimal() and len(begin) < 10):
+        raise _unusable(after)
+    first, end = int(begin), int(begin) + limit
+    following = cursor(request, str(end)) if len(items) > end else None
+    return Listed(tuple(items[first:end]), following)
 
 
 def cursor(request: Request, after: str) -> str:

@@ -1,10 +1,12 @@
 """The parameters that routes share, each with the one way to write it."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Query, Request
+from fastapi.dependencies.models import Dependant
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
@@ -41,7 +43,7 @@ def _instant(value: Any) -> Any:
         return value
     if not INSTANT.match(value):
         raise PydanticCustomError(
-            "instant", "write an instant with its zone, such as 2026-03-01T12:00:00Z"
+            "instant", "it has no time zone, or is no instant: write it like 2026-03-01T12:00:00Z"
         )
     return value
 
@@ -76,7 +78,9 @@ DatasetName = Annotated[str, Field(pattern=DATASET)]
 
 Name = Annotated[DatasetName, Path(description="domain.name", examples=["aviation.flights"])]
 Number = Annotated[Counted, Path(description="A version, counted from 1.", examples=[1])]
-Project = Annotated[Text, Path(min_length=1, max_length=200, description="A project's name.")]
+Project = Annotated[
+    Text, Path(min_length=1, max_length=200, description="A project's name.", examples=["delays"])
+]
 Id = Annotated[Text, Path(min_length=1, max_length=200)]
 Limit = Annotated[Portion, Query(description="How many at most.")]
 After = Annotated[
@@ -112,8 +116,7 @@ def only_known(request: Request) -> None:
     Raises:
         Malformed: there is one; all are named.
     """
-    fields = request.scope["route"].dependant.query_params
-    known = {field.alias: "list" in str(field.field_info.annotation) for field in fields}
+    known = dict(_parameters(request.scope["route"].dependant))
     given = request.query_params
     problems = [
         Problem(where=f"query.{name}", what=f"there is no such parameter; there are: {_all(known)}")
@@ -127,6 +130,14 @@ def only_known(request: Request) -> None:
     ]
     if problems:
         raise Malformed(tuple(problems))
+
+
+def _parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """The query parameters of a route, and whether they may be given more than once."""
+    for field in dependant.query_params:
+        yield field.alias, "list" in str(field.field_info.annotation)
+    for needed in dependant.dependencies:
+        yield from _parameters(needed)
 
 
 def _all(known: dict[str, bool]) -> str:

@@ -20,10 +20,10 @@ NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 class Reader(Generic[T]):
     """A dependency of routes: gives them the body of a request as a value of one kind."""
 
+    media = JSON
+
     def __init__(self, kind: type[T]) -> None:
-        self.kind = kind
-        self.shape = Shape(kind)
-        self.media = JSON
+        self.shape: Shape[T] = Shape(kind)
 
     async def __call__(self, request: Request) -> T:
         check_media(request, self.media)
@@ -31,6 +31,20 @@ class Reader(Generic[T]):
         if NUL.search(raw):
             raise Malformed((Problem(where="body", what="a text has a NUL character"),))
         return self.shape.read(raw)
+
+
+class Verbatim:
+    """A dependency of routes: gives them a body of some media type, byte for byte."""
+
+    shape = None
+
+    def __init__(self, media: str, *, largest: int) -> None:
+        self.media = media
+        self._largest = largest
+
+    async def __call__(self, request: Request) -> bytes:
+        check_media(request, self.media)
+        return await body(request, largest=self._largest)
 
 
 def check_media(request: Request, wanted: str) -> None:

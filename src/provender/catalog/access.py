@@ -5,16 +5,18 @@ a property test holds them together. A refusal is written down in a transaction 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import audit
+from provender.catalog import audit, naming
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import (
     AssignmentRow,
     AuditRow,
+    DatasetNameRow,
     DatasetRow,
     GrantRow,
     OwnerRow,
@@ -101,7 +103,8 @@ def weigh(
 ) -> Decision:
     """`explain`, for a purpose that need not be declared: one that is not is opened by nothing."""
     asked = list(columns)
-    datasets = _datasets(db, {column.dataset for column in asked})
+    called = naming.current(db, {column.dataset for column in asked})
+    datasets = _datasets(db, called.values())
     if seen_by is not None:
         datasets = {
             name: dataset
@@ -110,6 +113,8 @@ def weigh(
                 db, seen_by, Action.DISCOVER, [ColumnRef(name)], datasets, purpose="", now=now
             ).allowed
         }
+        called = {name: now if now in datasets else name for name, now in called.items()}
+    asked = [replace(column, dataset=called[column.dataset]) for column in asked]
     return _decide(db, who, action, asked, datasets, purpose=purpose, now=now)
 
 
@@ -133,14 +138,18 @@ def check(
         NotFound: a dataset is not there, or is not theirs to discover (the same words for
             both), or the purpose is not declared.
     """
-    decision = explain(db, who, action, columns, purpose=purpose, now=now)
+    asked = list(columns)
+    decision = explain(db, who, action, asked, purpose=purpose, now=now)
     if decision.allowed:
         if action in ROWS_READ:
             write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now, request=request)
-        return decision.require()
+        permit = decision.require()
+        return replace(permit, columns=permit.columns | frozenset(asked))
+    called = naming.current(db, [column.dataset for column in asked])
+    asked_for = {current: name for name, current in called.items()}
     for name in _closed_datasets(decision):
         if name != EVERY and not _may_discover(db, who, name, now=now):
-            raise Hidden(decision, unknown_dataset(db, who, name, now=now))
+            raise Hidden(decision, unknown_dataset(db, who, asked_for[name], now=now))
     if action is Action.GOVERN:
         raise Refused(decision, f"{who} may not change governance", hint=_who_governs(db))
     try:
@@ -150,7 +159,7 @@ def check(
 
 
 def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
-    """Return the declaration of dataset ``name``.
+    """Return the declaration of the dataset that is called ``name``, or was once.
 
     Raises:
         NotFound: it is not there, or not for ``who`` to discover: that is written down.
@@ -159,12 +168,11 @@ def discover(db: Session, who: Actor, name: str, *, now: datetime) -> Dataset:
 
 
 def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetRow:
-    """Return the row of dataset ``name``; raises as `discover`."""
-    there = select(DatasetRow).where(DatasetRow.name == name, DatasetRow.withdrawn_at.is_(None))
-    row = db.scalars(there).first()
-    if row is None:
+    """Return the row of the dataset that is called ``name``, or was once; raises as `discover`."""
+    row = naming.locate(db, name)
+    if row is None or row.withdrawn_at is not None:
         raise unknown_dataset(db, who, name, now=now)
-    decision = explain(db, who, Action.DISCOVER, [ColumnRef(name)], purpose="", now=now)
+    decision = explain(db, who, Action.DISCOVER, [ColumnRef(row.name)], purpose="", now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row
@@ -193,16 +201,18 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
     The same as asking `check` about each dataset as a whole, without a purpose.
     """
     protected = frozenset(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    ways = [_by_grant(who, action, protected, now=now)]
+    patterns: dict[frozenset[str], list[str]] = {}
+    for rule in _rules(db):
+        if (
+            (action is Action.DISCOVER or action in rule.actions)
+            and who.is_one_of(rule.actors)
+            and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
+        ):
+            patterns.setdefault(protected - frozenset(rule.tags), []).extend(rule.datasets)
+    ways = [and_(_matches(named), _open_but_for(closing)) for closing, named in patterns.items()]
+    ways.append(_by_grant(who, action, protected, now=now))
     if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
         ways.append(_by_office(who))
-    ways += [
-        _by_rule(rule, protected)
-        for rule in _rules(db)
-        if (action is Action.DISCOVER or action in rule.actions)
-        and who.is_one_of(rule.actors)
-        and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
-    ]
     there = DatasetRow.withdrawn_at.is_(None)
     return select(DatasetRow.name).where(there, or_(*ways)).correlate(None)
 
@@ -228,16 +238,17 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """
     if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
         return true()
-    stewarded = visible(db, who, Action.STEWARD, now=now)
-    versions = DatasetRow.name + "@"
-    about = stewarded.where(
+    stewarded = visible_numbers(db, who, Action.STEWARD, now=now)
+    versions = DatasetNameRow.name + "@"
+    about = select(DatasetNameRow.name).where(
+        DatasetNameRow.dataset.in_(stewarded),
         or_(
-            AuditRow.subject == DatasetRow.name,
+            AuditRow.subject == DatasetNameRow.name,
             func.substr(AuditRow.subject, 1, func.length(versions)) == versions,
-        )
+        ),
     )
-    shown = visible(db, who, Action.DISCOVER, now=now)
-    hidden = select(DatasetRow.name).where(DatasetRow.name.not_in(shown))
+    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
+    hidden = select(DatasetNameRow.name).where(DatasetNameRow.dataset.not_in(shown))
     telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
     own = and_(AuditRow.actor == who.id, ~telling)
     return or_(own, about.correlate(AuditRow).exists())
@@ -361,11 +372,6 @@ def _by_office(who: Actor) -> ColumnElement[bool]:
     return exists().where(OwnerRow.dataset == DatasetRow.id, OwnerRow.actor.in_(names))
 
 
-def _by_rule(rule: Rule, protected: frozenset[str]) -> ColumnElement[bool]:
-    named = [_matches(pattern) for pattern in rule.datasets]
-    return and_(or_(false(), *named), _open_but_for(protected - frozenset(rule.tags)))
-
-
 def _by_grant(
     who: Actor, action: Action, protected: frozenset[str], *, now: datetime
 ) -> ColumnElement[bool]:
@@ -392,8 +398,11 @@ def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
     return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
 
 
-def _matches(pattern: str) -> ColumnElement[bool]:
-    """``fnmatchcase(name, pattern)`` in SQL."""
-    if pattern == EVERY:
+def _matches(patterns: Iterable[str]) -> ColumnElement[bool]:
+    """Whether ``fnmatchcase(name, pattern)`` of any pattern, in SQL: one expression for all."""
+    listed = sorted(set(patterns))
+    if EVERY in listed:
         return true()
-    return DatasetRow.name.regexp_match(name_pattern(pattern))
+    if not listed:
+        return false()
+    return DatasetRow.name.regexp_match("|".join(map(name_pattern, listed)))

@@ -1,10 +1,10 @@
 """The audit trail: appended in the transaction of what it tells, numbered without gaps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarResult, Text, func, select, true, type_coerce
+from sqlalchemy import ColumnElement, ScalarResult, Text, func, or_, select, true, type_coerce
 from sqlalchemy.orm import Session
 
 from provender.catalog.rows import AuditRow
@@ -61,7 +61,7 @@ def events(
     readable: ColumnElement[bool] | None = None,
     kind: EventKind | None = None,
     actor: str = "",
-    subject: str = "",
+    subjects: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
     before: int | None = None,
@@ -69,18 +69,16 @@ def events(
 ) -> list[AuditEvent]:
     """Return the last ``limit`` events that fit, newest first; ``before`` a sequence number to page.
 
-    A ``subject`` of ``domain.name`` fits its versions too. ``since`` is inclusive, ``until`` not.
+    Of ``subjects`` one has to fit, or a version of it. ``since`` is inclusive, ``until`` not.
     """
     wanted = select(AuditRow).where(true() if readable is None else readable)
     if kind is not None:
         wanted = wanted.where(AuditRow.kind == kind.value)
     if actor:
         wanted = wanted.where(AuditRow.actor == actor)
-    if subject:
-        wanted = wanted.where(
-            (AuditRow.subject == subject)
-            | AuditRow.subject.startswith(f"{subject}@", autoescape=True)
-        )
+    if subjects:
+        versions = (AuditRow.subject.startswith(f"{name}@", autoescape=True) for name in subjects)
+        wanted = wanted.where(or_(AuditRow.subject.in_(subjects), *versions))
     if since is not None:
         wanted = wanted.where(AuditRow.at >= since)
     if until is not None:

@@ -1,36 +1,212 @@
-"""Who reads which version of a dataset: what a recall has to tell."""
+"""Who reads which version of a dataset: what a recall has to tell.
 
+Written with what is written anyway: a permit that lets rows out, a training set, definitions,
+the end of a materialisation. Who read a version is for those to know who steward its dataset;
+what was made from it shows as far as it may be discovered.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provender.catalog import naming
+from provender.catalog import access, indexing, naming, nodes
 from provender.catalog.changes import Change
-from provender.catalog.rows import ConsumptionRow
+from provender.catalog.graph import Sight
+from provender.catalog.rows import ConsumptionRow, DatasetRow
+from provender.core.datasets import Listed
+from provender.core.errors import InvalidInput
+from provender.core.features import RepoSpec
+from provender.core.lineage import Consumer, Node, NodeKind, dataset_node
 from provender.core.names import DatasetRef
+from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef
 
 NOT_TOLD = 0
 """The number of a version that nobody named."""
+ACTOR = "actor"
+"""The kind of consumer that is somebody, not something."""
+AT_ONCE = 200
+KEY = (ConsumptionRow.consumer_kind, ConsumptionRow.consumer, ConsumptionRow.number)
+
+
+class Use(NamedTuple):
+    """``by``, a consumer of that ``kind``, reads what ``ref`` names."""
+
+    ref: DatasetRef
+    kind: str
+    by: str
 
 
 def consumed(db: Session, change: Change, ref: DatasetRef, *, by: str, kind: str) -> None:
-    """Write down that ``by``, a consumer of that ``kind``, reads what ``ref`` names.
+    """Write down that ``by``, a consumer of that ``kind``, reads what ``ref`` names."""
+    keep(db, change, [Use(ref, kind, by)])
+
+
+def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
+    """Write down who reads what, all at once; of datasets that there never were, nothing."""
+    wanted = sorted(set(uses), key=lambda use: (use.kind, use.by, str(use.ref)))
+    datasets = naming.known_numbers(db, {use.ref.dataset for use in wanted})
+    rows = [
+        {
+            "dataset": datasets[use.ref.dataset],
+            "number": use.ref.version or NOT_TOLD,
+            "consumer_kind": use.kind,
+            "consumer": use.by,
+            "first_at": change.at,
+            "last_at": change.at,
+            "times": 1,
+        }
+        for use in wanted
+        if use.ref.dataset in datasets
+    ]
+    if not rows:
+        return
+    dialect = postgresql if db.get_bind().dialect.name == "postgresql" else sqlite
+    new = dialect.insert(ConsumptionRow.__table__)
+    again = {"last_at": new.excluded.last_at, "times": ConsumptionRow.times + 1}
+    key = ["dataset", "number", "consumer_kind", "consumer"]
+    db.connection().execute(new.on_conflict_do_update(index_elements=key, set_=again), rows)
+    for name in sorted({use.ref.dataset for use in wanted} & datasets.keys()):
+        node = dataset_node(DatasetRef.parse(name))
+        indexing.touch(db, node, used=_consumers_of(db, datasets[name]))
+
+
+def _consumers_of(db: Session, dataset: int) -> int:
+    kinds = select(ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
+    others = kinds.where(ConsumptionRow.dataset == dataset).distinct().subquery()
+    return db.scalar(select(func.count()).select_from(others)) or 0
+
+
+def keep_reading(
+    db: Session,
+    change: Change,
+    who: Actor,
+    columns: Iterable[ColumnRef],
+    versions: Iterable[DatasetRef],
+) -> None:
+    """Write down that ``who`` reads columns, of ``versions`` where they were told."""
+    told = set(versions)
+    names = {column.dataset for column in columns} - {ref.dataset for ref in told}
+    refs = told | {DatasetRef.parse(name) for name in names}
+    keep(db, change, [Use(ref, ACTOR, who.id) for ref in refs])
+
+
+def keep_filling(db: Session, change: Change, subject: str, detail: Mapping[str, object]) -> None:
+    """Write down that a view was filled from the version ``subject``, if its detail says which."""
+    project, view = detail.get("project"), detail.get("view")
+    if project and view:
+        use = Use(DatasetRef.parse(subject), NodeKind.VIEW.value, f"{project}/{view}")
+        keep(db, change, [use])
+
+
+def keep_definitions(
+    db: Session, change: Change, repo: RepoSpec, sources: dict[Node, set[str]]
+) -> None:
+    """Write down what the views and services of a project read, in place of what they did.
+
+    A view that was materialised from a version stays known to have read it.
+    """
+    kinds = (NodeKind.VIEW.value, NodeKind.ON_DEMAND.value, NodeKind.SERVICE.value)
+    begins = f"{repo.project}/"
+    declared = and_(
+        ConsumptionRow.consumer_kind.in_(kinds),
+        ConsumptionRow.consumer.startswith(begins, autoescape=True),
+        ConsumptionRow.number == NOT_TOLD,
+    )
+    uses = [
+        Use(ref, node.kind.value, node.name)
+        for node, datasets in sources.items()
+        if node.kind.value in kinds
+        for ref in map(DatasetRef.parse, sorted(datasets))
+    ]
+    names = {use.by for use in uses}
+    db.execute(delete(ConsumptionRow).where(declared, ConsumptionRow.consumer.not_in(names)))
+    keep(db, change, uses)
+
+
+def consumers(
+    db: Session, who: Actor, ref: DatasetRef, *, limit: int, after: str, now: datetime
+) -> Listed[Consumer]:
+    """Return who reads a dataset, by kind and name.
+
+    Of one version: who was told to read it, and who may have, because it was not told which.
 
     Raises:
-        NotFound: there never was such a dataset.
+        NotFound: there is no such dataset for ``who``.
     """
-    dataset = naming.numbers(db, [ref.dataset])[ref.dataset]
-    row = db.get(ConsumptionRow, (dataset, ref.version or NOT_TOLD, kind, by))
-    if row is not None:
-        row.last_at, row.times = change.at, row.times + 1
-        return
-    db.add(
-        ConsumptionRow(
-            dataset=dataset,
-            number=ref.version or NOT_TOLD,
-            consumer_kind=kind,
-            consumer=by,
-            first_at=change.at,
-            last_at=change.at,
-            times=1,
+    row = access.discovered(db, who, ref.dataset, now=now)
+    found: list[ConsumptionRow] = []
+    for one in _shown(db, who, row, ref.version, after, now=now):
+        if len(found) == limit:
+            return Listed(tuple(map(_consumer, found)), _place(found[-1]))
+        found.append(one)
+    return Listed(tuple(map(_consumer, found)))
+
+
+def _shown(
+    db: Session, who: Actor, row: DatasetRow, version: int | None, after: str, *, now: datetime
+) -> Iterator[ConsumptionRow]:
+    wanted = select(ConsumptionRow).where(ConsumptionRow.dataset == row.id)
+    if version is not None:
+        wanted = wanted.where(ConsumptionRow.number.in_((NOT_TOLD, version)))
+    if not _stewards(db, who, row.name, now=now):
+        wanted = wanted.where(~_somebody_else(who))
+    sight = Sight(db, who, now=now)
+    place = _parsed(after) if after else None
+    while True:
+        beyond = wanted if place is None else wanted.where(tuple_(*KEY) > place)
+        rows = db.scalars(beyond.order_by(*KEY).limit(AT_ONCE)).all()
+        things = {_node(row): row for row in rows if row.consumer_kind != ACTOR}
+        numbers = nodes.known(db, things)
+        seen = sight.of(list(numbers.values()))
+        yield from (
+            row for row in rows if row.consumer_kind == ACTOR or numbers.get(_node(row)) in seen
         )
+        if len(rows) < AT_ONCE:
+            return
+        place = (rows[-1].consumer_kind, rows[-1].consumer, rows[-1].number)
+
+
+def _somebody_else(who: Actor) -> ColumnElement[bool]:
+    return and_(ConsumptionRow.consumer_kind == ACTOR, ConsumptionRow.consumer != who.id)
+
+
+def _stewards(db: Session, who: Actor, dataset: str, *, now: datetime) -> bool:
+    asked = ((Action.STEWARD, ColumnRef(dataset)), (Action.GOVERN, access.EVERYTHING))
+    return any(
+        access.explain(db, who, action, [column], purpose="", now=now).allowed
+        for action, column in asked
     )
-    db.flush()
+
+
+def _node(row: ConsumptionRow) -> Node:
+    return Node(NodeKind(row.consumer_kind), row.consumer)
+
+
+def _consumer(row: ConsumptionRow) -> Consumer:
+    return Consumer(
+        kind=row.consumer_kind,
+        name=row.consumer,
+        version=row.number or None,
+        first_at=row.first_at,
+        last_at=row.last_at,
+        times=row.times,
+    )
+
+
+def _place(row: ConsumptionRow) -> str:
+    return f"{row.consumer_kind}/{row.number}/{row.consumer}"
+
+
+def _parsed(after: str) -> tuple[str, str, int]:
+    kind, _, rest = after.partition("/")
+    number, _, consumer = rest.partition("/")
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        raise InvalidInput(
+            f"{after!r} is not where a list goes on", hint="give what the last answer calls next"
+        )
+    return kind, consumer, int(number)

@@ -9,7 +9,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, contracts, declarations, history, lineage, standings
+from provender.catalog import (
+    access,
+    changes,
+    contracts,
+    declarations,
+    history,
+    lineage,
+    manifests,
+    naming,
+    standings,
+    visibility,
+)
 from provender.catalog import evidence as measured
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
@@ -24,7 +35,7 @@ from provender.core.datasets import (
 )
 from provender.core.errors import Gone, InvalidInput, NotFound, Stale
 from provender.core.lifecycle import READABLE, Standing, State, Step, advance
-from provender.core.names import DatasetRef, suggest
+from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.schema import Verdict
@@ -59,15 +70,21 @@ def publish(
     row = access.discovered(db, by, ref.dataset, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
-    _check_manifest(db, by, row, ref, manifest, now=change.at)
+    if ref.version is not None:
+        raise InvalidInput(
+            f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
+        )
+    manifests.check(db, row, manifest)
+    _check_inputs(db, by, manifest, now=change.at)
     relevant = _relevant_history(db, row.id, manifest.content)
     version = next_version(
-        [earlier.value for earlier in relevant],
-        ref.at(None),
+        naming.of_rows(db, relevant),
+        row.value.ref,
         manifest,
         by=by.id,
         now=change.at,
         standings={earlier.number: standings.standing(earlier) for earlier in relevant},
+        gone={earlier.number for earlier in relevant if earlier.data_gone_at is not None},
         parent=parent,
         breaking_reason=breaking_reason,
         note=note,
@@ -111,8 +128,9 @@ def resolve(
     row = found(db, who, ref, as_of=as_of, now=now)
     if max_age is not None:
         check_age(row.value, max_age, now=now)
-    standings.told(row, row.value)
-    return seen(db, who, [row.value], now=now)[0]
+    version = naming.of_rows(db, [row])[0]
+    standings.told(row, version)
+    return seen(db, who, [version], now=now)[0]
 
 
 def found(
@@ -145,14 +163,15 @@ def check_read(db: Session, who: Actor, refs: Iterable[DatasetRef], *, now: date
     """
     for ref in refs:
         row = found(db, who, ref, now=now)
-        standings.told(row, row.value)
+        standings.told(row, naming.of_rows(db, [row])[0])
 
 
 def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
     """Return every version of a dataset, oldest first; inputs that are hidden are left out."""
     dataset = access.discovered(db, who, ref.dataset, now=now)
-    wanted = select(VersionRow.value).where(VersionRow.dataset == dataset.id)
-    return seen(db, who, db.scalars(wanted.order_by(VersionRow.number)).all(), now=now)
+    wanted = select(VersionRow).where(VersionRow.dataset == dataset.id)
+    rows = db.scalars(wanted.order_by(VersionRow.number)).all()
+    return seen(db, who, naming.of_rows(db, rows), now=now)
 
 
 def notes(
@@ -179,8 +198,9 @@ def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersi
         Denied: ``by`` may not govern.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    wanted = select(VersionRow.value).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
-    return list(db.scalars(wanted.order_by(DatasetRow.name, VersionRow.number)))
+    wanted = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    rows = db.scalars(wanted.order_by(DatasetRow.name, VersionRow.number)).all()
+    return naming.of_rows(db, rows)
 
 
 def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
@@ -199,7 +219,7 @@ def seen(
     inputs = {ref for version in found for ref in version.manifest.inputs}
     if not inputs:
         return list(found)
-    shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
+    shown = visibility.shown(db, who, (ref.dataset for ref in inputs), now=now)
     hidden = {ref for ref in inputs if ref.dataset not in shown}
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
 
@@ -244,8 +264,10 @@ def _add(
         dataset.latest = version.number
     lineage.record_version(db, version, latest=state in READABLE)
     first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
-    if state in READABLE and first:
-        declarations.index(db, change, dataset.value, version)
+    if state in READABLE or dataset.latest is None:
+        declarations.published(
+            db, change, dataset, version, evidence, first=first or state not in READABLE
+        )
     changes.tell(
         db,
         change,
@@ -292,64 +314,24 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
         )
 
 
-def _check_manifest(
-    db: Session, by: Actor, row: DatasetRow, ref: DatasetRef, manifest: Manifest, *, now: datetime
-) -> None:
-    dataset = row.value
-    if ref.version is not None:
-        raise InvalidInput(
-            f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
-        )
-    if manifest.format is not dataset.format:
-        raise InvalidInput(
-            f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
-            hint=f"correct {_file(dataset)} or write the rows as {dataset.format}",
-        )
-    if manifest.event_timestamp != dataset.event_timestamp:
-        raise InvalidInput(
-            f"{dataset.ref} has the event timestamp {dataset.event_timestamp}, "
-            f"the version {manifest.event_timestamp}",
-            hint=f"correct {_file(dataset)} or the rows",
-        )
-    for name in filter(None, [manifest.event_timestamp]):
-        manifest.schema.column(name)
-    _check_tagged_columns(db, row, manifest)
+def _check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:
+    """Nothing is made from what is refused to readers; that its data went since does not matter."""
     for source in manifest.inputs:
         if source.version is None:
             raise InvalidInput(
                 f"input {source} names no version", hint=f"write for example {source}@1"
             )
-        _check_input(db, by, source, now=now)
-
-
-def _check_input(db: Session, by: Actor, source: DatasetRef, *, now: datetime) -> None:
-    """Nothing is made from what is refused to readers; that its data went since does not matter."""
-    row = found(db, by, source, now=now)
-    with suppress(Gone):
-        standings.told(row, row.value)
-
-
-def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> None:
-    """A tag on a column that no version ever had protects nothing, so it is refused."""
-    dataset = row.value
-    stray = [column for column in dataset.column_tags if column not in manifest.schema]
-    if not stray:
-        return
-    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == row.id))
-    known = {name for version in history for name in version.manifest.schema.names}
-    for column in stray:
-        if column not in known:
-            raise InvalidInput(
-                f"{dataset.ref} has tags on column {column!r}, which it does not have",
-                hint=f"{suggest(column, manifest.schema.names)} Correct {_file(dataset)}",
-            )
+        row = found(db, by, source, now=now)
+        with suppress(Gone):
+            standings.told(row, naming.of_rows(db, [row])[0])
 
 
 def _no_such_version(
     db: Session, dataset: int, ref: DatasetRef, as_of: datetime | None
 ) -> NotFound:
-    of_dataset = select(VersionRow.value).where(VersionRow.dataset == dataset)
-    last = db.scalars(of_dataset.order_by(VersionRow.number.desc()).limit(1)).first()
+    of_dataset = select(VersionRow).where(VersionRow.dataset == dataset)
+    rows = db.scalars(of_dataset.order_by(VersionRow.number.desc()).limit(1)).all()
+    last = next(iter(naming.of_rows(db, rows)), None)
     if last is None:
         return NotFound(
             f"{ref.dataset} has no published version",
@@ -363,7 +345,7 @@ def _no_such_version(
             what="version",
         )
     if ref.version is None:
-        first = db.get_one(VersionRow, (dataset, 1)).value
+        first = naming.of_rows(db, [db.get_one(VersionRow, (dataset, 1))])[0]
         return NotFound(
             f"{ref.dataset} had no version at {as_of.isoformat() if as_of else 'that time'}",
             hint=f"the first, {first.ref}, was published {first.published_at.isoformat()}",
@@ -383,7 +365,3 @@ def _why_none(db: Session, dataset: int) -> str:
         select(VersionRow.state).where(VersionRow.dataset == dataset).order_by(VersionRow.number)
     )
     return ", ".join(f"@{number} is {state}" for number, state in enumerate(rows, 1))[:200]
-
-
-def _file(dataset: Dataset) -> str:
-    return f"catalog/datasets/{dataset.ref.domain}/{dataset.ref.name}.yml"

@@ -178,11 +178,35 @@ def upgrade_in(
 
 def downgrade(engine: Engine, revision: str) -> None:
     """Take the tables back to ``revision`` (``base``: none), in one transaction."""
-    from alembic import command
-
     with engine.execution_options(**{WRITING: True}).begin() as connection:
         take_write_lock(connection)
-        command.downgrade(migrations(connection), revision)
+        downgrade_in(connection, revision)
+
+
+def downgrade_in(connection: Connection, revision: str) -> None:
+    """`downgrade`, in the transaction of ``connection``, which must hold the write lock."""
+    from alembic import command
+
+    command.downgrade(migrations(connection), revision)
+
+
+@contextmanager
+def rewriting(url: str) -> Iterator[Connection]:
+    """A transaction on the database of ``url`` as it is, in which all of it may be made anew.
+
+    Raises:
+        Misconfigured, Unavailable, Corrupt, Conflict: as `open_database` and `transaction`.
+    """
+    engine = _engine(_parse(url))
+    try:
+        with _turn(engine), explained(engine):
+            _use_write_ahead_log(engine)
+            with engine.execution_options(**{WRITING: True}).begin() as connection:
+                take_write_lock(connection)
+                _stamp(connection)
+                yield connection
+    finally:
+        engine.dispose()
 
 
 def migrations(connection: Connection) -> Any:

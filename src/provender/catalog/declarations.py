@@ -1,12 +1,11 @@
 """What is said about datasets, written down: rows, owners, tags, names, and what search finds."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import indexing, naming, nodes, search
+from provender.catalog import findable, indexing, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
@@ -17,7 +16,8 @@ from provender.catalog.rows import (
     OwnerRow,
     VersionRow,
 )
-from provender.core.datasets import Dataset, DatasetVersion
+from provender.core.datasets import Dataset, DatasetVersion, Evidence
+from provender.core.lifecycle import State
 
 
 def declare(db: Session, dataset: Dataset, *, change: Change) -> None:
@@ -45,6 +45,7 @@ def keep(db: Session, dataset: Dataset, *, change: Change) -> DatasetRow:
     _keep_owners(db, row.id, dataset)
     _keep_assignments(db, row.id, dataset, change=change)
     _keep_terms(db, row.id, dataset)
+    indexing.settle(db, [row])
     return row
 
 
@@ -67,13 +68,36 @@ def withdraw(db: Session, name: str, *, change: Change) -> None:
     row.revision += 1
     db.get_one(DatasetNameRow, name).until_at = change.at
     db.flush()
+    indexing.settle(db, [row])
+
+
+def published(
+    db: Session,
+    change: Change,
+    row: DatasetRow,
+    version: DatasetVersion,
+    evidence: Evidence,
+    *,
+    first: bool,
+) -> None:
+    """Let search know of a version; ``first`` of its schema, of all, or that nobody gets."""
+    if first:
+        index(db, change, row.value, version)
+        return
+    indexing.touch(
+        db,
+        nodes.dataset_node(row.value.ref),
+        state=State.PUBLISHED.value,
+        fresh_until=findable.fresh_until(row.value, version),
+        checked=findable.checked(check.outcome for check in evidence.checks),
+    )
 
 
 def index(db: Session, change: Change, dataset: Dataset, latest: DatasetVersion | None) -> None:
-    """Let search find a dataset and the columns of its latest version, or those it speaks of."""
-    types = {c.name: c.type for c in latest.manifest.schema.columns} if latest else {}
-    names = types or dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions), "")
-    indexing.put(db, change, nodes.dataset_node(dataset.ref), _documents(dataset, names))
+    """Let search find a dataset by what is said of it and the columns of its latest version."""
+    row = row_of(db, dataset.ref.dataset)
+    found = findable.of_datasets(db, [row] if row else [])
+    indexing.put(db, change, nodes.dataset_node(dataset.ref), found)
 
 
 def _added(db: Session, dataset: Dataset, *, now: datetime) -> DatasetRow:
@@ -131,31 +155,3 @@ def _keep_terms(db: Session, number: int, dataset: Dataset) -> None:
         DatasetTermRow(dataset=number, column_name="", term=term)
         for term in dict.fromkeys(dataset.terms)
     )
-
-
-def _documents(dataset: Dataset, columns: dict[str, str]) -> Iterable[search.Document]:
-    node = nodes.dataset_node(dataset.ref)
-    name = dataset.ref.dataset
-    said = dataset.column_descriptions
-    yield search.Document(
-        kind="dataset",
-        name=name,
-        node=node,
-        title=name,
-        body=" ".join((dataset.description, *dataset.tags, dataset.owner, dataset.format)),
-        context=" ".join(f"{column} {said.get(column, '')}" for column in columns),
-        description=dataset.description,
-        owner=dataset.owner,
-    )
-    for column, kind in columns.items():
-        text = said.get(column, "")
-        yield search.Document(
-            kind="column",
-            name=f"{name}.{column}",
-            node=node,
-            title=column,
-            body=" ".join((text, *sorted(dataset.column_tags.get(column, ())))),
-            context=f"{name} {dataset.description}",
-            description=text or f"{kind} of {name}".strip(),
-            owner=dataset.owner,
-        )

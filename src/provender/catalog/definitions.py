@@ -1,14 +1,10 @@
-"""Definitions of projects as entries of the catalog: what is found of each, and when it goes."""
+"""Definitions of projects as entries of the catalog: what is found of each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy.orm import Session
-
-from provender.catalog import indexing, nodes
-from provender.catalog.changes import Change
-from provender.catalog.search import Document
 from provender.core import derivation
+from provender.core.documents import Document, Field
 from provender.core.features import (
     EntitySpec,
     FieldSpec,
@@ -29,37 +25,16 @@ class Described:
     name: str
     description: str = ""
     owner: str = ""
+    tags: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     around: tuple[str, ...] = ()
     features: tuple[FieldSpec, ...] = ()
 
 
-def index(db: Session, change: Change, repo: RepoSpec, before: RepoSpec | None) -> None:
-    """Let search find what ``repo`` defines; what was defined ``before`` and is not is gone."""
-    found = {described.node: described for described in described_of(repo)}
-    gone = {described.node for described in described_of(before)} if before else set()
-    for node in sorted(gone - found.keys()):
-        indexing.put(db, change, node, ())
-        nodes.rest_on(db, node, ())
-    for node, described in found.items():
-        indexing.put(db, change, node, documents(repo.project, described))
-
-
-def documents(project: str, described: Described) -> Iterator[Document]:
-    """Yield what is found of one definition: itself, and each of its features."""
-    kind = described.node.kind.value
-    around = (*described.around, *(f"{f.name} {f.description}" for f in described.features))
-    yield _document(project, kind, described, title=described.name, around=around)
-    for feature in described.features:
-        part = Described(
-            node=described.node,
-            name=f"{described.name}:{feature.name}",
-            description=feature.description or f"{feature.type} of {described.name}",
-            owner=described.owner,
-            words=feature.tags,
-        )
-        around = (described.name, described.description)
-        yield _document(project, "feature", part, title=feature.name, around=around)
+def documents(repo: RepoSpec, people: Mapping[str, str]) -> Iterator[Document]:
+    """Yield what is found of the definitions of a project; ``people`` are names of owners."""
+    for described in described_of(repo):
+        yield _document(repo.project, described, people)
 
 
 def described_of(repo: RepoSpec) -> Iterator[Described]:
@@ -72,20 +47,24 @@ def described_of(repo: RepoSpec) -> Iterator[Described]:
     yield from (_saved(repo, saved) for saved in repo.saved)
 
 
-def _document(
-    project: str, kind: str, said: Described, *, title: str, around: Iterable[str]
-) -> Document:
+def _document(project: str, said: Described, people: Mapping[str, str]) -> Document:
     """The one place that knows what a document is made of."""
+    fields = tuple(Field(feature.name, feature.description) for feature in said.features)
+    tags_of_fields = (tag for feature in said.features for tag in feature.tags)
+    owner = said.owner
+    names = (owner.partition(":")[2] or owner, people.get(owner, "")) if owner else ()
     return Document(
-        kind=kind,
+        kind=said.node.kind.value,
         name=said.name,
         node=said.node,
-        title=title,
-        body=" ".join((said.description, said.owner, *said.words)),
-        context=" ".join(around),
-        description=said.description,
-        owner=said.owner,
         project=project,
+        owner=owner,
+        tags=said.tags,
+        fields=fields,
+        labels=tuple(dict.fromkeys((*said.tags, *said.words, *tags_of_fields))),
+        description=said.description,
+        owners=tuple(filter(None, names)),
+        around=said.around,
     )
 
 
@@ -108,7 +87,8 @@ def _view(view: ViewSpec, node: Node) -> Described:
         name=view.name,
         description=view.description,
         owner=view.owner,
-        words=(*view.tags, *view.entities, *source, *view.push_sources),
+        tags=view.tags,
+        around=(*view.entities, *source, *view.push_sources),
         features=view.features,
     )
 
@@ -119,7 +99,7 @@ def _computed(view: OnDemandSpec, node: Node) -> Described:
         name=view.name,
         description=view.description,
         owner=view.owner,
-        words=tuple(map(str, view.inputs)),
+        around=tuple(map(str, view.inputs)),
         features=view.features,
     )
 
@@ -130,7 +110,7 @@ def _service(repo: RepoSpec, service: ServiceSpec) -> Described:
         name=service.name,
         description=service.description,
         owner=service.owner,
-        words=service.tags,
+        tags=service.tags,
         around=tuple(map(str, service.features)),
     )
 
@@ -141,6 +121,6 @@ def _saved(repo: RepoSpec, saved: SavedDatasetSpec) -> Described:
         node=defined_node(NodeKind.SAVED_DATASET, repo.project, saved.name),
         name=saved.name,
         description=saved.description,
-        words=(*saved.tags, saved.service, *kept, *saved.join_keys),
-        around=tuple(map(str, saved.features)),
+        tags=saved.tags,
+        around=(saved.service, *kept, *saved.join_keys, *map(str, saved.features)),
     )

@@ -20,6 +20,7 @@ from provender.catalog.rows import (
     EdgeRow,
     FactRow,
     HistoryRow,
+    HoldRow,
     NodeRow,
     OwnerRow,
     RestsOnRow,
@@ -35,6 +36,7 @@ COUNTED: dict[str, Any] = {
     "node": NodeRow.id,
     "fact": FactRow.id,
     "history": HistoryRow.id,
+    "hold": HoldRow.id,
 }
 """Counters, and the ids that they give out."""
 SAID: dict[str, tuple[Any, tuple[Any, ...], Callable[[Dataset], set[Part]]]] = {

@@ -2,7 +2,19 @@
 
 from datetime import datetime
 
-from provender.catalog import editing, idempotency, inbox, lifecycle, remembered
+from provender.catalog import (
+    contracts,
+    editing,
+    entries,
+    governance,
+    hindsight,
+    idempotency,
+    inbox,
+    lifecycle,
+    remembered,
+    renaming,
+    retention,
+)
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.audit import Remembered
@@ -45,7 +57,11 @@ class LocalDesk:
             return idempotency.answered(db, change, key, "edit", asked, Entry, work)
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
-        raise NotImplementedError("naming")
+        """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            row = renaming.rename(db, who, ref, to, expected=expected, change=change)
+            return entries.entry(db, row)
 
     def step(
         self,
@@ -91,13 +107,24 @@ class LocalDesk:
         raise NotImplementedError("governance")
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
-        raise NotImplementedError("governance")
+        """Return what is in force, or was at ``as_of``, of datasets those the actor may discover."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            if as_of is not None:
+                return hindsight.governance(db, who, as_of=as_of, now=now)
+            return governance.seen(db, who, now=now)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
-        raise NotImplementedError("contracts")
+        """Return the contract of a dataset, in force now or at ``as_of``."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return contracts.attached(db, who, ref, as_of=as_of, now=now)
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
-        raise NotImplementedError("contracts")
+        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return contracts.attach(db, who, ref, raw, expected=expected, change=change)
 
     def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
         """Return what waits for the actor, the most urgent kind first; of one ``kind``, if given."""
@@ -119,4 +146,18 @@ class LocalDesk:
         expected: int | None,
         dry_run: bool,
     ) -> list[Due]:
-        raise NotImplementedError("retention")
+        """Return for each version whose data is there whether it goes, and why.
+
+        With a ``rule`` that is in force from now on, and nothing goes yet; without one, the one
+        in force is followed, and what is due is marked as gone. With ``dry_run`` nothing is
+        written: that is what would be.
+        """
+        if dry_run:
+            with self._door.reading() as db:
+                who, now = self._door.who(db), self._door.clock()
+                return retention.forecast(db, who, ref, rule, now=now)
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            if rule is None:
+                return retention.expire(db, who, ref, change=change)
+            return retention.set_rule(db, who, ref, rule, expected=expected, change=change)

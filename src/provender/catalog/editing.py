@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, declarations, entries, epoch, history
+from provender.catalog import access, changes, declarations, entries, epoch, history, revisions
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetRow,
@@ -57,7 +57,7 @@ def edit(
     """
     row = access.discovered(db, by, ref.dataset, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(row.name)], now=change.at)
-    entries.check_expected(row, expected, reason=reason)
+    revisions.check_looked(row, expected, reason=reason)
     before = row.value
     after = edited(before, edit, known=_known(db, row), by=by)
     if canonical(after) != canonical(before):

@@ -5,7 +5,6 @@ from sqlalchemy.orm import Session
 
 from provender.catalog.rows import DatasetNameRow, DatasetRow
 from provender.core.datasets import Entry
-from provender.core.errors import PreconditionFailed, PreconditionRequired
 
 
 def entry(db: Session, row: DatasetRow) -> Entry:
@@ -17,27 +16,9 @@ def entry(db: Session, row: DatasetRow) -> Entry:
         dataset=row.value,
         urn=row.urn,
         revision=row.revision,
-        former_names=tuple(db.scalars(former.order_by(DatasetNameRow.since_at))),
+        former_names=tuple(
+            db.scalars(former.order_by(DatasetNameRow.since_at, DatasetNameRow.name))
+        ),
         latest=row.latest,
         changed_at=row.changed_at,
     )
-
-
-def check_expected(row: DatasetRow, expected: int | None, *, reason: str = "") -> None:
-    """Check that a dataset still is what a caller looked at; without looking, a reason will do.
-
-    Raises:
-        PreconditionFailed: somebody changed it since.
-        PreconditionRequired: the caller says neither what they looked at nor why.
-    """
-    if expected is None and not reason:
-        raise PreconditionRequired(
-            f"a change of {row.name} has to say which revision was looked at",
-            hint=f"it is at revision {row.revision}; look at it, or give a reason",
-        )
-    if expected is not None and expected != row.revision:
-        raise PreconditionFailed(
-            f"{row.name} is at revision {row.revision}, not {expected}: "
-            "somebody changed it meanwhile",
-            hint="look at what it says now, then change it again",
-        )

@@ -2,16 +2,59 @@
 
 What was computed from rules, tags, people, owners, names and grants holds as long as the epoch
 is the same, if both are read in one transaction. Time changes decisions without it: what ends
-at an instant has to be asked for that instant.
+at an instant has to be asked for that instant. A transaction that writes keeps nothing for later:
+it may be rolled back, and another one be given its epoch.
 """
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import Pool
 
-from provender.catalog import naming
-from provender.catalog.rows import CounterRow
+from provender.catalog import naming, scopes
+from provender.catalog.access import names_of
+from provender.catalog.db import WRITING
+from provender.catalog.rows import CounterRow, DatasetRow, GrantRow, RuleRow, ScopeRow, TagRow
+from provender.catalog.scopes import Policy
+from provender.core.people import Actor
+from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
+MOST_KEPT = 256
+"""Actors whose visible scopes are kept for each database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them."""
+
+    scopes: frozenset[int]
+    datasets: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What holds for an actor while the epoch does; grants by the instant they end at."""
+
+    scopes: frozenset[int]
+    granted: tuple[tuple[int, datetime | None], ...]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What was computed at one epoch and of so many scopes."""
+
+    at: tuple[int, int] = (-1, -1)
+    policy: Policy | None = None
+    decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
+
+
+_kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
+"""By database: engines that differ in options only share a pool."""
 
 
 def now(db: Session) -> int:
@@ -20,5 +63,67 @@ def now(db: Session) -> int:
 
 
 def bump(db: Session) -> None:
-    """Let what was computed before this transaction hold no more."""
+    """Let what was computed before hold no more: before what is written is asked for again."""
     naming.take(db, COUNTER)
+
+
+def policy(db: Session) -> Policy:
+    """Return the rules in force and the tags that protect."""
+    kept = _current(db)
+    if kept.policy is None:
+        kept.policy = Policy(
+            rules=tuple(db.scalars(select(RuleRow.value).order_by(RuleRow.id))),
+            protected=frozenset(db.scalars(select(TagRow.name).where(TagRow.protected))),
+        )
+    return kept.policy
+
+
+def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
+    """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
+
+    The same as asking `access.check` about each dataset as a whole, without a purpose.
+    """
+    kept = _current(db)
+    found = kept.decided.get((who, action))
+    if found is None:
+        found = _decide(db, who, action, policy(db), now=now)
+        kept.decided[who, action] = found
+        while len(kept.decided) > MOST_KEPT:
+            kept.decided.popitem(last=False)
+    opened = {dataset for dataset, until in found.granted if until is None or now < until}
+    return Visible(found.scopes, frozenset(opened))
+
+
+def _current(db: Session) -> _Kept:
+    """What is kept for the epoch that ``db`` sees; nothing yet if it is new."""
+    wanted = select(CounterRow.name, CounterRow.value).where(
+        CounterRow.name.in_((COUNTER, scopes.COUNTER))
+    )
+    counters = dict(db.execute(wanted).tuples())
+    at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
+    engine = db.get_bind().engine
+    kept = _kept.get(engine.pool)
+    fits = kept is not None and kept.at == at
+    if engine.get_execution_options().get(WRITING):
+        return _Kept(at, kept.policy, OrderedDict(kept.decided)) if kept and fits else _Kept(at)
+    if kept is None or not fits:
+        kept = _kept[engine.pool] = _Kept(at)
+    return kept
+
+
+def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime) -> _Decided:
+    keys = dict(db.execute(select(ScopeRow.id, ScopeRow.key)).tuples())
+    opened = scopes.decided(keys, who, action, policy, now=now)
+    wanted = (
+        select(DatasetRow.id, DatasetRow.name, DatasetRow.scope, GrantRow.value)
+        .join(DatasetRow, DatasetRow.id == GrantRow.dataset)
+        .where(GrantRow.grantee.in_(names_of(who)), GrantRow.revoked_at.is_(None))
+        .where(DatasetRow.withdrawn_at.is_(None))
+    )
+    granted = tuple(
+        (dataset, grant.until)
+        for dataset, name, scope, grant in db.execute(wanted)
+        if scope not in opened
+        and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
+    )
+    return _Decided(opened, granted)

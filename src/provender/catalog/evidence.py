@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog.rows import CheckRow, DatasetRow, ProfileRow, TagRow, VersionRow
+from provender.catalog.rows import CheckRow, ContractRow, DatasetRow, ProfileRow, TagRow, VersionRow
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
 from provender.core.digest import canonical
@@ -32,12 +32,13 @@ def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
             ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
             for column, value in _parts(closed)
         )
+    contract = _in_force(db, dataset) if any(one.contract for one in evidence.checks) else None
     db.add_all(
         CheckRow(
             dataset=dataset,
             number=number,
             position=position,
-            contract=None,
+            contract=contract if check.contract else None,
             name=check.name,
             column_name=check.column,
             outcome=check.outcome.value,
@@ -54,13 +55,21 @@ def of(db: Session, row: VersionRow) -> Evidence:
         ProfileRow.dataset == row.dataset, ProfileRow.number == row.number
     )
     parts = {column: value for column, value in db.execute(profiles)}  # noqa: C416 - typed
-    wanted = select(CheckRow).where(CheckRow.dataset == row.dataset, CheckRow.number == row.number)
-    checks = db.scalars(wanted.order_by(CheckRow.position))
+    wanted = (
+        select(CheckRow, ContractRow.contract_id, ContractRow.contract_version)
+        .outerjoin(ContractRow, ContractRow.id == CheckRow.contract)
+        .where(CheckRow.dataset == row.dataset, CheckRow.number == row.number)
+        .order_by(CheckRow.position)
+    )
+    checks = [
+        _check(check, f"{contract} {version}" if contract else "")
+        for check, contract, version in db.execute(wanted)
+    ]
     profile = _profile(parts)
     return Evidence(
         run=row.run,
         profile=_closed(db, row.dataset, profile) if profile else None,
-        checks=tuple(map(_check, checks)),
+        checks=tuple(checks),
     )
 
 
@@ -107,11 +116,17 @@ def _each(kind: type[T], stored: Iterable[Any]) -> tuple[T, ...]:
     return tuple(from_json(kind, canonical(one)) for one in stored)
 
 
-def _check(row: CheckRow) -> CheckResult:
+def _in_force(db: Session, dataset: int) -> int | None:
+    there = (ContractRow.dataset == dataset, ContractRow.until_at.is_(None))
+    return db.scalar(select(ContractRow.id).where(*there))
+
+
+def _check(row: CheckRow, contract: str) -> CheckResult:
     return CheckResult(
         name=row.name,
         outcome=Outcome(row.outcome),
         severity=Severity(row.severity),
         detail=row.detail,
         column=row.column_name,
+        contract=contract,
     )

@@ -13,26 +13,28 @@ from provender.catalog import (
     changes,
     consumption,
     datasets,
-    definitions,
+    findable,
     history,
+    indexing,
     lineage,
+    naming,
+    projects,
+    visibility,
 )
-from provender.catalog.access import visible
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetRow,
     NodeRow,
-    ProjectRow,
     RepoRow,
     RestsOnRow,
     ServingManifestRow,
     TrainingSetRow,
 )
 from provender.catalog.serving import compile_serving
+from provender.core import derivation
 from provender.core.audit import EventKind
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
-from provender.core.governance import Project
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
@@ -67,12 +69,17 @@ def record_repo(db: Session, by: Actor, repo: RepoSpec, *, change: Change) -> No
 
 
 def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
-    """Both what is read now and what was: who cannot add a view cannot take one away either."""
+    """Both what is read now and what was: who cannot add a view cannot take one away either.
+
+    But for who owns the project: what was shared with it and is no more, they can take away.
+    """
+    owned = projects.check_owner(db, by, repo, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
-    last = _last(db, RepoRow, repo.project)
+    last = None if owned else _last(db, RepoRow, repo.project)
     read = last.value.datasets - repo.datasets if last else frozenset[str]()
     there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
-    still = db.scalars(there.where(DatasetRow.name.in_(sorted(read)))).all()
+    now_called = sorted(set(naming.current(db, read).values()))
+    still = db.scalars(there.where(DatasetRow.name.in_(now_called))).all()
     before = [ColumnRef(name) for name in sorted(still)]
     try:
         access.check(db, by, Action.DEFINE, before, now=now)
@@ -91,12 +98,13 @@ def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     changed = lineage.record_repo(db, repo)
     same = last is not None and replace(last.value, commit=repo.commit) == repo
     if changed or not same:
-        definitions.index(db, change, repo, last.value if last else None)
+        documents = findable.of_repo(db, repo)
+        indexing.put_project(db, change, repo.project, documents)
     if same:
         return
+    projects.keep(db, change, repo)
+    consumption.keep_definitions(db, change, repo, derivation.sources(repo))
     number = last.number + 1 if last else 1
-    if db.get(ProjectRow, repo.project) is None:
-        db.add(ProjectRow(name=repo.project, scope=0, value=Project(name=repo.project)))
     db.add(
         RepoRow(
             project=repo.project,
@@ -171,9 +179,9 @@ def record_training_set(
             )
         )
         lineage.record_training_set(db, manifest)
-        for pin in manifest.pins:
-            kind = NodeKind.TRAINING_SET.value
-            consumption.consumed(db, change, pin, by=manifest.id, kind=kind)
+        kind = NodeKind.TRAINING_SET.value
+        uses = [consumption.Use(pin, kind, manifest.id) for pin in manifest.pins]
+        consumption.keep(db, change, uses)
     changes.tell(
         db,
         change,
@@ -194,7 +202,10 @@ def _check_permitted(db: Session, by: Actor, manifest: TrainingSetManifest) -> N
     permitted = audit.permitted(
         db, actor=by.id, decision=manifest.decision, purpose=manifest.spec.purpose
     )
-    unread = sorted({pin.dataset for pin in manifest.pins} - permitted)
+    pinned = {pin.dataset for pin in manifest.pins}
+    names = naming.current(db, pinned | permitted)
+    let = {names[name] for name in permitted}
+    unread = sorted(name for name in pinned if names[name] not in let)
     if unread:
         raise InvalidInput(
             f"training set {manifest.id} rests on the decision {manifest.decision!r}, which did "
@@ -209,25 +220,23 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
     Raises:
         NotFound: there are none, or all of them rest on data that ``who`` may not discover.
     """
-    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
     row = _last(db, RepoRow, project)
-    known = _known(row.value, shown) if row else None
+    known = _known(db, who, row.value, now=now) if row else None
     if known is None:
-        raise unknown("project", project, projects(db, who, now=now))
+        raise unknown("project", project, named_projects(db, who, now=now))
     return known
 
 
-def projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
+def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
     """Return the names of the projects that have definitions which ``who`` may know."""
-    shown = set(db.scalars(visible(db, who, Action.DISCOVER, now=now)))
     names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
     last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
-    return [row.project for row in last if _known(row.value, shown)]
+    return [row.project for row in last if _known(db, who, row.value, now=now)]
 
 
-def _known(repo: RepoSpec, shown: set[str]) -> RepoSpec | None:
-    """The part of ``repo`` that rests on ``shown`` datasets; None if it is all hidden."""
-    part = repo.over(shown)
+def _known(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
+    """The part of ``repo`` that ``who`` may know; None if it is all hidden."""
+    part = repo.over(visibility.shown(db, who, repo.datasets, now=now))
     return None if repo.views and not part.views else part
 
 

@@ -1,34 +1,30 @@
 """What is there and where it comes from, for one actor."""
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
-
-from sqlalchemy import select
 
 from provender.catalog import (
     access,
     audit,
+    consumption,
     datasets,
     entries,
     evidence,
+    hindsight,
     lineage,
     listing,
     releases,
     search,
+    unanswered,
 )
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
-from provender.catalog.rows import ConsumptionRow
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.errors import InvalidInput
 from provender.core.finding import FacetValue, Found, Hit, Question
 from provender.core.lineage import Consumer, Neighbourhood, Node
-from provender.core.names import DatasetRef, unknown
-
-FACETED = 300
-"""Hits that facets are counted over."""
+from provender.core.names import DatasetRef
 
 
 class LocalFinder:
@@ -38,56 +34,35 @@ class LocalFinder:
         self._door = door
 
     def search(self, question: Question, *, limit: int = 20, after: str = "") -> Found:
-        """Return what the actor may discover that fits the question, best first, with why."""
+        """Return what the actor may discover that fits the question, best first, with why.
+
+        What somebody searched for in vain is written down, without who it was.
+        """
         check_limit(limit)
-        _check_now(question.as_of)
-        kinds = _kinds(question)
-        with self._door.reading() as db:
-            who, now = self._door.who(db), self._now()
-            wanted = limit + _number(after) + 1
-            found = [
-                hit
-                for kind in kinds
-                for hit in search.search(db, who, question.text, limit=wanted, kind=kind, now=now)
-            ]
-        if len(kinds) > 1:
-            found.sort(key=lambda hit: (-hit.score, hit.name))
         first = _number(after)
-        hits = tuple(found[first : first + limit])
-        more = len(found) > first + limit
-        return Found(
-            hits=hits,
-            total=min(len(found), first + limit),
-            approximate=more,
-            next=str(first + limit) if more else None,
-        )
+        with self._door.reading() as db:
+            who = self._door.who(db)
+            found = search.search(db, who, question, limit=limit, first=first, now=self._now())
+        if unanswered.is_one(question, found):
+            unanswered.note(self._door, question.text)
+        return found
 
     def suggest(self, text: str, *, limit: int = 8) -> tuple[Hit, ...]:
         """Return what a text that is not whole yet may become."""
         return self.search(Question(text=text, typing=True), limit=limit).hits
 
     def facets(self, question: Question) -> dict[str, tuple[FacetValue, ...]]:
-        """Return how many hits there are of each type, each project and each owner."""
-        everything = Question(text=question.text, as_of=question.as_of)
-        hits = self.search(everything, limit=FACETED).hits
-        counted = {
-            "type": Counter(hit.kind for hit in hits),
-            "project": Counter(hit.project for hit in hits if hit.project),
-            "owner": Counter(hit.owner for hit in hits if hit.owner),
-        }
-        return {
-            facet: tuple(
-                FacetValue(value=value, documents=number, approximate=len(hits) == FACETED)
-                for value, number in sorted(values.items(), key=lambda one: (-one[1], one[0]))
-            )
-            for facet, values in counted.items()
-        }
+        """Return how many documents that fit have each value, each facet without its own filter."""
+        with self._door.reading() as db:
+            return search.counted(db, self._door.who(db), question, now=self._now())
 
     def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry:
-        """Return a dataset as it is in the catalog, with its URN and its revision."""
-        _check_now(as_of)
+        """Return a dataset as it is in the catalog, or was at ``as_of``: its URN, its revision."""
         with self._door.reading() as db:
-            row = access.discovered(db, self._door.who(db), ref.dataset, now=self._now())
+            who, now = self._door.who(db), self._now()
+            if as_of is not None:
+                return hindsight.entry(db, who, ref, as_of=as_of, now=now)
+            row = access.discovered(db, who, ref.dataset, now=now)
             return entries.entry(db, row)
 
     def entries(
@@ -98,18 +73,18 @@ class LocalFinder:
         limit: int = 50,
         after: str = "",
     ) -> Listed[DatasetSummary]:
-        """Return the datasets that the actor may discover and that fit, by name."""
+        """Return the datasets that the actor may discover and that fit, by name; or did then."""
         check_limit(limit)
-        _check_now(as_of)
         with self._door.reading() as db:
-            found = listing.summaries(
-                db,
-                self._door.who(db),
-                filters=filters,
-                after=after,
-                limit=limit + 1,
-                now=self._now(),
-            )
+            who, now, most = self._door.who(db), self._now(), limit + 1
+            if as_of is None:
+                found = listing.summaries(
+                    db, who, filters=filters, after=after, limit=most, now=now
+                )
+            else:
+                found = hindsight.summaries(
+                    db, who, filters=filters, as_of=as_of, after=after, limit=most, now=now
+                )
         shown = tuple(found[:limit])
         return Listed(shown, shown[-1].name if len(found) > limit else None)
 
@@ -144,15 +119,8 @@ class LocalFinder:
         """Return who reads a dataset, or one version of it, by kind and name."""
         check_limit(limit)
         with self._door.reading() as db:
-            row = access.discovered(db, self._door.who(db), ref.dataset, now=self._now())
-            key = (ConsumptionRow.consumer_kind, ConsumptionRow.consumer, ConsumptionRow.number)
-            wanted = select(ConsumptionRow).where(ConsumptionRow.dataset == row.id)
-            if ref.version is not None:
-                wanted = wanted.where(ConsumptionRow.number == ref.version)
-            first = _number(after)
-            rows = db.scalars(wanted.order_by(*key).offset(first).limit(limit + 1)).all()
-            shown = tuple(map(_consumer, rows[:limit]))
-        return Listed(shown, str(first + limit) if len(rows) > limit else None)
+            who, now = self._door.who(db), self._now()
+            return consumption.consumers(db, who, ref, limit=limit, after=after, now=now)
 
     def changes(self, *, after: int = 0, limit: int = 100) -> Listed[ChangeRecord]:
         """Return what happened after the event numbered ``after``, as far as the actor may read it."""
@@ -175,24 +143,6 @@ class LocalFinder:
 
     def _now(self) -> datetime:
         return self._door.clock()
-
-
-def _consumer(row: ConsumptionRow) -> Consumer:
-    return Consumer(
-        kind=row.consumer_kind,
-        name=row.consumer,
-        version=row.number or None,
-        first_at=row.first_at,
-        last_at=row.last_at,
-        times=row.times,
-    )
-
-
-def _kinds(question: Question) -> list[str | None]:
-    for name in question.filters:
-        if name != "type":
-            raise unknown("filter of search", name, ("type",))
-    return [*question.filters.get("type", ())] or [None]
 
 
 def _check_now(as_of: datetime | None) -> None:

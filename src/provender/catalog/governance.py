@@ -1,6 +1,6 @@
 """Governance as code, applied: who, which tags and purposes, which rules, which datasets."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,7 +8,16 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import access, changes, declarations, epoch, grants, history
+from provender.catalog import (
+    access,
+    changes,
+    declarations,
+    epoch,
+    grants,
+    history,
+    indexing,
+    naming,
+)
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
@@ -91,6 +100,7 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     problems = governance.check(desired)
     if not any(Action.GOVERN in rule.actions for rule in desired.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
+    problems += _renamed(db, desired)
     problems += _forgotten(db, existing, desired)
     if problems:
         raise Problems(
@@ -109,9 +119,10 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
     changed = [step for step in steps if step.change is not Change.KEEP]
     if not changed:
         return steps
+    epoch.bump(db)
     for step in changed:
         _take(db, step, change=change)
-    epoch.bump(db)
+    _index(db, changed, change=change)
     changes.tell(
         db,
         change,
@@ -125,6 +136,13 @@ def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange)
         },
     )
     return steps
+
+
+def _index(db: Session, changed: Sequence[Step], *, change: CatalogChange) -> None:
+    """Let search know of rules and tags, which decide who sees what, and of people's names."""
+    if any(step.kind in ("tag", "rule") for step in changed):
+        indexing.settle_all(db)
+    indexing.rename_people(db, change, [step.name for step in changed if step.kind == "person"])
 
 
 def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
@@ -176,6 +194,14 @@ def _remember(db: Session, step: Step, *, change: CatalogChange) -> None:
 
 def _becomes(step: Step) -> str:
     return "" if step.change is Change.REMOVE else digest(step.value)
+
+
+def _renamed(db: Session, desired: Governance) -> Iterator[str]:
+    """Say which datasets are declared by a name that they do not have any more."""
+    current_names = naming.current(db, [dataset.ref.dataset for dataset in desired.datasets])
+    for name, current_name in current_names.items():
+        if name != current_name:
+            yield f"dataset {name} is called {current_name} now: write that in its file"
 
 
 def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterator[str]:

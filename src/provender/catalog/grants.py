@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, changes, datasets, epoch, history, naming
 from provender.catalog.changes import Change
-from provender.catalog.rows import DatasetRow, GrantRow, PersonRow, PurposeRow, TeamRow
+from provender.catalog.rows import DatasetNameRow, GrantRow, PersonRow, PurposeRow, TeamRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -55,7 +55,7 @@ def grant(
         id="",
         grantee=grantee,
         action=action,
-        dataset=ref.dataset,
+        dataset=dataset.ref.dataset,
         granted_by=by.id,
         granted_at=change.at,
         columns=tuple(sorted(set(columns))),
@@ -139,7 +139,7 @@ def _rows(
 
 
 def _number(name: str) -> Select[int]:
-    return select(DatasetRow.id).where(DatasetRow.name == name)
+    return select(DatasetNameRow.dataset).where(DatasetNameRow.name == name)
 
 
 def _end(db: Session, row: GrantRow, *, change: Change) -> None:

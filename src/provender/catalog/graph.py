@@ -7,15 +7,15 @@ where there is more to see than anybody looks at, whatever else there may be.
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, delete, func, insert, select, tuple_, union_all
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Select, delete, insert, select, tuple_
+from sqlalchemy.orm import Session
 
 from provender.catalog import access, naming
-from provender.catalog.nodes import portions
-from provender.catalog.rows import DatasetRow, EdgeRow, FactRow, NodeRow, RestsOnRow
-from provender.core.lineage import How, NodeKind
+from provender.catalog.nodes import OF_KIND, Part, portions
+from provender.catalog.rows import DatasetRow, EdgeRow, FactRow
+from provender.core.lineage import How, Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -34,6 +34,23 @@ class Said(NamedTuple):
     masking: bool = False
 
 
+NODES = "SELECT id, kind, name, column_name, dataset FROM nodes WHERE id IN ({})"
+RESTING = "SELECT node, dataset FROM rests_on WHERE node IN ({})"
+COLUMNS_RESTING = (
+    "SELECT part.id, rests_on.dataset FROM nodes AS part"
+    " JOIN nodes AS whole ON whole.kind = part.kind AND whole.name = part.name"
+    " AND whole.column_name = '' JOIN rests_on ON rests_on.node = whole.id"
+    " WHERE part.id IN ({})"
+)
+EDGES = (
+    "SELECT upstream, downstream, fact, how, masking FROM edges WHERE {near} IN ({among}) {after}"
+    " ORDER BY {near}, {far}, fact LIMIT {limit}"
+)
+"""A walk asks for other numbers each time, so that there is nothing to compile once."""
+SAID = {
+    (code, masking): Said(how, masking) for code, how in enumerate(How) for masking in (False, True)
+}
+"""By what the database has of an edge."""
 Pair = tuple[int, int]
 """The numbers of what something was made from, and of what was made."""
 
@@ -50,10 +67,11 @@ class Sight:
     """Which nodes an actor may discover: those of which they may discover every dataset."""
 
     def __init__(self, db: Session, who: Actor, *, now: datetime) -> None:
-        self._db = db
+        self._connection = db.connection()
         self._shown: Select[int] = access.visible_numbers(db, who, Action.DISCOVER, now=now)
         self._datasets: dict[int, bool] = {}
         self._nodes: dict[int, bool] = {}
+        self._parts: dict[int, Part] = {}
 
     def of(self, numbers: Collection[int]) -> set[int]:
         """Return those of the nodes ``numbers`` that are in sight."""
@@ -62,33 +80,49 @@ class Sight:
             self._look(portion)
         return {number for number in numbers if self._nodes[number]}
 
+    def parts(self, numbers: Collection[int]) -> dict[int, Part]:
+        """Return which node, and which column of it, each number is of."""
+        for portion in portions([number for number in numbers if number not in self._parts]):
+            self._read(portion)
+        return {number: self._parts[number] for number in numbers}
+
     def _look(self, numbers: Sequence[int]) -> None:
         rests = self._rests(numbers)
         asked = {dataset for each in rests.values() for dataset in each}
         asked -= self._datasets.keys()
         for portion in portions(sorted(asked)):
-            shown = set(self._db.scalars(self._shown.where(DatasetRow.id.in_(portion))))
+            among = self._shown.where(DatasetRow.id.in_(portion))
+            shown = set(self._connection.scalars(among).all())
             self._datasets |= {dataset: dataset in shown for dataset in portion}
         for number in numbers:
             self._nodes[number] = all(map(self._datasets.__getitem__, rests.get(number, ())))
 
     def _rests(self, numbers: Sequence[int]) -> dict[int, list[int]]:
         """The datasets that nodes are of, or rest on; a column rests on what the whole does."""
-        whole = aliased(NodeRow)
-        same = and_(whole.kind == NodeRow.kind, whole.name == NodeRow.name, whole.column_name == "")
-        own = select(NodeRow.id, func.coalesce(NodeRow.dataset, NOT_THERE)).where(
-            NodeRow.id.in_(numbers), NodeRow.kind == NodeKind.DATASET.value
-        )
-        others = (
-            select(NodeRow.id, RestsOnRow.dataset)
-            .join(whole, same)
-            .join(RestsOnRow, RestsOnRow.node == whole.id)
-            .where(NodeRow.id.in_(numbers), NodeRow.kind != NodeKind.DATASET.value)
-        )
         found: dict[int, list[int]] = {}
-        for number, dataset in self._db.execute(union_all(own, others)):
-            found.setdefault(number, []).append(dataset)
+        wholes, columns = list[int](), list[int]()
+        for number, dataset in self._read(numbers):
+            node, column = self._parts[number]
+            if node.kind is NodeKind.DATASET:
+                found[number] = [NOT_THERE if dataset is None else dataset]
+            else:
+                (columns if column else wholes).append(number)
+        for question, asked in ((RESTING, wholes), (COLUMNS_RESTING, columns)):
+            for number, dataset in self._rows(question, asked):
+                found.setdefault(number, []).append(dataset)
         return found
+
+    def _read(self, numbers: Sequence[int]) -> list[tuple[int, int | None]]:
+        """Keep what the nodes are, and return the dataset that each is of, if any."""
+        rows = self._rows(NODES, numbers)
+        for number, kind, name, column, _ in rows:
+            self._parts[number] = Node(OF_KIND[kind], name), column
+        return [(row[0], row[4]) for row in rows]
+
+    def _rows(self, question: str, numbers: Sequence[int]) -> Sequence[Any]:
+        if not numbers:
+            return ()
+        return self._connection.exec_driver_sql(question.format(_listed(numbers))).all()
 
 
 def walk(
@@ -202,24 +236,21 @@ def _steps(
 
 
 def _pages(db: Session, numbers: Sequence[int], *, down: bool) -> Iterator[list[tuple[Pair, Said]]]:
-    near, far = EdgeRow.upstream, EdgeRow.downstream
-    if not down:
-        near, far = far, near
-    place = tuple_(near, far, EdgeRow.fact)
-    wanted = (
-        select(EdgeRow.upstream, EdgeRow.downstream, EdgeRow.fact, EdgeRow.how, EdgeRow.masking)
-        .where(near.in_(numbers))
-        .order_by(near, far, EdgeRow.fact)
-        .limit(PAGE)
-    )
-    after: tuple[int, int, int] | None = None
+    near, far = ("upstream", "downstream") if down else ("downstream", "upstream")
+    after = ""
     while True:
-        rows = db.execute(wanted if after is None else wanted.where(place > after)).all()
-        yield [((row[0], row[1]), Said(How(row[3]), row[4])) for row in rows]
+        question = EDGES.format(near=near, far=far, among=_listed(numbers), after=after, limit=PAGE)
+        rows = db.connection().exec_driver_sql(question).all()
+        yield [((up, to), SAID[how, bool(masking)]) for up, to, _, how, masking in rows]
         if len(rows) < PAGE:
             return
         up, to, fact = rows[-1][:3]
-        after = (up, to, fact) if down else (to, up, fact)
+        last = (up, to, fact) if down else (to, up, fact)
+        after = f"AND ({near}, {far}, fact) > ({_listed(last)})"
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(str(int(number)) for number in numbers)
 
 
 def _better(one: Said, other: Said) -> Said:

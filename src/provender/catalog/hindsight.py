@@ -2,34 +2,151 @@
 
 One axis: when something was said, not when data happened. Rights are today's, for the tags of
 then and of now: what is closed now tells nothing of the time when it was open, and what was
-closed by a tag then is not opened by looking back.
+closed by a tag then is not opened by looking back. What was withdrawn since is for who governs.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access
-from provender.catalog.rows import DatasetRow
-from provender.core.datasets import Dataset
-from provender.core.people import Actor
+from provender.catalog import access, history
+from provender.catalog.access import EVERYTHING
+from provender.catalog.listing import FILTERS, summary
+from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, VersionRow
+from provender.core.datasets import Dataset, DatasetSummary, Entry
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.glossary import Term
+from provender.core.governance import Domain, Governance
+from provender.core.lifecycle import READABLE, State
+from provender.core.names import DatasetRef, unknown
+from provender.core.people import Actor, Person
+from provender.core.policy import Action, Rule
+from provender.core.tags import Tag
+from provender.values import from_json
 
 PORTION = 500
 WHOLE = "*"
 
 
+def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: datetime) -> Entry:
+    """Return a dataset as it was in the catalog at ``as_of``.
+
+    It may be asked for by any name that it ever had.
+
+    Raises:
+        NotFound: it is not there for ``who``, or was not then.
+        InvalidInput: ``as_of`` is in the future, or before history begins.
+    """
+    check_instant(db, as_of, now=now)
+    row = _row(db, who, ref, now=now)
+    said = history.state(db, "dataset", row.urn, as_of)
+    if said is None or said.value is None:
+        raise _not_then(db, row, as_of)
+    then = from_json(Dataset, said.value)
+    if row.urn not in shown(db, who, {row.urn: then}, now=now):
+        raise access.unknown_dataset(db, who, ref.dataset, now=now)
+    names = select(DatasetNameRow.name).where(
+        DatasetNameRow.dataset == row.id,
+        DatasetNameRow.since_at <= as_of,
+        DatasetNameRow.name != then.ref.dataset,
+    )
+    last_step = _steps(row.urn, func.max(HistoryRow.from_at)).where(HistoryRow.from_at <= as_of)
+    stepped = db.scalar(last_step)
+    return Entry(
+        dataset=then,
+        urn=row.urn,
+        revision=row.revision - _revisions_since(db, row.urn, said.from_sequence, as_of),
+        former_names=tuple(db.scalars(names.order_by(DatasetNameRow.since_at))),
+        latest=_latest(db, row.urn, as_of),
+        changed_at=max(said.from_at, stepped or said.from_at),
+    )
+
+
+def summaries(
+    db: Session,
+    who: Actor,
+    *,
+    filters: Mapping[str, tuple[str, ...]],
+    as_of: datetime,
+    after: str,
+    limit: int,
+    now: datetime,
+) -> list[DatasetSummary]:
+    """Return the datasets of then that ``who`` may discover and that fit, by the names of then.
+
+    Raises:
+        NotFound: datasets cannot be filtered by that.
+        InvalidInput: ``as_of`` is in the future, or before history begins.
+    """
+    check_instant(db, as_of, now=now)
+    then = {urn: said for urn, said in _datasets(db, as_of).items() if _fits(said, filters)}
+    allowed = shown(db, who, then, now=now)
+    named = sorted((then[urn].ref.dataset, urn) for urn in allowed)
+    listed = [(name, urn) for name, urn in named if name > after][:limit]
+    return [_summary(db, urn, then[urn], as_of) for _, urn in listed]
+
+
+def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Governance:
+    """Return what was in force at ``as_of``, of datasets those that ``who`` may discover.
+
+    Raises:
+        InvalidInput: ``as_of`` is in the future, or before history begins.
+    """
+    check_instant(db, as_of, now=now)
+
+    def every(kind: str, type_: type[Any]) -> tuple[Any, ...]:
+        said = history.texts(db, kind, as_of)
+        return tuple(from_json(type_, text) for text in said.values())
+
+    then = _datasets(db, as_of)
+    allowed = [then[urn] for urn in shown(db, who, then, now=now)]
+    return Governance(
+        domains=every("domain", Domain),
+        teams=tuple(history.every(db, "team", as_of)),
+        people=every("person", Person),
+        tags=every("tag", Tag),
+        terms=every("term", Term),
+        purposes={one["name"]: one["description"] for one in every("purpose", dict)},
+        rules=every("rule", Rule),
+        datasets=tuple(sorted(allowed, key=lambda dataset: dataset.ref.dataset)),
+    )
+
+
+def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:
+    """Check that the catalog can say what it said at ``as_of``.
+
+    Raises:
+        InvalidInput: it has no time zone, is in the future, or before history begins.
+    """
+    if as_of.tzinfo is None:
+        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    if as_of > now:
+        raise InvalidInput(
+            f"nobody knows what the catalog says at {as_of.isoformat()}",
+            hint=f"ask for an instant up to now, {now.isoformat()}",
+        )
+    began = history.began(db)
+    if began is None or as_of < began:
+        begins = f"begins at {began.isoformat()}" if began else "has not begun yet"
+        raise InvalidInput(
+            f"the catalog cannot say what it said at {as_of.isoformat()}: its history {begins}",
+            hint="ask for a later instant",
+        )
+
+
 def shown(db: Session, who: Actor, then: Mapping[str, Dataset], *, now: datetime) -> set[str]:
     """Return the URNs of those datasets of ``then`` that ``who`` may discover."""
     found: set[str] = set()
+    governs = access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
     every = sorted(then)
     for urns in (every[n : n + PORTION] for n in range(0, len(every), PORTION)):
-        there = select(DatasetRow).where(
-            DatasetRow.urn.in_(urns), DatasetRow.withdrawn_at.is_(None)
-        )
-        rows = db.scalars(there).all()
+        there = db.scalars(select(DatasetRow).where(DatasetRow.urn.in_(urns))).all()
+        rows = [row for row in there if governs or row.withdrawn_at is None]
         asked = {row.name: _closed_by_both(row.value, then[row.urn]) for row in rows}
         allowed = access.discoverable(db, who, asked, now=now)
         found |= {row.urn for row in rows if row.name in allowed}
@@ -40,3 +157,107 @@ def _closed_by_both(now: Dataset, then: Dataset) -> Dataset:
     """What is said now, with the tags that were on the whole dataset then as well."""
     of_whole = (*now.column_tags.get(WHOLE, ()), *then.tags, *then.column_tags.get(WHOLE, ()))
     return replace(now, column_tags={**now.column_tags, WHOLE: of_whole})
+
+
+def _row(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> DatasetRow:
+    """The row of what is or was called so; one that was withdrawn is for who governs."""
+    named = select(DatasetRow).join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
+    row = db.scalars(named.where(DatasetNameRow.name == ref.dataset)).first()
+    if row is None:
+        raise access.unknown_dataset(db, who, ref.dataset, now=now)
+    return row if row.withdrawn_at else access.discovered(db, who, row.name, now=now)
+
+
+def _not_then(db: Session, row: DatasetRow, as_of: datetime) -> NotFound:
+    first = db.scalars(
+        select(HistoryRow.from_at)
+        .where(HistoryRow.kind == "dataset", HistoryRow.key == row.urn)
+        .order_by(HistoryRow.from_sequence)
+        .limit(1)
+    ).first()
+    return NotFound(
+        f"{row.name} was not in the catalog at {as_of.isoformat()}",
+        hint=f"its history begins at {first.isoformat()}" if first else "it has no history",
+        what="dataset",
+    )
+
+
+def _revisions_since(db: Session, urn: str, sequence: int, as_of: datetime) -> int:
+    """How often the revision rose after ``as_of``: by what was said, and by steps of versions."""
+    said = select(func.count()).where(
+        HistoryRow.kind == "dataset",
+        HistoryRow.key == urn,
+        HistoryRow.from_sequence > sequence,
+    )
+    steps = _steps(urn, func.count()).where(HistoryRow.from_at > as_of)
+    return (db.scalar(said) or 0) + (db.scalar(steps) or 0)
+
+
+def _steps(urn: str, wanted: Any) -> Select[Any]:
+    """What is ``wanted`` of the states of versions that came after the first state of each."""
+    versions = (HistoryRow.kind == "version", *_of(urn))
+    first = (
+        select(HistoryRow.key, func.min(HistoryRow.from_sequence).label("sequence"))
+        .where(*versions)
+        .group_by(HistoryRow.key)
+        .subquery()
+    )
+    return (
+        select(wanted)
+        .select_from(HistoryRow)
+        .join(first, first.c.key == HistoryRow.key)
+        .where(*versions, HistoryRow.from_sequence > first.c.sequence)
+    )
+
+
+def _latest(db: Session, urn: str, as_of: datetime) -> int | None:
+    """The number of the version that readers got at ``as_of``."""
+    states = history.texts(db, "version", as_of, keys=_versions(urn))
+    readable = (
+        int(key.rpartition("@")[2])
+        for key, text in states.items()
+        if State(json.loads(text)["state"]) in READABLE
+    )
+    return max(readable, default=None)
+
+
+def _versions(urn: str) -> tuple[str, str]:
+    """The keys of the versions of a dataset: from the first up to, without, the second."""
+    return f"{urn}@", f"{urn}A"  # the letter that follows @
+
+
+def _of(urn: str) -> tuple[Any, Any]:
+    first, end = _versions(urn)
+    return HistoryRow.key >= first, HistoryRow.key < end
+
+
+def _datasets(db: Session, as_of: datetime) -> dict[str, Dataset]:
+    said = history.texts(db, "dataset", as_of)
+    return {urn: from_json(Dataset, text) for urn, text in said.items()}
+
+
+def _fits(dataset: Dataset, filters: Mapping[str, tuple[str, ...]]) -> bool:
+    has = {
+        "domain": {dataset.ref.domain},
+        "owner": {owner.id for owner in dataset.owners},
+        "tag": {put.tag for put in dataset.assignments},
+        "term": set(dataset.terms),
+    }
+    for name in filters:
+        if name not in has:
+            raise unknown("filter of datasets", name, FILTERS)
+    return all(has[name] & set(values) for name, values in filters.items())
+
+
+def _summary(db: Session, urn: str, then: Dataset, as_of: datetime) -> DatasetSummary:
+    number = _latest(db, urn, as_of)
+    wanted = select(
+        VersionRow.number,
+        VersionRow.row_count,
+        VersionRow.size_bytes,
+        VersionRow.published_at,
+        VersionRow.earliest,
+        VersionRow.latest,
+    ).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    version = db.execute(wanted.where(DatasetRow.urn == urn, VersionRow.number == number)).first()
+    return summary(then, *(version or (None,) * 6))

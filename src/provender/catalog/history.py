@@ -57,24 +57,42 @@ def then(db: Session, kind: str, key: str, as_of: datetime) -> object | None:
 
     Of several changes at that instant the last one counts.
     """
-    wanted = select(HistoryRow.value).where(
+    row = state(db, kind, key, as_of)
+    found: object | None = None if row is None or row.value is None else json.loads(row.value)
+    return found
+
+
+def state(db: Session, kind: str, key: str, as_of: datetime) -> HistoryRow | None:
+    """Return the row that says what was said of an object at ``as_of``, be it that it was gone."""
+    wanted = select(HistoryRow).where(
         HistoryRow.kind == kind, HistoryRow.key == key, HistoryRow.from_at <= as_of
     )
-    said = db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(1)).first()
-    found: object | None = None if said is None else json.loads(said)
-    return found
+    return db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(1)).first()
+
+
+def began(db: Session) -> datetime | None:
+    """Return the instant from which on it is known what was said."""
+    return db.scalars(select(HistoryRow.from_at).order_by(HistoryRow.id).limit(1)).first()
 
 
 def every(db: Session, kind: str, as_of: datetime) -> dict[str, object]:
     """Return what was said at ``as_of`` of every object of a kind that was there, by its key."""
+    return {key: json.loads(value) for key, value in texts(db, kind, as_of).items()}
+
+
+def texts(
+    db: Session, kind: str, as_of: datetime, *, keys: tuple[str, str] | None = None
+) -> dict[str, str]:
+    """Return what `every` does as canonical JSON; of ``keys`` from one up to, without, another."""
     at_it = and_(
         HistoryRow.from_at <= as_of, or_(HistoryRow.to_at.is_(None), HistoryRow.to_at > as_of)
     )
     wanted = select(HistoryRow.key, HistoryRow.value).where(
         HistoryRow.kind == kind, at_it, HistoryRow.value.is_not(None)
     )
-    rows = db.execute(wanted.order_by(HistoryRow.key))
-    return {key: json.loads(value or "null") for key, value in rows}
+    if keys is not None:
+        wanted = wanted.where(HistoryRow.key >= keys[0], HistoryRow.key < keys[1])
+    return {key: value or "" for key, value in db.execute(wanted.order_by(HistoryRow.key))}
 
 
 def states(

@@ -15,7 +15,7 @@ from provender.catalog import access, graph, naming, nodes
 from provender.catalog.access import visible, visible_node, visible_numbers
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
-from provender.catalog.rows import DatasetRow, DocumentRow, EdgeRow, NodeRow, VersionRow
+from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
 from provender.core import derivation
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec
@@ -47,7 +47,7 @@ def neighbourhood(
         NotFound: there is no such node for ``who``.
     """
     sight = Sight(db, who, now=now)
-    _check_known(db, who, node, sight, now=now)
+    node = _check_known(db, who, node, sight, now=now)
     own = list(nodes.known(db, [node]).values())
     every = [*own, *_versions_of(db, node)]
     wholes = _both_ways(db, sight, own, every, depth)
@@ -55,9 +55,7 @@ def neighbourhood(
     if columns:
         of_any, of_own = nodes.columns_of(db, every), nodes.columns_of(db, own)
         parts = _both_ways(db, sight, of_own, of_any, depth)
-    named = nodes.named(
-        db, {end for walk in (wholes, parts) for pair in walk.edges for end in pair}
-    )
+    named = sight.parts({end for walk in (wholes, parts) for pair in walk.edges for end in pair})
     return Neighbourhood(
         edges=_edges(wholes, named),
         columns=_column_edges(parts, named),
@@ -180,20 +178,22 @@ def _both_ways(db: Session, sight: Sight, own: list[int], every: list[int], dept
 
 
 def _edges(walk: Walk, named: Mapping[int, Part]) -> tuple[Edge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
-    return tuple(Edge(named[up][0], named[down][0]) for _, _, up, down in pairs)
+    return tuple(Edge(named[up][0], named[down][0]) for up, down in _ordered(walk, named))
 
 
 def _column_edges(walk: Walk, named: Mapping[int, Part]) -> tuple[ColumnEdge, ...]:
-    pairs = sorted((_order(named[up]), _order(named[down]), up, down) for up, down in walk.edges)
     return tuple(
-        ColumnEdge(*named[up], *named[down], *walk.edges[up, down]) for _, _, up, down in pairs
+        ColumnEdge(*named[up], *named[down], *walk.edges[up, down])
+        for up, down in _ordered(walk, named)
     )
 
 
-def _order(part: Part) -> tuple[str, str, str]:
-    node, column = part
-    return node.kind, node.name, column
+def _ordered(walk: Walk, named: Mapping[int, Part]) -> list[Pair]:
+    """The edges by what people call their ends."""
+    order = {
+        number: (node.kind.value, node.name, column) for number, (node, column) in named.items()
+    }
+    return sorted(walk.edges, key=lambda pair: (order[pair[0]], order[pair[1]]))
 
 
 def _versions_of(db: Session, node: Node) -> list[int]:
@@ -208,24 +208,26 @@ def _versions_of(db: Session, node: Node) -> list[int]:
     return list(db.scalars(wanted))
 
 
-def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> None:
+def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> Node:
+    """The node, if ``who`` may know it, under the name that it has now."""
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)
         if ref.version is not None and db.get(VersionRow, (row.id, ref.version)) is None:
             shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
             raise unknown("dataset", node.name, db.scalars(shown_names))
-        return
+        return dataset_node(row.value.ref.at(ref.version))
     number = nodes.known(db, [node]).get(node)
     if number is None or number not in sight.of([number]) or not _used(db, number):
         shown = visible_numbers(db, who, Action.DISCOVER, now=now)
         names = (
             select(NodeRow.name)
-            .join(DocumentRow, DocumentRow.node == NodeRow.id)
+            .join(SearchDocumentRow, SearchDocumentRow.node == NodeRow.id)
             .where(NodeRow.kind == node.kind.value, visible_node(NodeRow.id, shown))
         )
         near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
+    return node
 
 
 def _used(db: Session, number: int) -> bool:
@@ -233,6 +235,6 @@ def _used(db: Session, number: int) -> bool:
     said = or_(
         exists().where(EdgeRow.upstream == number),
         exists().where(EdgeRow.downstream == number),
-        exists().where(DocumentRow.node == number),
+        exists().where(SearchDocumentRow.node == number),
     )
     return bool(db.scalar(select(said)))

@@ -58,7 +58,7 @@ def summaries(
         .order_by(DatasetRow.name)
         .limit(limit)
     )
-    return [_summary(*row) for row in db.execute(wanted)]
+    return [summary(*row) for row in db.execute(wanted)]
 
 
 def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
@@ -82,7 +82,7 @@ def _has(
     return exists().where(kind.dataset == DatasetRow.id, fits).correlate(DatasetRow)
 
 
-def _summary(
+def summary(
     dataset: Dataset,
     number: int | None,
     row_count: int | None,
@@ -91,6 +91,7 @@ def _summary(
     earliest: datetime | None,
     latest: datetime | None,
 ) -> DatasetSummary:
+    """Return a dataset in a list, with what is of its latest version, if it has one."""
     return DatasetSummary(
         name=dataset.ref.dataset,
         description=dataset.description,

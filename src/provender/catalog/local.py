@@ -7,6 +7,7 @@ from typing import Any
 
 from provender.catalog import (
     access,
+    consumption,
     datasets,
     features,
     governance,
@@ -15,14 +16,13 @@ from provender.catalog import (
     lineage,
     listing,
     releases,
-    search,
 )
 from provender.catalog.access import ROWS_READ
-from provender.catalog.db import open_database
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
-from provender.catalog.records import LocalRecords, check_limit
+from provender.catalog.records import LocalRecords
+from provender.catalog.reindexing import open_catalog
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
@@ -37,7 +37,7 @@ from provender.core.datasets import (
     Release,
 )
 from provender.core.features import RepoSpec
-from provender.core.finding import Hit
+from provender.core.finding import Hit, Question
 from provender.core.governance import Governance, Step
 from provender.core.lineage import Edge, Node
 from provender.core.names import DatasetRef
@@ -57,7 +57,7 @@ class LocalCatalog(Closing):
     def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
-        self._door = Door(open_database(url), actor=actor, clock=clock)
+        self._door = Door(open_catalog(url), actor=actor, clock=clock)
 
     def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
         """Return the same catalog for another actor; what it changes, ``request`` asked for.
@@ -217,6 +217,7 @@ class LocalCatalog(Closing):
                 request=change.request,
             )
             datasets.check_read(db, who, versions, now=change.at)
+            consumption.keep_reading(db, change, who, columns, versions)
             return permit
 
     def decide(
@@ -336,10 +337,8 @@ class LocalCatalog(Closing):
 
     def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
         """Return what the actor may discover that fits ``text``, best first, with why."""
-        check_limit(limit)
-        with self._door.reading() as db:
-            who = self._door.who(db)
-            return search.search(db, who, text, limit=limit, kind=kind, now=self._clock())
+        question = Question(text=text, filters={"type": (kind,)} if kind else {})
+        return list(self.finder.search(question, limit=limit).hits)
 
     def lineage(self, node: Node, depth: int = 3) -> list[Edge]:
         """Return the edges within ``depth`` steps up and down from ``node``.

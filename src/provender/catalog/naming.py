@@ -5,15 +5,17 @@ writer's lock, so they are the same on both databases, without gaps and in the o
 """
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog.rows import CounterRow, DatasetNameRow, DatasetRow
+from provender.catalog.rows import CounterRow, DatasetNameRow, DatasetRow, VersionRow
+from provender.core.datasets import DatasetVersion
 from provender.core.errors import Conflict
-from provender.core.names import unknown
+from provender.core.names import DatasetRef, unknown
 
 PREFIX = "urn:provender:dataset:"
 DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -55,10 +57,51 @@ def numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
 
 
 def known_numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
-    """Return the number of each dataset of ``names`` that there ever was."""
+    """Return the number of each dataset that is called one of ``names``, or was once."""
+    named = select(DatasetNameRow.name, DatasetNameRow.dataset)
+    found = db.execute(named.where(DatasetNameRow.name.in_(sorted(set(names)))))
+    return {row.name: row.dataset for row in found}
+
+
+def locate(db: Session, name: str) -> DatasetRow | None:
+    """Return the row of the dataset that is called ``name``, or was once; be it withdrawn."""
+    named = select(DatasetRow).join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
+    return db.scalars(named.where(DatasetNameRow.name == name)).first()
+
+
+def current(db: Session, names: Iterable[str]) -> dict[str, str]:
+    """Return what is called by each of ``names``, or was once, is called now; unknown names as they are."""
     wanted = sorted(set(names))
-    found = db.execute(select(DatasetRow.name, DatasetRow.id).where(DatasetRow.name.in_(wanted)))
-    return {row.name: row.id for row in found}
+    named = select(DatasetNameRow.name, DatasetRow.name.label("now"))
+    joined = named.join(DatasetRow, DatasetRow.id == DatasetNameRow.dataset)
+    found = db.execute(joined.where(DatasetNameRow.name.in_(wanted)))
+    return {name: name for name in wanted} | {row.name: row.now for row in found}
+
+
+def every(db: Session, name: str) -> list[str]:
+    """Return every name of the dataset that is called ``name``, or was once; else ``name`` alone.
+
+    Of a version, ``domain.name@3``, each with its number.
+    """
+    called, at, number = name.partition("@")
+    same = select(DatasetNameRow.dataset).where(DatasetNameRow.name == called)
+    names = db.scalars(select(DatasetNameRow.name).where(DatasetNameRow.dataset.in_(same)))
+    return [f"{one}{at}{number}" for one in names] or ([name] if name else [])
+
+
+def of_rows(db: Session, rows: Sequence[VersionRow]) -> list[DatasetVersion]:
+    """Return the version of each row under the name that its dataset has now."""
+    numbers = sorted({row.dataset for row in rows})
+    named = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.id.in_(numbers))
+    names = {row.id: row.name for row in db.execute(named)} if rows else {}
+    return [called(row.value, names[row.dataset]) for row in rows]
+
+
+def called(version: DatasetVersion, name: str) -> DatasetVersion:
+    """Return ``version`` of a dataset that is called ``name`` now."""
+    if version.ref.dataset == name:
+        return version
+    return replace(version, ref=DatasetRef.parse(name).at(version.number))
 
 
 def add_name(db: Session, dataset: int, name: str, *, now: datetime) -> None:

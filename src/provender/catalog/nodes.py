@@ -1,6 +1,6 @@
 """The nodes of the lineage graph by their numbers, and which datasets they rest on."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from sqlalchemy import and_, delete, insert, select
@@ -18,6 +18,7 @@ WHOLE = ""
 """The column of a node that is a thing, not a column of it."""
 Part = tuple[Node, str]
 """A node and a column of it."""
+OF_KIND = {kind.value: kind for kind in NodeKind}
 T = TypeVar("T")
 
 
@@ -28,7 +29,13 @@ def known(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
 
 
 def known_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
-    """Return the numbers of those of ``parts`` that there are."""
+    """Return the numbers of those of ``parts`` that there are, by any name of their datasets."""
+    asked = _called_now(db, parts)
+    there = _known_parts(db, asked.values())
+    return {part: there[now] for part, now in asked.items() if now in there}
+
+
+def _known_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
     found: dict[Part, int] = {}
     for portion in portions(set(parts)):
         wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name).where(
@@ -53,11 +60,16 @@ def ensured(db: Session, nodes: Iterable[Node]) -> dict[Node, int]:
 
 def ensured_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
     """Return the number of each of ``parts``; those that are new get one."""
-    wanted = set(parts)
-    found = known_parts(db, wanted)
+    asked = _called_now(db, parts)
+    wanted = set(asked.values())
+    found = _known_parts(db, wanted)
     new = sorted(wanted - found.keys())
-    if not new:
-        return found
+    if new:
+        found |= _added(db, new)
+    return {part: found[now] for part, now in asked.items()}
+
+
+def _added(db: Session, new: Sequence[Part]) -> dict[Part, int]:
     datasets = _datasets(db, (node for node, _ in new))
     given = {part: number for number, part in enumerate(new, naming.take(db, "node", len(new)))}
     db.execute(
@@ -74,7 +86,22 @@ def ensured_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
             for (node, column), number in given.items()
         ],
     )
-    return found | given
+    return given
+
+
+def _called_now(db: Session, parts: Iterable[Part]) -> dict[Part, Part]:
+    """Each part with what its node is called now: a dataset's has the dataset's name."""
+    asked = set(parts)
+    names = {_dataset_name(node) for node, _ in asked} - {""}
+    now = naming.current(db, names) if names else {}
+    return {
+        (node, column): (_renamed(node, now.get(_dataset_name(node), "")), column)
+        for node, column in asked
+    }
+
+
+def _renamed(node: Node, name: str) -> Node:
+    return Node(node.kind, name + node.name[len(_dataset_name(node)) :]) if name else node
 
 
 def columns_of(db: Session, numbers: Collection[int]) -> list[int]:

@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from provender.catalog import access, audit, changes, datasets, features, grants, releases
+from provender.catalog import (
+    access,
+    audit,
+    changes,
+    consumption,
+    datasets,
+    features,
+    grants,
+    naming,
+    releases,
+)
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
@@ -42,7 +52,7 @@ class LocalRecords:
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
         with self._door.reading() as db:
-            return features.projects(db, self._door.who(db), now=self._now())
+            return features.named_projects(db, self._door.who(db), now=self._now())
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
@@ -82,6 +92,8 @@ class LocalRecords:
             )
         with self._door.writing() as (db, change):
             changes.tell(db, change, kind, subject, detail)
+            if kind is EventKind.FEATURES_MATERIALIZE:
+                consumption.keep_filling(db, change, subject, detail)
 
     def decide(
         self,
@@ -156,7 +168,10 @@ class LocalRecords:
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
-        """Return the last ``limit`` events that the actor may read and that fit, newest first."""
+        """Return the last ``limit`` events that the actor may read and that fit, newest first.
+
+        A dataset's are those under each name that it ever had.
+        """
         check_limit(limit)
         with self._door.reading() as db:
             readable = access.readable_events(db, self._door.who(db), now=self._now())
@@ -165,7 +180,7 @@ class LocalRecords:
                 readable=readable,
                 kind=kind,
                 actor=actor,
-                subject=subject,
+                subjects=naming.every(db, subject),
                 since=since,
                 until=until,
                 before=before,

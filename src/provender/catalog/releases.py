@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, datasets, standings
+from provender.catalog import access, changes, datasets, naming, standings
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
@@ -101,10 +101,10 @@ def represent(
     """
     row = datasets.found(db, by, ref, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
-    own = row.value.manifest
+    ref, own = naming.of_rows(db, [row])[0].ref, row.value.manifest
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
-            f"the rows as {manifest.format} are not those of {row.value.ref}: their digest is "
+            f"the rows as {manifest.format} are not those of {ref}: their digest is "
             f"{manifest.logical_digest}, that of the version {own.logical_digest}",
             hint="convert the version again, or publish other rows as a version of their own",
         )
@@ -125,10 +125,10 @@ def represent(
             db,
             change,
             EventKind.VERSION_REPRESENT,
-            str(row.value.ref),
+            str(ref),
             {"format": manifest.format, "manifest": manifest.digest},
         )
-    return release(db, by, row.value.ref, format=manifest.format, now=change.at)
+    return release(db, by, ref, format=manifest.format, now=change.at)
 
 
 def stated(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Release:
@@ -145,14 +145,14 @@ def _released(
 
 
 def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
-    for row in rows:
+    for row, version in zip(rows, naming.of_rows(db, rows), strict=True):
         others = select(RepresentationRow.format).where(
             RepresentationRow.dataset == row.dataset, RepresentationRow.number == row.number
         )
         own = row.value.manifest.format
         also = sorted(map(Format, db.scalars(others)))
         yield Release(
-            version=row.value,
+            version=version,
             standing=standings.standing(row),
             data_gone_at=row.data_gone_at,
             formats=(own, *(other for other in also if other is not own)),

@@ -1,334 +1,355 @@
-"""Full-text search in the write's transaction: SQLite FTS5 or PostgreSQL tsvector, never a second store.
+"""What fits a question: its words are read, documents nominated, the nominated ranked.
 
-Each word asked for counts by itself, rare words more, and more in a name than in a description
-than in what surrounds it; a word that nothing holds is read as the nearest known one. An exact
-name comes first. Only what the actor may discover is counted, corrected to or found.
+The vocabulary says what words mean, the index which documents hold them, `core.ranking` which is
+best; here they are put together, the same for both databases. Only what the actor may discover is
+counted, corrected to, suggested or found, so that what is hidden and what is not there look alike.
 """
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import IntEnum
+from itertools import pairwise
 
-from sqlalchemy import (
-    ColumnElement,
-    Float,
-    Select,
-    String,
-    Subquery,
-    cast,
-    column,
-    delete,
-    func,
-    insert,
-    literal,
-    literal_column,
-    select,
-    table,
-    union_all,
-)
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import nodes
-from provender.catalog.access import visible_node, visible_numbers
-from provender.catalog.rows import DocumentRow, NodeRow
-from provender.catalog.words import asked_words, learn, legible, similar, words
-from provender.core.finding import KINDS, Hit
-from provender.core.lineage import Node, NodeKind
-from provender.core.names import unknown
+from provender.catalog import candidates, epoch, facets, nodes, past, vocabulary
+from provender.catalog.narrowing import Narrowing, narrowing
+from provender.catalog.nominate import Sought, code
+from provender.catalog.past import Number, View
+from provender.catalog.rows import DatasetNameRow, DatasetRow
+from provender.catalog.vocabulary import Read
+from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.people import Actor
 from provender.core.policy import Action
-
-MOST_WORDS = 12
-CANDIDATES = 300
-PER_NODE = 3
-"""Hits of one dataset or view that may stand before hits of others."""
-
-
-class Place(IntEnum):
-    """Where a word was found."""
-
-    BEGINNING = 0  # a word begins like it
-    CONTEXT = 1
-    BODY = 2
-    TITLE = 3
-
-
-WEIGHTS = {Place.BEGINNING: 0.7, Place.CONTEXT: 1.0, Place.BODY: 2.0, Place.TITLE: 3.0}
-IN_WORDS = {
-    Place.BEGINNING: "as the beginning of a word",
-    Place.CONTEXT: "around it",
-    Place.BODY: "in the description",
-    Place.TITLE: "in the name",
-}
-FTS_COLUMNS = {Place.TITLE: "title", Place.BODY: "body", Place.CONTEXT: "context"}
-TS_LABELS = {Place.TITLE: "A", Place.BODY: "B", Place.CONTEXT: "C"}
-ENGLISH: ColumnElement[str] = literal_column("'english'::regconfig")
-CORRECTED = 0.6
-INDEX = table(
-    "documents_index",
-    column("id"),
-    column("vector"),
-    column("rowid"),
-    column("title"),
-    column("body"),
-    column("context"),
+from provender.core.ranking import (
+    TELLING,
+    Asked,
+    Closeness,
+    How,
+    Rated,
+    Term,
+    in_words,
+    parts,
+    rank,
+    telling,
 )
+from provender.core.words import asked_words, legible, pieces, run_together
+
+MOST_LETTERS = 400
+"""Of a question; what is behind them is not read."""
+MOST_WORDS = 12
+MOST_TERMS = 6
+NOMINATED = 200
+"""Documents of each kind of nomination."""
+ENOUGH = 50
+"""Nominees from which on words that are missing are not tried."""
+NAMED = 50
+BEGUN = 20
+TELLING_UP_TO = TELLING[-1][0] + 1
+HALVES_FROM = 3
+"""Letters of each half of two words that were written as one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """One thing to find: ``title``, ``body`` and ``context`` are what its words are taken from."""
+@dataclass(slots=True)
+class _Reading:
+    """What the words of a question were read as; ``unread``: nothing visible holds any of it."""
 
-    kind: str
-    name: str
-    node: Node
-    title: str
-    body: str = ""
-    context: str = ""
-    description: str = ""
-    owner: str = ""
-    project: str = ""
+    terms: list[Term] = field(default_factory=list)
+    codes: list[list[str]] = field(default_factory=list)
+    read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A word asked for, the words it is looked for as, and how much finding it says."""
+class _Nominated:
+    """Documents, and the loosest thing that was sought to find them."""
 
-    asked: str
-    read_as: tuple[str, ...]
-    weight: float
-
-
-def replace_documents(db: Session, outdated: Sequence[int], documents: Iterable[Document]) -> None:
-    """Put ``documents`` into the index in place of those with the ids ``outdated``."""
-    for start in range(0, len(outdated), CANDIDATES):
-        portion = outdated[start : start + CANDIDATES]
-        key = INDEX.c.id if _is_postgresql(db) else INDEX.c.rowid
-        db.execute(delete(INDEX).where(key.in_(portion)))
-        db.execute(delete(DocumentRow).where(DocumentRow.id.in_(portion)))
-    vocabulary: set[str] = set()
-    new = list(documents)
-    numbers = nodes.ensured(db, (document.node for document in new))
-    for document in new:
-        parts = [words(part) for part in (document.title, document.body, document.context)]
-        vocabulary.update(*parts)
-        _add(db, document, numbers[document.node], *(" ".join(part) for part in parts))
-    learn(db, vocabulary)
-
-
-def documents_of_node(db: Session, node: Node) -> list[int]:
-    """Return the ids of the documents that belong to ``node``."""
-    number = nodes.known(db, [node]).get(node)
-    return list(db.scalars(select(DocumentRow.id).where(DocumentRow.node == number)))
-
-
-def documents_of_project(db: Session, project: str) -> list[int]:
-    """Return the ids of the documents that a project's definitions made."""
-    return list(db.scalars(select(DocumentRow.id).where(DocumentRow.project == project)))
+    numbers: list[Number]
+    sought: Sought
+    is_complete: bool
 
 
 def search(
-    db: Session,
-    who: Actor,
-    text: str,
-    *,
-    limit: int = 20,
-    kind: str | None = None,
-    now: datetime,
-) -> list[Hit]:
-    """Return what fits ``text``, best first; nothing if ``text`` has no words.
+    db: Session, who: Actor, question: Question, *, limit: int, first: int = 0, now: datetime
+) -> Found:
+    """Return the hits from the one numbered ``first`` on, best first.
 
     Raises:
-        NotFound: there is no such ``kind``.
+        NotFound: there is nothing like it to narrow by, or no such type.
+        InvalidInput: nobody can say what was found at that time.
     """
-    if kind is not None and kind not in KINDS:
-        raise unknown("kind of thing to find", kind, KINDS)
-    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
-    text = legible(text)
-    terms = _terms(db, asked_words(text, most=MOST_WORDS), shown)
-    if not any(term.read_as for term in terms):
-        return []
-    found = _found(db, terms)
-    points = found.c.points * (0.5 + 0.5 * found.c.coverage / len(terms))
-    wanted = (
-        select(DocumentRow, NodeRow, points, found.c.places)
-        .join(found, found.c.document == DocumentRow.id)
-        .join(NodeRow, NodeRow.id == DocumentRow.node)
-        .where(visible_node(DocumentRow.node, shown))
-        .order_by((DocumentRow.name == text).desc(), points.desc(), DocumentRow.name)
-        .limit(max(CANDIDATES, limit))
+    moment = question.as_of or now
+    narrowed = narrowing(db, question.filters, now=moment)
+    text = legible(question.text[:MOST_LETTERS])
+    if narrowed is None or not (text or question.filters):
+        return Found(hits=(), total=0)
+    view = _view(db, who, question, now=now)
+    asked, found, reading = _find(db, view, text, narrowed, typing=question.typing)
+    rated = rank(candidates.fetch(db, found.numbers), asked, now=moment)
+    if narrowed.parts:
+        rated = [one for one in rated if {p.kind for p in parts(one, asked)} & narrowed.parts]
+    shown = rated[first : first + limit]
+    total, more = _total(db, view, found, rated, narrowed)
+    missing = len(asked.terms) - len(rated[0].held) if rated else 0
+    return Found(
+        hits=_hits(db, shown, asked, explain=question.explain),
+        total=total,
+        approximate=more,
+        missing=missing + reading.unread if rated else 0,
+        read_as=reading.read_as,
+        next=str(first + limit) if len(rated) > first + limit else None,
     )
-    if kind is not None:
-        wanted = wanted.where(DocumentRow.kind == kind)
-    hits = [
-        _hit(row, node, score, places, terms, text)
-        for row, node, score, places in db.execute(wanted)
-    ]
-    hits.sort(key=lambda rated: (rated[0], -rated[1].score, _order(rated[1]), rated[1].name))
-    return _spread([hit for _, hit in hits])[:limit]
 
 
-def _add(db: Session, document: Document, node: int, title: str, body: str, context: str) -> None:
-    row = DocumentRow(
-        kind=document.kind,
-        name=document.name,
-        project=document.project,
-        node=node,
-        owner=document.owner,
-        description=document.description,
-    )
-    db.add(row)
-    db.flush()
-    if _is_postgresql(db):
-        labelled = [
-            func.setweight(func.to_tsvector(ENGLISH, part), literal_column(f"'{TS_LABELS[place]}'"))
-            for place, part in ((Place.TITLE, title), (Place.BODY, body), (Place.CONTEXT, context))
-        ]
-        vector = labelled[0].op("||")(labelled[1]).op("||")(labelled[2])
-        db.execute(insert(INDEX).values(id=row.id, vector=vector))
-    else:
-        db.execute(insert(INDEX).values(rowid=row.id, title=title, body=body, context=context))
+def counted(
+    db: Session, who: Actor, question: Question, *, now: datetime
+) -> dict[str, tuple[FacetValue, ...]]:
+    """Return how many documents that fit the question have each value of each facet.
+
+    Each facet is counted without what the question asks of it: what else could be chosen.
+
+    Raises:
+        NotFound, InvalidInput: as `search`.
+    """
+    text = legible(question.text[:MOST_LETTERS])
+    narrowing(db, question.filters, now=now)
+    if not text and not question.filters and question.as_of is None:
+        visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+        besides = past.opened_documents(db, visible)
+        return facets.browse(db, visible.scopes, besides, now=now)
+    found: dict[str, tuple[FacetValue, ...]] = {}
+    free = [facet for facet in FACETS if facet not in question.filters]
+    for group in (free, *([facet] for facet in question.filters)):
+        filters = {name: v for name, v in question.filters.items() if name not in group}
+        found |= _counted(db, who, replace(question, filters=filters), text, group, now=now)
+    return {facet: found[facet] for facet in FACETS if facet in found}
 
 
-def _terms(db: Session, asked: Sequence[str], shown: Select[int]) -> list[Term]:
-    """The words asked for, with those they are read as where nothing holds them themselves."""
-    if not asked:
-        return []
-    total = db.scalar(select(func.max(DocumentRow.id))) or 0
-    counts = _counts(db, asked, shown)
-    terms: list[Term] = []
-    for word in asked:
-        if counts[word]:
-            terms.append(Term(word, (word,), _rarity(counts[word], total)))
-            continue
-        near = _counts(db, similar(db, word), shown)
-        known = tuple(other for other, count in near.items() if count)
-        rarity = _rarity(max(near.values(), default=0), total)
-        terms.append(Term(word, known, CORRECTED * rarity))
-    return terms
-
-
-def _counts(db: Session, asked: Sequence[str], shown: Select[int]) -> dict[str, int]:
-    if not asked:
+def _counted(
+    db: Session, who: Actor, question: Question, text: str, wanted: Sequence[str], *, now: datetime
+) -> dict[str, tuple[FacetValue, ...]]:
+    moment = question.as_of or now
+    narrowed = narrowing(db, question.filters, now=moment)
+    if narrowed is None:
         return {}
-    counts = [
-        select(literal(word), func.count())
-        .select_from(DocumentRow)
-        .where(
-            DocumentRow.id.in_(_holding(db, word, Place.BEGINNING)),
-            visible_node(DocumentRow.node, shown),
-        )
-        for word in asked
-    ]
-    return {str(word): int(count) for word, count in db.execute(union_all(*counts))}
+    view = _view(db, who, question, now=now)
+    sought = Sought((), narrowed.groups)
+    if text:
+        _, nominees, _ = _find(db, view, text, narrowed, typing=question.typing)
+        if not nominees.numbers or not nominees.sought.words:
+            return {}
+        sought = nominees.sought
+    numbers = [FACETS.index(facet) for facet in wanted]
+    return facets.over(db, view.narrowed(narrowed.condition), sought, numbers, now=moment)
 
 
-def _rarity(count: int, total: int) -> float:
-    return math.log(1 + max(total, count) / (1 + count)) + 0.1
+def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View:
+    if question.as_of is not None:
+        past.check(db, question.as_of, now=now)
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    return past.view(db, visible, as_of=question.as_of)
 
 
-def _found(db: Session, terms: Sequence[Term]) -> Subquery:
-    """Documents with their points, how many terms they hold, and which term where."""
-    each = [
-        select(
-            _holding(db, word, place).subquery().c.document,
-            literal(position).label("term"),
-            literal(place.value).label("place"),
-            literal(term.weight * WEIGHTS[place], Float).label("points"),
-        )
-        for position, term in enumerate(terms)
-        for word in term.read_as
-        for place in Place
-    ]
-    held = union_all(*each).subquery()
-    best = (
-        select(
-            held.c.document,
-            held.c.term,
-            func.max(held.c.points).label("points"),
-            func.max(held.c.place).label("place"),
-        )
-        .group_by(held.c.document, held.c.term)
-        .subquery()
+def _find(
+    db: Session, view: View, text: str, narrowed: Narrowing, *, typing: bool
+) -> tuple[Asked, _Nominated, _Reading]:
+    """Read the words, nominate what holds them, and what is called so.
+
+    What narrows the search does not change what its words mean.
+    """
+    narrow = view.narrowed(narrowed.condition)
+    if not text:
+        sought = Sought((), narrowed.groups)
+        numbers = narrow.nominated(db, sought, limit=2 * NOMINATED)
+        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED), _Reading()
+    reading = _read(db, view, asked_words(text, most=MOST_WORDS), typing=typing)
+    found = _nominate(db, narrow, reading.codes, narrowed)
+    exact, former = _named(db, narrow, text)
+    begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
+    if narrowed.groups:
+        exact = _fitting(db, narrow, exact, narrowed)
+        begun = _fitting(db, narrow, begun, narrowed)
+    numbers = list(dict.fromkeys((*exact, *found.numbers, *begun)))
+    asked = Asked.of(text, reading.terms, (number for place, number in former))
+    return asked, replace(found, numbers=numbers), reading
+
+
+def _nominate(
+    db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing
+) -> _Nominated:
+    """All the words first, in the name, then anywhere; then one missing, until there are enough."""
+    numbers: dict[Number, None] = {}
+    sought, is_complete = Sought((), narrowed.groups), True
+    for missing in range(len(groups)):
+        sought = Sought(groups, narrowed.groups, missing)
+        titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
+        anywhere = view.nominated(db, sought, limit=NOMINATED)
+        numbers.update(dict.fromkeys((*titled, *anywhere)))
+        is_complete = len(anywhere) < NOMINATED
+        if len(numbers) >= ENOUGH:
+            break
+    return _Nominated(list(numbers), sought, is_complete)
+
+
+def _total(
+    db: Session, view: View, found: _Nominated, rated: Sequence[Rated], narrowed: Narrowing
+) -> tuple[int, bool]:
+    """How many documents there are, and whether there are more than that."""
+    if found.is_complete or narrowed.parts:
+        return len(rated), not found.is_complete
+    narrow = view.narrowed(narrowed.condition)
+    total = narrow.counts(db, [found.sought], most=facets.COUNTED)[0]
+    return max(total, len(rated)), total >= facets.COUNTED
+
+
+def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Reading:
+    """What the words mean to somebody who sees only the view; the most telling ones of them."""
+    spelt = vocabulary.read(db, asked)
+    reading = _Reading()
+    every = [(word, spelt[word]) for word in asked if spelt[word]]
+    exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
+    sought = [Sought([_codes(read_as)]) for _, read_as in (*every, *exact)]
+    counted = view.counts(db, sought, most=TELLING_UP_TO)
+    numbers = {word: n for (word, _), n in zip(every, counted, strict=False)}
+    as_spelt = {word for (word, _), n in zip(exact, counted[len(every) :], strict=True) if n}
+    read: list[tuple[str, Read, int]] = []
+    for word in asked:
+        if word in as_spelt and not (typing and word == asked[-1]):
+            read.append((word, spelt[word], numbers[word]))
+        else:
+            own = spelt[word] if numbers.get(word) else {}
+            read += _guessed(db, view, word, own, numbers.get(word, 0))
+    read = _joined(db, view, read)
+    reading.unread = sum(not read_as for _, read_as, _ in read)
+    kept = [one for one in read if one[1]]
+    most = sorted(range(len(kept)), key=lambda at: (-telling(kept[at][2]), at))[:MOST_TERMS]
+    for at in sorted(most):
+        word, read_as, number = kept[at]
+        readings = tuple((other, how) for other, (_, how) in read_as.items())
+        reading.terms.append(Term(word, readings, telling(number)))
+        reading.codes.append(_codes(read_as))
+        if word not in read_as:
+            reading.read_as[word] = tuple(read_as)
+    return reading
+
+
+def _guessed(
+    db: Session, view: View, word: str, own: Read, number: int
+) -> list[tuple[str, Read, int]]:
+    """What a word may stand for that nothing holds, or that may not be whole."""
+
+    def shown(read: Read) -> Read:
+        every = [Sought([[code(n)]]) for n, _ in read.values()]
+        held = view.counts(db, every, most=1)
+        return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
+
+    if not own:
+        apart = _apart(db, view, word)
+        if apart:
+            return apart
+    begun = vocabulary.beginnings(db, word, shown)
+    is_known = any(how in (How.EXACT, How.STEM, How.SYNONYM) for _, how in own.values())
+    slipped = {} if is_known else vocabulary.slips(db, word, shown)
+    read = {**slipped, **begun, **own}
+    if not read:
+        return [(word, {}, 0)]
+    (total,) = view.counts(db, [Sought([_codes(read)])], most=TELLING_UP_TO)
+    return [(word, read, max(total, number))]
+
+
+def _apart(db: Session, view: View, word: str) -> list[tuple[str, Read, int]]:
+    """A word that is two: letters and digits, or words that stand side by side in a name."""
+    halves = [pieces(word)] if pieces(word) else []
+    halves += [[word[:at], word[at:]] for at in range(HALVES_FROM, len(word) - HALVES_FROM + 1)]
+    known = vocabulary.known(db, {half for both in halves for half in both})
+    for both in halves:
+        if not all(half in known for half in both):
+            continue
+        groups = [[code(known[half])] for half in both]
+        if not view.counts(db, [Sought(groups, in_title=True)], most=1)[0]:
+            continue
+        each = view.counts(db, [Sought([group]) for group in groups], most=TELLING_UP_TO)
+        read = vocabulary.read(db, both)
+        return [(half, {half: read[half][half]}, n) for half, n in zip(both, each, strict=True)]
+    return []
+
+
+def _joined(
+    db: Session, view: View, read: list[tuple[str, Read, int]]
+) -> list[tuple[str, Read, int]]:
+    """Words that nothing holds may be one with the next: tail num is tailnum."""
+    if all(read_as for _, read_as, _ in read):
+        return read
+    pairs = {
+        a + b: at for at, ((a, ra, _), (b, rb, _)) in enumerate(pairwise(read)) if not (ra and rb)
+    }
+    known = vocabulary.known(db, pairs)
+    for whole, number in known.items():
+        (held,) = view.counts(db, [Sought([[code(number)]])], most=TELLING_UP_TO)
+        if held:
+            at = pairs[whole]
+            one = (whole, vocabulary.read(db, [whole])[whole], held)
+            return [*read[:at], one, *read[at + 2 :]]
+    return read
+
+
+def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:
+    """Documents that are called ``text``; of these, those that were, or that have it as a URN."""
+    key = run_together(text)
+    folded = text.casefold()
+    names = list(dict.fromkeys((text, folded, folded.rpartition("/")[2])))
+    exact = view.named(db, names, key, limit=NAMED)
+    wanted = (
+        select(DatasetRow.name)
+        .join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
+        .where((DatasetNameRow.name == folded) | (DatasetRow.urn == text))
+        .where(DatasetRow.name != folded)
     )
-    code = best.c.term * len(Place) + best.c.place
-    return (
-        select(
-            best.c.document,
-            func.sum(best.c.points).label("points"),
-            func.count().label("coverage"),
-            func.aggregate_strings(cast(code, String), ",").label("places"),
+    current = list(dict.fromkeys(db.scalars(wanted)))
+    former = view.named(db, current, current[0], limit=NAMED) if current else []
+    return [*former, *exact], former
+
+
+def _fitting(
+    db: Session, view: View, numbers: Sequence[Number], narrowed: Narrowing
+) -> list[Number]:
+    """Those of ``numbers`` that have the values asked for."""
+    kept: list[Number] = []
+    for place, number in numbers:
+        one = View(tuple((p, s) for p, s in view.places if p is place)).narrowed(f"d.id = {number}")
+        kept += one.nominated(db, Sought((), narrowed.groups), limit=1)
+    return kept
+
+
+def _hits(db: Session, rated: Sequence[Rated], asked: Asked, *, explain: bool) -> tuple[Hit, ...]:
+    numbers = Counter(one.candidate.node for one in rated)
+    named = nodes.named(db, numbers)
+    return tuple(
+        Hit(
+            kind=one.candidate.kind,
+            name=one.candidate.name,
+            node=named[one.candidate.node][0],
+            description=one.candidate.texts.description,
+            owner=one.candidate.owner,
+            project=one.candidate.project,
+            score=one.score,
+            why=in_words(one, asked) or _otherwise(one, asked),
+            parts=parts(one, asked),
+            explain=one.points if explain else (),
         )
-        .group_by(best.c.document)
-        .subquery()
+        for one in rated
     )
 
 
-def _holding(db: Session, word: str, place: Place) -> Select[int]:
-    """The documents that hold ``word`` there. The word has letters and digits only."""
-    begins = place is Place.BEGINNING and len(word) > 2
-    if _is_postgresql(db):
-        label = "*" if begins else TS_LABELS.get(place, "")
-        query = f"'{word}':{label}" if label else f"'{word}'"
-        matches = INDEX.c.vector.op("@@")(func.to_tsquery(ENGLISH, query))
-        return select(INDEX.c.id.label("document")).where(matches)
-    field = FTS_COLUMNS.get(place)
-    query = f'{{{field}}} : "{word}"' if field else f'"{word}"' + (" *" if begins else "")
-    matches = literal_column("documents_index").op("MATCH")(query)
-    return select(INDEX.c.rowid.label("document")).where(matches)
+def _otherwise(rated: Rated, asked: Asked) -> str:
+    if not asked.text:
+        return "it has what was chosen"
+    if rated.candidate.short_key.startswith(asked.key):
+        return "the name begins so"
+    return "the name is near" if rated.closeness is Closeness.FEWER else "by name"
 
 
-def _hit(
-    row: DocumentRow, node: NodeRow, score: float, places: str, terms: Sequence[Term], text: str
-) -> tuple[int, Hit]:
-    """The hit, and how exactly its name was asked for (0: to the letter)."""
-    short = row.name.replace(":", ".").rpartition(".")[2]
-    asked = text.casefold()
-    distance = 0 if asked == row.name.casefold() else 1 if words(text) == words(short) else 2
-    held = dict(divmod(int(code), len(Place)) for code in places.split(","))
-    return distance, Hit(
-        kind=row.kind,
-        name=row.name,
-        description=row.description,
-        owner=row.owner,
-        project=row.project,
-        node=Node(NodeKind(node.kind), node.name),
-        score=round(score, 3),
-        why=_why(distance, held, terms),
-    )
-
-
-def _why(distance: int, held: dict[int, int], terms: Sequence[Term]) -> str:
-    reasons = ["exactly that name"] if distance == 0 else []
-    for place in reversed(Place):
-        there = [_said(terms[at]) for at in sorted(held) if held[at] == place]
-        if there:
-            reasons.append(f"{', '.join(there)} {IN_WORDS[place]}")
-    return "; ".join(reasons)
-
-
-def _said(term: Term) -> str:
-    if term.read_as == (term.asked,):
-        return term.asked
-    return f"{' or '.join(term.read_as)} (for {term.asked})"
-
-
-def _spread(hits: Sequence[Hit]) -> list[Hit]:
-    """``hits`` with those beyond the first few of each node moved to the end."""
-    first: list[Hit] = []
-    later: list[Hit] = []
-    counts: dict[Node, int] = {}
-    for hit in hits:
-        counts[hit.node] = counts.get(hit.node, 0) + 1
-        (first if counts[hit.node] <= PER_NODE else later).append(hit)
-    return first + later
-
-
-def _order(hit: Hit) -> int:
-    return KINDS.index(hit.kind)
-
-
-def _is_postgresql(db: Session) -> bool:
-    return db.get_bind().dialect.name == "postgresql"
+def _codes(read: Read) -> list[str]:
+    return [code(number) for number, _ in read.values()]

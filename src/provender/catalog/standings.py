@@ -10,9 +10,7 @@ from provender.catalog import (
     changes,
     declarations,
     history,
-    indexing,
     lineage,
-    nodes,
     revisions,
 )
 from provender.catalog.changes import Change
@@ -81,13 +79,11 @@ def _let_read(db: Session, change: Change, dataset: DatasetRow) -> None:
     """Let the dataset, its lineage and what search finds be of the newest version for readers."""
     there = newest(db, dataset.id)
     number = there.number if there else None
-    node = nodes.dataset_node(dataset.value.ref)
     if number != dataset.latest:
         dataset.latest = number
         db.flush()
         lineage.record_latest(db, dataset.value.ref, number)
-        declarations.index(db, change, dataset.value, there.value if there else None)
-    indexing.touch(db, node, state=there.state if there else State.RECALLED.value)
+    declarations.index(db, change, dataset.value, there.value if there else None)
 
 
 def told(row: VersionRow, version: DatasetVersion) -> tuple[str, ...]:

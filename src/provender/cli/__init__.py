@@ -3,7 +3,9 @@
 import click
 
 from provender.cli.access import access, audit
+from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
+from provender.cli.contracts import contract
 from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
@@ -33,7 +35,9 @@ online.add_command(lookup_log)
 for command in (
     access,
     audit,
+    backup,
     catalog,
+    contract,
     dataset,
     down,
     features,
@@ -41,6 +45,7 @@ for command in (
     governance,
     online,
     push,
+    restore,
     search,
     serve,
     status,

@@ -1,13 +1,17 @@
 """``provender dataset …`` and ``provender search``."""
 
+import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from provender.cli.contracts import BROKEN, show_checks
 from provender.cli.counting import telling
 from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
+from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
     from provender.core.datasets import Release
@@ -22,6 +26,8 @@ def dataset() -> None:
 
 dataset.add_command(show_difference)
 dataset.add_command(show_profile)
+for about_data in (retention, hold, expire):
+    dataset.add_command(about_data)
 
 
 @dataset.command("list")
@@ -180,9 +186,13 @@ def publish_version(
 
     The same content again is the same version.
     """
+    from provender.core.contracts import Outcome
+    from provender.core.lifecycle import State
     from provender.sdk import connect
+    from provender.sdk.publishing import Quarantined
 
-    with connect() as workspace, telling() as progress:
+    with connect() as workspace, telling() as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Quarantined)
         version = workspace.publish(
             name,
             path,
@@ -194,15 +204,23 @@ def publish_version(
             profile=not no_profile,
             progress=progress,
         )
-        latest = workspace.version(version.ref.dataset).number
-    show(
-        version,
-        machine=as_json,
-        human=lambda: click.echo(
+        release = workspace.catalog.release(version.ref)
+        checks = workspace.catalog.finder.evidence(version.ref).checks
+        is_quarantined = release.standing.state is State.QUARANTINED
+        latest = version.number if is_quarantined else workspace.version(version.ref.dataset).number
+
+    def human() -> None:
+        click.echo(
             f"{version.ref} {version.manifest.digest[:19]} {version.manifest.row_count:,} rows"
             + (f" (as it was; the latest is @{latest})" if latest != version.number else "")
-        ),
-    )
+        )
+        if is_quarantined:
+            click.echo(f"{version.ref} is quarantined: readers keep the last good version")
+            show_checks([check for check in checks if check.outcome is not Outcome.PASS])
+
+    show(version, machine=as_json, human=human)
+    if is_quarantined:
+        sys.exit(BROKEN)
 
 
 @dataset.command("verify")

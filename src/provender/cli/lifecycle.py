@@ -1,4 +1,4 @@
-"""``provender dataset publish-draft|deprecate|recall|restore|release``: where versions stand."""
+"""``provender dataset publish-draft|deprecate|recall|restore|release|rename``: what stewards say."""
 
 from collections.abc import Callable
 from typing import Any
@@ -70,7 +70,28 @@ def release(name: str, **options: Any) -> None:
     _step("release", name, **options)
 
 
-steps = (publish_draft, deprecate, recall, restore, release)
+@click.command()
+@click.argument("name")
+@click.argument("to")
+@revision
+@as_json
+def rename(name: str, to: str, *, expected: int | None, as_json: bool) -> None:
+    """Call dataset NAME by the name TO from now on; what names it NAME goes on meaning it."""
+    from provender.core.names import DatasetRef
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        entry = workspace.catalog.desk.rename(DatasetRef.parse(name), to, expected=expected)
+    show(
+        entry,
+        machine=as_json,
+        human=lambda: click.echo(
+            f"{entry.dataset.ref}, once {', '.join(entry.former_names)}; rename it in catalog/, too"
+        ),
+    )
+
+
+steps = (publish_draft, deprecate, recall, restore, release, rename)
 
 
 def _step(

@@ -16,14 +16,15 @@ def upgrade_tables(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
     an older Provender does not open what a newer one wrote.
     """
     from provender import bootstrap
-    from provender.catalog.db import open_database, revision_of
+    from provender.catalog.db import revision_of
+    from provender.catalog.reindexing import open_catalog
 
     chosen = bootstrap.settings()
     if not chosen.catalog_url:
         bootstrap.prepare_home(chosen)
     before = revision_of(chosen.database_url)
     with telling() as progress:
-        open_database(chosen.database_url, progress=progress).dispose()
+        open_catalog(chosen.database_url, progress=progress).dispose()
     after = revision_of(chosen.database_url)
 
     def human() -> None:

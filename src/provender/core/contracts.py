@@ -1,12 +1,12 @@
 """Contracts: what the publisher of a dataset promises, and whether a version keeps it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from provender.core.digest import digest
 from provender.core.lifecycle import Severity
-from provender.core.schema import Column
 
 
 class Outcome(StrEnum):
@@ -29,39 +29,121 @@ class CheckResult:
     column: str = ""
     contract: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether this keeps the version from readers."""
+        failed = self.outcome in (Outcome.FAIL, Outcome.ERROR)
+        return failed and self.severity is Severity.REFUSE
+
 
 def keeps_back(checks: Iterable[CheckResult]) -> bool:
     """Return whether a version with these results is not for readers: one that refuses has failed."""
-    return any(
-        check.severity is Severity.REFUSE and check.outcome in (Outcome.FAIL, Outcome.ERROR)
-        for check in checks
-    )
+    return any(check.refused for check in checks)
+
+
+class Metric(StrEnum):
+    """What is counted of the rows, by the names of ODCS."""
+
+    ROW_COUNT = "rowCount"
+    NULL_VALUES = "nullValues"
+    MISSING_VALUES = "missingValues"
+    INVALID_VALUES = "invalidValues"
+    DUPLICATE_VALUES = "duplicateValues"
+
+
+OPERATORS: dict[str, Callable[[float, Sequence[float]], bool]] = {
+    "mustBe": lambda found, limits: found == limits[0],
+    "mustNotBe": lambda found, limits: found != limits[0],
+    "mustBeGreaterThan": lambda found, limits: found > limits[0],
+    "mustBeGreaterOrEqualTo": lambda found, limits: found >= limits[0],
+    "mustBeLessThan": lambda found, limits: found < limits[0],
+    "mustBeLessOrEqualTo": lambda found, limits: found <= limits[0],
+    "mustBeBetween": lambda found, limits: limits[0] <= found <= limits[1],
+    "mustNotBeBetween": lambda found, limits: not limits[0] <= found <= limits[1],
+}
+PLAIN = str | float | bool | None
+"""A value as YAML has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Valid:
+    """What a value must be, as far as it is said; a null is valid."""
+
+    values: tuple[PLAIN, ...] = ()
+    pattern: str = ""
+    least: float | None = None
+    most: float | None = None
+    shortest: int | None = None
+    longest: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expectation:
-    """A number that is taken of the rows, and the limits that it must keep."""
+    """A number that is taken of the rows, and the limits that it must keep.
+
+    ``columns`` are several for values that must not be repeated together, one for a column's
+    own, none for the rows as a whole. ``missing`` and ``valid`` say what is counted; of
+    ``is_percent`` the limits are in percent of the rows.
+    """
 
     name: str
-    column: str
-    metric: str
+    metric: Metric
+    columns: tuple[str, ...]
     operator: str
     limits: tuple[float, ...]
     severity: Severity
+    is_percent: bool = False
+    missing: tuple[PLAIN, ...] = ()
+    valid: Valid | None = None
+
+    @property
+    def measure(self) -> str:
+        """The name under which the number is kept that has to be counted for this and no other."""
+        asked = [self.metric, self.columns, self.missing, self.valid]
+        return f"{self.metric}:{'+'.join(self.columns)}:{digest(asked)[7:19]}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """A column as a contract has it; ``type`` is a logical type of ODCS, empty where none is said."""
+
+    name: str
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """What a contract's text promises, as far as we check it."""
+    """What a contract's text promises, as far as we check it, and the rules that we do not.
+
+    ``keys`` are the columns of the primary key in their order; that they are filled and not
+    repeated is among the ``expectations``.
+    """
 
     id: str
     version: str
     status: str
-    columns: tuple[Column, ...]
+    columns: tuple[Promise, ...]
     required: tuple[str, ...]
     keys: tuple[str, ...]
     expectations: tuple[Expectation, ...]
     fresh_within: timedelta | None = None
+    unchecked: tuple[CheckResult, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.id} {self.version}"
+
+    @property
+    def counted(self) -> tuple[Expectation, ...]:
+        """The expectations whose numbers no profile holds unless it is asked for them."""
+        special = (Metric.MISSING_VALUES, Metric.INVALID_VALUES)
+        return tuple(one for one in self.expectations if one.metric in special)
+
+    @property
+    def unrepeated(self) -> tuple[tuple[str, ...], ...]:
+        """The columns, alone or several together, of which repeated values have to be counted."""
+        metric = Metric.DUPLICATE_VALUES
+        found = (one.columns for one in self.expectations if one.metric is metric)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

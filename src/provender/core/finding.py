@@ -12,10 +12,14 @@ KINDS = (
     "on-demand-view",
     "entity",
     "saved-dataset",
-    "feature",
-    "column",
+    "training-set",
+    "project",
 )
-"""What can be found; of two equally good hits the earlier kind comes first."""
+"""What can be found; of two equally good hits the earlier kind comes first. Add at the end only."""
+PARTS = ("column", "feature")
+"""What a hit may be found by; as a type: hits that have such a part."""
+FACETS = ("type", "project", "domain", "owner", "format", "tag", "freshness", "state")
+"""What hits are counted and narrowed by. Add at the end only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Which version publishing a manifest makes: a new one, or the one that has its content already."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from provender.core.datasets import FIRST, DatasetVersion, Manifest
@@ -21,6 +21,7 @@ def next_version(
     by: str,
     now: datetime,
     standings: Mapping[int, Standing] = PUBLISHED,
+    gone: Collection[int] = (),
     parent: int | None = None,
     breaking_reason: str = "",
     note: str = "",
@@ -32,6 +33,7 @@ def next_version(
     that decides whether its schema breaks them. ``parent``, where given, is the version the
     publisher believes to be that one (optimistic concurrency). Without a layout the rows are
     what counts, however they lie; with one, rows that lie otherwise are not the same version.
+    The numbers in ``gone`` are of versions whose data was deleted: their rows come anew.
 
     Raises:
         Conflict: somebody published after ``parent``, or the rows are those of an older version,
@@ -40,7 +42,8 @@ def next_version(
     """
     read = [version for version in history if _state(version, standings) in READABLE]
     latest = read[-1] if read else None
-    there = _there(history, manifest, latest, standings, parent=parent)
+    kept = [version for version in history if version.number not in gone]
+    there = _there(kept, manifest, latest, standings, parent=parent)
     if there is not None:
         return there
     latest_number = latest.number if latest else 0

@@ -5,14 +5,22 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from provender.core.digest import canonical
-from provender.core.features import EntitySpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.features import (
+    EntitySpec,
+    OnDemandSpec,
+    RepoSpec,
+    SavedDatasetSpec,
+    ServiceSpec,
+    ViewSpec,
+)
 
-Definition = EntitySpec | ViewSpec | OnDemandSpec | ServiceSpec
+Definition = EntitySpec | ViewSpec | OnDemandSpec | ServiceSpec | SavedDatasetSpec
 KINDS = {
     "entity": "entities",
     "feature view": "views",
     "on-demand view": "on_demand",
     "feature service": "services",
+    "saved dataset": "saved",
 }
 
 

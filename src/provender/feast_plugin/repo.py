@@ -26,6 +26,7 @@ from provender.core.soundness import check
 from provender.feast_plugin.changes import DefinitionChange, Verb, compare_repos
 from provender.feast_plugin.definitions import OpenRepo, open_repo, registered_views
 from provender.feast_plugin.expiry import declared
+from provender.feast_plugin.saved import saved_datasets, synced
 from provender.feast_plugin.translation import translate
 from provender.online.store import OnlineStore
 from provender.settings import Settings
@@ -100,7 +101,7 @@ def apply(
         repo = _checked(opened, catalog)
         recorded_before = _recorded(catalog, repo.project)
         if recorded_before is not None:
-            repo = _at_versions(repo, opened.store)
+            repo = _as_registered(repo, opened.store)
         changes = compare_repos(recorded_before, repo)
         manifest = catalog.compile_serving(repo)
         applied = Applied(repo=repo, changes=changes, manifest=manifest, dry_run=dry_run)
@@ -111,7 +112,7 @@ def apply(
                 "applying needs the online store", hint="give it, or ask for a dry run"
             )
         _apply_to_feast(opened, changes)
-        repo = _at_versions(repo, opened.store)
+        repo = _as_registered(repo, opened.store)
         catalog.record(repo)
         recorded = catalog.records.serving_manifest(repo.project)
         online.publish_manifest(recorded)
@@ -120,6 +121,9 @@ def apply(
 
 def status(path: Path, catalog: Library, online: OnlineStore, *, settings: Settings) -> Status:
     """Return where the repository, the catalog, Feast's registry and the online store differ.
+
+    What was saved with Feast since is recorded, if the actor may define: no file says it, and
+    applying it means nothing else.
 
     Raises:
         NotFound, Misconfigured, Problems: as `read_repo`.
@@ -131,7 +135,8 @@ def status(path: Path, catalog: Library, online: OnlineStore, *, settings: Setti
             raise Problems(f"the definitions in {path}", problems)
         recorded = _recorded(catalog, repo.project)
         if recorded is not None:
-            repo = _at_versions(repo, opened.store)
+            repo = _as_registered(repo, opened.store)
+            recorded = synced(catalog, recorded, repo.saved)
         published = online.manifest(repo.project)
         differences = [
             *(
@@ -169,12 +174,13 @@ def _checked(opened: OpenRepo, catalog: Library) -> RepoSpec:
     return repo
 
 
-def _at_versions(repo: RepoSpec, store: FeatureStore) -> RepoSpec:
-    """Return ``repo`` with the versions that Feast's registry has given to its views."""
+def _as_registered(repo: RepoSpec, store: FeatureStore) -> RepoSpec:
+    """Return ``repo`` with what only Feast's registry knows: versions of views, what was saved."""
     numbers = {view.name: view.current_version_number or 0 for view in registered_views(store)}
     return replace(
         repo,
         views=tuple(replace(view, version=numbers.get(view.name, 0)) for view in repo.views),
+        saved=saved_datasets(store),
     )
 
 
@@ -223,6 +229,7 @@ def _removed(store: FeatureStore, changes: Sequence[DefinitionChange]) -> list[A
         "feature view": lambda name: store.registry.get_any_feature_view(name, store.project),
         "on-demand view": store.get_on_demand_feature_view,
         "feature service": store.get_feature_service,
+        "saved dataset": lambda name: store.registry.get_saved_dataset(name, store.project),
     }
     found: list[Any] = []
     for change in changes:
@@ -256,6 +263,7 @@ def _not_registered(store: FeatureStore, recorded: RepoSpec | None) -> Iterator[
         "feature view": {view.name for view in registered_views(store)},
         "on-demand view": {v.name for v in registry.list_on_demand_feature_views(project)},
         "feature service": {service.name for service in registry.list_feature_services(project)},
+        "saved dataset": {saved.name for saved in registry.list_saved_datasets(project)},
     }
     for change in compare_repos(None, recorded):
         if change.name not in has[change.kind]:

@@ -67,8 +67,11 @@ def translate(contents: RepoContents, *, project: str, folder: Path) -> Translat
         problems += _pinning(service)
     keys = {key.name: key.type for view in views for key in view.join_keys}
     entities = _collect(lambda entity: _entity_spec(entity, keys), _own(contents), problems)
+    said = next((one for one in contents.projects if one.name == project), None)
     repo = RepoSpec(
         project=project,
+        description=said.description if said else "",
+        owner=said.owner if said else "",
         entities=_by_name(entities),
         views=_by_name(views),
         on_demand=_by_name(computed),

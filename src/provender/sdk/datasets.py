@@ -174,6 +174,19 @@ class Datasets(Desk):
             progress=progress,
         )
 
+    def expire(self, name: str, *, dry_run: bool = False) -> upkeep.Expired:
+        """Let the data of versions go that the retention of dataset ``name`` does not keep.
+
+        Manifests stay, and all that is known of the versions; reading them raises Gone. Then
+        the files go that no other version has. With ``dry_run`` nothing goes: that is what would.
+
+        Raises:
+            Denied: the actor does not steward the dataset.
+            Conflict: a publisher is at work for more than a minute; try again, to remove files
+                of what is gone.
+        """
+        return upkeep.expire(self.catalog, self.settings, DatasetRef.parse(name), dry_run=dry_run)
+
     def dataset(self, name: str) -> Dataset:
         """Return the declaration of dataset ``name``."""
         return self.catalog.dataset(DatasetRef.parse(name))
@@ -199,6 +212,7 @@ class Datasets(Desk):
 
         Raises:
             Denied: a column is closed to the actor for that purpose; the hint says who can open it.
+            Gone: its data was deleted, be it meanwhile.
         """
         version = self.version(name)
         table = Table.of(version)
@@ -211,7 +225,8 @@ class Datasets(Desk):
             purpose=self._purpose(purpose),
             versions=[version.ref],
         )
-        return self._engine.read(table, wanted, permit, now=utc_now())
+        with upkeep.unless_gone(self.catalog, version.ref):
+            return self._engine.read(table, wanted, permit, now=utc_now())
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""

@@ -19,7 +19,7 @@ class Desk(Closing):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.catalog: LocalCatalog = bootstrap.catalog(settings)
+        self.catalog: LocalCatalog = bootstrap.local_catalog(settings)
         self._engine = bootstrap.engine(settings)
         self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None

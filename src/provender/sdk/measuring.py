@@ -1,19 +1,22 @@
-"""Profiles of versions, as they were taken at publishing or now, and what differs between two."""
+"""Profiles of versions, as they were taken at publishing or now; what differs, and what a contract says."""
 
+from datetime import datetime
+
+from provender.core.contracts import CheckResult, Contract, Outcome
 from provender.core.datasets import DatasetVersion
 from provender.core.differences import Difference, diff
 from provender.core.errors import InvalidInput
+from provender.core.judging import Facts, evaluate
 from provender.core.names import DatasetRef
 from provender.core.policy import Action
 from provender.core.profiles import Profile
 from provender.core.protocols import Library
 from provender.core.training import Table
 from provender.offline.answer import Progress
-from provender.sdk.publishing import restrain
+from provender.sdk.publishing import restrain, taken
 from provender.settings import Settings
 from provender.tables import format_for, storage
 from provender.tables.arrow import literal
-from provender.tables.profile import profile
 from provender.tables.session import session
 
 
@@ -32,7 +35,7 @@ def profile_of(
         Corrupt: a file of the version is gone or changed.
     """
     known = catalog.finder.evidence(version.ref).profile
-    return known or _taken(catalog, settings, version, purpose=purpose, progress=progress)
+    return known or profile_now(catalog, settings, version, purpose=purpose, progress=progress)
 
 
 def difference(
@@ -58,14 +61,60 @@ def difference(
     return diff(old, new, before=before, after=after)
 
 
-def _taken(
+def judged(
+    catalog: Library,
+    settings: Settings,
+    version: DatasetVersion,
+    contract: Contract,
+    *,
+    purpose: str,
+    is_read: bool,
+    progress: Progress,
+    now: datetime,
+) -> tuple[CheckResult, ...]:
+    """Return what ``contract`` says of a published ``version``, which stays as it is.
+
+    By what was measured when it was published; where that is not enough, by its rows if they
+    may be read for it (``is_read``).
+
+    Raises:
+        Denied: it has to be measured again, and a column is closed to the actor.
+    """
+    known = catalog.finder.evidence(version.ref).profile
+    checks = evaluate(contract, _facts(version, known), now=now)
+    if not is_read or not any(check.outcome is Outcome.ERROR for check in checks):
+        return checks
+    found = profile_now(
+        catalog, settings, version, contract=contract, purpose=purpose, progress=progress
+    )
+    return evaluate(contract, _facts(version, found), now=now)
+
+
+def _facts(version: DatasetVersion, profile: Profile | None) -> Facts:
+    manifest = version.manifest
+    return Facts(
+        schema=manifest.schema,
+        row_count=manifest.row_count,
+        profile=profile,
+        latest=manifest.event_range.latest if manifest.event_range else None,
+    )
+
+
+def profile_now(
     catalog: Library,
     settings: Settings,
     version: DatasetVersion,
     *,
+    contract: Contract | None = None,
     purpose: str,
     progress: Progress,
 ) -> Profile:
+    """Return the profile of the rows of ``version``, with what ``contract`` wants counted.
+
+    Raises:
+        Denied: a column is closed to the actor.
+        Corrupt: a file of the version is gone or changed.
+    """
     table, schema = Table.of(version), version.manifest.schema
     catalog.permit(
         Action.READ, sorted(table.columns(schema.names)), purpose=purpose, versions=[version.ref]
@@ -74,4 +123,4 @@ def _taken(
         connection.execute(f"SET temp_directory={literal(str(staged / 'spill'))}")
         restrain(connection, settings)
         relation = format_for(table.format).relation(table, settings.lake, connection)
-        return profile(relation, schema, connection, progress=progress)
+        return taken(relation, schema, connection, contract, progress=progress)

@@ -1,5 +1,6 @@
 """Publishing rows: written to the lake, looked at on the way, then told to the catalog."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -7,6 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from provender.core.clock import utc_now
+from provender.core.contracts import Contract
 from provender.core.datasets import (
     NO_EVIDENCE,
     DatasetVersion,
@@ -14,6 +16,8 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
+from provender.core.errors import NotFound
+from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.profiles import Profile
 from provender.core.protocols import Library
@@ -51,7 +55,7 @@ def publish(
     ``history`` are the releases that there are, oldest first.
     """
     dataset = catalog.dataset(offer.ref)
-    look = _Look(settings, offer)
+    look = _Look(settings, offer, contract_of(catalog, offer.ref))
     versions = [each.version for each in history]
 
     def accept(found: Manifest) -> None:
@@ -60,12 +64,13 @@ def publish(
             offer.ref,
             found,
             standings={each.version.number: each.standing for each in history},
+            gone={each.version.number for each in history if each.data_gone_at is not None},
             by=settings.actor,
             now=utc_now(),
             parent=offer.parent,
             breaking_reason=offer.breaking_reason,
         )
-        look.is_wanted = offer.is_profiled and version not in versions
+        look.is_new = version not in versions
 
     with publishing(settings.lake):
         offer.progress("writing the rows", 0.0)
@@ -79,7 +84,7 @@ def publish(
             accept=accept,
             measure=look,
         )
-        return catalog.publish(
+        version = catalog.publish(
             offer.ref,
             manifest,
             parent=offer.parent,
@@ -87,15 +92,44 @@ def publish(
             note=offer.note,
             evidence=look.evidence,
         )
+    warn_of_quarantine(catalog, version)
+    return version
+
+
+class Quarantined(UserWarning):
+    """A version was published that its contract keeps from readers."""
+
+
+def warn_of_quarantine(catalog: Library, version: DatasetVersion) -> None:
+    """Warn who published ``version`` if its readers do not get it, with the checks that failed."""
+    if catalog.release(version.ref).standing.state is not State.QUARANTINED:
+        return
+    checks = catalog.finder.evidence(version.ref).checks
+    said = "; ".join(
+        f"{one.column} {one.name}: {one.detail}".strip() for one in checks if one.refused
+    )
+    warnings.warn(
+        f"{version.ref} is quarantined, readers keep the last good version: {said}",
+        Quarantined,
+        stacklevel=4,
+    )
+
+
+def contract_of(catalog: Library, ref: DatasetRef) -> Contract | None:
+    """Return what the contract of a dataset promises; None where there is none."""
+    try:
+        return catalog.desk.contract(ref.at(None)).contract
+    except NotFound:
+        return None
 
 
 class _Look:
-    """Takes the profile of rows that become a version; rows that are one already have theirs."""
+    """Profiles rows that become a version: as it was asked, and what the contract wants counted."""
 
-    def __init__(self, settings: Settings, offer: Offer) -> None:
-        self._settings, self._offer = settings, offer
+    def __init__(self, settings: Settings, offer: Offer, contract: Contract | None) -> None:
+        self._settings, self._offer, self._contract = settings, offer, contract
         self._found: Profile | None = None
-        self.is_wanted = False
+        self.is_new = False
 
     @property
     def evidence(self) -> Evidence:
@@ -107,10 +141,31 @@ class _Look:
         schema: Schema,
         connection: duckdb.DuckDBPyConnection,
     ) -> None:
-        if not self.is_wanted:
+        if not self.is_new or not (self._offer.is_profiled or self._contract):
             return
         restrain(connection, self._settings)
-        self._found = profile(relation, schema, connection, progress=self._offer.progress)
+        self._found = taken(
+            relation, schema, connection, self._contract, progress=self._offer.progress
+        )
+
+
+def taken(
+    relation: duckdb.DuckDBPyRelation,
+    schema: Schema,
+    connection: duckdb.DuckDBPyConnection,
+    contract: Contract | None,
+    *,
+    progress: Progress,
+) -> Profile:
+    """Return the profile of ``relation``, with what ``contract`` wants counted."""
+    return profile(
+        relation,
+        schema,
+        connection,
+        keys=contract.unrepeated if contract else (),
+        counted=contract.counted if contract else (),
+        progress=progress,
+    )
 
 
 def restrain(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:

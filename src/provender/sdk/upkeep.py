@@ -1,20 +1,22 @@
 """Upkeep of a workspace: versions laid out for reading, what is wrong with catalog and lake."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provender import bootstrap
-from provender.core.datasets import DatasetVersion, whole
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.datasets import DatasetVersion, Manifest, Release, whole
+from provender.core.errors import Corrupt, InvalidInput, NotFound, Recalled, Unavailable
 from provender.core.features import keys_into
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
+from provender.core.retention import Due
 from provender.settings import Settings
 from provender.tables import storage
 from provender.tables.layout import Progress, layout_of, write_optimized
-from provender.tables.upkeep import Finding, Kind, damages, sweep
+from provender.tables.upkeep import Finding, Kind, damages, forget, sweep
 
 if TYPE_CHECKING:
     from provender.catalog.fsck import Fault
@@ -50,6 +52,49 @@ class Report:
         return not self.is_damaged and not any(
             found.kind is Kind.ORPHAN and not found.removed for found in self.findings
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What the retention of a dataset says of its versions, and what was removed for it."""
+
+    due: tuple[Due, ...]
+    files: int = 0
+    size_bytes: int = 0
+
+
+def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: bool) -> Expired:
+    """Let the data go that is due; see `Workspace.expire`."""
+    due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
+    if dry_run:
+        return Expired(due=due)
+    gone = [one.version.manifest for one in _releases(catalog, ref) if one.data_gone_at]
+
+    def kept() -> list[Manifest]:
+        return [one.version.manifest for one in _releases(catalog, ref) if not one.data_gone_at]
+
+    files, size_bytes = forget(settings.lake, gone, kept)
+    return Expired(due=due, files=files, size_bytes=size_bytes)
+
+
+@contextmanager
+def unless_gone(catalog: "Library", ref: DatasetRef) -> Iterator[None]:
+    """Say that the data of the version ``ref`` is gone where that is why it cannot be read.
+
+    Raises:
+        Gone: it was deleted while the body read it.
+    """
+    try:
+        yield
+    except (Corrupt, NotFound, Unavailable):
+        with suppress(Recalled):
+            catalog.resolve(ref)
+        raise
+
+
+def _releases(catalog: "Library", ref: DatasetRef) -> list[Release]:
+    """Every version of a dataset, with those whose data is gone."""
+    return whole(lambda after: catalog.finder.releases(ref.at(None), limit=200, after=after))
 
 
 def optimize(

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from provender import bootstrap
+from provender.sdk.contracts import Contracts
 from provender.sdk.datasets import Datasets
 from provender.sdk.serving import Serving
 from provender.sdk.training import Training
 from provender.settings import Settings
 
 
-class Workspace(Datasets, Training, Serving):
+class Workspace(Datasets, Contracts, Training, Serving):
     """What an actor can do: publish, read, train, look up, search, ask for and grant access."""
 
 

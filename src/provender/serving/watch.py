@@ -19,6 +19,7 @@ PROBE = [b"provender:probe"]
 STORE_SECONDS = 0.3
 CATALOG_SECONDS = 1.0
 POSTGRESQL_PORT = 5432
+PORTS = {"http": 80, "https": 443}
 
 Read = Callable[[list[bytes]], Awaitable[list[bytes | None]]]
 
@@ -48,11 +49,13 @@ async def store_problem(read: Read) -> str:
 
 
 def catalog_address(url: str) -> str:
-    """Return where the catalog of a database URL is, without user and password."""
+    """Return where the catalog of a URL is, a database's or a service's, without user and password."""
     if url.startswith("sqlite:///"):
         return url.removeprefix("sqlite:///")
     parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or POSTGRESQL_PORT}"
+    return (
+        f"{parts.hostname or 'localhost'}:{parts.port or PORTS.get(parts.scheme, POSTGRESQL_PORT)}"
+    )
 
 
 def catalog_problem(url: str) -> str:

@@ -14,9 +14,10 @@ from typing import Any
 
 import duckdb
 
+from provender.core.contracts import Expectation
 from provender.core.profiles import QUANTILES, ColumnProfile, KeyCount, Profile
 from provender.core.schema import Schema
-from provender.tables import relations, words
+from provender.tables import measures, relations, words
 from provender.tables.arrow import quote
 
 Progress = Callable[[str, float], None]
@@ -87,11 +88,14 @@ def profile(
     connection: duckdb.DuckDBPyConnection,
     *,
     keys: Sequence[Sequence[str]] = (),
+    counted: Sequence[Expectation] = (),
     progress: Progress = lambda stage, done: None,
 ) -> Profile:
     """Return the profile of ``relation``, whose columns are those of ``schema``.
 
-    ``keys`` are columns, alone or several together, of which repeated values are counted exactly.
+    ``keys`` are columns, alone or several together, of which repeated values are counted exactly;
+    ``counted`` is what a contract expects of numbers that are counted for it alone. What is of
+    columns that are not there is left out.
     """
     relation.create_view(VIEW, replace=True)
     shapes = [_Shape(column.name, words.parse(column.type).kind) for column in schema.columns]
@@ -108,13 +112,16 @@ def profile(
     ]
     found = relations.linear(connection, VIEW, [one for one in exact if one.column in numbers])
     progress("looking for repeated keys", 0.0)
-    counted = tuple(_key(connection, tuple(key)) for key in keys)
+    there = [tuple(key) for key in keys if all(column in schema for column in key)]
+    repeated = tuple(_key(connection, key) for key in there)
+    measured = measures.count(connection, VIEW, schema, counted)
     connection.execute(f"DROP VIEW {VIEW}")
     return Profile(
         row_count=count,
-        columns=tuple(_with_key(one, counted) for one in exact),
+        columns=tuple(_with_key(one, repeated) for one in exact),
         relations=tuple(found),
-        keys=counted,
+        keys=repeated,
+        measures=measured,
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from provender.core.datasets import DatasetVersion, Format
+from provender.core.datasets import DatasetVersion, Format, Manifest
 from provender.core.training import Table
 from provender.tables import deltalog, hashed, storage
 from provender.tables.locks import (
@@ -21,6 +21,7 @@ from provender.tables.locks import (
     give_up,
     held,
     leftovers,
+    remove,
     staged_for,
     written_elsewhere,
 )
@@ -68,6 +69,36 @@ def sweep(
     with storage.nobody_publishing(root), storage.explained(root):
         found = [*_abandoned([root, *spills]), *_unrecorded(root, recorded(), clean=clean)]
         return [_removed(finding, root, clean=clean) for finding in found]
+
+
+def forget(
+    root: Path, gone: Sequence[Manifest], kept: Callable[[], Sequence[Manifest]]
+) -> tuple[int, int]:
+    """Remove the files of ``gone`` that none of ``kept`` needs; return how many, and their bytes.
+
+    ``kept`` are the manifests of the same datasets whose data stays; it is asked once no
+    publisher is at work. Of a table of many versions the files go that only ``gone`` ones have;
+    its log stays.
+
+    Raises:
+        Conflict: a publisher is at work for more than a minute.
+        Unavailable: the lake cannot be written.
+    """
+    with storage.nobody_publishing(root), storage.explained(root):
+        staying = kept()
+        needed = {(one.location, entry.path) for one in staying for entry in one.files}
+        places = {one.location for one in staying}
+        removed: dict[Path, int] = {}
+        for manifest in gone:
+            for entry in manifest.files:
+                path = storage.resolve(root, f"{manifest.location}/{entry.path}")
+                if (manifest.location, entry.path) not in needed and path.is_file():
+                    removed[path] = path.stat().st_size
+                    path.unlink()
+            if manifest.location not in places:
+                remove(storage.resolve(root, manifest.location))
+                hashed.list_of(root, manifest.location).unlink(missing_ok=True)
+    return len(removed), sum(removed.values())
 
 
 def damages(

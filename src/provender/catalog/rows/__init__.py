@@ -34,10 +34,10 @@ from provender.catalog.rows.governance import (
 from provender.catalog.rows.history import GovernedRow, HistoryRow, IdempotencyRow
 from provender.catalog.rows.lineage import EdgeRow, FactRow, NodeRow, RestsOnRow
 from provender.catalog.rows.search import (
-    DocumentRow,
     FacetCountRow,
     FacetValueRow,
     PastDocumentRow,
+    PastRestsOnRow,
     ScopeRow,
     SearchDocumentRow,
     SearchTagRow,
@@ -46,7 +46,6 @@ from provender.catalog.rows.search import (
     StubRow,
     SynonymRow,
     UnansweredRow,
-    WordRow,
 )
 from provender.catalog.rows.versions import (
     CheckRow,
@@ -58,7 +57,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0007"
+SCHEMA = "0009"
 
 __all__ = [
     "SCHEMA",
@@ -71,7 +70,6 @@ __all__ = [
     "DatasetNameRow",
     "DatasetRow",
     "DatasetTermRow",
-    "DocumentRow",
     "DomainRow",
     "EdgeRow",
     "FacetCountRow",
@@ -85,6 +83,7 @@ __all__ = [
     "NodeRow",
     "OwnerRow",
     "PastDocumentRow",
+    "PastRestsOnRow",
     "PersonRow",
     "ProfileRow",
     "ProjectRow",
@@ -111,5 +110,4 @@ __all__ = [
     "UtcDateTime",
     "Value",
     "VersionRow",
-    "WordRow",
 ]

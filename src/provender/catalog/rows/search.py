@@ -1,9 +1,4 @@
-"""What is found. Two indices stand side by side until the one of codes answers.
-
-`DocumentRow` and `WordRow`, with ``documents_index``, are of the search that answers today. The
-other tables are of the one that takes its place: whole words are integer codes, the heap that
-is searched is narrow, texts lie apart.
-"""
+"""What is found: whole words are integer codes, the heap that is searched is narrow, texts lie apart."""
 
 from datetime import datetime
 
@@ -11,27 +6,6 @@ from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueCo
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provender.catalog.rows.columns import Name, Row, UtcDateTime
-
-
-class DocumentRow(Row):
-    """What search finds. ``node`` is the lineage node that decides who may see it."""
-
-    __tablename__ = "documents"
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    kind: Mapped[str] = mapped_column(String)
-    name: Mapped[str] = mapped_column(Name, index=True)
-    project: Mapped[str] = mapped_column(String)
-    node: Mapped[int] = mapped_column(Integer, index=True)
-    owner: Mapped[str] = mapped_column(String)
-    description: Mapped[str] = mapped_column(Text)
-
-
-class WordRow(Row):
-    """A word that occurs in a document, by one of its trigrams: how misspelt words are found."""
-
-    __tablename__ = "trigrams"
-    trigram: Mapped[str] = mapped_column(String, primary_key=True)
-    word: Mapped[str] = mapped_column(Name, primary_key=True)
 
 
 class ScopeRow(Row):
@@ -147,6 +121,14 @@ class PastDocumentRow(_Found, Row):
     columns: Mapped[str] = mapped_column(Text)
     body: Mapped[str] = mapped_column(Text)
     description: Mapped[str] = mapped_column(Text)
+
+
+class PastRestsOnRow(Row):
+    """What a document of the past rested on while it was found."""
+
+    __tablename__ = "past_rests_on"
+    past: Mapped[int] = mapped_column(ForeignKey("search_past.id"), primary_key=True)
+    dataset: Mapped[int] = mapped_column(Integer, primary_key=True)
 
 
 class UnansweredRow(Row):

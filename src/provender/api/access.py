@@ -1,0 +1,108 @@
+"""Access: permits, decisions and grants."""
+
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+
+from provender.api import answers, bodies, paging
+from provender.api.parameters import After, Asking, DatasetName, Id, IfNoneMatch, Limit
+from provender.api.routes import Routes
+from provender.core.datasets import Listed, whole
+from provender.core.errors import Conflict, Denied, NotFound, Recalled
+from provender.core.names import DatasetRef, unknown
+from provender.core.people import Actor
+from provender.core.policy import Decision, Grant, Permit
+
+routes = Routes("access")
+On = Annotated[DatasetName | None, Query(description="On that dataset only.")]
+
+
+@routes.get("/actor", Actor)
+def get_actor(request: Request, catalog: Asking, if_none_match: IfNoneMatch = None) -> Response:
+    """Return who the server takes the caller for, with the teams that the catalog knows."""
+    return answers.answer(request, catalog.actor)
+
+
+@routes.post("/permits", Permit, raises=(NotFound, Denied, Recalled, Conflict))
+def get_permit(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.PermitWanted, bodies.taken(bodies.PermitWanted)],
+) -> Response:
+    """Return proof that the caller may; what lets rows out is written down, and every refusal."""
+    refs = [DatasetRef.parse(version) for version in body.versions]
+    permit = catalog.permit(body.action, body.columns, purpose=body.purpose, versions=refs)
+    return answers.answer(request, permit)
+
+
+@routes.post("/decisions", Decision, raises=(NotFound, Denied))
+def decide(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.DecisionWanted, bodies.taken(bodies.DecisionWanted)],
+) -> Response:
+    """Return what would be decided, for the caller or another actor, and why; nothing is written."""
+    found = catalog.records.decide(
+        body.action, body.columns, purpose=body.purpose, actor=body.actor
+    )
+    return answers.answer(request, found)
+
+
+@routes.get("/grants", Listed[Grant], raises=(NotFound,))
+def list_grants(
+    request: Request,
+    catalog: Asking,
+    dataset: On = None,
+    limit: Limit = 50,
+    after: After = "",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the caller's own grants, and those on datasets they steward, oldest first."""
+    ref = DatasetRef.parse(dataset) if dataset else None
+    found = catalog.records.grants(ref, limit=limit, after=paging.place(request, after))
+    return answers.answer(request, paging.paged(request, found))
+
+
+@routes.post("/grants", Grant, status=201, raises=(NotFound, Denied, Conflict))
+def give_grant(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.GrantWanted, bodies.taken(bodies.GrantWanted)],
+) -> Response:
+    """Let somebody do something to a dataset; an equal grant that is in force is the answer."""
+    given = catalog.records.grant(
+        DatasetRef.parse(body.dataset),
+        grantee=body.grantee,
+        action=body.action,
+        columns=body.columns,
+        purposes=body.purposes,
+        until=body.until,
+        reason=body.reason,
+    )
+    where = answers.address(request, "grants", given.id)
+    return answers.answer(request, given, status=201, location=where)
+
+
+@routes.get("/grants/{id}", Grant, raises=(NotFound,))
+def get_grant(
+    request: Request,
+    catalog: Asking,
+    id: Id,  # noqa: A002 - the word of the field
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return one of the grants that the caller may see."""
+    grants = whole(lambda after: catalog.records.grants(limit=200, after=after))
+    for grant in grants:
+        if grant.id == id:
+            return answers.answer(request, grant)
+    raise unknown("grant", id, (grant.id for grant in grants))
+
+
+@routes.post("/grants/{id}/revoke", Grant, raises=(NotFound, Denied, Conflict))
+def revoke_grant(
+    request: Request,
+    catalog: Asking,
+    id: Id,  # noqa: A002 - the word of the field
+) -> Response:
+    """End a grant now; one that was revoked before stays as it was."""
+    return answers.answer(request, catalog.records.revoke(id))

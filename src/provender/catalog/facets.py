@@ -1,0 +1,270 @@
+"""Values that documents are counted and narrowed by, and how many documents have each.
+
+What is seen without words is kept counted by scope; what a question found is counted then. Only
+what the actor may discover is in either. How fresh things are is a matter of the time: what is
+kept counted is in which hour each ceases to be.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import naming
+from provender.catalog.nominate import NOW, Place, Sought, grouped, instant, is_postgresql
+from provender.catalog.past import View, among
+from provender.catalog.rows import FacetValueRow
+from provender.core.documents import Document
+from provender.core.finding import FACETS, KINDS, FacetValue
+from provender.core.lifecycle import State
+
+COUNTER = "facet_value"
+TYPE, PROJECT, DOMAIN, OWNER, FORMAT, TAG, FRESHNESS, STATE = range(len(FACETS))
+KEPT = ("kind", "project", "domain", "owner", "format", "", "", "state")
+"""The column of a document that keeps each facet's value."""
+STATES = ("", *(state.value for state in State))
+"""States by their numbers in a document."""
+FRESH, STALE = "fresh", "stale"
+COUNTED = 10_000
+"""Documents that a question's facets are counted over; of more it is said that there are more."""
+SHOWN = 12
+HOUR = 3600
+NONE = 0
+"""The number of a value that a document does not have."""
+PORTION = 500
+
+Counts = Counter[tuple[int, int, int]]
+"""Documents by scope, facet and value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """The values of a document, as numbers of ``facet_values``; kind and state as their own."""
+
+    kind: int
+    state: int
+    by_facet: Mapping[int, int]
+    tags: tuple[int, ...]
+
+    @property
+    def every(self) -> tuple[int, ...]:
+        """The numbers of all values, for the index."""
+        return tuple(sorted({*self.by_facet.values(), *self.tags} - {NONE}))
+
+
+def said_of(document: Document) -> list[tuple[int, str]]:
+    """Return the facets of a document with their values."""
+    single = (
+        (TYPE, document.kind),
+        (PROJECT, document.project),
+        (DOMAIN, document.domain),
+        (OWNER, document.owner),
+        (FORMAT, document.format),
+        (STATE, document.state),
+    )
+    tags = [(TAG, tag) for tag in dict.fromkeys(document.tags)]
+    return [(facet, value) for facet, value in (*single, *tags) if value]
+
+
+def ensured(db: Session, values: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Return the number of each value of a facet; those that are new get one."""
+    wanted = sorted(set(values))
+    found = known(db, wanted)
+    new = [one for one in wanted if one not in found]
+    if not new:
+        return found
+    first = naming.take(db, COUNTER, len(new))
+    given = {one: number for number, one in enumerate(new, first)}
+    db.execute(
+        insert(FacetValueRow),
+        [{"id": n, "facet": facet, "value": value} for (facet, value), n in given.items()],
+    )
+    return found | given
+
+
+def known(db: Session, values: Collection[tuple[int, str]]) -> dict[tuple[int, str], int]:
+    """Return the numbers of those values that a document has, or had."""
+    wanted = set(values)
+    texts = sorted({value for _, value in wanted})
+    found: dict[tuple[int, str], int] = {}
+    for start in range(0, len(texts), PORTION):
+        portion = texts[start : start + PORTION]
+        rows = select(FacetValueRow.facet, FacetValueRow.value, FacetValueRow.id).where(
+            FacetValueRow.value.in_(portion)
+        )
+        for facet, value, number in db.execute(rows):
+            if (facet, value) in wanted:
+                found[facet, value] = number
+    return found
+
+
+def values_of(document: Document, numbers: Mapping[tuple[int, str], int]) -> Values:
+    """Return the values of a document by their numbers."""
+    by_facet = {f: numbers[f, value] for f, value in said_of(document) if f != TAG}
+    return Values(
+        kind=KINDS.index(document.kind),
+        state=STATES.index(document.state),
+        by_facet=by_facet,
+        tags=tuple(sorted({numbers[TAG, tag] for tag in document.tags})),
+    )
+
+
+def counted(scope: int, values: Values, fresh_until: datetime | None) -> list[tuple[int, int, int]]:
+    """Return what a document counts in: scope, facet and value."""
+    found = [(scope, facet, value) for facet, value in values.by_facet.items()]
+    found += [(scope, TAG, tag) for tag in values.tags]
+    if fresh_until is not None:
+        found.append((scope, FRESHNESS, hour_of(fresh_until)))
+    return found
+
+
+def hour_of(instant: datetime) -> int:
+    """Return the hour of an instant, counted from 1970."""
+    return int(instant.astimezone(UTC).timestamp() // HOUR)
+
+
+def count(db: Session, changes: Counts) -> None:
+    """Let so many documents more, or fewer, have the values."""
+    rows = sorted((*key, by) for key, by in changes.items() if by)
+    if not rows:
+        return
+    marks = "(%s, %s, %s, %s)" if is_postgresql(db) else "(?, ?, ?, ?)"
+    connection = db.connection()
+    connection.exec_driver_sql(
+        f"INSERT INTO facet_counts (scope, facet, value, documents) VALUES {marks} "
+        "ON CONFLICT (scope, facet, value) "
+        "DO UPDATE SET documents = facet_counts.documents + excluded.documents",
+        rows,
+    )
+    if any(row[-1] < 0 for row in rows):
+        connection.exec_driver_sql("DELETE FROM facet_counts WHERE documents = 0")
+
+
+def browse(
+    db: Session, scopes: Collection[int], besides: Sequence[int], *, now: datetime
+) -> dict[str, tuple[FacetValue, ...]]:
+    """Return the values of all documents in ``scopes`` and of those ``besides``, most first."""
+    found: Counter[tuple[int, Any]] = Counter()
+    border = hour_of(now)
+    inside = among("scope", scopes)
+    kept = db.connection().exec_driver_sql(
+        "SELECT facet, value, sum(documents) FROM facet_counts "
+        f"WHERE {inside} AND facet <> {FRESHNESS} GROUP BY facet, value"
+    )
+    for facet, value, number in kept.all():
+        found[facet, value] += int(number)
+    ends = db.connection().exec_driver_sql(
+        f"SELECT CASE WHEN value < {border} THEN 0 WHEN value > {border} THEN 1 ELSE 2 END, "
+        f"sum(documents) FROM facet_counts WHERE {inside} AND facet = {FRESHNESS} GROUP BY 1"
+    )
+    within = {side: int(number) for side, number in ends.all()}
+    found[FRESHNESS, STALE] += within.get(0, 0)
+    found[FRESHNESS, FRESH] += within.get(1, 0)
+    total = sum(number for (facet, _), number in found.items() if facet == TYPE)
+    exact = not within.get(2) or total <= COUNTED
+    if exact and within.get(2):
+        _split(db, found, scopes, border, now=now)
+    else:
+        found[FRESHNESS, FRESH] += within.get(2, 0)
+    if besides:
+        here = Sought(words=(), shown=among("d.id", besides))
+        found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
+    return _named(db, found, approximate=() if exact else (FRESHNESS,))
+
+
+def over(
+    db: Session, view: View, sought: Sought, wanted: Iterable[int], *, now: datetime
+) -> dict[str, tuple[FacetValue, ...]]:
+    """Return the values of the first documents of ``view`` that hold what is sought, most first."""
+    listed = list(wanted)
+    found: Counter[tuple[int, Any]] = Counter()
+    cut = False
+    for place, shown in view.places:
+        here = replace(sought, shown=shown)
+        counted = _counted(db, place, here, {TYPE, *listed}, now=now)
+        cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= COUNTED
+        found.update({key: n for key, n in counted.items() if key[0] in listed})
+    return _named(db, found, approximate=listed if cut else ())
+
+
+def _split(
+    db: Session,
+    found: Counter[tuple[int, Any]],
+    scopes: Collection[int],
+    hour: int,
+    *,
+    now: datetime,
+) -> None:
+    """Count those that cease to be fresh within the hour it is, one by one."""
+    ends = "fresh_until"
+    begin = datetime.fromtimestamp(hour * HOUR, tz=UTC)
+    end = datetime.fromtimestamp((hour + 1) * HOUR, tz=UTC)
+    rows = db.connection().exec_driver_sql(
+        f"SELECT CASE WHEN {ends} > {instant(db, now)} THEN 1 ELSE 0 END, count(*) "
+        f"FROM search_documents WHERE {among('scope', scopes)} "
+        f"AND {ends} >= {instant(db, begin)} AND {ends} < {instant(db, end)} GROUP BY 1"
+    )
+    for fresh, number in rows.all():
+        found[FRESHNESS, FRESH if fresh else STALE] += int(number)
+
+
+def _counted(
+    db: Session, place: Place, sought: Sought, facets: Iterable[int], *, now: datetime
+) -> Counter[tuple[int, Any]]:
+    selects = [_select(db, facet, now=now) for facet in facets]
+    found: Counter[tuple[int, Any]] = Counter()
+    for facet, value, number in grouped(db, place, sought, selects, most=COUNTED):
+        if facet == TYPE:
+            found[facet, KINDS[int(value)]] += int(number)
+        elif facet == STATE:
+            found[facet, STATES[int(value)]] += int(number)
+        elif facet == FRESHNESS:
+            found[facet, FRESH if value else STALE] += int(number)
+        else:
+            found[facet, int(value)] += int(number)
+    return found
+
+
+def _select(db: Session, facet: int, *, now: datetime) -> str:
+    if facet == TAG:
+        return (
+            f"SELECT {facet}, t.tag, count(*) FROM m JOIN search_tags t ON t.document = m.id "
+            "GROUP BY t.tag"
+        )
+    if facet == FRESHNESS:
+        fresh = f"CASE WHEN m.fresh_until > {instant(db, now)} THEN 1 ELSE 0 END"
+        return (
+            f"SELECT {facet}, {fresh}, count(*) FROM m WHERE m.fresh_until IS NOT NULL "
+            f"GROUP BY {fresh}"
+        )
+    column = KEPT[facet]
+    none = "" if facet == TYPE else f"WHERE m.{column} <> 0 "
+    return f"SELECT {facet}, m.{column}, count(*) FROM m {none}GROUP BY m.{column}"
+
+
+def _named(
+    db: Session, found: Counter[tuple[int, Any]], *, approximate: Collection[int]
+) -> dict[str, tuple[FacetValue, ...]]:
+    """The values by facet, the most first, then in the order of their names."""
+    numbers = sorted({value for _, value in found if isinstance(value, int)})
+    names: dict[Any, str] = {}
+    for start in range(0, len(numbers), PORTION):
+        portion = numbers[start : start + PORTION]
+        rows = select(FacetValueRow.id, FacetValueRow.value).where(FacetValueRow.id.in_(portion))
+        names |= dict(db.execute(rows).tuples())
+    by_name: dict[int, Counter[str]] = defaultdict(Counter)
+    for (facet, value), number in found.items():
+        by_name[facet][names.get(value, value)] += number
+    return {
+        name: tuple(
+            FacetValue(value=value, documents=number, approximate=facet in approximate)
+            for value, number in sorted(by_name[facet].items(), key=lambda one: (-one[1], one[0]))
+            if number
+        )[:SHOWN]
+        for facet, name in enumerate(FACETS)
+        if any(by_name[facet].values())
+    }

@@ -1,0 +1,53 @@
+"""What a version must be to be one of its dataset, as that is declared."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import DatasetRow, VersionRow
+from provender.core.datasets import Dataset, Manifest
+from provender.core.errors import InvalidInput
+from provender.core.names import suggest
+
+
+def check(db: Session, row: DatasetRow, manifest: Manifest) -> None:
+    """Check that a version is as its dataset is declared.
+
+    Raises:
+        InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw.
+        NotFound: its event timestamp is none of its columns.
+    """
+    dataset = row.value
+    if manifest.format is not dataset.format:
+        raise InvalidInput(
+            f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
+            hint=f"correct {_file(dataset)} or write the rows as {dataset.format}",
+        )
+    if manifest.event_timestamp != dataset.event_timestamp:
+        raise InvalidInput(
+            f"{dataset.ref} has the event timestamp {dataset.event_timestamp}, "
+            f"the version {manifest.event_timestamp}",
+            hint=f"correct {_file(dataset)} or the rows",
+        )
+    for name in filter(None, [manifest.event_timestamp]):
+        manifest.schema.column(name)
+    _check_tagged_columns(db, row, manifest)
+
+
+def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> None:
+    """A tag on a column that no version ever had protects nothing, so it is refused."""
+    dataset = row.value
+    stray = [column for column in dataset.column_tags if column not in manifest.schema]
+    if not stray:
+        return
+    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == row.id))
+    known = {name for version in history for name in version.manifest.schema.names}
+    for column in stray:
+        if column not in known:
+            raise InvalidInput(
+                f"{dataset.ref} has tags on column {column!r}, which it does not have",
+                hint=f"{suggest(column, manifest.schema.names)} Correct {_file(dataset)}",
+            )
+
+
+def _file(dataset: Dataset) -> str:
+    return f"catalog/datasets/{dataset.ref.domain}/{dataset.ref.name}.yml"

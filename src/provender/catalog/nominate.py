@@ -1,0 +1,300 @@
+"""Nomination: the documents that hold the words asked for. The only file that knows FTS5 from tsvector.
+
+The index holds whole words as codes, and the values of facets as codes of another alphabet;
+which words to look for is decided elsewhere, once for both databases. Documents come in the order
+of their impact, a handful of classes of how much they are used and how well kept, then the newest
+first: SQLite's rowids are made of both, so that it reads no further than it is asked to.
+PostgreSQL looks through those of high impact first, in an index of their own.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from itertools import combinations
+from string import ascii_lowercase, digits
+from typing import Any
+
+from sqlalchemy import TextClause, bindparam, text
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import UtcDateTime
+
+ALPHABET = digits + ascii_lowercase.rstrip("z")
+"""Digits of codes: a code that begins with z is of a facet's value."""
+FACET = "z"
+HIGH_IMPACT = 4
+"""From here on PostgreSQL has an index of its own."""
+DOCUMENT_BITS = 32
+LAST = "\U0010ffff"
+"""Beyond every letter, in the order of both databases."""
+NUMBER_OF_DOCUMENT = (1 << DOCUMENT_BITS) - 1
+INSTANTS = ("fresh_until", "from_at", "until_at")
+
+Groups = Sequence[Sequence[str]]
+"""Codes of which one of each group is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table of documents and its index."""
+
+    table: str
+    index: str
+
+
+NOW = Place("search_documents", "search_index")
+PAST = Place("search_past", "search_past_index")
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """What a document is found by: codes of words by place, and of the values of its facets."""
+
+    title: tuple[str, ...]
+    columns: tuple[str, ...]
+    body: tuple[str, ...]
+    facets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What is looked for: words, of which ``missing`` may be missing, values of facets, and where."""
+
+    words: Groups
+    facets: Groups = ()
+    missing: int = 0
+    in_title: bool = False
+    shown: str = ""
+    """A condition on ``d``, the document."""
+
+
+def code(number: int) -> str:
+    """Return the code of a word."""
+    written = ""
+    while number:
+        number, digit = divmod(number, len(ALPHABET))
+        written = ALPHABET[digit] + written
+    return written or ALPHABET[0]
+
+
+def facet_code(value: int) -> str:
+    """Return the code of a facet's value."""
+    return FACET + code(value)
+
+
+def add(
+    db: Session, place: Place, rows: Sequence[Mapping[str, Any]], codes: Sequence[Codes]
+) -> None:
+    """Write documents, each a row of ``place``, and what each is found by."""
+    if not rows:
+        return
+    columns = tuple(rows[0])
+    if is_postgresql(db):
+        vectors = [{**row, "vector": _vector(c)} for row, c in zip(rows, codes, strict=True)]
+        db.connection().execute(_insert(place.table, columns, with_vector=True), vectors)
+        return
+    db.connection().execute(_insert(place.table, columns, with_vector=False), list(rows))
+    index(db, place, [(row["id"], row["impact"]) for row in rows], codes)
+
+
+def index(
+    db: Session, place: Place, documents: Sequence[tuple[int, int]], codes: Sequence[Codes]
+) -> None:
+    """Let documents, each with its impact, be found by ``codes``, in SQLite."""
+    db.connection().exec_driver_sql(
+        f"INSERT INTO {place.index} (rowid, title, columns, body) VALUES (?, ?, ?, ?)",
+        [
+            (
+                rowid(impact, document),
+                " ".join(c.title),
+                " ".join(c.columns),
+                " ".join((*c.body, *c.facets)),
+            )
+            for (document, impact), c in zip(documents, codes, strict=True)
+        ],
+    )
+
+
+def move(db: Session, document: int, old: int, new: int, codes: Codes) -> None:
+    """Let a document that had the impact ``old`` and has ``new`` be found by ``codes``."""
+    if is_postgresql(db):
+        db.connection().exec_driver_sql(
+            "UPDATE search_documents SET impact = %s, vector = %s::tsvector WHERE id = %s",
+            (new, _vector(codes), document),
+        )
+        return
+    unindex(db, NOW, [(document, old)])
+    db.connection().exec_driver_sql(
+        "UPDATE search_documents SET impact = ? WHERE id = ?", (new, document)
+    )
+    index(db, NOW, [(document, new)], [codes])
+
+
+def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> None:
+    """Let documents, each with its impact, be found no more. PostgreSQL's go with their rows."""
+    if documents and not is_postgresql(db):
+        db.connection().exec_driver_sql(
+            f"DELETE FROM {place.index} WHERE rowid = ?",
+            [(rowid(impact, document),) for document, impact in documents],
+        )
+
+
+def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> list[int]:
+    """Return the ids of documents that hold what is sought: of great impact first, then the newest."""
+    if not is_postgresql(db):
+        return [row[0] for row in _rows(db, f"SELECT d.id {_lite(place, sought, limit)}", sought)]
+    wanted = "SELECT d.id {}"
+    if place is NOW:
+        found = [
+            row[0]
+            for row in _rows(
+                db, wanted.format(_post(place, sought, limit, f"d.impact >= {HIGH_IMPACT}")), sought
+            )
+        ]
+        if len(found) == limit:
+            return found
+    return [row[0] for row in _rows(db, wanted.format(_post(place, sought, limit)), sought)]
+
+
+def named(
+    db: Session, place: Place, names: Sequence[str], key: str, *, shown: str, limit: int
+) -> list[int]:
+    """Return the ids of documents with one of ``names``, or whose short name runs together as ``key``."""
+    mark = "%s" if is_postgresql(db) else "?"
+    query = (
+        f"SELECT d.id FROM {place.table} d "
+        f"WHERE (d.name IN ({', '.join(mark for _ in names)}) OR d.short_name = {mark}) "
+        f"AND ({shown}) ORDER BY d.impact DESC, d.id DESC LIMIT {limit}"
+    )
+    return [row[0] for row in db.connection().exec_driver_sql(query, (*names, key))]
+
+
+def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) -> list[int]:
+    """Return the ids of documents whose short name begins with ``key``, by their names."""
+    mark = "%s" if is_postgresql(db) else "?"
+    query = (
+        f"SELECT d.id FROM {place.table} d "
+        f"WHERE d.short_name >= {mark} AND d.short_name < {mark} "
+        f"AND ({shown}) ORDER BY d.short_name, d.id DESC LIMIT {limit}"
+    )
+    return [row[0] for row in db.connection().exec_driver_sql(query, (key, key + LAST))]
+
+
+def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> list[int]:
+    """Return how many documents hold each of what is sought; ``most`` if there are more."""
+    if not every:
+        return []
+    each = [
+        f"SELECT {at}, count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c{at}"
+        for at, sought in enumerate(every)
+    ]
+    matches = tuple(match for sought in every if (match := _match(db, sought)))
+    found = db.connection().exec_driver_sql(" UNION ALL ".join(each), matches).all()
+    return [int(number) for _, number in sorted(tuple(row) for row in found)]
+
+
+def grouped(
+    db: Session, place: Place, sought: Sought, selects: Sequence[str], *, most: int
+) -> list[tuple[int, Any, int]]:
+    """Return what ``selects`` count over the first ``most`` documents found, which they call ``m``."""
+    columns = (
+        "d.id, d.kind, d.project, d.domain, d.owner, d.format, d.state, d.fresh_until, d.impact"
+    )
+    body = _lite(place, sought, most) if not is_postgresql(db) else _post(place, sought, most)
+    query = f"WITH m AS MATERIALIZED (SELECT {columns} {body}) {' UNION ALL '.join(selects)}"
+    return [(row[0], row[1], row[2]) for row in _rows(db, query, sought)]
+
+
+def is_postgresql(db: Session) -> bool:
+    """Return whether the database is PostgreSQL."""
+    return db.get_bind().dialect.name == "postgresql"
+
+
+def instant(db: Session, at: datetime) -> str:
+    """Return an instant as the database's SQL has it."""
+    written = at.astimezone(UTC).isoformat(timespec="microseconds")
+    return f"'{written}'::timestamptz" if is_postgresql(db) else f"'{written}'"
+
+
+def rowid(impact: int, document: int) -> int:
+    """Return the number under which SQLite's index has a document."""
+    return impact << DOCUMENT_BITS | document
+
+
+@cache
+def _insert(table: str, columns: tuple[str, ...], *, with_vector: bool) -> TextClause:
+    names = [*columns, "vector"] if with_vector else columns
+    marks = [f":{column}" for column in columns]
+    if with_vector:
+        marks.append("CAST(:vector AS tsvector)")
+    statement = text(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(marks)})")
+    instants = [bindparam(name, type_=UtcDateTime) for name in INSTANTS if name in columns]
+    return statement.bindparams(*instants)
+
+
+def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
+    match = _match(db, sought)
+    return db.connection().exec_driver_sql(query, (match,) if match else ()).all()
+
+
+def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
+    """The documents in no order: for counting."""
+    if is_postgresql(db):
+        return f"FROM {place.table} d WHERE {_condition(sought, _fits(sought))} LIMIT {limit}"
+    return _lite(place, sought, limit, in_order=False)
+
+
+def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) -> str:
+    if not (sought.words or sought.facets):
+        order = "ORDER BY d.impact DESC, d.id DESC " if in_order else ""
+        return f"FROM {place.table} d WHERE {_condition(sought)} {order}LIMIT {limit}"
+    order = f"ORDER BY {place.index}.rowid DESC " if in_order else ""
+    return (
+        f"FROM {place.index} CROSS JOIN {place.table} d "
+        f"ON d.id = ({place.index}.rowid & {NUMBER_OF_DOCUMENT}) "
+        f"WHERE {_condition(sought, f'{place.index} MATCH ?')} {order}LIMIT {limit}"
+    )
+
+
+def _post(place: Place, sought: Sought, limit: int, *further: str) -> str:
+    fits = _condition(sought, _fits(sought), *further)
+    return f"FROM {place.table} d WHERE {fits} ORDER BY d.impact DESC, d.id DESC LIMIT {limit}"
+
+
+def _condition(sought: Sought, *further: str) -> str:
+    return " AND ".join(f"({one})" for one in (*further, sought.shown) if one) or "1 = 1"
+
+
+def _fits(sought: Sought) -> str:
+    return "d.vector @@ %s::tsquery" if sought.words or sought.facets else ""
+
+
+def _match(db: Session, sought: Sought) -> str:
+    """What the index is asked, in the language of the database; empty: everything."""
+    if is_postgresql(db):
+        mark = "'+{}'" if sought.in_title else "'{}'"
+        asked = _any(sought, mark.format, " & ", " | ")
+        facets = [" | ".join(f"'{c}'" for c in group) for group in sought.facets]
+        return " & ".join(f"({part})" for part in (asked, *facets) if part)
+    asked = _any(sought, str, " AND ", " OR ")
+    if asked and sought.in_title:
+        asked = f"title : ({asked})"
+    return " AND ".join(
+        f"({part})" for part in (asked, *(" OR ".join(group) for group in sought.facets)) if part
+    )
+
+
+def _any(sought: Sought, mark: Any, both: str, either: str) -> str:
+    """The words, in the database's language: any of so many groups as must not be missing."""
+    groups = [f"({either.join(mark(word) for word in group)})" for group in sought.words]
+    kept = max(1, len(groups) - sought.missing)
+    if not groups:
+        return ""
+    return either.join(f"({both.join(some)})" for some in combinations(groups, kept))
+
+
+def _vector(codes: Codes) -> str:
+    """A vector without positions: every word, those of the name once more with a plus, facets."""
+    every = (*codes.title, *codes.columns, *codes.body, *codes.facets)
+    return " ".join((*every, *(f"+{word}" for word in codes.title)))

@@ -1,0 +1,229 @@
+"""Contracts as the Open Data Contract Standard writes them (ODCS 3, YAML): read, not rewritten.
+
+The text is held against the standard's JSON schema, as the package of the standard has it. What is
+promised of one table is then taken from it; of several, of the one with the dataset's name.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from functools import cache, lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+from jsonschema import Draft201909Validator  # type: ignore[import-untyped]
+from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
+from yaml.constructor import ConstructorError
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+from provender.catalog import expectations
+from provender.core.contracts import Contract, Promise
+from provender.core.errors import InvalidInput, Problems
+
+MOST_BYTES = 1_000_000
+MOST_NODES = 50_000
+"""Of what a text comes to when what it repeats by reference is written out."""
+DEEPEST = 50
+MOST_PROBLEMS = 20
+STANDARDS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
+AGES = frozenset({"latency", "ly", "freshness", "fr"})
+UNITS = {
+    timedelta(seconds=1): ("s", "sec", "second", "seconds"),
+    timedelta(minutes=1): ("min", "minute", "minutes"),
+    timedelta(hours=1): ("h", "hr", "hour", "hours"),
+    timedelta(days=1): ("d", "day", "days"),
+    timedelta(weeks=1): ("w", "wk", "week", "weeks"),
+    timedelta(days=365): ("y", "yr", "year", "years"),
+}
+
+
+class _Text(yaml.SafeLoader):
+    """YAML with no key twice, in which an instant is the text that was written, as in JSON."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's
+        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        seen = set()
+        for key, _ in node.value:
+            said = key.value if isinstance(key.value, str) else repr(key.value)
+            if said in seen:
+                raise ConstructorError(None, None, f"key {said!r} is there twice", key.start_mark)
+            seen.add(said)
+        return super().construct_mapping(node, deep)
+
+
+@lru_cache(maxsize=64)
+def read(raw: bytes, names: tuple[str, ...]) -> Contract:
+    """Return what the contract ``raw`` promises of the dataset that is, or was, called by ``names``.
+
+    Raises:
+        InvalidInput: it is no YAML in UTF-8, too large, of another standard, or says nothing of the dataset.
+        Problems: it is not as ODCS has it; every problem is named with its place.
+    """
+    document = _document(raw)
+    standard = document.get("apiVersion")
+    if standard not in STANDARDS:
+        raise InvalidInput(
+            f"the contract is written by apiVersion {standard!r}",
+            hint=f"write it by ODCS 3: apiVersion {STANDARDS[-2]}",
+        )
+    problems = list(_problems(document))
+    if problems:
+        raise Problems("the contract is not as ODCS has it", problems)
+    table = _table(document, names)
+    columns = table.get("properties") or []
+    expected, unchecked = expectations.of(table)
+    return Contract(
+        id=document["id"],
+        version=document["version"],
+        status=str(document.get("status") or "active"),
+        columns=tuple(_promise(column) for column in columns),
+        required=tuple(
+            expectations.name_of(column) for column in columns if column.get("required")
+        ),
+        keys=expectations.primary_key(columns),
+        expectations=expected,
+        fresh_within=_fresh_within(document.get("slaProperties") or []),
+        unchecked=unchecked,
+    )
+
+
+def _document(raw: bytes) -> Mapping[str, Any]:
+    if len(raw) > MOST_BYTES:
+        raise InvalidInput(
+            f"the contract has {len(raw):,} bytes, more than {MOST_BYTES:,}",
+            hint="leave out what is not about this dataset",
+        )
+    try:
+        loader = _Text(raw.decode())
+        node = loader.get_single_node()
+        _check_size(node)
+        found = loader.construct_document(node) if node is not None else None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"the contract is not UTF-8: {error}", hint="save it as UTF-8"
+        ) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        said = " ".join(str(error).split()) or "it is nested too deep"
+        raise InvalidInput(f"the contract is no YAML: {said}", hint="correct it there") from error
+    if not isinstance(found, dict):
+        raise InvalidInput(
+            "the contract is no mapping", hint="write it by ODCS 3, beginning with apiVersion"
+        )
+    return found
+
+
+def _check_size(node: Node | None) -> None:
+    """Refuse what is small as text and huge when its references are followed."""
+    sizes: dict[int, int] = {}
+
+    def size(node: Node, depth: int) -> int:
+        if depth > DEEPEST:
+            raise ValueError("it is nested too deep, or holds itself")
+        if id(node) not in sizes:
+            sizes[id(node)] = 1 + sum(size(part, depth + 1) for part in _parts(node))
+        return sizes[id(node)]
+
+    if node is not None and size(node, 0) > MOST_NODES:
+        raise ValueError(f"it holds more than {MOST_NODES:,} values")
+
+
+def _parts(node: Node) -> Iterator[Node]:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield key
+            yield value
+    elif isinstance(node, SequenceNode):
+        yield from node.value
+
+
+@cache
+def _validator() -> Draft201909Validator:
+    file = resources.files("open_data_contract_standard") / "schema.json"
+    return Draft201909Validator(_with_conditions_meant(json.loads(file.read_text("utf-8"))))
+
+
+def _with_conditions_meant(schema: Any) -> Any:
+    """The schema, in which no condition on a key holds where that key is not there.
+
+    That of 3.2.0 demands of a column without a logical type what it demands of a map, which
+    makes contracts of 3.1 wrong that are right by 3.1: ``{"const": "map"}`` under ``if`` holds of
+    what is absent. Should the package say ``required`` there, this changes nothing.
+    """
+    if isinstance(schema, list):
+        return [_with_conditions_meant(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    meant = {key: _with_conditions_meant(part) for key, part in schema.items()}
+    condition = meant.get("if")
+    if isinstance(condition, dict) and set(condition) == {"properties"}:
+        meant["if"] = {**condition, "required": sorted(condition["properties"])}
+    return meant
+
+
+def _problems(document: Mapping[str, Any]) -> Iterator[str]:
+    if "status" not in document and document["apiVersion"] < "v3.2":
+        yield "the whole: 'status' is a required property"
+    for number, error in enumerate(_validator().iter_errors(document)):
+        if number == MOST_PROBLEMS:
+            yield "and more"
+            return
+        nearest = _nearest(error)
+        where = "/".join(map(str, nearest.absolute_path)) or "the whole"
+        yield f"{where}: {nearest.message[:300]}"
+
+
+def _nearest(error: ValidationError) -> ValidationError:
+    """The fault that lies deepest: what is above it only follows."""
+    while error.context:
+        error = max(error.context, key=lambda one: len(one.absolute_path))
+    return error
+
+
+def _table(document: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
+    tables: list[Mapping[str, Any]] = document.get("schema") or []
+    short = names[0].rpartition(".")[2]
+    for name in (*names, *(name.rpartition(".")[2] for name in names)):
+        for table in tables:
+            if name in (table.get("physicalName"), table.get("name")):
+                return table
+    if len(tables) == 1:
+        return tables[0]
+    if not tables:
+        raise InvalidInput(
+            "the contract has no schema", hint=f"say under schema what {short} holds"
+        )
+    listed = ", ".join(str(table.get("name")) for table in tables)
+    raise InvalidInput(
+        f"the contract says nothing of {names[0]}; its tables are {listed}",
+        hint=f"call one of them {short}, or give it that physicalName",
+    )
+
+
+def _promise(column: Mapping[str, Any]) -> Promise:
+    return Promise(name=expectations.name_of(column), type=column.get("logicalType") or "")
+
+
+def _fresh_within(promises: list[Mapping[str, Any]]) -> timedelta | None:
+    """The age that data may have, the shortest where several are said."""
+    found = [
+        age
+        for promise in promises
+        if str(promise["property"]).lower() in AGES and (age := _age(promise)) is not None
+    ]
+    return min(found, default=None)
+
+
+def _age(promise: Mapping[str, Any]) -> timedelta | None:
+    unit = str(promise.get("unit") or "d").lower()
+    for length, words in UNITS.items():
+        if unit in words:
+            try:
+                return float(promise["value"]) * length
+            except (TypeError, ValueError, OverflowError):
+                return None
+    return None

@@ -1,0 +1,156 @@
+"""Where search looks: at what is found now, or at what was found as of an instant.
+
+As of an instant are the documents that are as they were then, and those that other ones took the
+place of since. Who may see what is decided by today's rights, of what a document rested on then
+and rests on now: what is closed today stays closed, whatever it said when it was open.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import nominate
+from provender.catalog.epoch import Visible
+from provender.catalog.nominate import NOW, PAST, Place, Sought
+from provender.catalog.rows import HistoryRow
+from provender.core.clock import to_utc
+from provender.core.errors import InvalidInput
+
+MOST_OPENED = 5_000
+"""Documents that grants open to one actor, and that are found."""
+
+Number = tuple[Place, int]
+"""A document: where it lies, and its number there."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The documents that an actor sees, at one time: a condition for each place that holds some."""
+
+    places: tuple[tuple[Place, str], ...]
+
+    def narrowed(self, condition: str) -> "View":
+        """Return the part of the view that fulfils ``condition`` on the document ``d``."""
+        if not condition:
+            return self
+        return View(tuple((p, f"({shown}) AND ({condition})") for p, shown in self.places))
+
+    def nominated(self, db: Session, sought: Sought, *, limit: int) -> list[Number]:
+        """Return documents that hold what is sought, up to ``limit`` from each place."""
+        return [
+            (place, number)
+            for place, shown in self.places
+            for number in nominate.nominated(db, place, _shown(sought, shown), limit=limit)
+        ]
+
+    def counts(self, db: Session, every: Sequence[Sought], *, most: int) -> list[int]:
+        """Return how many documents hold each of what is sought; ``most`` if there are more."""
+        totals = [0] * len(every)
+        for place, shown in self.places:
+            asked = [_shown(sought, shown) for sought in every]
+            for at, number in enumerate(nominate.counts(db, place, asked, most=most)):
+                totals[at] += number
+        return [min(most, total) for total in totals]
+
+    def named(self, db: Session, names: Sequence[str], key: str, *, limit: int) -> list[Number]:
+        """Return documents with one of ``names``, or whose short name runs together as ``key``."""
+        return [
+            (place, number)
+            for place, shown in self.places
+            for number in nominate.named(db, place, names, key, shown=shown, limit=limit)
+        ]
+
+    def beginning(self, db: Session, key: str, *, limit: int) -> list[Number]:
+        """Return documents whose short name begins with ``key``."""
+        return [
+            (place, number)
+            for place, shown in self.places
+            for number in nominate.beginning(db, place, key, shown=shown, limit=limit)
+        ]
+
+
+def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
+    """Return what somebody who sees ``visible`` may find, now or as of an instant."""
+    seen = among("d.scope", visible.scopes)
+    opened = opened_documents(db, visible)
+    if opened:
+        seen = f"{seen} OR {among('d.id', opened)}"
+    if as_of is None:
+        return View(((NOW, seen),))
+    then = nominate.instant(db, as_of)
+    began = f"d.from_at <= {then}"
+    return View(
+        (
+            (NOW, f"({seen}) AND {began}"),
+            (PAST, f"{_seen_then(visible)} AND {began} AND d.until_at > {then}"),
+        )
+    )
+
+
+def check(db: Session, as_of: datetime, *, now: datetime) -> None:
+    """Check that the catalog knows what it said at an instant.
+
+    Raises:
+        InvalidInput: it is still to come, without a time zone, or before the catalog's memory.
+    """
+    if as_of.tzinfo is None:
+        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    if to_utc(as_of) > now:
+        raise InvalidInput(
+            f"{as_of.isoformat()} is still to come", hint="ask for an instant that is over"
+        )
+    first = db.scalar(select(func.min(HistoryRow.from_at)))
+    if first is None or as_of < first:
+        since = (
+            "nothing is known yet" if first is None else f"history begins at {first.isoformat()}"
+        )
+        raise InvalidInput(
+            f"the catalog cannot say what it said at {as_of.isoformat()}: {since}",
+            hint="ask for a later instant",
+        )
+
+
+def opened_documents(db: Session, visible: Visible) -> list[int]:
+    """Return the documents outside the visible scopes that rest on open datasets only."""
+    if not visible.datasets:
+        return []
+    granted = among("r.dataset", visible.datasets)
+    query = (
+        "SELECT DISTINCT d.id FROM rests_on r JOIN search_documents d ON d.node = r.node "
+        f"WHERE {granted} AND NOT ({among('d.scope', visible.scopes)}) "
+        f"AND NOT EXISTS (SELECT 1 FROM rests_on q JOIN datasets s ON s.id = q.dataset "
+        f"WHERE q.node = d.node AND NOT ({_open('s', visible)})) ORDER BY d.id LIMIT {MOST_OPENED}"
+    )
+    return [row[0] for row in db.connection().exec_driver_sql(query)]
+
+
+def among(column: str, numbers: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``numbers``."""
+    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
+
+
+def _seen_then(visible: Visible) -> str:
+    """Every dataset that the document rested on, and that its node rests on, is open now."""
+    closed = f"JOIN datasets s ON s.id = q.dataset WHERE NOT ({_open('s', visible)})"
+    return (
+        f"NOT EXISTS (SELECT 1 FROM past_rests_on q {closed} AND q.past = d.id) "
+        f"AND NOT EXISTS (SELECT 1 FROM rests_on q {closed} AND q.node = d.node)"
+    )
+
+
+def _open(dataset: str, visible: Visible) -> str:
+    inside = among(f"{dataset}.scope", visible.scopes)
+    return f"{inside} OR {among(f'{dataset}.id', visible.datasets)}"
+
+
+def _shown(sought: Sought, shown: str) -> Sought:
+    return Sought(
+        words=sought.words,
+        facets=sought.facets,
+        missing=sought.missing,
+        in_title=sought.in_title,
+        shown=shown if not sought.shown else f"({shown}) AND ({sought.shown})",
+    )

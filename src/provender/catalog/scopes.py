@@ -1,0 +1,173 @@
+"""Scopes: what the decision to show something depends on, the same for all that shares it.
+
+Of a dataset these are who decides about it, which protected tags it has and which patterns of
+rules its name fits; of what rests on several datasets, the scopes of all of them. There are some
+hundred scopes where there are hundreds of thousands of datasets: deciding each once is deciding
+everything. `core.policy.decide` decides; nothing here does.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import naming
+from provender.catalog.rows import DatasetRow, RestsOnRow, ScopeRow
+from provender.core.datasets import Dataset, Format
+from provender.core.digest import canonical
+from provender.core.names import DatasetRef
+from provender.core.people import Actor
+from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, decide
+
+COUNTER = "scope"
+GONE = canonical({"gone": True})
+"""The key of what was withdrawn: nobody sees it, nor what rests on it."""
+STAND_IN = DatasetRef("scope", "dataset")
+PORTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules in force and the tags that protect, at one epoch."""
+
+    rules: tuple[Rule, ...]
+    protected: frozenset[str]
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Every pattern of dataset names that a rule has."""
+        return tuple(sorted({pattern for rule in self.rules for pattern in rule.datasets}))
+
+
+def key_of(dataset: Dataset, policy: Policy) -> str:
+    """Return what the decision about ``dataset`` as a whole depends on."""
+    name = dataset.ref.dataset
+    return canonical(
+        {
+            "deciders": sorted(dataset.who_decides),
+            "tags": sorted(dataset.tags_of(EVERY) & policy.protected),
+            "patterns": [p for p in policy.patterns if fnmatchcase(name, p)],
+        }
+    )
+
+
+def key_of_several(scopes: Iterable[int]) -> str:
+    """Return what the decision about something that rests on datasets of ``scopes`` depends on."""
+    return canonical({"all": sorted(set(scopes))})
+
+
+def ensured(db: Session, keys: Collection[str]) -> dict[str, int]:
+    """Return the number of the scope of each key; those that are new get one."""
+    wanted = sorted(set(keys))
+    found = known(db, wanted)
+    new = [key for key in wanted if key not in found]
+    if new:
+        first = naming.take(db, COUNTER, len(new))
+        given = {key: number for number, key in enumerate(new, first)}
+        db.execute(insert(ScopeRow), [{"id": n, "key": key} for key, n in given.items()])
+        found |= given
+    return found
+
+
+def known(db: Session, keys: Collection[str]) -> dict[str, int]:
+    """Return the numbers of those scopes that there are."""
+    wanted = sorted(set(keys))
+    found: dict[str, int] = {}
+    for start in range(0, len(wanted), PORTION):
+        portion = wanted[start : start + PORTION]
+        rows = db.execute(select(ScopeRow.key, ScopeRow.id).where(ScopeRow.key.in_(portion)))
+        found |= dict(rows.tuples())
+    return found
+
+
+def of_nodes(db: Session, nodes: Collection[int], *, add: bool = True) -> dict[int, int]:
+    """Return the scope of what each of ``nodes`` rests on, as its datasets are scoped now.
+
+    Without ``add`` a scope that there is not yet is numbered -1.
+    """
+    resting: dict[int, list[int]] = {node: [] for node in nodes}
+    every = sorted(resting)
+    for start in range(0, len(every), PORTION):
+        wanted = (
+            select(RestsOnRow.node, DatasetRow.scope)
+            .join(DatasetRow, DatasetRow.id == RestsOnRow.dataset)
+            .where(RestsOnRow.node.in_(every[start : start + PORTION]))
+        )
+        for node, scope in db.execute(wanted):
+            resting[node].append(scope)
+    keys = {n: key_of_several(scopes) for n, scopes in resting.items() if len(set(scopes)) != 1}
+    numbers = ensured(db, keys.values()) if add else known(db, keys.values())
+    return {
+        n: numbers.get(keys[n], -1) if n in keys else scopes[0] for n, scopes in resting.items()
+    }
+
+
+def decided(
+    keys: Mapping[int, str], who: Actor, action: Action, policy: Policy, *, now: datetime
+) -> frozenset[int]:
+    """Return which of the scopes ``keys`` are open to ``who``."""
+    read: dict[int, Any] = {number: json.loads(key) for number, key in keys.items()}
+    opened = {
+        number
+        for number, key in read.items()
+        if "deciders" in key and _is_open(key, who, action, policy, now=now)
+    }
+    several = {n for n, key in read.items() if "all" in key and opened.issuperset(key["all"])}
+    return frozenset(opened | several)
+
+
+def opens(
+    grant: Grant, name: str, key: str, who: Actor, action: Action, policy: Policy, *, now: datetime
+) -> bool:
+    """Return whether ``grant`` opens dataset ``name`` with the scope ``key``, while it lasts."""
+    read = json.loads(key)
+    if "deciders" not in read:
+        return False
+    dataset = _stand_in(read, DatasetRef.parse(name))
+    return decide(
+        who,
+        action,
+        [ColumnRef(name)],
+        purpose="",
+        datasets={name: dataset},
+        protected=policy.protected,
+        rules=(),
+        grants=[replace(grant, until=None)],
+        now=now,
+    ).allowed
+
+
+def _is_open(
+    key: Mapping[str, Sequence[str]], who: Actor, action: Action, policy: Policy, *, now: datetime
+) -> bool:
+    fitting = frozenset(key["patterns"])
+    name = STAND_IN.dataset
+    return decide(
+        who,
+        action,
+        [ColumnRef(name)],
+        purpose="",
+        datasets={name: _stand_in(key, STAND_IN)},
+        protected=policy.protected,
+        rules=[replace(r, datasets=(EVERY,)) for r in policy.rules if fitting & {*r.datasets}],
+        grants=(),
+        now=now,
+    ).allowed
+
+
+def _stand_in(key: Mapping[str, Sequence[str]], ref: DatasetRef) -> Dataset:
+    """A dataset with just what the decision depends on."""
+    owner, *others = key["deciders"]
+    return Dataset(
+        ref=ref,
+        description="",
+        owner=owner,
+        stewards=tuple(others),
+        format=Format.PARQUET,
+        tags=tuple(key["tags"]),
+    )

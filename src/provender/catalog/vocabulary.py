@@ -1,0 +1,218 @@
+"""The words that documents hold, each with its code, its root and its stubs: the same on both databases.
+
+A word is there while a document, of now or of the past, holds it. What a word asked for is read as
+is decided here: itself, words of its family, synonyms, words that begin so, words a slip away.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+import snowballstemmer
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from provender.catalog import naming
+from provender.catalog.nominate import LAST, is_postgresql
+from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
+from provender.core.ranking import How
+from provender.core.words import (
+    EXACT_FROM,
+    distance,
+    further_stubs,
+    root,
+    slips_allowed,
+    stubs,
+)
+
+COUNTER = "word"
+PORTION = 500
+MOST_FAMILY = 40
+MOST_BEGINNINGS = 12
+MOST_SLIPS = 6
+TRIED = 48
+SHORTEST_BEGINNING = 3
+LONGEST_WITH_STUBS = 32
+
+_english = snowballstemmer.stemmer("english")
+
+Read = dict[str, tuple[int, How]]
+"""A word's readings: each with its number and how the word was read as it."""
+Shown = Callable[[Read], Read]
+"""Leaves of readings those that something holds which may be seen, in their order."""
+
+
+@lru_cache(maxsize=100_000)
+def stem(word: str) -> str:
+    """Return the stem of an English word; of others, something like it."""
+    found: str = _english.stemWord(word)
+    return found
+
+
+@lru_cache(maxsize=100_000)
+def family(word: str) -> str:
+    """Return what words of one family share; a number is a family of its own."""
+    return word if any(letter.isdigit() for letter in word) else root(stem(word))
+
+
+def learned(db: Session, words: Iterable[str]) -> dict[str, int]:
+    """Return the number of each word; those that are new get one, and no document yet."""
+    wanted = sorted(set(words))
+    found = known(db, wanted)
+    new = [word for word in wanted if word not in found]
+    if not new:
+        return found
+    given = {word: number for number, word in enumerate(new, naming.take(db, COUNTER, len(new)))}
+    db.execute(
+        insert(SearchWordRow),
+        [{"id": n, "word": w, "stem": family(w), "documents": 0} for w, n in given.items()],
+    )
+    shortened = [{"stub": stub, "word": n} for w, n in given.items() for stub in stubs_of(w)]
+    if shortened:
+        db.execute(insert(StubRow), shortened)
+    return found | given
+
+
+def known(db: Session, words: Collection[str]) -> dict[str, int]:
+    """Return the numbers of those of ``words`` that some document holds."""
+    found: dict[str, int] = {}
+    for portion in _portions(sorted(words)):
+        wanted = select(SearchWordRow.word, SearchWordRow.id).where(SearchWordRow.word.in_(portion))
+        found |= dict(db.execute(wanted).tuples())
+    return found
+
+
+def stubs_of(word: str) -> list[str]:
+    """Return the stubs that a word is found by when it is misspelt."""
+    if not EXACT_FROM <= len(word) <= LONGEST_WITH_STUBS or word.isdigit():
+        return []
+    return sorted(stubs(word))
+
+
+def count(db: Session, changes: Mapping[int, int]) -> None:
+    """Let words be held by so many documents more, or fewer; forget those that none holds."""
+    moved = sorted((word, by) for word, by in changes.items() if by)
+    if not moved:
+        return
+    connection = db.connection()
+    if is_postgresql(db):
+        connection.exec_driver_sql(
+            "UPDATE search_words SET documents = documents + d.more "
+            "FROM unnest(%s::int[], %s::int[]) AS d (word, more) WHERE search_words.id = d.word",
+            ([word for word, _ in moved], [by for _, by in moved]),
+        )
+    else:
+        connection.exec_driver_sql(
+            "UPDATE search_words SET documents = documents + ? WHERE id = ?",
+            [(by, word) for word, by in moved],
+        )
+    fewer = [word for word, by in moved if by < 0]
+    for portion in _portions(fewer):
+        none = select(SearchWordRow.id).where(
+            SearchWordRow.id.in_(portion), SearchWordRow.documents <= 0
+        )
+        gone = list(db.scalars(none))
+        if gone:
+            db.execute(delete(StubRow).where(StubRow.word.in_(gone)))
+            db.execute(delete(SearchWordRow).where(SearchWordRow.id.in_(gone)))
+
+
+def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
+    """Return what each word means if it is spelt right: itself, words of its family, synonyms."""
+    found: dict[str, Read] = {word: {} for word in asked}
+    meant = _synonyms(db, asked)
+    roots = {family(word) for word in (*asked, *(m for means in meant.values() for m in means))}
+    wanted = select(SearchWordRow.word, SearchWordRow.id, SearchWordRow.stem).where(
+        SearchWordRow.stem.in_(sorted(roots))
+    )
+    by_root: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for word, number, its_root in db.execute(wanted.order_by(SearchWordRow.word)):
+        by_root[its_root].append((word, number))
+    for word in asked:
+        read_as: Read = {}
+        for other, number in by_root[family(word)]:
+            read_as[other] = number, _how(word, other)
+        for meaning in meant.get(word, ()):
+            for other, number in by_root[family(meaning)]:
+                if _how(meaning, other) is not How.FAMILY:
+                    read_as.setdefault(other, (number, How.SYNONYM))
+        nearest = sorted(read_as.items(), key=lambda one: (one[1][1], len(one[0]), one[0]))
+        found[word] = dict(nearest[:MOST_FAMILY])
+    return found
+
+
+def beginnings(db: Session, word: str, shown: Shown) -> Read:
+    """Return the shortest words that begin with ``word``, of those ``shown``."""
+    if len(word) < SHORTEST_BEGINNING:
+        return {}
+    wanted = (
+        select(SearchWordRow.word, SearchWordRow.id)
+        .where(SearchWordRow.word > word, SearchWordRow.word < word + LAST)
+        .order_by(func.length(SearchWordRow.word), SearchWordRow.word)
+    )
+    found: Read = {}
+    at = 0
+    while len(found) < MOST_BEGINNINGS:
+        rows = db.execute(wanted.offset(at).limit(TRIED)).all()
+        found |= shown({other: (number, How.BEGINNING) for other, number in rows})
+        at += TRIED
+        if len(rows) < TRIED:
+            break
+    return dict(list(found.items())[:MOST_BEGINNINGS])
+
+
+def slips(db: Session, word: str, shown: Shown) -> Read:
+    """Return the words, of those ``shown``, that ``word`` may be a misspelling of, the nearest first."""
+    if word.isdigit():
+        return {}
+    for allowed in range(1, slips_allowed(word) + 1):
+        shortened = sorted(stubs(word) if allowed == 1 else further_stubs(word))
+        near = _sharing(db, shortened)
+        rated = sorted(
+            (apart, other[:1] != word[:1], other)
+            for other in near
+            if other != word and (apart := distance(word, other, most=allowed)) <= allowed
+        )
+        how = {1: How.SLIP, 2: How.TWO_SLIPS}
+        found = shown({other: (near[other], how[apart]) for apart, _, other in rated})
+        if found:
+            return dict(list(found.items())[:MOST_SLIPS])
+    return {}
+
+
+def _sharing(db: Session, shortened: Sequence[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for portion in _portions(shortened):
+        wanted = (
+            select(SearchWordRow.word, SearchWordRow.id)
+            .join(StubRow, StubRow.word == SearchWordRow.id)
+            .where(StubRow.stub.in_(portion))
+        )
+        found |= dict(db.execute(wanted).tuples())
+    return found
+
+
+def _synonyms(db: Session, asked: Sequence[str]) -> dict[str, list[str]]:
+    wanted = select(SynonymRow.word, SynonymRow.means).where(SynonymRow.word.in_(asked))
+    found: dict[str, list[str]] = defaultdict(list)
+    for word, means in db.execute(wanted.order_by(SynonymRow.word, SynonymRow.means)):
+        found[word].append(means)
+    return found
+
+
+def _how(word: str, other: str) -> How:
+    if word == other:
+        return How.EXACT
+    return How.STEM if stem(word) == stem(other) else How.FAMILY
+
+
+def _portions(values: Sequence[str] | Sequence[int]) -> Iterator[Sequence]:  # type: ignore[type-arg]
+    for start in range(0, len(values), PORTION):
+        yield values[start : start + PORTION]
+
+
+def held(every: Iterable[Collection[int]], by: int, into: Counter[int]) -> None:
+    """Count into ``into`` the words of documents that are there now (1) or no more (-1)."""
+    for words in every:
+        for word in words:
+            into[word] += by

@@ -1,0 +1,182 @@
+"""What stewards do, asked over HTTP."""
+
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+from provender.client.wire import PAGE, Wire
+from provender.core.audit import Remembered
+from provender.core.contracts import ContractText
+from provender.core.datasets import Dataset, Entry, Listed, Release, whole
+from provender.core.editing import Edit
+from provender.core.errors import NotFound, PreconditionRequired
+from provender.core.glossary import Term
+from provender.core.governance import Domain, Governance
+from provender.core.governance import Step as GovernanceStep
+from provender.core.lifecycle import Severity, Step
+from provender.core.names import DatasetRef
+from provender.core.people import Person
+from provender.core.policy import Rule
+from provender.core.retention import Due, Retention
+from provender.core.tags import Tag
+from provender.core.tasks import Task
+from provender.values import from_json, to_json
+
+KINDS: dict[str, Any] = {
+    "dataset": Dataset,
+    "domain": Domain,
+    "person": Person,
+    "rule": Rule,
+    "tag": Tag,
+    "term": Term,
+}
+"""What the values of steps are, where they are more than a name and a text."""
+
+
+class HttpDesk:
+    """`core.protocols.Desk` over a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def edit(
+        self,
+        ref: DatasetRef,
+        edit: Edit,
+        *,
+        expected: int | None,
+        reason: str = "",
+        key: str = "",
+    ) -> Entry:
+        """Return the dataset after ``edit`` of its revision ``expected``."""
+        body = {part.name: getattr(edit, part.name) for part in fields(edit)} | {"reason": reason}
+        headers = {"idempotency-key": key or uuid4().hex}
+        headers |= _matching(self._looked_at(ref, expected, reason))
+        parts = ("datasets", ref.dataset)
+        return self._wire.send("PATCH", Entry, *parts, body=body, headers=headers, again=True)
+
+    def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
+        """Return the dataset under its new name; the old one leads to it."""
+        headers = _matching(self._looked_at(ref, expected, "it is renamed whatever it says"))
+        parts = ("datasets", ref.dataset, "rename")
+        return self._wire.send("POST", Entry, *parts, body={"to": to}, headers=headers)
+
+    def step(
+        self,
+        ref: DatasetRef,
+        step: Step,
+        *,
+        reason: str,
+        severity: Severity = Severity.WARN,
+        replacement: int | None = None,
+        expected: int | None = None,
+    ) -> Release:
+        """Return the version after ``step``."""
+        number = ref.version or self._wire.get(Release, "resolve", name=ref.dataset).version.number
+        parts = ("datasets", ref.dataset, "versions", number, "state")
+        body = {"step": step, "reason": reason, "severity": severity, "replacement": replacement}
+        headers = _matching(self._looked_at(ref, expected, reason))
+        return self._wire.send("POST", Release, *parts, body=body, headers=headers)
+
+    def history(
+        self, kind: str, key: str, *, limit: int = 50, after: str = ""
+    ) -> Listed[Remembered]:
+        """Return what the catalog said about an object, the latest first."""
+        return self._wire.listed(
+            Remembered, "history", limit=limit, after=after, kind=kind, key=key
+        )
+
+    def plan(self, desired: Governance) -> list[GovernanceStep]:
+        """Return the steps from what is in force to ``desired``; nothing is written."""
+        body = {"desired": desired}
+        parts = ("governance", "plan")
+        return _steps(
+            self._wire.send("POST", Listed[GovernanceStep], *parts, body=body, again=True)
+        )
+
+    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
+        """Take those steps."""
+        body = {"desired": desired, "overwrite": overwrite}
+        parts = ("governance", "apply")
+        return _steps(self._wire.send("POST", Listed[GovernanceStep], *parts, body=body))
+
+    def governance(self, *, as_of: datetime | None = None) -> Governance:
+        """Return what is in force, or was at ``as_of``."""
+        return self._wire.get(Governance, "governance", as_of=as_of)
+
+    def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
+        """Return the contract of a dataset, in force now or at ``as_of``."""
+        parts = ("datasets", ref.dataset, "contract", "promises")
+        return self._wire.get(ContractText, *parts, as_of=as_of)
+
+    def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
+        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
+        if expected is None:
+            expected = self._revision_of_contract(ref)
+        condition = _matching(expected) if expected else {"if-none-match": "*"}
+        headers = condition | {"content-type": "application/yaml"}
+        parts = ("datasets", ref.dataset, "contract")
+        return self._wire.send("PUT", ContractText, *parts, body=raw, headers=headers)
+
+    def inbox(self, *, kind: str = "", limit: int = 50, after: str = "") -> Listed[Task]:
+        """Return what waits for a steward."""
+        return self._wire.listed(Task, "inbox", limit=limit, after=after, kind=kind or None)
+
+    def settle(self, task: str, *, expected: int | None) -> None:
+        """Let a task wait no more, as long as it is about the same."""
+        if expected is None:
+            tasks = whole(lambda after: self.inbox(limit=PAGE, after=after))
+            expected = next((one.revision for one in tasks if one.id == task), 0)
+        headers = _matching(expected)
+        self._wire.tell("POST", "inbox", task, "settle", body=None, headers=headers)
+
+    def retention(
+        self,
+        ref: DatasetRef,
+        rule: Retention | None,
+        *,
+        expected: int | None,
+        dry_run: bool,
+    ) -> list[Due]:
+        """Return what goes by ``rule``, which is set unless ``dry_run``; None: the rule it has."""
+        body = {"rule": rule, "dry_run": dry_run}
+        headers = _matching(expected) if expected is not None else {}
+        parts = ("datasets", ref.dataset, "retention")
+        return list(self._wire.send("POST", Listed[Due], *parts, body=body, headers=headers).items)
+
+    def _revision_of_contract(self, ref: DatasetRef) -> int:
+        try:
+            return self.contract(ref).revision
+        except NotFound:
+            return 0
+
+    def _looked_at(self, ref: DatasetRef, expected: int | None, reason: str) -> int | None:
+        """The revision that was looked at; where none was, but there is a reason, that of now."""
+        if expected is not None or not reason:
+            return expected
+        return self._wire.get(Entry, "datasets", ref.dataset).revision
+
+
+def _matching(expected: int | None) -> dict[str, str]:
+    """Return the header that says which revision was looked at.
+
+    Raises:
+        PreconditionRequired: none was.
+    """
+    if expected is None:
+        raise PreconditionRequired(
+            "a change must say which revision it is a change of",
+            hint="read it, then give its revision as expected",
+        )
+    return {"if-match": f'"{expected}"'}
+
+
+def _steps(found: Listed[GovernanceStep]) -> list[GovernanceStep]:
+    """Return steps with their values as what they are."""
+    return [
+        replace(step, value=from_json(KINDS[step.kind], to_json(step.value)))
+        if step.kind in KINDS and step.value is not None
+        else step
+        for step in found.items
+    ]

@@ -1,0 +1,151 @@
+"""The wire: requests that are sent again where that is safe, answers as core values, errors as raised.
+
+Answers are read leniently: a later server may say more than we know.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import ValidationError
+
+from provender.client.errors import as_raised
+from provender.core.datasets import Listed
+from provender.core.digest import plain
+from provender.core.errors import Unavailable
+from provender.values import adapter, to_json
+
+T = TypeVar("T")
+PAGE = 200
+"""Items that the server gives at once."""
+PAUSES = (0.1, 0.4, 1.6)
+"""Seconds before each further try."""
+AWAY = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+JSON = {"content-type": "application/json"}
+
+
+class Wire:
+    """A connection to the API at ``url``, such as http://127.0.0.1:8400. Safe between threads."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 60.0,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._pause = pause
+        self._http = httpx.Client(
+            base_url=f"{self.url}/api/v1", headers=dict(headers or {}), timeout=timeout
+        )
+
+    def get(self, kind: type[T], /, *parts: object, **asked: object) -> T:
+        """Return what is at the address of ``parts``; ``asked`` are parameters, None is none."""
+        return self._value(kind, self._send("GET", parts, asked=asked, again=True))
+
+    def listed(
+        self, kind: type[T], /, *parts: object, limit: int, after: str = "", **asked: object
+    ) -> Listed[T]:
+        """Return up to ``limit`` items of a list, from as many pages as that takes."""
+        page: type[Listed[T]] = Listed[kind]  # type: ignore[valid-type]
+        items: list[T] = []
+        following: str | None = after
+        while True:
+            wanted = min(limit - len(items), PAGE)
+            part = self.get(page, *parts, limit=wanted, after=following or None, **asked)
+            items += part.items
+            following = part.next
+            if following is None or len(items) >= limit:
+                return Listed(tuple(items), following)
+
+    def send(
+        self,
+        method: str,
+        kind: type[T],
+        *parts: object,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> T:
+        """Return the answer to a request; ``again``: sent twice, it does what it does once."""
+        answered = self._send(method, parts, body=body, headers=headers, again=again)
+        return self._value(kind, answered)
+
+    def tell(
+        self,
+        method: str,
+        *parts: object,
+        body: object,
+        headers: Mapping[str, str] | None = None,
+        again: bool = False,
+    ) -> None:
+        """Send what has no answer but that it is done."""
+        self._send(method, parts, body=body, headers=headers, again=again)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def _send(
+        self,
+        method: str,
+        parts: tuple[object, ...],
+        *,
+        asked: Mapping[str, object] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        again: bool,
+    ) -> httpx.Response:
+        path = "/".join(("", *(quote(str(part), safe="@:") for part in parts)))
+        given = {
+            name: _written(value) for name, value in (asked or {}).items() if value is not None
+        }
+        content = body if isinstance(body, bytes | None) else to_json(body)
+        sent = (JSON if content is not None else {}) | dict(headers or {})
+        for pause in (*PAUSES, None):
+            try:
+                answered = self._http.request(
+                    method, path, params=given, content=content, headers=sent, follow_redirects=True
+                )
+            except httpx.TransportError as error:
+                if pause is None or not (again or isinstance(error, httpx.ConnectError)):
+                    raise self._away(error) from error
+            else:
+                if answered.status_code not in AWAY or pause is None or not again:
+                    break
+            self._pause(pause)
+        if not answered.is_success:
+            raise as_raised(answered.status_code, answered.content, url=self.url)
+        return answered
+
+    def _value(self, kind: type[T], answered: httpx.Response) -> T:
+        try:
+            return adapter(kind).validate_json(answered.content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise Unavailable(
+                f"the answer of {answered.url} cannot be read: {where}: {first['msg']}",
+                hint="is that a catalog of this version of Provender, or a later one?",
+            ) from error
+
+    def _away(self, error: httpx.TransportError) -> Unavailable:
+        return Unavailable(
+            f"the catalog at {self.url} does not answer: {error or type(error).__name__}",
+            hint="is it up, and PROVENDER_CATALOG_URL its address? provender serve web starts one",
+        )
+
+
+def _written(value: object) -> Any:
+    """Return a parameter as it stands in an address."""
+    shown = plain(value)
+    if isinstance(shown, bool):
+        return "true" if shown else "false"
+    return [str(one) for one in shown] if isinstance(shown, list) else str(shown)

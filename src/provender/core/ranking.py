@@ -1,0 +1,337 @@
+"""Which of the documents that hold the words asked for comes first, and why. Pure.
+
+First how exactly something was asked for: by its name, by all the words of it, by some. Among
+equals points: how telling each word is, where it stands and how it was read, then how much what
+was found is used, how fresh and how well kept it is. Every number is here.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum
+
+from provender.core.documents import Texts, halves_of, lines_of, name_of
+from provender.core.finding import KINDS, Part, Points
+from provender.core.lifecycle import State
+from provender.core.words import run_together, words
+
+
+class Place(IntEnum):
+    """Where a word was found; a higher one says more about what was found."""
+
+    AROUND = 1
+    SAID_OF_COLUMN = 2
+    SAID = 3
+    COLUMN = 4
+    LABEL = 5
+    NAME = 6
+
+
+class How(IntEnum):
+    """How a word was read; a lower one is nearer to what was asked."""
+
+    EXACT = 0
+    STEM = 1
+    SYNONYM = 2
+    FAMILY = 3
+    BEGINNING = 4
+    SLIP = 5
+    TWO_SLIPS = 6
+
+
+class Closeness(IntEnum):
+    """How exactly something was asked for."""
+
+    NAME = 5
+    SHORT_NAME = 4
+    IN_NAME = 3
+    ALL_WORDS = 2
+    BUT_ONE = 1
+    FEWER = 0
+
+
+WEIGHTS: dict[Place, float] = {
+    Place.AROUND: 1.0,
+    Place.SAID_OF_COLUMN: 1.2,
+    Place.SAID: 1.5,
+    Place.COLUMN: 2.0,
+    Place.LABEL: 2.2,
+    Place.NAME: 3.0,
+}
+READ: dict[How, float] = {
+    How.EXACT: 1.0,
+    How.STEM: 0.95,
+    How.SYNONYM: 0.85,
+    How.FAMILY: 0.8,
+    How.BEGINNING: 0.7,
+    How.SLIP: 0.65,
+    How.TWO_SLIPS: 0.5,
+}
+IN_WORDS: dict[Place, str] = {
+    Place.AROUND: "around it",
+    Place.SAID_OF_COLUMN: "in what is said of a {part}",
+    Place.SAID: "in the description",
+    Place.COLUMN: "in a {part}",
+    Place.LABEL: "in its tags or terms",
+    Place.NAME: "in the name",
+}
+STEP = 100.0
+"""Points between one closeness and the next: more than everything else may give."""
+ASKED: dict[Closeness, str] = {
+    Closeness.NAME: "exactly that name",
+    Closeness.SHORT_NAME: "exactly that short name, column or feature",
+    Closeness.IN_NAME: "every word in the name",
+    Closeness.ALL_WORDS: "every word",
+    Closeness.BUT_ONE: "every word but one",
+    Closeness.FEWER: "some of the words",
+}
+WHOLE_NAME = 8.0
+"""Points of a name that has no other words than those asked for."""
+SHORT: dict[int, float] = {0: 2.0, 1: 2.0, 2: 1.5, 3: 0.8}
+"""Points of a name of so few words: what others are copied from has a short one."""
+USED_MOST = 12.0
+FRESH, CHECKED, DESCRIBED, OWNED = 2.0, 2.0, 1.0, 1.0
+STANDING: dict[str, float] = {
+    State.DRAFT: -1.0,
+    State.DEPRECATED: -4.0,
+    State.QUARANTINED: -6.0,
+    State.RECALLED: -20.0,
+}
+TELLING = ((8, 3.0), (64, 2.2), (255, 1.6))
+"""How telling a word is that so many visible documents hold; more do than the last: 1."""
+MOST_PARTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word asked for, what it is read as and how, and how telling it is."""
+
+    asked: str
+    readings: tuple[tuple[str, How], ...]
+    weight: float = 1.0
+
+    @property
+    def tokens(self) -> tuple[tuple[str, float], ...]:
+        """The readings as they lie in texts, with what each is worth; the best first."""
+        read = sorted(self.readings, key=lambda one: (one[1], one[0]))
+        return tuple((f" {word} ", READ[how]) for word, how in read)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The question: its text, and the terms that are looked for."""
+
+    text: str
+    terms: tuple[Term, ...]
+    named: frozenset[int] = frozenset()
+    """Documents that have, or had, just that name."""
+    key: str = ""
+    is_one_word: bool = True
+
+    @classmethod
+    def of(cls, text: str, terms: Iterable[Term], named: Iterable[int] = ()) -> "Asked":
+        """Return the question ``text`` with the terms it was read as."""
+        return cls(
+            text=text.casefold(),
+            terms=tuple(terms),
+            named=frozenset(named),
+            key=run_together(text),
+            is_one_word=len(words(text)) < 2,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A document that was nominated, with what ranks it."""
+
+    id: int
+    node: int
+    kind: str
+    name: str
+    project: str
+    owner: str
+    texts: Texts
+    short_key: str
+    state: str = ""
+    fresh_until: datetime | None = None
+    described: bool = False
+    checked: int = 0
+    used: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A candidate with its points and, for each term it holds, where and how it was read."""
+
+    candidate: Candidate
+    closeness: Closeness
+    score: float
+    held: Mapping[int, tuple[Place, str]] = field(default_factory=dict)
+    points: tuple[Points, ...] = ()
+
+
+def telling(count: int) -> float:
+    """Return how telling a word is that ``count`` visible documents hold; it need not be exact."""
+    return next((weight for most, weight in TELLING if count <= most), 1.0)
+
+
+def rank(candidates: Iterable[Candidate], asked: Asked, *, now: datetime) -> list[Rated]:
+    """Return the candidates with their points, the best first; equal ones by kind and name."""
+    tokens = [term.tokens for term in asked.terms]
+    rated = [_rate(candidate, asked, tokens, now=now) for candidate in candidates]
+    rated.sort(key=_order)
+    return rated
+
+
+def in_words(rated: Rated, asked: Asked) -> str:
+    """Return why something was found."""
+    reasons = [ASKED[rated.closeness]] if rated.closeness >= Closeness.SHORT_NAME else []
+    part = part_kind(rated.candidate.kind)
+    for place in reversed(Place):
+        there = [
+            _said(asked.terms[at], word)
+            for at, (where, word) in rated.held.items()
+            if where is place
+        ]
+        if there:
+            reasons.append(f"{', '.join(there)} {IN_WORDS[place].format(part=part)}")
+    return "; ".join(reasons)
+
+
+def part_kind(kind: str) -> str:
+    """Return what the parts of a kind of document are."""
+    return "column" if kind in ("dataset", "saved-dataset") else "feature"
+
+
+def parts(rated: Rated, asked: Asked) -> tuple[Part, ...]:
+    """Return the columns or features that were found, those with the most of the words first."""
+    wanted = [
+        at for at, (place, _) in rated.held.items() if place in (Place.COLUMN, Place.SAID_OF_COLUMN)
+    ]
+    names, said = map(lines_of, halves_of(rated.candidate.texts.columns))
+    found: list[tuple[int, int, Part]] = []
+    kind = part_kind(rated.candidate.kind)
+    for position, (line, about) in enumerate(zip(names, said, strict=True)):
+        if not line:
+            continue
+        name = name_of(line)
+        whole = asked.key in (run_together(name), run_together(rated.candidate.name + " " + name))
+        why = ["exactly that name"] if whole else []
+        held = {at: word for at in rated.held if (word := _held_by(asked.terms[at], line, about))}
+        why += held.values()
+        if whole or not held.keys().isdisjoint(wanted):
+            found.append((-len(why), position, Part(kind=kind, name=name, why=", ".join(why))))
+    return tuple(part for _, _, part in sorted(found, key=lambda one: one[:2])[:MOST_PARTS])
+
+
+def _rate(
+    candidate: Candidate,
+    asked: Asked,
+    tokens: Sequence[tuple[tuple[str, float], ...]],
+    *,
+    now: datetime,
+) -> Rated:
+    own, joined, before = lines_of(candidate.texts.title)
+    labels, said, around = lines_of(candidate.texts.body)
+    names, said_of_columns = halves_of(candidate.texts.columns)
+    places = (
+        (Place.NAME, own),
+        (Place.NAME, joined),
+        (Place.LABEL, labels),
+        (Place.COLUMN, names),
+        (Place.SAID, said),
+        (Place.SAID_OF_COLUMN, said_of_columns),
+        (Place.AROUND, before),
+        (Place.AROUND, around),
+    )
+    held: dict[int, tuple[Place, str]] = {}
+    points: list[Points] = []
+    score, in_own, in_joined = 0.0, 0, False
+    for at, readings in enumerate(tokens):
+        best, where, word = 0.0, Place.AROUND, ""
+        for token, worth in readings:
+            for place, text in places:
+                weight = WEIGHTS[place] * worth
+                if weight <= best:
+                    break
+                if token in text:
+                    best, where, word = weight, place, token[1:-1]
+                    break
+        if best:
+            held[at] = where, word
+            gained = best * asked.terms[at].weight
+            points.append(Points(because=word, points=gained))
+            if where is Place.NAME:
+                in_own += f" {word} " in own
+                in_joined = in_joined or f" {word} " in joined
+    closeness = _closeness(candidate, asked, held, names)
+    points.append(Points(because=ASKED[closeness], points=STEP * closeness))
+    own_words = max(1, own.count(" ") - 1)
+    share = 1.0 if in_joined and not in_own else in_own / own_words
+    points.append(Points(because="share of the name", points=WHOLE_NAME * min(1.0, share)))
+    points.append(Points(because="a short name", points=SHORT.get(own_words, 0.0)))
+    points += _merits(candidate, now=now)
+    kept = tuple(
+        Points(because=one.because, points=round(one.points, 3)) for one in points if one.points
+    )
+    score = round(sum(one.points for one in kept), 3)
+    return Rated(candidate, closeness, score, held, kept)
+
+
+def _closeness(
+    candidate: Candidate, asked: Asked, held: Mapping[int, tuple[Place, str]], names: str
+) -> Closeness:
+    name = candidate.name.casefold()
+    if candidate.id in asked.named or asked.text in (name, f"{candidate.project}/{name}"):
+        return Closeness.NAME
+    if _names_a_part(asked.text, name, names):
+        return Closeness.NAME
+    if asked.key and asked.key == candidate.short_key:
+        return Closeness.SHORT_NAME
+    missing = len(asked.terms) - len(held)
+    exact_column = f" {asked.key} " in names and _has_column(names, asked.key)
+    if exact_column:
+        return Closeness.IN_NAME if asked.is_one_word else Closeness.SHORT_NAME
+    if not missing and all(place is Place.NAME for place, _ in held.values()):
+        return Closeness.IN_NAME if held else Closeness.FEWER
+    return Closeness(max(0, Closeness.ALL_WORDS - missing))
+
+
+def _names_a_part(text: str, name: str, names: str) -> bool:
+    """Whether ``text`` is the name and a column or feature of it: ``aviation.flights.tailnum``."""
+    rest = text.removeprefix(name)
+    return rest != text and rest[:1] in (".", ":") and _has_column(names, run_together(rest))
+
+
+def _has_column(names: str, key: str) -> bool:
+    return any(run_together(name_of(line)) == key for line in lines_of(names))
+
+
+def _merits(candidate: Candidate, *, now: datetime) -> Iterable[Points]:
+    used = min(USED_MOST, 2 * math.log2(1 + candidate.used))
+    yield Points(because="used by others", points=used)
+    if candidate.fresh_until is not None:
+        fresh = candidate.fresh_until > now
+        yield Points(because="fresh" if fresh else "stale", points=FRESH if fresh else -FRESH)
+    checks = "checks pass" if candidate.checked > 0 else "a check fails"
+    yield Points(because=checks, points=CHECKED * candidate.checked)
+    yield Points(because="described", points=DESCRIBED * candidate.described)
+    yield Points(because="has an owner", points=OWNED * bool(candidate.owner))
+    yield Points(because=f"it is {candidate.state}", points=STANDING.get(candidate.state, 0.0))
+
+
+def _order(rated: Rated) -> tuple[float, int, str, str, int]:
+    of = rated.candidate
+    return -rated.score, KINDS.index(of.kind), of.name, of.project, of.id
+
+
+def _said(term: Term, word: str) -> str:
+    return word if word == term.asked else f"{word} (for {term.asked})"
+
+
+def _held_by(term: Term, line: str, about: str) -> str:
+    return next(
+        (_said(term, t[1:-1]) for t, _ in term.tokens if t in line or t in about),
+        "",
+    )

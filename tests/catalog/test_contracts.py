@@ -1,0 +1,181 @@
+"""Contracts: attached byte for byte, and what becomes of versions that break them."""
+
+import hashlib
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from provender.core.audit import EventKind
+from provender.core.contracts import Outcome
+from provender.core.datasets import Evidence
+from provender.core.errors import Denied, InvalidInput, NotFound, PreconditionFailed, Problems
+from provender.core.lifecycle import State
+from provender.core.profiles import ColumnProfile, KeyCount, Profile
+from tests.catalog.world import FLIGHTS, NOW, SALARIES, Clock, Connect, manifest
+
+CONTRACT = """\
+# What flight-ops promise.
+apiVersion: v3.1.0
+kind: DataContract
+id: flights-contract
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    properties:
+      - {name: event_timestamp, logicalType: timestamp, primaryKey: true, primaryKeyPosition: 1}
+      - {name: tailnum, logicalType: string, primaryKey: true, primaryKeyPosition: 2}
+      - {name: arr_delay, logicalType: number, required: true}
+    quality:
+      - {metric: rowCount, mustBeGreaterThan: 2}
+"""
+KEY = ("event_timestamp", "tailnum")
+
+
+def measured(nulls: int = 0, repeated: int = 0) -> Evidence:
+    columns = tuple(
+        ColumnProfile(column=name, count=10, nulls=nulls if name == "arr_delay" else 0)
+        for name in (*KEY, "arr_delay")
+    )
+    keys = (KeyCount(columns=KEY, duplicates=repeated),)
+    return Evidence(profile=Profile(row_count=10, columns=columns, keys=keys))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        CONTRACT.encode(),
+        b"\xef\xbb\xbf" + CONTRACT.encode(),
+        CONTRACT.replace("\n", "\r\n").encode(),
+        CONTRACT.replace("flight-ops", "les équipes ✈ \t ").encode() + b"\n\n# the end",
+    ],
+)
+def test_a_contract_comes_back_byte_for_byte(connect: Connect, raw: bytes) -> None:
+    attached = connect("sam").desk.attach(FLIGHTS, raw, expected=0)
+    found = connect("ana").desk.contract(FLIGHTS)
+    assert found == attached
+    assert found.raw == raw
+    assert found.sha256 == f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    assert (found.revision, found.attached_by) == (1, "person:sam")
+    assert found.contract.keys == KEY
+
+
+def test_stewards_attach_and_those_who_discover_read(connect: Connect) -> None:
+    with pytest.raises(NotFound, match=r"aviation\.flights has no contract"):
+        connect("ana").desk.contract(FLIGHTS)
+    with pytest.raises(Denied):
+        connect("ana").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    with pytest.raises(NotFound, match="salaries"):
+        connect("ana").desk.contract(SALARIES)
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    (event,) = connect("gov").audit_events(kind=EventKind.CONTRACT_ATTACH)
+    assert (event.actor, event.subject) == ("person:sam", FLIGHTS.dataset)
+    assert event.detail["contract"] == "flights-contract 1.0.0"
+
+
+def test_what_is_no_contract_leaves_the_one_in_force(connect: Connect) -> None:
+    desk = connect("sam").desk
+    attached = desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    with pytest.raises(Problems):
+        desk.attach(FLIGHTS, CONTRACT.replace("id: flights", "di: flights").encode(), expected=1)
+    with pytest.raises(InvalidInput):
+        desk.attach(FLIGHTS, b"\xff", expected=1)
+    assert desk.contract(FLIGHTS) == attached
+
+
+def test_who_looked_at_another_contract_attaches_none(connect: Connect, clock: Clock) -> None:
+    sam, ops = connect("sam").desk, connect("ops").desk
+    first = sam.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    second = CONTRACT.replace("1.0.0", "1.1.0").encode()
+    with pytest.raises(PreconditionFailed, match="at revision 1, not 0"):
+        ops.attach(FLIGHTS, second, expected=0)
+    clock.advance(timedelta(hours=1))
+    assert ops.attach(FLIGHTS, second, expected=1).revision == 2
+    assert ops.attach(FLIGHTS, second, expected=2).attached_at == clock.now
+    assert sam.contract(FLIGHTS).revision == 2
+    assert sam.contract(FLIGHTS, as_of=NOW) == first
+    with pytest.raises(NotFound, match="has no contract at"):
+        sam.contract(FLIGHTS, as_of=NOW - timedelta(microseconds=1))
+
+
+def test_the_same_bytes_again_are_no_new_contract(connect: Connect, clock: Clock) -> None:
+    desk = connect("sam").desk
+    first = desk.attach(FLIGHTS, CONTRACT.encode(), expected=None)
+    clock.advance(timedelta(hours=1))
+    assert desk.attach(FLIGHTS, CONTRACT.encode(), expected=1) == first
+    assert len(connect("gov").audit_events(kind=EventKind.CONTRACT_ATTACH)) == 1
+
+
+def test_a_version_that_breaks_its_contract_is_quarantined_and_readers_keep_the_last_good_one(
+    connect: Connect,
+) -> None:
+    ops, ana = connect("ops"), connect("ana")
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    good = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    assert ana.resolve(FLIGHTS) == good
+    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(nulls=1, repeated=2))
+    assert ana.release(bad.ref).standing.state is State.QUARANTINED
+    assert ana.resolve(FLIGHTS) == good
+    assert ana.finder.entry(FLIGHTS).latest == good.number
+    refused = [one for one in ana.finder.evidence(bad.ref).checks if one.refused]
+    assert [(one.name, one.column, one.detail) for one in refused] == [
+        ("primary key", "", "duplicateValues is 2, must be 0"),
+        ("required", "arr_delay", "nullValues is 1, must be 0"),
+    ]
+    assert {one.contract for one in refused} == {"flights-contract 1.0.0"}
+    fixed = ops.publish(FLIGHTS, manifest(5), evidence=measured())
+    assert (fixed.number, ana.resolve(FLIGHTS)) == (3, fixed)
+    assert ana.release(fixed.ref).standing.state is State.PUBLISHED
+
+
+def test_who_measures_nothing_gets_nothing_past_the_contract(connect: Connect) -> None:
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(3))
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    unmeasured = ops.publish(FLIGHTS, manifest(4))
+    assert ops.release(unmeasured.ref).standing.state is State.QUARANTINED
+    assert ops.resolve(FLIGHTS).number == 1
+    checks = ops.finder.evidence(unmeasured.ref).checks
+    assert {one.outcome for one in checks if one.refused} == {Outcome.ERROR}
+
+
+def test_versions_from_before_a_contract_stay_as_they_are(connect: Connect) -> None:
+    ops = connect("ops")
+    few = ops.publish(FLIGHTS, manifest(1), evidence=measured())
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    assert ops.release(few.ref).standing.state is State.PUBLISHED
+    assert ops.publish(FLIGHTS, manifest(1)) == few
+    assert ops.resolve(FLIGHTS) == few
+
+
+def test_what_a_check_was_of_stays_when_another_contract_comes(connect: Connect) -> None:
+    ops, desk = connect("ops"), connect("sam").desk
+    desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    desk.attach(FLIGHTS, CONTRACT.replace("1.0.0", "2.0.0").encode(), expected=1)
+    assert {one.contract for one in ops.finder.evidence(made.ref).checks} == {
+        "flights-contract 1.0.0"
+    }
+
+
+def test_a_proposed_contract_only_warns(connect: Connect) -> None:
+    ops = connect("ops")
+    proposed = CONTRACT.replace("status: active", "status: proposed").encode()
+    connect("sam").desk.attach(FLIGHTS, proposed, expected=0)
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=5))
+    assert ops.resolve(FLIGHTS) == made
+    failed = [one for one in ops.finder.evidence(made.ref).checks if one.outcome is Outcome.FAIL]
+    assert [one.name for one in failed] == ["required"]
+
+
+def test_a_schema_that_is_not_the_promised_one_is_quarantined(connect: Connect) -> None:
+    ops = connect("ops")
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    schema = manifest().schema
+    wrong = replace(
+        schema, columns=(*schema.columns[:2], replace(schema.columns[2], type="string"))
+    )
+    made = ops.publish(FLIGHTS, manifest(3, schema=wrong), evidence=measured())
+    refused = [one.detail for one in ops.finder.evidence(made.ref).checks if one.refused]
+    assert refused == ["arr_delay is string, not number"]

@@ -1,0 +1,161 @@
+"""What all Records must do, whatever they are made of."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from provender.core.audit import EventKind
+from provender.core.datasets import whole
+from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.names import DatasetRef
+from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef
+from provender.core.protocols import Library
+from tests.catalog.world import (
+    FLIGHTS,
+    HOURLY,
+    NOW,
+    SALARIES,
+    VISIBLE,
+    Clock,
+    manifest,
+    training_set,
+)
+from tests.contract.conftest import Connect
+
+TAILNUM = ColumnRef(str(FLIGHTS), "tailnum")
+
+
+def read(catalog: Library, *refs: DatasetRef) -> str:
+    """Return the decision that lets the catalog's actor read a column of each of ``refs``."""
+    columns = [ColumnRef(ref.dataset, "arr_delay") for ref in refs]
+    return catalog.permit(Action.READ, columns, purpose="report").decision
+
+
+def test_who_asks_is_known_with_their_teams(connect: Connect):
+    assert connect("ana").actor == Actor("person:ana", frozenset({"team:models"}))
+    assert connect("nobody").actor == Actor("person:nobody")
+
+
+def test_what_is_in_force_is_told_as_far_as_it_may_be_known(connect: Connect):
+    governance = connect("ana").governance()
+    named = [dataset.ref for dataset in governance.datasets]
+    assert FLIGHTS in named
+    assert SALARIES not in named
+    assert governance.purposes["report"] == "Count."
+
+
+def test_definitions_are_served_as_they_were_recorded(connect: Connect):
+    connect("dev").record(VISIBLE)
+    records = connect("ana").records
+    assert records.projects() == ["delays"]
+    manifest_ = records.serving_manifest("delays")
+    assert [view.name for view in manifest_.views] == ["weather"]
+    assert records.serving_digest("delays") == manifest_.digest
+    with pytest.raises(NotFound, match="project 'delay' not found"):
+        records.serving_manifest("delay")
+
+
+def test_a_view_that_never_expires_and_one_that_does_come_back_alike(connect: Connect):
+    aged = replace(VISIBLE.views[0], ttl=timedelta(days=1, seconds=1.5), max_staleness=timedelta())
+    connect("dev").record(replace(VISIBLE, views=(aged,)))
+    assert connect("ana").repo("delays").views == (aged,)
+
+
+def test_training_sets_are_found_by_the_start_of_their_id_and_listed(connect: Connect):
+    ops = connect("ops")
+    ops.publish(HOURLY, manifest(1))
+    made = []
+    for content in ("sha256:a", "sha256:b"):
+        decision = read(ops, HOURLY)
+        made.append(training_set(HOURLY.at(1), by="person:ops", content=content, decision=decision))
+        ops.record(made[-1])
+    records = connect("ana").records
+    assert records.training_set(made[0].id[:12]) == made[0]
+    listed = whole(lambda after: records.training_sets(limit=1, after=after))
+    assert {one.id for one in listed} == {one.id for one in made}
+    with pytest.raises(NotFound):
+        records.training_set("ts_0000000000000000")
+
+
+def test_every_version_is_for_who_governs(connect: Connect):
+    for rows in (1, 2):
+        connect("ops").publish(FLIGHTS, manifest(rows))
+    records = connect("gov").records
+    listed = whole(lambda after: records.every_version(limit=1, after=after))
+    assert [str(one.version.ref) for one in listed] == ["aviation.flights@1", "aviation.flights@2"]
+    with pytest.raises(Denied):
+        connect("ana").records.every_version()
+
+
+def test_notes_of_versions_are_told_from_an_instant_on(connect: Connect, clock: Clock):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1), note="first")
+    clock.advance(timedelta(hours=1))
+    ops.publish(FLIGHTS, manifest(2), note="second")
+    records = connect("ana").records
+    assert records.notes(FLIGHTS, since=NOW) == [(NOW, "first"), (clock(), "second")]
+    assert records.notes(FLIGHTS, since=NOW + timedelta(seconds=1)) == [(clock(), "second")]
+    assert records.notes(FLIGHTS, above=1, since=NOW) == [(clock(), "second")]
+
+
+def test_what_happened_elsewhere_is_noted_and_nothing_else(connect: Connect):
+    ops = connect("ops")
+    detail = {"rows": 3, "views": ["weather"], "seconds": 0.5}
+    ops.records.note(EventKind.FEATURES_PUSH, "delays", detail)
+    (event,) = ops.records.audit_events(kind=EventKind.FEATURES_PUSH)
+    assert (event.actor, event.subject, event.detail) == ("person:ops", "delays", detail)
+    with pytest.raises(InvalidInput, match="is not for noting"):
+        ops.records.note(EventKind.ACCESS_GRANT, "delays", {})
+
+
+def test_a_decision_tells_why_and_changes_nothing(connect: Connect):
+    records = connect("sam").records
+    before = records.verify_audit()
+    found = records.decide(Action.READ, [TAILNUM], purpose="report", actor="person:ana")
+    assert not found.allowed
+    assert "tagged personal" in found.reasons[0].because
+    assert records.verify_audit() == before
+
+
+def test_a_grant_opens_until_it_is_revoked(connect: Connect, clock: Clock):
+    sam = connect("sam").records
+    given = sam.grant(
+        FLIGHTS,
+        grantee="person:ana",
+        columns=("tailnum",),
+        purposes=("report",),
+        until=NOW + timedelta(hours=1),
+        reason="a fleet report",
+    )
+    assert sam.grant(FLIGHTS, grantee="person:ana", columns=("tailnum",), purposes=("report",), until=NOW + timedelta(hours=1), reason="a fleet report") == given  # fmt: skip
+    assert connect("ana").permit(Action.READ, [TAILNUM], purpose="report").expires == given.until
+    assert connect("ana").records.grants().items == (given,)
+    assert whole(lambda after: sam.grants(FLIGHTS, limit=1, after=after)) == [given]
+    with pytest.raises(Denied):
+        connect("ana").records.revoke(given.id)
+    assert sam.revoke(given.id).revoked_at == clock()
+    with pytest.raises(Denied):
+        connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
+
+
+def test_the_audit_trail_is_filtered_and_in_parts(connect: Connect):
+    ops = connect("ops")
+    for rows in (1, 2, 3):
+        ops.publish(FLIGHTS, manifest(rows))
+    sam = connect("sam").records
+    published = sam.audit_events(kind=EventKind.DATASET_PUBLISH, actor="person:ops")
+    assert [event.subject for event in published] == [f"aviation.flights@{n}" for n in (3, 2, 1)]
+    assert sam.audit_events(kind=EventKind.DATASET_PUBLISH, limit=1) == published[:1]
+    before = sam.audit_events(kind=EventKind.DATASET_PUBLISH, before=published[0].sequence)
+    assert before == published[1:]
+    assert sam.audit_events(since=NOW + timedelta(days=1)) == []
+
+
+def test_what_may_not_be_recorded_is_refused_in_the_same_words(connect: Connect):
+    with pytest.raises(
+        Denied, match=r"person:max may not define aviation\.weather_hourly"
+    ) as error:
+        connect("max").record(VISIBLE)
+    assert "can grant it" in error.value.hint

@@ -1,0 +1,67 @@
+import re
+
+import pyarrow as pa
+import pytest
+
+from provender.core.contracts import PLAIN, Expectation, Metric, Valid
+from provender.core.lifecycle import Severity
+from provender.tables.arrow import schema_of
+from provender.tables.profile import profile
+from provender.tables.session import session
+
+TEXTS = ["kg", "lb", "", None, "N/A", "kg ", "it's", "KG", None, "漢字漢字漢字"]
+NUMBERS = [1.0, 2.5, None, -3.0, float("nan"), 100.0, 0.0, 7.0, 8.0, 9.0]
+ROWS = pa.table({"unit": TEXTS, "weight": NUMBERS})
+
+
+def counted(column: str, metric: Metric, **said: object) -> int | None:
+    expectation = Expectation(
+        name="r",
+        metric=metric,
+        columns=(column,),
+        operator="mustBe",
+        limits=(0.0,),
+        severity=Severity.REFUSE,
+        **said,  # type: ignore[arg-type]
+    )
+    with session() as connection:
+        found = profile(
+            connection.from_arrow(ROWS), schema_of(ROWS.schema), connection, counted=[expectation]
+        )
+    assert {measure.name for measure in found.measures} <= {expectation.measure}
+    return found.measures[0].value if found.measures else None
+
+
+@pytest.mark.parametrize(
+    "missing", [(None,), ("",), (None, "", "N/A"), ("it's",), (), ("nothing",)]
+)
+def test_missing_values_are_those_that_are_listed(missing: tuple[PLAIN, ...]) -> None:
+    found = counted("unit", Metric.MISSING_VALUES, missing=missing)
+    assert found == sum(1 for text in TEXTS if text in missing)
+
+
+def test_missing_numbers_are_compared_as_numbers() -> None:
+    assert counted("weight", Metric.MISSING_VALUES, missing=(None, 0, -3)) == 3
+
+
+@pytest.mark.parametrize("values", [("kg", "lb"), ("", "N/A"), ("it's",)])
+def test_invalid_values_are_those_that_are_not_listed_and_no_nulls(values: tuple[str, ...]) -> None:
+    found = counted("unit", Metric.INVALID_VALUES, valid=Valid(values=values))
+    assert found == sum(1 for text in TEXTS if text is not None and text not in values)
+
+
+def test_a_pattern_is_looked_for_as_ecma_does() -> None:
+    for pattern in map(re.compile, ("^[a-z]+$", "k", "^.{6}$", "'")):
+        found = counted("unit", Metric.INVALID_VALUES, valid=Valid(pattern=pattern.pattern))
+        assert found == sum(1 for text in TEXTS if text is not None and not pattern.search(text))
+
+
+def test_numbers_have_ends_and_texts_lengths() -> None:
+    assert counted("weight", Metric.INVALID_VALUES, valid=Valid(least=0, most=50)) == 3
+    assert counted("weight", Metric.INVALID_VALUES, valid=Valid(values=(1, 2.5, 100))) == 6
+    assert counted("unit", Metric.INVALID_VALUES, valid=Valid(shortest=1, longest=4)) == 2
+
+
+def test_what_cannot_be_counted_is_left_out() -> None:
+    assert counted("unit", Metric.INVALID_VALUES, valid=Valid(pattern="(?=k)")) is None
+    assert counted("gone", Metric.MISSING_VALUES, missing=("",)) is None
