@@ -1,5 +1,8 @@
 """Governance as code: what is in force, what a change of it would do, and the change."""
 
+from dataclasses import replace
+from typing import Literal
+
 from fastapi import Request, Response
 
 from provender.api import answers
@@ -12,7 +15,14 @@ routes = Routes("governance")
 
 @routes.get("/governance", Governance)
 def get_governance(
-    request: Request, catalog: Asking, as_of: AsOf = None, if_none_match: IfNoneMatch = None
+    request: Request,
+    catalog: Asking,
+    as_of: AsOf = None,
+    datasets: Literal["true", "false"] = "true",
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return what is in force, or was at an instant, of datasets those that may be discovered."""
-    return answers.answer(request, catalog.desk.governance(as_of=as_of))
+    if as_of is None:
+        return answers.answer(request, catalog.governance(datasets=datasets == "true"))
+    found = catalog.desk.governance(as_of=as_of)
+    return answers.answer(request, found if datasets == "true" else replace(found, datasets=()))

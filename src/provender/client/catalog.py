@@ -160,9 +160,9 @@ class HttpCatalog(Closing):
         """Return the definitions applied last to ``project``, as far as we may know them."""
         return self._wire.get(RepoSpec, "projects", project, "definitions")
 
-    def governance(self) -> Governance:
-        """Return what is in force, of datasets those that we may discover."""
-        return self._wire.get(Governance, "governance")
+    def governance(self, *, datasets: bool = True) -> Governance:
+        """Return what is in force, of datasets those that we may discover, or none."""
+        return self._wire.get(Governance, "governance", datasets=str(datasets).lower())
 
     def close(self) -> None:
         """Give the connections back."""
