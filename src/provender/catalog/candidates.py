@@ -48,7 +48,7 @@ def _rows(db: Session, place: Place, numbers: Sequence[int]) -> Iterator[Sequenc
 
 def _names(db: Session, numbers: set[int]) -> dict[int, str]:
     wanted = select(FacetValueRow.id, FacetValueRow.value).where(FacetValueRow.id.in_(numbers))
-    return dict(db.execute(wanted).tuples()) if numbers else {}
+    return dict(db.execute(wanted).all()) if numbers else {}
 
 
 def _candidate(row: Sequence[Any], names: dict[int, str]) -> Candidate:

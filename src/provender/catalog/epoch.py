@@ -99,7 +99,7 @@ def _current(db: Session) -> _Kept:
     wanted = select(CounterRow.name, CounterRow.value).where(
         CounterRow.name.in_((COUNTER, scopes.COUNTER))
     )
-    counters = dict(db.execute(wanted).tuples())
+    counters = dict(db.execute(wanted).all())
     at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
     engine = db.get_bind().engine
     kept = _kept.get(engine.pool)
@@ -112,7 +112,7 @@ def _current(db: Session) -> _Kept:
 
 
 def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime) -> _Decided:
-    keys = dict(db.execute(select(ScopeRow.id, ScopeRow.key)).tuples())
+    keys = dict(db.execute(select(ScopeRow.id, ScopeRow.key)).all())
     opened = scopes.decided(keys, who, action, policy, now=now)
     wanted = (
         select(DatasetRow.id, DatasetRow.name, DatasetRow.scope, GrantRow.value)

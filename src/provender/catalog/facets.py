@@ -255,7 +255,7 @@ def _named(
     for start in range(0, len(numbers), PORTION):
         portion = numbers[start : start + PORTION]
         rows = select(FacetValueRow.id, FacetValueRow.value).where(FacetValueRow.id.in_(portion))
-        names |= dict(db.execute(rows).tuples())
+        names |= dict(db.execute(rows).all())
     by_name: dict[int, Counter[str]] = defaultdict(Counter)
     for (facet, value), number in found.items():
         by_name[facet][names.get(value, value)] += number

@@ -155,7 +155,7 @@ def look_up(db: Session, datasets: Iterable[Dataset]) -> Known:
     for start in range(0, len(terms), PORTION):
         portion = terms[start : start + PORTION]
         rows = db.execute(select(TermRow.name, TermRow.value).where(TermRow.name.in_(portion)))
-        found |= dict(rows.tuples())
+        found |= dict(rows.all())
     return Known(found, _people(db, owners))
 
 
@@ -207,7 +207,7 @@ def _newest_states(db: Session, datasets: Sequence[int]) -> dict[int, str]:
         newest,
         (newest.c.dataset == VersionRow.dataset) & (newest.c.number == VersionRow.number),
     )
-    return dict(db.execute(wanted).tuples()) if datasets else {}
+    return dict(db.execute(wanted).all()) if datasets else {}
 
 
 def _used(db: Session, datasets: Sequence[int]) -> dict[int, int]:
@@ -215,7 +215,7 @@ def _used(db: Session, datasets: Sequence[int]) -> dict[int, int]:
     who = (ConsumptionRow.dataset, ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
     different = select(*who).where(ConsumptionRow.dataset.in_(datasets)).distinct().subquery()
     counted = select(different.c.dataset, func.count()).group_by(different.c.dataset)
-    return dict(db.execute(counted).tuples())
+    return dict(db.execute(counted).all())
 
 
 def _checks(db: Session, rows: Sequence[DatasetRow]) -> dict[int, int]:

@@ -81,7 +81,7 @@ def known(db: Session, keys: Collection[str]) -> dict[str, int]:
     for start in range(0, len(wanted), PORTION):
         portion = wanted[start : start + PORTION]
         rows = db.execute(select(ScopeRow.key, ScopeRow.id).where(ScopeRow.key.in_(portion)))
-        found |= dict(rows.tuples())
+        found |= dict(rows.all())
     return found
 
 

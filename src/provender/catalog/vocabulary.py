@@ -78,7 +78,7 @@ def known(db: Session, words: Collection[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for portion in _portions(sorted(words)):
         wanted = select(SearchWordRow.word, SearchWordRow.id).where(SearchWordRow.word.in_(portion))
-        found |= dict(db.execute(wanted).tuples())
+        found |= dict(db.execute(wanted).all())
     return found
 
 
@@ -188,7 +188,7 @@ def _sharing(db: Session, shortened: Sequence[str]) -> dict[str, int]:
             .join(StubRow, StubRow.word == SearchWordRow.id)
             .where(StubRow.stub.in_(portion))
         )
-        found |= dict(db.execute(wanted).tuples())
+        found |= dict(db.execute(wanted).all())
     return found
 
 
