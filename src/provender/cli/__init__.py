@@ -12,6 +12,7 @@ from provender.cli.features import features, push
 from provender.cli.governance import governance
 from provender.cli.inbox import inbox
 from provender.cli.lifecycle import steps
+from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
@@ -46,6 +47,7 @@ for command in (
     fsck,
     governance,
     inbox,
+    lineage,
     online,
     push,
     restore,
