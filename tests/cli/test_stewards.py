@@ -151,6 +151,25 @@ def test_an_edit_is_exported_and_then_nothing_would_change(edited, home):
     assert edited("catalog", "apply").code == 0
 
 
+def test_the_file_of_a_renamed_dataset_moves(governed, home):
+    assert governed("dataset", "rename", "shop.orders", "shop.sales").code == 0
+    refused = governed("catalog", "plan")
+    assert refused.code == 2
+    assert "dataset shop.orders is called shop.sales now" in refused.err
+    columns = list(said(home)["columns"])
+    new = home / "catalog" / "datasets" / "shop" / "new.yml"
+    new.write_text("name: shop.new\ndescription: New.\nowner: team:shop\nformat: parquet\n")
+    told = governed("catalog", "export").out
+    assert told == (
+        "catalog/datasets/shop/sales.yml\ncatalog/datasets/shop/orders.yml goes\n2 files written\n"
+    )
+    assert not orders_file(home).exists()
+    moved = yaml.safe_load(orders_file(home).with_name("sales.yml").read_text())
+    assert (moved["name"], list(moved["columns"])) == ("shop.sales", columns)
+    assert "1 would change, 13 as they were" in governed("catalog", "plan").out
+    assert new.exists()
+
+
 def test_governance_is_the_same_by_its_older_name(edited, home):
     assert edited("governance", "plan", "--exit-code").code == 5
     assert edited("governance", "export").code == 0

@@ -1,6 +1,7 @@
 """``provender catalog plan|apply|export`` and ``provender governance …``: what catalog/ says, made so."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,20 +70,22 @@ def apply_changes(folder: Path | None, *, overwrite: bool, as_json: bool) -> Non
 def export_changes(folder: Path | None, *, dry_run: bool, as_json: bool) -> None:
     """Write what is in force into FOLDER (default: PROVENDER_GOVERNANCE).
 
-    Only files that say something else are written; their comments are lost. No file is deleted.
+    Only files that say something else are written; their comments are lost. The file of a
+    dataset that was renamed moves; no other is deleted.
     """
     from provender.catalog import export
     from provender.sdk import connect
 
     with connect() as workspace:
         place = folder or workspace.settings.governance
-        files = export.export(workspace.catalog.desk.governance(), place)
+        in_force = workspace.catalog.desk.governance()
+        files = export.export(in_force, place, called_now=partial(_called_now, workspace))
     if not dry_run:
         export.write(place, files)
 
     def human() -> None:
-        for name in files:
-            click.echo(f"{place.name}/{name}")
+        for name, text in files.items():
+            click.echo(f"{place.name}/{name}" + (" goes" if text is None else ""))
         verb = "would be written" if dry_run else "written"
         count = f"{len(files)} file" + ("" if len(files) == 1 else "s")
         click.echo(f"{count} {verb}" if files else f"{place.name}/ says what is in force")
@@ -92,6 +95,17 @@ def export_changes(folder: Path | None, *, dry_run: bool, as_json: bool) -> None
 
 for command in (plan_changes, apply_changes, export_changes):
     governance.add_command(command)
+
+
+def _called_now(workspace: "Workspace", name: str) -> str:
+    """What a dataset is called now; one that is not there, as it was."""
+    from provender.core.errors import NotFound
+    from provender.core.names import DatasetRef
+
+    try:
+        return workspace.catalog.finder.entry(DatasetRef.parse(name)).dataset.ref.dataset
+    except NotFound:
+        return name
 
 
 def _steps(folder: Path | None, make: "Callable[[Workspace, Any], list[Step]]") -> "list[Step]":
