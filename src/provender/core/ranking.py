@@ -37,7 +37,8 @@ class How(IntEnum):
     FAMILY = 3
     BEGINNING = 4
     SLIP = 5
-    TWO_SLIPS = 6
+    ODD_SLIP = 6
+    TWO_SLIPS = 7
 
 
 class Closeness(IntEnum):
@@ -64,10 +65,13 @@ READ: dict[How, float] = {
     How.STEM: 0.95,
     How.SYNONYM: 0.85,
     How.FAMILY: 0.8,
-    How.BEGINNING: 0.7,
+    How.BEGINNING: 0.6,
     How.SLIP: 0.65,
-    How.TWO_SLIPS: 0.5,
+    How.ODD_SLIP: 0.5,
+    How.TWO_SLIPS: 0.45,
 }
+GUESSED = READ[How.ODD_SLIP]
+"""What was read as badly as this is in no name as asked."""
 IN_WORDS: dict[Place, str] = {
     Place.AROUND: "around it",
     Place.SAID_OF_COLUMN: "in what is said of a {part}",
@@ -247,25 +251,28 @@ def _rate(
     )
     held: dict[int, tuple[Place, str]] = {}
     points: list[Points] = []
-    score, in_own, in_joined = 0.0, 0, False
+    in_own, in_joined, is_guessed = 0.0, False, False
     for at, readings in enumerate(tokens):
-        best, where, word = 0.0, Place.AROUND, ""
+        best, where, word, read = 0.0, Place.AROUND, "", 0.0
         for token, worth in readings:
             for place, text in places:
                 weight = WEIGHTS[place] * worth
                 if weight <= best:
                     break
                 if token in text:
-                    best, where, word = weight, place, token[1:-1]
+                    best, where, word, read = weight, place, token[1:-1], worth
                     break
         if best:
             held[at] = where, word
             gained = best * asked.terms[at].weight
             points.append(Points(because=word, points=gained))
-            if where is Place.NAME:
-                in_own += f" {word} " in own
-                in_joined = in_joined or f" {word} " in joined
+            is_guessed = is_guessed or read <= GUESSED
+            if where is Place.NAME and read > GUESSED:
+                in_own += read * (f" {word} " in own)
+                in_joined = in_joined or (read > READ[How.BEGINNING] and f" {word} " in joined)
     closeness = _closeness(candidate, asked, held, names)
+    if is_guessed:
+        closeness = min(closeness, Closeness.ALL_WORDS)
     points.append(Points(because=ASKED[closeness], points=STEP * closeness))
     own_words = max(1, own.count(" ") - 1)
     share = 1.0 if in_joined and not in_own else in_own / own_words
