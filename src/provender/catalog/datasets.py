@@ -240,10 +240,12 @@ def _add(
     standing = Standing(state=state, by=version.published_by, at=version.published_at)
     history.keep(db, change, "version", f"{dataset.urn}@{version.number}", standing)
     measured.keep(db, dataset.id, version.number, evidence)
+    found_until_now = dataset.latest
     if state in READABLE:
         dataset.latest = version.number
     lineage.record_version(db, version, latest=state in READABLE)
-    first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
+    is_like_it = version.compatibility.verdict is Verdict.IDENTICAL
+    first = version.parent is None or version.parent != found_until_now or not is_like_it
     if state in READABLE or dataset.latest is None:
         declarations.published(
             db, change, dataset, version, evidence, first=first or state not in READABLE

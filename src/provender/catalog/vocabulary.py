@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
-from provender.catalog.nominate import LAST, is_postgresql
+from provender.catalog.nominate import LAST, code, is_postgresql
 from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
 from provender.core.ranking import How
 from provender.core.words import (
@@ -38,8 +38,8 @@ LONGEST_WITH_STUBS = 32
 
 _english = snowballstemmer.stemmer("english")
 
-Read = dict[str, tuple[int, How]]
-"""A word's readings: each with its number and how the word was read as it."""
+Read = dict[str, tuple[str, How]]
+"""A word's readings: each with its code and how the word was read as it."""
 Shown = Callable[[Read], Read]
 """Leaves of readings those that something holds which may be seen, in their order."""
 
@@ -133,11 +133,11 @@ def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     for word in asked:
         read_as: Read = {}
         for other, number in by_root[family(word)]:
-            read_as[other] = number, _how(word, other)
+            read_as[other] = code(number), _how(word, other)
         for meaning in meant.get(word, ()):
             for other, number in by_root[family(meaning)]:
                 if _how(meaning, other) is not How.FAMILY:
-                    read_as.setdefault(other, (number, How.SYNONYM))
+                    read_as.setdefault(other, (code(number), How.SYNONYM))
         nearest = sorted(read_as.items(), key=lambda one: (one[1][1], len(one[0]), one[0]))
         found[word] = dict(nearest[:MOST_FAMILY])
     return found
@@ -156,7 +156,7 @@ def beginnings(db: Session, word: str, shown: Shown) -> Read:
     at = 0
     while len(found) < MOST_BEGINNINGS:
         rows = db.execute(wanted.offset(at).limit(TRIED)).all()
-        found |= shown({other: (number, How.BEGINNING) for other, number in rows})
+        found |= shown({other: (code(number), How.BEGINNING) for other, number in rows})
         at += TRIED
         if len(rows) < TRIED:
             break
@@ -179,7 +179,7 @@ def slips(db: Session, word: str, shown: Shown) -> Read:
                 if apart <= allowed and rating < rated.get(other, (most + 1, How.EXACT)):
                     rated[other] = rating
         order = sorted(rated, key=lambda w: (rated[w], w[:1] != word[:1], w))
-        found = shown({other: (near[other], rated[other][1]) for other in order})
+        found = shown({other: (code(near[other]), rated[other][1]) for other in order})
         if found:
             return dict(list(found.items())[:MOST_SLIPS])
     return {}

@@ -172,7 +172,12 @@ class Rated:
     closeness: Closeness
     score: float
     held: Mapping[int, tuple[Place, str]] = field(default_factory=dict)
-    points: tuple[Points, ...] = ()
+    gained: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def points(self) -> tuple[Points, ...]:
+        """What the score is made of."""
+        return tuple(Points(because=because, points=points) for because, points in self.gained)
 
 
 def telling(count: int) -> float:
@@ -238,6 +243,7 @@ def _rate(
 ) -> Rated:
     own, joined, before = lines_of(candidate.texts.title)
     labels, said, around = lines_of(candidate.texts.body)
+    labels += f"{candidate.state} "
     names, said_of_columns = halves_of(candidate.texts.columns)
     places = (
         (Place.NAME, own),
@@ -250,7 +256,7 @@ def _rate(
         (Place.AROUND, around),
     )
     held: dict[int, tuple[Place, str]] = {}
-    points: list[Points] = []
+    gained: list[tuple[str, float]] = []
     in_own, in_joined, is_guessed = 0.0, False, False
     for at, readings in enumerate(tokens):
         best, where, word, read = 0.0, Place.AROUND, "", 0.0
@@ -264,8 +270,7 @@ def _rate(
                     break
         if best:
             held[at] = where, word
-            gained = best * asked.terms[at].weight
-            points.append(Points(because=word, points=gained))
+            gained.append((word, best * asked.terms[at].weight))
             is_guessed = is_guessed or read <= GUESSED
             if where is Place.NAME and read > GUESSED:
                 in_own += read * (f" {word} " in own)
@@ -273,16 +278,14 @@ def _rate(
     closeness = _closeness(candidate, asked, held, names)
     if is_guessed:
         closeness = min(closeness, Closeness.ALL_WORDS)
-    points.append(Points(because=ASKED[closeness], points=STEP * closeness))
+    gained.append((ASKED[closeness], STEP * closeness))
     own_words = max(1, own.count(" ") - 1)
     share = 1.0 if in_joined and not in_own else in_own / own_words
-    points.append(Points(because="share of the name", points=WHOLE_NAME * min(1.0, share)))
-    points.append(Points(because="a short name", points=SHORT.get(own_words, 0.0)))
-    points += _merits(candidate, now=now)
-    kept = tuple(
-        Points(because=one.because, points=round(one.points, 3)) for one in points if one.points
-    )
-    score = round(sum(one.points for one in kept), 3)
+    gained.append(("share of the name", WHOLE_NAME * min(1.0, share)))
+    gained.append(("a short name", SHORT.get(own_words, 0.0)))
+    gained += _merits(candidate, now=now)
+    kept = tuple((because, round(points, 3)) for because, points in gained if points)
+    score = round(sum(points for _, points in kept), 3)
     return Rated(candidate, closeness, score, held, kept)
 
 
@@ -315,17 +318,21 @@ def _has_column(names: str, key: str) -> bool:
     return any(run_together(name_of(line)) == key for line in lines_of(names))
 
 
-def _merits(candidate: Candidate, *, now: datetime) -> Iterable[Points]:
-    used = min(USED_MOST, 2 * math.log2(1 + candidate.used))
-    yield Points(because="used by others", points=used)
+def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
+    """What speaks for a document whatever was asked."""
+    merits = [("described", DESCRIBED * candidate.described)]
+    merits.append(("has an owner", OWNED * bool(candidate.owner)))
+    if candidate.used:
+        merits.append(("used by others", min(USED_MOST, 2 * math.log2(1 + candidate.used))))
     if candidate.fresh_until is not None:
         fresh = candidate.fresh_until > now
-        yield Points(because="fresh" if fresh else "stale", points=FRESH if fresh else -FRESH)
-    checks = "checks pass" if candidate.checked > 0 else "a check fails"
-    yield Points(because=checks, points=CHECKED * candidate.checked)
-    yield Points(because="described", points=DESCRIBED * candidate.described)
-    yield Points(because="has an owner", points=OWNED * bool(candidate.owner))
-    yield Points(because=f"it is {candidate.state}", points=STANDING.get(candidate.state, 0.0))
+        merits.append(("fresh", FRESH) if fresh else ("stale", -FRESH))
+    if candidate.checked:
+        passed = "checks pass" if candidate.checked > 0 else "a check fails"
+        merits.append((passed, CHECKED * candidate.checked))
+    if candidate.state in STANDING:
+        merits.append((f"it is {candidate.state}", STANDING[candidate.state]))
+    return merits
 
 
 def _order(rated: Rated) -> tuple[float, int, str, str, int]:
