@@ -163,7 +163,8 @@ def _words(db: Session, words: Counter[str]) -> Wrong:
             yield f"word {word}", f"is in {words[word]} documents, and counted in {held}"
         elif stem != vocabulary.family(word):
             yield f"word {word}", f"is of the family {stem}"
-    stubs = Counter((word, stub) for word, stub in db.execute(select(StubRow.word, StubRow.stub)))
+    rows = db.execute(select(StubRow.word, StubRow.stub))
+    stubs = Counter((number, stub) for number, stub in rows)
     wanted = Counter(
         (number, stub)
         for word, (number, _, _) in there.items()
@@ -175,7 +176,7 @@ def _words(db: Session, words: Counter[str]) -> Wrong:
 
 
 def _counts(db: Session, counts: Mapping[tuple[int, int, int], int]) -> Wrong:
-    rows = db.execute(select(FacetCountRow.__table__)).all()
+    rows = db.execute(select(FacetCountRow.__table__))
     there = {(scope, facet, value): number for scope, facet, value, number in rows}
     for key in sorted(counts.keys() | there.keys()):
         if counts.get(key, 0) != there.get(key, 0):

@@ -354,7 +354,8 @@ def _index(
     """Let search know, if anything changes for it."""
     if state not in READABLE and target.latest is not None:
         return
-    same = version.parent is not None and version.compatibility.verdict is Verdict.IDENTICAL
+    is_like_it = version.compatibility.verdict is Verdict.IDENTICAL
+    same = version.parent is not None and version.parent == target.latest and is_like_it
     ranked = (
         STATES.index(State.PUBLISHED.value),
         findable.checked(check.outcome for check in evidence.checks),
