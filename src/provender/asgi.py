@@ -1,8 +1,7 @@
 """The catalog's API and its pages as one application: ``uvicorn --factory provender.asgi:app``."""
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender import bootstrap
 from provender.api.app import application as api_of
@@ -11,8 +10,26 @@ from provender.hosts import LOOPBACK_NAMES
 from provender.settings import Settings
 from provender.web.app import application as pages_of
 
+PREFIX = "/api/v1"
 
-def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> Starlette:
+
+class Site:
+    """The API under /api/v1, whatever is in the rest of a path, and the pages for all else."""
+
+    def __init__(self, *, api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = str(scope.get("path", ""))
+        if path != PREFIX and not path.startswith(f"{PREFIX}/"):
+            await self._pages(scope, receive, send)
+            return
+        beneath = {**scope, "root_path": scope.get("root_path", "") + PREFIX}
+        await self._api(beneath, receive, send)
+
+
+def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     """Return the API under /api/v1 and the pages under /, over the catalog of the settings.
 
     Listening on a loopback ``host`` they answer to loopback names only.
@@ -26,7 +43,7 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> Starlette
         hosts=hosts,
     )
     pages = pages_of(catalog, hosts=hosts)
-    return Starlette(routes=[Mount("/api/v1", api), Mount("/", pages)])
+    return Site(api=api, pages=pages)
 
 
 def run(settings: Settings, *, host: str, port: int) -> None:
