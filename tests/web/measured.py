@@ -116,3 +116,12 @@ def weather(rows: int, columns: tuple[str, ...]) -> Evidence:
         profile=Profile(row_count=rows, columns=tuple(found), relations=(related,)),
         run=Run(id="w1", job="demo/weather.py", started_at=NOW, ended_at=NOW),
     )
+
+
+def wide(names: tuple[str, ...], rows: int, number: int) -> Evidence:
+    """Many columns, each shifted a little from version to version."""
+    columns = tuple(
+        bell(name, rows, low=-50, high=50, middle=(at + number) % 60 - 30, nulls=at * 7)
+        for at, name in enumerate(names)
+    )
+    return Evidence(profile=Profile(row_count=rows, columns=columns))

@@ -31,7 +31,7 @@ from provender.core.names import DatasetRef, FeatureRef
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.schema import Column, Schema
-from provender.core.tags import Tag
+from provender.core.tags import Assignment, Tag
 from provender.core.training import TrainingSetManifest, TrainingSetSpec
 from tests.web import measured
 from tests.web.clock import NOW
@@ -454,3 +454,31 @@ def many_versions(catalog: LocalCatalog, count: int) -> None:
             DatasetRef.parse("aviation.carriers"),
             replace(first, logical_digest=digest(["more", number])),
         )
+
+
+def widest(catalog: LocalCatalog, *, columns: int = 200, versions: int = 50) -> None:
+    """Publish a dataset of many described, tagged and measured columns, in many versions."""
+    ref = DatasetRef.parse("aviation.carriers").at(None)
+    names = tuple(f"measure_{number:03}" for number in range(columns))
+    first = manifest("aviation.carriers", dict.fromkeys(names, "float64"), rows=10_000, year=2013)
+    for number in range(versions):
+        catalog.publish(
+            ref,
+            replace(first, logical_digest=digest(["wide", number])),
+            breaking_reason="measures take the place of names",
+            evidence=measured.wide(names, 10_000, number),
+        )
+    catalog.desk.edit(
+        ref,
+        Edit(
+            column_descriptions={
+                name: f"What the sensor called {name} read, in degrees, at the full hour."
+                for name in names
+            },
+            assign=tuple(
+                Assignment("personal.quasi_identifier", column=name) for name in names[::3]
+            ),
+        ),
+        expected=None,
+        reason="describe them all",
+    )

@@ -78,6 +78,14 @@ def test_markdown_can_neither_run_nor_load_anything(text):
         assert (attrs.get("href") or "https:").startswith(("https:", "http:", "mailto:"))
 
 
+@pytest.mark.parametrize(
+    ("count", "word", "words"),
+    [(1, "file", "1 file"), (0, "file", "0 files"), (2_000, "entity", "2,000 entities")],
+)
+def test_things_are_counted_in_words(count, word, words):
+    assert wording.plural(count, word) == words
+
+
 def test_a_first_sentence_is_text_and_short():
     assert wording.first_sentence("Flights of **New York**. More.") == "Flights of New York"
     assert len(wording.first_sentence("word " * 100)) <= 162

@@ -16,7 +16,7 @@ from provender.web.page import Page, Visit
 from provender.web.wording import address as page_address
 from provender.web.wording import dataset_address
 
-AT_A_TIME = 30
+AT_A_TIME = 20
 MOST_BINS = 32
 HOPS = 8
 MOST_BROKEN = 40

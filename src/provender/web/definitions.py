@@ -74,9 +74,17 @@ def closed(manifest: ServingManifest | None, refs: Iterable[FeatureRef]) -> dict
     return {str(ref): manifest.closed[str(ref)] for ref in refs if str(ref) in manifest.closed}
 
 
-def shelf(visit: Visit, parameter: str, things: Sequence[T], *, most: int) -> "Shelf[T]":
-    """Return the part of ``things`` that the address asks for by ``parameter``."""
+def shelf(
+    visit: Visit, parameter: str, things: Sequence[T], *, most: int, around: str = ""
+) -> "Shelf[T]":
+    """Return the part of ``things`` that the address asks for by ``parameter``.
+
+    Or the part that holds what is called as the address's parameter ``around`` says.
+    """
     first = visit.number(parameter) or 1
+    if around and (wanted := visit.asked(around)):
+        at = next((at for at, one in enumerate(things) if _name(one) == wanted), 0)
+        first = at - at % most + 1
     return Shelf(parameter, tuple(things[first - 1 :][:most]), first, len(things))
 
 

@@ -126,7 +126,7 @@ def draw(focus: Node, placed: Layout, caption: str) -> Markup:
     edges = Markup().join(_edge(corner[e.upstream], corner[e.downstream]) for e in placed.edges)
     nodes = Markup().join(_box(node, *corner[node], focus=node == focus) for node in corner)
     return Markup(
-        '<svg class="lineage" role="img" aria-label="{caption}" width="{width}" height="{height}"'
+        '<svg class="lineage" role="group" aria-label="{caption}" width="{width}" height="{height}"'
         ' viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
         ' markerHeight="7" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>'

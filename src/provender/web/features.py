@@ -44,7 +44,7 @@ def view(visit: Visit) -> Page:
         },
         shown={
             "picture": lineage,
-            "shelf": shelf(visit, "features", found.features, most=AT_A_TIME),
+            "shelf": shelf(visit, "features", found.features, most=AT_A_TIME, around="feature"),
         },
     )
 

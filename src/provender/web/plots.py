@@ -14,13 +14,13 @@ from provender.core.lifecycle import State
 from provender.core.profiles import ColumnProfile
 from provender.web.wording import dataset_address, plural
 
-SPARK = (116, 26)
+SPARK = (96, 24)
 PLOT = (620, 190)
 FOOT = 22
 """Height under a plot for the words of its axis."""
 STOP = 62
 """Distance between two versions on their line."""
-MOST_STOPS = 16
+MOST_STOPS = 12
 MOST_BEYOND = 0.5
 """Share of older values outside of the newer ones' range from which on no line is drawn."""
 DAYS = 30
@@ -33,25 +33,24 @@ def spark(profile: ColumnProfile) -> Markup:
     if not counts or not max(counts):
         return Markup()
     width, height = SPARK
+    most = max(counts)
+    steps = [
+        f"V{height - (max(1, round((height - 1) * count / most)) if count else 0)}"
+        f"H{round(width * (at + 1) / len(counts))}"
+        for at, count in enumerate(counts)
+    ]
     return Markup(
-        '<svg class="spark" width="{w}" height="{h}" role="img" aria-label="{says}">'
-        '<path class="bars" d="{bars}"/><path class="axis" d="M0 {base}H{w}"/></svg>'
-    ).format(
-        w=width,
-        h=height,
-        base=f"{height - 0.5:g}",
-        bars=_bars(counts, width=width, height=height - 1, gap=1),
-        says=f"distribution of {profile.column}",
-    )
+        '<svg class="spark" role="img" aria-label="distribution of {says}">'
+        '<path class="bars" d="M0 {height}{steps}V{height}z"/></svg>'
+    ).format(steps="".join(steps), height=height, says=profile.column)
 
 
 def share(part: float, *, says: str) -> Markup:
     """Return a bar filled to ``part``, from 0 to 1."""
     width = round(64 * min(1.0, max(0.0, part)), 1)
     return Markup(
-        '<svg class="spark" width="64" height="8" role="img" aria-label="{}">'
-        '<rect class="track" width="64" height="8" rx="2"/>'
-        '<rect class="bars" width="{}" height="8" rx="2"/></svg>'
+        '<svg class="fill" role="img" aria-label="{}"><rect class="track"/>'
+        '<rect class="bars" width="{}"/></svg>'
     ).format(says, f"{width:g}")
 
 
@@ -123,7 +122,7 @@ def days(published: Sequence[date], *, today: date) -> Markup:
     )
     recent = sum(1 for day in there if today - day < timedelta(days=DAYS))
     return Markup(
-        '<svg class="spark" width="{}" height="18" role="img" aria-label="{}">{}</svg>'
+        '<svg class="days" width="{}" height="18" role="img" aria-label="{}">{}</svg>'
     ).format(DAYS * (CELL + 1), f"published on {recent} of the last {DAYS} days", cells)
 
 

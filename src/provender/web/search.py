@@ -80,28 +80,18 @@ def hit_facts(hit: Hit) -> dict[str, Any]:
     place = address(hit.node)
     return {
         "hit": hit,
-        "address": hit_address(hit),
+        "address": place,
         "parts": [
             {"part": part, "address": part_address(place, part.kind, part.name)}
             for part in hit.parts
         ],
-        "most": max((points.points for points in hit.explain), default=0.0),
     }
-
-
-def hit_address(hit: Hit) -> str:
-    """Return where a hit leads: to its page, or the place of it on its parent's page."""
-    if hit.parts:
-        return part_address(address(hit.node), hit.parts[0].kind, hit.parts[0].name)
-    return address(hit.node)
 
 
 def part_address(page: str, kind: str, name: str) -> str:
     """Return the place of a column or a feature on the page of what it is a part of."""
-    if kind == "feature":
-        return f"{page}#feature-{name.rpartition(':')[2]}"
-    own = name.rpartition(".")[2]
-    return f"{page}?{urlencode({'column': own})}#column-{quote(own)}"
+    joined = "&" if "?" in page else "?"
+    return f"{page}{joined}{urlencode({kind: name})}#{kind}-{quote(name)}"
 
 
 def _instead(

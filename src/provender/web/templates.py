@@ -27,6 +27,7 @@ FILTERS = {
     "outside_link": wording.outside_link,
     "in_short": wording.in_short,
     "plural": wording.plural,
+    "many": wording.many,
 }
 
 

@@ -105,7 +105,14 @@ def duration(value: timedelta | None) -> str:
 
 def plural(count: int, word: str) -> str:
     """Return ``3 files`` or ``1 file``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    return f"{count:,} {many(count, word)}"
+
+
+def many(count: int, word: str) -> str:
+    """Return ``files`` or ``file``, ``entities`` or ``entity``."""
+    if count == 1:
+        return word
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
 def fingerprint(identity: str) -> Markup:
