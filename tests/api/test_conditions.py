@@ -185,9 +185,9 @@ def test_an_edit_repeated_by_its_key_is_answered_by_the_same_bytes(ask: Ask) -> 
 
 
 def test_a_former_name_leads_to_the_new_one_for_good(ask: Ask) -> None:
-    gov, where = ask("gov"), f"/datasets/{FLIGHTS}"
-    tag = gov.get(where).headers["etag"]
-    renamed = gov.post(
+    ops, where = ask("ops"), f"/datasets/{FLIGHTS}"
+    tag = ops.get(where).headers["etag"]
+    renamed = ops.post(
         f"{where}/rename", json={"to": "aviation.departures"}, headers={"if-match": tag}
     )
     assert renamed.status_code == 200

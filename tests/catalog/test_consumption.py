@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event
 
+from provender.catalog import indextruth
+from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.core.audit import EventKind
 from provender.core.datasets import whole
@@ -132,6 +134,24 @@ def test_a_training_set_is_a_consumer_of_each_version_it_was_pinned_to(hourly: C
         ops.record(made)
     assert ("training-set", made.id, 2) in seen(hourly, "ana", HOURLY.at(2))
     assert ("training-set", made.id, 2) not in seen(hourly, "ana", HOURLY.at(1))
+
+
+def test_search_ranks_by_those_who_read_now(hourly: Connect, governed_url: str):
+    def right() -> None:
+        engine = open_database(governed_url)
+        with transaction(engine) as db:
+            assert list(indextruth.check(db)) == []
+        engine.dispose()
+
+    read(hourly, "max", HOURLY.at(1))
+    read(hourly, "max", HOURLY.at(1))
+    read(hourly, "max", HOURLY.at(2))
+    read(hourly, "sam")
+    right()
+    hourly("dev").record(REPO)
+    right()
+    hourly("dev").record(replace(REPO, views=(), on_demand=(), services=()))
+    right()
 
 
 def test_a_place_in_the_list_that_is_none_is_refused(hourly: Connect):

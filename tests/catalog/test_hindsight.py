@@ -68,7 +68,8 @@ class Mutator:
     def mutate(self) -> None:
         self.clock.advance(self.random.choice([0, 0, 1, 7, -3]) * MINUTE)
         change = self.random.choices(
-            [self.edit, self.apply, self.publish, self.step, self.grant], weights=[10, 3, 5, 4, 1]
+            [self.edit, self.apply, self.publish, self.step, self.rename, self.grant],
+            weights=[10, 3, 5, 4, 1, 1],
         )[0]
         change()
         (last,) = self.connect("gov").audit_events(limit=1)
@@ -153,6 +154,13 @@ class Mutator:
             self.touched.add(ref.dataset)
             version, step = self.random.choice(possible)
             self.connect("ops").desk.step(version, step, reason="at random")
+
+    def rename(self) -> None:
+        """Weather gets another name, perhaps one that it had."""
+        there = [d.ref for d in self.copies[-1].governance.datasets if d.owner == "team:ops"]
+        (weather,) = (ref for ref in there if ref.name.startswith("weather") and ref != HOURLY)
+        new = f"aviation.weather{self.random.choice(['', '_a', '_b'])}"
+        self.connect("ops").desk.rename(weather, new, expected=None)
 
     def grant(self) -> None:
         given = self.connect("ops").grant(FLIGHTS, grantee=self.random.choice(PEOPLE))
@@ -250,7 +258,7 @@ def test_an_instant_that_nobody_knows_of_is_refused(told: Connect, clock: Clock)
 
 def test_a_dataset_that_came_later_was_not_there_then(told: Connect, clock: Clock):
     new = dataset(DatasetRef("aviation", "gates"), "Gates.")
-    told("gov").apply_governance(governing(declared(FLIGHTS), new))
+    told("gov").desk.apply(governing(declared(FLIGHTS), new), overwrite=True)
     with pytest.raises(NotFound, match=r"aviation\.gates was not in the catalog at") as error:
         told("ana").finder.entry(new.ref, as_of=NOW)
     assert error.value.hint == f"its history begins at {clock.now.isoformat()}"
@@ -289,7 +297,7 @@ def test_looking_back_opens_nothing_that_is_closed_now_or_was_then(connect: Conn
 
 def test_what_was_withdrawn_since_is_for_who_governs(told: Connect):
     without = tuple(d for d in governing().datasets if d.ref != WEATHER)
-    told("gov").apply_governance(replace(governing(), datasets=without))
+    told("gov").desk.apply(replace(governing(), datasets=without), overwrite=True)
     assert told("gov").finder.entry(WEATHER, as_of=NOW).dataset == declared(WEATHER)
     assert WEATHER.dataset in [s.name for s in told("gov").finder.entries({}, as_of=NOW).items]
     for name in ("ana", "ops"):

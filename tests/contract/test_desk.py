@@ -20,6 +20,7 @@ from provender.core.errors import (
 from provender.core.lifecycle import Severity, State, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
+from provender.core.retention import Retention
 from provender.core.tags import Assignment
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, HOURLY, NOW, SALARIES, WEATHER, Clock, manifest
@@ -170,8 +171,8 @@ def test_a_renamed_dataset_is_found_by_its_former_name_with_all_that_it_had(conn
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest(1))
     before = ops.finder.entry(FLIGHTS)
-    gov = connect("gov").desk
-    done = gov.rename(FLIGHTS, "aviation.departures", expected=before.revision)
+    desk = ops.desk
+    done = desk.rename(FLIGHTS, "aviation.departures", expected=before.revision)
     assert (done.urn, done.former_names) == (before.urn, (str(FLIGHTS),))
     departures = DatasetRef("aviation", "departures")
     for ref in (FLIGHTS, departures):
@@ -180,7 +181,29 @@ def test_a_renamed_dataset_is_found_by_its_former_name_with_all_that_it_had(conn
         assert ops.resolve(ref).ref == departures.at(1)
         assert len(ops.finder.releases(ref).items) == 1
     with pytest.raises(PreconditionFailed):
-        gov.rename(departures, "aviation.other", expected=before.revision)
+        desk.rename(departures, "aviation.other", expected=before.revision)
     with pytest.raises(Conflict):
-        gov.rename(HOURLY, str(FLIGHTS), expected=1)
-    assert gov.rename(departures, str(FLIGHTS), expected=None).dataset.ref == FLIGHTS
+        desk.rename(HOURLY, str(FLIGHTS), expected=1)
+    assert desk.rename(departures, str(FLIGHTS), expected=None).dataset.ref == FLIGHTS
+
+
+def test_retention_is_foreseen_set_and_followed(connect: Connect):
+    ops = connect("ops")
+    for rows in (1, 2, 3):
+        ops.publish(FLIGHTS, manifest(rows))
+    desk, rule = ops.desk, Retention(keep_versions=1)
+    foreseen = desk.retention(FLIGHTS, rule, expected=None, dry_run=True)
+    assert [(one.ref.version, one.goes) for one in foreseen] == [(1, True), (2, True), (3, False)]
+    assert ops.release(FLIGHTS.at(1)).data_gone_at is None
+    revision = ops.finder.entry(FLIGHTS).revision
+    with pytest.raises(PreconditionFailed):
+        desk.retention(FLIGHTS, rule, expected=revision + 1, dry_run=False)
+    assert desk.retention(FLIGHTS, rule, expected=revision, dry_run=False) == foreseen
+    assert ops.release(FLIGHTS.at(1)).data_gone_at is None
+    assert desk.retention(FLIGHTS, None, expected=None, dry_run=False) == foreseen
+    releases = ops.finder.releases(FLIGHTS).items
+    assert [one.data_gone_at is not None for one in releases] == [False, True, True]
+    with pytest.raises(InvalidInput):
+        desk.retention(FLIGHTS, Retention(keep_versions=0), expected=None, dry_run=True)
+    with pytest.raises(Denied):
+        connect("ana").desk.retention(FLIGHTS, rule, expected=None, dry_run=True)

@@ -4,7 +4,18 @@ from typing import Any
 import pytest
 
 from provender.core.datasets import Dataset, Format
-from provender.core.governance import Change, Domain, Governance, check, diff
+from provender.core.glossary import Term
+from provender.core.governance import (
+    Change,
+    Domain,
+    Drift,
+    Governance,
+    check,
+    diff,
+    only,
+    together,
+    without,
+)
 from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.policy import Action, Rule
@@ -23,11 +34,14 @@ RULE = Rule(
     id="ml", actors=("team:ml", "anyone"), actions=(Action.READ,), purposes=("delays", "*"),
     tags=("personal.quasi",),
 )  # fmt: skip
+TAGS = (Tag(name="quality.raw"), Tag(name="personal.quasi", protected=True))
+TERM = Term(name="delay", definition="Minutes after plan.", synonyms=("lateness",))
 GOOD = Governance(
     domains=(Domain(name="aviation", owner="team:ops"), Domain(name="free")),
     teams=("team:ops", "team:ml"),
     people=(Person(id="person:sam", teams=("team:ops",)),),
-    tags=(Tag(name="quality.raw"), Tag(name="personal.quasi", protected=True)),
+    tags=TAGS,
+    terms=(TERM,),
     purposes={"delays": "Predict delays."},
     rules=(RULE,),
     datasets=(DATASET,),
@@ -52,6 +66,15 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"datasets": (replace(DATASET, column_tags={"a": ("zzz",)}),)}, "dataset aviation.flights: tag 'zzz' is not in the taxonomy"),
     ({"rules": (replace(RULE, actors=("team:mll",)),)}, "rule ml: actor 'team:mll' is not declared (did you mean team:ml?)"),
     ({"rules": (replace(RULE, purposes=("delay",)),)}, "rule ml: purpose 'delay' is not declared (did you mean delays?)"),
+    ({"datasets": (replace(DATASET, tags=("quality.raw=1",)),)}, "dataset aviation.flights: tag 'quality.raw=1' on the dataset: quality.raw has no value"),
+    ({"datasets": (replace(DATASET, terms=("dely",)),)}, "dataset aviation.flights: term 'dely' is not declared (did you mean delay?)"),
+    ({"terms": (TERM, TERM)}, "term 'delay' is declared twice"),
+    ({"terms": (replace(TERM, owner="team:op"),)}, "term delay: owner 'team:op' is not declared (did you mean team:ops?)"),
+    ({"tags": (*TAGS, Tag(name="a", on=("table",)))}, "tag a: on 'table' is neither of dataset and column"),
+    ({"tags": (*TAGS, Tag(name="a", on=()))}, "tag a: may be put on nothing; write on: [dataset, column]"),
+    ({"tags": (*TAGS, Tag(name="a=b"))}, "tag a=b: a name holds no =; list what follows it under values"),
+    ({"tags": (*TAGS, Tag(name="a", values=("x", "")))}, "tag a: a value is empty"),
+    ({"tags": (*TAGS, Tag(name="a", assigners=("team:op",)))}, "tag a: assigner 'team:op' is not declared (did you mean team:ops?)"),
     ({"rules": (replace(RULE, tags=("personal",)),)}, "rule ml: tag 'personal' is not in the taxonomy"),
 ]  # fmt: skip
 
@@ -71,8 +94,8 @@ def test_from_nothing_everything_is_added_in_the_order_it_must_be_written() -> N
     steps = diff(Governance(), GOOD)
     assert {step.change for step in steps} == {Change.ADD}
     kinds = list(dict.fromkeys(step.kind for step in steps))
-    assert kinds == ["team", "person", "domain", "tag", "purpose", "rule", "dataset"]
-    assert len(steps) == 10
+    assert kinds == ["team", "person", "domain", "tag", "term", "purpose", "rule", "dataset"]
+    assert len(steps) == 11
 
 
 def test_applying_again_keeps_everything() -> None:
@@ -98,8 +121,8 @@ def test_removals_come_last_and_what_rests_on_something_goes_before_it() -> None
     assert (steps[0].change, steps[0].name) == (Change.ADD, "team:new")
     assert {step.change for step in steps[1:]} == {Change.REMOVE}
     kinds = list(dict.fromkeys(step.kind for step in steps[1:]))
-    assert kinds == ["dataset", "rule", "purpose", "tag", "domain", "person", "team"]
-    assert len(steps) == 11
+    assert kinds == ["dataset", "rule", "purpose", "term", "tag", "domain", "person", "team"]
+    assert len(steps) == 12
 
 
 def test_the_order_of_a_datasets_columns_is_no_change() -> None:
@@ -111,3 +134,76 @@ def test_the_order_of_a_datasets_columns_is_no_change() -> None:
         if step.kind == "dataset"
     ]
     assert step.change is Change.KEEP
+
+
+def saying(*words: str) -> Governance:
+    """One object, a term, that says one word; or nothing."""
+    return Governance(terms=tuple(Term(name="t", definition=word) for word in words))
+
+
+THREE_WAYS: list[tuple[str, str, str, Change | None, bool]] = [
+    # what catalog/ said, what is in force, what catalog/ says; the step, whether it undoes
+    ("", "", "a", Change.ADD, False),
+    ("a", "a", "a", Change.KEEP, False),
+    ("a", "a", "b", Change.CHANGE, False),
+    ("a", "a", "", Change.REMOVE, False),
+    ("a", "b", "a", Change.CHANGE, True),
+    ("a", "b", "c", Change.CHANGE, True),
+    ("a", "b", "b", Change.KEEP, False),
+    ("a", "b", "", Change.REMOVE, True),
+    ("a", "", "a", Change.ADD, True),
+    ("a", "", "b", Change.ADD, True),
+    ("a", "", "", None, False),
+    ("", "a", "", Change.KEEP, False),
+    ("", "a", "a", Change.KEEP, False),
+    ("", "a", "b", Change.CHANGE, True),
+    ("", "", "", None, False),
+]
+
+
+@pytest.mark.parametrize(("base", "theirs", "yours", "change", "undoes"), THREE_WAYS)
+def test_a_step_compares_what_was_said_what_is_there_and_what_is_said(
+    base: str, theirs: str, yours: str, change: Change | None, undoes: bool
+) -> None:
+    applied, current, desired = (saying(*filter(None, [word])) for word in (base, theirs, yours))
+    steps = diff(current, desired, applied)
+    assert [(step.change, step.overwrites) for step in steps] == (
+        [(change, undoes)] if change else []
+    )
+    if undoes:
+        assert steps[0].drift == Drift(
+            base=next(iter(applied.terms), None),
+            theirs=next(iter(current.terms), None),
+            yours=next(iter(desired.terms), None),
+        )
+
+
+def test_what_was_declared_elsewhere_stays_and_is_told_to() -> None:
+    (step,) = diff(saying("a"), Governance(), Governance())
+    assert (step.change, step.overwrites) == (Change.KEEP, False)
+    assert step.drift == Drift(base=None, theirs=step.value, yours=None)
+    assert together(Governance(), [step]) == saying("a")
+
+
+def test_a_drift_names_the_parts_that_would_change() -> None:
+    changed = replace(DATASET, description="Edited.", tags=())
+    steps = diff(replace(GOOD, datasets=(changed,)), GOOD, GOOD)
+    (step,) = (step for step in steps if step.overwrites)
+    assert step.drift is not None
+    assert step.drift.parts == ("description", "tags")
+
+
+def test_what_stays_and_what_is_desired_are_together_what_is_in_force_after() -> None:
+    steps = diff(GOOD, replace(GOOD, terms=(), teams=(), purposes={}), Governance())
+    found = together(replace(GOOD, terms=(), teams=(), purposes={}), steps)
+    assert found == replace(GOOD, teams=GOOD.teams)
+
+
+def test_one_object_is_taken_alone_and_left_out() -> None:
+    for value in (DATASET, RULE, TERM, *GOOD.tags, *GOOD.people, *GOOD.domains):
+        ((kind, name),) = ((step.kind, step.name) for step in diff(Governance(), only(value)))
+        left = without(GOOD, kind, name)
+        (gone,) = (step for step in diff(GOOD, left) if step.change is not Change.KEEP)
+        assert (gone.change, gone.value) == (Change.REMOVE, value)
+    assert without(GOOD, "purpose", "delays").purposes == {}
+    assert without(GOOD, "team", "team:ml").teams == ("team:ops",)

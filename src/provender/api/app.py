@@ -9,10 +9,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from provender.api import (
     access,
+    answers,
     audit,
     contracts,
     datasets,
@@ -21,14 +22,17 @@ from provender.api import (
     inbox,
     lineage,
     projects,
+    reference,
+    retention,
     search,
     training,
     versions,
 )
+from provender.api.deprecated import DEPRECATED, Deprecations
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
 from provender.api.guard import Guard
-from provender.api.identity import Identify
+from provender.api.identity import Identify, local
 from provender.api.parameters import only_known
 from provender.api.routes import Operation
 from provender.core.errors import ProvenderError
@@ -39,6 +43,7 @@ PARTS = (
     versions,
     editing,
     contracts,
+    retention,
     inbox,
     projects,
     training,
@@ -56,7 +61,11 @@ Speaks = Callable[[str, str], Library]
 
 
 def application(
-    speaks: Speaks, *, identify: Identify, hosts: Collection[str] | None = None
+    speaks: Speaks,
+    *,
+    identify: Identify,
+    hosts: Collection[str] | None = None,
+    deprecated: Deprecations = DEPRECATED,
 ) -> FastAPI:
     """Return the API over a catalog; ``identify`` says who asks.
 
@@ -68,7 +77,7 @@ def application(
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
-        middleware=[Middleware(Guard, hosts=hosts)],
+        middleware=[Middleware(Guard, hosts=hosts, deprecated=deprecated)],
         exception_handlers={
             RequestValidationError: answer_error,
             HTTPException: answer_error,
@@ -81,12 +90,22 @@ def application(
             operation.path,
             operation.endpoint,
             methods=[operation.method],
+            deprecated=operation.name in deprecated or None,
             response_model=None,
             dependencies=[Depends(only_known)],
         )
     app.state.library = lambda request: speaks(identify(request).actor, request_id(request))
     _add_description(app)
     return app
+
+
+def description() -> dict[str, Any]:
+    """Return the description of the API, without a catalog."""
+
+    def speaks(actor: str, request: str) -> Library:
+        raise AssertionError("a description is asked for no catalog")
+
+    return describe(application(speaks, identify=local("service:nobody")), OPERATIONS)
 
 
 def _add_description(app: FastAPI) -> None:
@@ -97,4 +116,12 @@ def _add_description(app: FastAPI) -> None:
     def openapi(request: Request) -> Response:
         return JSONResponse(whole())
 
-    app.add_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
+    def docs(request: Request) -> Response:
+        style = answers.address(request, "docs.css")
+        return HTMLResponse(reference.page(whole(), style=style))
+
+    def style(request: Request) -> Response:
+        return Response(reference.STYLE, media_type="text/css")
+
+    for path, show in (("/openapi.json", openapi), ("/docs", docs), ("/docs.css", style)):
+        app.add_route(path, show, methods=["GET"], include_in_schema=False)

@@ -16,6 +16,7 @@ from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
 from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.retention import Retention
 from provender.core.training import TrainingSetManifest
 
 T = TypeVar("T")
@@ -79,6 +80,20 @@ class RenameWanted(Body):
     """What to call a dataset."""
 
     to: DatasetName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionWanted(Body):
+    """How long the data of versions is to be kept."""
+
+    rule: Retention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionAsked(Body):
+    """A rule to try; none: the one in force."""
+
+    rule: Retention | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from provender.api.deprecated import Deprecations
 from provender.api.errors import Refused, fault
 from provender.hosts import host_name
 
@@ -27,11 +28,17 @@ HEADERS = {
 
 
 class Guard:
-    """Gives every request its id, and refuses those for other hosts and from other sites' pages."""
+    """Gives requests their ids, refuses those for other hosts and from other sites' pages.
 
-    def __init__(self, app: ASGIApp, *, hosts: Collection[str] | None) -> None:
+    Answers of what is deprecated say so.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Collection[str] | None, deprecated: Deprecations
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._deprecated = deprecated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,6 +54,8 @@ class Guard:
                 answered = MutableHeaders(scope=message)
                 answered.update(HEADERS)
                 answered["x-request-id"] = identity
+                going = self._deprecated.get(getattr(scope.get("route"), "name", ""))
+                answered.update(going.headers if going else {})
                 answered.setdefault("cache-control", "private, no-cache")
             await send(message)
 

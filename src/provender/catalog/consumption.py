@@ -5,7 +5,7 @@ the end of a materialisation. Who read a version is for those to know who stewar
 what was made from it shows as far as it may be discovered.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -69,10 +69,17 @@ def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
     new = dialect.insert(ConsumptionRow.__table__)
     again = {"last_at": new.excluded.last_at, "times": ConsumptionRow.times + 1}
     key = ["dataset", "number", "consumer_kind", "consumer"]
-    db.connection().execute(new.on_conflict_do_update(index_elements=key, set_=again), rows)
-    for name in sorted({use.ref.dataset for use in wanted} & datasets.keys()):
+    written = new.on_conflict_do_update(index_elements=key, set_=again)
+    told = written.returning(ConsumptionRow.dataset, ConsumptionRow.times)
+    _rank(db, {dataset for dataset, times in db.connection().execute(told, rows) if times == 1})
+
+
+def _rank(db: Session, datasets: Collection[int]) -> None:
+    """Let search know how many consume each of ``datasets`` now."""
+    named = select(DatasetRow.id, DatasetRow.name).where(DatasetRow.id.in_(sorted(datasets)))
+    for number, name in db.execute(named.order_by(DatasetRow.id)).all() if datasets else ():
         node = dataset_node(DatasetRef.parse(name))
-        indexing.touch(db, node, used=_consumers_of(db, datasets[name]))
+        indexing.touch(db, node, used=_consumers_of(db, number))
 
 
 def _consumers_of(db: Session, dataset: int) -> int:
@@ -124,7 +131,8 @@ def keep_definitions(
         for ref in map(DatasetRef.parse, sorted(datasets))
     ]
     names = {use.by for use in uses}
-    db.execute(delete(ConsumptionRow).where(declared, ConsumptionRow.consumer.not_in(names)))
+    stale = delete(ConsumptionRow).where(declared, ConsumptionRow.consumer.not_in(names))
+    _rank(db, set(db.connection().scalars(stale.returning(ConsumptionRow.dataset))))
     keep(db, change, uses)
 
 

@@ -57,8 +57,9 @@ def publish(
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
 
-    If that one was a draft, it is published now. A ``draft`` has a number, but nobody gets it who does not name it. So it is with a version of
-    which a check failed that refuses: it is quarantined, and readers keep the last good one.
+    If that one was a draft, it is published now. A ``draft`` has a number, but nobody gets it
+    who does not name it. So it is with a version of which a check failed that refuses: it is
+    quarantined, and readers keep the last good one.
 
     Raises:
         NotFound: the dataset is not declared, or an input was never published.

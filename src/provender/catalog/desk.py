@@ -21,7 +21,7 @@ from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
 from provender.core.datasets import Entry, Listed, Release
 from provender.core.editing import Edit
-from provender.core.governance import Governance
+from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
@@ -101,10 +101,27 @@ class LocalDesk:
             return remembered.remembered(db, who, kind, key, limit=limit, after=after, now=now)
 
     def plan(self, desired: Governance) -> list[GovernanceStep]:
-        raise NotImplementedError("governance")
+        """Return what applying ``desired`` would do, step by step, with what it would undo."""
+        with self._door.reading() as db:
+            return governance.plan(db, self._door.who(db), desired, now=self._door.clock())
 
     def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
-        raise NotImplementedError("governance")
+        """Return the steps of the plan, taken; what others changed since is undone only if told."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return governance.apply(db, who, desired, overwrite=overwrite, change=change)
+
+    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep:
+        """Return the step that declares one object beside what catalog/ declares."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return governance.declare(db, who, value, reason=reason, change=change)
+
+    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep:
+        """Return the step that takes one declared object away."""
+        with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            return governance.withdraw(db, who, kind, name, reason=reason, change=change)
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
         """Return what is in force, or was at ``as_of``, of datasets those the actor may discover."""

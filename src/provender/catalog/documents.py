@@ -3,27 +3,47 @@
 Every problem of every file is found before any is complained about, and names file and key.
 """
 
+import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode
 
 from provender.core import governance
 from provender.core.datasets import Dataset, Format
 from provender.core.errors import InvalidInput, Problems, ProvenderError
+from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, check_name, suggest
 from provender.core.people import Person, check_actor_id
 from provender.core.policy import EVERY, Action, Rule
-from provender.core.tags import Tag
+from provender.core.tags import TARGETS, Tag
 
-FILES = ("domains.yml", "people.yml", "purposes.yml", "tags.yml")
+FILES = ("domains.yml", "glossary.yml", "people.yml", "purposes.yml", "tags.yml")
 FOLDERS = ("datasets", "policies")
+DURATION = re.compile(r"(\d{1,9}) ?(s|min|h|d|w)\Z")
+UNITS = {
+    "w": timedelta(weeks=1),
+    "d": timedelta(days=1),
+    "h": timedelta(hours=1),
+    "min": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+}
+"""How a duration is written: ``6h``, ``2d``; what has parts of a second, as ISO 8601 has it."""
 T = TypeVar("T")
 
 
@@ -32,7 +52,15 @@ def _listed(value: object) -> object:
     return [] if value is None else value
 
 
+def _duration(value: object) -> object:
+    """A duration as ``6h`` or ``2d``; else what ISO 8601 makes of it."""
+    written = DURATION.match(value) if isinstance(value, str) else None
+    return int(written[1]) * UNITS[written[2]] if written else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0))]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 
 class Document(BaseModel):
@@ -63,6 +91,16 @@ class TagDocument(Document):
     name: str
     description: str = ""
     protected: bool = False
+    values: Names = ()
+    on: Names = TARGETS
+    assigners: Names = ()
+
+
+class TermDocument(Document):
+    name: Text
+    definition: Text
+    synonyms: Names = ()
+    owner: str = ""
 
 
 class RuleDocument(Document):
@@ -82,12 +120,16 @@ class ColumnDocument(Document):
 
 class DatasetDocument(Document):
     name: str
-    description: str = Field(min_length=1)
+    description: Text
     owner: str
     format: Format
     stewards: Names = ()
+    deputies: Names = ()
     event_timestamp: str | None = None
+    fresh_within: Duration | None = None
     tags: Names = ()
+    terms: Names = ()
+    documentation: str = ""
     columns: dict[str, ColumnDocument | None] = {}
     links: Names = ()
 
@@ -119,18 +161,46 @@ class Reader:
 
     def governance(self) -> Governance:
         """Return what the files say; what cannot be read is among the problems instead."""
-        people = self._parse("people.yml", PeopleDocument, default=PeopleDocument())
+        parts = [self.part(name) for name in self.names()]
         return Governance(
-            domains=self._each(
-                "domains.yml", self._parse_list("domains.yml", DomainDocument), _domain
-            ),
-            teams=self._each("people.yml", people.teams, check_actor_id),
-            people=self._each("people.yml", people.people, _person),
-            tags=self._each("tags.yml", self._parse_list("tags.yml", TagDocument), _tag),
-            purposes=self._parse("purposes.yml", dict[str, str], default={}),
-            rules=tuple(self._rules()),
-            datasets=tuple(self._datasets()),
+            domains=tuple(one for part in parts for one in part.domains),
+            teams=tuple(one for part in parts for one in part.teams),
+            people=tuple(one for part in parts for one in part.people),
+            tags=tuple(one for part in parts for one in part.tags),
+            terms=tuple(one for part in parts for one in part.terms),
+            purposes={name: text for part in parts for name, text in part.purposes.items()},
+            rules=tuple(one for part in parts for one in part.rules),
+            datasets=tuple(one for part in parts for one in part.datasets),
         )
+
+    def names(self) -> Iterator[str]:
+        """Return the files that are read, relative to the folder, be they there or not."""
+        yield from FILES
+        for pattern in ("policies/*.yml", "datasets/*/*.yml"):
+            for path in sorted(self.folder.glob(pattern)):
+                yield path.relative_to(self.folder).as_posix()
+
+    def part(self, name: str) -> Governance:
+        """Return what one file says; nothing, if it is not there."""
+        match name.split("/"):
+            case ["people.yml"]:
+                people = self._parse(name, PeopleDocument, default=PeopleDocument())
+                return Governance(
+                    teams=self._each(name, people.teams, check_actor_id),
+                    people=self._each(name, people.people, _person),
+                )
+            case ["purposes.yml"]:
+                return Governance(purposes=self._parse(name, dict[str, str], default={}))
+            case ["policies", _]:
+                documents = self._parse_list(name, RuleDocument)
+                return Governance(rules=tuple(Rule(**dict(one)) for one in documents))
+            case ["datasets", _, _]:
+                return Governance(datasets=self._dataset(name))
+            case _:
+                kind, make, field = LISTS[name]
+                documents = self._parse_list(name, kind)
+                made: dict[str, Any] = {field: self._each(name, documents, make)}
+                return Governance(**made)
 
     def stray_files(self) -> Iterator[str]:
         """Say which files look like governance but are read by nobody."""
@@ -148,18 +218,10 @@ class Reader:
             elif len(name.parts) != {"datasets": 3, "policies": 2}.get(name.parts[0], 1):
                 yield f"{self._name(path)}: belongs in datasets/<domain>/ or policies/ itself"
 
-    def _rules(self) -> Iterator[Rule]:
-        for path in sorted((self.folder / "policies").glob("*.yml")):
-            name = path.relative_to(self.folder).as_posix()
-            for document in self._parse_list(name, RuleDocument):
-                yield Rule(**dict(document))
-
-    def _datasets(self) -> Iterator[Dataset]:
-        for path in sorted((self.folder / "datasets").glob("*/*.yml")):
-            name = path.relative_to(self.folder).as_posix()
-            document = self._parse(name, DatasetDocument, default=None)
-            if document is not None:
-                yield from self._each(name, (document,), partial(_dataset, path=path))
+    def _dataset(self, name: str) -> tuple[Dataset, ...]:
+        document = self._parse(name, DatasetDocument, default=None)
+        documents = () if document is None else (document,)
+        return self._each(name, documents, partial(_dataset, path=self.folder / name))
 
     def _each(
         self, name: str, documents: tuple[T, ...], make: Callable[[T], Any]
@@ -237,6 +299,10 @@ def _tag(document: TagDocument) -> Tag:
     return Tag(**dict(document))
 
 
+def _term(document: TermDocument) -> Term:
+    return Term(**dict(document))
+
+
 def _dataset(document: DatasetDocument, *, path: Path) -> Dataset:
     ref = DatasetRef.parse(document.name)
     if ref.version is not None:
@@ -251,16 +317,28 @@ def _dataset(document: DatasetDocument, *, path: Path) -> Dataset:
         raise InvalidInput("columns: * is not a column", hint="use tags: for the whole dataset")
     return Dataset(
         ref=ref,
-        description=document.description.strip(),
+        description=document.description,
         owner=document.owner,
         format=document.format,
         stewards=document.stewards,
+        deputies=document.deputies,
+        terms=document.terms,
+        documentation=document.documentation,
+        fresh_within=document.fresh_within,
         tags=document.tags,
         column_tags={name: c.tags for name, c in columns.items() if c.tags},
         column_descriptions={n: c.description for n, c in columns.items() if c.description},
         event_timestamp=document.event_timestamp,
         links=document.links,
     )
+
+
+LISTS: dict[str, tuple[type[Any], Callable[[Any], Any], str]] = {
+    "domains.yml": (DomainDocument, _domain, "domains"),
+    "glossary.yml": (TermDocument, _term, "terms"),
+    "tags.yml": (TagDocument, _tag, "tags"),
+}
+"""Files that are one list: of which documents, what is made of each, and where it goes."""
 
 
 def _in_words(error: ValidationError, content: Any, kind: Any) -> Iterator[str]:

@@ -8,27 +8,9 @@ from typing import Any
 from sqlalchemy import Select, Text, and_, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
+from provender.catalog.applied import parsed
 from provender.catalog.rows import DatasetNameRow, DatasetRow, GovernedRow, HistoryRow
-from provender.core.datasets import Dataset
 from provender.core.digest import canonical, plain
-from provender.core.glossary import Term
-from provender.core.governance import Domain
-from provender.core.people import Person
-from provender.core.policy import Rule
-from provender.core.tags import Tag
-from provender.values import from_json
-
-TYPES: dict[str, type[Any]] = {
-    "team": dict,
-    "person": Person,
-    "domain": Domain,
-    "tag": Tag,
-    "term": Term,
-    "purpose": dict,
-    "rule": Rule,
-    "dataset": Dataset,
-}
-"""What the kinds of objects that catalog/ declares are kept as."""
 
 PORTION = 100
 """How many datasets are read at a time: whoever looks may stop at any."""
@@ -55,11 +37,6 @@ class Drifted:
             return ()
         there, said = plain(self.value), plain(self.said)
         return tuple(sorted(part for part in there if there[part] != said.get(part)))
-
-
-def parsed(kind: str, text: str) -> Any:
-    """Return the object of a kind that is kept as ``text``."""
-    return from_json(TYPES[kind], text)
 
 
 def datasets(db: Session, shown: Select[int], *, after: str = "") -> Iterator[Drifted]:

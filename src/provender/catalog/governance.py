@@ -1,6 +1,6 @@
 """Governance as code, applied: who, which tags and purposes, which rules, which datasets."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,19 +10,18 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from provender.catalog import (
     access,
+    applied,
     changes,
     declarations,
     epoch,
     grants,
     history,
     indexing,
-    naming,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
     DatasetRow,
     DomainRow,
-    GovernedRow,
     PersonRow,
     PurposeRow,
     Row,
@@ -34,9 +33,10 @@ from provender.catalog.rows import (
 )
 from provender.core import governance
 from provender.core.audit import EventKind
-from provender.core.digest import canonical, digest
-from provender.core.errors import Problems
-from provender.core.governance import Change, Governance, Step
+from provender.core.digest import digest
+from provender.core.errors import Conflict, Problems
+from provender.core.governance import Change, Declared, Governance, Step
+from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -97,55 +97,126 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     existing = current(db)
     if existing != Governance():
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    problems = governance.check(desired)
-    if not any(Action.GOVERN in rule.actions for rule in desired.rules):
-        problems.append("no rule has the action govern: nobody could change anything later")
-    problems += _renamed(db, desired)
-    problems += _forgotten(db, existing, desired)
-    if problems:
-        raise Problems(
-            "governance cannot be applied", problems, hint="correct the files, then try again"
-        )
-    return governance.diff(existing, desired)
+    steps = governance.diff(existing, desired, applied.said(db))
+    _check(db, governance.together(desired, steps), steps)
+    return steps
 
 
-def apply(db: Session, by: Actor, desired: Governance, *, change: CatalogChange) -> list[Step]:
+def apply(
+    db: Session, by: Actor, desired: Governance, *, overwrite: bool = False, change: CatalogChange
+) -> list[Step]:
     """Return the steps of the plan, taken. Anybody may take the first, on an empty catalog.
 
     Raises:
         Denied, Problems: as `plan`.
+        Conflict: a step undoes what somebody did since, and is not to ``overwrite`` it.
     """
     steps = plan(db, by, desired, now=change.at)
+    drifted = [step for step in steps if step.overwrites]
+    if drifted and not overwrite:
+        raise _overwriting(drifted)
     changed = [step for step in steps if step.change is not Change.KEEP]
-    if not changed:
-        return steps
-    epoch.bump(db)
-    for step in changed:
-        _take(db, step, change=change)
-    _index(db, changed, change=change)
-    changes.tell(
-        db,
-        change,
-        EventKind.GOVERNANCE_APPLY,
-        "governance",
-        {
-            "steps": [
-                {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)}
-                for s in changed
-            ]
-        },
-    )
+    said_anew = applied.remember(db, desired, change=change)
+    if changed or said_anew:
+        _make(db, changed, change=change)
     return steps
 
 
-def _index(db: Session, changed: Sequence[Step], *, change: CatalogChange) -> None:
-    """Let search know of rules and tags, which decide who sees what, and of people's names."""
-    if any(step.kind in ("tag", "rule") for step in changed):
+def declare(
+    db: Session, by: Actor, value: Declared, *, reason: str = "", change: CatalogChange
+) -> Step:
+    """Return the step that declares one object, or says it anew, beside what catalog/ declares.
+
+    Raises:
+        Denied: ``by`` may not govern.
+        Problems: it does not fit to what is there.
+    """
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
+    existing = current(db)
+    alone = governance.only(value)
+    ((kind, name),) = governance.objects(alone)
+    steps = governance.diff(existing, alone, Governance())
+    _check(db, governance.together(alone, steps), steps)
+    (step,) = (step for step in steps if (step.kind, step.name) == (kind, name))
+    if step.change is not Change.KEEP:
+        _make(db, [step], reason=reason, change=change)
+    return step
+
+
+def withdraw(
+    db: Session, by: Actor, kind: str, name: str, *, reason: str = "", change: CatalogChange
+) -> Step:
+    """Return the step that takes one object away; catalog/ brings it back, if it declares it.
+
+    Raises:
+        Denied: ``by`` may not govern.
+        NotFound: there is no such object.
+        Problems: something rests on it.
+    """
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
+    existing = governance.objects(current(db))
+    if (kind, name) not in existing:
+        raise unknown(kind, name, (other for of, other in existing if of == kind))
+    rest = governance.without(current(db), kind, name)
+    (step,) = (s for s in governance.diff(current(db), rest) if s.change is Change.REMOVE)
+    _check(db, rest, [step])
+    _make(db, [step], reason=reason, change=change)
+    return step
+
+
+def _check(db: Session, becomes: Governance, steps: Iterable[Step]) -> None:
+    problems = governance.check(becomes)
+    if not any(Action.GOVERN in rule.actions for rule in becomes.rules):
+        problems.append("no rule has the action govern: nobody could change anything later")
+    problems += _renamed(db, becomes)
+    problems += _forgotten(db, steps)
+    if problems:
+        raise Problems(
+            "governance cannot be applied", problems, hint="correct the files, then try again"
+        )
+
+
+def _overwriting(drifted: Sequence[Step]) -> Conflict:
+    told = "\n".join(f"  - {_undone(step)}" for step in drifted)
+    count = "1 change" if len(drifted) == 1 else f"{len(drifted)} changes"
+    return Conflict(
+        f"applying would undo {count} made since catalog/ was applied last:\n{told}",
+        hint="keep them: provender catalog export, then plan again; "
+        "or undo them: provender catalog apply --overwrite",
+    )
+
+
+def _undone(step: Step) -> str:
+    parts = f": {', '.join(step.drift.parts)}" if step.drift and step.drift.parts else ""
+    return f"{step.change} {step.kind} {step.name}{parts}"
+
+
+def _make(db: Session, steps: Sequence[Step], *, reason: str = "", change: CatalogChange) -> None:
+    """Take ``steps`` and write down that they were; none: catalog/ says now what is in force."""
+    if steps:
+        epoch.bump(db)
+    for step in steps:
+        _take(db, step, reason=reason, change=change)
+    _index(db, steps, change=change)
+    taken = [
+        {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)} for s in steps
+    ]
+    detail = {"steps": taken, **({"reason": reason} if reason else {})}
+    changes.tell(db, change, EventKind.GOVERNANCE_APPLY, "governance", detail)
+
+
+def _index(db: Session, steps: Sequence[Step], *, change: CatalogChange) -> None:
+    """Let search know of rules and tags, which decide who sees what, of names and of synonyms."""
+    if any(step.kind in ("tag", "rule") for step in steps):
         indexing.settle_all(db)
-    indexing.rename_people(db, change, [step.name for step in changed if step.kind == "person"])
+    named = {kind: [s.name for s in steps if s.kind == kind] for kind in ("person", "term")}
+    if named["person"]:
+        indexing.rename_people(db, change, named["person"])
+    if named["term"]:
+        indexing.learn_terms(db, change, named["term"])
 
 
-def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
+def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
     match step.change, step.kind:
         case Change.REMOVE, "dataset":
             grants.revoke_all(db, step.name, change=change)
@@ -159,7 +230,7 @@ def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
         case _, kind:
             db.merge(ROWS[kind](step.value))
     db.flush()
-    _remember(db, step, change=change)
+    _remember(db, step, reason=reason, change=change)
     if step.kind == "dataset":
         changes.tell(
             db,
@@ -170,44 +241,29 @@ def _take(db: Session, step: Step, *, change: CatalogChange) -> None:
         )
 
 
-def _remember(db: Session, step: Step, *, change: CatalogChange) -> None:
-    """Keep what was said, in history, and what catalog/ said last."""
+def _remember(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
+    """Keep in history what is said from now on."""
     gone = step.change is Change.REMOVE
     row = declarations.row_of(db, step.name) if step.kind == "dataset" else None
     key = row.urn if row else step.name
-    history.keep(db, change, step.kind, key, None if gone else step.value)
-    if gone:
-        of_object = (GovernedRow.kind == step.kind, GovernedRow.name == step.name)
-        db.execute(delete(GovernedRow).where(*of_object))
-        return
-    db.merge(
-        GovernedRow(
-            kind=step.kind,
-            name=step.name,
-            digest=digest(step.value),
-            value=canonical(step.value),
-            applied_at=change.at,
-            applied_by=change.actor,
-        )
-    )
+    history.keep(db, change, step.kind, key, None if gone else step.value, reason=reason)
 
 
 def _becomes(step: Step) -> str:
     return "" if step.change is Change.REMOVE else digest(step.value)
 
 
-def _renamed(db: Session, desired: Governance) -> Iterator[str]:
+def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
     """Say which datasets are declared by a name that they do not have any more."""
-    current_names = naming.current(db, [dataset.ref.dataset for dataset in desired.datasets])
-    for name, current_name in current_names.items():
-        if name != current_name:
-            yield f"dataset {name} is called {current_name} now: write that in its file"
+    names = applied.renamed(db)
+    for name in (dataset.ref.dataset for dataset in becomes.datasets):
+        if name in names:
+            yield f"dataset {name} is called {names[name]} now: write that in its file"
 
 
-def _forgotten(db: Session, existing: Governance, desired: Governance) -> Iterator[str]:
+def _forgotten(db: Session, steps: Iterable[Step]) -> Iterator[str]:
     """Say which datasets are no longer declared though they have versions."""
-    declared = {dataset.ref for dataset in desired.datasets}
-    gone = [d.ref.dataset for d in existing.datasets if d.ref not in declared]
+    gone = [s.name for s in steps if s.kind == "dataset" and s.change is Change.REMOVE]
     counted = (
         select(DatasetRow.name, func.count())
         .join(VersionRow, VersionRow.dataset == DatasetRow.id)

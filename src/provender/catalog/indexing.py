@@ -114,7 +114,7 @@ def touch(
     *,
     fresh_until: datetime | None = None,
     state: str = "",
-    used: int = 0,
+    used: int | None = None,
     checked: int | None = None,
 ) -> None:
     """Say what ranks ``node`` and has no words: publishing again changes this and nothing else.
@@ -227,7 +227,7 @@ def is_stale(db: Session) -> bool:
 
 
 def _told(
-    *, fresh_until: datetime | None, state: str, used: int, checked: int | None
+    *, fresh_until: datetime | None, state: str, used: int | None, checked: int | None
 ) -> dict[str, Any]:
     """What was given of what ranks a document, by its columns."""
     told: dict[str, Any] = {}
@@ -235,7 +235,7 @@ def _told(
         told["fresh_until"] = fresh_until
     if state:
         told["state"] = STATES.index(state)
-    if used:
+    if used is not None:
         told["used"] = used
     if checked is not None:
         told["checked"] = checked

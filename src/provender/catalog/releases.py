@@ -74,6 +74,9 @@ def every_release(
 ) -> Listed[Release]:
     """Return versions of every dataset, whole, from beyond the version ``after``.
 
+    A version that can be had in other formats too is there once more for each of them: whoever
+    looks after files has to know them all. They count as one in ``limit``.
+
     Raises:
         Denied: ``by`` may not govern.
     """
@@ -85,7 +88,7 @@ def every_release(
         wanted = wanted.where((DatasetRow.name > last.dataset) | same)
     in_order = wanted.order_by(DatasetRow.name, VersionRow.number)
     rows = db.scalars(in_order.limit(limit + 1)).all()
-    shown = tuple(_stated(db, rows[:limit]))
+    shown = tuple(_in_every_format(db, rows[:limit]))
     return Listed(shown, str(shown[-1].version.ref) if len(rows) > limit else None)
 
 
@@ -142,6 +145,16 @@ def _released(
     stated = list(_stated(db, rows))
     shown = datasets.seen(db, who, [one.version for one in stated], now=now)
     return [replace(one, version=version) for one, version in zip(stated, shown, strict=True)]
+
+
+def _in_every_format(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
+    for row, found in zip(rows, _stated(db, rows), strict=True):
+        yield found
+        others = select(RepresentationRow.manifest).where(
+            RepresentationRow.dataset == row.dataset, RepresentationRow.number == row.number
+        )
+        for manifest in db.scalars(others.order_by(RepresentationRow.format)):
+            yield replace(found, version=replace(found.version, manifest=manifest))
 
 
 def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:

@@ -11,6 +11,7 @@ from provender.catalog import (
     declarations,
     epoch,
     history,
+    indexing,
     naming,
     revisions,
     standings,
@@ -67,6 +68,7 @@ def rename(
     _rename_rules(db, change, old, target)
     history.keep(db, change, "dataset", row.urn, row.value)
     epoch.bump(db)
+    indexing.settle(db, [row])  # rules are of names
     latest = standings.newest(db, row.id)
     declarations.index(db, change, row.value, latest.value if latest else None)
     changes.tell(

@@ -10,6 +10,7 @@ from provender.cli.datasets import dataset, search
 from provender.cli.features import features, push
 from provender.cli.governance import governance
 from provender.cli.lifecycle import steps
+from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
@@ -43,6 +44,7 @@ for command in (
     features,
     fsck,
     governance,
+    lineage,
     online,
     push,
     restore,

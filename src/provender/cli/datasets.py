@@ -9,6 +9,7 @@ import click
 
 from provender.cli.contracts import BROKEN, show_checks
 from provender.cli.counting import telling
+from provender.cli.getting import convert_dataset, get_dataset
 from provender.cli.measured import show_difference, show_profile
 from provender.cli.output import as_json, fields, show, size, table
 from provender.cli.retention import expire, hold, retention
@@ -24,6 +25,8 @@ def dataset() -> None:
     """Publish, list, show and verify dataset versions."""
 
 
+dataset.add_command(convert_dataset)
+dataset.add_command(get_dataset)
 dataset.add_command(show_difference)
 dataset.add_command(show_profile)
 for about_data in (retention, hold, expire):

@@ -66,7 +66,7 @@ def show_status(repo: Path | None, as_json: bool) -> None:  # noqa: FBT001
 @features.command("list")
 @as_json
 def list_definitions(as_json: bool) -> None:  # noqa: FBT001
-    """List the feature views and services that were applied."""
+    """List the feature views and services that were applied, and what was saved of them."""
     from provender.sdk import connect
 
     with connect() as workspace:
@@ -92,6 +92,18 @@ def list_definitions(as_json: bool) -> None:  # noqa: FBT001
         rows += [
             (spec.project, "service", s.name, "", f"{len(s.features)} features", "", "")
             for s in spec.services
+        ]
+        rows += [
+            (
+                spec.project,
+                "saved dataset",
+                s.name,
+                s.join_keys,
+                [str(ref) for ref in s.features],
+                s.dataset or "file",
+                "",
+            )
+            for s in spec.saved
         ]
     show(
         specs,

@@ -139,11 +139,17 @@ class HttpDesk:
         expected: int | None,
         dry_run: bool,
     ) -> list[Due]:
-        """Return what goes by ``rule``, which is set unless ``dry_run``; None: the rule it has."""
-        body = {"rule": rule, "dry_run": dry_run}
-        headers = _matching(expected) if expected is not None else {}
+        """Return for each version whose data is there whether it goes, and why."""
         parts = ("datasets", ref.dataset, "retention")
-        return list(self._wire.send("POST", Listed[Due], *parts, body=body, headers=headers).items)
+        if dry_run:
+            return self._due("POST", *parts, "plan", body={"rule": rule}, again=True)
+        if rule is None:
+            return self._due("POST", *parts, "expire", again=True)
+        headers = _matching(self._looked_at(ref, expected, "whatever it says"))
+        return self._due("PUT", *parts, body={"rule": rule}, headers=headers)
+
+    def _due(self, method: str, *parts: object, **more: Any) -> list[Due]:
+        return list(self._wire.send(method, Listed[Due], *parts, **more).items)
 
     def _revision_of_contract(self, ref: DatasetRef) -> int:
         try:

@@ -1,17 +1,35 @@
-"""Governance as code: what catalog/ says, against what the catalog has, as a plan of steps."""
+"""Governance as code: what catalog/ says, against what the catalog has, as a plan of steps.
+
+A plan compares three: what catalog/ says now, what is in force, and what catalog/ said when it
+was applied last. What is in force but was never said by catalog/ is somebody's who declared it
+elsewhere, and stays. What is in force but not as catalog/ said has drifted: a step that would
+undo that says so. Pure: no clock, no database.
+"""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from provender.core.datasets import Dataset
-from provender.core.digest import canonical
+from provender.core.digest import canonical, plain
 from provender.core.glossary import Term
 from provender.core.names import suggest
 from provender.core.people import Person
 from provender.core.policy import Rule
 from provender.core.tags import TARGETS, Tag, Taxonomy
+
+FIELDS = {
+    "team": "teams",
+    "person": "people",
+    "domain": "domains",
+    "tag": "tags",
+    "term": "terms",
+    "purpose": "purposes",
+    "rule": "rules",
+    "dataset": "datasets",
+}
+"""Kinds of objects, and where `Governance` has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +68,37 @@ class Governance:
         return Taxonomy(self.tags)
 
 
+Declared = Domain | Person | Tag | Term | Rule | Dataset
+"""One object that can be declared by itself."""
+
+
 class Change(StrEnum):
-    """What a step does: catalog/ is the whole truth, so what it does not declare is removed."""
+    """What a step does: what catalog/ said once and does not declare any more is removed."""
 
     ADD = "add"
     CHANGE = "change"
     KEEP = "keep"
     REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """That an object is not as catalog/ said last: it was ``base``, is ``theirs``, would be ``yours``.
+
+    None: it is not there.
+    """
+
+    base: Any
+    theirs: Any
+    yours: Any
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Which parts of ``theirs`` would change; none if it is there or not as a whole."""
+        if self.theirs is None or self.yours is None:
+            return ()
+        theirs, yours = plain(self.theirs), plain(self.yours)
+        return tuple(part for part in theirs if theirs[part] != yours.get(part))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +109,12 @@ class Step:
     kind: str
     name: str
     value: Any
+    drift: Drift | None = None
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether the step undoes what somebody did since catalog/ was applied last."""
+        return self.drift is not None and self.change is not Change.KEEP
 
 
 def check(desired: Governance) -> list[str]:
@@ -105,31 +153,104 @@ def check(desired: Governance) -> list[str]:
     return problems
 
 
-def diff(current: Governance, desired: Governance) -> list[Step]:
+def diff(current: Governance, desired: Governance, applied: Governance | None = None) -> list[Step]:
     """Return one step per object of either, in the order in which they must be taken.
 
-    Removals come last, and in reverse: whatever rests on something goes before it.
+    ``applied`` is what was desired last; None: all that is there now. Removals come last, and in
+    reverse: whatever rests on something goes before it.
     """
-    had, wanted = _objects(current), _objects(desired)
+    had, wanted = objects(current), objects(desired)
+    said = had if applied is None else objects(applied)
     written = [
-        Step(change=_change(had.get((kind, name)), value), kind=kind, name=name, value=value)
-        for (kind, name), value in wanted.items()
+        _step(key, said.get(key), theirs=had.get(key), yours=value) for key, value in wanted.items()
     ]
-    removed = [
-        Step(change=Change.REMOVE, kind=kind, name=name, value=value)
-        for (kind, name), value in had.items()
-        if (kind, name) not in wanted
+    others = [
+        _step(key, said.get(key), theirs=value, yours=None)
+        for key, value in had.items()
+        if key not in wanted
     ]
-    return written + removed[::-1]
+    kept = [step for step in others if step.change is Change.KEEP]
+    removed = [step for step in others if step.change is Change.REMOVE]
+    return written + kept + removed[::-1]
 
 
-def _change(old: Any, new: Any) -> Change:
-    if old is None:
+def together(desired: Governance, steps: Iterable[Step]) -> Governance:
+    """Return what is in force after ``steps``: what is desired, and what stays beside it."""
+    there: dict[str, list[Any]] = {kind: [] for kind in FIELDS}
+    wanted = objects(desired)
+    for step in steps:
+        if step.change is Change.KEEP and (step.kind, step.name) not in wanted:
+            there[step.kind].append(step.value)
+    purposes = {one["name"]: one["description"] for one in there.pop("purpose")}
+    teams = tuple(one["id"] for one in there.pop("team"))
+    more = {
+        FIELDS[kind]: (*getattr(desired, FIELDS[kind]), *values) for kind, values in there.items()
+    }
+    return replace(
+        desired,
+        teams=(*desired.teams, *teams),
+        purposes={**desired.purposes, **purposes},
+        **more,
+    )
+
+
+def only(value: "Declared") -> Governance:
+    """Return the governance that declares one object."""
+    kinds: dict[type, str] = {
+        Domain: "domains",
+        Person: "people",
+        Tag: "tags",
+        Term: "terms",
+        Rule: "rules",
+        Dataset: "datasets",
+    }
+    declared: dict[str, Any] = {kinds[type(value)]: (value,)}
+    return Governance(**declared)
+
+
+def without(governance: Governance, kind: str, name: str) -> Governance:
+    """Return ``governance`` without one object."""
+    if kind == "purpose":
+        left = {key: text for key, text in governance.purposes.items() if key != name}
+        return replace(governance, purposes=left)
+    if kind == "team":
+        return replace(governance, teams=tuple(team for team in governance.teams if team != name))
+    gone = objects(governance)[kind, name]
+    others: dict[str, Any] = {
+        FIELDS[kind]: tuple(one for one in getattr(governance, FIELDS[kind]) if one is not gone)
+    }
+    return replace(governance, **others)
+
+
+def _step(key: tuple[str, str], base: Any, *, theirs: Any, yours: Any) -> Step:
+    kind, name = key
+    change = _change(base, theirs, yours)
+    drifted = (base is None and yours is None) or (
+        change is not Change.KEEP and not _same(base, theirs)
+    )
+    return Step(
+        change=change,
+        kind=kind,
+        name=name,
+        value=theirs if yours is None else yours,
+        drift=Drift(base=base, theirs=theirs, yours=yours) if drifted else None,
+    )
+
+
+def _change(base: Any, theirs: Any, yours: Any) -> Change:
+    if yours is None:
+        return Change.KEEP if base is None else Change.REMOVE
+    if theirs is None:
         return Change.ADD
-    return Change.KEEP if canonical(old) == canonical(new) else Change.CHANGE
+    return Change.KEEP if _same(theirs, yours) else Change.CHANGE
 
 
-def _objects(governance: Governance) -> Mapping[tuple[str, str], Any]:
+def _same(one: Any, other: Any) -> bool:
+    return canonical(one) == canonical(other)
+
+
+def objects(governance: Governance) -> Mapping[tuple[str, str], Any]:
+    """Return every object by its kind and name, in the order in which they must be written."""
     objects: dict[tuple[str, str], Any] = {}
     objects |= {("team", team): {"id": team} for team in governance.teams}
     objects |= {("person", person.id): person for person in governance.people}

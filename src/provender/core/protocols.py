@@ -224,7 +224,9 @@ class Records(Protocol):
 
     def training_sets(self, *, limit: int = 50, after: str = "") -> Listed[TrainingSetManifest]: ...
 
-    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]: ...
+    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]:
+        """Return every version, once for each format that it can be had in; for who governs."""
+        ...
 
     def notes(
         self, ref: DatasetRef, *, above: int = 0, since: datetime

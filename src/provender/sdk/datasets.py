@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from provender.core.cautions import heeded
-from provender.core.clock import utc_now
 from provender.core.datasets import Dataset, DatasetVersion, whole
 from provender.core.differences import Difference
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.profiles import Profile
-from provender.core.training import Table
 from provender.offline.answer import Progress
 from provender.sdk import measuring, publishing, upkeep
-from provender.sdk.desk import Desk
+from provender.sdk.getting import Getting
 from provender.sdk.publishing import Offer
 from provender.sdk.rows import Rows, arrow_table
 from provender.tables.arrow import Naive
@@ -27,7 +25,7 @@ if TYPE_CHECKING:
     from provender.core.finding import Hit
 
 
-class Datasets(Desk):
+class Datasets(Getting):
     """What an actor can do with datasets."""
 
     def publish(
@@ -214,19 +212,7 @@ class Datasets(Desk):
             Denied: a column is closed to the actor for that purpose; the hint says who can open it.
             Gone: its data was deleted, be it meanwhile.
         """
-        version = self.version(name)
-        table = Table.of(version)
-        wanted = list(columns) if columns is not None else list(version.manifest.schema.names)
-        for column in wanted:
-            version.manifest.schema.column(column)
-        permit = self.catalog.permit(
-            Action.READ,
-            sorted(table.columns(wanted)),
-            purpose=self._purpose(purpose),
-            versions=[version.ref],
-        )
-        with upkeep.unless_gone(self.catalog, version.ref):
-            return self._engine.read(table, wanted, permit, now=utc_now())
+        return self._rows(self.version(name), columns, self._purpose(purpose))
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""

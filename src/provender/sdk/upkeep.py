@@ -65,10 +65,16 @@ class Expired:
 
 def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: bool) -> Expired:
     """Let the data go that is due; see `Workspace.expire`."""
+    converted = {} if dry_run else _converted(catalog, ref)
     due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
     if dry_run:
         return Expired(due=due)
-    gone = [one.version.manifest for one in _releases(catalog, ref) if one.data_gone_at]
+    gone = [
+        manifest
+        for one in _releases(catalog, ref)
+        if one.data_gone_at
+        for manifest in (one.version.manifest, *converted.get(one.version.number, ()))
+    ]
 
     def kept() -> list[Manifest]:
         return [one.version.manifest for one in _releases(catalog, ref) if not one.data_gone_at]
@@ -90,6 +96,17 @@ def unless_gone(catalog: "Library", ref: DatasetRef) -> Iterator[None]:
         with suppress(Recalled):
             catalog.resolve(ref)
         raise
+
+
+def _converted(catalog: "Library", ref: DatasetRef) -> dict[int, list[Manifest]]:
+    """The manifests of versions in other formats; of what cannot be read, `fsck` finds the files."""
+    found: dict[int, list[Manifest]] = {}
+    for one in _releases(catalog, ref):
+        for other in one.formats[1:]:
+            with suppress(NotFound, Recalled):
+                shown = catalog.release(one.version.ref, format=other).version
+                found.setdefault(shown.number, []).append(shown.manifest)
+    return found
 
 
 def _releases(catalog: "Library", ref: DatasetRef) -> list[Release]:
@@ -158,7 +175,7 @@ def check(
     versions = _recorded(catalog)
     found += damages(settings.lake, versions, again=again, progress=progress)
     return Report(
-        versions=len(versions),
+        versions=len({version.ref for version in versions}),
         files=sum(len(version.manifest.files) for version in versions),
         findings=tuple(found),
         faults=faults,
@@ -179,6 +196,6 @@ def _faults(settings: Settings, *, repair: bool, progress: Progress) -> "tuple[F
 
 
 def _recorded(catalog: "Library") -> list[DatasetVersion]:
-    """Every version that the catalog knows of, whole, whose data is to be there."""
+    """Every version that the catalog knows of, whole, whose data is to be there; in each format."""
     every = whole(lambda after: catalog.records.every_version(after=after))
     return [one.version for one in every if one.data_gone_at is None]

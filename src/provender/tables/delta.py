@@ -31,7 +31,7 @@ from provender.tables import storage, words
 from provender.tables.arrow import arrow_schema
 from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.guard import check_files
-from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet
+from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, folder_name, read_parquet
 from provender.tables.places import is_remote
 from provender.tables.rows import inspect
 from provender.tables.scans import Scan
@@ -62,17 +62,11 @@ class DeltaFormat:
             InvalidInput: Delta has no type for a column.
             Conflict: another writer, not one of ours, committed at the same time.
         """
-        _check_types(rows.schema)
-        place = f"{location}/delta"
-        folder = storage.resolve(root, place)
-        check_path(folder)
-        with storage.locked(root, place.replace("/", ".")):
-            table = _existing(folder)
-            if table is not None and (pinned := _find(table, folder, rows)) is not None:
-                return _stored(pinned, folder, place)
-            storage.make_folder(folder, root)
-            _commit(rows, folder, mode="overwrite")
-            return _committed(rows, folder, place)
+        return _written(rows, root, f"{location}/delta")
+
+    def write_apart(self, rows: Spool, root: Path, location: str) -> Stored:
+        """Commit the spooled rows to a table of their own below ``location``; raises as `write`."""
+        return _written(rows, root, folder_name(location, "delta", rows.logical_digest))
 
     def append(self, added: Spool, root: Path, location: str, before: Table) -> Stored:
         """Commit the spooled rows behind those of ``before``, or find the commit that has them all.
@@ -126,6 +120,19 @@ class DeltaFormat:
         if is_remote(table.location):
             return None
         return _plain_files(opened(table))
+
+
+def _written(rows: Spool, root: Path, place: str) -> Stored:
+    _check_types(rows.schema)
+    folder = storage.resolve(root, place)
+    check_path(folder)
+    with storage.locked(root, place.replace("/", ".")):
+        table = _existing(folder)
+        if table is not None and (pinned := _find(table, folder, rows)) is not None:
+            return _stored(pinned, folder, place)
+        storage.make_folder(folder, root)
+        _commit(rows, folder, mode="overwrite")
+        return _committed(rows, folder, place)
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:

@@ -12,7 +12,7 @@ from provender.tables import storage, words
 from provender.tables.icebergsnapshots import OpenSnapshot
 from provender.tables.icebergwrites import commit
 from provender.tables.keeping import check_kinds
-from provender.tables.parquet import Spool, Stored, read_parquet
+from provender.tables.parquet import Spool, Stored, folder_name, read_parquet
 from provender.tables.scans import typed
 
 ABSENT = frozenset({"uint8", "uint16", "uint32", "uint64", "timestamp_ns"})
@@ -33,16 +33,11 @@ class IcebergFormat:
             Conflict: another writer, not one of ours, committed at the same time.
             Unavailable: the lake's path has marks that Iceberg cannot take.
         """
-        check_kinds(Format.ICEBERG, rows.schema, ABSENT)
-        place = f"{location}/iceberg"
-        folder = storage.resolve(root, place)
-        if refused := sorted(REFUSED.intersection(str(folder))):
-            raise Unavailable(
-                f"Iceberg tables cannot be kept in {folder}: its path has {' '.join(refused)}",
-                hint="set PROVENDER_HOME to a folder without these characters",
-            )
-        with storage.locked(root, place.replace("/", ".")):
-            return commit(rows, root, place)
+        return _written(rows, root, f"{location}/iceberg")
+
+    def write_apart(self, rows: Spool, root: Path, location: str) -> Stored:
+        """Commit the spooled rows to a table of their own below ``location``; raises as `write`."""
+        return _written(rows, root, folder_name(location, "iceberg", rows.logical_digest))
 
     def relation(
         self, table: Table, root: Path, connection: duckdb.DuckDBPyConnection
@@ -68,6 +63,18 @@ class IcebergFormat:
         if any(words.parse(column.type).kinds & WIDENED for column in columns):
             return None
         return storage.verified_files(root, table)
+
+
+def _written(rows: Spool, root: Path, place: str) -> Stored:
+    check_kinds(Format.ICEBERG, rows.schema, ABSENT)
+    folder = storage.resolve(root, place)
+    if refused := sorted(REFUSED.intersection(str(folder))):
+        raise Unavailable(
+            f"Iceberg tables cannot be kept in {folder}: its path has {' '.join(refused)}",
+            hint="set PROVENDER_HOME to a folder without these characters",
+        )
+    with storage.locked(root, place.replace("/", ".")):
+        return commit(rows, root, place)
 
 
 def pin(table: Table) -> tuple[Table, list[Path]]:

@@ -61,6 +61,15 @@ class Appending(Protocol):
         ...
 
 
+@runtime_checkable
+class Tabular(Protocol):
+    """A format that keeps many versions in one table."""
+
+    def write_apart(self, rows: Spool, root: Path, location: str) -> Stored:
+        """Keep the spooled rows in a table of their own below ``location``."""
+        ...
+
+
 class ParquetFormat:
     """Reads and writes folders of Parquet files."""
 

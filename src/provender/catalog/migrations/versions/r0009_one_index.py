@@ -104,7 +104,7 @@ def _fill_words() -> None:
     kind = " ".join(f"WHEN {at} THEN '{kind}'" for at, kind in enumerate(KINDS))
     op.execute(
         "INSERT INTO documents (id, kind, name, project, node, owner, description) "
-        f"SELECT d.id, CASE d.kind {kind} END, d.name, COALESCE(p.value, ''), d.node, "
+        f"SELECT d.id, CASE d.kind {kind} ELSE 'dataset' END, d.name, COALESCE(p.value, ''), d.node, "
         "COALESCE(o.value, ''), t.description FROM search_documents d "
         "JOIN search_texts t ON t.document = d.id "
         "LEFT JOIN facet_values p ON p.id = d.project LEFT JOIN facet_values o ON o.id = d.owner"

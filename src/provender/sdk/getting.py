@@ -1,0 +1,244 @@
+"""Getting a dataset: in the age and the format that one wants, converted where it has to be."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from provender.core.clock import utc_now
+from provender.core.datasets import DatasetVersion, Format, Release
+from provender.core.errors import InvalidInput, NotFound
+from provender.core.lifecycle import Standing
+from provender.core.names import DatasetRef, unknown
+from provender.core.policy import Action, ColumnRef, Permit
+from provender.core.protocols import Library
+from provender.core.training import Table
+from provender.offline.answer import Progress
+from provender.sdk import upkeep
+from provender.sdk.desk import Desk
+from provender.settings import Settings
+from provender.tables import storage
+from provender.tables.convert import convert
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ONE_FILE = frozenset({Format.CSV, Format.JSONL, Format.ARROW, Format.ORC, Format.AVRO})
+"""Formats in which a version is one file."""
+
+Read = Callable[[DatasetVersion, Sequence[str] | None], pa.Table]
+Allow = Callable[[DatasetVersion], Permit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A version that somebody got: which it is, what to mind, and ways to its rows.
+
+    Each way asks for permission, and leaves its mark in the audit trail, when it is taken.
+    """
+
+    release: Release
+    lake: Path
+    read: Read
+    allow: Allow
+
+    @property
+    def version(self) -> DatasetVersion:
+        """The version, with the manifest of the format that was asked for."""
+        return self.release.version
+
+    @property
+    def standing(self) -> Standing:
+        return self.release.standing
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader has to mind, such as that the version is deprecated, in words."""
+        return self.release.warnings
+
+    def arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows, or ``columns`` of them.
+
+        Raises:
+            Denied: a column is closed to the actor.
+            Corrupt: a file is gone or changed.
+        """
+        return self.read(self.version, columns)
+
+    def pandas(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Return the rows as a pandas frame; see `arrow`."""
+        frame: pd.DataFrame = self.arrow(columns).to_pandas()
+        return frame
+
+    @property
+    def files(self) -> list[Path]:
+        """The data files, each with the bytes that were published; together they are the version.
+
+        Those of Delta and Iceberg are Parquet.
+
+        Raises:
+            Denied: a column is closed to the actor.
+            Corrupt: a file is gone or changed.
+        """
+        self.allow(self.version)
+        return storage.verified_files(self.lake, Table.of(self.version))
+
+    @property
+    def path(self) -> Path:
+        """What other programs are pointed at: the file, or the folder of Parquet files or of the table.
+
+        A table of Delta or Iceberg that the dataset is kept in holds other versions, too: this one is its
+        snapshot ``version.manifest.native_snapshot``.
+        """
+        files = self.files
+        if self.version.manifest.format in ONE_FILE:
+            return files[0]
+        return storage.resolve(self.lake, self.version.manifest.location)
+
+
+class Getting(Desk):
+    """What an actor can get."""
+
+    def get(
+        self,
+        name: str,
+        *,
+        as_of: datetime | None = None,
+        max_age: timedelta | None = None,
+        format: Format | str | None = None,  # noqa: A002 - the word of the field
+        version: int | None = None,
+        purpose: str | None = None,
+        progress: Progress = lambda stage, done: None,
+    ) -> Reading:
+        """Return the version of dataset ``name`` that fits, ready to be read.
+
+        Without anything else the latest. ``as_of``: the latest of that instant. ``version``, or
+        ``name@version``: that one. ``max_age``: only if its data is not older, by its last event,
+        or by its publication where it has no events. ``format``: its rows in that format; who may
+        publish the dataset converts them where nobody did yet.
+
+        Raises:
+            NotFound: there is no such version.
+            InvalidInput: two versions are asked for, or ``format`` cannot hold its columns.
+            Stale: its data is older than ``max_age``.
+            Recalled, Gone: it is not to be read, or not there, any more.
+            Denied: nobody converted it yet, and the actor may not publish the dataset.
+        """
+        ref = _ref(name, version, as_of)
+        release = self.catalog.release(ref, as_of=as_of, max_age=max_age)
+        wanted = parse_format(format) if format is not None else None
+        if wanted is not None and wanted is not release.version.manifest.format:
+            represented = represent(
+                self.catalog, self.settings, release.version, wanted, progress=progress
+            )
+            release = replace(represented, warnings=release.warnings)
+        said = self._purpose(purpose)
+        return Reading(
+            release=release,
+            lake=self.settings.lake,
+            read=lambda found, columns: self._rows(found, columns, said),
+            allow=lambda found: self._permit(found, found.manifest.schema.names, said),
+        )
+
+    def convert(
+        self,
+        name: str,
+        format: Format | str,  # noqa: A002 - the word of the field
+        *,
+        progress: Progress = lambda stage, done: None,
+    ) -> Release:
+        """Return the version that ``name`` names, whose rows can be had as ``format`` from now on.
+
+        Raises:
+            Denied: the actor may not publish the dataset.
+            InvalidInput: ``format`` has no type for a column.
+            Corrupt: a file of the version is gone or changed.
+        """
+        found = self.catalog.resolve(DatasetRef.parse(name))
+        wanted = parse_format(format)
+        return represent(self.catalog, self.settings, found, wanted, progress=progress)
+
+    def _rows(
+        self, version: DatasetVersion, columns: Sequence[str] | None, purpose: str
+    ) -> pa.Table:
+        """Return ``columns`` (None: all) of the rows of ``version``, permitted and written down."""
+        schema = version.manifest.schema
+        wanted = list(columns) if columns is not None else list(schema.names)
+        for column in wanted:
+            schema.column(column)
+        permit = self._permit(version, wanted, purpose)
+        with upkeep.unless_gone(self.catalog, version.ref):
+            return self._engine.read(Table.of(version), wanted, permit, now=utc_now())
+
+    def _permit(self, version: DatasetVersion, columns: Sequence[str], purpose: str) -> Permit:
+        read = sorted(Table.of(version).columns(columns))
+        return self.catalog.permit(Action.READ, read, purpose=purpose, versions=[version.ref])
+
+
+def represent(
+    catalog: Library,
+    settings: Settings,
+    version: DatasetVersion,
+    format: Format,  # noqa: A002 - the word of the field
+    *,
+    progress: Progress = lambda stage, done: None,
+) -> Release:
+    """Return ``version`` as ``format``: as it was converted before, else converted now.
+
+    Of two who convert at once one does it, and both get what came of it.
+    """
+    own = catalog.release(version.ref)
+    if own.version.manifest.format is format:
+        return own
+    if there := _represented(catalog, version, format):
+        return there
+    catalog.permit(Action.PUBLISH, [ColumnRef(version.ref.dataset)], purpose="")
+    name = f"{version.ref}.{format}"
+    with storage.publishing(settings.lake), storage.locked(settings.lake, name):
+        if there := _represented(catalog, version, format):
+            return there
+        manifest = convert(settings.lake, own.version, format, progress=progress)
+        return catalog.represent(version.ref, manifest)
+
+
+def _represented(
+    catalog: Library,
+    version: DatasetVersion,
+    format: Format,  # noqa: A002 - the word of the field
+) -> Release | None:
+    try:
+        return catalog.release(version.ref, format=format)
+    except NotFound as error:
+        if error.what != "format":
+            raise
+        return None
+
+
+def parse_format(text: Format | str) -> Format:
+    """Return the format called ``text``.
+
+    Raises:
+        NotFound: there is none; the hint names a near one.
+    """
+    try:
+        return Format(text)
+    except ValueError:
+        raise unknown("format", str(text), list(Format)) from None
+
+
+def _ref(name: str, version: int | None, as_of: datetime | None) -> DatasetRef:
+    ref = DatasetRef.parse(name)
+    if version is not None and ref.version not in (None, version):
+        raise InvalidInput(
+            f"{name} and version {version} are two versions", hint=f"ask for {ref.at(version)}"
+        )
+    ref = ref.at(version if version is not None else ref.version)
+    if ref.version is not None and as_of is not None:
+        raise InvalidInput(
+            f"{ref} is the same at any time, so nothing can be asked of it as of {as_of}",
+            hint=f"ask for {ref.dataset} as of then, or for {ref}",
+        )
+    return ref

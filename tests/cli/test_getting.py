@@ -1,0 +1,73 @@
+"""Getting a dataset at the terminal."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def granted(published):
+    columns = "ordered_at,customer,amount"
+    given = published(
+        "access",
+        "grant",
+        "shop.orders",
+        "--to",
+        "person:ana",
+        "--purpose",
+        "reporting",
+        "--columns",
+        columns,
+    )
+    assert given.code == 0, given.err
+    return published
+
+
+def test_a_dataset_is_got_in_another_format_once_its_publisher_converted_it(granted, home):
+    def get(*options):
+        return granted(
+            "dataset", "get", "shop.orders", "--purpose", "reporting", *options, actor="person:ana"
+        )
+
+    here = get("--json").json
+    assert here["version"]["ref"]["version"] == 1
+    assert Path(here["path"]).is_dir()
+    assert get("--format", "jsonl").code == 4
+    converted = granted("dataset", "convert", "shop.orders", "jsonl")
+    assert converted.out.startswith(
+        "shop.orders@1 is there as parquet, jsonl; rows' digest sha256:"
+    )
+    copied = get("--format", "jsonl", "--output", home / "orders.jsonl")
+    assert copied.code == 0, copied.err
+    assert [
+        json.loads(line)["amount"] for line in (home / "orders.jsonl").read_text().splitlines()
+    ] == [
+        1.5,
+        2.5,
+        None,
+    ]
+    assert get("--format", "jsonl", "--output", home / "orders.jsonl").code == 5
+    assert (
+        get("--format", "jsonl", "--json").json["version"]["manifest"]["logical_digest"]
+        == (here["version"]["manifest"]["logical_digest"])
+    )
+
+
+def test_the_age_is_said_in_words(granted):
+    def get(*options):
+        return granted(
+            "dataset", "get", "shop.orders", "--purpose", "reporting", *options, actor="person:ana"
+        )
+
+    old = get("--max-age", "12h")
+    assert old.code == 5
+    assert "older than 12:00:00" in old.err
+    assert get("--max-age", "5000w").code == 0
+    assert "'12 parsecs' is not an age" in get("--max-age", "12 parsecs").err
+    assert get("--as-of", "2000-01-01").code == 3
+    assert get("--version", "1").code == 0
+
+
+def test_who_may_not_read_gets_no_path(published):
+    assert published("dataset", "get", "shop.orders", actor="person:max").code == 4

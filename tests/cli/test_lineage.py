@@ -1,0 +1,89 @@
+"""Where things come from, and what breaks without a column, at the command line."""
+
+import pytest
+
+from provender.catalog.local import LocalCatalog
+from provender.core.features import FieldSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.names import DatasetRef, FeatureRef
+
+ORDERS = DatasetRef("shop", "orders")
+REPO = RepoSpec(
+    project="sales",
+    views=(
+        ViewSpec(
+            name="spending",
+            entities=(),
+            join_keys=(FieldSpec(name="customer", type="string"),),
+            features=(FieldSpec(name="spent", type="float64", column="amount"),),
+            dataset=ORDERS,
+            event_timestamp="ordered_at",
+        ),
+    ),
+    services=(ServiceSpec(name="churn_v1", features=(FeatureRef("spending", "spent"),)),),
+)
+
+
+@pytest.fixture
+def defined(published, home, monkeypatch):
+    """shop.orders, with a view over it that a service asks."""
+    rules = home / "catalog" / "policies" / "all.yml"
+    define = "- {id: shop-defines, description: D., actors: [team:shop], actions: [define], datasets: ['*']}\n"
+    rules.write_text(rules.read_text() + define)
+    assert published("governance", "apply").code == 0
+    url = f"sqlite:///{home / '.provender' / 'catalog.db'}"
+    with LocalCatalog(url, actor="person:sam") as catalog:
+        catalog.record(REPO)
+    return published
+
+
+def test_a_dataset_shows_what_was_made_from_it_and_a_direction_narrows(defined):
+    around = defined("lineage", "node", "shop.orders")
+    assert around.code == 0, around.err
+    assert "feature-view:sales/spending" in around.out
+    assert "feature-service:sales/churn_v1" in around.out
+    above = defined("lineage", "node", "shop.orders", "--direction", "upstream", "--json").json
+    assert [(e["upstream"]["name"], e["downstream"]["name"]) for e in above["edges"]] == [
+        ("shop.orders@1", "shop.orders")
+    ]
+    below = defined(
+        "lineage", "node", "shop.orders", "--direction", "downstream", "--depth", "1", "--json"
+    ).json
+    assert {e["downstream"]["name"] for e in below["edges"]} == {"shop.orders", "sales/spending"}
+    assert (below["columns"], below["truncated"]) == ([], False)
+
+
+def test_columns_are_shown_with_how_they_are_known(defined):
+    shown = defined("lineage", "node", "feature-view:sales/spending", "--columns").out
+    (line,) = [line for line in shown.splitlines() if "amount" in line]
+    assert line.split() == [
+        *("dataset:shop.orders", "amount"),
+        *("feature-view:sales/spending", "spent"),
+        "declared",
+    ]
+
+
+def test_what_breaks_without_a_column_is_listed_nearest_first(defined):
+    hit = defined("lineage", "impact", "shop.orders", "amount", "--json").json
+    assert [(b["node"]["name"], b["column"], b["steps"]) for b in hit["breaks"]] == [
+        ("sales/spending", "spent", 1),
+        ("sales/churn_v1", "spending:spent", 2),
+    ]
+    key = defined("lineage", "impact", "dataset:shop.orders", "customer").out
+    assert "churn_v1" in key
+    none = defined("lineage", "impact", "shop.orders", "colour")
+    assert none.out == "nothing is known to break without colour of dataset:shop.orders\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("node", "shop.nothing"), 3, "did you mean shop.orders?"),
+        (("node", "table:shop.orders"), 2, "is not a node of the lineage"),
+        (("node", "shop.orders", "--depth", "0"), 2, "0 is not in the range"),
+        (("impact", "feature-view:sales/nothing", "x"), 3, "sales/spending"),
+    ],
+)
+def test_mistakes_are_said_in_words(defined, arguments, code, says):
+    wrong = defined("lineage", *arguments)
+    assert (wrong.code, wrong.out) == (code, "")
+    assert says in wrong.err
