@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from functools import cache
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender.api.app import application
 from provender.api.identity import Identity
+from provender.asgi import Site
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import Clock, utc_now
 from provender.hosts import LOOPBACK_NAMES
@@ -45,7 +44,7 @@ def catalog_api(
             hosts=LOOPBACK_NAMES,
         )
         front = the_front()
-        front.show(Starlette(routes=[Mount("/api/v1", api)]))
+        front.show(Site(api=api, pages=api))
         try:
             yield f"{front.address}/api/v1"
         finally:

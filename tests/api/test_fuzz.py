@@ -7,12 +7,14 @@ from pathlib import Path
 import httpx
 
 from provender.catalog.local import LocalCatalog
+from provender.core.policy import Action, Rule
 from tests.api.server import catalog_api
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest, permitted, training_set
 from tests.stress import times
 
 EXAMPLES = times(3)
+WHO = "person:gov"
 CONFIGURATION = """
 # A well-formed request may name what is not there or not allowed (403, 404, 409), what rules
 # beyond its form refuse (422: an unknown tag, a cursor of another question), and a state that
@@ -39,6 +41,7 @@ def test_every_request_has_an_answer_that_the_description_foresees(
                 *("--checks", "all", "--max-examples", str(EXAMPLES)),
                 *("--generation-deterministic", "--max-response-time", "5"),
                 *("--phases", "examples,coverage,fuzzing,stateful"),
+                *("--header", f"Authorization: Bearer {WHO}"),
             ],
             cwd=tmp_path,
             capture_output=True,
@@ -49,7 +52,10 @@ def test_every_request_has_an_answer_that_the_description_foresees(
 
 
 def fill(url: str) -> None:
-    """Put something of every kind into a governed catalog."""
+    """Put something of every kind into a governed catalog, and let `WHO` do everything to it."""
+    with LocalCatalog(url, actor=WHO) as gov:
+        everything = Rule(id="all", actors=(WHO,), actions=tuple(Action), tags=("personal",))
+        gov.desk.declare(everything)
     with LocalCatalog(url, actor="person:ops") as ops:
         for rows in (1, 2):
             ops.publish(FLIGHTS, manifest(rows))

@@ -1,10 +1,11 @@
 """What every Desk must do, whatever it is made of."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from provender.core.datasets import whole
+from provender.core.datasets import Dataset, Format, whole
 from provender.core.editing import Edit
 from provender.core.errors import (
     Conflict,
@@ -17,13 +18,16 @@ from provender.core.errors import (
     Problems,
     Recalled,
 )
+from provender.core.glossary import Term
+from provender.core.governance import Change, Declared, Domain
 from provender.core.lifecycle import Severity, State, Step
 from provender.core.names import DatasetRef
-from provender.core.people import Owner, Role
+from provender.core.people import Owner, Person, Role
+from provender.core.policy import Action, Rule
 from provender.core.retention import Retention
-from provender.core.tags import Assignment
+from provender.core.tags import Assignment, Tag
 from tests.catalog.test_contracts import CONTRACT
-from tests.catalog.world import FLIGHTS, HOURLY, NOW, SALARIES, WEATHER, Clock, manifest
+from tests.catalog.world import FLIGHTS, GOVERNANCE, HOURLY, NOW, SALARIES, WEATHER, Clock, manifest
 from tests.contract.conftest import Connect
 
 
@@ -207,3 +211,50 @@ def test_retention_is_foreseen_set_and_followed(connect: Connect):
         desk.retention(FLIGHTS, Retention(keep_versions=0), expected=None, dry_run=True)
     with pytest.raises(Denied):
         connect("ana").desk.retention(FLIGHTS, rule, expected=None, dry_run=True)
+
+
+def test_governance_is_planned_and_applied_with_what_it_would_undo(connect: Connect):
+    connect("sam").desk.edit(FLIGHTS, Edit(description="Edited."), expected=1)
+    gov = connect("gov").desk
+    more = replace(GOVERNANCE, purposes={**GOVERNANCE.purposes, "audit": "Look."})
+    planned = gov.plan(more)
+    (drifted,) = (step for step in planned if step.drift)
+    assert drifted.drift
+    assert isinstance(drifted.drift.theirs, Dataset)
+    assert drifted.drift.theirs.description == "Edited."
+    assert [step.name for step in planned if step.change is Change.ADD] == ["audit"]
+    with pytest.raises(Conflict, match="would undo 1 change"):
+        gov.apply(more)
+    done = gov.apply(more, overwrite=True)
+    assert [step.name for step in done if step.change is Change.ADD] == ["audit"]
+    assert gov.governance().purposes["audit"] == "Look."
+    broken = replace(GOVERNANCE, teams=())
+    with pytest.raises(Problems):
+        gov.plan(broken)
+    with pytest.raises(Denied):
+        connect("ana").desk.apply(more)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"),
+    [
+        ("tag", "pii.email", Tag(name="pii.email", values=("own", "other"))),
+        ("term", "tail number", Term(name="tail number", definition="Of a plane.", synonyms=("tailnum",))),
+        ("person", "person:new", Person(id="person:new", teams=("team:ops",))),
+        ("domain", "rail", Domain(name="rail")),
+        ("rule", "r9", Rule(id="r9", actors=("anyone",), actions=(Action.DISCOVER,), datasets=("rail.*",))),
+        ("dataset", "aviation.gates", Dataset(ref=DatasetRef("aviation", "gates"), description="Gates.", owner="team:ops", format=Format.CSV)),
+    ],
+)  # fmt: skip
+def test_an_object_is_declared_and_withdrawn_alone(
+    connect: Connect, kind: str, name: str, value: Declared
+):
+    gov = connect("gov").desk
+    step = gov.declare(value, reason="needed")
+    assert (step.change, step.kind, step.name, step.value) == (Change.ADD, kind, name, value)
+    assert gov.declare(value).change is Change.KEEP
+    with pytest.raises(Denied):
+        connect("ana").desk.declare(value)
+    assert gov.withdraw(kind, name).change is Change.REMOVE
+    with pytest.raises(NotFound):
+        gov.withdraw(kind, name)

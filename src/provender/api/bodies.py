@@ -1,6 +1,6 @@
 """What requests carry. Every key is known, every type is meant: nothing is read into a value."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -42,6 +42,20 @@ class Body:
 def taken(kind: type[T]) -> Any:
     """Return the dependency that reads a body of ``kind``."""
     return Depends(Reader(kind))
+
+
+def declaration_of(kind: type[Any]) -> type[Any]:
+    """Return the body that declares one object of ``kind``: its ``value``, and a ``reason``."""
+    parts: list[tuple[str, Any] | tuple[str, Any, Any]] = [("value", kind), ("reason", Short, "")]
+    name = f"{kind.__name__}Declared"
+    return make_dataclass(
+        name,
+        parts,
+        bases=(Body,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": f"A {kind.__name__.lower()}, and why."},
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +189,15 @@ class Application(Body):
 
     desired: Governance
     overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawal(Body):
+    """An object to take away."""
+
+    kind: Word
+    name: Word
+    reason: Short = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

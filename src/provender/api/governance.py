@@ -1,14 +1,16 @@
 """Governance as code: what is in force, what a change of it would do, and the change."""
 
 from dataclasses import replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import Request, Response
 
-from provender.api import answers
+from provender.api import answers, bodies
 from provender.api.parameters import Asking, AsOf, IfNoneMatch
 from provender.api.routes import Routes
-from provender.core.governance import Governance
+from provender.core.datasets import Listed
+from provender.core.errors import Conflict, Denied, NotFound, Problems
+from provender.core.governance import Governance, Step
 
 routes = Routes("governance")
 
@@ -26,3 +28,24 @@ def get_governance(
         return answers.answer(request, catalog.governance(datasets=datasets == "true"))
     found = catalog.desk.governance(as_of=as_of)
     return answers.answer(request, found if datasets == "true" else replace(found, datasets=()))
+
+
+@routes.post("/governance/plan", Listed[Step], raises=(NotFound, Denied, Conflict, Problems))
+def plan_governance(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.Desired, bodies.taken(bodies.Desired)],
+) -> Response:
+    """Return the steps that applying this would take; nothing is written."""
+    return answers.answer(request, Listed(tuple(catalog.desk.plan(body.desired))))
+
+
+@routes.post("/governance/apply", Listed[Step], raises=(NotFound, Denied, Conflict, Problems))
+def apply_governance(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.Application, bodies.taken(bodies.Application)],
+) -> Response:
+    """Make it so. What it does not declare is removed; edits of others stay unless it overwrites."""
+    done = catalog.desk.apply(body.desired, overwrite=body.overwrite)
+    return answers.answer(request, Listed(tuple(done)))

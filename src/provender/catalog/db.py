@@ -24,6 +24,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from provender.catalog.legibility import refuse_illegible
 from provender.catalog.rows import SCHEMA
 from provender.core.errors import (
     Conflict,
@@ -270,6 +271,7 @@ def _engine(url: URL) -> Engine:
         )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    refuse_illegible(engine)
     return engine
 
 

@@ -17,6 +17,7 @@ from provender.catalog import (
     idempotency,
     lineage,
     listing,
+    publication,
     releases,
 )
 from provender.catalog.access import ROWS_READ
@@ -162,12 +163,10 @@ class LocalCatalog(Closing):
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing() as (db, change):
-            who = self._door.who(db)
 
             def work() -> DatasetVersion:
-                return datasets.publish(
+                return publication.publish(
                     db,
-                    who,
                     ref,
                     manifest,
                     parent=parent,

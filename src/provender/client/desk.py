@@ -12,7 +12,7 @@ from provender.core.datasets import Dataset, Entry, Listed, Release, whole
 from provender.core.editing import Edit
 from provender.core.errors import NotFound, PreconditionRequired
 from provender.core.glossary import Term
-from provender.core.governance import Domain, Governance
+from provender.core.governance import Declared, Domain, Drift, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
@@ -32,6 +32,13 @@ KINDS: dict[str, Any] = {
     "term": Term,
 }
 """What the values of steps are, where they are more than a name and a text."""
+PLURALS: dict[type[Any], str] = {
+    Domain: "domains",
+    Person: "people",
+    Rule: "rules",
+    Tag: "tags",
+    Term: "terms",
+}
 
 
 class HttpDesk:
@@ -100,6 +107,22 @@ class HttpDesk:
         body = {"desired": desired, "overwrite": overwrite}
         parts = ("governance", "apply")
         return _steps(self._wire.send("POST", Listed[GovernanceStep], *parts, body=body))
+
+    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep:
+        """Return the step that declares one object beside what catalog/ declares."""
+        if isinstance(value, Dataset):
+            parts: tuple[str, ...] = ("datasets", value.ref.dataset, "declaration")
+        else:
+            name = value.id if isinstance(value, Person | Rule) else value.name
+            parts = (PLURALS[type(value)], name)
+        body = {"value": value, "reason": reason}
+        return _step(self._wire.send("PUT", GovernanceStep, *parts, body=body, again=True))
+
+    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep:
+        """Return the step that takes one declared object away."""
+        body = {"kind": kind, "name": name, "reason": reason}
+        parts = ("governance", "withdraw")
+        return _step(self._wire.send("POST", GovernanceStep, *parts, body=body))
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
         """Return what is in force, or was at ``as_of``."""
@@ -179,10 +202,20 @@ def _matching(expected: int | None) -> dict[str, str]:
 
 
 def _steps(found: Listed[GovernanceStep]) -> list[GovernanceStep]:
-    """Return steps with their values as what they are."""
-    return [
-        replace(step, value=from_json(KINDS[step.kind], to_json(step.value)))
-        if step.kind in KINDS and step.value is not None
-        else step
-        for step in found.items
-    ]
+    return [_step(step) for step in found.items]
+
+
+def _step(told: GovernanceStep) -> GovernanceStep:
+    """Return a step with its values as what they are."""
+
+    def typed(value: Any) -> Any:
+        if value is None or told.kind not in KINDS:
+            return value
+        return from_json(KINDS[told.kind], to_json(value))
+
+    drift = told.drift and Drift(
+        base=typed(told.drift.base),
+        theirs=typed(told.drift.theirs),
+        yours=typed(told.drift.yours),
+    )
+    return replace(told, value=typed(told.value), drift=drift)

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from provender.client.errors import as_raised
 from provender.core.datasets import Listed
 from provender.core.digest import plain
-from provender.core.errors import Unavailable
+from provender.core.errors import InvalidInput, Unavailable
 from provender.values import adapter, to_json
 
 T = TypeVar("T")
@@ -103,11 +103,11 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         again: bool,
     ) -> httpx.Response:
-        path = "/".join(("", *(quote(str(part), safe="@:") for part in parts)))
+        path = "/".join(("", *map(_segment, parts)))
         given = {
             name: _written(value) for name, value in (asked or {}).items() if value is not None
         }
-        content = body if isinstance(body, bytes | None) else to_json(body)
+        content = body if isinstance(body, bytes | None) else _encoded(to_json(body))
         sent = (JSON if content is not None else {}) | dict(headers or {})
         for pause in (*PAUSES, None):
             try:
@@ -148,4 +148,27 @@ def _written(value: object) -> Any:
     shown = plain(value)
     if isinstance(shown, bool):
         return "true" if shown else "false"
-    return [str(one) for one in shown] if isinstance(shown, list) else str(shown)
+    if isinstance(shown, list):
+        return [_encoded(str(one)).decode() for one in shown]
+    return _encoded(str(shown)).decode()
+
+
+def _segment(part: object) -> str:
+    """Return a part of a path as it stands in an address; two dots are a name there, no way up."""
+    quoted = quote(_encoded(str(part)), safe="@:")
+    return quoted.replace(".", "%2E") if quoted in (".", "..") else quoted
+
+
+def _encoded(text: str) -> bytes:
+    """Return ``text`` as it is sent.
+
+    Raises:
+        InvalidInput: it has half of a character.
+    """
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{text[:80]!r} has half of a character, which cannot be sent",
+            hint="leave that character out",
+        ) from error

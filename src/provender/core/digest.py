@@ -9,6 +9,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from provender.core.errors import InvalidInput
+
 CHUNK_BYTES = 1 << 20
 KEYED_BYTES = 16
 
@@ -51,8 +53,19 @@ def canonical(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """Return ``sha256:<hex>`` of the canonical JSON of ``value``."""
-    return digest_bytes(canonical(value).encode())
+    """Return ``sha256:<hex>`` of the canonical JSON of ``value``.
+
+    Raises:
+        InvalidInput: a text has half of a character, which has no bytes.
+    """
+    text = canonical(value)
+    try:
+        return digest_bytes(text.encode())
+    except UnicodeEncodeError as error:
+        half = text[max(0, error.start - 40) : error.end]
+        raise InvalidInput(
+            f"{half!r} ends with half of a character", hint="leave that character out"
+        ) from error
 
 
 def digest_bytes(data: bytes) -> str:

@@ -28,7 +28,7 @@ from provender.core.datasets import (
 from provender.core.editing import Edit
 from provender.core.features import RepoSpec
 from provender.core.finding import FacetValue, Found, Hit, Question
-from provender.core.governance import Governance
+from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
 from provender.core.lineage import Consumer, Neighbourhood, Node
@@ -190,6 +190,10 @@ class Desk(Protocol):
     def plan(self, desired: Governance) -> list[GovernanceStep]: ...
 
     def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]: ...
+
+    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep: ...
+
+    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep: ...
 
     def governance(self, *, as_of: datetime | None = None) -> Governance: ...
 

@@ -1,0 +1,181 @@
+"""The taxonomy, the glossary, people, domains and rules, one object at a time; and new datasets.
+
+Every kind has the same four routes: they are made from `KINDS`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+
+from provender.api import answers, bodies, paging
+from provender.api.parameters import After, Asking, AsOf, Id, IfNoneMatch, Limit, Name, Text
+from provender.api.routes import Routes
+from provender.core.datasets import Dataset, Entry, Listed
+from provender.core.errors import Conflict, Denied, InvalidInput, NotFound, Problems
+from provender.core.glossary import Term
+from provender.core.governance import Domain, Governance, Step
+from provender.core.names import unknown
+from provender.core.people import Person
+from provender.core.policy import Rule
+from provender.core.protocols import Library
+from provender.core.tags import Tag
+
+routes = Routes("taxonomy")
+WRITES = (NotFound, Denied, Conflict, Problems)
+Why = Annotated[Text, Query(max_length=2000, description="Why, for the history.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object, under the plural that its routes and its field of `Governance` go by."""
+
+    kind: str
+    plural: str
+    type: type[Any]
+    name: Callable[[Any], str] = attrgetter("name")
+
+
+KINDS = (
+    Kind("domain", "domains", Domain),
+    Kind("person", "people", Person, attrgetter("id")),
+    Kind("tag", "tags", Tag),
+    Kind("term", "terms", Term),
+    Kind("rule", "rules", Rule, attrgetter("id")),
+)
+
+
+def _listing(kind: Kind) -> None:
+    def several(
+        request: Request,
+        catalog: Asking,
+        as_of: AsOf = None,
+        limit: Limit = 50,
+        after: After = "",
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        found = sorted(_all(kind, catalog, as_of), key=kind.name)
+        return answers.answer(request, paging.cut(request, found, limit=limit, after=after))
+
+    several.__name__ = f"list_{kind.plural}"
+    several.__doc__ = f"Return the {kind.plural} that there are, or were at an instant, by name."
+    listed: Any = Listed[kind.type]  # type: ignore[name-defined]
+    routes.get(f"/{kind.plural}", listed)(several)
+
+
+def _reading(kind: Kind) -> None:
+    def one(
+        request: Request,
+        catalog: Asking,
+        name: Id,
+        as_of: AsOf = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        there = {kind.name(found): found for found in _all(kind, catalog, as_of)}
+        if name not in there:
+            raise unknown(kind.kind, name, there)
+        return answers.answer(request, there[name])
+
+    one.__name__ = f"get_{kind.kind}"
+    one.__doc__ = f"Return a {kind.kind}, as it is or was at an instant."
+    routes.get(f"/{kind.plural}/{{name}}", kind.type, raises=(NotFound,))(one)
+
+
+def _writing(kind: Kind) -> None:
+    declared: Any = bodies.declaration_of(kind.type)
+
+    def put(
+        request: Request,
+        catalog: Asking,
+        name: Id,
+        body: Annotated[declared, bodies.taken(declared)],
+    ) -> Response:
+        if kind.name(body.value) != name:
+            raise InvalidInput(
+                f"the body declares {kind.name(body.value)!r}, not {name!r}",
+                hint="send it to its own address",
+            )
+        return answers.answer(request, catalog.desk.declare(body.value, reason=body.reason))
+
+    def withdraw(request: Request, catalog: Asking, name: Id, reason: Why = "") -> Response:
+        return answers.answer(request, catalog.desk.withdraw(kind.kind, name, reason=reason))
+
+    put.__name__, withdraw.__name__ = f"put_{kind.kind}", f"withdraw_{kind.kind}"
+    put.__doc__ = f"Declare a {kind.kind}, or say it anew, beside what catalog/ declares."
+    withdraw.__doc__ = f"Take a {kind.kind} away; catalog/ brings it back, if it declares it."
+    where = f"/{kind.plural}/{{name}}"
+    routes.on("PUT", where, Step, raises=WRITES)(put)
+    routes.on("DELETE", where, Step, raises=WRITES)(withdraw)
+
+
+def _all(kind: Kind, catalog: Library, as_of: Any) -> tuple[Any, ...]:
+    if as_of is None:
+        said: Governance = catalog.governance(datasets=False)
+    else:
+        said = catalog.desk.governance(as_of=as_of)
+    found: tuple[Any, ...] = getattr(said, kind.plural)
+    return found
+
+
+for _kind in KINDS:
+    _listing(_kind)
+    _reading(_kind)
+    _writing(_kind)
+
+DATASET_DECLARED: Any = bodies.declaration_of(Dataset)
+
+
+@routes.post("/datasets", Entry, status=201, raises=WRITES)
+def declare_dataset(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[DATASET_DECLARED, bodies.taken(DATASET_DECLARED)],
+) -> Response:
+    """Declare a dataset that is not there yet; one that is, is edited."""
+    ref = body.value.ref
+    try:
+        there = catalog.finder.entry(ref)
+    except NotFound:
+        catalog.desk.declare(body.value, reason=body.reason)
+    else:
+        raise Conflict(
+            f"{there.dataset.ref} is there already, at revision {there.revision}",
+            hint=f"change it: PATCH /datasets/{there.dataset.ref}",
+        )
+    where = answers.address(request, "datasets", ref.dataset)
+    return answers.answer(request, catalog.finder.entry(ref), status=201, location=where)
+
+
+@routes.on("PUT", "/datasets/{name}/declaration", Step, raises=WRITES)
+def put_dataset(
+    request: Request,
+    catalog: Asking,
+    name: Name,
+    body: Annotated[DATASET_DECLARED, bodies.taken(DATASET_DECLARED)],
+) -> Response:
+    """Declare a dataset, or say all of it anew, beside what catalog/ declares: for who governs."""
+    if body.value.ref.dataset != name:
+        raise InvalidInput(
+            f"the body declares {body.value.ref.dataset}, not {name}",
+            hint="send it to its own address",
+        )
+    return answers.answer(request, catalog.desk.declare(body.value, reason=body.reason))
+
+
+@routes.on("DELETE", "/datasets/{name}", Step, raises=WRITES)
+def withdraw_dataset(request: Request, catalog: Asking, name: Name, reason: Why = "") -> Response:
+    """Take a dataset away that has no versions."""
+    return answers.answer(request, catalog.desk.withdraw("dataset", name, reason=reason))
+
+
+@routes.post("/governance/withdraw", Step, raises=WRITES)
+def withdraw_object(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.Withdrawal, bodies.taken(bodies.Withdrawal)],
+) -> Response:
+    """Take an object of any kind away: teams and purposes, too."""
+    done = catalog.desk.withdraw(body.kind, body.name, reason=body.reason)
+    return answers.answer(request, done)
