@@ -35,7 +35,8 @@ def _apply(folder: Path | None, *, dry_run: bool, machine: bool) -> None:
 
     with connect() as workspace:
         desired = read_governance(folder or workspace.settings.governance)
-        steps = workspace.catalog.apply_governance(desired, dry_run=dry_run)
+        desk = workspace.catalog.desk
+        steps = desk.plan(desired) if dry_run else desk.apply(desired)
     changed = [step for step in steps if step.change is not Change.KEEP]
     kept = len(steps) - len(changed)
 
