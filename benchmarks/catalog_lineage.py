@@ -18,12 +18,14 @@ from sqlalchemy import Engine, insert, text
 
 from benchmarks import catalog_databases
 from benchmarks.results import Benchmark, Claim, Figure, Options, Row
+from provender.catalog import scopes
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
 from provender.catalog.graph import MOST_EDGES
 from provender.catalog.rows import (
     CounterRow,
+    DatasetNameRow,
     DatasetRow,
     EdgeRow,
     FactRow,
@@ -31,7 +33,9 @@ from provender.catalog.rows import (
     OwnerRow,
     RestsOnRow,
     RuleRow,
+    ScopeRow,
 )
+from provender.catalog.scopes import Policy
 from provender.core.datasets import Dataset, Format
 from provender.core.lineage import How, Node, NodeKind
 from provender.core.names import DatasetRef
@@ -163,7 +167,9 @@ def fill(engine: Engine, size: Size) -> None:
     with transaction(engine, write=True) as db:
         for table, rows in (
             (RuleRow, _rules()),
+            (ScopeRow, _scopes()),
             (DatasetRow, _datasets(size)),
+            (DatasetNameRow, _names(size)),
             (OwnerRow, _owners(size)),
             (NodeRow, _nodes(size)),
             (FactRow, [{"id": 1, "name": "benchmark"}]),
@@ -173,7 +179,8 @@ def fill(engine: Engine, size: Size) -> None:
             left = iter(rows)
             while portion := list(islice(left, AT_ONCE)):
                 db.execute(insert(table), portion)
-        db.merge(CounterRow(name="node", value=size.nodes + 1))
+        for counter, value in (("node", size.nodes + 1), (scopes.COUNTER, 2 * DOMAINS)):
+            db.merge(CounterRow(name=counter, value=value))
         db.flush()
         db.execute(text("ANALYZE"))
 
@@ -218,8 +225,11 @@ def _reached(engine: Engine, start: int, *, down: bool) -> int:
 
 
 def _dataset(number: int) -> str:
-    domain = "secret" if _is_hidden(number) else f"domain_{number % DOMAINS}"
-    return f"{domain}.table_{number}"
+    return f"{_domain(number, hidden=_is_hidden(number))}.table_{number}"
+
+
+def _domain(number: int, *, hidden: bool) -> str:
+    return "secret" if hidden else f"domain_{number % DOMAINS}"
 
 
 def _is_hidden(number: int) -> bool:
@@ -244,28 +254,48 @@ def _rules() -> Sequence[dict[str, Any]]:
     return [{"id": rule.id, "value": rule} for rule in rules]
 
 
+def _scopes() -> Iterator[dict[str, Any]]:
+    policy = Policy(rules=tuple(row["value"] for row in _rules()), protected=frozenset())
+    for place in range(DOMAINS):
+        for hidden in (True, False):
+            key = scopes.key_of(_declared(f"{_domain(place, hidden=hidden)}.any", place), policy)
+            yield {"id": _scope(place, hidden=hidden), "key": key}
+
+
+def _scope(number: int, *, hidden: bool) -> int:
+    return 1 + 2 * (number % DOMAINS) + hidden
+
+
 def _datasets(size: Size) -> Iterator[dict[str, Any]]:
     for number in _numbers(size):
         name = _dataset(number)
-        domain, _, short = name.partition(".")
         yield {
             "id": number,
             "urn": f"urn:provender:dataset:{number}",
             "name": name,
-            "domain": domain,
+            "domain": name.partition(".")[0],
             "revision": 1,
             "latest": None,
-            "scope": 0,
-            "value": Dataset(
-                ref=DatasetRef(domain, short),
-                description="A table.",
-                owner=_owner(number),
-                format=Format.PARQUET,
-            ),
+            "scope": _scope(number, hidden=_is_hidden(number)),
+            "value": _declared(name, number),
             "created_at": NOW,
             "changed_at": NOW,
             "withdrawn_at": None,
         }
+
+
+def _declared(name: str, number: int) -> Dataset:
+    return Dataset(
+        ref=DatasetRef.parse(name),
+        description="A table.",
+        owner=_owner(number),
+        format=Format.PARQUET,
+    )
+
+
+def _names(size: Size) -> Iterator[dict[str, Any]]:
+    for number in _numbers(size):
+        yield {"name": _dataset(number), "dataset": number, "since_at": NOW, "until_at": None}
 
 
 def _owners(size: Size) -> Iterator[dict[str, Any]]:

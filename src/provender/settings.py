@@ -87,6 +87,14 @@ class Settings(BaseModel):
         1024, ge=1, description="what logged lookups may take until they are published"
     )
 
+    log_format: Literal["off", "text", "json"] = Field(
+        "off", description="lines that the catalog's server writes to stderr: off, text or json"
+    )
+    otel_endpoint: str = Field(
+        "",
+        description="OpenTelemetry collector that spans are sent to, such as http://localhost:4318",
+    )
+
     @field_validator("actor")
     @classmethod
     def _actor(cls, value: str) -> str:
@@ -103,6 +111,13 @@ class Settings(BaseModel):
                 "write postgresql://user@host/database, sqlite:///path or http://host:port"
             )
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @field_validator("otel_endpoint")
+    @classmethod
+    def _otel_endpoint(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("write http://host:port or https://host:port")
+        return value
 
     @field_validator("entity_secret")
     @classmethod

@@ -95,7 +95,7 @@ def defined(assets: Iterable[Asset], people: dict[str, str]) -> Iterator[Documen
             labels=(*asset.all_tags, *labels),
             description=asset.description,
             documentation=asset.documentation,
-            owners=(*(who.partition(":")[2] for who in owners), *asset.people),
+            owners=(*owners, *asset.people),
             around=(asset.domain,),
         )
 

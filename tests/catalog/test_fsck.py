@@ -101,8 +101,8 @@ DAMAGES = {
     "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
     "counters": ("UPDATE counters SET value = 0 WHERE name = 'node'", "stands at 0"),
     "index": (
-        "DELETE FROM documents WHERE name = 'aviation.flights'",
-        "is not found",
+        "UPDATE search_texts SET title = 'else' WHERE title LIKE '%flights%'",
+        "is found by other words",
     ),
 }
 

@@ -34,7 +34,7 @@ def test_a_dataset_is_governed_published_read_and_granted_through_a_service(run,
     assert "shop.orders" in [hit["name"] for hit in hits]
     assert "are what was published" in remote("dataset", "verify", "shop.orders").out
     granted = remote("access", "grant", "shop.orders", "--to", "person:max", "--json").json
-    assert [one["id"] for one in remote("access", "grants", "--json").json] == [granted["id"]]
+    assert [one["id"] for one in remote("access", "list", "--json").json] == [granted["id"]]
     assert remote("access", "revoke", granted["id"]).code == 0
     assert remote("status", "--json").json["datasets"] == 1
     assert not (home / ".provender" / "catalog.db").exists()

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from feast import FeatureStore
 
+from provender import bootstrap
 from provender.catalog.local import LocalCatalog
 from provender.core.errors import Denied, NotFound
+from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, Rule
 from provender.feast_plugin.repo import apply
@@ -71,3 +73,33 @@ def test_who_may_not_publish_leaves_no_version(store: FeatureStore, catalog: Loc
 def test_a_dataset_that_is_not_declared_is_said(store: FeatureStore) -> None:
     with pytest.raises(NotFound, match=r"shop\.nowhere"):
         job(store, "x").persist(CatalogStorage("shop.nowhere"))
+
+
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: sets
+version: 1.0.0
+status: active
+schema:
+  - name: training_sets
+    properties:
+      - {name: driver_id, required: true}
+      - name: label
+        quality: [{metric: invalidValues, arguments: {validValues: [good]}, mustBe: 0}]
+"""
+
+
+def test_what_is_persisted_is_counted_for_the_contract_of_its_dataset(
+    store: FeatureStore, catalog: LocalCatalog, settings: Settings
+) -> None:
+    declare(catalog, MAY_PUBLISH)
+    with bootstrap.catalog(settings.model_copy(update={"actor": "person:sam"})) as steward:
+        steward.desk.attach(SETS, CONTRACT.encode(), expected=0)
+    for label in ("good", "bad"):
+        store.create_saved_dataset(
+            job(store, label), "mine", CatalogStorage(str(SETS)), allow_overwrite=True
+        )
+    good, bad = (catalog.release(SETS.at(number)).standing.state for number in (1, 2))
+    assert (good, bad) == (State.PUBLISHED, State.QUARANTINED)
+    assert catalog.resolve(SETS).number == 1

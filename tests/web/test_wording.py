@@ -1,9 +1,13 @@
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nh3
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from provender.core.lineage import Node, NodeKind
 from provender.web import app, wording
@@ -138,3 +142,18 @@ def luminance(colour: str) -> float:
     channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+SIGNS = st.text(alphabet="ab1 .-+*_`[]()<>&#!|~\\=\n\t:/\"'", max_size=40)
+
+
+@given(text=SIGNS)
+@example(text="- a")
+@example(text="1. a")
+@example(text="a\n===")
+@example(text="a\n---\nb")
+@example(text="    a")
+def test_a_first_sentence_is_the_same_whether_or_not_markdown_was_asked(text):
+    told = unescape(nh3.clean(wording.MARKDOWN.render(text), tags=set()))
+    line = " ".join(told.split())
+    assert wording.first_sentence(text, most=1_000) == line.split(". ", 1)[0].rstrip(".")

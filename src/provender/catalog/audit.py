@@ -4,7 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarResult, Text, func, or_, select, true, type_coerce
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    ScalarResult,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 from sqlalchemy.orm import Session
 
 from provender.catalog.rows import AuditRow
@@ -15,6 +26,9 @@ from provender.core.errors import Corrupt
 from provender.core.policy import Action
 
 BATCH = 1000
+LAST = "last audit event"
+ENDING = select(*AuditRow.__table__.c).order_by(AuditRow.sequence.desc()).limit(1)
+ADD = insert(AuditRow)
 
 
 def append(
@@ -28,9 +42,8 @@ def append(
     request: str = "",
 ) -> AuditEvent:
     """Return the event that now ends the trail. ``db`` must hold the write lock."""
-    last = db.scalars(select(AuditRow).order_by(AuditRow.sequence.desc()).limit(1)).first()
     added = audit.chain(
-        _event(last) if last else None,
+        last(db),
         at=at,
         actor=actor,
         kind=kind,
@@ -38,21 +51,35 @@ def append(
         detail=plain(detail),
         request=request,
     )
-    db.add(
-        AuditRow(
-            sequence=added.sequence,
-            at=added.at,
-            actor=added.actor,
-            kind=added.kind.value,
-            subject=added.subject,
-            detail=added.detail,
-            previous=added.previous,
-            digest=added.digest,
-            request=added.request,
-        )
-    )
     db.flush()
+    db.connection().execute(
+        ADD,
+        {
+            "sequence": added.sequence,
+            "at": added.at,
+            "actor": added.actor,
+            "kind": added.kind.value,
+            "subject": added.subject,
+            "detail": added.detail,
+            "previous": added.previous,
+            "digest": added.digest,
+            "request": added.request,
+        },
+    )
+    db.info[LAST] = added
     return added
+
+
+def last(db: Session) -> AuditEvent | None:
+    """Return the event that ends the trail, None where there is none. ``db`` holds the write lock.
+
+    Asked for once: nobody else writes until it is given back.
+    """
+    if LAST not in db.info:
+        row = db.connection().execute(ENDING).first()
+        db.info[LAST] = _event(row) if row else None
+    found: AuditEvent | None = db.info[LAST]
+    return found
 
 
 def events(
@@ -142,7 +169,7 @@ def verify(db: Session) -> int:
     return checked
 
 
-def _event(row: AuditRow) -> AuditEvent:
+def _event(row: AuditRow | Row[Any]) -> AuditEvent:
     return AuditEvent(
         sequence=row.sequence,
         at=row.at,

@@ -1,8 +1,7 @@
 """The whole catalog in one file: a tar of a table each as JSON lines, and a manifest of them.
 
 A backup is one state of the database, taken while others read and write, and the same from
-SQLite and PostgreSQL: what one wrote the other restores. What is made from other rows, the
-full-text index, is left out and made anew.
+SQLite and PostgreSQL: what one wrote the other restores, full-text indices too.
 
 The manifest comes first: the revision of the tables, how many rows each has, and the digest of
 their bytes; it has its own digest, too. So a changed byte is found before anything counts.
@@ -23,7 +22,7 @@ from typing import IO, Any, ClassVar
 
 from sqlalchemy import Connection, MetaData, Table, select, text
 
-from provender.catalog import changes
+from provender.catalog import changes, fulltext
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
 from provender.catalog.operators import check_operates
@@ -36,7 +35,7 @@ FORMAT = "provender-catalog/1"
 MANIFEST = "MANIFEST.json"
 BATCH = 1_000
 DERIVED = frozenset({"documents", "trigrams", "alembic_version"})
-"""Tables that are made anew, beside the full-text indices."""
+"""Tables that are made anew: those of older indices."""
 INDICES = ("documents_index", "search_index", "search_past_index")
 COMPRESSED = (".gz", ".tgz")
 PRIVATE = 0o600
@@ -143,7 +142,7 @@ def member_name(table: str) -> str:
 
 def kept_columns(table: Table) -> list[Any]:
     """Return the columns that are not of an index."""
-    return [column for column in table.columns if column.name != "vector"]
+    return [column for column in table.columns if column.name != fulltext.VECTOR]
 
 
 def _is_index(name: str) -> bool:
@@ -152,13 +151,16 @@ def _is_index(name: str) -> bool:
 
 def _write_table(connection: Connection, table: Table, path: Path) -> Part:
     rows = 0
-    wanted = select(*kept_columns(table)).order_by(*table.primary_key.columns)
+    columns = kept_columns(table)
+    found_by = fulltext.is_indexed(table)
+    rows_of = fulltext.with_codes(connection, table, columns) if found_by else select(*columns)
+    wanted = rows_of.order_by(*table.primary_key.columns)
     with (
         path.open("wb") as file,
         connection.execute(wanted.execution_options(yield_per=BATCH)) as found,
     ):
         for row in found.mappings():
-            file.write(_line(row))
+            file.write(_line(fulltext.plain(row)))
             rows += 1
     with path.open("rb") as file:
         return Part(name=table.name, rows=rows, sha256=digest_stream(_chunks(file)))

@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import audit
-from provender.catalog.rows import AuditRow
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, to_utc
 
@@ -31,8 +29,7 @@ def begin(db: Session, *, clock: Clock, actor: str, request: str = "") -> Change
     later was said later, whatever a clock does. What happens at one instant is in the order of
     its sequence numbers.
     """
-    wanted = select(AuditRow.sequence, AuditRow.at).order_by(AuditRow.sequence.desc()).limit(1)
-    last = db.execute(wanted).first()
+    last = audit.last(db)
     now = to_utc(clock())
     if last is None:
         return Change(1, now, actor, request)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -11,99 +10,20 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
-    changes,
-    contracts,
     declarations,
-    history,
-    lineage,
-    manifests,
     naming,
     standings,
     visibility,
 )
-from provender.catalog import evidence as measured
-from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
-from provender.core.audit import EventKind
-from provender.core.contracts import keeps_back
 from provender.core.datasets import (
-    NO_EVIDENCE,
     Dataset,
     DatasetVersion,
-    Evidence,
-    Manifest,
 )
-from provender.core.errors import Gone, InvalidInput, NotFound, Stale
-from provender.core.lifecycle import READABLE, Standing, State, Step, advance
+from provender.core.errors import InvalidInput, NotFound, Stale
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import Action, ColumnRef
-from provender.core.schema import Verdict
-from provender.core.versioning import next_version
-
-
-def publish(
-    db: Session,
-    by: Actor,
-    ref: DatasetRef,
-    manifest: Manifest,
-    *,
-    parent: int | None = None,
-    breaking_reason: str = "",
-    note: str = "",
-    evidence: Evidence = NO_EVIDENCE,
-    draft: bool = False,
-    change: Change,
-) -> DatasetVersion:
-    """Return the version that ``manifest`` makes, or the one that already has that content.
-
-    If that one was a draft, it is published now. A ``draft`` has a number, but nobody gets it
-    who does not name it. So it is with a version of which a check failed that refuses: it is
-    quarantined, and readers keep the last good one.
-
-    Raises:
-        NotFound: the dataset is not declared, or an input was never published.
-        Denied: ``by`` may not publish it.
-        InvalidInput: the manifest is not as the dataset is declared.
-        Conflict: somebody published after ``parent``.
-        Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
-    """
-    row = access.discovered(db, by, ref.dataset, now=change.at)
-    access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
-    manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
-    if ref.version is not None:
-        raise InvalidInput(
-            f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
-        )
-    manifests.check(db, row, manifest)
-    _check_inputs(db, by, manifest, now=change.at)
-    relevant = _relevant_history(db, row.id, manifest.content)
-    version = next_version(
-        naming.of_rows(db, relevant),
-        row.value.ref,
-        manifest,
-        by=by.id,
-        now=change.at,
-        standings={earlier.number: standings.standing(earlier) for earlier in relevant},
-        gone={earlier.number for earlier in relevant if earlier.data_gone_at is not None},
-        parent=parent,
-        breaking_reason=breaking_reason,
-        note=note,
-    )
-    there = db.get(VersionRow, (row.id, version.number))
-    if there is not None and there.state == State.DRAFT and not draft:
-        after = advance(
-            standings.standing(there), Step.PUBLISH, by=by.id, reason=note, now=change.at
-        )
-        standings.take(db, change, row, there, Step.PUBLISH, after)
-    if there is None:
-        checks = (
-            *evidence.checks,
-            *contracts.judge(db, row.id, manifest, evidence, now=change.at),
-        )
-        evidence = replace(evidence, checks=checks)
-        _add(db, change, row, version, evidence, _state(evidence, draft=draft))
-    return seen(db, by, [version], now=change.at)[0]
+from provender.core.policy import Action
 
 
 def resolve(
@@ -225,81 +145,6 @@ def seen(
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
 
 
-def _state(evidence: Evidence, *, draft: bool) -> State:
-    if keeps_back(evidence.checks):
-        return State.QUARANTINED
-    return State.DRAFT if draft else State.PUBLISHED
-
-
-def _add(
-    db: Session,
-    change: Change,
-    dataset: DatasetRow,
-    version: DatasetVersion,
-    evidence: Evidence,
-    state: State,
-) -> None:
-    manifest = version.manifest
-    db.add(
-        VersionRow(
-            dataset=dataset.id,
-            number=version.number,
-            content=manifest.content,
-            published_at=version.published_at,
-            row_count=manifest.row_count,
-            size_bytes=manifest.size_bytes,
-            earliest=manifest.event_range.earliest if manifest.event_range else None,
-            latest=manifest.event_range.latest if manifest.event_range else None,
-            value=version,
-            state=state.value,
-            state_at=version.published_at,
-            state_by=version.published_by,
-            run=evidence.run,
-        )
-    )
-    db.flush()
-    standing = Standing(state=state, by=version.published_by, at=version.published_at)
-    history.keep(db, change, "version", f"{dataset.urn}@{version.number}", standing)
-    measured.keep(db, dataset.id, version.number, evidence)
-    if state in READABLE:
-        dataset.latest = version.number
-    lineage.record_version(db, version, latest=state in READABLE)
-    first = version.parent is None or version.compatibility.verdict is not Verdict.IDENTICAL
-    if state in READABLE or dataset.latest is None:
-        declarations.published(
-            db, change, dataset, version, evidence, first=first or state not in READABLE
-        )
-    changes.tell(
-        db,
-        change,
-        EventKind.DATASET_PUBLISH,
-        str(version.ref),
-        {
-            "manifest": manifest.digest,
-            "content": manifest.content,
-            "rows": manifest.row_count,
-            "inputs": [str(ref) for ref in manifest.inputs],
-            "schema": version.compatibility.verdict,
-            "note": version.note,
-            **({"layout": str(manifest.layout)} if manifest.layout else {}),
-            **({"state": state} if state is not State.PUBLISHED else {}),
-        },
-    )
-
-
-def _relevant_history(db: Session, dataset: int, content: str) -> list[VersionRow]:
-    """The versions that decide about a new one, oldest first.
-
-    Those of equal content, the newest for readers, and the last.
-    """
-    there = select(VersionRow).where(VersionRow.dataset == dataset)
-    same = db.scalars(there.where(VersionRow.content == content)).all()
-    last = db.scalars(there.order_by(VersionRow.number.desc()).limit(1)).all()
-    newest = standings.newest(db, dataset)
-    relevant = {row.number: row for row in (*same, *last, *filter(None, [newest]))}
-    return [relevant[number] for number in sorted(relevant)]
-
-
 def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:
     """Check that data is not too old: as its last event is; without events, as its publication.
 
@@ -313,18 +158,6 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
             f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
             hint="publish a newer version, or ask for data of a greater age",
         )
-
-
-def _check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:
-    """Nothing is made from what is refused to readers; that its data went since does not matter."""
-    for source in manifest.inputs:
-        if source.version is None:
-            raise InvalidInput(
-                f"input {source} names no version", hint=f"write for example {source}@1"
-            )
-        row = found(db, by, source, now=now)
-        with suppress(Gone):
-            standings.told(row, naming.of_rows(db, [row])[0])
 
 
 def _no_such_version(

@@ -258,11 +258,17 @@ def _engine(url: URL) -> Engine:
         engine = create_engine(
             url,
             pool_pre_ping=True,
+            hide_parameters=True,
             max_overflow=20,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "provender"},
         )
     else:
-        engine = create_engine(url, max_overflow=-1, connect_args={"timeout": BUSY_SECONDS})
+        engine = create_engine(
+            url,
+            max_overflow=-1,
+            hide_parameters=True,  # errors would say what somebody wrote
+            connect_args={"timeout": BUSY_SECONDS},
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     refuse_illegible(engine)

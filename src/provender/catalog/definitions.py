@@ -52,7 +52,7 @@ def _document(project: str, said: Described, people: Mapping[str, str]) -> Docum
     fields = tuple(Field(feature.name, feature.description) for feature in said.features)
     tags_of_fields = (tag for feature in said.features for tag in feature.tags)
     owner = said.owner
-    names = (owner.partition(":")[2] or owner, people.get(owner, "")) if owner else ()
+    names = (owner, people.get(owner, ""))
     return Document(
         kind=said.node.kind.value,
         name=said.name,

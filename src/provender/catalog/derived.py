@@ -10,20 +10,26 @@ from typing import Any
 from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import reindexing
+from provender.catalog import facets, reindexing, scopes, vocabulary
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
+    ContractRow,
     CounterRow,
     DatasetRow,
     DatasetTermRow,
     EdgeRow,
+    FacetValueRow,
     FactRow,
     HistoryRow,
     HoldRow,
     NodeRow,
     OwnerRow,
+    PastDocumentRow,
     RestsOnRow,
+    ScopeRow,
+    SearchDocumentRow,
+    SearchWordRow,
     VersionRow,
 )
 from provender.core.datasets import Dataset
@@ -37,6 +43,12 @@ COUNTED: dict[str, Any] = {
     "fact": FactRow.id,
     "history": HistoryRow.id,
     "hold": HoldRow.id,
+    "contracts": ContractRow.id,
+    "document": SearchDocumentRow.id,
+    "past_document": PastDocumentRow.id,
+    facets.COUNTER: FacetValueRow.id,
+    scopes.COUNTER: ScopeRow.id,
+    vocabulary.COUNTER: SearchWordRow.id,
 }
 """Counters, and the ids that they give out."""
 SAID: dict[str, tuple[Any, tuple[Any, ...], Callable[[Dataset], set[Part]]]] = {

@@ -1,11 +1,12 @@
 """Governance as code, written back: what is in force as the YAML files of catalog/.
 
 A file that says the same already is left as it is, comments and all. One that differs is written
-anew: what it lists keeps its order, but comments are lost. Files of what is not in force are
-not deleted: it may be new and not applied yet, or hidden from who exports.
+anew: what it lists keeps its order, but comments are lost. The file of a dataset that has another
+name now moves. No other is deleted: what is not in force may be new and not applied yet, or
+hidden from who exports.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from provender.core.digest import canonical, plain
 from provender.core.editing import WHOLE
 from provender.core.errors import Problems
 from provender.core.governance import Governance
+from provender.core.names import DatasetRef
 
 NEW_RULES = "policies/exported.yml"
 """Where rules go that no file has."""
@@ -27,8 +29,12 @@ LINE = 100
 """How long lines are."""
 
 
-def export(in_force: Governance, folder: Path) -> dict[str, str]:
+def export(
+    in_force: Governance, folder: Path, *, called_now: Callable[[str], str] = str
+) -> dict[str, str | None]:
     """Return the text of each file of ``folder`` that says something else than what is in force.
+
+    None: the file goes, for ``called_now`` says that its dataset has another name.
 
     Raises:
         Problems: a file that is there cannot be read.
@@ -38,21 +44,45 @@ def export(in_force: Governance, folder: Path) -> dict[str, str]:
     if reader.problems:
         raise Problems(f"{folder.name}/ cannot be read", reader.problems)
     wanted = _parts(in_force, there)
-    return {
-        name: _text(name, part, there.get(name, Governance()))
+    moved = {_file(new): old for old, new in _moved(there, wanted, called_now)}
+    before = {name: there.get(moved.get(name, name), Governance()) for name in wanted}
+    written = {
+        name: _text(name, part, before[name])
         for name, part in wanted.items()
         if _said(part) != _said(there.get(name, Governance()))
     }
+    return {**written, **dict.fromkeys(moved.values())}
 
 
-def write(folder: Path, files: Mapping[str, str]) -> None:
-    """Write ``files`` into ``folder``, each whole or not at all."""
+def write(folder: Path, files: Mapping[str, str | None]) -> None:
+    """Write ``files`` into ``folder``, each whole or not at all; what has no text goes."""
     for name, text in files.items():
         path = folder / name
+        if text is None:
+            path.unlink(missing_ok=True)
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_name(f".{path.name}.new")
         new.write_text(text, "utf-8")
         new.replace(path)
+
+
+def _moved(
+    there: Mapping[str, Governance],
+    wanted: Mapping[str, Governance],
+    called_now: Callable[[str], str],
+) -> Iterator[tuple[str, str]]:
+    """The files of datasets that have another name now, each with that name."""
+    for name, part in there.items():
+        for dataset in part.datasets if name not in wanted else ():
+            now = called_now(dataset.ref.dataset)
+            if now != dataset.ref.dataset and _file(now) in wanted:
+                yield name, now
+
+
+def _file(dataset: str) -> str:
+    ref = DatasetRef.parse(dataset)
+    return f"datasets/{ref.domain}/{ref.name}.yml"
 
 
 def _parts(in_force: Governance, there: Mapping[str, Governance]) -> dict[str, Governance]:
@@ -72,8 +102,7 @@ def _parts(in_force: Governance, there: Mapping[str, Governance]) -> dict[str, G
         had = parts.get(name, Governance())
         parts[name] = replace(had, rules=(*had.rules, rule))
     for dataset in in_force.datasets:
-        ref = dataset.ref
-        parts[f"datasets/{ref.domain}/{ref.name}.yml"] = Governance(datasets=(_plain(dataset),))
+        parts[_file(dataset.ref.dataset)] = Governance(datasets=(_plain(dataset),))
     return parts
 
 

@@ -171,10 +171,10 @@ def _labels(terms: Iterable[str], known: Known) -> Iterator[str]:
 
 
 def _owners(ids: Iterable[str], known: Known) -> tuple[str, ...]:
-    """What owners go by: the name in their id, and that of the person."""
+    """What owners go by: their id, and the name of the person."""
     listed = list(dict.fromkeys(ids))
     names = [known.people[who] for who in listed if known.people.get(who)]
-    return (*(who.partition(":")[2] or who for who in listed), *names)
+    return (*listed, *names)
 
 
 def _people(db: Session, ids: Collection[str]) -> dict[str, str]:

@@ -148,8 +148,9 @@ class LocalFinder:
 def _check_now(as_of: datetime | None) -> None:
     if as_of is not None:
         raise InvalidInput(
-            f"the catalog cannot say what it said at {as_of.isoformat()}",
-            hint="ask for what it says now; versions can be resolved as of an instant",
+            f"lineage is kept as it is now, not as it was at {as_of.isoformat()}",
+            hint="ask for it without as_of; a version names its inputs, and history has the "
+            "definitions of then",
         )
 
 

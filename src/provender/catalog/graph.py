@@ -9,20 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, delete, insert, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, naming
+from provender.catalog import epoch, naming
 from provender.catalog.nodes import OF_KIND, Part, portions
-from provender.catalog.rows import DatasetRow, EdgeRow, FactRow
+from provender.catalog.rows import EdgeRow, FactRow
 from provender.core.lineage import How, Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import Action
 
 MOST_EDGES = 2000
 """A walk ends after so many edges; more cannot be looked at anyway."""
-NOT_THERE = 0
-"""The number of no dataset."""
 PAGE = 2 * MOST_EDGES
 """How many edges are read at a time, seen or not."""
 
@@ -34,13 +32,19 @@ class Said(NamedTuple):
     masking: bool = False
 
 
-NODES = "SELECT id, kind, name, column_name, dataset FROM nodes WHERE id IN ({})"
-RESTING = "SELECT node, dataset FROM rests_on WHERE node IN ({})"
+NODES = (
+    "SELECT nodes.id, nodes.kind, nodes.name, nodes.column_name, datasets.id, datasets.scope"
+    " FROM nodes LEFT JOIN datasets ON datasets.id = nodes.dataset WHERE nodes.id IN ({})"
+)
+RESTING = (
+    "SELECT rests_on.node, datasets.id, datasets.scope FROM rests_on"
+    " JOIN datasets ON datasets.id = rests_on.dataset WHERE rests_on.node IN ({})"
+)
 COLUMNS_RESTING = (
-    "SELECT part.id, rests_on.dataset FROM nodes AS part"
+    "SELECT part.id, datasets.id, datasets.scope FROM nodes AS part"
     " JOIN nodes AS whole ON whole.kind = part.kind AND whole.name = part.name"
     " AND whole.column_name = '' JOIN rests_on ON rests_on.node = whole.id"
-    " WHERE part.id IN ({})"
+    " JOIN datasets ON datasets.id = rests_on.dataset WHERE part.id IN ({})"
 )
 EDGES = (
     "SELECT upstream, downstream, fact, how, masking FROM edges WHERE {near} IN ({among}) {after}"
@@ -68,8 +72,7 @@ class Sight:
 
     def __init__(self, db: Session, who: Actor, *, now: datetime) -> None:
         self._connection = db.connection()
-        self._shown: Select[int] = access.visible_numbers(db, who, Action.DISCOVER, now=now)
-        self._datasets: dict[int, bool] = {}
+        self._shown = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         self._nodes: dict[int, bool] = {}
         self._parts: dict[int, Part] = {}
 
@@ -87,37 +90,29 @@ class Sight:
         return {number: self._parts[number] for number in numbers}
 
     def _look(self, numbers: Sequence[int]) -> None:
-        rests = self._rests(numbers)
-        asked = {dataset for each in rests.values() for dataset in each}
-        asked -= self._datasets.keys()
-        for portion in portions(sorted(asked)):
-            among = self._shown.where(DatasetRow.id.in_(portion))
-            shown = set(self._connection.scalars(among).all())
-            self._datasets |= {dataset: dataset in shown for dataset in portion}
-        for number in numbers:
-            self._nodes[number] = all(map(self._datasets.__getitem__, rests.get(number, ())))
-
-    def _rests(self, numbers: Sequence[int]) -> dict[int, list[int]]:
-        """The datasets that nodes are of, or rest on; a column rests on what the whole does."""
-        found: dict[int, list[int]] = {}
+        """A column rests on what the whole does; a dataset, or a version of it, on the dataset."""
+        shown = dict.fromkeys(numbers, True)
         wholes, columns = list[int](), list[int]()
-        for number, dataset in self._read(numbers):
+        for number, dataset, scope in self._read(numbers):
             node, column = self._parts[number]
             if node.kind is NodeKind.DATASET:
-                found[number] = [NOT_THERE if dataset is None else dataset]
+                shown[number] = self._opens(dataset, scope)
             else:
                 (columns if column else wholes).append(number)
         for question, asked in ((RESTING, wholes), (COLUMNS_RESTING, columns)):
-            for number, dataset in self._rows(question, asked):
-                found.setdefault(number, []).append(dataset)
-        return found
+            for number, dataset, scope in self._rows(question, asked):
+                shown[number] = shown[number] and self._opens(dataset, scope)
+        self._nodes |= shown
 
-    def _read(self, numbers: Sequence[int]) -> list[tuple[int, int | None]]:
-        """Keep what the nodes are, and return the dataset that each is of, if any."""
+    def _opens(self, dataset: int | None, scope: int | None) -> bool:
+        return scope in self._shown.scopes or dataset in self._shown.datasets
+
+    def _read(self, numbers: Sequence[int]) -> list[tuple[int, int | None, int | None]]:
+        """Keep what the nodes are, and return the dataset that each is of, if any, and its scope."""
         rows = self._rows(NODES, numbers)
-        for number, kind, name, column, _ in rows:
+        for number, kind, name, column, _, _ in rows:
             self._parts[number] = Node(OF_KIND[kind], name), column
-        return [(row[0], row[4]) for row in rows]
+        return [(row[0], row[4], row[5]) for row in rows]
 
     def _rows(self, question: str, numbers: Sequence[int]) -> Sequence[Any]:
         if not numbers:

@@ -9,13 +9,16 @@ it, else the name or id.
 import json
 from datetime import datetime
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, insert, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
 from provender.catalog.changes import Change
 from provender.catalog.rows import HistoryRow
 from provender.core.digest import canonical
+
+COUNTER = "history"
+BEGIN = insert(HistoryRow)
 
 
 def keep(
@@ -37,7 +40,7 @@ def keep(
         row.to_sequence, row.to_at = change.sequence, change.at
     db.add(
         HistoryRow(
-            id=naming.take(db, "history"),
+            id=naming.take(db, COUNTER),
             kind=kind,
             key=key,
             from_sequence=change.sequence,
@@ -50,6 +53,23 @@ def keep(
         )
     )
     db.flush()
+
+
+def begin(db: Session, change: Change, number: int, kind: str, key: str, value: object) -> None:
+    """`keep` of an object that never was before, under a ``number`` taken for it."""
+    row = {
+        "id": number,
+        "kind": kind,
+        "key": key,
+        "from_sequence": change.sequence,
+        "from_at": change.at,
+        "to_sequence": None,
+        "to_at": None,
+        "value": canonical(value),
+        "by": change.actor,
+        "reason": "",
+    }
+    db.connection().execute(BEGIN, row)
 
 
 def then(db: Session, kind: str, key: str, as_of: datetime) -> object | None:

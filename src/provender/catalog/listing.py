@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog.access import visible_numbers
+from provender.catalog import epoch
 from provender.catalog.rows import (
     AssignmentRow,
     DatasetRow,
@@ -53,12 +53,21 @@ def summaries(
             VersionRow,
             and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
         )
-        .where(DatasetRow.id.in_(visible_numbers(db, who, Action.DISCOVER, now=now)))
-        .where(DatasetRow.name > after, *_filtered(filters))
+        .where(DatasetRow.name > after, _known(db, who, now=now), *_filtered(filters))
         .order_by(DatasetRow.name)
         .limit(limit)
     )
     return [summary(*row) for row in db.execute(wanted)]
+
+
+def _known(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
+    """What ``who`` may discover, decided once for each scope and not for each dataset."""
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    scope = DatasetRow.scope + 0  # else SQLite goes by scopes, and sorts all of them by name
+    return and_(
+        DatasetRow.withdrawn_at.is_(None),
+        or_(scope.in_(sorted(visible.scopes)), DatasetRow.id.in_(sorted(visible.datasets))),
+    )
 
 
 def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
@@ -79,7 +88,7 @@ def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[
 def _has(
     kind: type[OwnerRow | AssignmentRow | DatasetTermRow], fits: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    return exists().where(kind.dataset == DatasetRow.id, fits).correlate(DatasetRow)
+    return DatasetRow.id.in_(select(kind.dataset).where(fits))
 
 
 def summary(

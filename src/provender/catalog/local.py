@@ -5,6 +5,8 @@ from copy import copy
 from datetime import datetime, timedelta
 from typing import Any
 
+from sqlalchemy import QueuePool
+
 from provender.catalog import (
     access,
     consumption,
@@ -15,6 +17,7 @@ from provender.catalog import (
     idempotency,
     lineage,
     listing,
+    publication,
     releases,
 )
 from provender.catalog.access import ROWS_READ
@@ -160,12 +163,10 @@ class LocalCatalog(Closing):
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing() as (db, change):
-            who = self._door.who(db)
 
             def work() -> DatasetVersion:
-                return datasets.publish(
+                return publication.publish(
                     db,
-                    who,
                     ref,
                     manifest,
                     parent=parent,
@@ -375,6 +376,11 @@ class LocalCatalog(Closing):
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
         return self.records.verify_audit()
+
+    def in_use(self) -> int:
+        """Return how many connections to the database are in use."""
+        pool = self._door.engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     def close(self) -> None:
         """Give the connections back."""

@@ -3,20 +3,19 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog.rows import DatasetRow, VersionRow
+from provender.catalog.rows import VersionRow
 from provender.core.datasets import Dataset, Manifest
 from provender.core.errors import InvalidInput
 from provender.core.names import suggest
 
 
-def check(db: Session, row: DatasetRow, manifest: Manifest) -> None:
-    """Check that a version is as its dataset is declared.
+def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
+    """Check that a version is as ``dataset``, which has that number, is declared.
 
     Raises:
         InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw.
         NotFound: its event timestamp is none of its columns.
     """
-    dataset = row.value
     if manifest.format is not dataset.format:
         raise InvalidInput(
             f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
@@ -30,16 +29,15 @@ def check(db: Session, row: DatasetRow, manifest: Manifest) -> None:
         )
     for name in filter(None, [manifest.event_timestamp]):
         manifest.schema.column(name)
-    _check_tagged_columns(db, row, manifest)
+    _check_tagged_columns(db, number, dataset, manifest)
 
 
-def _check_tagged_columns(db: Session, row: DatasetRow, manifest: Manifest) -> None:
+def _check_tagged_columns(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
     """A tag on a column that no version ever had protects nothing, so it is refused."""
-    dataset = row.value
     stray = [column for column in dataset.column_tags if column not in manifest.schema]
     if not stray:
         return
-    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == row.id))
+    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == number))
     known = {name for version in history for name in version.manifest.schema.names}
     for column in stray:
         if column not in known:

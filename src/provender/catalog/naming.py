@@ -5,11 +5,12 @@ writer's lock, so they are the same on both databases, without gaps and in the o
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import select, update
+from sqlalchemy import Executable, bindparam, case, select, update
 from sqlalchemy.orm import Session
 
 from provender.catalog.rows import CounterRow, DatasetNameRow, DatasetRow, VersionRow
@@ -34,6 +35,30 @@ def take(db: Session, counter: str, count: int = 1) -> int:
         db.flush()
         return 1
     return last - count + 1
+
+
+def take_each(db: Session, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the first of as many numbers of each kind as ``counts`` says, all in one statement."""
+    wanted = {counter: count for counter, count in counts.items() if count}
+    asked = {"names": list(wanted), **{f"by_{at}": n for at, n in enumerate(wanted.values())}}
+    rows = db.connection().execute(_further(tuple(wanted)), asked).all()
+    raised = {counter: last for counter, last in rows}  # noqa: C416 - typed
+    return {
+        counter: raised[counter] - count + 1 if counter in raised else take(db, counter, count)
+        for counter, count in wanted.items()
+    }
+
+
+@cache
+def _further(counters: tuple[str, ...]) -> Executable:
+    count = CounterRow.value.type
+    by = case(
+        {name: bindparam(f"by_{at}", type_=count) for at, name in enumerate(counters)},
+        value=CounterRow.name,
+    )
+    raised = update(CounterRow).where(CounterRow.name.in_(bindparam("names", expanding=True)))
+    further = raised.values(value=CounterRow.value + by)
+    return further.returning(CounterRow.name, CounterRow.value)
 
 
 def new_urn(now: datetime) -> str:

@@ -14,6 +14,7 @@ __all__ = ["dataset_node", "defined_node"]
 
 PORTION = 500
 """How many nodes one query asks about."""
+COUNTER = "node"
 WHOLE = ""
 """The column of a node that is a thing, not a column of it."""
 Part = tuple[Node, str]
@@ -71,7 +72,7 @@ def ensured_parts(db: Session, parts: Iterable[Part]) -> dict[Part, int]:
 
 def _added(db: Session, new: Sequence[Part]) -> dict[Part, int]:
     datasets = _datasets(db, (node for node, _ in new))
-    given = {part: number for number, part in enumerate(new, naming.take(db, "node", len(new)))}
+    given = {part: number for number, part in enumerate(new, naming.take(db, COUNTER, len(new)))}
     db.execute(
         insert(NodeRow),
         [

@@ -11,6 +11,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
+import open_data_contract_standard
 import yaml
 from jsonschema import Draft201909Validator  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
@@ -143,7 +144,7 @@ def _parts(node: Node) -> Iterator[Node]:
 
 @cache
 def _validator() -> Draft201909Validator:
-    file = resources.files("open_data_contract_standard") / "schema.json"
+    file = resources.files(open_data_contract_standard) / "schema.json"
     return Draft201909Validator(_with_conditions_meant(json.loads(file.read_text("utf-8"))))
 
 

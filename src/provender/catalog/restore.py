@@ -8,7 +8,7 @@ import gzip
 import json
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, DateTime, LargeBinary, Table, inspect, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, fsck, reindexing
+from provender.catalog import changes, fsck, fulltext, indexing, reindexing
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -86,8 +86,9 @@ def _finish(
     """Make what was left out, do what is to be done after a restore, and check everything."""
     with Session(connection, expire_on_commit=False) as db:
         change = changes.begin(db, clock=clock, actor=actor)
-        progress("making the index", 0.0)
-        reindexing.rebuild(db, change)
+        if indexing.is_stale(db):  # made by an older Provender, or before its index was
+            progress("making the index", 0.0)
+            reindexing.rebuild(db, change)
         for hook in AFTER_RESTORE:
             hook(db, change)
         detail = {"file": source.name, "made_at": contents.made_at, "digest": contents.digest}
@@ -177,20 +178,25 @@ def _fill_table(
 ) -> None:
     """Insert the rows of a table, and check that they are those that were written."""
     read, rows = _reader(table), 0
+    add = fulltext.add if fulltext.is_indexed(table) else _add
 
     def inserted() -> Iterator[bytes]:
         nonlocal rows
         while batch := list(islice(lines, BATCH)):
-            connection.execute(table.insert(), [read(line) for line in batch])
+            add(connection, table, [read(line) for line in batch])
             rows += len(batch)
             yield from batch
 
     try:
         sha256 = digest_stream(inserted())
-    except (ValueError, TypeError, StatementError) as error:
+    except (ValueError, TypeError, KeyError, StatementError) as error:
         raise _damaged(source, f"{part.name} has a row that is none") from error
     if (rows, sha256) != (part.rows, part.sha256):
         raise _damaged(source, f"{part.name} is not the {part.rows} rows that were written")
+
+
+def _add(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    connection.execute(table.insert(), rows)
 
 
 def _reader(table: Table) -> Callable[[bytes], dict[str, Any]]:

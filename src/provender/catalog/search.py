@@ -15,8 +15,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import candidates, epoch, facets, nodes, past, vocabulary
+from provender.catalog.facets import STATE, STATES
 from provender.catalog.narrowing import Narrowing, narrowing
-from provender.catalog.nominate import Sought, code
+from provender.catalog.nominate import Sought, code, facet_code
 from provender.catalog.past import Number, View
 from provender.catalog.rows import DatasetNameRow, DatasetRow
 from provender.catalog.vocabulary import Read
@@ -207,6 +208,8 @@ def _total(
 def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Reading:
     """What the words mean to somebody who sees only the view; the most telling ones of them."""
     spelt = vocabulary.read(db, asked)
+    for state, number in _states(db, asked).items():
+        spelt[state].setdefault(state, (facet_code(number), How.EXACT))
     reading = _Reading()
     every = [(word, spelt[word]) for word in asked if spelt[word]]
     exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
@@ -235,13 +238,19 @@ def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Re
     return reading
 
 
+def _states(db: Session, asked: Sequence[str]) -> dict[str, int]:
+    """The words that are states of what is found, which no text of it says."""
+    named = [(STATE, word) for word in asked if word in STATES]
+    return {word: number for (_, word), number in facets.known(db, named).items()}
+
+
 def _guessed(
     db: Session, view: View, word: str, own: Read, number: int
 ) -> list[tuple[str, Read, int]]:
     """What a word may stand for that nothing holds, or that may not be whole."""
 
     def shown(read: Read) -> Read:
-        every = [Sought([[code(n)]]) for n, _ in read.values()]
+        every = [Sought([[written]]) for written, _ in read.values()]
         held = view.counts(db, every, most=1)
         return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
 
@@ -352,4 +361,4 @@ def _otherwise(rated: Rated, asked: Asked) -> str:
 
 
 def _codes(read: Read) -> list[str]:
-    return [code(number) for number, _ in read.values()]
+    return [written for written, _ in read.values()]

@@ -13,13 +13,15 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
-from provender.catalog.nominate import LAST, is_postgresql
+from provender.catalog.nominate import LAST, code, is_postgresql
 from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
 from provender.core.ranking import How
 from provender.core.words import (
     EXACT_FROM,
     distance,
     further_stubs,
+    inflected,
+    is_likely,
     root,
     slips_allowed,
     stubs,
@@ -36,8 +38,8 @@ LONGEST_WITH_STUBS = 32
 
 _english = snowballstemmer.stemmer("english")
 
-Read = dict[str, tuple[int, How]]
-"""A word's readings: each with its number and how the word was read as it."""
+Read = dict[str, tuple[str, How]]
+"""A word's readings: each with its code and how the word was read as it."""
 Shown = Callable[[Read], Read]
 """Leaves of readings those that something holds which may be seen, in their order."""
 
@@ -131,11 +133,11 @@ def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     for word in asked:
         read_as: Read = {}
         for other, number in by_root[family(word)]:
-            read_as[other] = number, _how(word, other)
+            read_as[other] = code(number), _how(word, other)
         for meaning in meant.get(word, ()):
             for other, number in by_root[family(meaning)]:
                 if _how(meaning, other) is not How.FAMILY:
-                    read_as.setdefault(other, (number, How.SYNONYM))
+                    read_as.setdefault(other, (code(number), How.SYNONYM))
         nearest = sorted(read_as.items(), key=lambda one: (one[1][1], len(one[0]), one[0]))
         found[word] = dict(nearest[:MOST_FAMILY])
     return found
@@ -154,7 +156,7 @@ def beginnings(db: Session, word: str, shown: Shown) -> Read:
     at = 0
     while len(found) < MOST_BEGINNINGS:
         rows = db.execute(wanted.offset(at).limit(TRIED)).all()
-        found |= shown({other: (number, How.BEGINNING) for other, number in rows})
+        found |= shown({other: (code(number), How.BEGINNING) for other, number in rows})
         at += TRIED
         if len(rows) < TRIED:
             break
@@ -162,22 +164,50 @@ def beginnings(db: Session, word: str, shown: Shown) -> Read:
 
 
 def slips(db: Session, word: str, shown: Shown) -> Read:
-    """Return the words, of those ``shown``, that ``word`` may be a misspelling of, the nearest first."""
-    if word.isdigit():
-        return {}
-    for allowed in range(1, slips_allowed(word) + 1):
-        shortened = sorted(stubs(word) if allowed == 1 else further_stubs(word))
-        near = _sharing(db, shortened)
-        rated = sorted(
-            (apart, other[:1] != word[:1], other)
-            for other in near
-            if other != word and (apart := distance(word, other, most=allowed)) <= allowed
-        )
-        how = {1: How.SLIP, 2: How.TWO_SLIPS}
-        found = shown({other: (near[other], how[apart]) for apart, _, other in rated})
+    """Return the words, of those ``shown``, that ``word`` may be a misspelling of, the nearest first.
+
+    One slip away from it or from another form of it; if nothing is, two slips away.
+    """
+    most = 0 if word.isdigit() else slips_allowed(word)
+    for allowed in range(1, most + 1):
+        near = _near(db, word) if allowed == 1 else _further(db, word)
+        rated: dict[str, tuple[float, How]] = {}
+        for form, more in ((word, 0.0), *((other, 0.5) for other in inflected(word))):
+            for other in near.keys() - {word}:
+                apart = distance(form, other, most=allowed)
+                rating = apart + more, _slip(form, other, apart)
+                if apart <= allowed and rating < rated.get(other, (most + 1, How.EXACT)):
+                    rated[other] = rating
+        order = sorted(rated, key=lambda w: (rated[w], w[:1] != word[:1], w))
+        found = shown({other: (code(near[other]), rated[other][1]) for other in order})
         if found:
             return dict(list(found.items())[:MOST_SLIPS])
     return {}
+
+
+def _slip(form: str, other: str, apart: int) -> How:
+    if apart > 1:
+        return How.TWO_SLIPS
+    return How.SLIP if not apart or is_likely(form, other) else How.ODD_SLIP
+
+
+def _near(db: Session, word: str) -> dict[str, int]:
+    """Words that have a stub in common with ``word`` or another form of it."""
+    forms = (word, *inflected(word))
+    return _sharing(db, sorted({stub for form in forms for stub in stubs(form)}))
+
+
+def _further(db: Session, word: str) -> dict[str, int]:
+    """Words that may be two slips away: by stubs, or because their beginning is whole."""
+    found = _sharing(db, sorted(further_stubs(word)))
+    begins = word[: max(SHORTEST_BEGINNING - 1, len(word) // 3)]
+    length = func.length(SearchWordRow.word)
+    wanted = select(SearchWordRow.word, SearchWordRow.id).where(
+        SearchWordRow.word >= begins,
+        SearchWordRow.word < begins + LAST,
+        length.between(len(word) - 2, len(word) + 2),
+    )
+    return found | dict(db.execute(wanted).all())
 
 
 def _sharing(db: Session, shortened: Sequence[str]) -> dict[str, int]:

@@ -7,8 +7,10 @@ from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.contracts import contract
 from provender.cli.datasets import dataset, search
+from provender.cli.editing import edit, history
 from provender.cli.features import features, push
 from provender.cli.governance import governance
+from provender.cli.inbox import inbox
 from provender.cli.lifecycle import steps
 from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
@@ -30,7 +32,7 @@ def main() -> None:
     """
 
 
-for step in steps:
+for step in (*steps, edit, history):
     dataset.add_command(step)
 online.add_command(lookup_log)
 for command in (
@@ -44,6 +46,7 @@ for command in (
     features,
     fsck,
     governance,
+    inbox,
     lineage,
     online,
     push,

@@ -1,13 +1,15 @@
-"""``provender catalog …``: the catalog as a whole."""
+"""``provender catalog …``: the catalog as a whole: its tables, and what governs it."""
 
 import click
 
+from provender.cli.governance import apply_changes, export_changes, plan_changes
 from provender.cli.upgrade import upgrade_tables
 
 
 @click.group()
 def catalog() -> None:
-    """The catalog as a whole: its tables."""
+    """The catalog as a whole: its tables, and governance as code."""
 
 
-catalog.add_command(upgrade_tables)
+for command in (plan_changes, apply_changes, export_changes, upgrade_tables):
+    catalog.add_command(command)

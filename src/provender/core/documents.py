@@ -90,7 +90,7 @@ def texts_of(document: Document) -> Texts:
     own = words(document.short_name)
     whole = name_words(document.name) + name_words(document.project)
     title = (own, [w for w in short if w not in own], [w for w in whole if w not in short])
-    around = (document.domain, document.format, *document.owners, *document.around)
+    around = (document.kind, document.domain, document.format, *document.owners, *document.around)
     body = (
         distinct(document.labels),
         distinct((document.description, document.documentation)),

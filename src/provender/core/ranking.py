@@ -37,7 +37,8 @@ class How(IntEnum):
     FAMILY = 3
     BEGINNING = 4
     SLIP = 5
-    TWO_SLIPS = 6
+    ODD_SLIP = 6
+    TWO_SLIPS = 7
 
 
 class Closeness(IntEnum):
@@ -64,10 +65,13 @@ READ: dict[How, float] = {
     How.STEM: 0.95,
     How.SYNONYM: 0.85,
     How.FAMILY: 0.8,
-    How.BEGINNING: 0.7,
+    How.BEGINNING: 0.6,
     How.SLIP: 0.65,
-    How.TWO_SLIPS: 0.5,
+    How.ODD_SLIP: 0.5,
+    How.TWO_SLIPS: 0.45,
 }
+GUESSED = READ[How.ODD_SLIP]
+"""What was read as badly as this is in no name as asked."""
 IN_WORDS: dict[Place, str] = {
     Place.AROUND: "around it",
     Place.SAID_OF_COLUMN: "in what is said of a {part}",
@@ -168,7 +172,12 @@ class Rated:
     closeness: Closeness
     score: float
     held: Mapping[int, tuple[Place, str]] = field(default_factory=dict)
-    points: tuple[Points, ...] = ()
+    gained: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def points(self) -> tuple[Points, ...]:
+        """What the score is made of."""
+        return tuple(Points(because=because, points=points) for because, points in self.gained)
 
 
 def telling(count: int) -> float:
@@ -234,6 +243,7 @@ def _rate(
 ) -> Rated:
     own, joined, before = lines_of(candidate.texts.title)
     labels, said, around = lines_of(candidate.texts.body)
+    labels += f"{candidate.state} "
     names, said_of_columns = halves_of(candidate.texts.columns)
     places = (
         (Place.NAME, own),
@@ -246,36 +256,36 @@ def _rate(
         (Place.AROUND, around),
     )
     held: dict[int, tuple[Place, str]] = {}
-    points: list[Points] = []
-    score, in_own, in_joined = 0.0, 0, False
+    gained: list[tuple[str, float]] = []
+    in_own, in_joined, is_guessed = 0.0, False, False
     for at, readings in enumerate(tokens):
-        best, where, word = 0.0, Place.AROUND, ""
+        best, where, word, read = 0.0, Place.AROUND, "", 0.0
         for token, worth in readings:
             for place, text in places:
                 weight = WEIGHTS[place] * worth
                 if weight <= best:
                     break
                 if token in text:
-                    best, where, word = weight, place, token[1:-1]
+                    best, where, word, read = weight, place, token[1:-1], worth
                     break
         if best:
             held[at] = where, word
-            gained = best * asked.terms[at].weight
-            points.append(Points(because=word, points=gained))
-            if where is Place.NAME:
-                in_own += f" {word} " in own
-                in_joined = in_joined or f" {word} " in joined
+            gained.append((word, best * asked.terms[at].weight))
+            is_guessed = is_guessed or read <= GUESSED
+            if where is Place.NAME and read > GUESSED:
+                in_own += read * (f" {word} " in own)
+                in_joined = in_joined or (read > READ[How.BEGINNING] and f" {word} " in joined)
     closeness = _closeness(candidate, asked, held, names)
-    points.append(Points(because=ASKED[closeness], points=STEP * closeness))
+    if is_guessed:
+        closeness = min(closeness, Closeness.ALL_WORDS)
+    gained.append((ASKED[closeness], STEP * closeness))
     own_words = max(1, own.count(" ") - 1)
     share = 1.0 if in_joined and not in_own else in_own / own_words
-    points.append(Points(because="share of the name", points=WHOLE_NAME * min(1.0, share)))
-    points.append(Points(because="a short name", points=SHORT.get(own_words, 0.0)))
-    points += _merits(candidate, now=now)
-    kept = tuple(
-        Points(because=one.because, points=round(one.points, 3)) for one in points if one.points
-    )
-    score = round(sum(one.points for one in kept), 3)
+    gained.append(("share of the name", WHOLE_NAME * min(1.0, share)))
+    gained.append(("a short name", SHORT.get(own_words, 0.0)))
+    gained += _merits(candidate, now=now)
+    kept = tuple((because, round(points, 3)) for because, points in gained if points)
+    score = round(sum(points for _, points in kept), 3)
     return Rated(candidate, closeness, score, held, kept)
 
 
@@ -308,17 +318,21 @@ def _has_column(names: str, key: str) -> bool:
     return any(run_together(name_of(line)) == key for line in lines_of(names))
 
 
-def _merits(candidate: Candidate, *, now: datetime) -> Iterable[Points]:
-    used = min(USED_MOST, 2 * math.log2(1 + candidate.used))
-    yield Points(because="used by others", points=used)
+def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
+    """What speaks for a document whatever was asked."""
+    merits = [("described", DESCRIBED * candidate.described)]
+    merits.append(("has an owner", OWNED * bool(candidate.owner)))
+    if candidate.used:
+        merits.append(("used by others", min(USED_MOST, 2 * math.log2(1 + candidate.used))))
     if candidate.fresh_until is not None:
         fresh = candidate.fresh_until > now
-        yield Points(because="fresh" if fresh else "stale", points=FRESH if fresh else -FRESH)
-    checks = "checks pass" if candidate.checked > 0 else "a check fails"
-    yield Points(because=checks, points=CHECKED * candidate.checked)
-    yield Points(because="described", points=DESCRIBED * candidate.described)
-    yield Points(because="has an owner", points=OWNED * bool(candidate.owner))
-    yield Points(because=f"it is {candidate.state}", points=STANDING.get(candidate.state, 0.0))
+        merits.append(("fresh", FRESH) if fresh else ("stale", -FRESH))
+    if candidate.checked:
+        passed = "checks pass" if candidate.checked > 0 else "a check fails"
+        merits.append((passed, CHECKED * candidate.checked))
+    if candidate.state in STANDING:
+        merits.append((f"it is {candidate.state}", STANDING[candidate.state]))
+    return merits
 
 
 def _order(rated: Rated) -> tuple[float, int, str, str, int]:

@@ -74,7 +74,9 @@ ROOT_LETTERS = 4
 """Letters that a word keeps when its ending is taken away."""
 EXACT_FROM = 4
 """Letters of a word from which on a slip is looked for."""
-TWO_SLIPS_FROM = 8
+TWO_SLIPS_FROM = 7
+ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
+VOWELS = frozenset("aeiouy")
 
 
 def words(text: str) -> list[str]:
@@ -171,6 +173,46 @@ def distance(one: str, other: str, *, most: int) -> int:
             return most + 1
         before, above = above, row
     return min(above[-1], most + 1)
+
+
+def is_likely(typed: str, meant: str) -> bool:
+    """Return whether a finger makes the one slip from ``meant`` to ``typed``, or an ear does.
+
+    A letter left out, changed places with the next, put twice, or put in or taken for one beside
+    it on the keyboard; a vowel for another.
+    """
+    at = next(
+        (at for at, (a, b) in enumerate(zip(typed, meant, strict=False)) if a != b),
+        min(len(typed), len(meant)),
+    )
+    if len(typed) < len(meant):
+        return True
+    if len(typed) > len(meant):
+        put, around = typed[at], typed[max(0, at - 1) : at] + typed[at + 1 : at + 2]
+        return any(put == letter or put in _beside(letter) for letter in around)
+    if typed[at + 1 : at + 2] == meant[at : at + 1] and typed[at] != meant[at]:
+        return True
+    return typed[at] in _beside(meant[at]) or {typed[at], meant[at]} <= VOWELS
+
+
+@lru_cache(maxsize=256)
+def _beside(letter: str) -> str:
+    """The letters beside ``letter`` on the keyboard, in its row and the ones around."""
+    row = next((row for row, letters in enumerate(ROWS) if letter in letters), None)
+    if row is None:
+        return ""
+    at = ROWS[row].index(letter)
+    near = ROWS[max(row - 1, 0) : row + 2]
+    return "".join(letters[max(at - 1, 0) : at + 2] for letters in near).replace(letter, "")
+
+
+def inflected(word: str) -> list[str]:
+    """Return what ``word`` may be the plural or another form of, and its own plural."""
+    forms = [f"{word}s"]
+    for ending, instead in (("ies", "y"), ("es", ""), ("s", ""), ("ed", ""), ("ing", "")):
+        if word.endswith(ending) and len(word) - len(ending) >= EXACT_FROM - 1:
+            forms.append(word[: -len(ending)] + instead)
+    return forms
 
 
 def slips_allowed(word: str) -> int:

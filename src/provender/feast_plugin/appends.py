@@ -25,6 +25,7 @@ from provender.feast_plugin.terms import Terms
 from provender.online.casts import NO_CAST
 from provender.tables.arrow import arrow_schema
 from provender.tables.deltawrites import append_rows
+from provender.tables.evidence import demanded
 from provender.tables.places import SUFFIXES, local_files, partition_keys
 from provender.tables.spill import spilling
 from provender.tables.storage import publishing
@@ -159,7 +160,8 @@ def publish_behind(
     lake = terms.settings.lake
     with publishing(lake):
         manifest = append_version(lake, dataset, latest, added, producer=PRODUCER)
-        catalog.publish(dataset.ref, manifest, parent=latest.number, note=note)
+        evidence = demanded(catalog, dataset.ref, manifest, lake)
+        catalog.publish(dataset.ref, manifest, parent=latest.number, evidence=evidence, note=note)
 
 
 def schema_behind(latest: DatasetVersion) -> pa.Schema:

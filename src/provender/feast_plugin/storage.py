@@ -13,6 +13,7 @@ from provender.core.training import PointInTimePlan
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.source import CatalogSource
 from provender.feast_plugin.terms import Terms
+from provender.tables.evidence import demanded
 from provender.tables.storage import publishing
 from provender.tables.versions import write_version
 
@@ -66,4 +67,5 @@ def publish(
     lake = terms.settings.lake
     with publishing(lake):
         manifest = write_version(lake, dataset, rows, inputs=plan.pins, producer=PRODUCER)
-        catalog.publish(dataset.ref, manifest)
+        evidence = demanded(catalog, dataset.ref, manifest, lake)
+        catalog.publish(dataset.ref, manifest, evidence=evidence)

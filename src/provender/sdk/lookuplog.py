@@ -46,6 +46,7 @@ from provender.sdk.lookuprows import log_rows
 from provender.settings import Settings
 from provender.tables import format_for
 from provender.tables.arrow import arrow_schema
+from provender.tables.evidence import demanded
 from provender.tables.parquet import ROW_GROUP_ROWS
 from provender.tables.session import session
 from provender.tables.storage import publishing
@@ -255,6 +256,7 @@ class _Batch:
                 self.log.ref,
                 manifest,
                 parent=latest.number if latest else 0,
+                evidence=demanded(self.log.catalog, self.log.ref, manifest, lake),
                 note=f"lookups of {self.folder.name}, served by {', '.join(manifests)}",
             )
 

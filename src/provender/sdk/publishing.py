@@ -16,7 +16,6 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
-from provender.core.errors import NotFound
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.profiles import Profile
@@ -26,6 +25,7 @@ from provender.core.versioning import next_version
 from provender.offline.answer import Progress
 from provender.settings import Settings
 from provender.tables.arrow import Naive, literal
+from provender.tables.evidence import contract_of
 from provender.tables.profile import profile
 from provender.tables.storage import publishing
 from provender.tables.versions import write_version
@@ -113,14 +113,6 @@ def warn_of_quarantine(catalog: Library, version: DatasetVersion) -> None:
         Quarantined,
         stacklevel=4,
     )
-
-
-def contract_of(catalog: Library, ref: DatasetRef) -> Contract | None:
-    """Return what the contract of a dataset promises; None where there is none."""
-    try:
-        return catalog.desk.contract(ref.at(None)).contract
-    except NotFound:
-        return None
 
 
 class _Look:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provender import bootstrap
-from provender.core.datasets import DatasetVersion, Manifest, Release, whole
+from provender.core.datasets import DatasetVersion, Evidence, Manifest, Release, whole
 from provender.core.errors import Corrupt, InvalidInput, NotFound, Recalled, Unavailable
 from provender.core.features import keys_into
 from provender.core.names import DatasetRef
@@ -15,6 +15,7 @@ from provender.core.policy import Action, ColumnRef
 from provender.core.retention import Due
 from provender.settings import Settings
 from provender.tables import storage
+from provender.tables.evidence import demanded
 from provender.tables.layout import Progress, layout_of, write_optimized
 from provender.tables.upkeep import Finding, Kind, damages, forget, sweep
 
@@ -145,7 +146,10 @@ def optimize(
             threads=settings.threads,
             progress=progress,
         )
-        return catalog.publish(ref.at(None), manifest, parent=latest.number)
+        evidence = demanded(catalog, ref, manifest, settings.lake)
+        if evidence.profile is None:  # the rows are the same, so is what was counted of them
+            evidence = Evidence(profile=catalog.finder.evidence(latest.ref).profile)
+        return catalog.publish(ref.at(None), manifest, parent=latest.number, evidence=evidence)
 
 
 def check(

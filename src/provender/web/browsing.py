@@ -65,9 +65,14 @@ def datasets(visit: Visit) -> Page:
 
 
 def _counted(visit: Visit, chosen: dict[str, tuple[str, ...]]) -> dict[str, tuple[FacetValue, ...]]:
-    question = Question(filters={"type": ("dataset",), **chosen})
+    """Return how many datasets fit each value; while nothing is chosen, only what is kept counted.
+
+    What is kept counted is of everything there is: only datasets have a domain.
+    """
+    names = NARROWED_BY if chosen else ("domain",)
+    question = Question(filters={"type": ("dataset",), **chosen} if chosen else {})
     counted = visit.catalog.finder.facets(question)
-    return {name: counted[name] for name in NARROWED_BY if name in counted}
+    return {name: counted[name] for name in names if name in counted}
 
 
 def _names(visit: Visit) -> tuple[str, ...]:

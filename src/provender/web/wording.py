@@ -1,5 +1,6 @@
 """How values read on a page: numbers, sizes, instants, ages, Markdown that people wrote."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import unescape
@@ -36,6 +37,8 @@ ALLOWED_TAGS = {
     "p", "em", "strong", "code", "pre", "ul", "ol", "li", "blockquote", "a", "br", "hr",
     "table", "thead", "tbody", "tr", "th", "td",
 }  # fmt: skip
+MARKED = re.compile(r"[*_`\[\]<>&#!|~\\]|^\s*(?:[-+>=]|\d+[.)])|\n\s*[-+=\d]|^ {4}|\t", re.ASCII)
+"""What Markdown may read as more than text."""
 AGES = (
     (timedelta(days=365.25), "year"),
     (timedelta(days=30.44), "month"),
@@ -152,8 +155,13 @@ def markdown(text: str) -> Markup:
 
 
 def first_sentence(text: str, *, most: int = 160) -> str:
-    """Return the first sentence of Markdown as text, cut at a word if it is longer than ``most``."""
-    line = " ".join(unescape(nh3.clean(MARKDOWN.render(text), tags=set())).split())
+    """Return the first sentence of Markdown as text, cut at a word if it is longer than ``most``.
+
+    Text without a sign that means something in Markdown is what it says: lists have many of them.
+    """
+    plain = MARKED.search(text) is None
+    told = text if plain else unescape(nh3.clean(MARKDOWN.render(text), tags=set()))
+    line = " ".join(told.split())
     sentence = line.split(". ", 1)[0].rstrip(".")
     if len(sentence) <= most:
         return sentence
