@@ -37,10 +37,12 @@ for about_data in (retention, hold, expire):
 @as_json
 def list_datasets(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
     """List the datasets that you may discover."""
+    from provender.core.datasets import whole
     from provender.sdk import connect
 
     with connect() as workspace:
-        found = workspace.catalog.datasets()
+        finder = workspace.catalog.finder
+        found = whole(lambda after: finder.entries({}, limit=200, after=after))
     show(
         found,
         machine=as_json,
