@@ -128,8 +128,7 @@ def columns_of(dataset: Dataset, latest: DatasetVersion | None) -> list[str]:
     """Return the columns of the latest version; until there is one, those people speak of."""
     if latest is not None:
         return list(latest.manifest.schema.names)
-    spoken_of = dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions))
-    return [column for column in spoken_of if column != EVERY]
+    return sorted({*dataset.column_tags, *dataset.column_descriptions} - {EVERY})
 
 
 def fresh_until(dataset: Dataset, version: DatasetVersion) -> datetime | None:
