@@ -65,7 +65,7 @@ def test_there_are_values_to_try() -> None:
     assert len(VALUES) >= 35
 
 
-@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__qualname__)
+@pytest.mark.parametrize("kind", VALUES, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_value_comes_back_from_json_as_it_went(kind: type[Any], data: st.DataObject) -> None:
