@@ -97,7 +97,7 @@ def govern(stage: Stage) -> None:
 
     with connect(actor=LEE) as workspace:
         desired = read_governance(workspace.settings.governance)
-        steps = workspace.catalog.apply_governance(desired)
+        steps = workspace.catalog.desk.apply(desired)
     counts: dict[str, int] = {}
     for step in steps:
         counts[step.change] = counts.get(step.change, 0) + 1
@@ -123,6 +123,12 @@ def publish(stage: Stage) -> None:
                 _publish(stage, workspace, name, rows, year=year, number=number, inputs=inputs)
 
 
+def _last(workspace: Workspace, ref: DatasetRef) -> int:
+    """The number of the last version of a dataset, 0 before its first."""
+    found = workspace.catalog.finder.releases(ref, limit=1).items
+    return found[0].version.number if found else 0
+
+
 def _publish(
     stage: Stage,
     workspace: Workspace,
@@ -133,7 +139,7 @@ def _publish(
     number: int,
     inputs: tuple[str, ...],
 ) -> None:
-    before = len(workspace.catalog.versions(DatasetRef("aviation", name)))
+    before = _last(workspace, DatasetRef("aviation", name))
     began = time.perf_counter()
     with stage.working(f"publishing aviation.{name} of {year}"):
         version = workspace.publish(
@@ -144,7 +150,7 @@ def _publish(
             note=f"year {year}",
         )
     manifest = version.manifest
-    new = "" if len(workspace.catalog.versions(version.ref)) > before else "  [dim]as it was[/]"
+    new = "" if _last(workspace, version.ref) > before else "  [dim]as it was[/]"
     stage.fact(
         f"{version.ref!s:26} {manifest.row_count:>9,} rows  {manifest.size_bytes / 1e6:>6.2f} MB  "
         f"{manifest.format:8} {manifest.digest[7:19]}  {time.perf_counter() - began:4.1f} s{new}"
@@ -203,9 +209,11 @@ def ask(stage: Stage) -> None:
     """Max reads a protected column: denied, then granted by a steward for an hour, then read."""
     columns = ["tailnum", "manufacturer", "seats"]
     with connect(actor=SAM) as steward:
-        for grant in steward.catalog.grants(DatasetRef("aviation", "planes")):
+        for grant in steward.catalog.records.grants(
+            DatasetRef("aviation", "planes"), limit=200
+        ).items:
             if grant.grantee == MAX and grant.revoked_at is None:
-                steward.catalog.revoke(grant.id)
+                steward.catalog.records.revoke(grant.id)
     with connect(actor=MAX, purpose="reporting") as workspace:
         try:
             workspace.read("aviation.planes@2", columns)
@@ -214,7 +222,7 @@ def ask(stage: Stage) -> None:
             stage.fact(f"[red]denied:[/] {denied.message}")
             stage.fact(f"[cyan]  hint:[/] {denied.hint}")
     with connect(actor=SAM) as steward:
-        grant = steward.catalog.grant(
+        grant = steward.catalog.records.grant(
             DatasetRef("aviation", "planes"),
             grantee=MAX,
             action=Action.READ,
@@ -226,7 +234,7 @@ def ask(stage: Stage) -> None:
     stage.fact(f"[green]granted:[/] {grant.id} by {SAM} to {MAX}: tailnum, for reporting, one hour")
     with connect(actor=MAX, purpose="reporting") as workspace:
         rows = workspace.read("aviation.planes@2", columns)
-        events = workspace.catalog.verify_audit()
+        events = workspace.catalog.records.verify_audit()
     stage.fact(
         f"[green]read:[/] {rows.num_rows:,} planes; the audit chain of {events} events holds"
     )
@@ -237,9 +245,10 @@ def _summary(stage: Stage) -> None:
     stage.console.print(f"\n[bold]Done in {stage.total:.0f} s.[/] What there is now, in {home}:")
     with connect(actor=ANA) as workspace:
         catalog = workspace.catalog
-        datasets = catalog.datasets()
-        versions = sum(len(catalog.versions(DatasetRef.parse(d.name))) for d in datasets)
-        made, events = catalog.training_sets(), catalog.verify_audit()
+        datasets = catalog.finder.entries({}, limit=200).items
+        versions = sum(_last(workspace, DatasetRef.parse(one.name)) for one in datasets)
+        made = catalog.records.training_sets(limit=200).items
+        events = catalog.records.verify_audit()
     for line in (
         f"{len(datasets)} datasets in {versions} immutable versions, with manifests, lineage, owners and tags",
         f"{len(made)} training set(s) that can be cited by id, the last one {made[0].id}",

@@ -91,6 +91,7 @@ def test_versions_are_listed_newest_first_with_where_they_stand(connect: Connect
     finder = connect("ana").finder
     listed = whole(lambda after: finder.releases(FLIGHTS, limit=2, after=after))
     assert [one.version for one in listed] == made[::-1]
+    assert finder.releases(FLIGHTS, after="3").items == tuple(listed[1:])
     assert {one.standing.state for one in listed} == {"published"}
     assert ops.release(FLIGHTS) == listed[0]
 

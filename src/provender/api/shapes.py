@@ -18,7 +18,11 @@ T = TypeVar("T")
 REFERENCE = "#/components/schemas/{model}"
 MOST = 2**63 - 1
 """The greatest whole number that both databases keep."""
-TIGHTER: dict[str, dict[str, Any]] = {
+Limits = dict[str, dict[str, Any]]
+WIDE = frozenset({"sums"})
+"""Fields of numbers that are kept as text, and are as long as digests."""
+WIDER: dict[str, Any] = {"le": 2**256, "ge": -(2**256)}
+TIGHTER: Limits = {
     "int": {"le": MOST, "ge": -MOST},
     "float": {"allow_inf_nan": False},
     "datetime": {"tz_constraint": "aware"},
@@ -69,18 +73,20 @@ def described(wanted: Iterable[Wanted]) -> tuple[dict[str, JsonSchemaValue], dic
     return {str(key): schema for (key, _), schema in found.items()}, named
 
 
-def tightened(schema: Any) -> Any:
+def tightened(schema: Any, limits: Limits = TIGHTER) -> Any:
     """Return a pydantic schema in which every number, instant and duration is one we can keep."""
     match schema:
         case dict():
-            tighter = {key: tightened(part) for key, part in schema.items()}
+            if schema.get("type") == "dataclass-field" and schema.get("name") in WIDE:
+                limits = {**limits, "int": WIDER}
+            tighter = {key: tightened(part, limits) for key, part in schema.items()}
             kind = tighter.get("type")
-            limits = TIGHTER.get(kind, {}) if isinstance(kind, str) else {}
-            return {**limits, **tighter}
+            added = limits.get(kind, {}) if isinstance(kind, str) else {}
+            return {**added, **tighter}
         case list():
-            return [tightened(part) for part in schema]
+            return [tightened(part, limits) for part in schema]
         case tuple():
-            return tuple(tightened(part) for part in schema)
+            return tuple(tightened(part, limits) for part in schema)
     return schema
 
 

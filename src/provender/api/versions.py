@@ -37,6 +37,7 @@ routes = Routes("versions")
 FormatAsked = Annotated[
     Format | None, Query(description="As which the rows are wanted; none: as they were published.")
 ]
+Below = Annotated[Counted | None, Query(description="Only versions before that one.")]
 MaxAge = Annotated[Seconds | None, Query(description="Seconds that the data may be old.")]
 
 
@@ -45,12 +46,13 @@ def list_versions(
     request: Request,
     catalog: Asking,
     name: Name,
+    below: Below = None,
     limit: Limit = 50,
     after: After = "",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the versions of a dataset, the newest first."""
-    begin = paging.place(request, after)
+    begin = paging.place(request, after) or (str(below) if below else "")
     found = catalog.finder.releases(DatasetRef.parse(name), limit=limit, after=begin)
     return answers.answer(request, paging.paged(request, found))
 

@@ -40,7 +40,9 @@ def explain_access(
             for column in _split(columns):
                 schema.column(column)
         asked = [ColumnRef(name, column) for column in _split(columns) or [EVERY]]
-        decision = workspace.catalog.decide(Action(action), asked, purpose=purpose, actor=actor)
+        decision = workspace.catalog.records.decide(
+            Action(action), asked, purpose=purpose, actor=actor
+        )
     show(
         decision,
         machine=as_json,
@@ -78,7 +80,7 @@ def grant_access(
     from provender.sdk import connect
 
     with connect() as workspace:
-        given = workspace.catalog.grant(
+        given = workspace.catalog.records.grant(
             DatasetRef.parse(dataset),
             grantee=grantee,
             action=Action(action),
@@ -102,7 +104,7 @@ def revoke_access(grant_id: str, as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        ended = workspace.catalog.revoke(grant_id)
+        ended = workspace.catalog.records.revoke(grant_id)
     show(ended, machine=as_json, human=lambda: click.echo(f"revoked {ended.id}"))
 
 
@@ -111,11 +113,13 @@ def revoke_access(grant_id: str, as_json: bool) -> None:  # noqa: FBT001
 @as_json
 def list_grants(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
     """List the grants, of one dataset or of all that you may discover."""
+    from provender.core.datasets import whole
     from provender.core.names import DatasetRef
     from provender.sdk import connect
 
     with connect() as workspace:
-        grants = workspace.catalog.grants(DatasetRef.parse(dataset) if dataset else None)
+        ref, records = DatasetRef.parse(dataset) if dataset else None, workspace.catalog.records
+        grants = whole(lambda after: records.grants(ref, limit=200, after=after))
     show(
         grants,
         machine=as_json,
@@ -159,7 +163,7 @@ def list_events(limit: int, as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        events = workspace.catalog.audit_events(limit=limit)
+        events = workspace.catalog.records.audit_events(limit=limit)
     show(
         events,
         machine=as_json,
@@ -178,7 +182,7 @@ def verify_trail(as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        count = workspace.catalog.verify_audit()
+        count = workspace.catalog.records.verify_audit()
     show(
         {"events": count, "ok": True},
         machine=as_json,

@@ -1,4 +1,4 @@
-"""``provender dataset …`` and ``provender search``."""
+"""``provender dataset …``."""
 
 import sys
 import warnings
@@ -37,10 +37,12 @@ for about_data in (retention, hold, expire):
 @as_json
 def list_datasets(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
     """List the datasets that you may discover."""
+    from provender.core.datasets import whole
     from provender.sdk import connect
 
     with connect() as workspace:
-        found = workspace.catalog.datasets()
+        finder = workspace.catalog.finder
+        found = whole(lambda after: finder.entries({}, limit=200, after=after))
     show(
         found,
         machine=as_json,
@@ -240,31 +242,4 @@ def verify_files(name: str, as_json: bool) -> None:  # noqa: FBT001
         {"version": str(version.ref), "files": count, "ok": True},
         machine=as_json,
         human=lambda: click.echo(f"{version.ref}: {count} files are what was published"),
-    )
-
-
-@click.command()
-@click.argument("text", nargs=-1, required=True)
-@click.option(
-    "--limit",
-    default=20,
-    show_default=True,
-    type=click.IntRange(1, 1_000),
-    help="At most so many hits.",
-)
-@as_json
-def search(text: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001
-    """Search datasets, columns, feature views, features and services."""
-    from provender.sdk import connect
-
-    with connect() as workspace:
-        hits = workspace.search(" ".join(text), limit=limit)
-    show(
-        hits,
-        machine=as_json,
-        human=lambda: table(
-            ("kind", "name", "description", "owner", "why"),
-            ((h.kind, h.name, h.description, h.owner, h.why) for h in hits),
-            empty="nothing fits that you may discover",
-        ),
     )

@@ -70,7 +70,7 @@ def list_definitions(as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        specs = [workspace.repo(name) for name in workspace.catalog.projects()]
+        specs = [workspace.repo(name) for name in workspace.catalog.records.projects()]
     rows: list[tuple[object, ...]] = []
     for spec in specs:
         rows += [

@@ -146,7 +146,7 @@ def _anything_applied() -> bool:
     from provender.sdk import connect
 
     with connect() as workspace:
-        return bool(workspace.catalog.projects())
+        return bool(workspace.catalog.records.projects())
 
 
 @click.command()

@@ -21,12 +21,16 @@ def status(as_json: bool) -> None:  # noqa: FBT001
         "clock": settings.clock or "the wall clock",
     }
     if bootstrap.has_catalog(settings):
+        from provender.core.datasets import whole
         from provender.sdk import connect
 
         with connect() as workspace:
-            facts["datasets"] = len(workspace.catalog.datasets())
-            facts["projects"] = workspace.catalog.projects()
-            facts["training sets"] = len(workspace.catalog.training_sets())
+            finder, records = workspace.catalog.finder, workspace.catalog.records
+            entries = whole(lambda after: finder.entries({}, limit=200, after=after))
+            made = whole(lambda after: records.training_sets(limit=200, after=after))
+            facts["datasets"] = len(entries)
+            facts["projects"] = records.projects()
+            facts["training sets"] = len(made)
     for name in ("web", "online"):
         there = running(settings.home, name)
         facts[f"{name} server"] = f"{there.url} (process {there.pid})" if there else "not running"

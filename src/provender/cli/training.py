@@ -71,10 +71,12 @@ def create_set(
 @as_json
 def list_sets(as_json: bool) -> None:  # noqa: FBT001
     """List the training sets that were made, newest first."""
+    from provender.core.datasets import whole
     from provender.sdk import connect
 
     with connect() as workspace:
-        made = workspace.catalog.training_sets()
+        records = workspace.catalog.records
+        made = whole(lambda after: records.training_sets(limit=200, after=after))
     show(
         [{"id": m.id, "manifest": m} for m in made],
         machine=as_json,
@@ -105,7 +107,7 @@ def show_set(identity: str, as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        manifest = workspace.catalog.training_set(identity)
+        manifest = workspace.catalog.records.training_set(identity)
 
     def human() -> None:
         fields(

@@ -56,9 +56,11 @@ class HttpFinder:
         )
 
     def releases(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Release]:
-        """Return the versions of a dataset, the newest first."""
+        """Return the versions of a dataset, the newest first; after a number, those before it."""
         parts = ("datasets", ref.dataset, "versions")
-        return self._wire.listed(Release, *parts, limit=limit, after=after)
+        below = after if after.isascii() and after.isdecimal() else None
+        begin = "" if below else after
+        return self._wire.listed(Release, *parts, limit=limit, after=begin, below=below)
 
     def evidence(self, ref: DatasetRef) -> Evidence:
         """Return what the publisher of a version measured."""

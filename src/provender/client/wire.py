@@ -40,10 +40,10 @@ class Wire:
         timeout: float = 60.0,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.url = url.rstrip("/")
+        self.url = without_password(url).rstrip("/")
         self._pause = pause
         self._http = httpx.Client(
-            base_url=f"{self.url}/api/v1", headers=dict(headers or {}), timeout=timeout
+            base_url=f"{url.rstrip('/')}/api/v1", headers=dict(headers or {}), timeout=timeout
         )
 
     def get(self, kind: type[T], /, *parts: object, **asked: object) -> T:
@@ -132,7 +132,7 @@ class Wire:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the whole"
             raise Unavailable(
-                f"the answer of {answered.url} cannot be read: {where}: {first['msg']}",
+                f"the answer of {without_password(str(answered.url))} cannot be read: {where}: {first['msg']}",
                 hint="is that a catalog of this version of Provender, or a later one?",
             ) from error
 
@@ -141,6 +141,13 @@ class Wire:
             f"the catalog at {self.url} does not answer: {error or type(error).__name__}",
             hint="is it up, and PROVENDER_CATALOG_URL its address? provender serve web starts one",
         )
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown."""
+    scheme, between, rest = url.partition("://")
+    where, slash, path = rest.partition("/")
+    return f"{scheme}{between}{where.rpartition('@')[2]}{slash}{path}"
 
 
 def _written(value: object) -> Any:

@@ -216,4 +216,6 @@ class Datasets(Getting):
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""
-        return self.catalog.search(text, limit=limit)
+        from provender.core.finding import Question
+
+        return list(self.catalog.finder.search(Question(text=text), limit=limit).hits)

@@ -10,7 +10,7 @@ from provender.core.names import unknown
 from provender.settings import Settings
 
 if TYPE_CHECKING:
-    from provender.catalog.local import LocalCatalog
+    from provender.core.protocols import Library
     from provender.online.store import OnlineStore
 
 
@@ -19,7 +19,7 @@ class Desk(Closing):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.catalog: LocalCatalog = bootstrap.local_catalog(settings)
+        self.catalog: Library = bootstrap.catalog(settings)
         self._engine = bootstrap.engine(settings)
         self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None
@@ -31,7 +31,7 @@ class Desk(Closing):
             NotFound: nothing was applied yet.
             InvalidInput: there are several projects and none is named.
         """
-        names = self.catalog.projects()
+        names = self.catalog.records.projects()
         if project is not None and project not in names:
             raise unknown("project", project, names)
         if project is None and len(names) != 1:
