@@ -58,7 +58,7 @@ OF_THE_INDEX = {
 }
 """What a restore of an older revision makes anew."""
 EARLIER = NOW + timedelta(minutes=1)
-FLIPS = 6
+FLIPS = 5
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -94,7 +94,7 @@ def of_sqlite(governed_sqlite: str, tmp_path: Path) -> Path:
 def used(governed_url: str) -> str:
     clock = Clock()
     with LocalCatalog(governed_url, actor="person:ops", clock=clock) as catalog:
-        for rows in range(1, times(20)):
+        for rows in range(1, times(6)):
             first = catalog.publish(FLIGHTS, manifest(rows), note="é 🛫 ' \" \\ \x7f")
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,)), key="once")
         catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",), reason="a\nb")
@@ -136,6 +136,8 @@ def rows_of(url: str) -> dict[str, str]:
 
 def is_blank(url: str) -> bool:
     engine = create_engine(url)
+    if engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists():
+        return True
     with engine.connect() as connection:
         kind = engine.dialect.name
         tables = "sqlite_master" if kind == "sqlite" else "pg_tables WHERE schemaname = 'public'"
@@ -175,14 +177,14 @@ def test_a_restored_catalog_is_the_same_in_either_database(source: str, backup: 
         assert last.detail["digest"] == contents.digest
         assert catalog.verify_audit() == last.sequence
     with LocalCatalog(target, actor="person:ops", clock=Clock()) as catalog:
-        assert catalog.publish(FLIGHTS, manifest(99)).number == times(20)
+        assert catalog.publish(FLIGHTS, manifest(99)).number == times(6)
         assert catalog.search("flights")[0].name == "aviation.flights"
 
 
 def test_a_backup_of_a_restored_catalog_holds_the_same_rows(
-    source: str, backup: Path, target: str, tmp_path: Path
+    of_sqlite: Path, target: str, tmp_path: Path
 ):
-    first = restored(backup, target)
+    first = restored(of_sqlite, target)
     again = backed_up(target, tmp_path / "again.tgz")
     kept = {part.name: part for part in first.tables if part.name not in ANEW}
     assert {part.name: part for part in again.tables if part.name not in ANEW} == kept
@@ -200,7 +202,7 @@ def test_its_manifest_counts_what_is_in_it(of_sqlite: Path):
         }
     assert said["revision"] == SCHEMA
     assert rows == {part["name"]: part["rows"] for part in said["tables"]}
-    assert rows["versions"] == times(20)
+    assert rows["versions"] == times(6)
     assert of_sqlite.stat().st_mode & 0o777 == 0o600
 
 
@@ -210,7 +212,7 @@ def read(tar: tarfile.TarFile, name: str) -> BytesIO:
     return BytesIO(file.read())
 
 
-def test_a_backup_made_while_others_publish_is_one_state(source: str, target: str, tmp_path: Path):
+def test_a_backup_made_while_others_publish_is_one_state(source: str, tmp_path: Path):
     with LocalCatalog(source, actor="person:ops", clock=Clock()) as catalog:
         stop: list[bool] = []
 
@@ -225,7 +227,9 @@ def test_a_backup_made_while_others_publish_is_one_state(source: str, target: st
             contents = backed_up(source, tmp_path / "busy.tar")
             stop.append(True)
             assert publishing.result() > 0
-    assert restored(tmp_path / "busy.tar", target) == contents  # restore checks every invariant
+    assert (
+        restored(tmp_path / "busy.tar", f"sqlite:///{tmp_path}/new/catalog.db") == contents
+    )  # restore checks every invariant
 
 
 def test_a_catalog_that_is_not_empty_is_left_alone(source: str, backup: Path):
@@ -295,8 +299,11 @@ def rewritten(backup: Path, change: Callable[[str, bytes], bytes | None]) -> Pat
     ("change", "says"),
     [
         (lambda name, data: None if "versions" in name else data, "lacks tables/versions"),
-        (lambda name, data: data + data if "teams" in name else data, "teams is not the"),
-        (lambda name, data: data.replace(b"Ana", b"Eve"), "people is not the"),
+        (lambda name, data: data + data if "teams" in name else data, "teams has a row"),
+        (
+            lambda name, data: data.replace(b"Ana", b"Eve") if "people" in name else data,
+            "people is not",
+        ),
         (lambda name, data: data.replace(b'"rows":1,', b'"rows":2,'), "manifest was changed"),
         (lambda name, data: data.replace(b"{", b"[", 1), "damaged"),
         (lambda name, data: b"" if "tags" in name else data, "tags is not the"),
@@ -323,20 +330,24 @@ def test_other_files_are_no_backups(tmp_path: Path, target: str):
         restored(tmp_path / "nothing.tar", target)
 
 
-def test_a_backup_of_a_damaged_catalog_is_refused(source: str, target: str, tmp_path: Path):
-    engine = open_database(source)
+def test_a_backup_of_a_damaged_catalog_is_refused(
+    governed_sqlite: str, target: str, tmp_path: Path
+):
+    engine = open_database(used(governed_sqlite))
     with transaction(engine, write=True) as db:
         db.execute(text("UPDATE audit_events SET subject = 'other' WHERE sequence = 2"))
     engine.dispose()
-    backed_up(source, tmp_path / "bad.tar")
+    backed_up(governed_sqlite, tmp_path / "bad.tar")
     with pytest.raises(Corrupt, match="audit event 2 does not fit"):
         restored(tmp_path / "bad.tar", target)
     assert is_blank(target)
 
 
-def test_a_backup_of_an_older_revision_is_upgraded(source: str, target: str, tmp_path: Path):
-    engine = create_engine(source)
-    before = rows_of(source)
+def test_a_backup_of_an_older_revision_is_upgraded(
+    governed_sqlite: str, target: str, tmp_path: Path
+):
+    engine = create_engine(used(governed_sqlite))
+    before = rows_of(governed_sqlite)
     downgrade(engine, "0006")
     with engine.connect() as connection:
         write_tables(connection, tmp_path / "old.tar", by="person:gov", at=NOW)

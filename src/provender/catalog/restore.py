@@ -190,7 +190,7 @@ def _fill_table(
     try:
         sha256 = digest_stream(inserted())
     except (ValueError, TypeError, KeyError, StatementError) as error:
-        raise _damaged(source, f"{part.name} has a row that is none") from error
+        raise _damaged(source, f"{part.name} has a row that cannot be kept") from error
     if (rows, sha256) != (part.rows, part.sha256):
         raise _damaged(source, f"{part.name} is not the {part.rows} rows that were written")
 
