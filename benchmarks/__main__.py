@@ -9,6 +9,7 @@ import click
 
 from benchmarks import (
     catalog_lineage,
+    catalog_publish,
     flagship,
     offline_b1,
     offline_b2,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         online_w2,
         online_soak,
         catalog_lineage,
+        catalog_publish,
     )
 }
 ALIASES = {"flagship": "offline_b5"}

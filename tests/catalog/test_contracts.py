@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import create_engine, text
 
 from provender.core.audit import EventKind
 from provender.core.contracts import Outcome
 from provender.core.datasets import Evidence
 from provender.core.errors import Denied, InvalidInput, NotFound, PreconditionFailed, Problems
 from provender.core.lifecycle import State
+from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, KeyCount, Profile
 from tests.catalog.world import FLIGHTS, NOW, SALARIES, Clock, Connect, manifest
 
@@ -179,3 +181,30 @@ def test_a_schema_that_is_not_the_promised_one_is_quarantined(connect: Connect) 
     made = ops.publish(FLIGHTS, manifest(3, schema=wrong), evidence=measured())
     refused = [one.detail for one in ops.finder.evidence(made.ref).checks if one.refused]
     assert refused == ["arr_delay is string, not number"]
+
+
+def test_a_contract_that_a_newer_schema_would_refuse_is_still_read(
+    connect: Connect, governed_url: str
+) -> None:
+    ops = connect("ops")
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    old = CONTRACT.replace("kind: DataContract\n", "")
+    engine = create_engine(governed_url)
+    with engine.begin() as database:
+        database.execute(text("UPDATE contracts SET raw = :raw"), {"raw": old.encode()})
+    engine.dispose()
+    assert ops.desk.contract(FLIGHTS).raw == old.encode()
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=1))
+    assert ops.release(made.ref).standing.state is State.QUARANTINED
+
+
+def test_a_contract_knows_its_dataset_after_it_was_renamed(connect: Connect) -> None:
+    ops, sam = connect("ops"), connect("sam")
+    other = "  - {name: others, properties: [{name: x, required: true}]}\n"
+    sam.desk.attach(FLIGHTS, (CONTRACT + other).encode(), expected=0)
+    sam.desk.rename(FLIGHTS, "aviation.departures", expected=1)
+    renamed = DatasetRef("aviation", "departures")
+    assert ops.desk.contract(renamed).contract.keys == KEY
+    made = ops.publish(renamed, manifest(3), evidence=measured())
+    assert ops.release(made.ref).standing.state is State.PUBLISHED
+    assert len(ops.finder.evidence(made.ref).checks) > 5

@@ -11,6 +11,7 @@ from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.errors import Denied
+from provender.core.retention import Retention
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -29,6 +30,8 @@ def engine(governed_url: str) -> Iterator[Engine]:
     with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
         first = catalog.publish(FLIGHTS, manifest(1))
         catalog.publish(FLIGHTS, manifest(2))
+        rule = Retention(keep_versions=9, hold="case 7")
+        catalog.desk.retention(FLIGHTS, rule, expected=None, dry_run=False)
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,)))
         catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
         catalog.revoke(catalog.grant(WEATHER, grantee="person:max", purposes=("report",)).id)
@@ -87,6 +90,7 @@ DAMAGES = {
         "UPDATE grants SET grantee = 'person:max' WHERE number = 1",
         "has the grantee person:max, its value person:ana",
     ),
+    "holds": ("UPDATE holds SET until_at = at", "is on hold for [], its retention says ['case 7']"),
     "history": (
         "INSERT INTO history SELECT id + 1000, kind, key, from_sequence + 1000, from_at, to_sequence, "
         "to_at, value, by, reason FROM history WHERE kind = 'tag' AND key = 'personal'",
@@ -126,6 +130,12 @@ def test_a_damage_is_found_by_its_check_and_repaired_where_that_is_safe(check: s
 
 def test_every_check_is_tried_with_a_damage():
     assert DAMAGES.keys() == CHECKS.keys() - {"database"}
+
+
+def test_a_state_that_is_none_is_named(engine: Engine):
+    with transaction(engine, write=True) as db:
+        db.execute(text("UPDATE versions SET state = 'lost' WHERE dataset = 1 AND number = 2"))
+    assert any("stands at lost, warn: no such state" in fault.says for fault in look(engine))
 
 
 def test_a_gap_between_versions_is_found(engine: Engine):

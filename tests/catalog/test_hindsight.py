@@ -18,6 +18,7 @@ from provender.core.lifecycle import TRANSITIONS, Severity
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Person, Role
 from provender.core.policy import Action, Rule
+from provender.core.retention import Retention
 from provender.core.tags import Assignment, Tag
 from tests.catalog.stewarded import STEWARDED
 from tests.catalog.world import (
@@ -68,8 +69,8 @@ class Mutator:
     def mutate(self) -> None:
         self.clock.advance(self.random.choice([0, 0, 1, 7, -3]) * MINUTE)
         change = self.random.choices(
-            [self.edit, self.apply, self.publish, self.step, self.rename, self.grant],
-            weights=[10, 3, 5, 4, 1, 1],
+            [self.edit, self.apply, self.publish, self.step, self.rename, self.grant, self.keep],
+            weights=[10, 3, 5, 4, 1, 1, 1],
         )[0]
         change()
         (last,) = self.connect("gov").audit_events(limit=1)
@@ -127,7 +128,8 @@ class Mutator:
             "rules": (Rule(id=pick, actors=("anyone",), actions=(Action.READ,)),),
         }
         kind = self.random.choice([*new, "purposes", "domains"])
-        gov.apply_governance(_toggled(said, kind, new, pick, self.random))
+        toggled = _toggled(said, kind, new, pick, self.random)
+        gov.desk.apply(toggled, overwrite=True)  # what is removed may have been edited
 
     def publish(self) -> None:
         self.rows += 1
@@ -161,6 +163,15 @@ class Mutator:
         (weather,) = (ref for ref in there if ref.name.startswith("weather") and ref != HOURLY)
         new = f"aviation.weather{self.random.choice(['', '_a', '_b'])}"
         self.connect("ops").desk.rename(weather, new, expected=None)
+
+    def keep(self) -> None:
+        self.touched.add(FLIGHTS.dataset)
+        desk = self.connect("ops").desk
+        if self.random.random() < 0.5:
+            rule = Retention(keep_versions=self.random.randrange(1, 4))
+            desk.retention(FLIGHTS, rule, expected=None, dry_run=False)
+        elif self.random.random() < 0.5:  # data that went cannot be published again
+            desk.retention(FLIGHTS, None, expected=None, dry_run=False)
 
     def grant(self) -> None:
         given = self.connect("ops").grant(FLIGHTS, grantee=self.random.choice(PEOPLE))

@@ -28,6 +28,7 @@ from provender.catalog.rows import (
     ProjectRow,
     PurposeRow,
     RepoRow,
+    RetentionRow,
     Row,
     RuleRow,
     TagRow,
@@ -41,8 +42,10 @@ from provender.core.digest import plain
 from provender.core.editing import Edit
 from provender.core.errors import InvalidInput
 from provender.core.governance import Governance, diff
+from provender.core.retention import Retention
 from provender.values import from_json
 from tests.catalog.stewarded import STEWARDED
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -218,6 +221,9 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
         dev.record(REPO)
         dev.record(VISIBLE)
         sam.desk.edit(FLIGHTS, Edit(description="Edited."), expected=None, reason="r")
+        sam.desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+        held = Retention(keep_versions=2, hold="case 7")
+        sam.desk.retention(FLIGHTS, held, expected=None, dry_run=False)
         gov.desk.settle(gov.desk.inbox(kind="untagged").items[0].id, expected=None)
         said = replace(declared(SALARIES), description="Said anew.")
         without = tuple(d for d in governing(said).datasets if d.ref != WEATHER)
@@ -227,11 +233,15 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
         gov.desk.apply(fewer, overwrite=True)
         with looking(governed_url) as db:
             kept = remembered(db)
+            kinds = set(kept)
             assert len(kept.pop("task")) == 1
+            ((of, contract),) = kept.pop("contract").items()
+            assert of == gov.finder.entry(FLIGHTS).urn
+            assert contract["sha256"] == gov.desk.contract(FLIGHTS).sha256
             assert kept == there(db)
             for table, kind in KEPT.items():
                 has_rows = db.execute(select(Row.metadata.tables[table]).limit(1)).first()
-                assert has_rows is None or kind in kept, f"{table} has rows, history no {kind}"
+                assert has_rows is None or kind in kinds, f"{table} has rows, history no {kind}"
             began = history.every(db, "purpose", NOW)
         assert set(began) == {"delay", "report"}
 
@@ -241,7 +251,7 @@ KEPT = {
     "datasets": "dataset",
     "domains": "domain",
     "grants": "grant",
-    "holds": "hold",
+    "holds": "retention",
     "people": "person",
     "projects": "project",
     "purposes": "purpose",
@@ -273,6 +283,7 @@ NOT_KEPT = {
         "facet_values",
         "facts",
         "nodes",
+        "past_rests_on",
         "rests_on",
         "scopes",
         "search_documents",
@@ -331,6 +342,9 @@ def there(db: Session) -> dict[str, dict[str, object]]:
         "dataset": of(
             DatasetRow, DatasetRow.urn, DatasetRow.value, DatasetRow.withdrawn_at.is_(None)
         ),
+        "retention": {
+            urns[row.dataset]: plain(row.value) for row in db.scalars(select(RetentionRow))
+        },
         "grant": {grant.id: plain(grant) for grant in db.scalars(select(GrantRow.value))},
         "definitions": of(RepoRow, RepoRow.project, RepoRow.value, RepoRow.number == last),
         "version": {

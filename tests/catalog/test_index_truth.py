@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     consumption,
-    datasets,
     declarations,
     epoch,
     features,
@@ -20,6 +19,8 @@ from provender.catalog import (
     indextruth,
     lifecycle,
     naming,
+    publication,
+    renaming,
 )
 from provender.catalog.changes import Change
 from provender.catalog.db import open_database, transaction
@@ -99,8 +100,8 @@ class World:
         )
         draft = self.random.random() < 0.2
         reason = {"breaking_reason": "because"}
-        datasets.publish(
-            self.db, OPS, row.value.ref, made, draft=draft, change=self.change, **reason
+        publication.publish(
+            self.db, row.value.ref, made, draft=draft, change=self.change, **reason
         )
 
     def step(self) -> None:
@@ -126,6 +127,13 @@ class World:
         )
         repo = RepoSpec(project=self.random.choice(["p", "q"]), views=views)
         features.record_repo(self.db, OPS, repo, change=self.change)
+
+    def rename(self) -> None:
+        row = declarations.row_of(self.db, self.ref().dataset)
+        if row is None or row.withdrawn_at is not None:
+            return
+        to = f"{row.domain}.d{self.random.randrange(20)}"
+        renaming.rename(self.db, OPS, row.value.ref, to, expected=row.revision, change=self.change)
 
     def consume(self) -> None:
         who = f"person:p{self.random.randrange(5)}"
@@ -171,7 +179,7 @@ class World:
 
     def anything(self) -> None:
         often: list[Callable[[], None]] = [self.declare] * 4 + [self.publish] * 5 + [self.step] * 3
-        seldom = [self.withdraw, self.define, self.consume, self.explain_term]
+        seldom = [self.withdraw, self.rename, self.define, self.consume, self.explain_term]
         rare = [self.protect, self.rule, self.rename_somebody]
         self.random.choice([*often, *often, *seldom, *seldom, *rare])()
 

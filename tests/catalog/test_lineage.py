@@ -182,6 +182,23 @@ def test_columns_of_hidden_data_are_hidden(worked: Connect):
     assert "delay_v1" not in str(seen)
 
 
+def test_a_service_over_hidden_data_stays_hidden_when_it_is_gone_though_training_sets_lead_there(
+    worked: Connect,
+):
+    shared = replace(
+        REPO.services[0], features=(FeatureRef("weather", "temp"), FeatureRef("pay", "salary"))
+    )
+    worked("dev").record(replace(REPO, services=(shared,)))
+    worked("dev").record(replace(REPO, services=()))
+    made = node(f"training-set:{training_set(HOURLY.at(1), by='person:ops').id}")
+    assert "delay_v1" in str(worked("dev").finder.lineage(made, columns=True))
+    seen = str(worked("ana").finder.lineage(made, columns=True))
+    assert "aviation.weather_hourly@1" in seen
+    assert "delay_v1" not in seen
+    with pytest.raises(NotFound):
+        worked("ana").lineage(node("feature-service:delays/delay_v1"))
+
+
 def test_definitions_of_a_catalog_that_knew_no_columns_get_them_when_applied_again(
     worked: Connect, governed_url: str
 ):

@@ -248,3 +248,36 @@ def test_files_that_a_killed_process_did_not_remove_are_removed_by_the_next(work
     with connect(settings=workspace.settings.model_copy(update={"actor": "person:gov"})) as gov:
         report = gov.fsck()
     assert (report.faults, report.findings, report.versions) == ((), (), 2)
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_a_format_that_a_version_shares_with_one_that_went_stays(workspace: Workspace):
+    workspace.publish("aviation.flights", rows(1))
+    workspace.optimize("aviation.flights", keys=["arr_delay"])
+    for number in (1, 2):
+        workspace.convert(f"aviation.flights@{number}", "csv")
+    workspace.catalog.desk.retention(
+        FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False
+    )
+    assert going(list(workspace.expire("aviation.flights").due)) == [1]
+    assert workspace.get("aviation.flights", format="csv").arrow().num_rows == 50
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_a_format_of_a_version_that_is_refused_to_readers_stays_too(workspace: Workspace):
+    workspace.publish("aviation.flights", rows(1))
+    workspace.optimize("aviation.flights", keys=["arr_delay"])
+    for number in (1, 2):
+        workspace.convert(f"aviation.flights@{number}", "csv")
+    before, pin = files(workspace), FLIGHTS.at(2)
+    with LocalCatalog(workspace.settings.database_url, actor="person:ana") as ana:
+        ana.record(training_set(pin, by="person:ana", decision=permitted(ana, pin)))
+    desk = workspace.catalog.desk
+    desk.step(pin, Step.RECALL, reason="wrong", severity=Severity.REFUSE)
+    workspace.publish("aviation.flights", rows(2))
+    desk.retention(FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False)
+    assert going(list(workspace.expire("aviation.flights").due)) == [1]
+    assert {path for path in before if path.suffix == ".csv"} <= files(workspace)
+    desk.step(pin, Step.RESTORE, reason="right after all")
+    found = workspace.get("aviation.flights", version=2, format="csv")
+    assert found.arrow().num_rows == 50

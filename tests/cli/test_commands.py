@@ -53,8 +53,24 @@ def test_a_dataset_is_shown_with_its_versions_and_files(published):
 
 def test_datasets_are_listed_and_found(published):
     assert published("dataset", "list", "--json").json[0]["name"] == "shop.orders"
-    hits = published("search", "order", "amount", "--json").json
-    assert "shop.orders" in [hit["name"] for hit in hits]
+    found = published("search", "order", "amount", "--json").json
+    assert "shop.orders" in [hit["name"] for hit in found["hits"]]
+    assert found["total"] == len(found["hits"])
+
+
+def test_what_is_found_is_narrowed_counted_and_explained(published):
+    chosen = published("search", "--domain", "shop", "--format", "parquet", "--json").json
+    assert [hit["name"] for hit in chosen["hits"]] == ["shop.orders"]
+    told = published("search", "ordrs", "--explain", "--facets")
+    assert "ordrs is read as orders" in told.err
+    assert "300 every word in the name" in told.out
+    assert "shop" in told.out
+    assert "nothing fits" in published("search", "orders", "--format", "csv").out
+    refused = published("search", "orders", "--state", "gone")
+    assert refused.code != 0
+    assert "state 'gone' not found" in refused.err
+    late = published("search", "orders", "--as-of", "2000-01-01")
+    assert "history begins at" in late.err
 
 
 def test_verify_finds_a_flipped_byte(published, home):

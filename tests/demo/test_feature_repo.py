@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from provender.core.derivation import column_edges
+from provender.core.lineage import NodeKind, dataset_node, defined_node, impact
 from provender.core.names import DatasetRef
 from provender.feast_plugin.repo import read_repo
 from provender.settings import Settings
@@ -107,3 +109,21 @@ def test_the_service_has_every_feature(repo):
     (departure,) = repo.on_demand
     assert [str(ref) for ref in departure.inputs] == ["tail_last:last_arr_epoch"]
     assert (departure.module, departure.function) == ("transforms", "departure")
+
+
+def test_the_key_of_aircraft_leads_from_the_datasets_to_the_service_and_so_does_each_feature(repo):
+    edges = column_edges(repo)
+    service = defined_node(NodeKind.SERVICE, repo.project, "delay_v1")
+    by_tail = {view.dataset for view in repo.views if "tailnum" in view.entities}
+    assert by_tail
+    for dataset in by_tail:
+        hit = impact(dataset_node(dataset), "tailnum", edges)
+        assert (service, "tailnum") in hit
+    reached = {
+        column
+        for view in repo.views
+        for feature in view.features
+        for node, column in impact(dataset_node(view.dataset), feature.source_column, edges)
+        if node == service
+    }
+    assert {str(ref) for ref in repo.service("delay_v1").features} <= reached

@@ -308,8 +308,12 @@ print(found.row_count, found.keys[0].duplicates, resource.getrusage(resource.RUS
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     rows = times(3_000_000)
+    script = (
+        tmp_path / "many.py"
+    )  # code without a file is taken to be interactive, and told progress
+    script.write_text(MANY)
     done = subprocess.run(
-        [sys.executable, "-c", MANY, str(rows), str(tmp_path)],
+        [sys.executable, str(script), str(rows), str(tmp_path)],
         capture_output=True,
         text=True,
         check=True,
@@ -317,3 +321,11 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     count, repeated, peak = map(int, done.stdout.split())
     assert (count, repeated) == (rows, 0)
     assert peak < 700, f"{peak} MiB, of which DuckDB may take 256"
+
+
+def test_columns_of_a_wide_table_are_profiled_as_those_of_a_narrow_one() -> None:
+    wide = pa.table({f"c{n}": [(n * row) % 17 for row in range(200)] for n in range(95)})
+    narrow = profiled(wide.select(["c0", "c41", "c94"]))
+    found = profiled(wide)
+    assert [column.column for column in found.columns] == wide.column_names
+    assert tuple(found.column(column.column) for column in narrow.columns) == narrow.columns

@@ -42,6 +42,23 @@ LINKS = ("https://example.com/planes", "javascript:alert(1)")
 WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
 
 
+CONTRACT = f"""\
+# What flight-ops promise. {ATTACK}
+apiVersion: v3.1.0
+kind: DataContract
+id: flights-contract
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    properties:
+      - {{name: carrier, logicalType: string, required: true}}
+      - {{name: sched_dep_ts, logicalType: timestamp}}
+    quality:
+      - {{metric: rowCount, mustBeGreaterThan: 100000}}
+"""
+
+
 def dataset(
     name: str, description: str, *, fmt: Format = Format.PARQUET, **more: object
 ) -> Dataset:
@@ -400,6 +417,7 @@ def fill(url: str) -> None:
             reason="arrival delays were missing",
             replacement=2,
         )
+        catalog.desk.attach(DatasetRef.parse("aviation.flights"), CONTRACT.encode(), expected=0)
         catalog.grant(
             DatasetRef.parse("aviation.flights"),
             grantee="person:max",

@@ -20,6 +20,7 @@ PAGES = {
     "dataset": "/datasets/aviation.flights",
     "dataset-relation": "/datasets/aviation.weather",
     "dataset-empty": "/datasets/aviation.unpublished",
+    "contract": "/datasets/aviation.flights/contract",
     "column": "/datasets/aviation.weather/column?name=humid",
     "version": "/datasets/aviation.flights/versions/1",
     "versions": "/datasets/aviation.flights/versions",

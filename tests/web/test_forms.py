@@ -216,3 +216,20 @@ def test_a_settled_task_waits_no_more(sam):
     assert unread.status_code == 422
     again = sam.send(f"/inbox/{first['id']}/settle", {"revision": str(first["revision"])})
     assert again.status_code == 404
+
+
+def test_a_former_name_leads_to_the_dataset_for_good(sam):
+    kept = {"revision": str(sam.entry.revision)}
+    assert sam.send("/datasets/aviation.flights/rename", kept | {"to": "x"}).status_code == 422
+    answer = sam.send("/datasets/aviation.flights/rename", kept | {"to": "aviation.us_flights"})
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/datasets/aviation.us_flights",
+    )
+    moved = ask(sam.app, "/datasets/aviation.flights")
+    assert (moved.status_code, moved.headers["location"]) == (
+        308,
+        "/datasets/aviation.us_flights",
+    )
+    assert "It was called aviation.flights before" in ask(sam.app, moved.headers["location"]).text
+    assert ask(sam.app, "/datasets/aviation.flights/versions/1").status_code == 200

@@ -8,18 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, exists, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import audit, naming
-from provender.catalog.patterns import name_pattern
+from provender.catalog import audit, naming, ways
 from provender.catalog.rows import (
-    AssignmentRow,
     AuditRow,
     DatasetNameRow,
     DatasetRow,
     GrantRow,
-    OwnerRow,
     PersonRow,
     PurposeRow,
     RestsOnRow,
@@ -209,12 +206,14 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
             and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
         ):
             patterns.setdefault(protected - frozenset(rule.tags), []).extend(rule.datasets)
-    ways = [and_(_matches(named), _open_but_for(closing)) for closing, named in patterns.items()]
-    ways.append(_by_grant(who, action, protected, now=now))
+    found = [
+        and_(ways.matches(named), ways.open_but_for(closing)) for closing, named in patterns.items()
+    ]
+    found.append(ways.by_grant(names_of(who), action, protected, now=now))
     if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
-        ways.append(_by_office(who))
+        found.append(ways.by_office(names_of(who)))
     there = DatasetRow.withdrawn_at.is_(None)
-    return select(DatasetRow.name).where(there, or_(*ways)).correlate(None)
+    return select(DatasetRow.name).where(there, or_(*found)).correlate(None)
 
 
 def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
@@ -365,44 +364,3 @@ def write_down(
                 **({"versions": [n for of, n in read if of == name]} if read else {}),
             },
         )
-
-
-def _by_office(who: Actor) -> ColumnElement[bool]:
-    names = names_of(who)
-    return exists().where(OwnerRow.dataset == DatasetRow.id, OwnerRow.actor.in_(names))
-
-
-def _by_grant(
-    who: Actor, action: Action, protected: frozenset[str], *, now: datetime
-) -> ColumnElement[bool]:
-    whole = and_(GrantRow.whole, _open_but_for(protected))
-    in_force = and_(
-        GrantRow.dataset == DatasetRow.id,
-        GrantRow.grantee.in_(names_of(who)),
-        GrantRow.revoked_at.is_(None),
-        or_(GrantRow.until.is_(None), GrantRow.until > now),
-    )
-    if action is Action.DISCOVER:
-        return exists().where(in_force, or_(~GrantRow.whole, whole))
-    return exists().where(in_force, GrantRow.action == action.value, GrantRow.any_purpose, whole)
-
-
-def _open_but_for(closing: frozenset[str]) -> ColumnElement[bool]:
-    if not closing:
-        return true()
-    closed = exists().where(
-        AssignmentRow.dataset == DatasetRow.id,
-        AssignmentRow.column_name == "",
-        AssignmentRow.tag.in_(sorted(closing)),
-    )
-    return ~closed.correlate(DatasetRow)  # however deep it stands: said, because not guessed
-
-
-def _matches(patterns: Iterable[str]) -> ColumnElement[bool]:
-    """Whether ``fnmatchcase(name, pattern)`` of any pattern, in SQL: one expression for all."""
-    listed = sorted(set(patterns))
-    if EVERY in listed:
-        return true()
-    if not listed:
-        return false()
-    return DatasetRow.name.regexp_match("|".join(map(name_pattern, listed)))

@@ -124,11 +124,11 @@ def attached(
 def _read(db: Session, dataset: DatasetRow, raw: bytes) -> Contract:
     """Read a contract that was read before; it may know the dataset by a name it had then."""
     try:
-        return odcs.read(raw, (dataset.name,))
+        return odcs.read(raw, (dataset.name,), is_new=False)
     except InvalidInput:
         names = select(DatasetNameRow.name).where(DatasetNameRow.dataset == dataset.id)
         former = db.scalars(names.order_by(DatasetNameRow.since_at.desc()))
-        return odcs.read(raw, (dataset.name, *former))
+        return odcs.read(raw, (dataset.name, *former), is_new=False)
 
 
 def _in_force(db: Session, dataset: int, *, as_of: datetime | None = None) -> ContractRow | None:

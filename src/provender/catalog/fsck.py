@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "names": invariants.names,
     "versions": invariants.versions,
     "grants": invariants.grants,
+    "holds": invariants.holds,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,
     "latest": derived.latest,
@@ -89,6 +90,6 @@ def faults(db: Session, *, progress: Progress = unheard) -> Iterator[Fault]:
             for subject, says in check(db):
                 unreadable |= name == "values"
                 yield Fault(check=name, subject=subject, says=says)
-        except Corrupt as error:
+        except (Corrupt, ValueError) as error:  # what an earlier check has named already, mostly
             if not unreadable:
-                yield Fault(check=name, subject="catalog", says=error.message)
+                yield Fault(check=name, subject="catalog", says=str(error))

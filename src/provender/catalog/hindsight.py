@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, history
@@ -30,6 +30,7 @@ from provender.core.tags import Tag
 from provender.values import from_json
 
 PORTION = 500
+SAID = ("dataset", "retention")
 WHOLE = "*"
 
 
@@ -55,15 +56,14 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
         DatasetNameRow.since_at <= as_of,
         DatasetNameRow.name != then.ref.dataset,
     )
-    last_step = _steps(row.urn, func.max(HistoryRow.from_at)).where(HistoryRow.from_at <= as_of)
-    stepped = db.scalar(last_step)
+    revised = _revised(db, row)
     return Entry(
         dataset=then,
         urn=row.urn,
-        revision=row.revision - _revisions_since(db, row.urn, said.from_sequence, as_of),
+        revision=row.revision - sum(at > as_of for at in revised),
         former_names=tuple(db.scalars(names.order_by(DatasetNameRow.since_at))),
         latest=_latest(db, row.urn, as_of),
-        changed_at=max(said.from_at, stepped or said.from_at),
+        changed_at=max(at for at in revised if at <= as_of),
     )
 
 
@@ -182,32 +182,30 @@ def _not_then(db: Session, row: DatasetRow, as_of: datetime) -> NotFound:
     )
 
 
-def _revisions_since(db: Session, urn: str, sequence: int, as_of: datetime) -> int:
-    """How often the revision rose after ``as_of``: by what was said, and by steps of versions."""
-    said = select(func.count()).where(
-        HistoryRow.kind == "dataset",
-        HistoryRow.key == urn,
-        HistoryRow.from_sequence > sequence,
-    )
-    steps = _steps(urn, func.count()).where(HistoryRow.from_at > as_of)
-    return (db.scalar(said) or 0) + (db.scalar(steps) or 0)
+def _revised(db: Session, row: DatasetRow) -> list[datetime]:
+    """The instants at which the revision of a dataset rose.
 
-
-def _steps(urn: str, wanted: Any) -> Select[Any]:
-    """What is ``wanted`` of the states of versions that came after the first state of each."""
-    versions = (HistoryRow.kind == "version", *_of(urn))
+    By what was said of it and of how long it is kept, by steps of its versions, and by data
+    that went.
+    """
+    said = select(HistoryRow.from_at).where(HistoryRow.kind.in_(SAID), HistoryRow.key == row.urn)
+    versions = (HistoryRow.kind == "version", *_of(row.urn))
     first = (
         select(HistoryRow.key, func.min(HistoryRow.from_sequence).label("sequence"))
         .where(*versions)
         .group_by(HistoryRow.key)
         .subquery()
     )
-    return (
-        select(wanted)
-        .select_from(HistoryRow)
+    steps = (
+        select(HistoryRow.from_at)
         .join(first, first.c.key == HistoryRow.key)
         .where(*versions, HistoryRow.from_sequence > first.c.sequence)
     )
+    gone = select(VersionRow.data_gone_at).where(
+        VersionRow.dataset == row.id, VersionRow.data_gone_at.is_not(None)
+    )
+    went = [at for at in db.scalars(gone.distinct()) if at is not None]
+    return [*db.scalars(said), *db.scalars(steps), *went]
 
 
 def _latest(db: Session, urn: str, as_of: datetime) -> int | None:

@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Executable, Text, func, select, text, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit
+from provender.catalog import audit, standings
 from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
     DomainRow,
     GrantRow,
     HistoryRow,
+    HoldRow,
     PersonRow,
     PurposeRow,
     RepoRow,
@@ -31,7 +32,7 @@ from provender.catalog.rows import (
 )
 from provender.core.digest import canonical
 from provender.core.errors import Corrupt, ProvenderError
-from provender.core.lifecycle import Severity, Standing, State
+from provender.core.lifecycle import Severity, State
 from provender.core.policy import Grant
 from provender.values import from_json
 
@@ -152,6 +153,21 @@ def grants(db: Session) -> Wrong:
             yield f"grant {given.id}", "is on no dataset"
 
 
+def holds(db: Session) -> Wrong:
+    """A dataset is on hold exactly if its retention says so, for the reason that it says."""
+    placed: dict[int, list[str]] = {}
+    open_holds = select(HoldRow.dataset, HoldRow.reason).where(HoldRow.until_at.is_(None))
+    for number, reason in db.execute(open_holds):
+        placed.setdefault(number, []).append(reason)
+    rows = select(DatasetRow.id, DatasetRow.name, RetentionRow.value).join(
+        RetentionRow, RetentionRow.dataset == DatasetRow.id, isouter=True
+    )
+    for number, name, rule in db.execute(rows):
+        said = [rule.hold] if rule is not None and rule.hold else []
+        if placed.get(number, []) != said:
+            yield name, f"is on hold for {placed.get(number, [])}, its retention says {said}"
+
+
 def history(db: Session) -> Wrong:
     """Of an object one state follows the other, without a gap, and at most one is open."""
     in_order = select(HistoryRow).order_by(
@@ -230,15 +246,7 @@ def _datasets(db: Session) -> Iterator[tuple[str, Any]]:
 def _standings(db: Session) -> Iterator[tuple[str, Any]]:
     rows = select(DatasetRow.urn, VersionRow).join(VersionRow, VersionRow.dataset == DatasetRow.id)
     for urn, row in _streamed(db, rows):
-        standing = Standing(
-            state=State(row.state),
-            severity=Severity(row.severity),
-            reason=row.state_reason,
-            by=row.state_by,
-            at=row.state_at,
-            replacement=row.replacement,
-        )
-        yield f"{urn}@{row.number}", standing
+        yield f"{urn}@{row.number}", standings.standing(row)
 
 
 def _grants(db: Session) -> Iterator[tuple[str, Any]]:

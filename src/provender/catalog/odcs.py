@@ -57,9 +57,12 @@ class _Text(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-@lru_cache(maxsize=64)
-def read(raw: bytes, names: tuple[str, ...]) -> Contract:
+@lru_cache(maxsize=16)
+def read(raw: bytes, names: tuple[str, ...], *, is_new: bool = True) -> Contract:
     """Return what the contract ``raw`` promises of the dataset that is, or was, called by ``names``.
+
+    One that ``is_new`` is held against the standard's schema; one that was is not held against
+    what the schema became since.
 
     Raises:
         InvalidInput: it is no YAML in UTF-8, too large, of another standard, or says nothing of the dataset.
@@ -72,8 +75,7 @@ def read(raw: bytes, names: tuple[str, ...]) -> Contract:
             f"the contract is written by apiVersion {standard!r}",
             hint=f"write it by ODCS 3: apiVersion {STANDARDS[-2]}",
         )
-    problems = list(_problems(document))
-    if problems:
+    if is_new and (problems := list(_problems(document))):
         raise Problems("the contract is not as ODCS has it", problems)
     table = _table(document, names)
     columns = table.get("properties") or []

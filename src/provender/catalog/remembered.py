@@ -27,7 +27,7 @@ from provender.values import from_json
 PREFIX = "urn:"
 OPEN = frozenset({"domain", "person", "project", "purpose", "rule", "tag", "team", "term"})
 """Kinds that everybody may know of."""
-OF_DATASETS = frozenset({"contract", "dataset", "hold", "retention", "version"})
+OF_DATASETS = frozenset({"contract", "dataset", "retention", "version"})
 """Kinds whose keys are a dataset's URN or name, perhaps with ``@`` and a version."""
 KINDS = frozenset({*OPEN, *OF_DATASETS, "definitions", "grant", "task"})
 

@@ -166,7 +166,8 @@ def beginnings(db: Session, word: str, shown: Shown) -> Read:
 def slips(db: Session, word: str, shown: Shown) -> Read:
     """Return the words, of those ``shown``, that ``word`` may be a misspelling of, the nearest first.
 
-    One slip away from it or from another form of it; if nothing is, two slips away.
+    One slip away from it or from another form of it; if nothing is, two slips away. Where one
+    that a finger makes explains it, others do not.
     """
     most = 0 if word.isdigit() else slips_allowed(word)
     for allowed in range(1, most + 1):
@@ -181,7 +182,9 @@ def slips(db: Session, word: str, shown: Shown) -> Read:
         order = sorted(rated, key=lambda w: (rated[w], w[:1] != word[:1], w))
         found = shown({other: (code(near[other]), rated[other][1]) for other in order})
         if found:
-            return dict(list(found.items())[:MOST_SLIPS])
+            likely = min(how for _, how in found.values())
+            best = [(other, read) for other, read in found.items() if read[1] is likely]
+            return dict(best[:MOST_SLIPS])
     return {}
 
 

@@ -6,7 +6,7 @@ from provender.cli.access import access, audit
 from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.contracts import contract
-from provender.cli.datasets import dataset, search
+from provender.cli.datasets import dataset
 from provender.cli.editing import edit, history
 from provender.cli.features import features, push
 from provender.cli.governance import governance
@@ -16,6 +16,7 @@ from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
+from provender.cli.search import search
 from provender.cli.serve import down, serve, up
 from provender.cli.status import status
 from provender.cli.training import training

@@ -1,4 +1,4 @@
-"""``provender dataset …`` and ``provender search``."""
+"""``provender dataset …``."""
 
 import sys
 import warnings
@@ -242,31 +242,4 @@ def verify_files(name: str, as_json: bool) -> None:  # noqa: FBT001
         {"version": str(version.ref), "files": count, "ok": True},
         machine=as_json,
         human=lambda: click.echo(f"{version.ref}: {count} files are what was published"),
-    )
-
-
-@click.command()
-@click.argument("text", nargs=-1, required=True)
-@click.option(
-    "--limit",
-    default=20,
-    show_default=True,
-    type=click.IntRange(1, 1_000),
-    help="At most so many hits.",
-)
-@as_json
-def search(text: tuple[str, ...], limit: int, as_json: bool) -> None:  # noqa: FBT001
-    """Search datasets, columns, feature views, features and services."""
-    from provender.sdk import connect
-
-    with connect() as workspace:
-        hits = workspace.search(" ".join(text), limit=limit)
-    show(
-        hits,
-        machine=as_json,
-        human=lambda: table(
-            ("kind", "name", "description", "owner", "why"),
-            ((h.kind, h.name, h.description, h.owner, h.why) for h in hits),
-            empty="nothing fits that you may discover",
-        ),
     )

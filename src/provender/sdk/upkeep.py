@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provender import bootstrap
-from provender.core.datasets import DatasetVersion, Evidence, Manifest, Release, whole
+from provender.core.datasets import (
+    DatasetVersion,
+    Evidence,
+    Format,
+    Manifest,
+    Release,
+    whole,
+)
 from provender.core.errors import Corrupt, InvalidInput, NotFound, Recalled, Unavailable
 from provender.core.features import keys_into
 from provender.core.names import DatasetRef
@@ -66,7 +73,7 @@ class Expired:
 
 def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: bool) -> Expired:
     """Let the data go that is due; see `Workspace.expire`."""
-    converted = {} if dry_run else _converted(catalog, ref)
+    converted, unread = ({}, set()) if dry_run else _converted(catalog, ref)
     due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
     if dry_run:
         return Expired(due=due)
@@ -75,10 +82,13 @@ def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: 
         for one in _releases(catalog, ref)
         if one.data_gone_at
         for manifest in (one.version.manifest, *converted.get(one.version.number, ()))
+        if manifest.format not in unread
     ]
 
     def kept() -> list[Manifest]:
-        return [one.version.manifest for one in _releases(catalog, ref) if not one.data_gone_at]
+        there = [one.version for one in _releases(catalog, ref) if not one.data_gone_at]
+        others, _ = _converted(catalog, ref)
+        return [m for one in there for m in (one.manifest, *others.get(one.number, ()))]
 
     files, size_bytes = forget(settings.lake, gone, kept)
     return Expired(due=due, files=files, size_bytes=size_bytes)
@@ -99,15 +109,27 @@ def unless_gone(catalog: "Library", ref: DatasetRef) -> Iterator[None]:
         raise
 
 
-def _converted(catalog: "Library", ref: DatasetRef) -> dict[int, list[Manifest]]:
-    """The manifests of versions in other formats; of what cannot be read, `fsck` finds the files."""
+def _converted(
+    catalog: "Library", ref: DatasetRef
+) -> tuple[dict[int, list[Manifest]], set[Format]]:
+    """The manifests of versions in other formats, and formats in which some are not told.
+
+    Those are of versions that are refused to readers. Where such a one may share files with
+    others, these stay, until `fsck` finds that nobody has them.
+    """
     found: dict[int, list[Manifest]] = {}
+    unread: set[Format] = set()
     for one in _releases(catalog, ref):
         for other in one.formats[1:]:
-            with suppress(NotFound, Recalled):
+            try:
                 shown = catalog.release(one.version.ref, format=other).version
+            except Recalled:
+                unread.add(other)
+            except NotFound:
+                continue
+            else:
                 found.setdefault(shown.number, []).append(shown.manifest)
-    return found
+    return found, unread
 
 
 def _releases(catalog: "Library", ref: DatasetRef) -> list[Release]:

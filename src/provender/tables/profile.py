@@ -8,6 +8,7 @@ another are looked for in `tables.relations`.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -24,6 +25,7 @@ Progress = Callable[[str, float], None]
 """Told what is done now, and how much of it is, from 0 to 1."""
 
 VIEW = "rows_to_profile"
+NARROW = "columns_to_profile"
 COLUMNS_AT_ONCE = 40
 BINS = 32
 FEW_VALUES = 10_000
@@ -101,16 +103,18 @@ def profile(
     shapes = [_Shape(column.name, words.parse(column.type).kind) for column in schema.columns]
     (count,) = _one(connection, f"SELECT count(*) FROM {VIEW}")
     groups = list(_groups(shapes))
-    columns: list[ColumnProfile] = []
+    exact: list[ColumnProfile] = []
     for number, group in enumerate(groups):
         progress("profiling the columns", number / len(groups))
-        columns += _group(connection, group, count)
-    exact = [_exact(connection, shape, one) for shape, one in zip(shapes, columns, strict=True)]
+        with _narrowed(connection, group, is_wide=len(groups) > 1) as view:
+            found = _group(connection, view, group, count)
+            pairs = zip(group, found, strict=True)
+            exact += [_exact(connection, view, shape, one) for shape, one in pairs]
     progress("looking for columns that others give", 0.0)
     numbers = [
         shape.name for shape in shapes if shape.number and shape.kind not in _INSTANTS | {"time"}
     ]
-    found = relations.linear(connection, VIEW, [one for one in exact if one.column in numbers])
+    linear = relations.linear(connection, VIEW, [one for one in exact if one.column in numbers])
     progress("looking for repeated keys", 0.0)
     there = [tuple(key) for key in keys if all(column in schema for column in key)]
     repeated = tuple(_key(connection, key) for key in there)
@@ -119,10 +123,30 @@ def profile(
     return Profile(
         row_count=count,
         columns=tuple(_with_key(one, repeated) for one in exact),
-        relations=tuple(found),
+        relations=tuple(linear),
         keys=repeated,
         measures=measured,
     )
+
+
+@contextmanager
+def _narrowed(
+    connection: duckdb.DuckDBPyConnection, group: Sequence[_Shape], *, is_wide: bool
+) -> Iterator[str]:
+    """What the columns of ``group`` are read from: of a wide table a copy of these columns alone.
+
+    Each query of a table of thousands of columns looks at all their names first, and there is a
+    query for each column.
+    """
+    if not is_wide:
+        yield VIEW
+        return
+    listed = ", ".join(quote(shape.name) for shape in group)
+    connection.execute(f"CREATE TEMP TABLE {NARROW} AS SELECT {listed} FROM {VIEW}")
+    try:
+        yield NARROW
+    finally:
+        connection.execute(f"DROP TABLE {NARROW}")
 
 
 def _groups(shapes: Sequence[_Shape]) -> Iterator[Sequence[_Shape]]:
@@ -131,10 +155,10 @@ def _groups(shapes: Sequence[_Shape]) -> Iterator[Sequence[_Shape]]:
 
 
 def _group(
-    connection: duckdb.DuckDBPyConnection, group: Sequence[_Shape], count: int
+    connection: duckdb.DuckDBPyConnection, view: str, group: Sequence[_Shape], count: int
 ) -> list[ColumnProfile]:
     """Two scans of a few columns."""
-    first = _one(connection, f"SELECT {', '.join(map(_first_scan, group))} FROM {VIEW}")
+    first = _one(connection, f"SELECT {', '.join(map(_first_scan, group))} FROM {view}")
     columns = []
     ends: dict[str, _Ends] = {}
     for shape, answer in zip(group, first, strict=True):
@@ -146,7 +170,7 @@ def _group(
     }
     if not scans:
         return columns
-    second = _one(connection, f"SELECT {', '.join(scans.values())} FROM {VIEW}")
+    second = _one(connection, f"SELECT {', '.join(scans.values())} FROM {view}")
     answers = dict(zip(scans, second, strict=True))
     return [
         _with_bins(one, ends[one.column], answers[one.column], kind=shape.kind)
@@ -264,7 +288,7 @@ def _body(ends: _Ends) -> tuple[float, float]:
 
 
 def _exact(
-    connection: duckdb.DuckDBPyConnection, shape: _Shape, column: ColumnProfile
+    connection: duckdb.DuckDBPyConnection, view: str, shape: _Shape, column: ColumnProfile
 ) -> ColumnProfile:
     """Count the values of a column of few of them, and list those that many rows have."""
     if column.distinct is None or column.distinct > FEW_VALUES:
@@ -279,7 +303,7 @@ def _exact(
     name = quote(shape.name)
     distinct, frequent = _one(
         connection,
-        f"WITH counted AS MATERIALIZED (SELECT {name} AS v, count(*) AS n FROM {VIEW} "
+        f"WITH counted AS MATERIALIZED (SELECT {name} AS v, count(*) AS n FROM {view} "
         f"WHERE {name} IS NOT NULL GROUP BY ALL) SELECT (SELECT count(*) FROM counted), {listed}",
     )
     return replace(

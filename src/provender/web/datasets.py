@@ -12,6 +12,7 @@ from provender.core.names import DatasetRef
 from provender.web import plots
 from provender.web.columns import address as column_address
 from provender.web.columns import portion, profile_of, tags_of
+from provender.web.contracts import attached
 from provender.web.drawing import pictured
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.reach import may, reach, rules_for
@@ -49,6 +50,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
     columns = portion(visit, described, latest)
     governance = visit.catalog.governance(datasets=False)
     lineage = pictured(visit.catalog, Node(NodeKind.DATASET, described.ref.dataset))
+    contract = attached(visit, described.ref)
     grants = records.grants(described.ref, limit=MOST)
     consumers = finder.consumers(described.ref, limit=MOST)
     return Page(
@@ -67,6 +69,8 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "columns": columns.total,
             "run": evidence.run,
             "checks": evidence.checks,
+            "contract": contract
+            and {"id": contract.contract.id, "status": contract.contract.status},
             "relations": evidence.profile.relations if evidence.profile else (),
             "may": may(visit.catalog, described),
             "reading": reach(visit.catalog, governance, described, latest),

@@ -12,7 +12,7 @@ from provender.core.names import DatasetRef, unknown
 from provender.core.policy import Action, ColumnRef
 from provender.values import from_json
 from provender.web import drafts
-from provender.web.columns import portion
+from provender.web.columns import Portion, portion
 from provender.web.drafts import Clash, Draft
 from provender.web.forms import Form
 from provender.web.page import Elsewhere, Page, Visit, whole_number
@@ -30,7 +30,9 @@ def form(visit: Visit) -> Page:
     entry = _entry(visit)
     asked = ColumnRef(entry.dataset.ref.dataset)
     visit.catalog.records.decide(Action.STEWARD, [asked]).require()
-    return _page(visit, entry, drafts.draft(entry.dataset, _columns(visit, entry)))
+    part = _portion(visit, entry)
+    names = [str(one["name"]) for one in part.columns]
+    return _page(visit, entry, drafts.draft(entry.dataset, names), part=part)
 
 
 def save(visit: Visit, sent: Form) -> Page | Elsewhere:
@@ -86,9 +88,10 @@ def _entry(visit: Visit) -> Entry:
     return visit.catalog.finder.entry(DatasetRef.parse(visit.part("name")).at(None))
 
 
-def _columns(visit: Visit, entry: Entry) -> list[str]:
-    latest = entry.latest and visit.catalog.resolve(entry.dataset.ref.at(entry.latest))
-    return [str(one["name"]) for one in portion(visit, entry.dataset, latest or None).columns]
+def _portion(visit: Visit, entry: Entry) -> Portion:
+    """Return the columns that the form is to have fields for."""
+    latest = visit.catalog.resolve(entry.dataset.ref.at(entry.latest)) if entry.latest else None
+    return portion(visit, entry.dataset, latest)
 
 
 def _sent(sent: Form) -> dict[str, str]:
@@ -123,6 +126,7 @@ def _page(
     entry: Entry,
     texts: Draft,
     *,
+    part: Portion | None = None,
     wrong: list[str] | None = None,
     clashes: list[Clash] | None = None,
     moved: str = "",
@@ -148,6 +152,7 @@ def _page(
             "titles": drafts.FIELDS,
             "wrong": _by_field(wrong or []),
             "columns": drafts.columns_of(texts),
+            "part": part,
             "tags": [tag.name for tag in governance.tags],
             "terms": [term.name for term in governance.terms],
         },
