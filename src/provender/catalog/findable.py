@@ -55,7 +55,8 @@ def dataset_document(
     dataset: Dataset, columns: Iterable[str], *, known: Known, standing: Standing = NOTHING
 ) -> Document:
     """Return what is found of a dataset with these columns."""
-    tags = _tags((*dataset.tags, *(t for ts in dataset.column_tags.values() for t in ts)))
+    of_columns = (tag for _, tags in sorted(dataset.column_tags.items()) for tag in tags)
+    tags = _tags((*dataset.tags, *of_columns))
     said = dataset.column_descriptions
     return Document(
         kind=NodeKind.DATASET.value,
