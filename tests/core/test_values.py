@@ -33,7 +33,7 @@ def core_values() -> list[type[Any]]:
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module.__name__
     }
-    return sorted(kinds, key=lambda kind: kind.__qualname__)
+    return sorted(kinds, key=lambda kind: (kind.__qualname__, kind.__module__))
 
 
 def register() -> None:

@@ -12,7 +12,8 @@ from starlette.applications import Starlette
 
 from provender.catalog.local import LocalCatalog
 from provender.web.app import application
-from tests.web.scenario import NOW, fill
+from tests.web.clock import NOW
+from tests.web.scenario import fill
 
 
 @pytest.fixture(scope="session")

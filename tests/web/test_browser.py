@@ -9,7 +9,8 @@ from provender.catalog.local import LocalCatalog
 from tests.web.browsing import SCREENSHOTS, listened, needs_chromium, opened, served, worth_hearing
 from tests.web.clock import NOW
 from tests.web.conftest import copied
-from tests.web.scenario import training_manifest, widest
+from tests.web.declared import training_manifest
+from tests.web.scenario import widest
 
 PAGES = {
     "home": "/",

@@ -8,8 +8,8 @@ from provender.hosts import LOOPBACK_NAMES
 from provender.web import app as pages
 from provender.web.guard import is_twin, twin_of
 from provender.web.page import Page
+from tests.web.clock import NOW
 from tests.web.conftest import ask
-from tests.web.scenario import NOW
 
 
 def test_every_answer_carries_the_security_headers(ana):
