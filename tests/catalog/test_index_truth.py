@@ -100,9 +100,7 @@ class World:
         )
         draft = self.random.random() < 0.2
         reason = {"breaking_reason": "because"}
-        publication.publish(
-            self.db, row.value.ref, made, draft=draft, change=self.change, **reason
-        )
+        publication.publish(self.db, row.value.ref, made, draft=draft, change=self.change, **reason)
 
     def step(self) -> None:
         ref = self.ref().at(self.random.randrange(1, 4))

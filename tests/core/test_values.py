@@ -58,7 +58,9 @@ def register() -> None:
 
 
 register()
-VALUES = [kind for kind in core_values() if kind not in (Drift, Step, Listed)]  # these hold any value
+VALUES = [
+    kind for kind in core_values() if kind not in (Drift, Step, Listed)
+]  # these hold any value
 
 
 def test_there_are_values_to_try() -> None:
