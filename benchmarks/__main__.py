@@ -9,7 +9,9 @@ import click
 
 from benchmarks import (
     catalog_lineage,
+    catalog_mix,
     catalog_publish,
+    catalog_search,
     flagship,
     offline_b1,
     offline_b2,
@@ -43,7 +45,9 @@ BENCHMARKS: dict[str, Benchmark] = {
         online_w2,
         online_soak,
         catalog_lineage,
+        catalog_mix,
         catalog_publish,
+        catalog_search,
     )
 }
 ALIASES = {"flagship": "offline_b5"}

@@ -44,8 +44,9 @@ class Site:
 def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     """Return the API under /api/v1 and the pages under /, over the catalog of the settings.
 
-    Listening on a loopback ``host`` they answer to loopback names only. Numbers about both are
-    at /metrics.
+    Listening on a loopback ``host`` they answer to loopback names only; the API, which takes
+    everybody for the actor of the settings, wherever it listens. Numbers about both are at
+    /metrics.
     """
     hosts = LOOPBACK_NAMES if host in LOOPBACK_NAMES else None
     chosen = chosen or bootstrap.settings()
@@ -53,7 +54,7 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     api = api_of(
         lambda actor, request: catalog.as_actor(actor, request=request),
         identify=local(chosen.actor),
-        hosts=hosts,
+        hosts=LOOPBACK_NAMES,
     )
     metrics = Metrics()
     metrics.gauge("connections_in_use", "Connections to the database in use.", catalog.in_use)

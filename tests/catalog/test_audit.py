@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from provender.catalog import audit
+from provender.catalog import audit, changes
 from provender.catalog.db import open_database, transaction
+from provender.catalog.door import Door
+from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.errors import Corrupt
 from tests.catalog.world import FLIGHTS, GOVERNANCE, NOW, Clock, Connect, manifest
@@ -143,3 +145,19 @@ def test_a_detail_has_the_same_digest_before_and_after_it_was_stored(detail):
     from provender.values import from_json, to_json
 
     assert digest(from_json(dict, to_json(detail))) == digest(detail)
+
+
+def test_what_a_part_of_a_change_appended_is_forgotten_with_it(governed_url: str):
+    """The trail goes on from what is in it, also after a savepoint was rolled back."""
+    engine = open_database(governed_url)
+    with Door(engine, actor="person:ops", clock=Clock()).writing() as (db, change):
+        for keeps in (True, False, True):
+            with db.begin_nested() as part:
+                changes.tell(db, change, EventKind.TASK_SETTLE, "t", {"keeps": keeps})
+                if not keeps:
+                    part.rollback()
+    engine.dispose()
+    with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
+        told = catalog.audit_events(kind=EventKind.TASK_SETTLE)
+        assert [event.detail["keeps"] for event in told] == [True, True]
+        assert catalog.verify_audit() == told[0].sequence

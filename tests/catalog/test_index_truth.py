@@ -74,6 +74,9 @@ class World:
             tags=tuple(self.random.sample(TAGS, k=self.random.randint(0, 2))),
             terms=tuple(self.random.sample(("delay", "price"), k=self.random.randint(0, 2))),
             column_descriptions={column: self.some(2) for column in columns[:2]},
+            column_tags={
+                column: (self.random.choice(TAGS),) for column in ("x", "event_timestamp")
+            },
             documentation=self.some(3),
             fresh_within=self.random.choice([None, timedelta(hours=2)]),
         )

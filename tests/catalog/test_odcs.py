@@ -196,3 +196,11 @@ def test_every_problem_with_the_standard_is_named_with_its_place() -> None:
         problem.startswith("schema/0/properties/4/logicalType: 'money' is not one of")
         for problem in error.value.problems
     )
+
+
+def test_norway_is_no_truth() -> None:
+    countries = ORDERS.replace("validValues: [kg, lb]", "validValues: [NO, on, SE, true]")
+    (known,) = [rule for rule in read(countries).expectations if rule.name == "known units"]
+    assert known.valid == Valid(values=("NO", "on", "SE", True))
+    with pytest.raises(Problems, match="'yes' is not of type 'boolean'"):
+        read(ORDERS.replace("unique: true", "unique: yes"))

@@ -63,6 +63,15 @@ def test_the_best_hit_comes_first_with_the_part_that_fits(
     assert part is None or hit.parts[0].name == part
 
 
+def test_a_dataset_is_found_by_its_urn_and_by_a_former_name(found: Connect):
+    entry = found("ana").finder.entry(FLIGHTS)
+    assert found("ana").search(entry.urn)[0].name == "aviation.flights"
+    found("sam").desk.rename(FLIGHTS, "aviation.departures", expected=entry.revision)
+    hit, *_ = found("ana").search("aviation.flights")
+    assert hit.name == "aviation.departures"
+    assert hit.why.startswith("exactly that name")
+
+
 def test_a_part_says_what_it_is_and_why(found: Connect):
     flights, *_ = found("ana").search("how late was the arrival")
     assert [(p.kind, p.name, p.why) for p in flights.parts] == [

@@ -30,7 +30,7 @@ def test_a_dataset_is_governed_published_read_and_granted_through_a_service(run,
     assert remote("dataset", "publish", "shop.orders", more).out.startswith("shop.orders@2 ")
     assert remote("dataset", "list", "--json").json[0]["latest"] == 2
     assert "One row per order." in remote("dataset", "show", "shop.orders@1").out
-    hits = remote("search", "order", "amount", "--json").json
+    hits = remote("search", "order", "amount", "--json").json["hits"]
     assert "shop.orders" in [hit["name"] for hit in hits]
     assert "are what was published" in remote("dataset", "verify", "shop.orders").out
     granted = remote("access", "grant", "shop.orders", "--to", "person:max", "--json").json

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provender.core.compatibility import compare
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.schema import TYPES, WIDENS, Column, Schema, Verdict, compare
+from provender.core.schema import TYPES, WIDENS, Column, Schema, Verdict
 
 COLUMNS = st.builds(
     Column, name=st.sampled_from("abcd"), type=st.sampled_from(TYPES), nullable=st.booleans()
@@ -84,3 +85,31 @@ def test_two_columns_of_one_name_are_refused() -> None:
 def test_an_unknown_column_is_answered_with_a_near_one() -> None:
     with pytest.raises(NotFound, match="did you mean temp"):
         Schema((Column(name="temp", type="float64"),)).column("tmep")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "verdict", "reason"),
+    [
+        ("struct<a:int8>", "struct<a:int8,b:string>", "compatible", "column x.b (string) is new"),
+        ("struct<a:int8,b:int8>", "struct<b:int8>", "breaking", "column x.a is gone"),
+        ("struct<a:int8>", "struct<a:int64>", "compatible", "x.a widened from int8 to int64"),
+        ("struct<a:int64>", "struct<a:int8>", "breaking", "x.a changed from int64 to int8"),
+        ("struct<a:int8,b:bool>", "struct<b:bool,a:int8>", "identical", ""),
+        ("list<int8>", "list<int16>", "compatible", "x[item] widened from int8 to int16"),
+        ("list<int8>", "int8", "breaking", "x changed from list<int8> to int8"),
+        (
+            "list<struct<a:list<float64>>>",
+            "list<struct<a:list<float32>>>",
+            "breaking",
+            "column x[item].a[item] changed from float64 to float32",
+        ),
+        ("map<string,int8>", "map<string,int32>", "compatible", "x[value] widened from int8"),
+        ("map<string,int8>", "map<int8,int8>", "breaking", "x[key] changed from string to int8"),
+        ("decimal(9,2)", "decimal(9,3)", "breaking", "x changed from decimal(9,2)"),
+    ],
+)
+def test_nested_types_are_compared_inside(was: str, now: str, verdict: str, reason: str) -> None:
+    found = compare(one(was), one(now))
+    assert found.verdict.value == verdict
+    assert "; ".join(found.reasons).count(reason) == 1 or not reason
+    assert len(found.reasons) == bool(reason)

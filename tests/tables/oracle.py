@@ -9,7 +9,7 @@ from decimal import Context
 
 import pyarrow as pa
 
-from provender.tables import words
+from provender.core import typewords as words
 from provender.tables.arrow import schema_of
 
 WIDE = Context(prec=40)

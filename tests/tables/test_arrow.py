@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 
+from provender.core import typewords as words
 from provender.core.errors import InvalidInput
 from provender.core.schema import TYPES, Column, Schema
-from provender.tables import words
 from provender.tables.arrow import (
     Naive,
     arrow_schema,
@@ -18,7 +18,7 @@ from provender.tables.arrow import (
     to_stored,
     type_word,
 )
-from tests.tables.test_words import WORDS
+from tests.core.test_typewords import WORDS
 
 
 @pytest.mark.parametrize("word", TYPES)

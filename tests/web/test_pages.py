@@ -429,3 +429,15 @@ def test_instants_on_pages_are_exact_and_in_utc(ana):
     found = re.findall(r'<time datetime="([^"]+)"', ana.get("/datasets/aviation.flights").text)
     assert found
     assert all(datetime.fromisoformat(text).utcoffset() == NOW.utcoffset() for text in found)
+
+
+def test_a_version_page_says_who_has_read_it(ana):
+    facts = ana.get("/datasets/aviation.weather/versions/1.json").json()
+    (made,) = ana.get("/training-sets.json").json()["training_sets"]
+    assert made["id"] in [consumer["name"] for consumer in facts["consumers"]]
+    page = ana.get("/datasets/aviation.weather/versions/1").text
+    assert f'href="/training-sets/{made["id"]}"' in page
+    assert (
+        "Nobody, as far as the catalog was told"
+        in ana.get("/datasets/aviation.flights/versions/1").text
+    )

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Row,
     ScalarResult,
     Text,
+    event,
     func,
     insert,
     or_,
@@ -80,6 +81,12 @@ def last(db: Session) -> AuditEvent | None:
         db.info[LAST] = _event(row) if row else None
     found: AuditEvent | None = db.info[LAST]
     return found
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(db: Session, _transaction: object) -> None:
+    """What a part of a transaction had appended is gone with it."""
+    db.info.pop(LAST, None)
 
 
 def events(

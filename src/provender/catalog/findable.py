@@ -55,7 +55,8 @@ def dataset_document(
     dataset: Dataset, columns: Iterable[str], *, known: Known, standing: Standing = NOTHING
 ) -> Document:
     """Return what is found of a dataset with these columns."""
-    tags = _tags((*dataset.tags, *(t for ts in dataset.column_tags.values() for t in ts)))
+    of_columns = (tag for _, tags in sorted(dataset.column_tags.items()) for tag in tags)
+    tags = _tags((*dataset.tags, *of_columns))
     said = dataset.column_descriptions
     return Document(
         kind=NodeKind.DATASET.value,
@@ -128,8 +129,7 @@ def columns_of(dataset: Dataset, latest: DatasetVersion | None) -> list[str]:
     """Return the columns of the latest version; until there is one, those people speak of."""
     if latest is not None:
         return list(latest.manifest.schema.names)
-    spoken_of = dict.fromkeys((*dataset.column_tags, *dataset.column_descriptions))
-    return [column for column in spoken_of if column != EVERY]
+    return sorted({*dataset.column_tags, *dataset.column_descriptions} - {EVERY})
 
 
 def fresh_until(dataset: Dataset, version: DatasetVersion) -> datetime | None:

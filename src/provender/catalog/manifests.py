@@ -1,12 +1,17 @@
 """What a version must be to be one of its dataset, as that is declared."""
 
+from contextlib import suppress
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from provender.catalog import datasets, naming, standings
 from provender.catalog.rows import VersionRow
 from provender.core.datasets import Dataset, Manifest
-from provender.core.errors import InvalidInput
+from provender.core.errors import Gone, InvalidInput
 from provender.core.names import suggest
+from provender.core.people import Actor
 
 
 def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
@@ -30,6 +35,26 @@ def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> Non
     for name in filter(None, [manifest.event_timestamp]):
         manifest.schema.column(name)
     _check_tagged_columns(db, number, dataset, manifest)
+
+
+def check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:
+    """Check that a version was made from others that are there, and for reading.
+
+    That the data of one went since does not matter.
+
+    Raises:
+        InvalidInput: an input is named without its version.
+        NotFound: there is no such version for ``by``.
+        Recalled: it was recalled, and is refused to readers.
+    """
+    for source in manifest.inputs:
+        if source.version is None:
+            raise InvalidInput(
+                f"input {source} names no version", hint=f"write for example {source}@1"
+            )
+        row = datasets.found(db, by, source, now=now)
+        with suppress(Gone):
+            standings.told(row, naming.of_rows(db, [row])[0])
 
 
 def _check_tagged_columns(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:

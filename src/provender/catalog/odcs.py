@@ -29,6 +29,7 @@ DEEPEST = 50
 MOST_PROBLEMS = 20
 STANDARDS = ("v3.0.0", "v3.0.1", "v3.0.2", "v3.1.0", "v3.2.0")
 AGES = frozenset({"latency", "ly", "freshness", "fr"})
+INSTANT, TRUTH = "tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:bool"
 UNITS = {
     timedelta(seconds=1): ("s", "sec", "second", "seconds"),
     timedelta(minutes=1): ("min", "minute", "minutes"),
@@ -40,10 +41,14 @@ UNITS = {
 
 
 class _Text(yaml.SafeLoader):
-    """YAML with no key twice, in which an instant is the text that was written, as in JSON."""
+    """YAML as JSON has it: no key twice, instants are the text that was written, NO is a country."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's
-        first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        first: [
+            (tag, pattern)
+            for tag, pattern in known
+            if tag != INSTANT and (tag != TRUTH or first in "tTfF")
+        ]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 

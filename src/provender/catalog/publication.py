@@ -6,13 +6,13 @@ seldom (a first version, a new schema, inputs, a draft that is published) goes t
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, bindparam, exists, func, insert, select, union_all, update
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.util import identity_key
 
 from provender.catalog import (
     access,
@@ -45,7 +45,7 @@ from provender.catalog.rows import (
 from provender.core.audit import EventKind
 from provender.core.contracts import keeps_back
 from provender.core.datasets import NO_EVIDENCE, Dataset, DatasetVersion, Evidence, Manifest
-from provender.core.errors import Gone, InvalidInput
+from provender.core.errors import InvalidInput
 from provender.core.lifecycle import READABLE, Standing, State, Step, advance
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
@@ -165,7 +165,7 @@ def publish(
             f"{ref} names a version; the catalog numbers them", hint=f"publish to {ref.dataset}"
         )
     manifests.check(db, target.id, target.value, manifest)
-    _check_inputs(db, by, manifest, now=change.at)
+    manifests.check_inputs(db, by, manifest, now=change.at)
     rows = _deciders(db, target, manifest)
     version = next_version(
         [naming.called(row.value, target.name) for row in rows],
@@ -190,6 +190,7 @@ def publish(
 
 def _looked(db: Session, ref: DatasetRef, change: Change) -> tuple[Actor, Target]:
     """Who publishes, and what; after they were found to be allowed to."""
+    db.flush()  # what follows goes past the session
     asked = {"name": ref.dataset, "actor": change.actor}
     row = db.connection().execute(TARGET, asked).first()
     if row is None or row.withdrawn_at is not None or not _holds_office(row, change):
@@ -284,14 +285,20 @@ def _add(
     if evidence.profile is not None or evidence.checks:
         measured.keep(db, target.id, version.number, evidence)
     if state in READABLE:
-        moved = {"dataset": target.id, "number": version.number}
-        db.connection().execute(MOVE_LATEST, moved)
+        _let_be_latest(db, target, version.number)
     if known:
         _move(db, target, version, node=taken[nodes.COUNTER])
     else:
         lineage.record_version(db, version, latest=state in READABLE)
     _index(db, change, target, version, evidence, state)
     _tell(db, change, version, state)
+
+
+def _let_be_latest(db: Session, target: Target, number: int) -> None:
+    db.connection().execute(MOVE_LATEST, {"dataset": target.id, "number": number})
+    loaded = db.identity_map.get(identity_key(DatasetRow, target.id))
+    if loaded is not None:  # the session did not see the statement
+        db.expire(loaded)
 
 
 def _row(
@@ -363,7 +370,7 @@ def _index(
     )
     if state in READABLE and same and ranked == target.shown:
         return
-    row = db.get_one(DatasetRow, target.id, populate_existing=True)
+    row = db.get_one(DatasetRow, target.id)
     first = not same or state not in READABLE
     declarations.published(db, change, row, version, evidence, first=first)
 
@@ -386,15 +393,3 @@ def _tell(db: Session, change: Change, version: DatasetVersion, state: State) ->
             **({"state": state} if state is not State.PUBLISHED else {}),
         },
     )
-
-
-def _check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:
-    """Nothing is made from what is refused to readers; that its data went since does not matter."""
-    for source in manifest.inputs:
-        if source.version is None:
-            raise InvalidInput(
-                f"input {source} names no version", hint=f"write for example {source}@1"
-            )
-        row = datasets.found(db, by, source, now=now)
-        with suppress(Gone):
-            standings.told(row, naming.of_rows(db, [row])[0])

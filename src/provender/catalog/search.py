@@ -14,7 +14,7 @@ from itertools import pairwise
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, nodes, past, vocabulary
+from provender.catalog import candidates, epoch, facets, naming, nodes, past, vocabulary
 from provender.catalog.facets import STATE, STATES
 from provender.catalog.narrowing import Narrowing, narrowing
 from provender.catalog.nominate import Sought, code, facet_code
@@ -310,12 +310,12 @@ def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Numbe
     folded = text.casefold()
     names = list(dict.fromkeys((text, folded, folded.rpartition("/")[2])))
     exact = view.named(db, names, key, limit=NAMED)
-    wanted = (
-        select(DatasetRow.name)
-        .join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
-        .where((DatasetNameRow.name == folded) | (DatasetRow.urn == text))
-        .where(DatasetRow.name != folded)
-    )
+    wanted = select(DatasetRow.name).where(DatasetRow.name != folded)
+    if text.startswith(naming.PREFIX):
+        wanted = wanted.where(DatasetRow.urn == text)
+    else:
+        once = DatasetNameRow.dataset == DatasetRow.id
+        wanted = wanted.join(DatasetNameRow, once).where(DatasetNameRow.name == folded)
     current = list(dict.fromkeys(db.scalars(wanted)))
     former = view.named(db, current, current[0], limit=NAMED) if current else []
     return [*former, *exact], former

@@ -90,10 +90,10 @@ def ownerless(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     there = {person.id for person in people} | {team for p in people for team in p.teams}
     named = db.scalars(select(OwnerRow.actor).where(accountable).distinct())
     nobody = sorted(set(named) - there)
-    answered = exists().where(
-        OwnerRow.dataset == DatasetRow.id, accountable, OwnerRow.actor.not_in(nobody)
-    )
-    for row in _datasets(db, sees, after, ~answered):
+    if not nobody:
+        return
+    theirs = select(OwnerRow.dataset).where(accountable, OwnerRow.actor.in_(nobody))
+    for row in _datasets(db, sees, after, DatasetRow.id.in_(theirs)):
         owner = row.value.owner
         why = "nobody is in it" if owner.startswith("team:") else "is not declared"
         yield _waiting(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from provender.core.compatibility import compare
 from provender.core.datasets import DatasetVersion, EventRange
 from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, Profile, Relation, distance
-from provender.core.schema import Compatibility, compare
+from provender.core.schema import Compatibility
 
 MOVED = 0.1
 """Distances from here on are told; the usual reading is: from 0.1 a shift, from 0.25 a large one."""

@@ -1,4 +1,4 @@
-"""Columns, schemas, and whether a new schema breaks the readers of an old one.
+"""Columns, schemas, and what a new schema can do to the readers of an old one.
 
 Types are words, independent of any engine: see `TYPES`. Nested types are written
 ``list<T>``, decimals ``decimal(precision,scale)``.
@@ -95,36 +95,3 @@ class Compatibility:
 
     verdict: Verdict
     reasons: tuple[str, ...] = ()
-
-
-def compare(old: Schema, new: Schema) -> Compatibility:
-    """Return what ``new`` does to readers of ``old``.
-
-    Adding a column, widening a type and promising fewer nulls are compatible; removing a
-    column, changing its type otherwise and allowing new nulls break. Order does not matter.
-    """
-    breaking: list[str] = []
-    harmless: list[str] = []
-    before = {column.name: column for column in old.columns}
-    after = {column.name: column for column in new.columns}
-    for name in before.keys() - after.keys():
-        breaking.append(f"column {name} is gone")
-    for name in after.keys() - before.keys():
-        harmless.append(f"column {name} ({after[name].type}) is new")
-    for name in before.keys() & after.keys():
-        was, now = before[name], after[name]
-        if was.type != now.type:
-            wider = now.type in WIDENS.get(was.type, ())
-            word = "widened" if wider else "changed"
-            (harmless if wider else breaking).append(
-                f"column {name} {word} from {was.type} to {now.type}"
-            )
-        if now.nullable and not was.nullable:
-            breaking.append(f"column {name} may now be null")
-        elif was.nullable and not now.nullable:
-            harmless.append(f"column {name} is never null now")
-    if breaking:
-        return Compatibility(Verdict.BREAKING, tuple(sorted(breaking) + sorted(harmless)))
-    if harmless:
-        return Compatibility(Verdict.COMPATIBLE, tuple(sorted(harmless)))
-    return Compatibility(Verdict.IDENTICAL)

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from provender.core.compatibility import compare
 from provender.core.datasets import FIRST, DatasetVersion, Manifest
 from provender.core.errors import Conflict, Incompatible
 from provender.core.lifecycle import READABLE, Standing, State, said
 from provender.core.names import DatasetRef
-from provender.core.schema import Verdict, compare
+from provender.core.schema import Verdict
 
 PUBLISHED: Mapping[int, Standing] = {}
 """The standings of versions that are all published."""

@@ -18,9 +18,9 @@ from uuid import UUID
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.core.typewords import parse
 from provender.online import nesting
 from provender.online.objects import NON_FINITE, Codec
-from provender.tables.words import parse
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LOCAL_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock reading has no zone

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from provender.core.errors import InvalidInput
+from provender.core.typewords import Word
 from provender.online import nesting
-from provender.tables.words import Word
 
 NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 """How JSON writes the floats it has no numbers for."""

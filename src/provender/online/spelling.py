@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
+from provender.core.typewords import Word, parse
 from provender.online.blocks import Writer
 from provender.online.kinds import EPOCH, UNDECLARED, kind_of
-from provender.tables.words import Word, parse
 
 NON_FINITE = {math.inf: "Infinity", -math.inf: "-Infinity"}
 SECOND = timedelta(seconds=1)

@@ -8,10 +8,10 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from provender.core import typewords as words
 from provender.core.errors import InvalidInput
 from provender.core.schema import Column, Schema
-from provender.tables import words
-from provender.tables.words import Word
+from provender.core.typewords import Word
 
 SCALARS: dict[str, pa.DataType] = {
     "bool": pa.bool_(),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 
+from provender.core import typewords as words
 from provender.core.datasets import Format
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
 from provender.core.training import Table
-from provender.tables import words
 from provender.tables.arrow import literal, quote
 from provender.tables.guard import check_lines
 from provender.tables.keeping import keep_as

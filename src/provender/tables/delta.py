@@ -23,11 +23,12 @@ from deltalake import (
 )
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from provender.core import typewords as words
 from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from provender.core.schema import Schema
 from provender.core.training import Table
-from provender.tables import storage, words
+from provender.tables import storage
 from provender.tables.arrow import arrow_schema
 from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.guard import check_files

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from provender.tables import words
+from provender.core import typewords as words
+from provender.core.typewords import Word
 from provender.tables.arrow import arrow_type
-from provender.tables.words import Word
 
 OBJECTS = ("map<string,json>", "struct<json>")
 MANY = ("list<", "set<")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import duckdb
 
+from provender.core import typewords as words
 from provender.core.datasets import Format
 from provender.core.errors import Unavailable
 from provender.core.training import Table
-from provender.tables import storage, words
+from provender.tables import storage
 from provender.tables.icebergsnapshots import OpenSnapshot
 from provender.tables.icebergwrites import commit
 from provender.tables.keeping import check_kinds

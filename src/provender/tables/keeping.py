@@ -6,10 +6,11 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from provender.core import typewords as words
 from provender.core.datasets import Format
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
-from provender.tables import storage, words
+from provender.tables import storage
 from provender.tables.parquet import PART, Spool, Stored, folder_name
 from provender.tables.rows import inspect
 from provender.tables.session import session

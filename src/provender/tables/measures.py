@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 
 import duckdb
 
+from provender.core import typewords as words
 from provender.core.contracts import PLAIN, Expectation, Metric, Valid
 from provender.core.profiles import Measure
 from provender.core.schema import Schema
-from provender.tables import words
 from provender.tables.arrow import literal, quote
 
 NUMBERS = frozenset(

@@ -15,10 +15,11 @@ from typing import Any
 
 import duckdb
 
+from provender.core import typewords as words
 from provender.core.contracts import Expectation
 from provender.core.profiles import QUANTILES, ColumnProfile, KeyCount, Profile
 from provender.core.schema import Schema
-from provender.tables import measures, relations, words
+from provender.tables import measures, relations
 from provender.tables.arrow import quote
 
 Progress = Callable[[str, float], None]

@@ -30,14 +30,14 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 import pyarrow as pa
 
+from provender.core import typewords as words
 from provender.core.datasets import EventRange, Manifest
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
-from provender.tables import words
+from provender.core.typewords import Word
 from provender.tables.arrow import quote, schema_of
 from provender.tables.session import session
-from provender.tables.words import Word
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LANES = 4

@@ -4,10 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from provender.core.datasets import Dataset, DatasetVersion, Entry, Evidence, Release
-from provender.core.lineage import Consumer, Node, NodeKind
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.web import plots
 from provender.web.columns import address as column_address
@@ -17,7 +16,7 @@ from provender.web.drawing import pictured
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.reach import may, reach, rules_for
 from provender.web.versions import release_facts
-from provender.web.wording import address, dataset_address
+from provender.web.wording import dataset_address, reader_address
 
 MOST_RELEASES = 50
 """Versions that the page looks at; the others are on the page of versions."""
@@ -84,7 +83,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "version": latest,
             "listed": LISTED,
             "more_versions": releases.next is not None,
-            "readers": [_reader(one) for one in consumers.items],
+            "readers": [reader_address(one) for one in consumers.items],
             "more_consumers": consumers.next is not None,
             "portion": columns,
             "rows": [
@@ -114,13 +113,6 @@ def freshness(dataset: Dataset, latest: DatasetVersion | None, *, now: datetime)
     within = dataset.fresh_within
     fresh = now - newest <= within if newest and within else None
     return Freshness(newest=newest, within=within, fresh=fresh)
-
-
-def _reader(consumer: Consumer) -> str:
-    """Return the address of the page of who or what reads."""
-    if consumer.kind in list(NodeKind):
-        return address(Node(NodeKind(consumer.kind), consumer.name))
-    return f"/people/{quote(consumer.name)}"
 
 
 def _latest(visit: Visit, entry: Entry, releases: tuple[Release, ...]) -> Release | None:

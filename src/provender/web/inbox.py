@@ -14,7 +14,7 @@ KINDS = {
     "ownerless": "nobody looks after it",
     "stale": "older than promised",
     "drift": "said otherwise than in catalog/",
-    "untagged": "perhaps personal, without a tag",
+    "untagged": "without any tag",
     "zero-result": "searched and not found",
 }
 """Kinds of tasks in words, the most urgent first."""

@@ -9,9 +9,11 @@ from provender.core.names import DatasetRef
 from provender.web.columns import portion
 from provender.web.page import Page, Visit
 from provender.web.reach import may
+from provender.web.wording import reader_address
 
 AT_A_TIME = 50
 MOST_FILES = 100
+MOST_READERS = 20
 DIGITS = 9
 
 
@@ -39,6 +41,7 @@ def version(visit: Visit) -> Page:
     found, entry = standing_of(visit, asked)
     described = entry.dataset
     first = visit.number("files") or 1
+    consumers = visit.catalog.finder.consumers(found.version.ref, limit=MOST_READERS)
     return Page(
         template="version.html",
         title=f"{found.version.ref} – version",
@@ -51,6 +54,7 @@ def version(visit: Visit) -> Page:
             "native_snapshot": found.version.manifest.native_snapshot,
             "files": found.version.manifest.files[first - 1 :][:MOST_FILES],
             "schema": portion(visit, described, found.version).columns,
+            "consumers": consumers.items,
         },
         shown={
             "dataset": described,
@@ -59,6 +63,8 @@ def version(visit: Visit) -> Page:
             "latest": entry.latest,
             "revision": entry.revision,
             "first_file": first,
+            "readers": [reader_address(one) for one in consumers.items],
+            "more_consumers": consumers.next is not None,
             "most_files": MOST_FILES,
             "portion": portion(visit, described, found.version),
             "inputs": found.version.manifest.inputs,

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from provender.core.clock import to_utc
 from provender.core.digest import short
-from provender.core.lineage import Node, NodeKind
+from provender.core.lineage import Consumer, Node, NodeKind
 from provender.core.names import DatasetRef
 
 NOTHING = "–"
@@ -184,6 +184,13 @@ def address(node: Node) -> str:
     project, _, name = node.name.rpartition("/")
     folder = FOLDERS.get(node.kind, "features")
     return f"/{folder}/{quote(name)}" + (f"?project={quote(project)}" if project else "")
+
+
+def reader_address(consumer: Consumer) -> str:
+    """Return the address of the page of who or what reads a dataset."""
+    if consumer.kind in list(NodeKind):
+        return address(Node(NodeKind(consumer.kind), consumer.name))
+    return f"/people/{quote(consumer.name)}"
 
 
 def outside_link(url: str) -> Markup:

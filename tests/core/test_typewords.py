@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provender.core import typewords as words
 from provender.core.errors import InvalidInput
 from provender.core.schema import TYPES, Column
-from provender.tables import words
 
 SCALARS = st.sampled_from(TYPES).map(words.Word)
 DECIMALS = st.tuples(st.integers(1, 38), st.integers(0, 10)).map(lambda pair: words.decimal(*pair))

@@ -1,0 +1,36 @@
+"""The API beside the pages, as our server has them: one catalog, one port."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from provender.asgi import app
+from provender.core.errors import Misconfigured
+from provender.settings import Settings
+from tests.api.server import listening
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_pages_and_api_are_on_one_port_and_the_api_for_this_machine_only(
+    tmp_path: Path, host: str
+) -> None:
+    settings = Settings(home=tmp_path / "state", actor="person:sam")
+    with listening(app(settings, host=host)) as address:
+        assert httpx.get(f"{address}/datasets").headers["content-type"].startswith("text/html")
+        assert httpx.get(f"{address}/api/v1/datasets").json() == {"items": [], "next": None}
+        assert httpx.get(f"{address}/api/v1/actor").json()["id"] == "person:sam"
+        told = httpx.get(f"{address}/api/v1/openapi.json").json()
+        assert told["servers"] == [{"url": "/api/v1"}]
+        named = {"authorization": "Bearer person:gov", "x-actor": "person:gov"}
+        assert httpx.get(f"{address}/api/v1/actor", headers=named).json()["id"] == "person:sam"
+        other = httpx.get(f"{address}/api/v1/actor", headers={"host": "catalog.example"})
+        assert other.status_code == 421
+        for path in ("/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/pro\njects"):
+            unknown = httpx.get(f"{address}{path}".replace("\n", "%0A"))
+            assert unknown.json()["error"]["code"] == "not-found", path
+
+
+def test_a_service_is_not_served_again(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="is a service, and this needs its database"):
+        app(Settings(home=tmp_path, catalog_url="http://127.0.0.1:8400"))
