@@ -159,11 +159,15 @@ def damage(home, statement):
 def test_fsck_finds_a_wrong_row_of_the_catalog_and_repairs_what_follows_from_others(
     published, home
 ):
-    damage(home, "UPDATE datasets SET latest = NULL")
+    damage(home, "UPDATE counters SET value = 0 WHERE name = 'node'")
     found = published("fsck", "--json")
     assert (found.code, found.json["ok"]) == (6, False)
     (fault,) = found.json["catalog"]
-    assert (fault["check"], fault["subject"], fault["repaired"]) == ("latest", "shop.orders", False)
+    assert (fault["check"], fault["subject"], fault["repaired"]) == (
+        "counters",
+        "counter node",
+        False,
+    )
     assert "provender fsck --repair" in published("fsck").out
     repaired = published("fsck", "--repair", "--json")
     assert (repaired.code, repaired.json["catalog"][0]["repaired"]) == (0, True)
