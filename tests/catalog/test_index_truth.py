@@ -20,6 +20,7 @@ from provender.catalog import (
     lifecycle,
     naming,
     publication,
+    remaking,
     renaming,
 )
 from provender.catalog.changes import Change
@@ -217,7 +218,7 @@ def test_the_index_is_the_truth_after_a_thousand_random_operations(url: str, see
     assert refused < done / 2
     assert wrong(door) == []
     with transaction(engine, write=True) as db:
-        indexing.rebuild(db)
+        remaking.rebuild(db)
     assert wrong(door) == []
     engine.dispose()
 

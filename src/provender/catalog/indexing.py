@@ -1,18 +1,17 @@
 """What is written into the search index, in the transaction that changes what is found.
 
-`put` says what is found of a node now; `touch` what ranks it and has no words. Who may see it is
-kept too: `settle` when that may have changed for a dataset, `settle_all` when it may have for any.
-A document that says something else from now on is kept as it was, for questions as of then.
+`put` says what is found of a node now, `touch` what ranks it and has no words; `settle` and
+`settle_all` who may see it. What a document said before is kept, for questions as of then.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from provender.catalog import epoch, facets, findable, naming, nodes, nominate, scopes, vocabulary
@@ -21,22 +20,17 @@ from provender.catalog.facets import STATE, STATES
 from provender.catalog.indexed import Entry, entry_of, impact_of, stored
 from provender.catalog.nominate import NOW, PAST
 from provender.catalog.rows import (
-    CounterRow,
     DatasetRow,
     DatasetTermRow,
-    FacetCountRow,
     FacetValueRow,
     NodeRow,
     OwnerRow,
-    PastDocumentRow,
     PastRestsOnRow,
     RepoRow,
     RestsOnRow,
     SearchDocumentRow,
     SearchTagRow,
     SearchTextRow,
-    SearchWordRow,
-    StubRow,
     SynonymRow,
     TermRow,
 )
@@ -45,10 +39,7 @@ from provender.core.glossary import Term
 from provender.core.lineage import Node
 from provender.core.words import words
 
-STALE = "search_stale"
-"""The counter that is 1 while the index has to be made anew."""
 BATCH = 500
-BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -176,7 +167,7 @@ def learn_terms(db: Session, change: Change, terms: Iterable[str]) -> None:
     names = sorted(set(terms))
     db.execute(delete(SynonymRow).where(SynonymRow.term.in_(names)))
     known = db.scalars(select(TermRow.value).where(TermRow.name.in_(names))).all()
-    _learn(db, known)
+    learn(db, known)
     holding = select(DatasetTermRow.dataset).where(DatasetTermRow.term.in_(names)).distinct()
     refresh(db, change, db.scalars(holding).all())
 
@@ -205,25 +196,6 @@ def refresh(db: Session, change: Change, datasets: Sequence[int]) -> None:
         portion = datasets[start : start + BATCH]
         rows = db.scalars(select(DatasetRow).where(DatasetRow.id.in_(portion))).all()
         put_all(db, findable.of_datasets(db, rows), at=change.at)
-
-
-def rebuild(db: Session) -> int:
-    """Make the whole index anew from what the catalog holds; return how many documents it has.
-
-    What documents were before is forgotten: each is found as of when it was said last, and after.
-    """
-    _clear(db)
-    _learn(db, db.scalars(select(TermRow.value).order_by(TermRow.name)).all())
-    settle_all(db)
-    number = put_all(db, findable.every(db), at=BEGINNING)
-    _date(db)
-    db.execute(update(CounterRow).where(CounterRow.name == STALE).values(value=0))
-    return number
-
-
-def is_stale(db: Session) -> bool:
-    """Return whether the index has to be made anew before it answers."""
-    return bool(db.scalar(select(CounterRow.value).where(CounterRow.name == STALE)))
 
 
 def _told(
@@ -411,7 +383,7 @@ def _resting(db: Session, node: int) -> Sequence[int]:
     return db.scalars(wanted).all()
 
 
-def _learn(db: Session, terms: Iterable[Term]) -> None:
+def learn(db: Session, terms: Iterable[Term]) -> None:
     """Let the words of synonyms be read as those of their terms, and the other way round."""
     rows = {row for term in terms for row in _synonyms(term)}
     if rows:
@@ -426,44 +398,3 @@ def _synonyms(term: Term) -> Iterator[tuple[str, str, str]]:
     single = [said[0] for said in map(words, (term.name, *term.synonyms)) if len(said) == 1]
     for one in single:
         yield from ((one, other, term.name) for other in single if other != one)
-
-
-def _date(db: Session) -> None:
-    """Let documents be as they are since what they are of was said last."""
-    said = (
-        select(DatasetRow.changed_at)
-        .join(NodeRow, NodeRow.dataset == DatasetRow.id)
-        .where(NodeRow.id == SearchDocumentRow.node)
-        .scalar_subquery()
-    )
-    of_dataset = SearchDocumentRow.domain != facets.NONE
-    _set_dates(db, of_dataset, said)
-    last = select(RepoRow.project, func.max(RepoRow.recorded_at)).group_by(RepoRow.project)
-    for project, recorded_at in db.execute(last).all():
-        value = facets.known(db, [(facets.PROJECT, project)]).get((facets.PROJECT, project))
-        if value is not None:
-            _set_dates(db, SearchDocumentRow.project == value, recorded_at)
-
-
-def _set_dates(db: Session, which: ColumnElement[bool], at: Any) -> None:
-    dated = update(SearchDocumentRow).where(which).values(from_at=at)
-    db.execute(dated.execution_options(synchronize_session=False))
-
-
-def _clear(db: Session) -> None:
-    if not nominate.is_postgresql(db):
-        for index in (NOW.index, PAST.index):
-            db.connection().exec_driver_sql(f"DELETE FROM {index}")  # noqa: S608 - our own names
-    for row in (
-        PastRestsOnRow,
-        PastDocumentRow,
-        SearchTagRow,
-        SearchTextRow,
-        SearchDocumentRow,
-        StubRow,
-        SearchWordRow,
-        SynonymRow,
-        FacetCountRow,
-        FacetValueRow,
-    ):
-        db.execute(delete(row))

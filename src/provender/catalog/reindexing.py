@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from provender.catalog import indexing, indextruth
+from provender.catalog import indextruth, remaking
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, open_database, transaction, unheard
 
@@ -17,7 +17,7 @@ def check(db: Session) -> Iterator[tuple[str, str]]:
 
 def rebuild(db: Session, change: Change) -> None:
     """Make the index anew, of every dataset and of what every project defines now."""
-    indexing.rebuild(db)
+    remaking.rebuild(db)
 
 
 def open_catalog(url: str, *, progress: Progress = unheard) -> Engine:
@@ -38,10 +38,10 @@ def open_catalog(url: str, *, progress: Progress = unheard) -> Engine:
 def _freshen(engine: Engine, progress: Progress) -> None:
     """Fill the index where a revision of the tables left it to be made anew."""
     with transaction(engine) as db:
-        if not indexing.is_stale(db):
+        if not remaking.is_stale(db):
             return
     progress("search index", 0.0)
     with transaction(engine, write=True) as db:
-        if indexing.is_stale(db):
-            indexing.rebuild(db)
+        if remaking.is_stale(db):
+            remaking.rebuild(db)
     progress("search index", 1.0)
