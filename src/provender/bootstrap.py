@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from provender.core.errors import Misconfigured
+from provender.hosts import without_password
 from provender.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
     chosen = chosen or settings()
     if chosen.is_remote:
         raise Misconfigured(
-            f"the catalog {chosen.catalog_url} is a service, and this needs its database",
+            f"the catalog {without_password(chosen.catalog_url)} is a service, "
+            "and this needs its database",
             hint="do it where the service runs, or set PROVENDER_CATALOG_URL to the database",
         )
     from provender.catalog.local import LocalCatalog

@@ -1,4 +1,4 @@
-"""The names that a server answers to: a page of another site must not reach one on loopback."""
+"""Names of servers: those that one answers to on loopback, and addresses as they may be shown."""
 
 import re
 
@@ -10,3 +10,10 @@ def host_name(header: str) -> str:
     """Return the name in a Host header, in lower case and without its port; "" if there is none."""
     match = HOST.match(header)
     return match["name"].lower() if match else ""
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown: without who asks and their password."""
+    scheme, between, rest = url.partition("://")
+    where, slash, path = rest.partition("/")
+    return f"{scheme}{between}{where.rpartition('@')[2]}{slash}{path}"

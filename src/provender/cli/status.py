@@ -11,6 +11,7 @@ def status(as_json: bool) -> None:  # noqa: FBT001
     """Show the settings, what is in the catalog, and which servers run."""
     from provender import bootstrap
     from provender.cli.running import running
+    from provender.hosts import without_password
 
     settings = bootstrap.settings()
     facts: dict[str, object] = {
@@ -34,14 +35,6 @@ def status(as_json: bool) -> None:  # noqa: FBT001
     for name in ("web", "online"):
         there = running(settings.home, name)
         facts[f"{name} server"] = f"{there.url} (process {there.pid})" if there else "not running"
-    facts["catalog"] = _without_password(str(facts["catalog"]))
-    facts["online store"] = _without_password(str(facts["online store"]))
+    facts["catalog"] = without_password(str(facts["catalog"]))
+    facts["online store"] = without_password(str(facts["online store"]))
     show(facts, machine=as_json, human=lambda: fields(facts.items()))
-
-
-def _without_password(url: str) -> str:
-    """Return ``url`` with whatever stands before its ``@`` taken out."""
-    scheme, separator, rest = url.partition("://")
-    if not separator or "@" not in rest:
-        return url
-    return f"{scheme}://…@{rest.rpartition('@')[2]}"

@@ -16,6 +16,7 @@ from provender.client.errors import as_raised
 from provender.core.datasets import Listed
 from provender.core.digest import plain
 from provender.core.errors import InvalidInput, Unavailable
+from provender.hosts import without_password
 from provender.values import adapter, to_json
 
 T = TypeVar("T")
@@ -141,13 +142,6 @@ class Wire:
             f"the catalog at {self.url} does not answer: {error or type(error).__name__}",
             hint="is it up, and PROVENDER_CATALOG_URL its address? provender serve web starts one",
         )
-
-
-def without_password(url: str) -> str:
-    """Return a URL as it may be shown."""
-    scheme, between, rest = url.partition("://")
-    where, slash, path = rest.partition("/")
-    return f"{scheme}{between}{where.rpartition('@')[2]}{slash}{path}"
 
 
 def _written(value: object) -> Any:
