@@ -83,7 +83,8 @@ def asked(tmp_path_factory):
         "SELECT (hash(i) % 1000000)::BIGINT AS key, i::DOUBLE AS x, "
         "TIMESTAMP '2025-12-01' + INTERVAL (i % 40000) MINUTE AS at FROM range(2000000) t(i)"
     )
-    duckdb.sql(f"COPY ({rows}) TO '{file}' (HEADER)")
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({rows}) TO '{file}' (HEADER)")
     join = ViewJoin(
         view="view", table=Table(format=Format.CSV, location=str(file)), keys=(("key", "key"),),
         features=(("x", "x"),), event_timestamp="at",
