@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from demo import data, derive
-from demo.cast import ANA, LEE, MAX, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
+from demo.cast import ANA, LEE, MAX, PURPOSE, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
 from demo.learning import train
 from demo.lookups import QUESTION, materialise, serve
 from demo.stage import Stage
@@ -161,7 +161,7 @@ def _publish(
 
 def compare(stage: Stage) -> None:
     """Say what changed most in three of the raw datasets: nobody told what is wrong with them."""
-    with connect(actor=ANA) as workspace:
+    with connect(actor=ANA, purpose=PURPOSE) as workspace:  # to count what has no profile yet
         for name in COMPARED:
             old, new = (f"aviation.{name}@{number}" for number in YEARS.values())
             with stage.working(f"comparing {old} and {new}"):
