@@ -61,12 +61,12 @@ def test_who_decides_about_a_dataset_may_see_it(connect: Connect):
 
 def test_a_refusal_is_written_down_even_though_nothing_else_happened(connect: Connect):
     ana, gov = connect("ana"), connect("gov")
-    before = gov.verify_audit()
+    before = gov.records.verify_audit()
     with pytest.raises(Denied):
         ana.permit(Action.READ, [TAILNUM, DELAY], purpose="delay")
     with pytest.raises(NotFound):
         ana.permit(Action.READ, [SALARY], purpose="report")
-    hidden, denied = gov.audit_events(limit=gov.verify_audit() - before)
+    hidden, denied = gov.audit_events(limit=gov.records.verify_audit() - before)
     assert (denied.actor, denied.kind, denied.subject) == (
         "person:ana",
         EventKind.ACCESS_DENY,
@@ -90,10 +90,10 @@ def test_asking_for_what_is_hidden_is_written_down_but_not_for_the_asker_to_read
         lambda: ana.permit(Action.READ, [SALARY], purpose="report"),
     ]
     for ask in asks:
-        before = gov.verify_audit()
+        before = gov.records.verify_audit()
         with pytest.raises(NotFound, match=r"dataset 'people.salaries.* not found"):
             ask()
-        (event,) = gov.audit_events(limit=gov.verify_audit() - before)
+        (event,) = gov.audit_events(limit=gov.records.verify_audit() - before)
         assert (event.actor, event.kind, event.subject) == (
             "person:ana",
             EventKind.ACCESS_DENY,
@@ -106,10 +106,10 @@ def test_asking_for_what_is_hidden_is_written_down_but_not_for_the_asker_to_read
 
 
 def test_asking_for_what_does_not_exist_is_not_written_down(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     with pytest.raises(NotFound):
         connect("ana").dataset(DatasetRef("people", "salmiac"))
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
 
 
 def test_a_permit_to_read_is_written_down_with_what_opened_it(connect: Connect):
@@ -124,13 +124,13 @@ def test_a_permit_to_read_is_written_down_with_what_opened_it(connect: Connect):
 
 
 def test_a_permit_to_publish_is_not_written_down_for_the_publishing_is(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     connect("ops").permit(Action.PUBLISH, [ColumnRef("aviation.flights")], purpose="")
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
 
 
 def test_explaining_leaves_no_trace_and_hides_what_the_asker_may_not_discover(connect: Connect):
-    ana, before = connect("ana"), connect("gov").verify_audit()
+    ana, before = connect("ana"), connect("gov").records.verify_audit()
     asked = [DELAY, TAILNUM, SALARY]
     own = ana.decide(Action.READ, asked, purpose="report")
     assert [(r.allowed, r.because) for r in own.reasons] == [
@@ -141,7 +141,7 @@ def test_explaining_leaves_no_trace_and_hides_what_the_asker_may_not_discover(co
     assert own.who_decides == ("person:sam", "team:ops")
     theirs = ana.decide(Action.STEWARD, [ColumnRef("aviation.flights")], actor="person:sam")
     assert theirs.allowed
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
 
 
 def test_an_actor_is_in_the_teams_that_the_catalog_says(connect: Connect):

@@ -160,4 +160,4 @@ def test_what_a_part_of_a_change_appended_is_forgotten_with_it(governed_url: str
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
         told = catalog.audit_events(kind=EventKind.TASK_SETTLE)
         assert [event.detail["keeps"] for event in told] == [True, True]
-        assert catalog.verify_audit() == told[0].sequence
+        assert catalog.records.verify_audit() == told[0].sequence

@@ -175,7 +175,7 @@ def test_a_restored_catalog_is_the_same_in_either_database(source: str, backup: 
         last, before_it = catalog.audit_events(limit=2)
         assert (last.kind, before_it.kind) == (EventKind.CATALOG_RESTORE, EventKind.CATALOG_BACKUP)
         assert last.detail["digest"] == contents.digest
-        assert catalog.verify_audit() == last.sequence
+        assert catalog.records.verify_audit() == last.sequence
     with LocalCatalog(target, actor="person:ops", clock=Clock()) as catalog:
         assert catalog.publish(FLIGHTS, manifest(99)).number == times(6)
         assert catalog.search("flights")[0].name == "aviation.flights"

@@ -56,12 +56,12 @@ def test_notes_are_told_of_the_versions_since_an_instant_and_after_a_number(
         ops.publish(FLIGHTS, manifest(hours + 1), note=note)
     ana, times = connect("ana"), [NOW + timedelta(hours=hours) for hours in range(3)]
     everything = list(zip(times, ("a", "", 'ü"c"'), strict=True))
-    assert ana.notes(FLIGHTS, since=NOW) == everything
-    assert ana.notes(FLIGHTS, since=times[1]) == everything[1:]
-    assert ana.notes(FLIGHTS, above=2, since=NOW) == everything[2:]
-    assert ana.notes(FLIGHTS, above=3, since=NOW) == []
+    assert ana.records.notes(FLIGHTS, since=NOW) == everything
+    assert ana.records.notes(FLIGHTS, since=times[1]) == everything[1:]
+    assert ana.records.notes(FLIGHTS, above=2, since=NOW) == everything[2:]
+    assert ana.records.notes(FLIGHTS, above=3, since=NOW) == []
     with pytest.raises(NotFound):
-        ana.notes(SALARIES, since=NOW)
+        ana.records.notes(SALARIES, since=NOW)
 
 
 def test_an_input_must_be_a_version_that_is_there(connect: Connect):
@@ -97,9 +97,9 @@ def test_an_event_timestamp_that_is_no_column_is_refused(connect: Connect):
 def test_publishing_again_writes_nothing_down(connect: Connect):
     ops, gov = connect("ops"), connect("gov")
     ops.publish(FLIGHTS, manifest())
-    before = gov.verify_audit()
+    before = gov.records.verify_audit()
     ops.publish(FLIGHTS, manifest())
-    assert gov.verify_audit() == before
+    assert gov.records.verify_audit() == before
     (event,) = gov.audit_events(kind=EventKind.DATASET_PUBLISH)
     assert (event.subject, event.actor) == ("aviation.flights@1", "person:ops")
     assert event.detail["manifest"] == manifest().digest

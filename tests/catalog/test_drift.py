@@ -54,12 +54,12 @@ def test_what_somebody_edited_is_not_undone_unless_told(connect: Connect):
         assert step.drift is not None
         assert step.drift.theirs.description == "Edited."
         assert step.drift.parts == ("description",)
-        before = connect("gov").verify_audit()
+        before = connect("gov").records.verify_audit()
         with pytest.raises(Conflict, match="would undo 1 change made since") as error:
             desk.apply(desired)
         assert "change dataset aviation.flights: description" in error.value.message
         assert "provender catalog export" in error.value.hint
-        assert connect("gov").verify_audit() == before
+        assert connect("gov").records.verify_audit() == before
     assert connect("ana").dataset(FLIGHTS).description == "Edited."
     desk.apply(saying("By the files."), overwrite=True)
     assert connect("ana").dataset(FLIGHTS).description == "By the files."

@@ -69,10 +69,10 @@ def test_an_edit_is_a_revision_that_everybody_finds_at_once(connect: Connect, cl
 
 def test_an_edit_that_says_what_is_said_changes_nothing(connect: Connect):
     sam = connect("sam")
-    before, events = sam.finder.entry(FLIGHTS), connect("gov").verify_audit()
+    before, events = sam.finder.entry(FLIGHTS), connect("gov").records.verify_audit()
     same = Edit(description=before.dataset.description, assign=(Assignment("source.bts"),))
     assert sam.desk.edit(FLIGHTS, same, expected=before.revision) == before
-    assert connect("gov").verify_audit() == events
+    assert connect("gov").records.verify_audit() == events
 
 
 @pytest.mark.parametrize("name", ["sam", "max", "ops"])

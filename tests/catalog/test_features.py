@@ -26,9 +26,9 @@ SERVES = Rule(id="serve", actors=("service:online",), actions=(Action.SERVE,))
 def test_the_same_definitions_again_write_nothing(connect: Connect):
     dev, gov = connect("dev"), connect("gov")
     dev.record(REPO)
-    before = gov.verify_audit()
+    before = gov.records.verify_audit()
     dev.record(replace(REPO, commit="abc"))
-    assert gov.verify_audit() == before
+    assert gov.records.verify_audit() == before
 
 
 def test_the_definitions_recorded_last_are_in_force_even_if_they_are_old_ones(connect: Connect):
@@ -56,17 +56,17 @@ def test_projects_do_not_mix_even_if_one_name_ends_with_the_other(connect: Conne
 
 
 def test_what_was_never_applied_is_not_served(connect: Connect):
-    for ask in (connect("ana").serving_manifest, connect("ana").serving_digest):
+    for ask in (connect("ana").records.serving_manifest, connect("ana").records.serving_digest):
         with pytest.raises(NotFound, match="project 'delays' not found"):
             ask("delays")
 
 
 def test_defining_needs_an_office_over_every_dataset_that_is_read(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     for asks in (connect("max").record, connect("max").compile_serving):
         with pytest.raises(Denied, match=r"person:max may not define aviation\.weather_hourly"):
             asks(VISIBLE)
-    event, _ = connect("gov").audit_events(limit=connect("gov").verify_audit() - before)
+    event, _ = connect("gov").audit_events(limit=connect("gov").records.verify_audit() - before)
     assert (event.kind, event.actor, event.subject) == (
         EventKind.ACCESS_DENY,
         "person:max",
@@ -117,13 +117,13 @@ def test_definitions_are_shown_as_far_as_what_they_rest_on_may_be_discovered(con
     seen = ana.repo("delays")
     assert seen == replace(VISIBLE, whole=REPO.digest)
     assert seen.digest == dev.repo("delays").digest == REPO.digest
-    served = ana.serving_manifest("delays")
+    served = ana.records.serving_manifest("delays")
     assert [view.name for view in served.views] == ["weather"]
     assert [service.name for service in served.services] == ["delay_v1"]
     assert set(served.closed) == {"weather:temp", "heat:celsius"}
     assert served.repo_digest == REPO.digest
     assert "pay" not in str(served)
-    assert ana.serving_digest("delays") == dev.serving_manifest("delays").digest
+    assert ana.records.serving_digest("delays") == dev.records.serving_manifest("delays").digest
 
 
 def test_a_project_that_rests_on_hidden_data_only_is_not_there(connect: Connect):
@@ -133,7 +133,7 @@ def test_a_project_that_rests_on_hidden_data_only_is_not_there(connect: Connect)
     said = []
     for project in ("payroll", "paybill"):
         ana = connect("ana")
-        for ask in (ana.repo, ana.serving_manifest, ana.serving_digest):
+        for ask in (ana.repo, ana.records.serving_manifest, ana.records.serving_digest):
             with pytest.raises(NotFound) as error:
                 ask(project)
             said.append(str(error.value).replace(project, "…"))
@@ -157,17 +157,17 @@ def test_an_entity_of_hidden_views_only_is_hidden(connect: Connect):
 def test_definitions_as_they_were_bring_what_is_served_up_to_the_policy(connect: Connect):
     ana, gov = connect("ana"), connect("gov")
     ana.record(VISIBLE)
-    assert "weather:temp" in ana.serving_manifest("delays").closed
+    assert "weather:temp" in ana.records.serving_manifest("delays").closed
     person = replace(GOVERNANCE.people[0], id="service:online", teams=())
     gov.apply_governance(
         governing(rules=(*GOVERNANCE.rules, SERVES), people=(*GOVERNANCE.people, person))
     )
-    assert ana.serving_manifest("delays").digest != ana.serving_digest("delays")
-    before = gov.verify_audit()
+    assert ana.records.serving_manifest("delays").digest != ana.records.serving_digest("delays")
+    before = gov.records.verify_audit()
     ana.record(VISIBLE)
-    assert ana.serving_manifest("delays").closed == {}
-    assert ana.serving_manifest("delays").digest == ana.serving_digest("delays")
-    (event,) = gov.audit_events(limit=gov.verify_audit() - before)
+    assert ana.records.serving_manifest("delays").closed == {}
+    assert ana.records.serving_manifest("delays").digest == ana.records.serving_digest("delays")
+    (event,) = gov.audit_events(limit=gov.records.verify_audit() - before)
     assert event.kind == EventKind.FEATURES_APPLY
     assert event.detail["closed"] == []
 
@@ -259,12 +259,14 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
 def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connect: Connect):
     ana = connect("ana")
     for kind in (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH):
-        ana.note(kind, "delays/weather", {"rows": 3, "version": "aviation.weather_hourly@1"})
+        ana.records.note(
+            kind, "delays/weather", {"rows": 3, "version": "aviation.weather_hourly@1"}
+        )
         (event,) = connect("gov").audit_events(kind=kind)
         assert (event.actor, event.subject) == ("person:ana", "delays/weather")
         assert event.detail == {"rows": 3, "version": "aviation.weather_hourly@1"}
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     for kind in set(EventKind) - {EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH}:
         with pytest.raises(InvalidInput, match="is not for noting"):
-            ana.note(kind, "aviation.flights", {})
-    assert connect("gov").verify_audit() == before
+            ana.records.note(kind, "aviation.flights", {})
+    assert connect("gov").records.verify_audit() == before

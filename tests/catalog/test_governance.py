@@ -35,10 +35,10 @@ def test_anybody_may_apply_the_first_and_only_governors_the_next(connect_empty: 
 
 
 def test_applying_the_same_again_changes_nothing(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     steps = connect("gov").apply_governance(GOVERNANCE)
     assert {step.change for step in steps} == {Change.KEEP}
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
 
 
 @pytest.mark.parametrize("desired", [GOVERNANCE, MORE, Governance()])
@@ -55,10 +55,10 @@ def test_anybody_may_plan_the_first(connect_empty: Connect):
 
 
 def test_a_dry_run_plans_and_writes_nothing(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     (step,) = changed(connect("gov").apply_governance(MORE, dry_run=True))
     assert (step.change, step.kind, step.name) == (Change.ADD, "person", "person:new")
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
     assert connect("new").actor.teams == frozenset()
 
 
@@ -94,7 +94,7 @@ def test_every_problem_is_told_and_nothing_is_applied(connect_empty: Connect):
     assert "domain 'aviation' is not declared" in said
     assert "no rule has the action govern" in said
     assert connect_empty("gov").datasets() == []
-    assert connect_empty("gov").verify_audit() == 0
+    assert connect_empty("gov").records.verify_audit() == 0
 
 
 def test_what_is_applied_is_written_down(connect: Connect):

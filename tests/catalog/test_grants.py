@@ -116,11 +116,11 @@ def test_a_grant_on_a_hidden_dataset_is_not_found(connect: Connect):
 )
 def test_what_cannot_be_granted_is_said(connect: Connect, asked, error, message, hint):
     connect("ops").publish(FLIGHTS, manifest())
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     with pytest.raises(error, match=message) as raised:
         connect("sam").grant(FLIGHTS, **{"grantee": "person:max", **asked})
     assert hint in raised.value.hint
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
 
 
 def test_grants_are_seen_by_who_has_them_and_by_who_decides(connect: Connect):

@@ -168,7 +168,7 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
     decision = permitted(ana, pin, HOURLY.at(1))
     ops.desk.step(pin, Step.RECALL, reason="wrong", severity=severity)
     made = training_set(pin, HOURLY.at(1), by="person:ana", decision=decision)
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     if severity is Severity.WARN:
         ana.permit(Action.READ, columns, purpose="report", versions=[pin])
         ana.record(made)
@@ -179,7 +179,9 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
         ana.record(made)
     with pytest.raises(Recalled):
         ops.publish(HOURLY, manifest(2, inputs=(pin,)))
-    assert connect("gov").verify_audit() == before  # no permit is in the trail that nobody got
+    assert (
+        connect("gov").records.verify_audit() == before
+    )  # no permit is in the trail that nobody got
 
 
 def test_equal_content_of_a_recalled_version_is_a_conflict_that_names_it(connect: Connect):

@@ -125,7 +125,7 @@ def read(url: str) -> list[object]:
             answers += [catalog.grants(), catalog.projects(), catalog.repo("delays")]
             answers += [catalog.search(words) for words in ("flights", "salaries", "delay", "pay")]
             answers.append(catalog.lineage(Node.parse("dataset:aviation.weather_hourly")))
-            answers.append(catalog.verify_audit())
+            answers.append(catalog.records.verify_audit())
             with pytest.raises(NotFound):
                 catalog.lineage(Node.parse("feature-view:delays/pay"))
     return answers

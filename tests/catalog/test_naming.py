@@ -138,7 +138,7 @@ def test_views_over_the_old_name_are_known_and_can_be_applied_again(connect: Con
     moved = replace(changed, views=(replace(changed.views[0], dataset=SKY),))
     ana.record(moved)
     assert edges(ana.lineage(view, depth=1)).count(wanted) == 1
-    assert dev.serving_manifest("delays").project == "delays"
+    assert dev.records.serving_manifest("delays").project == "delays"
 
 
 def test_lineage_goes_on_without_a_seam(connect: Connect):

@@ -83,7 +83,7 @@ def test_a_killed_publisher_leaves_whole_versions_only(governed_url: str):
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
         versions = catalog.versions(FLIGHTS)
         trail = catalog.audit_events(subject=FLIGHTS.dataset, limit=10_000)
-        catalog.verify_audit()
+        catalog.records.verify_audit()
     assert [version.number for version in versions] == list(range(1, len(versions) + 1))
     assert acknowledged <= len(versions) <= acknowledged + times(4)
     published = {event.subject for event in trail if "@" in event.subject}
@@ -144,7 +144,7 @@ def test_publishers_in_threads_and_processes_make_contiguous_versions_of_files_t
 ):
     lake = tmp_path / "lake"
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
-        before = catalog.verify_audit()
+        before = catalog.records.verify_audit()
     processes = [
         subprocess.Popen(
             [
@@ -158,7 +158,7 @@ def test_publishers_in_threads_and_processes_make_contiguous_versions_of_files_t
     ]
     assert [process.wait() for process in processes] == [0] * PROCESSES
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
-        assert catalog.verify_audit() == before + PROCESSES * THREADS * VERSIONS
+        assert catalog.records.verify_audit() == before + PROCESSES * THREADS * VERSIONS
         made = [catalog.versions(ref) for ref in (FLIGHTS, HOURLY)]
     for versions in made:
         assert [v.number for v in versions] == list(range(1, len(versions) + 1))

@@ -88,10 +88,10 @@ def test_what_went_is_not_due_again(ops: LocalCatalog):
 
 
 def test_a_dry_run_writes_nothing(ops: LocalCatalog):
-    before = ops.verify_audit()
+    before = ops.records.verify_audit()
     assert going(keep(ops, LAST_TWO, dry_run=True)) == [1, 2]
     assert going(keep(ops, None, dry_run=True)) == []
-    assert ops.verify_audit() == before
+    assert ops.records.verify_audit() == before
 
 
 def test_rows_that_went_come_back_as_a_version_of_their_own(ops: LocalCatalog):

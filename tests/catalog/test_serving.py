@@ -157,12 +157,14 @@ def test_files_are_open_since_no_catalog_governs_them(served):
 
 
 def test_compiling_writes_nothing(connect: Connect):
-    before = connect("gov").verify_audit()
+    before = connect("gov").records.verify_audit()
     connect("ana").compile_serving(VISIBLE)
-    assert connect("gov").verify_audit() == before
+    assert connect("gov").records.verify_audit() == before
     assert connect("ana").projects() == []
 
 
 def test_what_is_recorded_is_what_was_compiled(connect: Connect):
     connect("ana").record(VISIBLE)
-    assert connect("ana").serving_manifest("delays") == connect("ana").compile_serving(VISIBLE)
+    assert connect("ana").records.serving_manifest("delays") == connect("ana").compile_serving(
+        VISIBLE
+    )

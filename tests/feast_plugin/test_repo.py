@@ -97,7 +97,7 @@ def test_applying_records_registers_and_publishes(
 ) -> None:
     applied = apply(repo, catalog, online, settings=settings)
     assert catalog.repo("trips").digest == applied.repo.digest
-    assert catalog.serving_manifest("trips").digest == applied.manifest.digest
+    assert catalog.records.serving_manifest("trips").digest == applied.manifest.digest
     published = online.manifest("trips")
     assert published is not None
     assert published.digest == applied.manifest.digest

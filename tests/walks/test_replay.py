@@ -48,7 +48,7 @@ def test_a_lookup_after_every_push_is_what_retrieval_says_of_that_instant(
         expected = workspace.training_set(
             asked, features=[f"tail_last:{name}" for name in FEATURES]
         )
-        manifest = workspace.catalog.serving_manifest("flights")
+        manifest = workspace.catalog.records.serving_manifest("flights")
         store.delete("flights", "tail_last")
         refs = tuple(FeatureRef("tail_last", name) for name in FEATURES)
         lookup = Lookup(
@@ -107,7 +107,7 @@ def test_out_of_order_arrivals_end_at_the_latest(flights, server, derived):
 
 def rows(flights, store, part):
     with connect(settings=flights) as workspace:
-        manifest = workspace.catalog.serving_manifest("flights")
+        manifest = workspace.catalog.records.serving_manifest("flights")
     refs = tuple(FeatureRef("tail_last", name) for name in FEATURES)
     lookup = Lookup(store, compile_plan(manifest, refs, full_feature_names=False, transforms={}))
     tails = sorted(set(part.column("tailnum").to_pylist()))

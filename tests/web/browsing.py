@@ -26,6 +26,7 @@ FLAGS = (
 SCREENSHOTS = Path(__file__).resolve().parents[2] / ".data" / "screenshots"
 if CHROMIUM is None and os.environ.get("CI") == "true":
     raise RuntimeError("CI must have chromium: python3 tools/chromium.py")
+# A machine without a browser, and without the rights to install one, can test all else; CI cannot skip.
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium: python3 tools/chromium.py"
 )

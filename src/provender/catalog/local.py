@@ -1,9 +1,8 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import QueuePool
 
@@ -134,15 +133,6 @@ class LocalCatalog(Closing):
         """Return every version of a dataset, oldest first."""
         with self._door.reading() as db:
             return datasets.versions(db, self._door.who(db), ref, now=self._clock())
-
-    def notes(
-        self, ref: DatasetRef, *, above: int = 0, since: datetime
-    ) -> list[tuple[datetime, str]]:
-        """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
-        with self._door.reading() as db:
-            return datasets.notes(
-                db, self._door.who(db), ref, above=above, since=since, now=self._clock()
-            )
 
     def every_version(self) -> list[DatasetVersion]:
         """Return every version of every dataset; for who governs."""
@@ -303,10 +293,6 @@ class LocalCatalog(Closing):
                 case TrainingSetManifest():
                     features.record_training_set(db, who, fact, change=change)
 
-    def note(self, kind: EventKind, subject: str, detail: Mapping[str, Any]) -> None:
-        """Write into the audit trail what happened to features outside of the catalog."""
-        self.records.note(kind, subject, detail)
-
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
         with self._door.reading() as db:
@@ -315,17 +301,6 @@ class LocalCatalog(Closing):
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
         return self.records.projects()
-
-    def serving_manifest(self, project: str) -> ServingManifest:
-        """Return what ``project`` serves, as far as the actor may know it."""
-        return self.records.serving_manifest(project)
-
-    def serving_digest(self, project: str) -> str:
-        """Return the digest that the serving manifest of ``project`` has by the policy of now.
-
-        Of the whole manifest, even to those who may know a part of it.
-        """
-        return self.records.serving_digest(project)
 
     def training_set(self, identity: str) -> TrainingSetManifest:
         """Return what the training set ``identity`` was made of; the start of an id will do."""
@@ -372,10 +347,6 @@ class LocalCatalog(Closing):
             before=before,
             limit=limit,
         )
-
-    def verify_audit(self) -> int:
-        """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        return self.records.verify_audit()
 
     def in_use(self) -> int:
         """Return how many connections to the database are in use."""
