@@ -42,7 +42,7 @@ def seen(connect: Connect, name: str, ref: DatasetRef) -> Seen:
 @pytest.fixture
 def hourly(connect: Connect) -> Connect:
     for rows in (1, 2):
-        connect("ops").publish(HOURLY, manifest(rows))
+        connect("ops").publish(HOURLY, manifest(rows, of=HOURLY))
     return connect
 
 

@@ -205,6 +205,6 @@ def test_a_contract_knows_its_dataset_after_it_was_renamed(connect: Connect) -> 
     sam.desk.rename(FLIGHTS, "aviation.departures", expected=1)
     renamed = DatasetRef("aviation", "departures")
     assert ops.desk.contract(renamed).contract.keys == KEY
-    made = ops.publish(renamed, manifest(3), evidence=measured())
+    made = ops.publish(renamed, manifest(3, of=renamed), evidence=measured())
     assert ops.release(made.ref).standing.state is State.PUBLISHED
     assert len(ops.finder.evidence(made.ref).checks) > 5

@@ -163,7 +163,7 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
 ):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))
-    ops.publish(HOURLY, manifest(1))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
     pin, columns = ana.resolve(FLIGHTS).ref, [ColumnRef(FLIGHTS.dataset, "arr_delay")]
     decision = permitted(ana, pin, HOURLY.at(1))
     ops.desk.step(pin, Step.RECALL, reason="wrong", severity=severity)
@@ -178,7 +178,7 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
     with pytest.raises(Recalled):
         ana.record(made)
     with pytest.raises(Recalled):
-        ops.publish(HOURLY, manifest(2, inputs=(pin,)))
+        ops.publish(HOURLY, manifest(2, inputs=(pin,), of=HOURLY))
     assert connect("gov").verify_audit() == before  # no permit is in the trail that nobody got
 
 

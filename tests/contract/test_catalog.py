@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from provender.core.datasets import Format
+from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Denied, Incompatible, InvalidInput, NotFound
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
@@ -13,6 +13,7 @@ from provender.core.schema import Column, Schema, Verdict
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
+    HOURLY,
     NOW,
     REPO,
     SCHEMA,
@@ -49,8 +50,53 @@ def test_a_version_comes_back_as_it_was_published(catalog: Catalog):
 def test_the_same_content_is_the_same_version_even_when_another_came_between(catalog: Catalog):
     first = catalog.publish(FLIGHTS, manifest(1))
     catalog.publish(FLIGHTS, manifest(2))
-    assert catalog.publish(FLIGHTS, manifest(1, location="elsewhere")) == first
+    assert catalog.publish(FLIGHTS, manifest(1, location="aviation/flights/elsewhere")) == first
     assert catalog.resolve(FLIGHTS).number == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "aviation/weather_hourly/1",
+        "aviation/flights",
+        "aviation/flights/",
+        "aviation/flights/1/part",
+        "aviation/flights/..",
+        "aviation/flights/.hidden",
+        "aviation/flights/../weather_hourly/1",
+        "/aviation/flights/1",
+        "../aviation/flights",
+        "aviation",
+        "",
+    ],
+)
+def test_a_version_lies_in_the_folder_of_its_dataset_in_whatever_format(
+    catalog: Catalog, location: str
+):
+    with pytest.raises(InvalidInput, match=r"is no place of aviation\.flights"):
+        catalog.publish(FLIGHTS, manifest(1, location=location))
+    catalog.publish(FLIGHTS, manifest(1))
+    other = manifest(1, format=Format.CSV, location=location)
+    with pytest.raises(InvalidInput, match=r"is no place of aviation\.flights"):
+        catalog.represent(FLIGHTS.at(1), other)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "./x", "a//x", ""])
+def test_the_files_of_a_version_lie_in_its_folder(catalog: Catalog, path: str):
+    files = (FileEntry(path=path, size_bytes=1, sha256="sha256:1"),)
+    with pytest.raises(InvalidInput, match="is no file of a version"):
+        catalog.publish(FLIGHTS, manifest(1, files=files))
+    catalog.publish(FLIGHTS, manifest(1))
+    with pytest.raises(InvalidInput, match="is no file of a version"):
+        catalog.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV, files=files))
+
+
+def test_the_rows_of_one_dataset_cannot_be_published_as_those_of_another(catalog: Catalog):
+    flights = catalog.publish(FLIGHTS, manifest(1)).manifest
+    with pytest.raises(
+        InvalidInput, match=r"'aviation/flights/1' is no place of aviation\.weather"
+    ):
+        catalog.publish(HOURLY, flights)
 
 
 def test_a_publisher_who_missed_a_version_is_told(catalog: Catalog):

@@ -65,7 +65,7 @@ def test_a_view_that_never_expires_and_one_that_does_come_back_alike(connect: Co
 
 def test_training_sets_are_found_by_the_start_of_their_id_and_listed(connect: Connect):
     ops = connect("ops")
-    ops.publish(HOURLY, manifest(1))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
     made = []
     for content in ("sha256:a", "sha256:b"):
         decision = read(ops, HOURLY)

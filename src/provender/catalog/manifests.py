@@ -10,7 +10,8 @@ from provender.catalog import datasets, naming, standings
 from provender.catalog.rows import VersionRow
 from provender.core.datasets import Dataset, Manifest
 from provender.core.errors import Gone, InvalidInput
-from provender.core.names import suggest
+from provender.core.lake import dataset_at, is_below
+from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
 
 
@@ -18,9 +19,11 @@ def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> Non
     """Check that a version is as ``dataset``, which has that number, is declared.
 
     Raises:
-        InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw.
+        InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw;
+            or it lies elsewhere than versions of the dataset do.
         NotFound: its event timestamp is none of its columns.
     """
+    check_place(db, dataset.ref, manifest)
     if manifest.format is not dataset.format:
         raise InvalidInput(
             f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
@@ -35,6 +38,26 @@ def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> Non
     for name in filter(None, [manifest.event_timestamp]):
         manifest.schema.column(name)
     _check_tagged_columns(db, number, dataset, manifest)
+
+
+def check_place(db: Session, ref: DatasetRef, manifest: Manifest) -> None:
+    """Check that ``manifest`` lies where versions of ``ref`` do, by any name it ever had.
+
+    Raises:
+        InvalidInput: it does not, or its files do not lie there.
+    """
+    owner = dataset_at(manifest.location)
+    if owner is None or (owner != ref.dataset and owner not in naming.every(db, ref.dataset)):
+        raise InvalidInput(
+            f"{manifest.location!r} is no place of {ref.dataset}",
+            hint=f"versions of it lie in folders of {ref.domain}/{ref.name}; write them there",
+        )
+    for file in manifest.files:
+        if not is_below(file.path):
+            raise InvalidInput(
+                f"{file.path!r} is no file of a version at {manifest.location}",
+                hint="name files relative to the location, without . and ..",
+            )
 
 
 def check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, datasets, naming, standings
+from provender.catalog import access, changes, datasets, manifests, naming, standings
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
@@ -101,10 +101,12 @@ def represent(
         NotFound: there is no such version for ``by``.
         Denied: ``by`` may not publish the dataset.
         Conflict: those are other rows than the version's.
+        InvalidInput: they lie elsewhere than versions of the dataset do.
     """
     row = datasets.found(db, by, ref, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     ref, own = naming.of_rows(db, [row])[0].ref, row.value.manifest
+    manifests.check_place(db, ref, manifest)
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
             f"the rows as {manifest.format} are not those of {ref}: their digest is "

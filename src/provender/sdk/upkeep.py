@@ -90,7 +90,9 @@ def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: 
         others, _ = _converted(catalog, ref)
         return [m for one in there for m in (one.manifest, *others.get(one.number, ()))]
 
-    files, size_bytes = forget(settings.lake, gone, kept)
+    entry = catalog.finder.entry(ref.at(None))
+    names = {entry.dataset.ref.dataset, *entry.former_names}
+    files, size_bytes = forget(settings.lake, names, gone, kept)
     return Expired(due=due, files=files, size_bytes=size_bytes)
 
 
