@@ -21,6 +21,7 @@ from tests.catalog.world import (
     HOURLY,
     REPO,
     SALARIES,
+    VISIBLE,
     Clock,
     Connect,
     manifest,
@@ -112,6 +113,25 @@ def test_definitions_that_are_gone_read_no_more_but_what_they_were_filled_from_s
         ("feature-view", "delays/weather", 2)
     }
     assert ("feature-service", "other_delays/delay_v1", None) in seen(hourly, "ops", HOURLY)
+
+
+def test_a_view_that_moves_to_another_dataset_reads_the_former_no_more(hourly: Connect):
+    hourly("ops").publish(FLIGHTS, manifest(1))
+    dev, view = hourly("dev"), ("feature-view", "delays/weather", None)
+    dev.record(VISIBLE)
+    assert view in seen(hourly, "ops", HOURLY)
+    dev.record(replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=FLIGHTS),)))
+    assert seen(hourly, "ops", HOURLY) == set()
+    assert view in seen(hourly, "ops", FLIGHTS)
+
+
+def test_a_service_with_the_name_of_a_view_that_is_gone_does_not_keep_it(hourly: Connect):
+    dev = hourly("dev")
+    dev.record(VISIBLE)
+    service = replace(VISIBLE.services[0], name="heat")
+    dev.record(replace(VISIBLE, on_demand=(), services=(service,)))
+    named = {kind for kind, name, _ in seen(hourly, "ops", HOURLY) if name == "delays/heat"}
+    assert named == {"feature-service"}
 
 
 def test_what_rests_on_hidden_data_is_no_consumer_that_others_hear_of(hourly: Connect):

@@ -130,9 +130,14 @@ def keep_definitions(
         if node.kind.value in kinds
         for ref in map(DatasetRef.parse, sorted(datasets))
     ]
-    names = {use.by for use in uses}
-    stale = delete(ConsumptionRow).where(declared, ConsumptionRow.consumer.not_in(names))
-    _rank(db, set(db.connection().scalars(stale.returning(ConsumptionRow.dataset))))
+    numbers = naming.known_numbers(db, {use.ref.dataset for use in uses})
+    said = {(numbers.get(use.ref.dataset), use.kind, use.by) for use in uses}
+    key = (ConsumptionRow.dataset, ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
+    there = {tuple(row) for row in db.execute(select(*key).where(declared))}
+    for dataset, kind, by in sorted(there - said):
+        same = [column == part for column, part in zip(key, (dataset, kind, by), strict=True)]
+        db.execute(delete(ConsumptionRow).where(declared, *same))
+    _rank(db, {dataset for dataset, _, _ in there - said})
     keep(db, change, uses)
 
 
