@@ -151,6 +151,28 @@ def test_a_recalled_version_goes_and_what_readers_get_then_stays(ops: LocalCatal
     assert found[2].because == "it is what readers get"
 
 
+def test_readers_get_the_newest_whose_data_is_there(
+    ops: LocalCatalog, connect: Connect, governed_url: str
+):
+    ana, pin = connect("ana"), FLIGHTS.at(2)
+    ana.record(training_set(pin, by="person:ana", decision=permitted(ana, pin)))
+    keep(ops, Retention(keep_versions=1))
+    assert going(keep(ops, None)) == [1, 3]
+    with pytest.raises(Gone, match=r"the data of aviation\.flights@3 was deleted"):
+        ops.desk.step(FLIGHTS.at(4), Step.DEPRECATE, reason="old", replacement=3)
+    ops.desk.step(FLIGHTS.at(4), Step.RECALL, reason="wrong")
+    assert ana.resolve(FLIGHTS) == ana.resolve(pin)
+    assert ana.finder.entry(FLIGHTS).latest == 2
+    assert ops.publish(FLIGHTS, manifest(5), parent=2).parent == 2
+    ops.desk.step(FLIGHTS.at(5), Step.RECALL, reason="wrong")
+    ops.desk.step(pin, Step.RECALL, reason="wrong")
+    with pytest.raises(Gone, match=r"the data of aviation\.flights@3 was deleted"):
+        ana.resolve(FLIGHTS)
+    engine = open_database(governed_url)
+    assert examine(Door(engine, actor="person:gov", clock=Clock())) == []
+    engine.dispose()
+
+
 def test_others_than_stewards_are_refused(ops: LocalCatalog, connect: Connect):
     with pytest.raises(Denied):
         keep(connect("ana"), LAST_TWO)

@@ -16,6 +16,7 @@ from sqlalchemy.orm.util import identity_key
 
 from provender.catalog import (
     access,
+    admission,
     changes,
     contracts,
     datasets,
@@ -184,7 +185,7 @@ def publish(
         evidence = _judged(db, target, manifest, evidence, now=change.at)
         _add(db, change, target, version, evidence, _state(evidence, draft=draft))
     elif there.state == State.DRAFT and not draft:
-        _publish_draft(db, change, target, version, note)
+        _publish_draft(db, change, target, version, note or breaking_reason, evidence)
     return datasets.seen(db, by, [version], now=change.at)[0]
 
 
@@ -253,13 +254,19 @@ def _state(evidence: Evidence, *, draft: bool) -> State:
 
 
 def _publish_draft(
-    db: Session, change: Change, target: Target, version: DatasetVersion, note: str
+    db: Session,
+    change: Change,
+    target: Target,
+    version: DatasetVersion,
+    reason: str,
+    evidence: Evidence,
 ) -> None:
     row = db.get_one(VersionRow, (target.id, version.number))
-    stands = standings.standing(row)
-    after = advance(stands, Step.PUBLISH, by=change.actor, reason=note, now=change.at)
+    after = advance(
+        standings.standing(row), Step.PUBLISH, by=change.actor, reason=reason, now=change.at
+    )
     dataset = db.get_one(DatasetRow, target.id)
-    standings.take(db, change, dataset, row, Step.PUBLISH, after)
+    admission.take(db, change, dataset, row, Step.PUBLISH, after, offered=evidence)
 
 
 def _add(
