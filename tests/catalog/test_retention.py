@@ -184,6 +184,13 @@ def test_others_than_stewards_are_refused(ops: LocalCatalog, connect: Connect):
         connect("ana").desk.retention(SALARIES, None, expected=None, dry_run=True)
 
 
+def test_only_stewards_read_why_a_dataset_is_on_hold(ops: LocalCatalog, connect: Connect):
+    keep(ops, Retention(hold="privileged"))
+    assert ops.desk.history("retention", "aviation.flights").items[0].value["hold"] == "privileged"
+    with pytest.raises(Denied):
+        connect("ana").desk.history("retention", "aviation.flights")
+
+
 def test_a_retention_for_what_was_not_looked_at_is_refused(ops: LocalCatalog):
     revision = ops.finder.entry(FLIGHTS).revision
     keep(ops, LAST_TWO, expected=revision)
