@@ -133,7 +133,7 @@ def keep_definitions(
     numbers = naming.known_numbers(db, {use.ref.dataset for use in uses})
     said = {(numbers.get(use.ref.dataset), use.kind, use.by) for use in uses}
     key = (ConsumptionRow.dataset, ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
-    there = {tuple(row) for row in db.execute(select(*key).where(declared))}
+    there = {(dataset, kind, by) for dataset, kind, by in db.execute(select(*key).where(declared))}
     for dataset, kind, by in sorted(there - said):
         same = [column == part for column, part in zip(key, (dataset, kind, by), strict=True)]
         db.execute(delete(ConsumptionRow).where(declared, *same))

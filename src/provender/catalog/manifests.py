@@ -13,6 +13,9 @@ from provender.core.errors import Gone, InvalidInput
 from provender.core.lake import dataset_at, is_below
 from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
+from provender.core.profiles import Profile
+
+MOST = 2**63 - 1
 
 
 def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
@@ -24,6 +27,7 @@ def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> Non
         NotFound: its event timestamp is none of its columns.
     """
     check_place(db, dataset.ref, manifest)
+    check_facts(manifest)
     if manifest.format is not dataset.format:
         raise InvalidInput(
             f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
@@ -57,6 +61,46 @@ def check_place(db: Session, ref: DatasetRef, manifest: Manifest) -> None:
             raise InvalidInput(
                 f"{file.path!r} is no file of a version at {manifest.location}",
                 hint="name files relative to the location, without . and ..",
+            )
+
+
+def check_facts(manifest: Manifest) -> None:
+    """Check that the numbers and instants of ``manifest`` can be those of rows and files.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    numbers = {"rows": manifest.row_count, "bytes": manifest.size_bytes}
+    numbers |= {f"bytes of {file.path}": file.size_bytes for file in manifest.files}
+    for what, number in numbers.items():
+        if not 0 <= number <= MOST:
+            raise InvalidInput(f"a version cannot have {number} {what}", hint="count them again")
+    events = manifest.event_range
+    if events is None:
+        return
+    if events.earliest.tzinfo is None or events.latest.tzinfo is None:
+        raise InvalidInput("the event range has no time zone", hint="give instants in UTC")
+    if events.earliest > events.latest:
+        raise InvalidInput(
+            f"the first event, {events.earliest.isoformat()}, is after the last, "
+            f"{events.latest.isoformat()}",
+            hint="take the earliest and the latest event timestamp of the rows",
+        )
+
+
+def check_profile(manifest: Manifest, profile: Profile) -> None:
+    """Check that ``profile`` is of columns of ``manifest``, once each.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    names = [column.column for column in profile.columns]
+    for name in names:
+        if name not in manifest.schema or names.count(name) > 1:
+            raise InvalidInput(
+                f"the profile has {names.count(name)} parts about {name!r}, "
+                f"the version has the columns {', '.join(manifest.schema.names)}",
+                hint="profile the rows that are published, each column once",
             )
 
 

@@ -167,6 +167,8 @@ def publish(
         )
     manifests.check(db, target.id, target.value, manifest)
     manifests.check_inputs(db, by, manifest, now=change.at)
+    if evidence.profile is not None:
+        manifests.check_profile(manifest, evidence.profile)
     rows = _deciders(db, target, manifest)
     version = next_version(
         [naming.called(row.value, target.name) for row in rows],

@@ -107,6 +107,7 @@ def represent(
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     ref, own = naming.of_rows(db, [row])[0].ref, row.value.manifest
     manifests.check_place(db, ref, manifest)
+    manifests.check_facts(manifest)
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
             f"the rows as {manifest.format} are not those of {ref}: their digest is "
