@@ -131,6 +131,19 @@ def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_wh
     assert ops.resolve(HOURLY) == ops.versions(HOURLY)[0] == made
 
 
+def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Connect):
+    governed = governing(
+        replace(declared(SALARIES), stewards=("person:ops",)),
+        replace(declared(HOURLY), stewards=("person:sam",)),
+    )
+    connect("gov").apply_governance(governed)
+    connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
+    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
+    (event,) = connect("sam").audit_events(subject=str(HOURLY.at(1)))
+    assert event.detail["manifest"] == connect("sam").resolve(HOURLY).manifest.digest
+    assert "salaries" not in str(event.detail)
+
+
 def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_content(
     connect: Connect,
 ):

@@ -395,7 +395,6 @@ def _tell(db: Session, change: Change, version: DatasetVersion, state: State) ->
             "manifest": manifest.digest,
             "content": manifest.content,
             "rows": manifest.row_count,
-            "inputs": [str(ref) for ref in manifest.inputs],
             "schema": version.compatibility.verdict,
             "note": version.note,
             **({"layout": str(manifest.layout)} if manifest.layout else {}),
