@@ -280,6 +280,40 @@ def test_files_that_a_killed_process_did_not_remove_are_removed_by_the_next(work
 
 
 @pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_every_format_of_a_version_goes_wherever_it_stands_and_whenever_it_was_marked(
+    workspace: Workspace,
+):
+    desk = workspace.catalog.desk
+    for number in (1, 2, 3):
+        workspace.publish("aviation.flights", rows(number))
+    for number in (1, 2):
+        for other in ("csv", "delta"):
+            workspace.convert(f"aviation.flights@{number}", other)
+    desk.step(FLIGHTS.at(1), Step.RECALL, reason="personal", severity=Severity.REFUSE)
+    desk.retention(FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False)
+    desk.retention(FLIGHTS, None, expected=None, dry_run=False)  # marked, then killed
+    assert workspace.expire("aviation.flights").files == 6
+    assert len(files(workspace)) == 1
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_files_that_were_marked_before_stay_while_the_dataset_is_on_hold(workspace: Workspace):
+    desk = workspace.catalog.desk
+    for number in (1, 2):
+        workspace.publish("aviation.flights", rows(number))
+    desk.retention(FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False)
+    desk.retention(FLIGHTS, None, expected=None, dry_run=False)
+    held = Retention(keep_versions=1, hold="court")
+    desk.retention(FLIGHTS, held, expected=None, dry_run=False)
+    before = files(workspace)
+    assert workspace.expire("aviation.flights").files == 0
+    assert files(workspace) == before
+    with connect(settings=workspace.settings.model_copy(update={"actor": "person:gov"})) as gov:
+        gov.fsck(remove=True)
+    assert files(workspace) == before
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
 def test_a_format_that_a_version_shares_with_one_that_went_stays(workspace: Workspace):
     workspace.publish("aviation.flights", rows(1))
     workspace.optimize("aviation.flights", keys=["arr_delay"])

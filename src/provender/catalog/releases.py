@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes, datasets, manifests, naming, standings
@@ -81,7 +81,29 @@ def every_release(
         Denied: ``by`` may not govern.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    wanted = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    return _every(db, select(VersionRow), limit=limit, after=after)
+
+
+def releases_of(
+    db: Session, by: Actor, ref: DatasetRef, *, limit: int, after: str, now: datetime
+) -> Listed[Release]:
+    """Return the versions of a dataset as `every_release`; inputs that are hidden are left out.
+
+    Raises:
+        NotFound: there is no such dataset for ``by``.
+        Denied: ``by`` does not steward it.
+    """
+    dataset = access.discovered(db, by, ref.dataset, now=now)
+    access.check(db, by, Action.STEWARD, [ColumnRef(dataset.name)], now=now)
+    own = select(VersionRow).where(VersionRow.dataset == dataset.id)
+    found = _every(db, own, limit=limit, after=after)
+    shown = datasets.seen(db, by, [one.version for one in found.items], now=now)
+    told = (replace(one, version=v) for one, v in zip(found.items, shown, strict=True))
+    return replace(found, items=tuple(told))
+
+
+def _every(db: Session, wanted: Select[VersionRow], *, limit: int, after: str) -> Listed[Release]:
+    wanted = wanted.join(DatasetRow, DatasetRow.id == VersionRow.dataset)
     if after:
         last = DatasetRef.parse(after)
         same = (DatasetRow.name == last.dataset) & (VersionRow.number > (last.version or 0))
