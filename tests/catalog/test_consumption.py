@@ -24,6 +24,8 @@ from tests.catalog.world import (
     VISIBLE,
     Clock,
     Connect,
+    declared,
+    governing,
     manifest,
     permitted,
     training_set,
@@ -183,6 +185,22 @@ def test_noting_what_never_was_writes_no_consumer(hourly: Connect):
     detail = {"project": "delays", "view": "weather"}
     hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, "aviation.nothing@1", detail)
     assert seen(hourly, "ops", HOURLY) == set()
+
+
+def test_only_what_is_there_for_who_notes_it_has_a_view_filled_from_it(hourly: Connect):
+    detail = {"project": "delays", "view": "weather"}
+    hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
+    hourly("ops").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
+    for forged in (HOURLY.at(99), SALARIES.at(1)):
+        hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(forged), detail)
+    assert seen(hourly, "ops", HOURLY) == seen(hourly, "gov", SALARIES) == set()
+
+
+def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):
+    hourly("ops").publish(FLIGHTS, manifest(1))
+    read(hourly, "max", HOURLY.at(1), FLIGHTS.at(1))
+    assert ("actor", "person:max", 1) in seen(hourly, "ops", HOURLY)
+    assert seen(hourly, "ops", FLIGHTS) == set()
 
 
 def test_a_permit_writes_all_its_readers_at_once(

@@ -97,7 +97,7 @@ class LocalRecords:
         with self._door.writing() as (db, change):
             changes.tell(db, change, kind, subject, detail)
             if kind is EventKind.FEATURES_MATERIALIZE:
-                consumption.keep_filling(db, change, subject, detail)
+                consumption.keep_filling(db, change, self._door.who(db), subject, detail)
 
     def decide(
         self,
