@@ -13,6 +13,7 @@ from provender.core.errors import (
     NotFound,
     PreconditionFailed,
     Problems,
+    Stale,
 )
 from provender.core.governance import Domain
 from provender.core.lifecycle import Step
@@ -85,6 +86,16 @@ def test_a_version_may_lie_in_the_folder_of_a_former_name(connect: Connect):
     appended = manifest(2, of=FLIGHTS)
     assert ops.publish(TRIPS, appended).manifest == appended
     assert ops.publish(FLIGHTS, manifest(3, of=TRIPS)).ref == TRIPS.at(3)
+
+
+def test_data_that_is_too_old_is_told_of_by_the_name_of_now(connect: Connect, clock: Clock):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
+    clock.advance(timedelta(days=2))
+    for ask in (ops.resolve, ops.release):
+        with pytest.raises(Stale, match=r"the data of aviation\.trips@1 is of"):
+            ask(TRIPS, max_age=timedelta(days=1))
 
 
 def test_inputs_that_manifests_name_by_the_old_name_stay_seen_and_hidden(connect: Connect):

@@ -37,9 +37,9 @@ def release(
         InvalidInput, Stale, Recalled, Gone: as `datasets.resolve`.
     """
     row = datasets.found(db, who, ref, as_of=as_of, now=now)
-    if max_age is not None:
-        datasets.check_age(row.value, max_age, now=now)
     found = stated(db, who, row, now=now)
+    if max_age is not None:
+        datasets.check_age(found.version, max_age, now=now)
     found = replace(found, warnings=standings.told(row, found.version))
     if format is None or format is found.version.manifest.format:
         return found
