@@ -242,3 +242,21 @@ def test_a_draft_that_is_published_by_its_rows_is_judged_by_what_is_measured_the
     assert ops.release(good.ref).standing.state is State.PUBLISHED
     bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(nulls=1))
     assert ops.release(bad.ref).standing.state is State.QUARANTINED
+
+
+def test_a_quarantined_version_is_judged_again_when_it_is_published_with_what_was_counted(
+    connect: Connect,
+) -> None:
+    ops = connect("ops")
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    made = ops.publish(FLIGHTS, manifest(3))
+    assert ops.publish(FLIGHTS, manifest(3)) == made
+    assert ops.release(made.ref).standing.state is State.QUARANTINED
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=1)) == made
+    assert ops.release(made.ref).standing.state is State.QUARANTINED
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured()) == made
+    assert ops.release(made.ref).standing.state is State.PUBLISHED
+    assert ops.resolve(FLIGHTS) == made
+    found = ops.finder.evidence(made.ref)
+    assert found.profile == measured().profile
+    assert not any(one.refused for one in found.checks)

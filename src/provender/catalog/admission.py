@@ -14,7 +14,7 @@ from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.contracts import keeps_back
 from provender.core.datasets import Evidence
-from provender.core.lifecycle import READABLE, Standing, State, Step
+from provender.core.lifecycle import READABLE, Standing, State, Step, advance
 from provender.core.versioning import check_unbroken
 
 
@@ -47,14 +47,32 @@ def take(
     standings.take(db, change, dataset, row, step, after)
 
 
+def publish_again(
+    db: Session, change: Change, row: VersionRow, offered: Evidence, *, reason: str
+) -> None:
+    """Publish a draft whose rows came again, or a quarantined version that passes its contract now.
+
+    Raises:
+        Gone, Incompatible: as `take`.
+    """
+    dataset, stands = db.get_one(DatasetRow, row.dataset), standings.standing(row)
+    if stands.state is State.DRAFT:
+        step, known = Step.PUBLISH, offered
+    elif offered.profile is not None and _keeps_contract(db, row, offered, change=change):
+        step, known = Step.RELEASE, None
+    else:
+        return
+    after = advance(stands, step, by=change.actor, reason=reason, now=change.at)
+    take(db, change, dataset, row, step, after, offered=known)
+
+
 def _keeps_contract(
     db: Session, row: VersionRow, offered: Evidence | None, *, change: Change
 ) -> bool:
     """Judge a version by the contract in force now, and keep what that says."""
     known = measured.of(db, row)
     if offered is not None and offered.profile is not None:
-        if known.profile is None:
-            measured.keep(db, row.dataset, row.number, Evidence(profile=offered.profile))
+        measured.keep_profile(db, row.dataset, row.number, offered.profile)
         known = replace(known, profile=offered.profile)
     own = tuple(check for check in known.checks if not check.contract)
     judged = contracts.judge(db, row.dataset, row.value.manifest, known, now=change.at)

@@ -27,12 +27,22 @@ WHOLE = ""
 def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
     """Write down the profile and the checks of a version; its run is in the version's own row."""
     if evidence.profile is not None:
-        closed = _closed(db, dataset, evidence.profile)
-        db.add_all(
-            ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
-            for column, value in _parts(closed)
-        )
+        _add_profile(db, dataset, number, evidence.profile)
     _add_checks(db, dataset, number, evidence.checks)
+
+
+def keep_profile(db: Session, dataset: int, number: int, profile: Profile) -> None:
+    """Write down the profile of a version in place of the one that was known of it."""
+    db.execute(delete(ProfileRow).where(ProfileRow.dataset == dataset, ProfileRow.number == number))
+    _add_profile(db, dataset, number, profile)
+
+
+def _add_profile(db: Session, dataset: int, number: int, profile: Profile) -> None:
+    closed = _closed(db, dataset, profile)
+    db.add_all(
+        ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
+        for column, value in _parts(closed)
+    )
 
 
 def keep_checks(db: Session, dataset: int, number: int, checks: Sequence[CheckResult]) -> None:
