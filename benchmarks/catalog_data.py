@@ -203,16 +203,16 @@ def _version(number: int, made: Made, now: datetime) -> dict[str, Any]:
     until = made.standing.fresh_until
     within = made.dataset.fresh_within
     latest = until - within if until and within else now
+    ref = made.dataset.ref.at(1)
     manifest = Manifest(
         format=made.dataset.format,
-        location=f"made/{number}",
+        location=f"{ref.domain}/{ref.name}/{number}",
         files=(FileEntry(path="part-0", size_bytes=number, sha256=f"sha256:{number}"),),
         schema=schema,
         row_count=number,
         logical_digest=f"sha256:{number}",
         event_range=EventRange(earliest=latest - timedelta(days=1), latest=latest),
     )
-    ref = made.dataset.ref.at(1)
     version = DatasetVersion(
         ref=ref, manifest=manifest, published_at=now, published_by=made.dataset.owner
     )

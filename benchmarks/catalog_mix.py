@@ -131,7 +131,7 @@ def _write(catalog: LocalCatalog, dice: random.Random, names: list[str], number:
         ref,
         Manifest(
             format=dataset.format,
-            location="made/again",
+            location=latest.manifest.location,
             files=(FileEntry(path="part-0", size_bytes=1, sha256=content),),
             schema=latest.manifest.schema,
             row_count=1,

@@ -148,7 +148,7 @@ def _next(manifest: Manifest, number: int) -> Manifest:
     later = events and replace(events, latest=events.latest + timedelta(seconds=number))
     return replace(
         manifest,
-        location=f"made/again/{number}",
+        location=f"{manifest.location}-{number}",
         logical_digest=f"sha256:again-{number}",
         event_range=later,
     )

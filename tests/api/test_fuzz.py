@@ -65,7 +65,7 @@ def fill(url: str) -> None:
     with LocalCatalog(url, actor="person:ops") as ops:
         for rows in (1, 2):
             ops.publish(FLIGHTS, manifest(rows))
-            ops.publish(HOURLY, manifest(rows))
+            ops.publish(HOURLY, manifest(rows, of=HOURLY))
         made = training_set(HOURLY.at(1), by="person:ops", decision=permitted(ops, HOURLY))
         ops.record(made)
     with LocalCatalog(url, actor="person:sam") as sam:

@@ -96,7 +96,7 @@ def used(governed_url: str) -> str:
     with LocalCatalog(governed_url, actor="person:ops", clock=clock) as catalog:
         for rows in range(1, times(6)):
             first = catalog.publish(FLIGHTS, manifest(rows), note="é 🛫 ' \" \\ \x7f")
-        catalog.publish(HOURLY, manifest(3, inputs=(first.ref,)), key="once")
+        catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY), key="once")
         catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",), reason="a\nb")
     clock.advance(timedelta(hours=1))
     with LocalCatalog(governed_url, actor="person:dev", clock=clock) as catalog:

@@ -21,8 +21,11 @@ from tests.catalog.world import (
     HOURLY,
     REPO,
     SALARIES,
+    VISIBLE,
     Clock,
     Connect,
+    declared,
+    governing,
     manifest,
     permitted,
     training_set,
@@ -42,7 +45,7 @@ def seen(connect: Connect, name: str, ref: DatasetRef) -> Seen:
 @pytest.fixture
 def hourly(connect: Connect) -> Connect:
     for rows in (1, 2):
-        connect("ops").publish(HOURLY, manifest(rows))
+        connect("ops").publish(HOURLY, manifest(rows, of=HOURLY))
     return connect
 
 
@@ -114,6 +117,25 @@ def test_definitions_that_are_gone_read_no_more_but_what_they_were_filled_from_s
     assert ("feature-service", "other_delays/delay_v1", None) in seen(hourly, "ops", HOURLY)
 
 
+def test_a_view_that_moves_to_another_dataset_reads_the_former_no_more(hourly: Connect):
+    hourly("ops").publish(FLIGHTS, manifest(1))
+    dev, view = hourly("dev"), ("feature-view", "delays/weather", None)
+    dev.record(VISIBLE)
+    assert view in seen(hourly, "ops", HOURLY)
+    dev.record(replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=FLIGHTS),)))
+    assert seen(hourly, "ops", HOURLY) == set()
+    assert view in seen(hourly, "ops", FLIGHTS)
+
+
+def test_a_service_with_the_name_of_a_view_that_is_gone_does_not_keep_it(hourly: Connect):
+    dev = hourly("dev")
+    dev.record(VISIBLE)
+    service = replace(VISIBLE.services[0], name="heat")
+    dev.record(replace(VISIBLE, on_demand=(), services=(service,)))
+    named = {kind for kind, name, _ in seen(hourly, "ops", HOURLY) if name == "delays/heat"}
+    assert named == {"feature-service"}
+
+
 def test_what_rests_on_hidden_data_is_no_consumer_that_others_hear_of(hourly: Connect):
     hourly("ops").publish(FLIGHTS, manifest(1))
     shared = replace(
@@ -163,6 +185,22 @@ def test_noting_what_never_was_writes_no_consumer(hourly: Connect):
     detail = {"project": "delays", "view": "weather"}
     hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, "aviation.nothing@1", detail)
     assert seen(hourly, "ops", HOURLY) == set()
+
+
+def test_only_what_is_there_for_who_notes_it_has_a_view_filled_from_it(hourly: Connect):
+    detail = {"project": "delays", "view": "weather"}
+    hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
+    hourly("ops").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
+    for forged in (HOURLY.at(99), SALARIES.at(1)):
+        hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(forged), detail)
+    assert seen(hourly, "ops", HOURLY) == seen(hourly, "gov", SALARIES) == set()
+
+
+def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):
+    hourly("ops").publish(FLIGHTS, manifest(1))
+    read(hourly, "max", HOURLY.at(1), FLIGHTS.at(1))
+    assert ("actor", "person:max", 1) in seen(hourly, "ops", HOURLY)
+    assert seen(hourly, "ops", FLIGHTS) == set()
 
 
 def test_a_permit_writes_all_its_readers_at_once(

@@ -11,7 +11,7 @@ from provender.core.audit import EventKind
 from provender.core.contracts import Outcome
 from provender.core.datasets import Evidence
 from provender.core.errors import Denied, InvalidInput, NotFound, PreconditionFailed, Problems
-from provender.core.lifecycle import State
+from provender.core.lifecycle import State, Step
 from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, KeyCount, Profile
 from tests.catalog.world import FLIGHTS, NOW, SALARIES, Clock, Connect, manifest
@@ -205,6 +205,58 @@ def test_a_contract_knows_its_dataset_after_it_was_renamed(connect: Connect) -> 
     sam.desk.rename(FLIGHTS, "aviation.departures", expected=1)
     renamed = DatasetRef("aviation", "departures")
     assert ops.desk.contract(renamed).contract.keys == KEY
-    made = ops.publish(renamed, manifest(3), evidence=measured())
+    made = ops.publish(renamed, manifest(3, of=renamed), evidence=measured())
     assert ops.release(made.ref).standing.state is State.PUBLISHED
     assert len(ops.finder.evidence(made.ref).checks) > 5
+
+
+def test_a_draft_is_judged_by_the_contract_that_is_in_force_when_it_is_published(
+    connect: Connect,
+) -> None:
+    ops = connect("ops")
+    for rows, evidence in ((1, measured()), (2, Evidence()), (3, measured())):
+        ops.publish(FLIGHTS, manifest(rows), evidence=evidence, draft=True)
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    for number in (1, 2):
+        kept = ops.desk.step(FLIGHTS.at(number), Step.PUBLISH, reason="")
+        assert kept.standing.state is State.QUARANTINED
+        assert any(one.refused for one in ops.finder.evidence(FLIGHTS.at(number)).checks)
+    with pytest.raises(NotFound, match="has no version for reading"):
+        ops.resolve(FLIGHTS)
+    assert ops.desk.step(FLIGHTS.at(3), Step.PUBLISH, reason="").standing.state is State.PUBLISHED
+    checks = ops.finder.evidence(FLIGHTS.at(3)).checks
+    assert {one.contract for one in checks} == {"flights-contract 1.0.0"}
+    assert ops.resolve(FLIGHTS).number == 3
+    released = ops.desk.step(FLIGHTS.at(1), Step.RELEASE, reason="few are fine")
+    assert released.standing.state is State.PUBLISHED
+
+
+def test_a_draft_that_is_published_by_its_rows_is_judged_by_what_is_measured_then(
+    connect: Connect,
+) -> None:
+    ops = connect("ops")
+    for rows in (3, 4):
+        ops.publish(FLIGHTS, manifest(rows), draft=True)
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    good = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    assert ops.release(good.ref).standing.state is State.PUBLISHED
+    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(nulls=1))
+    assert ops.release(bad.ref).standing.state is State.QUARANTINED
+
+
+def test_a_quarantined_version_is_judged_again_when_it_is_published_with_what_was_counted(
+    connect: Connect,
+) -> None:
+    ops = connect("ops")
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    made = ops.publish(FLIGHTS, manifest(3))
+    assert ops.publish(FLIGHTS, manifest(3)) == made
+    assert ops.release(made.ref).standing.state is State.QUARANTINED
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=1)) == made
+    assert ops.release(made.ref).standing.state is State.QUARANTINED
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured()) == made
+    assert ops.release(made.ref).standing.state is State.PUBLISHED
+    assert ops.resolve(FLIGHTS) == made
+    found = ops.finder.evidence(made.ref)
+    assert found.profile == measured().profile
+    assert not any(one.refused for one in found.checks)

@@ -67,11 +67,11 @@ def test_notes_are_told_of_the_versions_since_an_instant_and_after_a_number(
 def test_an_input_must_be_a_version_that_is_there(connect: Connect):
     ops = connect("ops")
     with pytest.raises(NotFound, match="has no published version"):
-        ops.publish(HOURLY, manifest(inputs=(FLIGHTS.at(1),)))
+        ops.publish(HOURLY, manifest(inputs=(FLIGHTS.at(1),), of=HOURLY))
     with pytest.raises(NotFound, match=r"dataset 'aviation.fligths' not found"):
-        ops.publish(HOURLY, manifest(inputs=(DatasetRef("aviation", "fligths", 1),)))
+        ops.publish(HOURLY, manifest(inputs=(DatasetRef("aviation", "fligths", 1),), of=HOURLY))
     ops.publish(FLIGHTS, manifest())
-    made = ops.publish(HOURLY, manifest(inputs=(FLIGHTS.at(1),)))
+    made = ops.publish(HOURLY, manifest(inputs=(FLIGHTS.at(1),), of=HOURLY))
     assert made.manifest.inputs == (FLIGHTS.at(1),)
 
 
@@ -119,9 +119,9 @@ def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_wh
     open_to_ops = replace(declared(SALARIES), stewards=("person:ops",))
     connect("gov").apply_governance(governing(open_to_ops))
     ops, ana = connect("ops"), connect("ana")
-    ops.publish(SALARIES, manifest(event_timestamp=None))
+    ops.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     ops.publish(FLIGHTS, manifest())
-    whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)))
+    whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)), of=HOURLY)
     made = ops.publish(HOURLY, whole)
     assert made.manifest == whole
     for seen in (ana.resolve(HOURLY), *ana.versions(HOURLY)):
@@ -129,6 +129,19 @@ def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_wh
         assert seen.manifest.digest == whole.digest
         assert seen.manifest.content == whole.content
     assert ops.resolve(HOURLY) == ops.versions(HOURLY)[0] == made
+
+
+def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Connect):
+    governed = governing(
+        replace(declared(SALARIES), stewards=("person:ops",)),
+        replace(declared(HOURLY), stewards=("person:sam",)),
+    )
+    connect("gov").apply_governance(governed)
+    connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
+    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
+    (event,) = connect("sam").audit_events(subject=str(HOURLY.at(1)))
+    assert event.detail["manifest"] == connect("sam").resolve(HOURLY).manifest.digest
+    assert "salaries" not in str(event.detail)
 
 
 def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_content(
@@ -139,9 +152,9 @@ def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_c
         replace(declared(HOURLY), stewards=("person:sam",)),
     )
     connect("gov").apply_governance(governed)
-    connect("ops").publish(SALARIES, manifest(event_timestamp=None))
-    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),)))
-    assert connect("sam").publish(HOURLY, manifest()).manifest.inputs == ()
+    connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
+    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
+    assert connect("sam").publish(HOURLY, manifest(of=HOURLY)).manifest.inputs == ()
 
 
 def test_what_a_publisher_calls_the_digest_of_the_whole_is_not_believed(connect: Connect):

@@ -146,7 +146,7 @@ def test_what_is_withdrawn_is_gone_until_the_files_bring_it_back(connect: Connec
         desk.withdraw("term", "dely")
     with pytest.raises(Problems, match=r"dataset aviation\.flights: tag 'personal' is not in"):
         desk.withdraw("tag", "personal")
-    connect("ops").publish(HOURLY, manifest())
+    connect("ops").publish(HOURLY, manifest(of=HOURLY))
     with pytest.raises(Problems, match="is no longer declared, but has 1 version"):
         desk.withdraw("dataset", HOURLY.dataset)
     with pytest.raises(Problems, match="no rule has the action govern"):

@@ -210,7 +210,7 @@ def test_every_maker_of_a_training_set_is_written_down(connect: Connect):
 def test_a_training_set_rests_on_a_permit_of_its_maker_for_its_data_and_purpose(connect: Connect):
     ops = connect("ops")
     for ref in (FLIGHTS, HOURLY):
-        ops.publish(ref, manifest())
+        ops.publish(ref, manifest(of=ref))
     rule = Rule(id="delay", actors=("anyone",), actions=(Action.READ,), purposes=("delay",))
     connect("gov").apply_governance(governing(rules=(*GOVERNANCE.rules, rule)))
     own = permitted(ops, FLIGHTS)
@@ -246,7 +246,7 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
     gov.apply_governance(governing(hr, rules=(*GOVERNANCE.rules, reads)))
     with pytest.raises(NotFound):
         sam.record(training_set(SALARIES.at(1), by="person:sam"))
-    sam.publish(SALARIES, manifest(event_timestamp=None))
+    sam.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     made = training_set(SALARIES.at(1), by="person:sam", decision=permitted(sam, SALARIES))
     sam.record(made)
     assert sam.training_sets() == [made]

@@ -32,7 +32,7 @@ def engine(governed_url: str) -> Iterator[Engine]:
         catalog.publish(FLIGHTS, manifest(2))
         rule = Retention(keep_versions=9, hold="case 7")
         catalog.desk.retention(FLIGHTS, rule, expected=None, dry_run=False)
-        catalog.publish(HOURLY, manifest(3, inputs=(first.ref,)))
+        catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY))
         catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
         catalog.revoke(catalog.grant(WEATHER, grantee="person:max", purposes=("report",)).id)
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:

@@ -138,7 +138,7 @@ class Mutator:
         self.touched.add(ref.dataset)
         self.connect("ops").publish(
             ref,
-            manifest(self.rows),
+            manifest(self.rows, of=ref),
             evidence=evidence,
             draft=self.random.random() < 0.2,
         )

@@ -213,7 +213,7 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
         for rows in (1, 2):
             clock.advance(MINUTE)
             ops.publish(FLIGHTS, manifest(rows), draft=rows == 2)
-            ops.publish(HOURLY, manifest(rows))
+            ops.publish(HOURLY, manifest(rows, of=HOURLY))
         given = sam.grant(FLIGHTS, grantee="person:ana")
         sam.grant(FLIGHTS, grantee="person:max")
         clock.advance(MINUTE)

@@ -31,7 +31,7 @@ def test_a_key_is_for_one_request(connect: Connect):
     ops.publish(FLIGHTS, manifest(1), key="k1")
     for again in (
         lambda: ops.publish(FLIGHTS, manifest(2), key="k1"),
-        lambda: ops.publish(HOURLY, manifest(1), key="k1"),
+        lambda: ops.publish(HOURLY, manifest(1, of=HOURLY), key="k1"),
         lambda: ops.publish(FLIGHTS, manifest(1), note="n", key="k1"),
         lambda: ops.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV), key="k1"),
     ):

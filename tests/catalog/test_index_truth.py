@@ -99,6 +99,7 @@ class World:
         ends = self.change.at - timedelta(minutes=self.random.randrange(300))
         made: Manifest = manifest(
             self.random.randrange(1, 10_000),
+            of=row.value.ref,
             schema=schema,
             event_range=EventRange(earliest=ends - timedelta(days=1), latest=ends),
         )

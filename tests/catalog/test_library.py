@@ -146,7 +146,7 @@ def test_every_version_is_listed_in_portions_to_who_governs(connect: Connect):
     ops, gov = connect("ops"), connect("gov")
     for ref in (HOURLY, FLIGHTS):
         for rows in (1, 2):
-            ops.publish(ref, manifest(rows))
+            ops.publish(ref, manifest(rows, of=ref))
     found = everything(lambda after: gov.records.every_version(limit=3, after=after))
     assert [release.version for release in found] == gov.every_version()
     with pytest.raises(Denied):
@@ -238,7 +238,7 @@ def test_a_permit_is_written_down_with_the_versions_that_are_read(connect: Conne
     ops = connect("ops")
     ops.publish(FLIGHTS, manifest())
     for rows in (1, 2):
-        ops.publish(HOURLY, manifest(rows))
+        ops.publish(HOURLY, manifest(rows, of=HOURLY))
     columns = [ColumnRef(FLIGHTS.dataset, "arr_delay")]
     ops.permit(Action.READ, columns, purpose="report", versions=[FLIGHTS.at(1), HOURLY.at(2)])
     assert ops.audit_events(limit=1)[0].detail["versions"] == [1]
@@ -246,7 +246,7 @@ def test_a_permit_is_written_down_with_the_versions_that_are_read(connect: Conne
 
 def test_grants_and_training_sets_are_listed_in_portions(connect: Connect, clock: Clock):
     ops, sam = connect("ops"), connect("sam")
-    ops.publish(HOURLY, manifest())
+    ops.publish(HOURLY, manifest(of=HOURLY))
     given = [
         sam.grant(FLIGHTS, grantee=f"person:{name}", reason=name) for name in ("ana", "max", "dev")
     ]
@@ -318,7 +318,7 @@ def test_nobody_reads_what_nobody_was_seen_to_read(connect: Connect):
 def test_who_trained_on_a_dataset_is_known(connect: Connect, clock: Clock):
     ops = connect("ops")
     for rows in (1, 2):
-        ops.publish(HOURLY, manifest(rows))
+        ops.publish(HOURLY, manifest(rows, of=HOURLY))
     made = [
         training_set(HOURLY.at(n), by="person:ops", content=str(n), decision=permitted(ops, HOURLY))
         for n in (1, 2)

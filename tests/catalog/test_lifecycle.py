@@ -13,6 +13,8 @@ from provender.core.datasets import Evidence
 from provender.core.errors import (
     Conflict,
     Denied,
+    Gone,
+    Incompatible,
     InvalidInput,
     NotFound,
     PreconditionFailed,
@@ -21,6 +23,7 @@ from provender.core.errors import (
 from provender.core.lifecycle import READABLE, REASONED, TRANSITIONS, Severity, State, Step
 from provender.core.lineage import Edge, Node
 from provender.core.policy import Action, ColumnRef
+from provender.core.retention import Retention
 from provender.core.schema import Column, Schema
 from tests.catalog.world import (
     FLIGHTS,
@@ -163,7 +166,7 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
 ):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))
-    ops.publish(HOURLY, manifest(1))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
     pin, columns = ana.resolve(FLIGHTS).ref, [ColumnRef(FLIGHTS.dataset, "arr_delay")]
     decision = permitted(ana, pin, HOURLY.at(1))
     ops.desk.step(pin, Step.RECALL, reason="wrong", severity=severity)
@@ -178,7 +181,7 @@ def test_a_recall_between_resolving_and_reading_reaches_the_reader(
     with pytest.raises(Recalled):
         ana.record(made)
     with pytest.raises(Recalled):
-        ops.publish(HOURLY, manifest(2, inputs=(pin,)))
+        ops.publish(HOURLY, manifest(2, inputs=(pin,), of=HOURLY))
     assert (
         connect("gov").records.verify_audit() == before
     )  # no permit is in the trail that nobody got
@@ -222,6 +225,59 @@ def test_a_draft_is_published_by_publishing_the_same_rows_again(connect: Connect
     assert ops.publish(FLIGHTS, manifest(1)) == made
     assert ana.resolve(FLIGHTS) == made
     assert ops.audit_events(limit=1)[0].kind is EventKind.VERSION_PUBLISH
+
+
+NARROWER = Schema(SCHEMA.columns[:2])
+
+
+@pytest.mark.parametrize("state", [State.DRAFT, State.QUARANTINED, State.RECALLED])
+def test_a_step_that_gives_readers_a_schema_that_breaks_them_needs_a_reason(
+    connect: Connect, state: State
+):
+    """Nobody read the first when the second was published, so nobody was broken then."""
+    ops = connect("ops")
+    evidence = FAILED if state is State.QUARANTINED else Evidence()
+    ops.publish(FLIGHTS, manifest(1), draft=True)
+    is_draft = state is State.DRAFT
+    ops.publish(FLIGHTS, manifest(2, schema=NARROWER), draft=is_draft, evidence=evidence)
+    if state is State.RECALLED:
+        ops.desk.step(FLIGHTS.at(2), Step.RECALL, reason="wrong")
+    ops.desk.step(FLIGHTS.at(1), Step.PUBLISH, reason="")
+    step = next(step for at, step in TRANSITIONS if at is state and step is not Step.RECALL)
+    with pytest.raises(Incompatible, match="@2 would break readers of @1: column arr_delay"):
+        ops.desk.step(FLIGHTS.at(2), step, reason="")
+    if is_draft:
+        with pytest.raises(Incompatible, match="@2 would break readers of @1"):
+            ops.publish(FLIGHTS, manifest(2, schema=NARROWER))
+    assert ops.resolve(FLIGHTS).number == 1
+    ops.desk.step(FLIGHTS.at(2), step, reason="nobody needs it")
+    assert ops.resolve(FLIGHTS).number == 2
+
+
+def test_what_broke_readers_with_a_reason_is_restored_without_another(connect: Connect):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    ops.publish(FLIGHTS, manifest(2, schema=NARROWER), breaking_reason="nobody needs it")
+    ops.desk.step(FLIGHTS.at(2), Step.RECALL, reason="somebody does")
+    ops.desk.step(FLIGHTS.at(2), Step.RESTORE, reason="")
+    assert ops.resolve(FLIGHTS).number == 2
+
+
+@pytest.mark.parametrize("state", [State.DRAFT, State.QUARANTINED, State.RECALLED])
+def test_no_step_gives_readers_a_version_whose_data_is_gone(
+    connect: Connect, clock: Clock, state: State
+):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    MADE[state](ops)
+    ops.desk.retention(FLIGHTS, Retention(keep_days=0), expected=None, dry_run=False)
+    clock.advance(timedelta(days=1))
+    due = ops.desk.retention(FLIGHTS, None, expected=None, dry_run=False)
+    assert [one.goes for one in due] == [False, True]
+    step = next(step for at, step in TRANSITIONS if at is state and step is not Step.RECALL)
+    with pytest.raises(Gone, match=r"the data of aviation\.flights@2 was deleted"):
+        ops.desk.step(FLIGHTS.at(2), step, reason="because")
+    assert ops.resolve(FLIGHTS).number == 1
 
 
 def test_search_finds_the_columns_of_the_newest_version_for_readers(connect: Connect):

@@ -45,7 +45,7 @@ def worked(connect: Connect) -> Connect:
     ops = connect("ops")
     for rows in (1, 2):
         ops.publish(FLIGHTS, manifest(rows))
-        ops.publish(HOURLY, manifest(rows, inputs=(FLIGHTS.at(rows),)))
+        ops.publish(HOURLY, manifest(rows, inputs=(FLIGHTS.at(rows),), of=HOURLY))
     connect("dev").record(REPO)
     decision = permitted(ops, HOURLY)
     ops.record(training_set(HOURLY.at(1), by="person:ops", decision=decision))

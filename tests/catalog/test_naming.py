@@ -13,6 +13,7 @@ from provender.core.errors import (
     NotFound,
     PreconditionFailed,
     Problems,
+    Stale,
 )
 from provender.core.governance import Domain
 from provender.core.lifecycle import Step
@@ -67,7 +68,7 @@ def test_versions_and_their_pins_go_on_under_the_new_name(connect: Connect):
     assert ana.resolve(FLIGHTS.at(1)).manifest == first.manifest
     second = ops.publish(FLIGHTS, manifest(2))  # a pipeline that knows the old name
     assert second.ref == TRIPS.at(2)
-    assert ops.publish(TRIPS, manifest(1)).ref == TRIPS.at(1)
+    assert ops.publish(TRIPS, manifest(1, of=TRIPS)).ref == TRIPS.at(1)
     assert [v.ref for v in ana.versions(FLIGHTS)] == [TRIPS.at(1), TRIPS.at(2)]
     assert [r.version.ref for r in ana.finder.releases(FLIGHTS).items] == [TRIPS.at(2), TRIPS.at(1)]
     assert [v.ref for v in connect("gov").every_version()] == [TRIPS.at(1), TRIPS.at(2)]
@@ -78,19 +79,38 @@ def test_versions_and_their_pins_go_on_under_the_new_name(connect: Connect):
         ana.resolve(FLIGHTS.at(9))
 
 
+def test_a_version_may_lie_in_the_folder_of_a_former_name(connect: Connect):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
+    appended = manifest(2, of=FLIGHTS)
+    assert ops.publish(TRIPS, appended).manifest == appended
+    assert ops.publish(FLIGHTS, manifest(3, of=TRIPS)).ref == TRIPS.at(3)
+
+
+def test_data_that_is_too_old_is_told_of_by_the_name_of_now(connect: Connect, clock: Clock):
+    ops = connect("ops")
+    ops.publish(FLIGHTS, manifest(1))
+    ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
+    clock.advance(timedelta(days=2))
+    for ask in (ops.resolve, ops.release):
+        with pytest.raises(Stale, match=r"the data of aviation\.trips@1 is of"):
+            ask(TRIPS, max_age=timedelta(days=1))
+
+
 def test_inputs_that_manifests_name_by_the_old_name_stay_seen_and_hidden(connect: Connect):
     open_to_ops = replace(declared(SALARIES), stewards=("person:ops",))
     connect("gov").apply_governance(governing(open_to_ops))
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest())
-    ops.publish(SALARIES, manifest(event_timestamp=None))
-    whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)))
+    ops.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
+    whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)), of=HOURLY)
     ops.publish(HOURLY, whole)
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
     ops.desk.rename(SALARIES, "people.pay", expected=None)
     assert ops.resolve(HOURLY).manifest == whole  # word by word: it has a digest
     assert ana.resolve(HOURLY).manifest.inputs == (FLIGHTS.at(1),)
-    made = ops.publish(HOURLY, manifest(3, inputs=(FLIGHTS.at(1), TRIPS.at(1))))
+    made = ops.publish(HOURLY, manifest(3, inputs=(FLIGHTS.at(1), TRIPS.at(1)), of=HOURLY))
     assert made.manifest.inputs == (FLIGHTS.at(1), TRIPS.at(1))
 
 
@@ -144,10 +164,10 @@ def test_views_over_the_old_name_are_known_and_can_be_applied_again(connect: Con
 def test_lineage_goes_on_without_a_seam(connect: Connect):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))
-    ops.publish(HOURLY, manifest(1, inputs=(FLIGHTS.at(1),)))
+    ops.publish(HOURLY, manifest(1, inputs=(FLIGHTS.at(1),), of=HOURLY))
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
-    ops.publish(TRIPS, manifest(2))
-    ops.publish(HOURLY, manifest(2, inputs=(FLIGHTS.at(2), TRIPS.at(1))))
+    ops.publish(TRIPS, manifest(2, of=TRIPS))
+    ops.publish(HOURLY, manifest(2, inputs=(FLIGHTS.at(2), TRIPS.at(1)), of=HOURLY))
     found = edges(ana.lineage(Node.parse(f"dataset:{FLIGHTS}"), depth=1))
     assert found == [
         "dataset:aviation.trips@1 → dataset:aviation.weather_hourly@1",
@@ -161,7 +181,7 @@ def test_lineage_goes_on_without_a_seam(connect: Connect):
 
 def test_a_training_set_pinned_to_the_old_name_is_recorded_and_found(connect: Connect):
     ops, ana = connect("ops"), connect("ana")
-    ops.publish(HOURLY, manifest())
+    ops.publish(HOURLY, manifest(of=HOURLY))
     decision = permitted(ana, HOURLY)
     before = training_set(HOURLY.at(1), by="person:ana", decision=decision)
     ana.record(before)
@@ -182,7 +202,7 @@ def test_the_trail_and_the_history_are_one(connect: Connect, clock: Clock):
     ops.publish(FLIGHTS, manifest(1))
     clock.advance(timedelta(hours=1))
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
-    ops.publish(TRIPS, manifest(2))
+    ops.publish(TRIPS, manifest(2, of=TRIPS))
     (event,) = gov.audit_events(kind=EventKind.DATASET_RENAME)
     assert event.subject == TRIPS.dataset
     assert event.detail == {"was": FLIGHTS.dataset, "becomes": TRIPS.dataset}

@@ -204,3 +204,36 @@ def test_norway_is_no_truth() -> None:
     assert known.valid == Valid(values=("NO", "on", "SE", True))
     with pytest.raises(Problems, match="'yes' is not of type 'boolean'"):
         read(ORDERS.replace("unique: true", "unique: yes"))
+
+
+def test_what_is_said_of_values_and_not_counted_is_listed():
+    said = """\
+schema:
+  - name: orders
+    properties:
+      - {name: day, logicalType: date, logicalTypeOptions: {minimum: "2020-01-01", maximum: "2030-01-01"}}
+      - {name: amount, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMaximum: 10}}
+"""
+    contract = odcs.read((HEAD + said).encode(), NAMES)
+    assert [(one.column, one.name, one.outcome) for one in contract.unchecked] == [
+        ("day", "minimum", Outcome.UNEVALUATED),
+        ("day", "maximum", Outcome.UNEVALUATED),
+        ("amount", "exclusiveMaximum", Outcome.UNEVALUATED),
+    ]
+    assert [one.columns for one in contract.expectations] == [("amount",)]
+
+
+@pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "logicalTypeOptions: {{minimum: {}}}",
+        "enum: [{{value: {}}}]",
+        "quality: [{{metric: nullValues, mustBe: {}}}]",
+    ],
+)
+def test_a_number_that_is_not_finite_is_refused(number: str, rule: str):
+    column = f"{{name: a, logicalType: number, {rule.format(number)}}}"
+    said = f"schema:\n  - name: orders\n    properties:\n      - {column}\n"
+    with pytest.raises(InvalidInput, match="not finite"):
+        odcs.read((HEAD + said).encode(), NAMES)

@@ -151,6 +151,28 @@ def test_a_recalled_version_goes_and_what_readers_get_then_stays(ops: LocalCatal
     assert found[2].because == "it is what readers get"
 
 
+def test_readers_get_the_newest_whose_data_is_there(
+    ops: LocalCatalog, connect: Connect, governed_url: str
+):
+    ana, pin = connect("ana"), FLIGHTS.at(2)
+    ana.record(training_set(pin, by="person:ana", decision=permitted(ana, pin)))
+    keep(ops, Retention(keep_versions=1))
+    assert going(keep(ops, None)) == [1, 3]
+    with pytest.raises(Gone, match=r"the data of aviation\.flights@3 was deleted"):
+        ops.desk.step(FLIGHTS.at(4), Step.DEPRECATE, reason="old", replacement=3)
+    ops.desk.step(FLIGHTS.at(4), Step.RECALL, reason="wrong")
+    assert ana.resolve(FLIGHTS) == ana.resolve(pin)
+    assert ana.finder.entry(FLIGHTS).latest == 2
+    assert ops.publish(FLIGHTS, manifest(5), parent=2).parent == 2
+    ops.desk.step(FLIGHTS.at(5), Step.RECALL, reason="wrong")
+    ops.desk.step(pin, Step.RECALL, reason="wrong")
+    with pytest.raises(Gone, match=r"the data of aviation\.flights@3 was deleted"):
+        ana.resolve(FLIGHTS)
+    engine = open_database(governed_url)
+    assert examine(Door(engine, actor="person:gov", clock=Clock())) == []
+    engine.dispose()
+
+
 def test_others_than_stewards_are_refused(ops: LocalCatalog, connect: Connect):
     with pytest.raises(Denied):
         keep(connect("ana"), LAST_TWO)
@@ -160,6 +182,13 @@ def test_others_than_stewards_are_refused(ops: LocalCatalog, connect: Connect):
         keep(connect("ana"), None, dry_run=True)
     with pytest.raises(NotFound):
         connect("ana").desk.retention(SALARIES, None, expected=None, dry_run=True)
+
+
+def test_only_stewards_read_why_a_dataset_is_on_hold(ops: LocalCatalog, connect: Connect):
+    keep(ops, Retention(hold="privileged"))
+    assert ops.desk.history("retention", "aviation.flights").items[0].value["hold"] == "privileged"
+    with pytest.raises(Denied):
+        connect("ana").desk.history("retention", "aviation.flights")
 
 
 def test_a_retention_for_what_was_not_looked_at_is_refused(ops: LocalCatalog):
@@ -248,6 +277,40 @@ def test_files_that_a_killed_process_did_not_remove_are_removed_by_the_next(work
     with connect(settings=workspace.settings.model_copy(update={"actor": "person:gov"})) as gov:
         report = gov.fsck()
     assert (report.faults, report.findings, report.versions) == ((), (), 2)
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_every_format_of_a_version_goes_wherever_it_stands_and_whenever_it_was_marked(
+    workspace: Workspace,
+):
+    desk = workspace.catalog.desk
+    for number in (1, 2, 3):
+        workspace.publish("aviation.flights", rows(number))
+    for number in (1, 2):
+        for other in ("csv", "delta"):
+            workspace.convert(f"aviation.flights@{number}", other)
+    desk.step(FLIGHTS.at(1), Step.RECALL, reason="personal", severity=Severity.REFUSE)
+    desk.retention(FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False)
+    desk.retention(FLIGHTS, None, expected=None, dry_run=False)  # marked, then killed
+    assert workspace.expire("aviation.flights").files == 6
+    assert len(files(workspace)) == 1
+
+
+@pytest.mark.parametrize("workspace", ["parquet"], indirect=True)
+def test_files_that_were_marked_before_stay_while_the_dataset_is_on_hold(workspace: Workspace):
+    desk = workspace.catalog.desk
+    for number in (1, 2):
+        workspace.publish("aviation.flights", rows(number))
+    desk.retention(FLIGHTS, Retention(keep_versions=1), expected=None, dry_run=False)
+    desk.retention(FLIGHTS, None, expected=None, dry_run=False)
+    held = Retention(keep_versions=1, hold="court")
+    desk.retention(FLIGHTS, held, expected=None, dry_run=False)
+    before = files(workspace)
+    assert workspace.expire("aviation.flights").files == 0
+    assert files(workspace) == before
+    with connect(settings=workspace.settings.model_copy(update={"actor": "person:gov"})) as gov:
+        gov.fsck(remove=True)
+    assert files(workspace) == before
 
 
 @pytest.mark.parametrize("workspace", ["parquet"], indirect=True)

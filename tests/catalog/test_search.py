@@ -181,7 +181,7 @@ def flights(url: str) -> Iterator[LocalCatalog]:
                 dataset.ref,
                 Manifest(
                     format=dataset.format,
-                    location="",
+                    location=f"{dataset.ref.domain}/{dataset.ref.name}/1",
                     files=(),
                     schema=schema,
                     row_count=1,

@@ -43,7 +43,7 @@ def shared(connect: Connect) -> Connect:
     with_steward = replace(declared(SALARIES), stewards=("person:sam",))
     people = (*GOVERNANCE.people, Person(id="service:online"))
     connect("gov").apply_governance(governing(with_steward, people=people))
-    connect("sam").publish(SALARIES, manifest(1, event_timestamp=None))
+    connect("sam").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
     return connect
 
 

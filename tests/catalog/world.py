@@ -125,11 +125,11 @@ def declared(ref: DatasetRef) -> Dataset:
     return next(dataset for dataset in GOVERNANCE.datasets if dataset.ref == ref)
 
 
-def manifest(rows: int = 10, **changes: object) -> Manifest:
-    """A version whose content depends on ``rows``."""
+def manifest(rows: int = 10, *, of: DatasetRef = FLIGHTS, **changes: object) -> Manifest:
+    """A version of the dataset ``of`` whose content depends on ``rows``."""
     facts: dict[str, object] = {
         "format": Format.PARQUET,
-        "location": f"aviation/flights/{rows}",
+        "location": f"{of.domain}/{of.name}/{rows}",
         "files": (FileEntry(path="part-0.parquet", size_bytes=100 * rows, sha256="sha256:0"),),
         "schema": SCHEMA,
         "row_count": rows,

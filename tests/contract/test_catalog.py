@@ -4,15 +4,17 @@ from datetime import timedelta
 
 import pytest
 
-from provender.core.datasets import Format
+from provender.core.datasets import EventRange, Evidence, FileEntry, Format
 from provender.core.errors import Conflict, Denied, Incompatible, InvalidInput, NotFound
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
+from provender.core.profiles import ColumnProfile, Profile
 from provender.core.protocols import Catalog
 from provender.core.schema import Column, Schema, Verdict
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
+    HOURLY,
     NOW,
     REPO,
     SCHEMA,
@@ -25,6 +27,10 @@ from tests.contract.conftest import Connect
 
 TAILNUM = ColumnRef("aviation.flights", "tailnum")
 DELAY = ColumnRef("aviation.flights", "arr_delay")
+
+
+def part(path: str, size_bytes: int) -> FileEntry:
+    return FileEntry(path=path, size_bytes=size_bytes, sha256="sha256:1")
 
 
 @pytest.fixture
@@ -49,8 +55,81 @@ def test_a_version_comes_back_as_it_was_published(catalog: Catalog):
 def test_the_same_content_is_the_same_version_even_when_another_came_between(catalog: Catalog):
     first = catalog.publish(FLIGHTS, manifest(1))
     catalog.publish(FLIGHTS, manifest(2))
-    assert catalog.publish(FLIGHTS, manifest(1, location="elsewhere")) == first
+    assert catalog.publish(FLIGHTS, manifest(1, location="aviation/flights/elsewhere")) == first
     assert catalog.resolve(FLIGHTS).number == 2
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "aviation/weather_hourly/1",
+        "aviation/flights",
+        "aviation/flights/",
+        "aviation/flights/1/part",
+        "aviation/flights/..",
+        "aviation/flights/.hidden",
+        "aviation/flights/../weather_hourly/1",
+        "/aviation/flights/1",
+        "../aviation/flights",
+        "aviation",
+        "",
+    ],
+)
+def test_a_version_lies_in_the_folder_of_its_dataset_in_whatever_format(
+    catalog: Catalog, location: str
+):
+    with pytest.raises(InvalidInput, match=r"is no place of aviation\.flights"):
+        catalog.publish(FLIGHTS, manifest(1, location=location))
+    catalog.publish(FLIGHTS, manifest(1))
+    other = manifest(1, format=Format.CSV, location=location)
+    with pytest.raises(InvalidInput, match=r"is no place of aviation\.flights"):
+        catalog.represent(FLIGHTS.at(1), other)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/passwd", "./x", "a//x", ""])
+def test_the_files_of_a_version_lie_in_its_folder(catalog: Catalog, path: str):
+    files = (FileEntry(path=path, size_bytes=1, sha256="sha256:1"),)
+    with pytest.raises(InvalidInput, match="is no file of a version"):
+        catalog.publish(FLIGHTS, manifest(1, files=files))
+    catalog.publish(FLIGHTS, manifest(1))
+    with pytest.raises(InvalidInput, match="is no file of a version"):
+        catalog.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV, files=files))
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"row_count": -3}, "cannot have -3 rows"),
+        ({"row_count": 2**63}, "9223372036854775808 rows|less than or equal to"),
+        ({"files": (part("a", 2**62), part("b", 2**62))}, "cannot have 9223372036854775808 bytes"),
+        ({"files": (part("a", -1), part("b", 1))}, "cannot have -1 bytes of a"),
+        (
+            {"event_range": EventRange(earliest=NOW, latest=NOW - timedelta(days=1))},
+            "the first event, 2026-03-01.* is after the last",
+        ),
+    ],
+)
+def test_facts_that_no_rows_have_are_refused(
+    catalog: Catalog, facts: dict[str, object], message: str
+):
+    with pytest.raises(InvalidInput, match=message):
+        catalog.publish(FLIGHTS, manifest(1, **facts))
+
+
+def test_a_profile_is_of_the_columns_that_are_published_once_each(catalog: Catalog):
+    for names in (("tailnum", "tailnum"), ("nosuch",)):
+        columns = tuple(ColumnProfile(column=name, count=1, nulls=0) for name in names)
+        measured = Evidence(profile=Profile(row_count=1, columns=columns))
+        with pytest.raises(InvalidInput, match=f"parts about '{names[0]}'"):
+            catalog.publish(FLIGHTS, manifest(1), evidence=measured)
+
+
+def test_the_rows_of_one_dataset_cannot_be_published_as_those_of_another(catalog: Catalog):
+    flights = catalog.publish(FLIGHTS, manifest(1)).manifest
+    with pytest.raises(
+        InvalidInput, match=r"'aviation/flights/1' is no place of aviation\.weather"
+    ):
+        catalog.publish(HOURLY, flights)
 
 
 def test_a_publisher_who_missed_a_version_is_told(catalog: Catalog):

@@ -109,8 +109,8 @@ def test_what_was_measured_of_a_version_comes_back(connect: Connect):
 
 def test_lineage_goes_both_ways(connect: Connect):
     ops = connect("ops")
-    ops.publish(WEATHER, manifest(1, format=Format.DELTA))
-    ops.publish(HOURLY, manifest(1, inputs=(WEATHER.at(1),)))
+    ops.publish(WEATHER, manifest(1, format=Format.DELTA, of=WEATHER))
+    ops.publish(HOURLY, manifest(1, inputs=(WEATHER.at(1),), of=HOURLY))
     connect("dev").record(VISIBLE)
     found = connect("ana").finder.lineage(Node.parse("dataset:aviation.weather_hourly@1"))
     assert Edge(Node.parse("dataset:aviation.weather@1"), Node.parse("dataset:aviation.weather_hourly@1")) in found.edges  # fmt: skip
@@ -120,7 +120,7 @@ def test_lineage_goes_both_ways(connect: Connect):
 
 def test_who_reads_a_dataset_is_listed(connect: Connect):
     ops = connect("ops")
-    ops.publish(HOURLY, manifest(1))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
     ops.record(training_set(HOURLY.at(1), by="person:ops", decision=read(ops, HOURLY)))
     found = connect("ana").finder.consumers(HOURLY)
     assert ("training-set", 1) in {(one.kind, one.version) for one in found.items}

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from provender.core.audit import EventKind
-from provender.core.datasets import whole
+from provender.core.datasets import Format, whole
 from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -65,7 +66,7 @@ def test_a_view_that_never_expires_and_one_that_does_come_back_alike(connect: Co
 
 def test_training_sets_are_found_by_the_start_of_their_id_and_listed(connect: Connect):
     ops = connect("ops")
-    ops.publish(HOURLY, manifest(1))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
     made = []
     for content in ("sha256:a", "sha256:b"):
         decision = read(ops, HOURLY)
@@ -87,6 +88,27 @@ def test_every_version_is_for_who_governs(connect: Connect):
     assert [str(one.version.ref) for one in listed] == ["aviation.flights@1", "aviation.flights@2"]
     with pytest.raises(Denied):
         connect("ana").records.every_version()
+
+
+def test_every_version_of_a_dataset_is_for_its_stewards_in_each_format_wherever_it_stands(
+    connect: Connect,
+):
+    ops = connect("ops")
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
+    for rows in (1, 2):
+        ops.publish(FLIGHTS, manifest(rows))
+    ops.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV))
+    ops.desk.step(FLIGHTS.at(1), Step.RECALL, reason="wrong", severity=Severity.REFUSE)
+    listed = whole(lambda after: ops.records.every_version(of=FLIGHTS, limit=1, after=after))
+    assert [(one.version.number, str(one.version.manifest.format)) for one in listed] == [
+        (1, "parquet"),
+        (1, "csv"),
+        (2, "parquet"),
+    ]
+    with pytest.raises(Denied):
+        connect("ana").records.every_version(of=FLIGHTS)
+    with pytest.raises(NotFound):
+        connect("ana").records.every_version(of=SALARIES)
 
 
 def test_notes_of_versions_are_told_from_an_instant_on(connect: Connect, clock: Clock):

@@ -12,13 +12,21 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FLIGHTS = DatasetRef("aviation", "flights")
 
 
-def version(number: int, *, age: float = 0, readable: bool = True, pins: tuple[str, ...] = ()):  # type: ignore[no-untyped-def]
+def version(  # type: ignore[no-untyped-def]
+    number: int,
+    *,
+    age: float = 0,
+    readable: bool = True,
+    waiting: bool = False,
+    pins: tuple[str, ...] = (),
+):
     at = NOW - timedelta(days=age)
     return Stored(
         ref=FLIGHTS.at(number),
         published_at=at,
         size_bytes=number,
-        is_readable=readable,
+        is_readable=readable and not waiting,
+        is_waiting=waiting,
         pinned_by=pins,
     )
 
@@ -71,6 +79,16 @@ def test_versions_that_readers_do_not_get_do_not_take_the_place_of_others():
     recalled = version(4, readable=False)
     assert goes(Retention(keep_versions=2), version(1), version(2), version(3), recalled) == [1]
     assert goes(Retention(keep_versions=1), version(1, readable=False), version(2)) == [1]
+
+
+def test_what_waits_for_its_steward_stays_unless_something_newer_is_read_or_it_is_old():
+    first = version(1, age=99, waiting=True)
+    assert goes(Retention(keep_versions=3), first) == []
+    assert why(Retention(keep_versions=3), first) == ["waiting for its steward"]
+    assert goes(Retention(keep_versions=1), first, version(2, waiting=True)) == []
+    assert goes(Retention(keep_versions=1), first, version(2)) == [1]
+    assert goes(Retention(keep_versions=1), version(1, readable=False)) == [1]
+    assert goes(Retention(keep_days=90), first, version(2, age=89, waiting=True)) == [1]
 
 
 def test_what_is_pinned_stays_and_says_by_what():

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from provender.core.errors import Conflict
 from provender.core.training import Table
 from provender.tables import hashed, locks, storage
 from provender.tables.icebergwrites import opened
-from provender.tables.upkeep import Finding, Kind, damages, sweep
+from provender.tables.upkeep import Finding, Kind, damages, forget, sweep
 from provender.tables.versions import append_version, verify_version, write_version
 from tests.tables.conftest import NOON
 from tests.tables.test_storage import HOLD
@@ -254,3 +255,45 @@ def test_damage_that_left_no_trace_is_found_by_hashing_again(
     (found,) = damages(lake, [version], again=True)
     assert found.path == file
     assert "SHA-256 differs" in found.why
+
+
+def test_what_a_manifest_says_of_a_place_of_another_dataset_removes_nothing(
+    lake: Path, declare: Declare, weather: Weather
+) -> None:
+    dataset = declare(Format.PARQUET)
+    name, manifest = dataset.ref.dataset, write_version(lake, dataset, weather(5))
+    file = lake / manifest.location / manifest.files[0].path
+    for location in (dataset.ref.domain, Path(manifest.location).parent.as_posix(), "", ".."):
+        lies = replace(manifest, location=location)
+        assert forget(lake, {name}, [lies], list) == (0, 0)
+    up = replace(manifest.files[0], path=f"../../{manifest.location}/{manifest.files[0].path}")
+    away = replace(manifest, location="a/other/parquet", files=(up,))
+    assert forget(lake, {"a.other"}, [manifest, away], list) == (0, 0)
+    assert file.is_file()
+    assert forget(lake, {"a.other", name}, [manifest], list) == (1, manifest.size_bytes)
+    assert not file.parent.exists()
+
+
+def test_a_manifest_that_lies_about_its_place_does_not_hinder_the_others(
+    lake: Path, declare: Declare, weather: Weather
+) -> None:
+    dataset = declare(Format.DELTA)
+    good = published(dataset, write_version(lake, dataset, weather(5)))
+    up = (replace(good.manifest.files[0], path="../x"),)
+    lies = [
+        published(dataset, replace(good.manifest, **lie), number)
+        for number, lie in enumerate(
+            (
+                {"files": up},
+                {"location": "../../etc"},
+                {"location": "/etc"},
+                {"location": ""},
+                {"native_snapshot": "newest"},
+            ),
+            start=2,
+        )
+    ]
+    (lake / good.manifest.location / good.manifest.files[0].path).write_bytes(b"changed")
+    assert look(lake, *lies, good) == []
+    found = {name for finding in damages(lake, [*lies, good]) for name in finding.versions}
+    assert {str(version.ref) for version in (*lies, good)} == found

@@ -8,6 +8,7 @@ from provender.api import answers, bodies, paging
 from provender.api.parameters import (
     After,
     Asking,
+    DatasetName,
     IfNoneMatch,
     Instant,
     Limit,
@@ -24,6 +25,7 @@ from provender.core.names import DatasetRef
 routes = Routes("audit")
 Whose = Annotated[Text, Query(max_length=200)]
 Since = Annotated[Instant | None, Query(description="From that instant on.")]
+Of = Annotated[DatasetName | None, Query(description="Versions of this dataset only.")]
 Until = Annotated[Instant | None, Query(description="Before that instant.")]
 
 
@@ -91,11 +93,12 @@ def list_every_version(
     catalog: Asking,
     limit: Limit = 200,
     after: After = "",
+    dataset: Of = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return versions of every dataset, whole; for who governs."""
-    begin = paging.place(request, after)
-    found = catalog.records.every_version(limit=limit, after=begin)
+    """Return versions of every dataset, whole, for who governs; or of one, for its stewards."""
+    begin, of = paging.place(request, after), DatasetRef.parse(dataset) if dataset else None
+    found = catalog.records.every_version(of=of, limit=limit, after=begin)
     return answers.answer(request, paging.paged(request, found))
 
 

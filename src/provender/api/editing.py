@@ -22,6 +22,7 @@ from provender.core.datasets import Entry, Listed, Release
 from provender.core.errors import (
     Conflict,
     Denied,
+    Gone,
     KeyReused,
     NotFound,
     PreconditionFailed,
@@ -70,7 +71,7 @@ def rename_dataset(
     return answers.answer(request, done, tag=conditions.entry_tag(done))
 
 
-@routes.post("/datasets/{name}/versions/{number}/state", Release, raises=CHANGES)
+@routes.post("/datasets/{name}/versions/{number}/state", Release, raises=(*CHANGES, Gone))
 def step_version(
     request: Request,
     catalog: Asking,

@@ -6,6 +6,7 @@ what was made from it shows as far as it may be discovered.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -13,12 +14,12 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, indexing, naming, nodes
+from provender.catalog import access, datasets, indexing, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.graph import Sight
 from provender.catalog.rows import ConsumptionRow, DatasetRow
 from provender.core.datasets import Listed
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.lineage import Consumer, Node, NodeKind, dataset_node
 from provender.core.names import DatasetRef
@@ -49,10 +50,10 @@ def consumed(db: Session, change: Change, ref: DatasetRef, *, by: str, kind: str
 def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
     """Write down who reads what, all at once; of datasets that there never were, nothing."""
     wanted = sorted(set(uses), key=lambda use: (use.kind, use.by, str(use.ref)))
-    datasets = naming.known_numbers(db, {use.ref.dataset for use in wanted})
+    known = naming.known_numbers(db, {use.ref.dataset for use in wanted})
     rows = [
         {
-            "dataset": datasets[use.ref.dataset],
+            "dataset": known[use.ref.dataset],
             "number": use.ref.version or NOT_TOLD,
             "consumer_kind": use.kind,
             "consumer": use.by,
@@ -61,7 +62,7 @@ def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
             "times": 1,
         }
         for use in wanted
-        if use.ref.dataset in datasets
+        if use.ref.dataset in known
     ]
     if not rows:
         return
@@ -95,19 +96,40 @@ def keep_reading(
     columns: Iterable[ColumnRef],
     versions: Iterable[DatasetRef],
 ) -> None:
-    """Write down that ``who`` reads columns, of ``versions`` where they were told."""
-    told = set(versions)
-    names = {column.dataset for column in columns} - {ref.dataset for ref in told}
+    """Write down that ``who`` reads columns, of ``versions`` where they were told.
+
+    Of versions of a dataset none of whose columns they read, nothing is written.
+    """
+    asked = {column.dataset for column in columns}
+    told = _of(db, set(versions), asked)
+    names = asked - {ref.dataset for ref in told}
     refs = told | {DatasetRef.parse(name) for name in names}
     keep(db, change, [Use(ref, ACTOR, who.id) for ref in refs])
 
 
-def keep_filling(db: Session, change: Change, subject: str, detail: Mapping[str, object]) -> None:
-    """Write down that a view was filled from the version ``subject``, if its detail says which."""
+def _of(db: Session, versions: set[DatasetRef], names: Collection[str]) -> set[DatasetRef]:
+    """Those of ``versions`` whose datasets are called one of ``names``, or were once."""
+    if all(ref.dataset in names for ref in versions):
+        return versions
+    numbers = naming.known_numbers(db, {*names, *(ref.dataset for ref in versions)})
+    known = {numbers[name] for name in names if name in numbers}
+    return {ref for ref in versions if numbers.get(ref.dataset) in known}
+
+
+def keep_filling(
+    db: Session, change: Change, who: Actor, subject: str, detail: Mapping[str, object]
+) -> None:
+    """Write down that a view was filled from the version ``subject``, if its detail says which.
+
+    Of a version that is not there for ``who`` nothing is written.
+    """
     project, view = detail.get("project"), detail.get("view")
-    if project and view:
-        use = Use(DatasetRef.parse(subject), NodeKind.VIEW.value, f"{project}/{view}")
-        keep(db, change, [use])
+    if not (project and view):
+        return
+    ref = DatasetRef.parse(subject)
+    with suppress(NotFound):
+        datasets.found(db, who, ref, now=change.at)
+        keep(db, change, [Use(ref, NodeKind.VIEW.value, f"{project}/{view}")])
 
 
 def keep_definitions(
@@ -130,9 +152,14 @@ def keep_definitions(
         if node.kind.value in kinds
         for ref in map(DatasetRef.parse, sorted(datasets))
     ]
-    names = {use.by for use in uses}
-    stale = delete(ConsumptionRow).where(declared, ConsumptionRow.consumer.not_in(names))
-    _rank(db, set(db.connection().scalars(stale.returning(ConsumptionRow.dataset))))
+    numbers = naming.known_numbers(db, {use.ref.dataset for use in uses})
+    said = {(numbers.get(use.ref.dataset), use.kind, use.by) for use in uses}
+    key = (ConsumptionRow.dataset, ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
+    there = {(dataset, kind, by) for dataset, kind, by in db.execute(select(*key).where(declared))}
+    for dataset, kind, by in sorted(there - said):
+        same = [column == part for column, part in zip(key, (dataset, kind, by), strict=True)]
+        db.execute(delete(ConsumptionRow).where(declared, *same))
+    _rank(db, {dataset for dataset, _, _ in there - said})
     keep(db, change, uses)
 
 

@@ -47,9 +47,9 @@ def resolve(
         Gone: its data was deleted; its manifest stays.
     """
     row = found(db, who, ref, as_of=as_of, now=now)
-    if max_age is not None:
-        check_age(row.value, max_age, now=now)
     version = naming.of_rows(db, [row])[0]
+    if max_age is not None:
+        check_age(version, max_age, now=now)
     standings.told(row, version)
     return seen(db, who, [version], now=now)[0]
 

@@ -7,7 +7,7 @@ follows anew, from what it follows from.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from provender.catalog import facets, reindexing, scopes, vocabulary
@@ -80,7 +80,7 @@ def latest(db: Session) -> Wrong:
 
 def repair_latest(db: Session, change: Change) -> None:
     newest = (
-        select(func.max(VersionRow.number))
+        select(_newest())
         .where(VersionRow.dataset == DatasetRow.id, VersionRow.state.in_(READABLE))
         .scalar_subquery()
     )
@@ -88,13 +88,19 @@ def repair_latest(db: Session, change: Change) -> None:
 
 
 def _latest() -> Any:
-    newest = func.max(VersionRow.number)
+    newest = _newest()
     of_dataset = and_(VersionRow.dataset == DatasetRow.id, VersionRow.state.in_(READABLE))
     return (
         select(DatasetRow.name, DatasetRow.latest, newest)
         .join(VersionRow, of_dataset, isouter=True)
         .group_by(DatasetRow.id, DatasetRow.name, DatasetRow.latest)
     )
+
+
+def _newest() -> Any:
+    """The newest of versions for readers: as `standings.newest`, of whose data is there if any is."""
+    there = case((VersionRow.data_gone_at.is_(None), VersionRow.number))
+    return func.coalesce(func.max(there), func.max(VersionRow.number))
 
 
 def said_of_datasets(db: Session) -> Wrong:

@@ -4,10 +4,10 @@ Of a column with a protected tag nothing but counts is kept, and nothing else is
 protected.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from provender.catalog.rows import CheckRow, ContractRow, DatasetRow, ProfileRow, TagRow, VersionRow
@@ -27,12 +27,33 @@ WHOLE = ""
 def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
     """Write down the profile and the checks of a version; its run is in the version's own row."""
     if evidence.profile is not None:
-        closed = _closed(db, dataset, evidence.profile)
-        db.add_all(
-            ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
-            for column, value in _parts(closed)
-        )
-    contract = _in_force(db, dataset) if any(one.contract for one in evidence.checks) else None
+        _add_profile(db, dataset, number, evidence.profile)
+    _add_checks(db, dataset, number, evidence.checks)
+
+
+def keep_profile(db: Session, dataset: int, number: int, profile: Profile) -> None:
+    """Write down the profile of a version in place of the one that was known of it."""
+    db.execute(delete(ProfileRow).where(ProfileRow.dataset == dataset, ProfileRow.number == number))
+    _add_profile(db, dataset, number, profile)
+
+
+def _add_profile(db: Session, dataset: int, number: int, profile: Profile) -> None:
+    closed = _closed(db, dataset, profile)
+    db.add_all(
+        ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
+        for column, value in _parts(closed)
+    )
+
+
+def keep_checks(db: Session, dataset: int, number: int, checks: Sequence[CheckResult]) -> None:
+    """Write down the checks of a version in place of those that were known of it."""
+    of_version = (CheckRow.dataset == dataset, CheckRow.number == number)
+    db.execute(delete(CheckRow).where(*of_version))
+    _add_checks(db, dataset, number, checks)
+
+
+def _add_checks(db: Session, dataset: int, number: int, checks: Sequence[CheckResult]) -> None:
+    contract = _in_force(db, dataset) if any(one.contract for one in checks) else None
     db.add_all(
         CheckRow(
             dataset=dataset,
@@ -45,7 +66,7 @@ def keep(db: Session, dataset: int, number: int, evidence: Evidence) -> None:
             severity=check.severity.value,
             detail=check.detail,
         )
-        for position, check in enumerate(evidence.checks)
+        for position, check in enumerate(checks)
     )
 
 

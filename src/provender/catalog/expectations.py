@@ -24,7 +24,8 @@ NOT_RUN = {
     "sql": "SQL of a contract is not run here",
     "custom": "it is for another engine",
 }
-OPTIONS = ("pattern", "minimum", "maximum", "minLength", "maxLength")
+LIMITS = ("minimum", "maximum")
+OPTIONS = (*LIMITS, "pattern", "minLength", "maxLength")
 """Of ``logicalTypeOptions``, those that are checked."""
 
 
@@ -36,9 +37,10 @@ def of(table: Said) -> tuple[tuple[Expectation, ...], tuple[CheckResult, ...]]:
     """
     columns: Sequence[Said] = table.get("properties") or []
     expected = [*_key(columns)]
-    unchecked = []
+    unchecked: list[CheckResult] = []
     for column in columns:
         expected += _of_column(column)
+        unchecked += _unchecked_options(column)
     for place, rules in (
         ("", table.get("quality")),
         *((name_of(c), c.get("quality")) for c in columns),
@@ -87,6 +89,20 @@ def _of_column(column: Said) -> Iterator[Expectation]:
     )
     if valid != Valid():
         yield _none("valid", Metric.INVALID_VALUES, name, valid=valid)
+
+
+def _unchecked_options(column: Said) -> Iterator[CheckResult]:
+    """What is said of a column's values and not counted here, such as an earliest date."""
+    for option, said in (column.get("logicalTypeOptions") or {}).items():
+        is_limit = option in LIMITS
+        if option not in OPTIONS or (is_limit and _limit(said) is None):
+            yield CheckResult(
+                name=option,
+                outcome=Outcome.UNEVALUATED,
+                severity=Severity.REFUSE,
+                detail=f"{said} is no number" if is_limit else f"{option} is not checked here",
+                column=name_of(column),
+            )
 
 
 def _none(name: str, metric: Metric, *columns: str, valid: Valid | None = None) -> Expectation:

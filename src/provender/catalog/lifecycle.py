@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, releases, revisions, standings
+from provender.catalog import access, admission, datasets, naming, releases, revisions, standings
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow
 from provender.core.datasets import Release
@@ -33,6 +33,8 @@ def step(
         NotFound: there is no such version for ``by``, or no such ``replacement``.
         Denied: ``by`` does not steward the dataset (or, for a draft, may not publish it).
         Conflict: the version's state does not allow the step.
+        Gone: readers would get, or be sent to, a version whose data was deleted.
+        Incompatible: readers would get a schema that breaks them, and no reason is given.
         InvalidInput: ``ref`` names no version, a reason is missing, or readers cannot be sent
             to ``replacement``.
         PreconditionFailed: the dataset was changed meanwhile.
@@ -56,7 +58,7 @@ def step(
         severity=severity,
         replacement=replacement,
     )
-    standings.take(db, change, dataset, row, step, after)
+    admission.take(db, change, dataset, row, step, after)
     return releases.stated(db, by, row, now=change.at)
 
 
@@ -74,3 +76,4 @@ def _check_replacement(
             f"{instead} is {row.state}: readers cannot be sent there",
             hint="name a version that is published",
         )
+    standings.check_there(row, naming.of_rows(db, [row])[0])

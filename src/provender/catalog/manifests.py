@@ -10,17 +10,24 @@ from provender.catalog import datasets, naming, standings
 from provender.catalog.rows import VersionRow
 from provender.core.datasets import Dataset, Manifest
 from provender.core.errors import Gone, InvalidInput
-from provender.core.names import suggest
+from provender.core.lake import dataset_at, is_below
+from provender.core.names import DatasetRef, suggest
 from provender.core.people import Actor
+from provender.core.profiles import Profile
+
+MOST = 2**63 - 1
 
 
 def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
     """Check that a version is as ``dataset``, which has that number, is declared.
 
     Raises:
-        InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw.
+        InvalidInput: another format or event timestamp, or a tag is on a column nobody ever saw;
+            or it lies elsewhere than versions of the dataset do.
         NotFound: its event timestamp is none of its columns.
     """
+    check_place(db, dataset.ref, manifest)
+    check_facts(manifest)
     if manifest.format is not dataset.format:
         raise InvalidInput(
             f"{dataset.ref} is declared as {dataset.format}, the version is {manifest.format}",
@@ -35,6 +42,66 @@ def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> Non
     for name in filter(None, [manifest.event_timestamp]):
         manifest.schema.column(name)
     _check_tagged_columns(db, number, dataset, manifest)
+
+
+def check_place(db: Session, ref: DatasetRef, manifest: Manifest) -> None:
+    """Check that ``manifest`` lies where versions of ``ref`` do, by any name it ever had.
+
+    Raises:
+        InvalidInput: it does not, or its files do not lie there.
+    """
+    owner = dataset_at(manifest.location)
+    if owner is None or (owner != ref.dataset and owner not in naming.every(db, ref.dataset)):
+        raise InvalidInput(
+            f"{manifest.location!r} is no place of {ref.dataset}",
+            hint=f"versions of it lie in folders of {ref.domain}/{ref.name}; write them there",
+        )
+    for file in manifest.files:
+        if not is_below(file.path):
+            raise InvalidInput(
+                f"{file.path!r} is no file of a version at {manifest.location}",
+                hint="name files relative to the location, without . and ..",
+            )
+
+
+def check_facts(manifest: Manifest) -> None:
+    """Check that the numbers and instants of ``manifest`` can be those of rows and files.
+
+    Raises:
+        InvalidInput: they cannot.
+    """
+    numbers = {"rows": manifest.row_count, "bytes": manifest.size_bytes}
+    numbers |= {f"bytes of {file.path}": file.size_bytes for file in manifest.files}
+    for what, number in numbers.items():
+        if not 0 <= number <= MOST:
+            raise InvalidInput(f"a version cannot have {number} {what}", hint="count them again")
+    events = manifest.event_range
+    if events is None:
+        return
+    if events.earliest.tzinfo is None or events.latest.tzinfo is None:
+        raise InvalidInput("the event range has no time zone", hint="give instants in UTC")
+    if events.earliest > events.latest:
+        raise InvalidInput(
+            f"the first event, {events.earliest.isoformat()}, is after the last, "
+            f"{events.latest.isoformat()}",
+            hint="take the earliest and the latest event timestamp of the rows",
+        )
+
+
+def check_profile(manifest: Manifest, profile: Profile) -> None:
+    """Check that ``profile`` is of columns of ``manifest``, once each.
+
+    Raises:
+        InvalidInput: it is not.
+    """
+    names = [column.column for column in profile.columns]
+    for name in names:
+        if name not in manifest.schema or names.count(name) > 1:
+            raise InvalidInput(
+                f"the profile has {names.count(name)} parts about {name!r}, "
+                f"the version has the columns {', '.join(manifest.schema.names)}",
+                hint="profile the rows that are published, each column once",
+            )
 
 
 def check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -> None:

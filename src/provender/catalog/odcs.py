@@ -80,6 +80,8 @@ def read(raw: bytes, names: tuple[str, ...], *, is_new: bool = True) -> Contract
             f"the contract is written by apiVersion {standard!r}",
             hint=f"write it by ODCS 3: apiVersion {STANDARDS[-2]}",
         )
+    if is_new:
+        _check_finite(document)
     if is_new and (problems := list(_problems(document))):
         raise Problems("the contract is not as ODCS has it", problems)
     table = _table(document, names)
@@ -123,6 +125,17 @@ def _document(raw: bytes) -> Mapping[str, Any]:
             "the contract is no mapping", hint="write it by ODCS 3, beginning with apiVersion"
         )
     return found
+
+
+def _check_finite(document: Mapping[str, Any]) -> None:
+    """Refuse numbers that JSON has not: nothing is less than they are, nor can they be told."""
+    try:
+        json.dumps(document, allow_nan=False, default=str)
+    except ValueError as error:
+        raise InvalidInput(
+            "the contract has a number that is not finite (.nan or .inf)",
+            hint="leave the limit out, or give a number",
+        ) from error
 
 
 def _check_size(node: Node | None) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.orm.util import identity_key
 
 from provender.catalog import (
     access,
+    admission,
     changes,
     contracts,
     datasets,
@@ -46,7 +47,7 @@ from provender.core.audit import EventKind
 from provender.core.contracts import keeps_back
 from provender.core.datasets import NO_EVIDENCE, Dataset, DatasetVersion, Evidence, Manifest
 from provender.core.errors import InvalidInput
-from provender.core.lifecycle import READABLE, Standing, State, Step, advance
+from provender.core.lifecycle import READABLE, Standing, State
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -147,7 +148,8 @@ def publish(
 ) -> DatasetVersion:
     """Return the version that ``manifest`` makes, or the one that already has that content.
 
-    If that one was a draft, it is published now. A ``draft`` has a number, but nobody gets it
+    If that one was a draft, it is published now; one that was quarantined, if it is measured anew
+    and its contract lets it pass. A ``draft`` has a number, but nobody gets it
     who does not name it. So it is with a version of which a check failed that refuses: it is
     quarantined, and readers keep the last good one.
 
@@ -166,6 +168,8 @@ def publish(
         )
     manifests.check(db, target.id, target.value, manifest)
     manifests.check_inputs(db, by, manifest, now=change.at)
+    if evidence.profile is not None:
+        manifests.check_profile(manifest, evidence.profile)
     rows = _deciders(db, target, manifest)
     version = next_version(
         [naming.called(row.value, target.name) for row in rows],
@@ -183,8 +187,9 @@ def publish(
     if there is None:
         evidence = _judged(db, target, manifest, evidence, now=change.at)
         _add(db, change, target, version, evidence, _state(evidence, draft=draft))
-    elif there.state == State.DRAFT and not draft:
-        _publish_draft(db, change, target, version, note)
+    elif there.state not in READABLE and not draft:
+        row = db.get_one(VersionRow, (target.id, version.number))
+        admission.publish_again(db, change, row, evidence, reason=note or breaking_reason)
     return datasets.seen(db, by, [version], now=change.at)[0]
 
 
@@ -250,16 +255,6 @@ def _state(evidence: Evidence, *, draft: bool) -> State:
     if keeps_back(evidence.checks):
         return State.QUARANTINED
     return State.DRAFT if draft else State.PUBLISHED
-
-
-def _publish_draft(
-    db: Session, change: Change, target: Target, version: DatasetVersion, note: str
-) -> None:
-    row = db.get_one(VersionRow, (target.id, version.number))
-    stands = standings.standing(row)
-    after = advance(stands, Step.PUBLISH, by=change.actor, reason=note, now=change.at)
-    dataset = db.get_one(DatasetRow, target.id)
-    standings.take(db, change, dataset, row, Step.PUBLISH, after)
 
 
 def _add(
@@ -386,7 +381,6 @@ def _tell(db: Session, change: Change, version: DatasetVersion, state: State) ->
             "manifest": manifest.digest,
             "content": manifest.content,
             "rows": manifest.row_count,
-            "inputs": [str(ref) for ref in manifest.inputs],
             "schema": version.compatibility.verdict,
             "note": version.note,
             **({"layout": str(manifest.layout)} if manifest.layout else {}),

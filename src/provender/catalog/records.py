@@ -68,11 +68,15 @@ class LocalRecords:
         shown = tuple(found[:limit])
         return Listed(shown, shown[-1].id if len(found) > limit else None)
 
-    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]:
-        """Return versions of every dataset, whole; for who governs."""
+    def every_version(
+        self, *, of: DatasetRef | None = None, limit: int = 200, after: str = ""
+    ) -> Listed[Release]:
+        """Return versions of every dataset, whole, for who governs; or of one, for its stewards."""
         check_limit(limit)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
+            if of is not None:
+                return releases.releases_of(db, who, of, limit=limit, after=after, now=now)
             return releases.every_release(db, who, limit=limit, after=after, now=now)
 
     def notes(
@@ -93,7 +97,7 @@ class LocalRecords:
         with self._door.writing() as (db, change):
             changes.tell(db, change, kind, subject, detail)
             if kind is EventKind.FEATURES_MATERIALIZE:
-                consumption.keep_filling(db, change, subject, detail)
+                consumption.keep_filling(db, change, self._door.who(db), subject, detail)
 
     def decide(
         self,

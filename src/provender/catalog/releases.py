@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, datasets, naming, standings
+from provender.catalog import access, changes, datasets, manifests, naming, standings
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
@@ -37,9 +37,9 @@ def release(
         InvalidInput, Stale, Recalled, Gone: as `datasets.resolve`.
     """
     row = datasets.found(db, who, ref, as_of=as_of, now=now)
-    if max_age is not None:
-        datasets.check_age(row.value, max_age, now=now)
     found = stated(db, who, row, now=now)
+    if max_age is not None:
+        datasets.check_age(found.version, max_age, now=now)
     found = replace(found, warnings=standings.told(row, found.version))
     if format is None or format is found.version.manifest.format:
         return found
@@ -81,7 +81,29 @@ def every_release(
         Denied: ``by`` may not govern.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    wanted = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    return _every(db, select(VersionRow), limit=limit, after=after)
+
+
+def releases_of(
+    db: Session, by: Actor, ref: DatasetRef, *, limit: int, after: str, now: datetime
+) -> Listed[Release]:
+    """Return the versions of a dataset as `every_release`; inputs that are hidden are left out.
+
+    Raises:
+        NotFound: there is no such dataset for ``by``.
+        Denied: ``by`` does not steward it.
+    """
+    dataset = access.discovered(db, by, ref.dataset, now=now)
+    access.check(db, by, Action.STEWARD, [ColumnRef(dataset.name)], now=now)
+    own = select(VersionRow).where(VersionRow.dataset == dataset.id)
+    found = _every(db, own, limit=limit, after=after)
+    shown = datasets.seen(db, by, [one.version for one in found.items], now=now)
+    told = (replace(one, version=v) for one, v in zip(found.items, shown, strict=True))
+    return replace(found, items=tuple(told))
+
+
+def _every(db: Session, wanted: Select[VersionRow], *, limit: int, after: str) -> Listed[Release]:
+    wanted = wanted.join(DatasetRow, DatasetRow.id == VersionRow.dataset)
     if after:
         last = DatasetRef.parse(after)
         same = (DatasetRow.name == last.dataset) & (VersionRow.number > (last.version or 0))
@@ -101,10 +123,13 @@ def represent(
         NotFound: there is no such version for ``by``.
         Denied: ``by`` may not publish the dataset.
         Conflict: those are other rows than the version's.
+        InvalidInput: they lie elsewhere than versions of the dataset do.
     """
     row = datasets.found(db, by, ref, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     ref, own = naming.of_rows(db, [row])[0].ref, row.value.manifest
+    manifests.check_place(db, ref, manifest)
+    manifests.check_facts(manifest)
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
             f"the rows as {manifest.format} are not those of {ref}: their digest is "

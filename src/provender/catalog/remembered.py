@@ -21,7 +21,7 @@ from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef, is_legible, unknown
 from provender.core.people import Actor
-from provender.core.policy import Action
+from provender.core.policy import Action, ColumnRef
 from provender.values import from_json
 
 PREFIX = "urn:"
@@ -42,7 +42,7 @@ def remembered(
 
     Raises:
         NotFound: nothing of that kind and key was ever there for ``who``.
-        Denied: it is for who governs.
+        Denied: it is for who governs, or stewards the dataset.
         InvalidInput: ``after`` is not where a list goes on.
     """
     if kind not in KINDS:
@@ -63,7 +63,11 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
         raise unknown(kind, key, ())
     if kind in OF_DATASETS:
         named, at, number = key.partition("@")
-        return _discovered(db, who, named, now=now).urn + at + number
+        row = _discovered(db, who, named, now=now)
+        if kind == "retention" and not _governs(db, who, now=now):
+            # a hold says why, to those who may set or lift one
+            access.check(db, who, Action.STEWARD, [ColumnRef(row.name)], now=now)
+        return row.urn + at + number
     if kind == "grant":
         there = [grant.id for grant in grants.grants(db, who, now=now)]
         if key not in there:
@@ -71,6 +75,10 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
     elif kind == "task":
         access.check(db, who, Action.GOVERN, [EVERYTHING], now=now)
     return key
+
+
+def _governs(db: Session, who: Actor, *, now: datetime) -> bool:
+    return access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
 
 
 def _discovered(db: Session, who: Actor, named: str, *, now: datetime) -> DatasetRow:

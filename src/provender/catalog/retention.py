@@ -22,7 +22,7 @@ from provender.catalog.rows import (
     VersionRow,
 )
 from provender.core.audit import EventKind
-from provender.core.lifecycle import READABLE
+from provender.core.lifecycle import READABLE, WAITING
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -159,6 +159,7 @@ def _stored(db: Session, row: DatasetRow) -> list[Stored]:
             published_at=published_at,
             size_bytes=size_bytes + others.get(number, 0),
             is_readable=state in READABLE,
+            is_waiting=state in WAITING,
             pinned_by=tuple(pins.get(number, ())),
         )
         for number, published_at, size_bytes, state in db.execute(

@@ -94,6 +94,16 @@ def told(row: VersionRow, version: DatasetVersion) -> tuple[str, ...]:
         Gone: its data was deleted; its manifest stays.
     """
     found = warnings(str(version.ref), standing(row))
+    check_there(row, version)
+    return found
+
+
+def check_there(row: VersionRow, version: DatasetVersion) -> None:
+    """Return if the data of ``version``, that of ``row``, is there.
+
+    Raises:
+        Gone: it was deleted; its manifest stays.
+    """
     if row.data_gone_at is not None:
         why = f": {row.data_gone_why}" if row.data_gone_why else ""
         raise Gone(
@@ -101,13 +111,16 @@ def told(row: VersionRow, version: DatasetVersion) -> tuple[str, ...]:
             hint=f"its manifest stays ({version.manifest.digest}); read a newer version",
             what="version",
         )
-    return found
 
 
 def newest(db: Session, dataset: int) -> VersionRow | None:
-    """Return the row of the newest version that readers get who name none; None: they get none."""
+    """Return the row of the newest version that readers get who name none; None: they get none.
+
+    One whose data is gone is it only where no other is left.
+    """
     wanted = select(VersionRow).where(VersionRow.dataset == dataset, VersionRow.state.in_(READABLE))
-    return db.scalars(wanted.order_by(VersionRow.number.desc()).limit(1)).first()
+    best = (VersionRow.data_gone_at.is_(None).desc(), VersionRow.number.desc())
+    return db.scalars(wanted.order_by(*best).limit(1)).first()
 
 
 def newest_then(db: Session, dataset: DatasetRow, as_of: datetime) -> VersionRow | None:

@@ -61,9 +61,12 @@ class HttpRecords:
         """Return the training sets whose datasets may be discovered, newest first."""
         return self._wire.listed(TrainingSetManifest, "training-sets", limit=limit, after=after)
 
-    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]:
-        """Return versions of every dataset, whole; for who governs."""
-        return self._wire.listed(Release, "versions", limit=limit, after=after)
+    def every_version(
+        self, *, of: DatasetRef | None = None, limit: int = 200, after: str = ""
+    ) -> Listed[Release]:
+        """Return versions of every dataset, whole, for who governs; or of one, for its stewards."""
+        asked = {} if of is None else {"dataset": of.dataset}
+        return self._wire.listed(Release, "versions", limit=limit, after=after, **asked)
 
     def notes(
         self, ref: DatasetRef, *, above: int = 0, since: datetime

@@ -47,6 +47,8 @@ class Severity(StrEnum):
 
 READABLE = frozenset({State.PUBLISHED, State.DEPRECATED})
 """States of versions that a reader may be given without having named one."""
+WAITING = frozenset({State.DRAFT, State.QUARANTINED})
+"""States of versions that readers never got, and may get by a step."""
 REASONED = frozenset({Step.DEPRECATE, Step.RECALL})
 """Steps that readers are told the reason of."""
 TRANSITIONS: dict[tuple[State, Step], State] = {

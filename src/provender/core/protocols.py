@@ -228,8 +228,13 @@ class Records(Protocol):
 
     def training_sets(self, *, limit: int = 50, after: str = "") -> Listed[TrainingSetManifest]: ...
 
-    def every_version(self, *, limit: int = 200, after: str = "") -> Listed[Release]:
-        """Return every version, once for each format that it can be had in; for who governs."""
+    def every_version(
+        self, *, of: DatasetRef | None = None, limit: int = 200, after: str = ""
+    ) -> Listed[Release]:
+        """Return every version, once for each format that it was made in, wherever it stands.
+
+        For who governs; those ``of`` a dataset, for its stewards.
+        """
         ...
 
     def notes(

@@ -25,12 +25,16 @@ NONE = Retention()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """A version whose data is there. ``pinned_by`` names what was made of it, or reads it by number."""
+    """A version whose data is there. ``pinned_by`` names what was made of it, or reads it by number.
+
+    One that ``is_waiting`` is a draft or quarantined: it may be what readers get next.
+    """
 
     ref: DatasetRef
     published_at: datetime
     size_bytes: int
     is_readable: bool
+    is_waiting: bool = False
     pinned_by: tuple[str, ...] = ()
 
 
@@ -65,7 +69,8 @@ def due(rule: Retention, stored: Sequence[Stored], *, now: datetime) -> list[Due
 
     ``stored`` are those whose data is there, oldest first. What readers get stays, and what is
     pinned; on hold, everything does. Where both a number and an age are given, data goes that
-    is past both. Versions that readers do not get are not counted among the last ones.
+    is past both. Versions that readers do not get are not counted among the last ones; one that
+    waits for its steward, newer than what readers get, is past no number of them.
     """
     readable = [version for version in stored if version.is_readable]
     newest = readable[-1] if readable else None
@@ -88,6 +93,7 @@ def _judged(
         _held(rule)
         or _needed(version, newest)
         or _among_the_last(rule, version, first_kept)
+        or _awaited(rule, version, newest)
         or _young(rule, version, now=now)
     )
     return Due(
@@ -119,6 +125,13 @@ def _among_the_last(rule: Retention, version: Stored, first_kept: Stored | None)
     if first_kept is None or (version.ref.version or 0) < (first_kept.ref.version or 0):
         return ""
     return f"among the last {rule.keep_versions}"
+
+
+def _awaited(rule: Retention, version: Stored, newest: Stored | None) -> str:
+    if rule.keep_versions is None or not version.is_waiting:
+        return ""
+    is_newer = newest is None or (version.ref.version or 0) > (newest.ref.version or 0)
+    return "waiting for its steward" if is_newer else ""
 
 
 def _young(rule: Retention, version: Stored, *, now: datetime) -> str:

@@ -8,7 +8,7 @@ from provender.core.datasets import FIRST, DatasetVersion, Manifest
 from provender.core.errors import Conflict, Incompatible
 from provender.core.lifecycle import READABLE, Standing, State, said
 from provender.core.names import DatasetRef
-from provender.core.schema import Verdict
+from provender.core.schema import Compatibility, Verdict
 
 PUBLISHED: Mapping[int, Standing] = {}
 """The standings of versions that are all published."""
@@ -42,7 +42,8 @@ def next_version(
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
     read = [version for version in history if _state(version, standings) in READABLE]
-    latest = read[-1] if read else None
+    there_still = [version for version in read if version.number not in gone]
+    latest = next(reversed(there_still or read), None)
     kept = [version for version in history if version.number not in gone]
     there = _there(kept, manifest, latest, standings, parent=parent)
     if there is not None:
@@ -55,13 +56,11 @@ def next_version(
             hint=f"look at {ref.dataset}@{latest_number}, then publish again",
         )
     number = history[-1].number + 1 if history else 1
-    compatibility = compare(latest.manifest.schema, manifest.schema) if latest else FIRST
-    if compatibility.verdict is Verdict.BREAKING and not breaking_reason:
-        raise Incompatible(
-            f"{ref.dataset}@{number} would break readers of @{latest_number}: "
-            + "; ".join(compatibility.reasons),
-            hint='give the reason with --breaking "why", or keep the old columns',
-        )
+    compatibility = (
+        check_unbroken(latest, ref.at(number), manifest, reason=breaking_reason)
+        if latest
+        else FIRST
+    )
     return DatasetVersion(
         ref=ref.at(number),
         manifest=manifest,
@@ -73,6 +72,23 @@ def next_version(
         or breaking_reason
         or (f"optimized by {manifest.layout}" if manifest.layout else ""),
     )
+
+
+def check_unbroken(
+    latest: DatasetVersion, ref: DatasetRef, manifest: Manifest, *, reason: str
+) -> Compatibility:
+    """Return how the schema of ``ref``, a version with that ``manifest``, follows that of ``latest``.
+
+    Raises:
+        Incompatible: it breaks readers of ``latest`` and no ``reason`` is given.
+    """
+    found = compare(latest.manifest.schema, manifest.schema)
+    if found.verdict is Verdict.BREAKING and not reason:
+        raise Incompatible(
+            f"{ref} would break readers of @{latest.number}: {'; '.join(found.reasons)}",
+            hint='give the reason (publish: --breaking "why"), or keep the old columns',
+        )
+    return found
 
 
 def _there(

@@ -57,6 +57,9 @@ def publish(
     dataset = catalog.dataset(offer.ref)
     look = _Look(settings, offer, contract_of(catalog, offer.ref))
     versions = [each.version for each in history]
+    quarantined = {
+        each.version.number for each in history if each.standing.state is State.QUARANTINED
+    }
 
     def accept(found: Manifest) -> None:
         version = next_version(
@@ -70,7 +73,7 @@ def publish(
             parent=offer.parent,
             breaking_reason=offer.breaking_reason,
         )
-        look.is_new = version not in versions
+        look.is_new = version not in versions or version.number in quarantined
 
     with publishing(settings.lake):
         offer.progress("writing the rows", 0.0)

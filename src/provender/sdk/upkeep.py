@@ -10,7 +10,6 @@ from provender import bootstrap
 from provender.core.datasets import (
     DatasetVersion,
     Evidence,
-    Format,
     Manifest,
     Release,
     whole,
@@ -73,25 +72,32 @@ class Expired:
 
 def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: bool) -> Expired:
     """Let the data go that is due; see `Workspace.expire`."""
-    converted, unread = ({}, set()) if dry_run else _converted(catalog, ref)
     due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
-    if dry_run:
+    if dry_run or _is_held(catalog, ref):
         return Expired(due=due)
-    gone = [
-        manifest
-        for one in _releases(catalog, ref)
-        if one.data_gone_at
-        for manifest in (one.version.manifest, *converted.get(one.version.number, ()))
-        if manifest.format not in unread
-    ]
+    gone = [one.version.manifest for one in _copies(catalog, ref) if one.data_gone_at]
 
     def kept() -> list[Manifest]:
-        there = [one.version for one in _releases(catalog, ref) if not one.data_gone_at]
-        others, _ = _converted(catalog, ref)
-        return [m for one in there for m in (one.manifest, *others.get(one.number, ()))]
+        return [one.version.manifest for one in _copies(catalog, ref) if not one.data_gone_at]
 
-    files, size_bytes = forget(settings.lake, gone, kept)
+    entry = catalog.finder.entry(ref.at(None))
+    names = {entry.dataset.ref.dataset, *entry.former_names}
+    files, size_bytes = forget(settings.lake, names, gone, kept)
     return Expired(due=due, files=files, size_bytes=size_bytes)
+
+
+def _copies(catalog: "Library", ref: DatasetRef) -> list[Release]:
+    """Every version of a dataset wherever it stands, once for each format that it was made in."""
+    return whole(lambda after: catalog.records.every_version(of=ref.at(None), after=after))
+
+
+def _is_held(catalog: "Library", ref: DatasetRef) -> bool:
+    """Whether the dataset is on hold, and nothing of it goes, whatever was marked before."""
+    try:
+        (now,) = catalog.desk.history("retention", ref.dataset, limit=1).items
+    except NotFound:
+        return False
+    return isinstance(now.value, dict) and bool(now.value.get("hold"))
 
 
 @contextmanager
@@ -107,34 +113,6 @@ def unless_gone(catalog: "Library", ref: DatasetRef) -> Iterator[None]:
         with suppress(Recalled):
             catalog.resolve(ref)
         raise
-
-
-def _converted(
-    catalog: "Library", ref: DatasetRef
-) -> tuple[dict[int, list[Manifest]], set[Format]]:
-    """The manifests of versions in other formats, and formats in which some are not told.
-
-    Those are of versions that are refused to readers. Where such a one may share files with
-    others, these stay, until `fsck` finds that nobody has them.
-    """
-    found: dict[int, list[Manifest]] = {}
-    unread: set[Format] = set()
-    for one in _releases(catalog, ref):
-        for other in one.formats[1:]:
-            try:
-                shown = catalog.release(one.version.ref, format=other).version
-            except Recalled:
-                unread.add(other)
-            except NotFound:
-                continue
-            else:
-                found.setdefault(shown.number, []).append(shown.manifest)
-    return found, unread
-
-
-def _releases(catalog: "Library", ref: DatasetRef) -> list[Release]:
-    """Every version of a dataset, with those whose data is gone."""
-    return whole(lambda after: catalog.finder.releases(ref.at(None), limit=200, after=after))
 
 
 def optimize(
@@ -197,7 +175,7 @@ def check(
             )
     progress("looking for orphans", 0.0)
     places = {folder.resolve(): None for folder in (settings.spill, *spills)}
-    found = sweep(settings.lake, list(places), lambda: _recorded(catalog), clean=remove)
+    found = sweep(settings.lake, list(places), lambda: _staying(catalog), clean=remove)
     versions = _recorded(catalog)
     found += damages(settings.lake, versions, again=again, progress=progress)
     return Report(
@@ -225,3 +203,13 @@ def _recorded(catalog: "Library") -> list[DatasetVersion]:
     """Every version that the catalog knows of, whole, whose data is to be there; in each format."""
     every = whole(lambda after: catalog.records.every_version(after=after))
     return [one.version for one in every if one.data_gone_at is None]
+
+
+def _staying(catalog: "Library") -> list[DatasetVersion]:
+    """What `_recorded` returns, and versions whose files are not to go while a hold is in force."""
+    every = whole(lambda after: catalog.records.every_version(after=after))
+    marked = {one.version.ref.at(None) for one in every if one.data_gone_at}
+    held = {ref for ref in marked if _is_held(catalog, ref)}
+    return [
+        one.version for one in every if not one.data_gone_at or one.version.ref.at(None) in held
+    ]

@@ -7,12 +7,14 @@ own. Files that look like none of ours are named and left alone.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
 from provender.core.datasets import DatasetVersion, Format, Manifest
+from provender.core.errors import InvalidInput
+from provender.core.lake import dataset_at, is_below
 from provender.core.training import Table
 from provender.tables import deltalog, hashed, storage
 from provender.tables.locks import (
@@ -28,6 +30,10 @@ from provender.tables.locks import (
 
 FOLDER = re.compile(rf"({'|'.join(Format)})(-[0-9a-f]{{24}}(-[0-9a-f]{{8}})?)?")
 """What a format calls the folder of a version, or of all versions."""
+
+
+TABLES = (Format.DELTA, Format.ICEBERG)
+"""They keep many versions in one folder, each a snapshot with a number."""
 
 
 class Kind(StrEnum):
@@ -72,13 +78,17 @@ def sweep(
 
 
 def forget(
-    root: Path, gone: Sequence[Manifest], kept: Callable[[], Sequence[Manifest]]
+    root: Path,
+    names: Collection[str],
+    gone: Sequence[Manifest],
+    kept: Callable[[], Sequence[Manifest]],
 ) -> tuple[int, int]:
     """Remove the files of ``gone`` that none of ``kept`` needs; return how many, and their bytes.
 
-    ``kept`` are the manifests of the same datasets whose data stays; it is asked once no
-    publisher is at work. Of a table of many versions the files go that only ``gone`` ones have;
-    its log stays.
+    Both are manifests of one dataset, which has, or had, those ``names``: whatever a manifest
+    says, nothing is removed that lies in a folder of another, or above. ``kept`` are those whose
+    data stays; it is asked once no publisher is at work. Of a table of many versions the files
+    go that only ``gone`` ones have; its log stays.
 
     Raises:
         Conflict: a publisher is at work for more than a minute.
@@ -90,7 +100,11 @@ def forget(
         places = {one.location for one in staying}
         removed: dict[Path, int] = {}
         for manifest in gone:
+            if dataset_at(manifest.location) not in names:
+                continue
             for entry in manifest.files:
+                if not is_below(entry.path):
+                    continue
                 path = storage.resolve(root, f"{manifest.location}/{entry.path}")
                 if (manifest.location, entry.path) not in needed and path.is_file():
                     removed[path] = path.stat().st_size
@@ -119,12 +133,16 @@ def damages(
         table = Table.of(version)
         new = [e for e in table.entries if (table.location, e.path) not in seen]
         seen.update((table.location, entry.path) for entry in new)
+        try:
+            paths = [storage.resolve(root, f"{table.location}/{e.path}") for e in table.entries]
+        except InvalidInput as error:
+            wrong.setdefault(root / table.location, (str(error), []))[1].append(str(version.ref))
+            continue
         for path, why in storage.faults(
             root, replace(table, entries=tuple(new)), again=again
         ).items():
             wrong[path] = (why, [])
-        for entry in table.entries:
-            path = storage.resolve(root, f"{table.location}/{entry.path}")
+        for path in paths:
             if path in wrong:
                 wrong[path][1].append(str(version.ref))
     return [
@@ -192,15 +210,17 @@ def _inside(folder: Path, versions: Sequence[DatasetVersion], *, clean: bool) ->
     """What is in the folder of recorded versions and none of them needs."""
     files = {entry.path for version in versions for entry in version.manifest.files}
     fmt = versions[0].manifest.format
+    snapshots = [v.manifest.native_snapshot for v in versions if _is_snapshot(v.manifest)]
+    if fmt in TABLES and not snapshots:
+        return
     if fmt is Format.DELTA and (folder / "_delta_log").is_dir():
-        snapshots = {int(version.manifest.native_snapshot) for version in versions}
-        for path in deltalog.leftovers(folder, snapshots, files):
+        for path in deltalog.leftovers(folder, {int(at) for at in snapshots}, files):
             yield _orphan(path, "no version refers to it")
     elif fmt is Format.ICEBERG:
         from provender.tables import iceberglog  # its packages are an extra of their own
 
         if clean:
-            iceberglog.go_back(folder, versions[-1].manifest.native_snapshot)
+            iceberglog.go_back(folder, snapshots[-1])
         for path in iceberglog.leftovers(folder, files):
             yield _orphan(path, "no version refers to it")
     elif (folder / storage.CONTENTS).is_file():
@@ -210,6 +230,12 @@ def _inside(folder: Path, versions: Sequence[DatasetVersion], *, clean: bool) ->
                 yield Finding(
                     kind=Kind.FOREIGN, path=path, why="not of our making", size_bytes=_size(path)
                 )
+
+
+def _is_snapshot(manifest: Manifest) -> bool:
+    """Whether a table can have what ``manifest`` calls its snapshot."""
+    said = manifest.native_snapshot
+    return manifest.format in TABLES and said.isascii() and said.isdecimal()
 
 
 def _orphan(path: Path, why: str) -> Finding:
