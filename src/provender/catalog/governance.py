@@ -17,6 +17,7 @@ from provender.catalog import (
     grants,
     history,
     indexing,
+    rulebook,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -79,12 +80,16 @@ def current(db: Session, *, datasets: bool = True) -> Governance:
 
 
 def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
-    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted."""
+    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted.
+
+    Rules are as `rulebook` shows them.
+    """
+    whole = current(db, datasets=datasets)
+    known = replace(whole, rules=rulebook.shown(db, who, whole.rules, now=now))
     if not datasets:
-        return current(db, datasets=False)
+        return known
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
-    whole = current(db)
-    return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
+    return replace(known, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
 
 
 def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
