@@ -1,11 +1,19 @@
 """What every Catalog must do, whatever it is made of."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from provender.core.datasets import Format
-from provender.core.errors import Conflict, Denied, Incompatible, InvalidInput, NotFound
+from provender.core.errors import (
+    Conflict,
+    Denied,
+    Incompatible,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+)
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
 from provender.core.protocols import Catalog
@@ -138,6 +146,18 @@ def test_definitions_come_back_as_they_were_recorded(connect: Connect):
     assert catalog.repo("delays") == REPO
     with pytest.raises(NotFound, match="project 'delay' not found"):
         catalog.repo("delay")
+
+
+def test_definitions_that_somebody_changed_meanwhile_stay(connect: Connect):
+    dev = connect("dev")
+    dev.record(VISIBLE, expected=0)
+    there = dev.desk.history("definitions", VISIBLE.project).items[0].revision
+    for seen in (0, there + 1):
+        with pytest.raises(PreconditionFailed, match=f"is at revision {there}"):
+            dev.record(replace(VISIBLE, services=()), expected=seen)
+    assert dev.repo(VISIBLE.project).services == VISIBLE.services
+    dev.record(replace(VISIBLE, services=()), expected=there)
+    assert dev.repo(VISIBLE.project).services == ()
 
 
 def test_what_would_be_served_is_compiled_and_nothing_recorded(connect: Connect):

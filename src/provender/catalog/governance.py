@@ -17,6 +17,7 @@ from provender.catalog import (
     grants,
     history,
     indexing,
+    revisions,
     rulebook,
 )
 from provender.catalog.changes import Change as CatalogChange
@@ -128,18 +129,26 @@ def apply(
 
 
 def declare(
-    db: Session, by: Actor, value: Declared, *, reason: str = "", change: CatalogChange
+    db: Session,
+    by: Actor,
+    value: Declared,
+    *,
+    expected: int | None = None,
+    reason: str = "",
+    change: CatalogChange,
 ) -> Step:
     """Return the step that declares one object, or says it anew, beside what catalog/ declares.
 
     Raises:
         Denied: ``by`` may not govern.
+        PreconditionFailed: it is not any more at the revision that was ``expected``.
         Problems: it does not fit to what is there.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = current(db)
     alone = governance.only(value)
     ((kind, name),) = governance.objects(alone)
+    revisions.check_object(db, kind, name, expected)
     steps = governance.diff(existing, alone, Governance())
     _check(db, governance.together(alone, steps), steps)
     (step,) = (step for step in steps if (step.kind, step.name) == (kind, name))
@@ -149,19 +158,28 @@ def declare(
 
 
 def withdraw(
-    db: Session, by: Actor, kind: str, name: str, *, reason: str = "", change: CatalogChange
+    db: Session,
+    by: Actor,
+    kind: str,
+    name: str,
+    *,
+    expected: int | None = None,
+    reason: str = "",
+    change: CatalogChange,
 ) -> Step:
     """Return the step that takes one object away; catalog/ brings it back, if it declares it.
 
     Raises:
         Denied: ``by`` may not govern.
         NotFound: there is no such object.
+        PreconditionFailed: it is not any more at the revision that was ``expected``.
         Problems: something rests on it.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = governance.objects(current(db))
     if (kind, name) not in existing:
         raise unknown(kind, name, (other for of, other in existing if of == kind))
+    revisions.check_object(db, kind, name, expected)
     rest = governance.without(current(db), kind, name)
     (step,) = (s for s in governance.diff(current(db), rest) if s.change is Change.REMOVE)
     _check(db, rest, [step])

@@ -101,7 +101,14 @@ def _shown(
         value = _part(db, who, from_json(RepoSpec, row.value or ""), now=now)
         if value is None:
             return None
-    return Remembered(value=value, since=row.from_at, until=row.to_at, by=row.by, reason=row.reason)
+    return Remembered(
+        value=value,
+        since=row.from_at,
+        until=row.to_at,
+        by=row.by,
+        reason=row.reason,
+        revision=row.from_sequence,
+    )
 
 
 def _rule(db: Session, who: Actor, row: HistoryRow, *, now: datetime) -> Remembered | None:
@@ -120,6 +127,7 @@ def _rule(db: Session, who: Actor, row: HistoryRow, *, now: datetime) -> Remembe
         until=row.to_at,
         by=row.by,
         reason=row.reason if parts[0] == rule else "",
+        revision=row.from_sequence,
     )
 
 
