@@ -317,3 +317,18 @@ def test_a_declaration_and_definitions_are_changed_by_who_has_looked_at_them(ask
     assert dev.put(place, json=body, headers={"if-none-match": "*"}).status_code == 412
     seen = {"if-match": dev.get(place).headers["etag"]}
     assert dev.put(place, json=body, headers=seen).status_code == 204
+
+
+def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
+    key = {"idempotency-key": "k1"}
+    note = {"kind": "features:push", "subject": "v"}
+    for method, path, body in (
+        ("POST", "/notes", note),
+        ("POST", "/grants", {"dataset": str(FLIGHTS), "grantee": "person:ana"}),
+        ("DELETE", "/tags/personal", None),
+    ):
+        refused = ask("gov").request(method, path, json=body, headers=key)
+        assert refused.status_code == 422
+        (problem,) = refused.json()["error"]["problems"]
+        assert problem["where"] == "header.idempotency-key"
+    assert ask("gov").get("/datasets", headers=key).status_code == 200
