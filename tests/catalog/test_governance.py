@@ -12,6 +12,7 @@ from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
     SALARIES,
+    WEATHER,
     Clock,
     Connect,
     dataset,
@@ -244,3 +245,26 @@ def test_rules_name_no_datasets_that_are_hidden(connect: Connect, clock: Clock):
         assert len(connect(who).desk.history("rule", HIDING.id).items) == 3
         assert plain(PARTLY) == connect(who).desk.history("rule", PARTLY.id).items[0].value
     assert set(gov.governance().rules) >= {HIDING, PARTLY}
+
+
+def test_a_rule_names_datasets_that_are_there_by_what_they_are_called(connect: Connect):
+    gov, named = connect("gov"), replace(HIDING, id="named", description="")
+    weather = replace(named, datasets=(WEATHER.dataset,))
+    gov.desk.declare(weather)
+    connect("ops").desk.rename(WEATHER, "aviation.sky", expected=None)
+    renamed = replace(named, datasets=("aviation.sky",))
+    said = gov.governance()
+    assert renamed in said.rules
+    for wrong, problem in (
+        (weather, "rule named: dataset aviation.weather is called aviation.sky now"),
+        (
+            replace(named, datasets=("aviation.flihgts",)),
+            r"rule named: dataset 'aviation.flihgts' is not declared \(did you mean aviation.flights",
+        ),
+    ):
+        with pytest.raises(Problems, match=problem):
+            gov.desk.declare(wrong)
+        others = tuple(rule for rule in said.rules if rule.id != "named")
+        with pytest.raises(Problems, match=problem):
+            gov.desk.apply(replace(said, rules=(*others, wrong)), overwrite=True)
+    gov.desk.declare(replace(named, datasets=("aviation.to_come_*", "aviation.sky")))

@@ -38,7 +38,7 @@ from provender.core.audit import EventKind
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Problems
 from provender.core.governance import Change, Declared, Governance, Step
-from provender.core.names import unknown
+from provender.core.names import suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -187,11 +187,12 @@ def withdraw(
     return step
 
 
-def _check(db: Session, becomes: Governance, steps: Iterable[Step]) -> None:
+def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
     problems = governance.check(becomes)
     if not any(Action.GOVERN in rule.actions for rule in becomes.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
     problems += _renamed(db, becomes)
+    problems += _misnamed(db, becomes, steps)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(
@@ -282,6 +283,25 @@ def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
     for name in (dataset.ref.dataset for dataset in becomes.datasets):
         if name in names:
             yield f"dataset {name} is called {names[name]} now: write that in its file"
+
+
+def _misnamed(db: Session, becomes: Governance, steps: Iterable[Step]) -> Iterator[str]:
+    """Say which rules that are new or change name a dataset that there is not: they would open nothing.
+
+    Patterns may be of datasets to come.
+    """
+    there = {dataset.ref.dataset for dataset in becomes.datasets}
+    names = applied.renamed(db)
+    written = [
+        s.value for s in steps if s.kind == "rule" and s.change in (Change.ADD, Change.CHANGE)
+    ]
+    for rule in written:
+        for name in rulebook.literal(rule.datasets):
+            if name in names:
+                yield f"rule {rule.id}: dataset {name} is called {names[name]} now: write that"
+            elif name not in there:
+                hint = suggest(name, there)
+                yield f"rule {rule.id}: dataset {name!r} is not declared ({hint})"
 
 
 def _forgotten(db: Session, steps: Iterable[Step]) -> Iterator[str]:

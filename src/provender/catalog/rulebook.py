@@ -31,6 +31,11 @@ def shown(db: Session, who: Actor, rules: Iterable[Rule], *, now: datetime) -> t
     return tuple(part for rule in every if (part := _part(rule, open_to)) is not None)
 
 
+def literal(patterns: Iterable[str]) -> list[str]:
+    """Return those of ``patterns`` of datasets that are the name of one."""
+    return [pattern for pattern in patterns if SPECIAL.isdisjoint(pattern)]
+
+
 def _part(rule: Rule, open_to: set[str]) -> Rule | None:
     left = tuple(name for name in rule.datasets if name in open_to)
     if left == rule.datasets:
@@ -41,7 +46,7 @@ def _part(rule: Rule, open_to: set[str]) -> Rule | None:
 def _open(db: Session, who: Actor, patterns: set[str], *, now: datetime) -> set[str]:
     """Those of ``patterns`` that fit a dataset which ``who`` may discover; every dataset's does."""
     visible = access.visible(db, who, Action.DISCOVER, now=now)
-    names = {pattern for pattern in patterns if SPECIAL.isdisjoint(pattern)}
+    names = set(literal(patterns))
     found = set(db.scalars(visible.where(DatasetRow.name.in_(sorted(names)))))
     for pattern in patterns - names - {EVERY}:
         if db.scalars(visible.where(ways.matches([pattern])).limit(1)).first() is not None:
