@@ -120,6 +120,20 @@ def test_as_of_is_the_latest_version_of_that_time(catalog: Catalog, clock: Clock
         catalog.resolve(FLIGHTS, as_of=NOW.replace(tzinfo=None))
 
 
+def test_a_version_that_came_later_was_not_there_then(catalog: Catalog, clock: Clock):
+    first = catalog.publish(FLIGHTS, manifest(1))
+    clock.advance(timedelta(hours=1))
+    second = catalog.publish(FLIGHTS, manifest(2))
+    with pytest.raises(NotFound, match=f"{FLIGHTS}@2 was not there at") as error:
+        catalog.resolve(second.ref, as_of=first.published_at)
+    assert error.value.hint == f"it was published {second.published_at.isoformat()}"
+    with pytest.raises(NotFound):
+        catalog.release(second.ref, as_of=first.published_at)
+    for as_of in (second.published_at, clock.now):
+        assert catalog.resolve(second.ref, as_of=as_of) == second
+    assert catalog.resolve(first.ref, as_of=first.published_at) == first
+
+
 def test_a_permit_covers_what_was_asked_and_nothing_else(catalog: Catalog, clock: Clock):
     permit = catalog.permit(Action.READ, [DELAY], purpose="report")
     permit.cover([DELAY], now=clock())

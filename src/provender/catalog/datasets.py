@@ -67,6 +67,8 @@ def found(
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
         row = db.get(VersionRow, (dataset.id, ref.version))
+        if row is not None and as_of is not None and row.published_at > as_of:
+            raise _not_yet(naming.of_rows(db, [row])[0], as_of)
     elif as_of is not None:
         row = standings.newest_then(db, dataset, as_of)
     else:
@@ -158,6 +160,14 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
             f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
             hint="publish a newer version, or ask for data of a greater age",
         )
+
+
+def _not_yet(version: DatasetVersion, as_of: datetime) -> NotFound:
+    return NotFound(
+        f"{version.ref} was not there at {as_of.isoformat()}",
+        hint=f"it was published {version.published_at.isoformat()}",
+        what="version",
+    )
 
 
 def _no_such_version(
