@@ -18,6 +18,7 @@ from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
 from provender.core.protocols import Catalog
 from provender.core.schema import Column, Schema, Verdict
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -132,6 +133,19 @@ def test_a_version_that_came_later_was_not_there_then(catalog: Catalog, clock: C
     for as_of in (second.published_at, clock.now):
         assert catalog.resolve(second.ref, as_of=as_of) == second
     assert catalog.resolve(first.ref, as_of=first.published_at) == first
+
+
+def test_what_will_be_the_latest_is_not_known(connect: Connect, clock: Clock):
+    connect("ops").publish(FLIGHTS, manifest(1))
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    later, ana = clock.now + timedelta(microseconds=1), connect("ana")
+    for ask in (
+        lambda: ana.resolve(FLIGHTS, as_of=later),
+        lambda: ana.release(FLIGHTS.at(1), as_of=later),
+        lambda: ana.desk.contract(FLIGHTS, as_of=later),
+    ):
+        with pytest.raises(InvalidInput, match="nobody knows what the catalog says at"):
+            ask()
 
 
 def test_a_permit_covers_what_was_asked_and_nothing_else(catalog: Catalog, clock: Clock):

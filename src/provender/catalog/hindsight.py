@@ -18,6 +18,7 @@ from provender.catalog import access, history, naming, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.listing import FILTERS, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, VersionRow
+from provender.core.clock import check_past
 from provender.core.datasets import Dataset, DatasetSummary, Entry
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.glossary import Term
@@ -123,13 +124,7 @@ def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:
     Raises:
         InvalidInput: it has no time zone, is in the future, or before history begins.
     """
-    if as_of.tzinfo is None:
-        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
-    if as_of > now:
-        raise InvalidInput(
-            f"nobody knows what the catalog says at {as_of.isoformat()}",
-            hint=f"ask for an instant up to now, {now.isoformat()}",
-        )
+    check_past(as_of, now=now)
     began = history.began(db)
     if began is None or as_of < began:
         begins = f"begins at {began.isoformat()}" if began else "has not begun yet"
