@@ -72,6 +72,7 @@ def requests() -> Iterator[Json]:
         "PUT",
         "/projects/delays/definitions",
         {"definitions": json.loads(to_json(VISIBLE))},
+        {"if-none-match": "*"},
         actor="person:dev",
     )
     yield _ask("GET", "/projects/delays/definitions")

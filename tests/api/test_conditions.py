@@ -1,13 +1,16 @@
 """What stands around every route: ids, hosts, other sites, conditions, cursors, one error shape."""
 
+import json
+
 import httpx
 import pytest
 
 from provender.catalog.local import LocalCatalog
 from provender.values import to_json
 from tests.api.conftest import Ask
-from tests.catalog.world import FLIGHTS, HOURLY, manifest
+from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest
 
+YAML = {"content-type": "application/yaml"}
 FAULT = {"status", "title", "code", "message", "hint", "what", "request_id", "problems"}
 
 
@@ -198,3 +201,134 @@ def test_a_former_name_leads_to_the_new_one_for_good(ask: Ask) -> None:
     assert followed.json() == renamed.json()
     then = ask("ana").get(where, params={"as_of": "2026-03-01T12:00:00Z"})
     assert then.status_code == 200
+
+
+def test_the_tag_of_a_dataset_moves_with_all_that_the_answer_says(ask: Ask) -> None:
+    where = f"/datasets/{FLIGHTS}"
+    for rows in (1, 2):
+        publish(ask("ops"), rows)
+        known = ask("ana").get(where)
+        assert known.json()["latest"] == rows
+        publish(ask("ops"), rows + 1)
+        asked = {"if-none-match": known.headers["etag"]}
+        again = ask("ana").get(where, headers=asked)
+        assert (again.status_code, again.json()["latest"]) == (200, rows + 1)
+        assert (
+            ask("ana").get(where, headers={"if-none-match": again.headers["etag"]}).content == b""
+        )
+    stepped = {"description": "One."}  # a version more is not another word: both may be first
+    done = ask("sam").patch(where, json=stepped, headers={"if-match": known.headers["etag"]})
+    assert (done.status_code, done.json()["revision"]) == (200, 2)
+
+
+def test_a_change_takes_the_tag_of_what_it_changes_and_of_nothing_else(ask: Ask) -> None:
+    ops, where = ask("ops"), f"/datasets/{FLIGHTS}"
+    publish(ops)
+    own = ops.get(where).headers["etag"]
+    others = [
+        ops.get(f"/datasets/{HOURLY}").headers["etag"],
+        ops.get(where, params={"as_of": "2026-03-01T12:00:00Z"}).headers["etag"],
+        ops.get(f"{where}/versions/1").headers["etag"],
+        f"W/{own}",
+        '"urn-1"',
+    ]
+    for tag in others:
+        for refused in (
+            ops.patch(where, json={"description": "One."}, headers={"if-match": tag}),
+            ops.post(f"{where}/rename", json={"to": "aviation.x"}, headers={"if-match": tag}),
+            ops.put(f"{where}/contract", content=b"", headers=YAML | {"if-match": tag}),
+        ):
+            assert (refused.status_code, refused.json()["error"]["code"]) == (
+                412,
+                "precondition-failed",
+            ), tag
+    listed = {"if-match": f"{others[0]}, {own}"}
+    assert ops.patch(where, json={"description": "One."}, headers=listed).status_code == 200
+
+
+def test_a_change_of_whatever_there_is_says_why(ask: Ask) -> None:
+    sam, where = ask("sam"), f"/datasets/{FLIGHTS}"
+    anew = {"if-match": "*", "idempotency-key": "k1"}
+    assert sam.patch(where, json={"description": "One."}, headers=anew).status_code == 428
+    said = {"description": "One.", "reason": "whatever it said"}
+    first = sam.patch(where, json=said, headers=anew)
+    again = sam.patch(where, json=said, headers=anew)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.content == first.content
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        ("/tags/source.faa", {"name": "source.faa"}),
+        ("/terms/late%20flight", {"name": "late flight", "definition": "Late."}),
+        ("/people/person:new", {"id": "person:new"}),
+        ("/domains/rail", {"name": "rail"}),
+        ("/rules/r9", {"id": "r9", "actors": ["anyone"], "actions": ["read"]}),
+    ],
+)
+def test_what_decides_about_access_is_changed_by_who_has_looked_at_it(
+    ask: Ask, where: str, value: dict[str, object]
+) -> None:
+    gov = ask("gov")
+
+    def put(headers: dict[str, str]) -> int:
+        return gov.put(where, json={"value": value}, headers=headers).status_code
+
+    assert (put({}), put({"if-match": '"1"'})) == (428, 412)
+    assert (put({"if-none-match": "*"}), put({"if-none-match": "*"})) == (200, 412)
+    tag = gov.get(where).headers["etag"]
+    text = "definition" if "terms" in where else "name" if "people" in where else "description"
+    if text != "name":
+        changed = value | {text: "Said by somebody else."}
+        done = gov.put(where, json={"value": changed}, headers={"if-match": tag})
+        assert done.status_code == 200
+        assert put({"if-match": tag}) == 412
+        assert gov.delete(where, headers={"if-match": tag}).status_code == 412
+        assert gov.get(where).json()[text] == "Said by somebody else."
+    other = gov.get("/tags/personal").headers["etag"]
+    assert put({"if-match": other}) == 412
+    assert gov.delete(where).status_code == 428
+    now = {"if-match": gov.get(where).headers["etag"]}
+    assert gov.delete(where, headers=now).status_code == 200
+    assert gov.get(where).status_code == 404
+
+
+def test_a_declaration_and_definitions_are_changed_by_who_has_looked_at_them(ask: Ask) -> None:
+    gov, where = ask("gov"), f"/datasets/{FLIGHTS}"
+    first = gov.get(where)
+    value = first.json()["dataset"]
+    said = {"value": value | {"description": "Whole."}}
+    assert gov.put(f"{where}/declaration", json=said).status_code == 428
+    tag = {"if-match": first.headers["etag"]}
+    edited = ask("sam").patch(where, json={"description": "Edited."}, headers=tag)
+    assert edited.status_code == 200
+    assert gov.put(f"{where}/declaration", json=said, headers=tag).status_code == 412
+    assert gov.delete(where, headers=tag).status_code == 412
+    assert gov.delete(where).status_code == 428
+    assert gov.get(where).json()["dataset"]["description"] == "Edited."
+    now = {"if-match": edited.headers["etag"]}
+    assert gov.put(f"{where}/declaration", json=said, headers=now).status_code == 200
+
+    dev, place = ask("dev"), "/projects/delays/definitions"
+    body = {"definitions": json.loads(to_json(VISIBLE))}
+    assert dev.put(place, json=body).status_code == 428
+    assert dev.put(place, json=body, headers={"if-none-match": "*"}).status_code == 204
+    assert dev.put(place, json=body, headers={"if-none-match": "*"}).status_code == 412
+    seen = {"if-match": dev.get(place).headers["etag"]}
+    assert dev.put(place, json=body, headers=seen).status_code == 204
+
+
+def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
+    key = {"idempotency-key": "k1"}
+    note = {"kind": "features:push", "subject": "v"}
+    for method, path, body in (
+        ("POST", "/notes", note),
+        ("POST", "/grants", {"dataset": str(FLIGHTS), "grantee": "person:ana"}),
+        ("DELETE", "/tags/personal", None),
+    ):
+        refused = ask("gov").request(method, path, json=body, headers=key)
+        assert refused.status_code == 422
+        (problem,) = refused.json()["error"]["problems"]
+        assert problem["where"] == "header.idempotency-key"
+    assert ask("gov").get("/datasets", headers=key).status_code == 200

@@ -91,6 +91,14 @@ def test_what_is_not_in_force_is_not_deleted(tmp_path: Path):
     assert (tmp_path / "datasets/aviation/flights.yml").exists()
 
 
+def test_rules_stay_as_they_are_for_who_may_not_know_all_of_them(tmp_path: Path):
+    write(tmp_path, export(STEWARDED, tmp_path))
+    assert export(replace(STEWARDED, rules=STEWARDED.rules[:1]), tmp_path, rules=False) == {}
+    assert export(STEWARDED, tmp_path / "new", rules=False).keys() == {
+        name for name in export(STEWARDED, tmp_path / "new") if not name.startswith("policies/")
+    }
+
+
 def test_an_edit_is_shown_as_drift_then_exported_and_the_plan_is_empty(
     connect: Connect, tmp_path: Path
 ):

@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from provender.core.audit import EventKind
-from provender.core.errors import Denied, Problems
+from provender.core.digest import plain
+from provender.core.errors import Denied, NotFound, Problems
 from provender.core.governance import Change, Governance, Step
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
@@ -11,6 +12,7 @@ from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
     SALARIES,
+    WEATHER,
     Clock,
     Connect,
     dataset,
@@ -199,3 +201,70 @@ def test_what_still_names_something_that_goes_is_a_problem(connect: Connect):
 
 def changed(steps: list[Step]) -> list[Step]:
     return [step for step in steps if step.change is not Change.KEEP]
+
+
+HIDING = Rule(
+    id="hr-salaries",
+    actors=("person:sam",),
+    actions=(Action.READ,),
+    datasets=("people.salaries", "people.sal*"),
+    description="Pay of the board.",
+)
+PARTLY = Rule(
+    id="partly",
+    actors=("person:sam",),
+    actions=(Action.READ,),
+    datasets=("people.sal[a-z]ries", "aviation.fl*", "aviation.weather"),
+    description="Pay and flights.",
+)
+
+
+def test_rules_name_no_datasets_that_are_hidden(connect: Connect, clock: Clock):
+    gov, ana = connect("gov"), connect("ana")
+    for rule in (HIDING, PARTLY):
+        gov.desk.declare(rule, reason="of salaries")
+    gov.desk.withdraw("rule", HIDING.id, reason="salaries are not read")
+    gov.desk.declare(HIDING)
+    part = replace(PARTLY, datasets=PARTLY.datasets[1:], description="")
+    for known in (
+        ana.governance(),
+        ana.governance(datasets=False),
+        ana.desk.governance(),
+        ana.desk.governance(as_of=clock.now),
+    ):
+        rules = {rule.id: rule for rule in known.rules}
+        assert HIDING.id not in rules
+        assert rules[PARTLY.id] == part
+    with pytest.raises(NotFound, match="rule 'hr-salaries' not found"):
+        ana.desk.history("rule", HIDING.id)
+    (state,) = ana.desk.history("rule", PARTLY.id).items
+    assert (state.value, state.reason) == (plain(part), "")
+    for who in ("gov", "sam"):
+        if who == "sam":  # who may read salaries, and so knows of them
+            assert {r.id: r for r in connect(who).governance().rules}[HIDING.id] == HIDING
+        assert len(connect(who).desk.history("rule", HIDING.id).items) == 3
+        assert plain(PARTLY) == connect(who).desk.history("rule", PARTLY.id).items[0].value
+    assert set(gov.governance().rules) >= {HIDING, PARTLY}
+
+
+def test_a_rule_names_datasets_that_are_there_by_what_they_are_called(connect: Connect):
+    gov, named = connect("gov"), replace(HIDING, id="named", description="")
+    weather = replace(named, datasets=(WEATHER.dataset,))
+    gov.desk.declare(weather)
+    connect("ops").desk.rename(WEATHER, "aviation.sky", expected=None)
+    renamed = replace(named, datasets=("aviation.sky",))
+    said = gov.governance()
+    assert renamed in said.rules
+    for wrong, problem in (
+        (weather, "rule named: dataset aviation.weather is called aviation.sky now"),
+        (
+            replace(named, datasets=("aviation.flihgts",)),
+            r"rule named: dataset 'aviation.flihgts' is not declared \(did you mean aviation.flights",
+        ),
+    ):
+        with pytest.raises(Problems, match=problem):
+            gov.desk.declare(wrong)
+        others = tuple(rule for rule in said.rules if rule.id != "named")
+        with pytest.raises(Problems, match=problem):
+            gov.desk.apply(replace(said, rules=(*others, wrong)), overwrite=True)
+    gov.desk.declare(replace(named, datasets=("aviation.to_come_*", "aviation.sky")))

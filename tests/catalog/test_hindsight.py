@@ -318,6 +318,42 @@ def test_what_was_withdrawn_since_is_for_who_governs(told: Connect):
         assert WEATHER.dataset not in [s.name for s in listed]
 
 
+def test_a_name_of_then_tells_nothing_of_what_is_hidden(connect: Connect, clock: Clock):
+    gov, ana, hr = connect("gov"), connect("ana"), DatasetRef("people", "payroll")
+    gov.desk.declare(replace(declared(SALARIES), owner="person:sam"))
+    urn = connect("sam").finder.entry(SALARIES).urn
+    connect("sam").desk.rename(SALARIES, hr.dataset, expected=None)
+    gone = DatasetRef("aviation", "gone")
+    gov.desk.declare(dataset(gone, "Gone."))
+    gov.desk.withdraw("dataset", gone.dataset, reason="it was a mistake")
+    clock.advance(MINUTE)
+    for name in (SALARIES.dataset, gone.dataset, "people.never"):
+        for ask in (
+            lambda: ana.finder.entry(DatasetRef.parse(name), as_of=clock.now),  # noqa: B023
+            lambda: ana.desk.history("dataset", name),  # noqa: B023
+        ):
+            with pytest.raises(NotFound) as error:
+                ask()
+            assert error.value.message == f"dataset {name!r} not found"
+            assert "begins" not in error.value.hint
+    with pytest.raises(NotFound) as error:
+        ana.desk.history("dataset", urn)
+    assert hr.dataset not in str(error.value)
+
+
+def test_who_governs_reads_why_a_dataset_was_withdrawn(told: Connect):
+    gone = DatasetRef("aviation", "gone")
+    told("gov").desk.declare(dataset(gone, "Gone."))
+    urn = told("gov").finder.entry(gone).urn
+    told("gov").desk.withdraw("dataset", gone.dataset, reason="it was a mistake")
+    for key in (gone.dataset, urn):
+        last, first = told("gov").desk.history("dataset", key).items
+        assert (last.value, last.reason, last.by) == (None, "it was a mistake", "person:gov")
+        assert first.value is not None
+        with pytest.raises(NotFound):
+            told("ops").desk.history("dataset", key)
+
+
 def test_a_list_of_then_is_narrowed_and_goes_on_by_what_was_said_then(told: Connect):
     finder = told("ana").finder
     moved = Edit(owners=(Owner("team:models"), Owner("person:ops", Role.STEWARD)))

@@ -294,13 +294,6 @@ def test_search_answers_a_question_in_portions(connect: Connect):
         ana.finder.search(Question(text="x", filters={"kind": ("dataset",)}))
 
 
-def test_lineage_of_then_is_not_known_and_not_made_up(connect: Connect):
-    finder = connect("ana").finder
-    with pytest.raises(InvalidInput, match="not as it was at 2026-03-01") as error:
-        finder.lineage(Node.parse("dataset:aviation.flights"), as_of=NOW)
-    assert "history has the definitions of then" in error.value.hint
-
-
 def test_lineage_is_a_neighbourhood(connect: Connect):
     connect("ops").publish(FLIGHTS, manifest())
     node = Node.parse("dataset:aviation.flights")

@@ -1,16 +1,25 @@
 """What every Catalog must do, whatever it is made of."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from provender.core.datasets import EventRange, Evidence, FileEntry, Format
-from provender.core.errors import Conflict, Denied, Incompatible, InvalidInput, NotFound
+from provender.core.errors import (
+    Conflict,
+    Denied,
+    Incompatible,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+)
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
 from provender.core.profiles import ColumnProfile, Profile
 from provender.core.protocols import Catalog
 from provender.core.schema import Column, Schema, Verdict
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -191,6 +200,33 @@ def test_as_of_is_the_latest_version_of_that_time(catalog: Catalog, clock: Clock
         catalog.resolve(FLIGHTS, as_of=NOW.replace(tzinfo=None))
 
 
+def test_a_version_that_came_later_was_not_there_then(catalog: Catalog, clock: Clock):
+    first = catalog.publish(FLIGHTS, manifest(1))
+    clock.advance(timedelta(hours=1))
+    second = catalog.publish(FLIGHTS, manifest(2))
+    with pytest.raises(NotFound, match=f"{FLIGHTS}@2 was not there at") as error:
+        catalog.resolve(second.ref, as_of=first.published_at)
+    assert error.value.hint == f"it was published {second.published_at.isoformat()}"
+    with pytest.raises(NotFound):
+        catalog.release(second.ref, as_of=first.published_at)
+    for as_of in (second.published_at, clock.now):
+        assert catalog.resolve(second.ref, as_of=as_of) == second
+    assert catalog.resolve(first.ref, as_of=first.published_at) == first
+
+
+def test_what_will_be_the_latest_is_not_known(connect: Connect, clock: Clock):
+    connect("ops").publish(FLIGHTS, manifest(1))
+    connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+    later, ana = clock.now + timedelta(microseconds=1), connect("ana")
+    for ask in (
+        lambda: ana.resolve(FLIGHTS, as_of=later),
+        lambda: ana.release(FLIGHTS.at(1), as_of=later),
+        lambda: ana.desk.contract(FLIGHTS, as_of=later),
+    ):
+        with pytest.raises(InvalidInput, match="nobody knows what the catalog says at"):
+            ask()
+
+
 def test_a_permit_covers_what_was_asked_and_nothing_else(catalog: Catalog, clock: Clock):
     permit = catalog.permit(Action.READ, [DELAY], purpose="report")
     permit.cover([DELAY], now=clock())
@@ -217,6 +253,18 @@ def test_definitions_come_back_as_they_were_recorded(connect: Connect):
     assert catalog.repo("delays") == REPO
     with pytest.raises(NotFound, match="project 'delay' not found"):
         catalog.repo("delay")
+
+
+def test_definitions_that_somebody_changed_meanwhile_stay(connect: Connect):
+    dev = connect("dev")
+    dev.record(VISIBLE, expected=0)
+    there = dev.desk.history("definitions", VISIBLE.project).items[0].revision
+    for seen in (0, there + 1):
+        with pytest.raises(PreconditionFailed, match=f"is at revision {there}"):
+            dev.record(replace(VISIBLE, services=()), expected=seen)
+    assert dev.repo(VISIBLE.project).services == VISIBLE.services
+    dev.record(replace(VISIBLE, services=()), expected=there)
+    assert dev.repo(VISIBLE.project).services == ()
 
 
 def test_what_would_be_served_is_compiled_and_nothing_recorded(connect: Connect):

@@ -69,6 +69,11 @@ def test_an_edit_that_is_sent_twice_is_made_once(connect: Connect):
     assert sam.edit(FLIGHTS, Edit(description="One."), expected=1, key="k1") == first
     with pytest.raises(KeyReused):
         sam.edit(FLIGHTS, Edit(description="Three."), expected=1, key="k1")
+    why = "whatever it says"
+    anew = sam.edit(FLIGHTS, Edit(description="Two!"), expected=None, reason=why, key="k2")
+    sam.edit(FLIGHTS, Edit(description="Two."), expected=None, reason=why)
+    again = sam.edit(FLIGHTS, Edit(description="Two!"), expected=None, reason=why, key="k2")
+    assert again == anew
     assert connect("ana").dataset(FLIGHTS).description == "Two."
 
 
@@ -250,11 +255,20 @@ def test_an_object_is_declared_and_withdrawn_alone(
     connect: Connect, kind: str, name: str, value: Declared
 ):
     gov = connect("gov").desk
-    step = gov.declare(value, reason="needed")
+    with pytest.raises(PreconditionFailed, match="is not there, not 1"):
+        gov.declare(value, expected=1)
+    step = gov.declare(value, expected=0, reason="needed")
     assert (step.change, step.kind, step.name, step.value) == (Change.ADD, kind, name, value)
     assert gov.declare(value).change is Change.KEEP
+    there = 1 if kind == "dataset" else gov.history(kind, name).items[0].revision
+    for seen in (0, there + 1):
+        with pytest.raises(PreconditionFailed, match=f"is at revision {there}"):
+            gov.declare(value, expected=seen)
+        with pytest.raises(PreconditionFailed, match=f"is at revision {there}"):
+            gov.withdraw(kind, name, expected=seen)
+    assert gov.declare(value, expected=there).change is Change.KEEP
     with pytest.raises(Denied):
         connect("ana").desk.declare(value)
-    assert gov.withdraw(kind, name).change is Change.REMOVE
+    assert gov.withdraw(kind, name, expected=there).change is Change.REMOVE
     with pytest.raises(NotFound):
         gov.withdraw(kind, name)

@@ -107,6 +107,13 @@ def test_what_was_measured_of_a_version_comes_back(connect: Connect):
         finder.evidence(FLIGHTS.at(3))
 
 
+def test_lineage_of_then_is_not_known_and_not_made_up(connect: Connect):
+    finder = connect("ana").finder
+    with pytest.raises(InvalidInput, match="not as it was at 2026-03-01") as error:
+        finder.lineage(Node.parse("dataset:aviation.flights"), as_of=NOW)
+    assert "history has the definitions of then" in error.value.hint
+
+
 def test_lineage_goes_both_ways(connect: Connect):
     ops = connect("ops")
     ops.publish(WEATHER, manifest(1, format=Format.DELTA, of=WEATHER))

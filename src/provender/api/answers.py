@@ -16,17 +16,19 @@ def answer(
     value: Any,
     *,
     status: int = 200,
-    tag: str = "",
+    state: conditions.State | None = None,
     location: str = "",
 ) -> Response:
     """Return the answer that ``value`` is; 304 to who asks for what they know already.
 
-    The same value is the same bytes, so a request that is repeated by its key is answered alike.
+    ``state`` is what it is the state of, for changes of it. The same value is the same bytes, so a request that is repeated by its key is answered alike.
     """
     body = to_json(value)
     headers: dict[str, str] = {}
-    if request.method == "GET" or tag:
-        headers["etag"] = tag or conditions.content_tag(body)
+    if state is not None:
+        headers["etag"] = state.tag(body.encode())
+    elif request.method == "GET":
+        headers["etag"] = conditions.content_tag(body)
     if location:
         headers["location"] = location
     if request.method == "GET" and _knows(request, headers["etag"]):
@@ -34,8 +36,9 @@ def answer(
     return Response(body, status, headers=headers, media_type=JSON)
 
 
-def verbatim(request: Request, body: bytes, *, media: str, tag: str) -> Response:
+def verbatim(request: Request, body: bytes, *, media: str, state: conditions.State) -> Response:
     """Return the answer that ``body`` is, byte for byte."""
+    tag = state.tag(body)
     headers = {"etag": tag}
     if _knows(request, tag):
         return Response(status_code=304, headers=headers)

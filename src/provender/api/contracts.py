@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request, Response
 
-from provender.api import answers, conditions
+from provender.api import answers, conditions, named
 from provender.api.parameters import Asking, AsOf, IfMatch, IfNoneMatch, Name
 from provender.api.reading import Verbatim
 from provender.api.routes import Routes
@@ -34,7 +34,7 @@ def get_contract(
 ) -> Response:
     """Return the contract of a dataset, byte for byte as it was attached."""
     found = catalog.desk.contract(DatasetRef.parse(name), as_of=as_of)
-    return answers.verbatim(request, found.raw, media=YAML, tag=_tag(found))
+    return answers.verbatim(request, found.raw, media=YAML, state=named.contract_state(found))
 
 
 @routes.get("/datasets/{name}/contract/promises", ContractText, raises=(NotFound,))
@@ -47,7 +47,7 @@ def get_promises(
 ) -> Response:
     """Return what we read in the contract of a dataset, beside its text."""
     found = catalog.desk.contract(DatasetRef.parse(name), as_of=as_of)
-    return answers.answer(request, found, tag=_tag(found))
+    return answers.answer(request, found, state=named.contract_state(found))
 
 
 @routes.on(
@@ -65,10 +65,8 @@ def put_contract(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Let a contract judge the versions published from now on; for a first one, If-None-Match: *."""
-    expected = conditions.expected_or_none(if_match, if_none_match)
-    done = catalog.desk.attach(DatasetRef.parse(name), body, expected=expected)
-    return answers.answer(request, done, tag=_tag(done))
-
-
-def _tag(found: ContractText) -> str:
-    return conditions.revision_tag("contract", found.revision)
+    ref = DatasetRef.parse(name)
+    of = named.contract(catalog, ref)
+    expected = conditions.expected_or_none(if_match, if_none_match, of)
+    done = catalog.desk.attach(ref, body, expected=expected)
+    return answers.answer(request, done, state=named.contract_state(done))

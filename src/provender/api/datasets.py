@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from provender.api import answers, conditions, paging
+from provender.api import answers, named, paging
 from provender.api.parameters import (
     After,
     Asking,
@@ -60,7 +60,7 @@ def get_dataset(
         return answers.answer(request, found)
     if found.dataset.ref.dataset != name:
         return answers.moved(request, "datasets", found.dataset.ref.dataset)
-    return answers.answer(request, found, tag=conditions.entry_tag(found))
+    return answers.answer(request, found, state=named.state(found))
 
 
 @routes.get("/datasets/{name}/consumers", Listed[Consumer], raises=(NotFound,))

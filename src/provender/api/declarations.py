@@ -10,14 +10,32 @@ from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
 
-from provender.api import answers, bodies, paging
-from provender.api.parameters import After, Asking, AsOf, Id, IfNoneMatch, Limit, Name, Text
+from provender.api import answers, bodies, conditions, named, paging
+from provender.api.parameters import (
+    After,
+    Asking,
+    AsOf,
+    Id,
+    IfMatch,
+    IfNoneMatch,
+    Limit,
+    Name,
+    Text,
+)
 from provender.api.routes import Routes
 from provender.core.datasets import Dataset, Entry, Listed
-from provender.core.errors import Conflict, Denied, InvalidInput, NotFound, Problems
+from provender.core.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Problems,
+)
 from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance, Step
-from provender.core.names import unknown
+from provender.core.names import DatasetRef, unknown
 from provender.core.people import Person
 from provender.core.policy import Rule
 from provender.core.protocols import Library
@@ -25,6 +43,7 @@ from provender.core.tags import Tag
 
 routes = Routes("taxonomy")
 WRITES = (NotFound, Denied, Conflict, Problems)
+CHANGES = (*WRITES, PreconditionFailed, PreconditionRequired)
 Why = Annotated[Text, Query(max_length=2000, description="Why, for the history.")]
 
 
@@ -73,13 +92,14 @@ def _reading(kind: Kind) -> None:
         as_of: AsOf = None,
         if_none_match: IfNoneMatch = None,
     ) -> Response:
+        state = None if as_of else named.thing_state(catalog, kind.kind, name)
         there = {kind.name(found): found for found in _all(kind, catalog, as_of)}
         if name not in there:
             raise unknown(kind.kind, name, there)
-        return answers.answer(request, there[name])
+        return answers.answer(request, there[name], state=state)
 
     one.__name__ = f"get_{kind.kind}"
-    one.__doc__ = f"Return a {kind.kind}, as it is or was at an instant."
+    one.__doc__ = f"Return a {kind.kind}, as it is or was at an instant. Its ETag is for changes."
     routes.get(f"/{kind.plural}/{{name}}", kind.type, raises=(NotFound,))(one)
 
 
@@ -91,23 +111,32 @@ def _writing(kind: Kind) -> None:
         catalog: Asking,
         name: Id,
         body: Annotated[declared, bodies.taken(declared)],
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
     ) -> Response:
         if kind.name(body.value) != name:
             raise InvalidInput(
                 f"the body declares {kind.name(body.value)!r}, not {name!r}",
                 hint="send it to its own address",
             )
-        return answers.answer(request, catalog.desk.declare(body.value, reason=body.reason))
+        of = named.thing(kind.kind, name)
+        expected = conditions.expected_or_none(if_match, if_none_match, of)
+        done = catalog.desk.declare(body.value, expected=expected, reason=body.reason)
+        return answers.answer(request, done)
 
-    def withdraw(request: Request, catalog: Asking, name: Id, reason: Why = "") -> Response:
-        return answers.answer(request, catalog.desk.withdraw(kind.kind, name, reason=reason))
+    def withdraw(
+        request: Request, catalog: Asking, name: Id, reason: Why = "", if_match: IfMatch = None
+    ) -> Response:
+        expected = conditions.expected(if_match, named.thing(kind.kind, name))
+        done = catalog.desk.withdraw(kind.kind, name, expected=expected, reason=reason)
+        return answers.answer(request, done)
 
     put.__name__, withdraw.__name__ = f"put_{kind.kind}", f"withdraw_{kind.kind}"
     put.__doc__ = f"Declare a {kind.kind}, or say it anew, beside what catalog/ declares."
     withdraw.__doc__ = f"Take a {kind.kind} away; catalog/ brings it back, if it declares it."
     where = f"/{kind.plural}/{{name}}"
-    routes.on("PUT", where, Step, raises=WRITES)(put)
-    routes.on("DELETE", where, Step, raises=WRITES)(withdraw)
+    routes.on("PUT", where, Step, raises=CHANGES)(put)
+    routes.on("DELETE", where, Step, raises=CHANGES)(withdraw)
 
 
 def _all(kind: Kind, catalog: Library, as_of: Any) -> tuple[Any, ...]:
@@ -138,7 +167,7 @@ def declare_dataset(
     try:
         there = catalog.finder.entry(ref)
     except NotFound:
-        catalog.desk.declare(body.value, reason=body.reason)
+        catalog.desk.declare(body.value, expected=0, reason=body.reason)
     else:
         raise Conflict(
             f"{there.dataset.ref} is there already, at revision {there.revision}",
@@ -148,34 +177,46 @@ def declare_dataset(
     return answers.answer(request, catalog.finder.entry(ref), status=201, location=where)
 
 
-@routes.on("PUT", "/datasets/{name}/declaration", Step, raises=WRITES)
+@routes.on("PUT", "/datasets/{name}/declaration", Step, raises=CHANGES)
 def put_dataset(
     request: Request,
     catalog: Asking,
     name: Name,
     body: Annotated[DATASET_DECLARED, bodies.taken(DATASET_DECLARED)],
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Declare a dataset, or say all of it anew, beside what catalog/ declares: for who governs."""
+    """Say all of a dataset anew, for who governs; If-Match is its ETag, If-None-Match: * a new one."""
     if body.value.ref.dataset != name:
         raise InvalidInput(
             f"the body declares {body.value.ref.dataset}, not {name}",
             hint="send it to its own address",
         )
-    return answers.answer(request, catalog.desk.declare(body.value, reason=body.reason))
+    of = named.dataset(catalog, body.value.ref)
+    expected = conditions.expected_or_none(if_match, if_none_match, of)
+    done = catalog.desk.declare(body.value, expected=expected, reason=body.reason)
+    return answers.answer(request, done)
 
 
-@routes.on("DELETE", "/datasets/{name}", Step, raises=WRITES)
-def withdraw_dataset(request: Request, catalog: Asking, name: Name, reason: Why = "") -> Response:
+@routes.on("DELETE", "/datasets/{name}", Step, raises=CHANGES)
+def withdraw_dataset(
+    request: Request, catalog: Asking, name: Name, reason: Why = "", if_match: IfMatch = None
+) -> Response:
     """Take a dataset away that has no versions."""
-    return answers.answer(request, catalog.desk.withdraw("dataset", name, reason=reason))
+    of = named.dataset(catalog, DatasetRef.parse(name))
+    expected = conditions.expected(if_match, of)
+    done = catalog.desk.withdraw("dataset", name, expected=expected, reason=reason)
+    return answers.answer(request, done)
 
 
-@routes.post("/governance/withdraw", Step, raises=WRITES)
+@routes.post("/governance/withdraw", Step, raises=CHANGES)
 def withdraw_object(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.Withdrawal, bodies.taken(bodies.Withdrawal)],
+    if_match: IfMatch = None,
 ) -> Response:
-    """Take an object of any kind away: teams and purposes, too."""
-    done = catalog.desk.withdraw(body.kind, body.name, reason=body.reason)
+    """Take an object of any kind away; If-Match is its revision in quotes, as its history says."""
+    expected = conditions.expected(if_match, named.thing(body.kind, body.name))
+    done = catalog.desk.withdraw(body.kind, body.name, expected=expected, reason=body.reason)
     return answers.answer(request, done)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from provender.api import answers, bodies, conditions, paging
+from provender.api import answers, bodies, conditions, named, paging
 from provender.api.parameters import (
     After,
     Asking,
@@ -47,14 +47,15 @@ def edit_dataset(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Change what is said of a dataset; what the body leaves out stays as it is."""
+    ref = DatasetRef.parse(name)
     done = catalog.desk.edit(
-        DatasetRef.parse(name),
+        ref,
         body.edit,
-        expected=conditions.expected(if_match),
+        expected=conditions.expected(if_match, named.dataset(catalog, ref)),
         reason=body.reason,
         key=idempotency_key or "",
     )
-    return answers.answer(request, done, tag=conditions.entry_tag(done))
+    return answers.answer(request, done, state=named.state(done))
 
 
 @routes.post("/datasets/{name}/rename", Entry, raises=(*CHANGES, Problems))
@@ -67,8 +68,9 @@ def rename_dataset(
 ) -> Response:
     """Call a dataset otherwise from now on; its former names go on meaning it, and lead to the new."""
     ref = DatasetRef.parse(name)
-    done = catalog.desk.rename(ref, body.to, expected=conditions.expected(if_match))
-    return answers.answer(request, done, tag=conditions.entry_tag(done))
+    expected = conditions.expected(if_match, named.dataset(catalog, ref))
+    done = catalog.desk.rename(ref, body.to, expected=expected)
+    return answers.answer(request, done, state=named.state(done))
 
 
 @routes.post("/datasets/{name}/versions/{number}/state", Release, raises=(*CHANGES, Gone))
@@ -81,13 +83,14 @@ def step_version(
     if_match: IfMatch = None,
 ) -> Response:
     """Publish, deprecate, recall, restore or release a version; If-Match is the dataset's ETag."""
+    ref = DatasetRef.parse(name)
     done = catalog.desk.step(
-        DatasetRef.parse(name).at(number),
+        ref.at(number),
         body.step,
         reason=body.reason,
         severity=body.severity,
         replacement=body.replacement,
-        expected=conditions.expected(if_match),
+        expected=conditions.expected(if_match, named.dataset(catalog, ref)),
     )
     return answers.answer(request, done)
 

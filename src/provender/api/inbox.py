@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 
-from provender.api import answers, conditions, paging
+from provender.api import answers, conditions, named, paging
 from provender.api.parameters import After, Asking, Id, IfMatch, IfNoneMatch, Limit, Text
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
@@ -48,5 +48,5 @@ def settle_task(
     if_match: IfMatch = None,
 ) -> Response:
     """Let a task wait no more; If-Match is its revision in quotes, such as "3"."""
-    catalog.desk.settle(id, expected=conditions.expected(if_match))
+    catalog.desk.settle(id, expected=conditions.expected(if_match, named.thing("task", id)))
     return answers.nothing()

@@ -7,7 +7,7 @@ from fastapi import Query, Request, Response
 from pydantic import Field
 
 from provender.api import answers, paging
-from provender.api.parameters import After, Asking, AsOf, Flag, IfNoneMatch, Limit, Text
+from provender.api.parameters import After, Asking, Flag, IfNoneMatch, Limit, Text
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
 from provender.core.errors import NotFound
@@ -39,11 +39,10 @@ def get_lineage(
     *,
     depth: Depth = 3,
     columns: Annotated[Flag, Query(description="Of columns, too.")] = False,
-    as_of: AsOf = None,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the edges around a node that may be discovered."""
-    found = catalog.finder.lineage(Node.parse(node), depth=depth, columns=columns, as_of=as_of)
+    found = catalog.finder.lineage(Node.parse(node), depth=depth, columns=columns)
     return answers.answer(request, found)
 
 

@@ -22,6 +22,8 @@ INSTANT = re.compile(
 WHOLE = re.compile(r"-?\d{1,19}\Z", re.ASCII)
 SECONDS = re.compile(r"\d{1,9}(\.\d{1,6})?\Z", re.ASCII)
 LONGEST = 2000
+KEY = "idempotency-key"
+SAFE = ("GET", "HEAD")
 MOST = 200
 """Items of a page."""
 
@@ -113,6 +115,8 @@ def seconds(given: float | None) -> timedelta | None:
 def only_known(request: Request) -> None:
     """Refuse a query parameter that the route does not have, and one that is given twice.
 
+    And a key under which nothing would be kept: who sends it trusts that sending again is safe.
+
     Raises:
         Malformed: there is one; all are named.
     """
@@ -128,8 +132,15 @@ def only_known(request: Request) -> None:
         for name, many in known.items()
         if not many and len(given.getlist(name)) > 1
     ]
+    if request.method not in SAFE and KEY in request.headers and not _takes_key(request):
+        problems.append(Problem(where=f"header.{KEY}", what="nothing is kept by a key here"))
     if problems:
         raise Malformed(tuple(problems))
+
+
+def _takes_key(request: Request) -> bool:
+    taken = request.scope["route"].dependant.header_params
+    return any(field.alias == KEY for field in taken)
 
 
 def _parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:

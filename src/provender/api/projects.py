@@ -4,11 +4,18 @@ from typing import Annotated
 
 from fastapi import Request, Response
 
-from provender.api import answers, bodies, paging
-from provender.api.parameters import After, Asking, Id, IfNoneMatch, Limit, Project
+from provender.api import answers, bodies, conditions, named, paging
+from provender.api.parameters import After, Asking, Id, IfMatch, IfNoneMatch, Limit, Project
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
-from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
+from provender.core.errors import (
+    Conflict,
+    Denied,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+)
 from provender.core.features import RepoSpec, ServiceSpec, ViewSpec
 from provender.core.serving import ServingManifest
 
@@ -32,8 +39,9 @@ def list_projects(
 def get_definitions(
     request: Request, catalog: Asking, project: Project, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Return the definitions applied last to a project, as far as they may be known."""
-    return answers.answer(request, catalog.repo(project))
+    """Return the definitions applied last, as far as they may be known. Its ETag is for changes."""
+    state = named.thing_state(catalog, "definitions", project)
+    return answers.answer(request, catalog.repo(project), state=state)
 
 
 @routes.on(
@@ -41,16 +49,20 @@ def get_definitions(
     "/projects/{project}/definitions",
     None,
     status=204,
-    raises=(NotFound, Denied, Conflict),
+    raises=(NotFound, Denied, Conflict, PreconditionFailed, PreconditionRequired),
 )
 def put_definitions(
     request: Request,
     catalog: Asking,
     project: Project,
     body: Annotated[bodies.Definitions, bodies.taken(bodies.Definitions)],
+    if_match: IfMatch = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Record the definitions of a project, and the serving manifest that they give."""
-    catalog.record(_of(project, body))
+    of = named.thing("definitions", project)
+    expected = conditions.expected_or_none(if_match, if_none_match, of)
+    catalog.record(_of(project, body), expected=expected)
     return answers.nothing()
 
 

@@ -21,9 +21,11 @@ RULES = (
     "**Reading again** is cheap: every answer to a GET has an `ETag`; sent as `If-None-Match`, "
     "the answer is 304 while nothing changed.",
     "**Changing** what others may change, too, needs `If-Match` with the ETag of what was looked at: 428 "
-    "without one, 412 when somebody else was first.",
+    "without one, 412 when somebody else was first, or when it is the tag of something else. What is new takes "
+    "`If-None-Match: *`. `If-Match: *` changes whatever there is: an edit or a step then has to give a reason.",
     "**Sending again** is safe with an `Idempotency-Key`: within a week the same request with the same "
-    "key is answered by the same bytes and done once; with another body it is refused (422).",
+    "key is answered by the same bytes and done once; with another body it is refused (422). So is a key "
+    "that a route does not take.",
     "**Errors** have one shape: `{\"error\": {status, title, code, message, hint, what, request_id, "
     "problems}}`, with the [codes](errors.md) of everywhere. Besides, a request may be refused as "
     "`cross-site` (403), `method-not-allowed` (405), `too-large` (413), `unsupported-media-type` (415) or "

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Request, Response
 
-from provender.api import answers, bodies, conditions
+from provender.api import answers, bodies, conditions, named
 from provender.api.parameters import Asking, IfMatch, Name
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
@@ -48,7 +48,8 @@ def put_retention(
     if_match: IfMatch = None,
 ) -> Response:
     """Keep data by a rule from now on; If-Match is the dataset's ETag. Nothing goes yet."""
-    ref, expected = DatasetRef.parse(name), conditions.expected(if_match)
+    ref = DatasetRef.parse(name)
+    expected = conditions.expected(if_match, named.dataset(catalog, ref))
     found = catalog.desk.retention(ref, body.rule, expected=expected, dry_run=False)
     return answers.answer(request, Listed(tuple(found)))
 

@@ -12,6 +12,7 @@ from provender.catalog import access, changes, history, naming, odcs
 from provender.catalog.changes import Change
 from provender.catalog.rows import ContractRow, DatasetNameRow, DatasetRow
 from provender.core.audit import EventKind
+from provender.core.clock import check_past
 from provender.core.contracts import CheckResult, Contract, ContractText
 from provender.core.datasets import Evidence, Manifest
 from provender.core.digest import digest_bytes
@@ -105,11 +106,11 @@ def attached(
 
     Raises:
         NotFound: there is no such dataset for ``who``, or it has no contract.
-        InvalidInput: ``as_of`` has no time zone.
+        InvalidInput: ``as_of`` has no time zone, or is in the future.
     """
     dataset = access.discovered(db, who, ref.dataset, now=now)
-    if as_of is not None and as_of.tzinfo is None:
-        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    if as_of is not None:
+        check_past(as_of, now=now)
     row = _in_force(db, dataset.id, as_of=as_of)
     if row is None:
         raise NotFound(

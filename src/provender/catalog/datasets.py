@@ -16,11 +16,12 @@ from provender.catalog import (
     visibility,
 )
 from provender.catalog.rows import DatasetRow, VersionRow
+from provender.core.clock import check_past
 from provender.core.datasets import (
     Dataset,
     DatasetVersion,
 )
-from provender.core.errors import InvalidInput, NotFound, Stale
+from provender.core.errors import NotFound, Stale
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -41,7 +42,7 @@ def resolve(
 
     Raises:
         NotFound: there is no such dataset for ``who``, or no such version of it.
-        InvalidInput: ``as_of`` has no time zone.
+        InvalidInput: ``as_of`` has no time zone, or is in the future.
         Stale: its data is older than ``max_age``.
         Recalled: it was recalled, and is refused to readers.
         Gone: its data was deleted; its manifest stays.
@@ -62,11 +63,13 @@ def found(
     Raises:
         NotFound, InvalidInput: as `resolve`.
     """
-    if as_of is not None and as_of.tzinfo is None:
-        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    if as_of is not None:
+        check_past(as_of, now=now)
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
         row = db.get(VersionRow, (dataset.id, ref.version))
+        if row is not None and as_of is not None and row.published_at > as_of:
+            raise _not_yet(naming.of_rows(db, [row])[0], as_of)
     elif as_of is not None:
         row = standings.newest_then(db, dataset, as_of)
     else:
@@ -158,6 +161,14 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
             f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
             hint="publish a newer version, or ask for data of a greater age",
         )
+
+
+def _not_yet(version: DatasetVersion, as_of: datetime) -> NotFound:
+    return NotFound(
+        f"{version.ref} was not there at {as_of.isoformat()}",
+        hint=f"it was published {version.published_at.isoformat()}",
+        what="version",
+    )
 
 
 def _no_such_version(

@@ -111,17 +111,25 @@ class LocalDesk:
             who = self._door.who(db)
             return governance.apply(db, who, desired, overwrite=overwrite, change=change)
 
-    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep:
+    def declare(
+        self, value: Declared, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep:
         """Return the step that declares one object beside what catalog/ declares."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return governance.declare(db, who, value, reason=reason, change=change)
+            return governance.declare(
+                db, who, value, expected=expected, reason=reason, change=change
+            )
 
-    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep:
+    def withdraw(
+        self, kind: str, name: str, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep:
         """Return the step that takes one declared object away."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return governance.withdraw(db, who, kind, name, reason=reason, change=change)
+            return governance.withdraw(
+                db, who, kind, name, expected=expected, reason=reason, change=change
+            )
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
         """Return what is in force, or was at ``as_of``, of datasets those the actor may discover."""

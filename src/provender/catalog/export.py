@@ -23,18 +23,24 @@ from provender.core.errors import Problems
 from provender.core.governance import Governance
 from provender.core.names import DatasetRef
 
-NEW_RULES = "policies/exported.yml"
+RULES = "policies/"
+NEW_RULES = f"{RULES}exported.yml"
 """Where rules go that no file has."""
 LINE = 100
 """How long lines are."""
 
 
 def export(
-    in_force: Governance, folder: Path, *, called_now: Callable[[str], str] = str
+    in_force: Governance,
+    folder: Path,
+    *,
+    called_now: Callable[[str], str] = str,
+    rules: bool = True,
 ) -> dict[str, str | None]:
     """Return the text of each file of ``folder`` that says something else than what is in force.
 
-    None: the file goes, for ``called_now`` says that its dataset has another name.
+    None: the file goes, for ``called_now`` says that its dataset has another name. Without
+    ``rules`` the files of rules stay as they are: only who governs knows all of them.
 
     Raises:
         Problems: a file that is there cannot be read.
@@ -44,6 +50,8 @@ def export(
     if reader.problems:
         raise Problems(f"{folder.name}/ cannot be read", reader.problems)
     wanted = _parts(in_force, there)
+    if not rules:
+        wanted = {name: part for name, part in wanted.items() if not name.startswith(RULES)}
     moved = {_file(new): old for old, new in _moved(there, wanted, called_now)}
     before = {name: there.get(moved.get(name, name), Governance()) for name in wanted}
     written = {
@@ -95,7 +103,7 @@ def _parts(in_force: Governance, there: Mapping[str, Governance]) -> dict[str, G
         "glossary.yml": Governance(terms=in_force.terms),
         "purposes.yml": Governance(purposes=in_force.purposes),
     }
-    for name in (name for name in there if name.startswith("policies/")):
+    for name in (name for name in there if name.startswith(RULES)):
         parts[name] = Governance()
     for rule in in_force.rules:
         name = place.get(rule.id, NEW_RULES)

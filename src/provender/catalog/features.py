@@ -19,6 +19,7 @@ from provender.catalog import (
     lineage,
     naming,
     projects,
+    revisions,
     visibility,
 )
 from provender.catalog.changes import Change
@@ -52,7 +53,9 @@ def preview(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> Serving
     return compile_serving(db, repo, now=now)
 
 
-def record_repo(db: Session, by: Actor, repo: RepoSpec, *, change: Change) -> None:
+def record_repo(
+    db: Session, by: Actor, repo: RepoSpec, *, expected: int | None = None, change: Change
+) -> None:
     """Make ``repo`` the current definitions of its project, and what servers get of them.
 
     Nothing happens if they are already; only the policy may have changed what is served.
@@ -61,9 +64,11 @@ def record_repo(db: Session, by: Actor, repo: RepoSpec, *, change: Change) -> No
         Denied: ``by`` may not define features over a dataset that they read, or that those
             they take the place of read.
         NotFound: a dataset is not there, or not for ``by`` to discover.
+        PreconditionFailed: they are not any more at the revision that was ``expected``.
     """
     repo = replace(repo, whole="")
     _check_may_define(db, by, repo, now=change.at)
+    revisions.check_object(db, "definitions", repo.project, expected)
     _record_definitions(db, repo, change=change)
     _record_serving(db, compile_serving(db, repo, now=change.at), change=change)
 

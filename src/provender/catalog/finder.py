@@ -23,7 +23,7 @@ from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.errors import InvalidInput
 from provender.core.finding import FacetValue, Found, Hit, Question
-from provender.core.lineage import Consumer, Neighbourhood, Node
+from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
 
 
@@ -110,7 +110,7 @@ class LocalFinder:
         as_of: datetime | None = None,
     ) -> Neighbourhood:
         """Return the edges within ``depth`` steps up and down from ``node``."""
-        _check_now(as_of)
+        check_now(as_of)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
             return lineage.neighbourhood(db, who, node, depth=depth, columns=columns, now=now)
@@ -143,15 +143,6 @@ class LocalFinder:
 
     def _now(self) -> datetime:
         return self._door.clock()
-
-
-def _check_now(as_of: datetime | None) -> None:
-    if as_of is not None:
-        raise InvalidInput(
-            f"lineage is kept as it is now, not as it was at {as_of.isoformat()}",
-            hint="ask for it without as_of; a version names its inputs, and history has the "
-            "definitions of then",
-        )
 
 
 def _number(after: str) -> int:

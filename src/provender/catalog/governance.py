@@ -17,6 +17,8 @@ from provender.catalog import (
     grants,
     history,
     indexing,
+    revisions,
+    rulebook,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -36,7 +38,7 @@ from provender.core.audit import EventKind
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Problems
 from provender.core.governance import Change, Declared, Governance, Step
-from provender.core.names import unknown
+from provender.core.names import suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -79,12 +81,16 @@ def current(db: Session, *, datasets: bool = True) -> Governance:
 
 
 def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
-    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted."""
+    """Return what is in force, of datasets those that ``who`` may discover, if they are wanted.
+
+    Rules are as `rulebook` shows them.
+    """
+    whole = current(db, datasets=datasets)
+    known = replace(whole, rules=rulebook.shown(db, who, whole.rules, now=now))
     if not datasets:
-        return current(db, datasets=False)
+        return known
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
-    whole = current(db)
-    return replace(whole, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
+    return replace(known, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
 
 
 def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
@@ -123,18 +129,26 @@ def apply(
 
 
 def declare(
-    db: Session, by: Actor, value: Declared, *, reason: str = "", change: CatalogChange
+    db: Session,
+    by: Actor,
+    value: Declared,
+    *,
+    expected: int | None = None,
+    reason: str = "",
+    change: CatalogChange,
 ) -> Step:
     """Return the step that declares one object, or says it anew, beside what catalog/ declares.
 
     Raises:
         Denied: ``by`` may not govern.
+        PreconditionFailed: it is not any more at the revision that was ``expected``.
         Problems: it does not fit to what is there.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = current(db)
     alone = governance.only(value)
     ((kind, name),) = governance.objects(alone)
+    revisions.check_object(db, kind, name, expected)
     steps = governance.diff(existing, alone, Governance())
     _check(db, governance.together(alone, steps), steps)
     (step,) = (step for step in steps if (step.kind, step.name) == (kind, name))
@@ -144,19 +158,28 @@ def declare(
 
 
 def withdraw(
-    db: Session, by: Actor, kind: str, name: str, *, reason: str = "", change: CatalogChange
+    db: Session,
+    by: Actor,
+    kind: str,
+    name: str,
+    *,
+    expected: int | None = None,
+    reason: str = "",
+    change: CatalogChange,
 ) -> Step:
     """Return the step that takes one object away; catalog/ brings it back, if it declares it.
 
     Raises:
         Denied: ``by`` may not govern.
         NotFound: there is no such object.
+        PreconditionFailed: it is not any more at the revision that was ``expected``.
         Problems: something rests on it.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = governance.objects(current(db))
     if (kind, name) not in existing:
         raise unknown(kind, name, (other for of, other in existing if of == kind))
+    revisions.check_object(db, kind, name, expected)
     rest = governance.without(current(db), kind, name)
     (step,) = (s for s in governance.diff(current(db), rest) if s.change is Change.REMOVE)
     _check(db, rest, [step])
@@ -164,11 +187,12 @@ def withdraw(
     return step
 
 
-def _check(db: Session, becomes: Governance, steps: Iterable[Step]) -> None:
+def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
     problems = governance.check(becomes)
     if not any(Action.GOVERN in rule.actions for rule in becomes.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
     problems += _renamed(db, becomes)
+    problems += _misnamed(db, becomes, steps)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(
@@ -259,6 +283,25 @@ def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
     for name in (dataset.ref.dataset for dataset in becomes.datasets):
         if name in names:
             yield f"dataset {name} is called {names[name]} now: write that in its file"
+
+
+def _misnamed(db: Session, becomes: Governance, steps: Iterable[Step]) -> Iterator[str]:
+    """Say which rules that are new or change name a dataset that there is not: they would open nothing.
+
+    Patterns may be of datasets to come.
+    """
+    there = {dataset.ref.dataset for dataset in becomes.datasets}
+    names = applied.renamed(db)
+    written = [
+        s.value for s in steps if s.kind == "rule" and s.change in (Change.ADD, Change.CHANGE)
+    ]
+    for rule in written:
+        for name in rulebook.literal(rule.datasets):
+            if name in names:
+                yield f"rule {rule.id}: dataset {name} is called {names[name]} now: write that"
+            elif name not in there:
+                hint = suggest(name, there)
+                yield f"rule {rule.id}: dataset {name!r} is not declared ({hint})"
 
 
 def _forgotten(db: Session, steps: Iterable[Step]) -> Iterator[str]:

@@ -14,10 +14,11 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, history
+from provender.catalog import access, history, naming, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.listing import FILTERS, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, VersionRow
+from provender.core.clock import check_past
 from provender.core.datasets import Dataset, DatasetSummary, Entry
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.glossary import Term
@@ -44,7 +45,7 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
         InvalidInput: ``as_of`` is in the future, or before history begins.
     """
     check_instant(db, as_of, now=now)
-    row = _row(db, who, ref, now=now)
+    row = discovered(db, who, ref.dataset, now=now)
     said = history.state(db, "dataset", row.urn, as_of)
     if said is None or said.value is None:
         raise _not_then(db, row, as_of)
@@ -112,7 +113,7 @@ def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Go
         tags=every("tag", Tag),
         terms=every("term", Term),
         purposes={one["name"]: one["description"] for one in every("purpose", dict)},
-        rules=every("rule", Rule),
+        rules=rulebook.shown(db, who, every("rule", Rule), now=now),
         datasets=tuple(sorted(allowed, key=lambda dataset: dataset.ref.dataset)),
     )
 
@@ -123,13 +124,7 @@ def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:
     Raises:
         InvalidInput: it has no time zone, is in the future, or before history begins.
     """
-    if as_of.tzinfo is None:
-        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
-    if as_of > now:
-        raise InvalidInput(
-            f"nobody knows what the catalog says at {as_of.isoformat()}",
-            hint=f"ask for an instant up to now, {now.isoformat()}",
-        )
+    check_past(as_of, now=now)
     began = history.began(db)
     if began is None or as_of < began:
         begins = f"begins at {began.isoformat()}" if began else "has not begun yet"
@@ -139,14 +134,31 @@ def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:
         )
 
 
+def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetRow:
+    """Return the row of what is or was called ``name``; one that was withdrawn is for who governs.
+
+    Raises:
+        NotFound: there is none for ``who``; it is told of by no other name than ``name``.
+    """
+    row = naming.locate(db, name)
+    if row is not None and row.withdrawn_at is not None and governs(db, who, now=now):
+        return row
+    return access.discovered(db, who, name, now=now)
+
+
+def governs(db: Session, who: Actor, *, now: datetime) -> bool:
+    """Return whether ``who`` may govern."""
+    return access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
+
+
 def shown(db: Session, who: Actor, then: Mapping[str, Dataset], *, now: datetime) -> set[str]:
     """Return the URNs of those datasets of ``then`` that ``who`` may discover."""
     found: set[str] = set()
-    governs = access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
+    everything = governs(db, who, now=now)
     every = sorted(then)
     for urns in (every[n : n + PORTION] for n in range(0, len(every), PORTION)):
         there = db.scalars(select(DatasetRow).where(DatasetRow.urn.in_(urns))).all()
-        rows = [row for row in there if governs or row.withdrawn_at is None]
+        rows = [row for row in there if everything or row.withdrawn_at is None]
         asked = {row.name: _closed_by_both(row.value, then[row.urn]) for row in rows}
         allowed = access.discoverable(db, who, asked, now=now)
         found |= {row.urn for row in rows if row.name in allowed}
@@ -157,15 +169,6 @@ def _closed_by_both(now: Dataset, then: Dataset) -> Dataset:
     """What is said now, with the tags that were on the whole dataset then as well."""
     of_whole = (*now.column_tags.get(WHOLE, ()), *then.tags, *then.column_tags.get(WHOLE, ()))
     return replace(now, column_tags={**now.column_tags, WHOLE: of_whole})
-
-
-def _row(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> DatasetRow:
-    """The row of what is or was called so; one that was withdrawn is for who governs."""
-    named = select(DatasetRow).join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
-    row = db.scalars(named.where(DatasetNameRow.name == ref.dataset)).first()
-    if row is None:
-        raise access.unknown_dataset(db, who, ref.dataset, now=now)
-    return row if row.withdrawn_at else access.discovered(db, who, row.name, now=now)
 
 
 def _not_then(db: Session, row: DatasetRow, as_of: datetime) -> NotFound:

@@ -90,6 +90,12 @@ def state(db: Session, kind: str, key: str, as_of: datetime) -> HistoryRow | Non
     return db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(1)).first()
 
 
+def revision(db: Session, kind: str, key: str) -> int:
+    """Return the revision of an object, which rises with all that is said of it; 0: it is not there."""
+    last = next(iter(states(db, kind, key, limit=1)), None)
+    return 0 if last is None or last.value is None else last.from_sequence
+
+
 def began(db: Session) -> datetime | None:
     """Return the instant from which on it is known what was said."""
     return db.scalars(select(HistoryRow.from_at).order_by(HistoryRow.id).limit(1)).first()

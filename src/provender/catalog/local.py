@@ -279,7 +279,7 @@ class LocalCatalog(Closing):
         with self._door.reading() as db:
             return features.preview(db, self._door.who(db), repo, now=self._clock())
 
-    def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
+    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
         """Write a fact down; definitions together with the serving manifest that they give.
 
         The same definitions again only bring the serving manifest up to the policy's date; the
@@ -289,7 +289,7 @@ class LocalCatalog(Closing):
             who = self._door.who(db)
             match fact:
                 case RepoSpec():
-                    features.record_repo(db, who, fact, change=change)
+                    features.record_repo(db, who, fact, expected=expected, change=change)
                 case TrainingSetManifest():
                     features.record_training_set(db, who, fact, change=change)
 

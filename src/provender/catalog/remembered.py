@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, grants, hindsight, history
+from provender.catalog import access, grants, hindsight, history, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.rows import DatasetRow, HistoryRow
 from provender.core.audit import Remembered
@@ -21,7 +21,7 @@ from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef, is_legible, unknown
 from provender.core.people import Actor
-from provender.core.policy import Action, ColumnRef
+from provender.core.policy import Action, ColumnRef, Rule
 from provender.values import from_json
 
 PREFIX = "urn:"
@@ -49,11 +49,11 @@ def remembered(
         raise unknown("kind of history", kind, KINDS)
     key = _key(db, who, kind, key, now=now)
     rows = history.states(db, kind, key, before=_sequence(after), limit=limit + 1)
-    if not rows and not after:
-        raise unknown(kind, key, ())
     shown = tuple(
         one for row in rows[:limit] if (one := _shown(db, who, kind, key, row, now=now)) is not None
     )
+    if not after and (not rows or (kind == "rule" and not shown)):
+        raise unknown(kind, key, ())
     return Listed(shown, str(rows[limit - 1].from_sequence) if len(rows) > limit else None)
 
 
@@ -83,17 +83,23 @@ def _governs(db: Session, who: Actor, *, now: datetime) -> bool:
 
 def _discovered(db: Session, who: Actor, named: str, *, now: datetime) -> DatasetRow:
     if not named.startswith(PREFIX):
-        return access.discovered(db, who, DatasetRef.parse(named).dataset, now=now)
+        return hindsight.discovered(db, who, DatasetRef.parse(named).dataset, now=now)
     name = db.scalars(select(DatasetRow.name).where(DatasetRow.urn == named)).first()
     if name is None:
         raise access.unknown_dataset(db, who, named, now=now)
-    return access.discovered(db, who, name, now=now)
+    try:
+        return hindsight.discovered(db, who, name, now=now)
+    except access.Hidden as hidden:  # by the name that it was asked for by, and no other
+        error = access.unknown_dataset(db, who, named, now=now)
+        raise access.Hidden(hidden.decision, error) from None
 
 
 def _shown(
     db: Session, who: Actor, kind: str, key: str, row: HistoryRow, *, now: datetime
 ) -> Remembered | None:
     """The state as far as ``who`` may know it; None: not at all."""
+    if kind == "rule":
+        return _rule(db, who, row, now=now)
     value = None if row.value is None else json.loads(row.value)
     if value is not None and kind == "dataset":
         then = from_json(Dataset, row.value or "")
@@ -103,7 +109,34 @@ def _shown(
         value = _part(db, who, from_json(RepoSpec, row.value or ""), now=now)
         if value is None:
             return None
-    return Remembered(value=value, since=row.from_at, until=row.to_at, by=row.by, reason=row.reason)
+    return Remembered(
+        value=value,
+        since=row.from_at,
+        until=row.to_at,
+        by=row.by,
+        reason=row.reason,
+        revision=row.from_sequence,
+    )
+
+
+def _rule(db: Session, who: Actor, row: HistoryRow, *, now: datetime) -> Remembered | None:
+    """The state of a rule; that it went is told to who may know what it was."""
+    said = row.value
+    if said is None:
+        before = history.states(db, "rule", row.key, before=row.from_sequence, limit=1)
+        said = next((one.value for one in before), None)
+    rule = from_json(Rule, said or "")
+    parts = rulebook.shown(db, who, [rule], now=now)
+    if not parts:
+        return None
+    return Remembered(
+        value=None if row.value is None else plain(parts[0]),
+        since=row.from_at,
+        until=row.to_at,
+        by=row.by,
+        reason=row.reason if parts[0] == rule else "",
+        revision=row.from_sequence,
+    )
 
 
 def _part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> dict[str, object] | None:

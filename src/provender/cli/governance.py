@@ -71,15 +71,19 @@ def export_changes(folder: Path | None, *, dry_run: bool, as_json: bool) -> None
     """Write what is in force into FOLDER (default: PROVENDER_GOVERNANCE).
 
     Only files that say something else are written; their comments are lost. The file of a
-    dataset that was renamed moves; no other is deleted.
+    dataset that was renamed moves; no other is deleted. Rules are written for who governs.
     """
     from provender.catalog import export
+    from provender.core.policy import EVERY, Action, ColumnRef
     from provender.sdk import connect
 
     with connect() as workspace:
         place = folder or workspace.settings.governance
         in_force = workspace.catalog.desk.governance()
-        files = export.export(in_force, place, called_now=partial(_called_now, workspace))
+        governs = workspace.catalog.records.decide(Action.GOVERN, [ColumnRef(EVERY)]).allowed
+        files = export.export(
+            in_force, place, called_now=partial(_called_now, workspace), rules=governs
+        )
     if not dry_run:
         export.write(place, files)
 

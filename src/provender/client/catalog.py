@@ -7,7 +7,7 @@ from uuid import uuid4
 from provender.client.desk import HttpDesk
 from provender.client.finder import HttpFinder
 from provender.client.records import HttpRecords
-from provender.client.wire import Wire
+from provender.client.wire import Wire, matching
 from provender.core.closing import Closing
 from provender.core.datasets import (
     NO_EVIDENCE,
@@ -147,12 +147,18 @@ class HttpCatalog(Closing):
         body = {"definitions": repo}
         return self._wire.send("POST", ServingManifest, *parts, body=body, again=True)
 
-    def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
+    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
         """Write a fact down; definitions together with the serving manifest that they give."""
         match fact:
             case RepoSpec():
                 parts = ("projects", fact.project, "definitions")
-                self._wire.tell("PUT", *parts, body={"definitions": fact}, again=True)
+                self._wire.tell(
+                    "PUT",
+                    *parts,
+                    body={"definitions": fact},
+                    headers=matching(expected),
+                    again=expected is None,
+                )
             case TrainingSetManifest():
                 self._wire.tell("POST", "training-sets", body={"training_set": fact})
 

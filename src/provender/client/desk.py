@@ -5,12 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from provender.client.wire import PAGE, Wire
+from provender.client.wire import Wire, matching
 from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
-from provender.core.datasets import Dataset, Entry, Listed, Release, whole
+from provender.core.datasets import Dataset, Entry, Listed, Release
 from provender.core.editing import Edit
-from provender.core.errors import NotFound, PreconditionRequired
 from provender.core.glossary import Term
 from provender.core.governance import Declared, Domain, Drift, Governance
 from provender.core.governance import Step as GovernanceStep
@@ -58,14 +57,13 @@ class HttpDesk:
     ) -> Entry:
         """Return the dataset after ``edit`` of its revision ``expected``."""
         body = {part.name: getattr(edit, part.name) for part in fields(edit)} | {"reason": reason}
-        headers = {"idempotency-key": key or uuid4().hex}
-        headers |= _matching(self._looked_at(ref, expected, reason))
+        headers = {"idempotency-key": key or uuid4().hex} | matching(expected)
         parts = ("datasets", ref.dataset)
         return self._wire.send("PATCH", Entry, *parts, body=body, headers=headers, again=True)
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         """Return the dataset under its new name; the old one leads to it."""
-        headers = _matching(self._looked_at(ref, expected, "it is renamed whatever it says"))
+        headers = matching(expected)
         parts = ("datasets", ref.dataset, "rename")
         return self._wire.send("POST", Entry, *parts, body={"to": to}, headers=headers)
 
@@ -83,7 +81,7 @@ class HttpDesk:
         number = ref.version or self._wire.get(Release, "resolve", name=ref.dataset).version.number
         parts = ("datasets", ref.dataset, "versions", number, "state")
         body = {"step": step, "reason": reason, "severity": severity, "replacement": replacement}
-        headers = _matching(self._looked_at(ref, expected, reason))
+        headers = matching(expected)
         return self._wire.send("POST", Release, *parts, body=body, headers=headers)
 
     def history(
@@ -108,7 +106,9 @@ class HttpDesk:
         parts = ("governance", "apply")
         return _steps(self._wire.send("POST", Listed[GovernanceStep], *parts, body=body))
 
-    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep:
+    def declare(
+        self, value: Declared, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep:
         """Return the step that declares one object beside what catalog/ declares."""
         if isinstance(value, Dataset):
             parts: tuple[str, ...] = ("datasets", value.ref.dataset, "declaration")
@@ -116,13 +116,20 @@ class HttpDesk:
             name = value.id if isinstance(value, Person | Rule) else value.name
             parts = (PLURALS[type(value)], name)
         body = {"value": value, "reason": reason}
-        return _step(self._wire.send("PUT", GovernanceStep, *parts, body=body, again=True))
+        headers = matching(expected)
+        again = expected is None
+        return _step(
+            self._wire.send("PUT", GovernanceStep, *parts, body=body, headers=headers, again=again)
+        )
 
-    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep:
+    def withdraw(
+        self, kind: str, name: str, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep:
         """Return the step that takes one declared object away."""
         body = {"kind": kind, "name": name, "reason": reason}
         parts = ("governance", "withdraw")
-        return _step(self._wire.send("POST", GovernanceStep, *parts, body=body))
+        headers = matching(expected)
+        return _step(self._wire.send("POST", GovernanceStep, *parts, body=body, headers=headers))
 
     def governance(self, *, as_of: datetime | None = None) -> Governance:
         """Return what is in force, or was at ``as_of``."""
@@ -135,10 +142,7 @@ class HttpDesk:
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
         """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
-        if expected is None:
-            expected = self._revision_of_contract(ref)
-        condition = _matching(expected) if expected else {"if-none-match": "*"}
-        headers = condition | {"content-type": "application/yaml"}
+        headers = matching(expected) | {"content-type": "application/yaml"}
         parts = ("datasets", ref.dataset, "contract")
         return self._wire.send("PUT", ContractText, *parts, body=raw, headers=headers)
 
@@ -148,11 +152,8 @@ class HttpDesk:
 
     def settle(self, task: str, *, expected: int | None) -> None:
         """Let a task wait no more, as long as it is about the same."""
-        if expected is None:
-            tasks = whole(lambda after: self.inbox(limit=PAGE, after=after))
-            expected = next((one.revision for one in tasks if one.id == task), 0)
-        headers = _matching(expected)
-        self._wire.tell("POST", "inbox", task, "settle", body=None, headers=headers)
+        parts = ("inbox", task, "settle")
+        self._wire.tell("POST", *parts, body=None, headers=matching(expected))
 
     def retention(
         self,
@@ -168,37 +169,10 @@ class HttpDesk:
             return self._due("POST", *parts, "plan", body={"rule": rule}, again=True)
         if rule is None:
             return self._due("POST", *parts, "expire", again=True)
-        headers = _matching(self._looked_at(ref, expected, "whatever it says"))
-        return self._due("PUT", *parts, body={"rule": rule}, headers=headers)
+        return self._due("PUT", *parts, body={"rule": rule}, headers=matching(expected))
 
     def _due(self, method: str, *parts: object, **more: Any) -> list[Due]:
         return list(self._wire.send(method, Listed[Due], *parts, **more).items)
-
-    def _revision_of_contract(self, ref: DatasetRef) -> int:
-        try:
-            return self.contract(ref).revision
-        except NotFound:
-            return 0
-
-    def _looked_at(self, ref: DatasetRef, expected: int | None, reason: str) -> int | None:
-        """The revision that was looked at; where none was, but there is a reason, that of now."""
-        if expected is not None or not reason:
-            return expected
-        return self._wire.get(Entry, "datasets", ref.dataset).revision
-
-
-def _matching(expected: int | None) -> dict[str, str]:
-    """Return the header that says which revision was looked at.
-
-    Raises:
-        PreconditionRequired: none was.
-    """
-    if expected is None:
-        raise PreconditionRequired(
-            "a change must say which revision it is a change of",
-            hint="read it, then give its revision as expected",
-        )
-    return {"if-match": f'"{expected}"'}
 
 
 def _steps(found: Listed[GovernanceStep]) -> list[GovernanceStep]:

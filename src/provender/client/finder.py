@@ -8,7 +8,7 @@ from provender.client.wire import PAGE, Wire
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.finding import FacetValue, Found, Hit, Question
-from provender.core.lineage import Consumer, Neighbourhood, Node
+from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
 
 
@@ -79,9 +79,9 @@ class HttpFinder:
         as_of: datetime | None = None,
     ) -> Neighbourhood:
         """Return the edges within ``depth`` steps up and down from ``node``."""
-        return self._wire.get(
-            Neighbourhood, "lineage", node=str(node), depth=depth, columns=columns, as_of=as_of
-        )
+        check_now(as_of)
+        asked = {"node": str(node), "depth": depth, "columns": columns}
+        return self._wire.get(Neighbourhood, "lineage", **asked)
 
     def consumers(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Consumer]:
         """Return who reads a dataset, or one version of it, by kind and name."""

@@ -144,6 +144,14 @@ class Wire:
         )
 
 
+def matching(expected: int | None) -> dict[str, str]:
+    """Return the header that says which revision was looked at; 0: that there is none.
+
+    None: whatever it is. Where that needs a reason, the catalog says so, as it does in process.
+    """
+    return {"if-match": "*" if expected is None else f'"{expected}"'}
+
+
 def _written(value: object) -> Any:
     """Return a parameter as it stands in an address."""
     shown = plain(value)

@@ -77,13 +77,17 @@ class ChangeRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """What the catalog said about an object for a while; a ``value`` of None: it was not there."""
+    """What the catalog said about an object for a while; a ``value`` of None: it was not there.
+
+    ``revision`` rises with each state: what is changed by whoever looked at this one.
+    """
 
     value: dict[str, object] | None
     since: datetime
     until: datetime | None
     by: str
     reason: str = ""
+    revision: int = 0
 
 
 def chain(

@@ -39,3 +39,18 @@ def duration(text: str) -> timedelta:
             f"{text!r} is not a duration", hint="write a whole number and a unit: 90m, 36h or 7d"
         )
     return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def check_past(as_of: datetime, *, now: datetime) -> None:
+    """Check that it can be known by ``now`` what was said at ``as_of``.
+
+    Raises:
+        InvalidInput: it has no time zone, or is in the future.
+    """
+    if as_of.tzinfo is None:
+        raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
+    if as_of > now:
+        raise InvalidInput(
+            f"nobody knows what the catalog says at {as_of.isoformat()}",
+            hint=f"ask for an instant up to now, {now.isoformat()}",
+        )

@@ -188,3 +188,17 @@ def _reach(starts: Iterable[Place], steps: Iterable[tuple[Place, Place]]) -> dic
         ]
         frontier = list(dict.fromkeys(frontier))
     return found
+
+
+def check_now(as_of: datetime | None) -> None:
+    """Check that lineage is asked for as it is now.
+
+    Raises:
+        InvalidInput: it is asked for as it was.
+    """
+    if as_of is not None:
+        raise InvalidInput(
+            f"lineage is kept as it is now, not as it was at {as_of.isoformat()}",
+            hint="ask for it without as_of; a version names its inputs, and history has the "
+            "definitions of then",
+        )

@@ -108,8 +108,11 @@ class Catalog(Protocol):
         """Return what servers would get if ``repo`` were recorded now; nothing is written."""
         ...
 
-    def record(self, fact: TrainingSetManifest | RepoSpec) -> None:
-        """Write a fact down. Definitions are recorded with the serving manifest they give."""
+    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
+        """Write a fact down. Definitions are recorded with the serving manifest they give.
+
+        ``expected`` is of definitions; what a training set was made of never changes.
+        """
         ...
 
     def repo(self, project: str) -> RepoSpec:
@@ -191,9 +194,13 @@ class Desk(Protocol):
 
     def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]: ...
 
-    def declare(self, value: Declared, *, reason: str = "") -> GovernanceStep: ...
+    def declare(
+        self, value: Declared, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep: ...
 
-    def withdraw(self, kind: str, name: str, *, reason: str = "") -> GovernanceStep: ...
+    def withdraw(
+        self, kind: str, name: str, *, expected: int | None = None, reason: str = ""
+    ) -> GovernanceStep: ...
 
     def governance(self, *, as_of: datetime | None = None) -> Governance: ...
 

@@ -1,0 +1,54 @@
+"""The rules as one actor may know them: who governs knows all, others as far as datasets are theirs.
+
+A rule names datasets, and so would tell of what is hidden. To who does not govern it names what
+fits a dataset that they may discover, and is not there at all if nothing does.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from provender.catalog import access, ways
+from provender.catalog.access import EVERYTHING
+from provender.catalog.rows import DatasetRow
+from provender.core.people import Actor
+from provender.core.policy import EVERY, Action, Rule
+
+SPECIAL = frozenset("*?[")
+
+
+def shown(db: Session, who: Actor, rules: Iterable[Rule], *, now: datetime) -> tuple[Rule, ...]:
+    """Return ``rules`` as far as ``who`` may know them: without names of what is hidden.
+
+    The words of a rule that names something hidden, too, are left out with it.
+    """
+    every = tuple(rules)
+    if access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+        return every
+    open_to = _open(db, who, {name for rule in every for name in rule.datasets}, now=now)
+    return tuple(part for rule in every if (part := _part(rule, open_to)) is not None)
+
+
+def literal(patterns: Iterable[str]) -> list[str]:
+    """Return those of ``patterns`` of datasets that are the name of one."""
+    return [pattern for pattern in patterns if SPECIAL.isdisjoint(pattern)]
+
+
+def _part(rule: Rule, open_to: set[str]) -> Rule | None:
+    left = tuple(name for name in rule.datasets if name in open_to)
+    if left == rule.datasets:
+        return rule
+    return replace(rule, datasets=left, description="") if left else None
+
+
+def _open(db: Session, who: Actor, patterns: set[str], *, now: datetime) -> set[str]:
+    """Those of ``patterns`` that fit a dataset which ``who`` may discover; every dataset's does."""
+    visible = access.visible(db, who, Action.DISCOVER, now=now)
+    names = set(literal(patterns))
+    found = set(db.scalars(visible.where(DatasetRow.name.in_(sorted(names)))))
+    for pattern in patterns - names - {EVERY}:
+        if db.scalars(visible.where(ways.matches([pattern])).limit(1)).first() is not None:
+            found.add(pattern)
+    return found | {EVERY}
