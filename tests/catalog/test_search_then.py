@@ -3,13 +3,19 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from provender.core.editing import Edit
 from provender.core.finding import Found, Question
+from provender.core.names import DatasetRef
 from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
     HOURLY,
     REPO,
     SALARIES,
+    WEATHER,
     Clock,
     Connect,
+    dataset,
     declared,
     governing,
 )
@@ -52,3 +58,27 @@ def test_a_view_that_was_open_stays_closed_while_it_rests_on_hidden_data(
     closed = replace(open_, dataset=SALARIES, description="Bonus.")
     connect("dev").record(replace(REPO, views=(closed,), on_demand=(), services=()))
     assert names(connect("ana").finder.search(Question(text="zanzibar", as_of=then))) == []
+
+
+def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, clock: Clock):
+    """Numbers of documents of now and of then are not the same thing."""
+    gov, ops = connect("gov"), connect("ops")
+    planes = DatasetRef("aviation", "planes")
+    every = (*GOVERNANCE.datasets, dataset(planes, "All the aircraft."))
+    gov.apply_governance(replace(GOVERNANCE, datasets=every))
+    clock.advance(HOUR)
+
+    def revision(ref: DatasetRef) -> int:
+        return ops.finder.entry(ref).revision
+
+    ops.desk.edit(planes, Edit(description="Every aircraft."), expected=revision(planes))
+    clock.advance(HOUR)
+    ops.desk.rename(planes, "aviation.aircraft", expected=revision(planes))
+    then = passing(clock)
+    for number, ref in enumerate((FLIGHTS, WEATHER, HOURLY) * 3):
+        edit = Edit(description=f"Said anew, {number}; no planes.")
+        ops.desk.edit(ref, edit, expected=revision(ref))
+        clock.advance(HOUR)
+    found = ops.finder.search(Question(text="aviation.planes", as_of=then))
+    named = [hit.name for hit in found.hits if "exactly that name" in hit.why]
+    assert named == ["aviation.aircraft"]

@@ -173,7 +173,7 @@ def _find(
         exact = _fitting(db, narrow, exact, narrowed)
         begun = _fitting(db, narrow, begun, narrowed)
     numbers = list(dict.fromkeys((*exact, *found.numbers, *begun)))
-    asked = Asked.of(text, reading.terms, (number for place, number in former))
+    asked = Asked.of(text, reading.terms, map(candidates.key_of, former))
     return asked, replace(found, numbers=numbers), reading
 
 

@@ -106,6 +106,9 @@ TELLING = ((8, 3.0), (64, 2.2), (255, 1.6))
 """How telling a word is that so many visible documents hold; more do than the last: 1."""
 MOST_PARTS = 5
 
+Key = tuple[str, int]
+"""A document: which of all that there are, and its number among them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -128,13 +131,13 @@ class Asked:
 
     text: str
     terms: tuple[Term, ...]
-    named: frozenset[int] = frozenset()
+    named: frozenset[Key] = frozenset()
     """Documents that have, or had, just that name."""
     key: str = ""
     is_one_word: bool = True
 
     @classmethod
-    def of(cls, text: str, terms: Iterable[Term], named: Iterable[int] = ()) -> "Asked":
+    def of(cls, text: str, terms: Iterable[Term], named: Iterable[Key] = ()) -> "Asked":
         """Return the question ``text`` with the terms it was read as."""
         return cls(
             text=text.casefold(),
@@ -149,7 +152,7 @@ class Asked:
 class Candidate:
     """A document that was nominated, with what ranks it."""
 
-    id: int
+    id: Key
     node: int
     kind: str
     name: str
@@ -335,7 +338,7 @@ def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
     return merits
 
 
-def _order(rated: Rated) -> tuple[float, int, str, str, int]:
+def _order(rated: Rated) -> tuple[float, int, str, str, Key]:
     of = rated.candidate
     return -rated.score, KINDS.index(of.kind), of.name, of.project, of.id
 
