@@ -3,8 +3,12 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from provender.core.editing import Edit
+from provender.core.errors import InvalidInput
 from provender.core.finding import Found, Question
+from provender.core.lifecycle import Step
 from provender.core.names import DatasetRef
 from tests.catalog.world import (
     FLIGHTS,
@@ -18,6 +22,7 @@ from tests.catalog.world import (
     dataset,
     declared,
     governing,
+    manifest,
 )
 
 HOUR = timedelta(hours=1)
@@ -58,6 +63,25 @@ def test_a_view_that_was_open_stays_closed_while_it_rests_on_hidden_data(
     closed = replace(open_, dataset=SALARIES, description="Bonus.")
     connect("dev").record(replace(REPO, views=(closed,), on_demand=(), services=()))
     assert names(connect("ana").finder.search(Question(text="zanzibar", as_of=then))) == []
+
+
+def test_the_state_as_of_an_instant_is_that_of_then(connect: Connect, clock: Clock):
+    ops = connect("ops")
+    unpublished = passing(clock)
+    ops.publish(FLIGHTS, manifest())
+    published = passing(clock)
+    ops.desk.step(FLIGHTS.at(1), Step.DEPRECATE, reason="old")
+    clock.advance(HOUR)
+
+    def found(state: str, as_of: datetime | None) -> list[str]:
+        return names(ops.finder.search(Question(filters={"state": (state,)}, as_of=as_of)))
+
+    assert found("published", published) == ["aviation.flights"]
+    assert found("deprecated", published) == []
+    assert found("deprecated", None) == found("deprecated", clock.now) == ["aviation.flights"]
+    assert found("published", unpublished) == []
+    counted = ops.finder.facets(Question(text="flights", as_of=published))
+    assert [value.value for value in counted["state"]] == ["published"]
 
 
 def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, clock: Clock):

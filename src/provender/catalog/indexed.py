@@ -67,7 +67,7 @@ class Entry:
 
     def says_the_same(self, other: "Entry") -> bool:
         """Return whether both say the same to a reader; what ranks them may differ."""
-        told = ("kind", "name", "domain", "project", "owner", "format")
+        told = ("kind", "name", "domain", "project", "owner", "format", "state")
         return (
             self.texts == other.texts
             and self.values.tags == other.values.tags

@@ -6,7 +6,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -27,7 +27,7 @@ from provender.catalog import (
 )
 from provender.catalog.bygone import NOWHERE_ELSE, Rested
 from provender.catalog.changes import Change
-from provender.catalog.facets import STATE, STATES
+from provender.catalog.facets import STATES
 from provender.catalog.indexed import Entry, entry_of, impact_of, stored
 from provender.catalog.nominate import NOW
 from provender.catalog.rows import (
@@ -122,7 +122,6 @@ def touch(
     node: Node,
     *,
     fresh_until: datetime | None = None,
-    state: str = "",
     used: int | None = None,
     checked: int | None = None,
 ) -> None:
@@ -130,24 +129,18 @@ def touch(
 
     What is not given stays as it is; ``used`` is how many consume it now.
     """
-    told = _told(fresh_until=fresh_until, state=state, used=used, checked=checked)
+    told: dict[str, Any] = {"fresh_until": fresh_until, "used": used, "checked": checked}
     found = db.execute(_of_node(node)).first()
     there = found._asdict() if found else {}
-    news = {name: value for name, value in told.items() if value != there.get(name)}
+    news = {name: value for name, value in told.items() if value not in (None, there.get(name))}
     if not (there and news):
         return
     if news.keys() == {"fresh_until"}:
         _date_anew(db, there, news["fresh_until"])
         return
     for document, _, old in stored(db, [there["id"]]):
-        values = old.values
-        if "state" in news:
-            value = facets.ensured(db, [(STATE, state)])[STATE, state]
-            values = replace(
-                values, state=news["state"], by_facet={**values.by_facet, STATE: value}
-            )
         row = {**old.row, **news}
-        new = Entry({**row, "impact": _impact(row)}, old.texts, values)
+        new = Entry({**row, "impact": _impact(row)}, old.texts, old.values)
         sums = _Sums()
         _rank(db, document, old, new, sums)
         sums.write(db)
@@ -216,26 +209,10 @@ def refresh(db: Session, change: Change, datasets: Sequence[int]) -> None:
         put_all(db, findable.of_datasets(db, rows), at=change.at)
 
 
-def _told(
-    *, fresh_until: datetime | None, state: str, used: int | None, checked: int | None
-) -> dict[str, Any]:
-    """What was given of what ranks a document, by its columns."""
-    told: dict[str, Any] = {}
-    if fresh_until is not None:
-        told["fresh_until"] = fresh_until
-    if state:
-        told["state"] = STATES.index(state)
-    if used is not None:
-        told["used"] = used
-    if checked is not None:
-        told["checked"] = checked
-    return told
-
-
 def _of_node(node: Node) -> Select[*tuple[Any, ...]]:
     """What ranks the document of ``node`` now."""
     document = SearchDocumentRow
-    columns = (document.id, document.scope, document.fresh_until, document.state)
+    columns = (document.id, document.scope, document.fresh_until)
     return (
         select(*columns, document.used, document.checked)
         .join(NodeRow, NodeRow.id == document.node)
