@@ -84,6 +84,33 @@ def test_the_state_as_of_an_instant_is_that_of_then(connect: Connect, clock: Clo
     assert [value.value for value in counted["state"]] == ["published"]
 
 
+def test_publishing_again_keeps_no_document_of_the_past(connect: Connect, clock: Clock):
+    fresh = replace(declared(FLIGHTS), fresh_within=HOUR)
+    connect("gov").apply_governance(governing(fresh))
+    connect("ops").publish(FLIGHTS, manifest(10))
+    then = passing(clock)
+    connect("ops").publish(FLIGHTS, manifest(11))
+    clock.advance(HOUR)
+    (hit,) = connect("ana").finder.search(Question(text="flights", as_of=then, explain=True)).hits
+    (now,) = connect("ana").finder.search(Question(text="flights", explain=True)).hits
+    assert "stale" in [points.because for points in now.explain]
+    assert not {"fresh", "stale"} & {points.because for points in hit.explain}
+
+
+def test_how_fresh_things_were_is_not_kept_and_nobody_is_told_what_it_is_now(
+    connect: Connect, clock: Clock
+):
+    fresh = replace(declared(FLIGHTS), fresh_within=HOUR)
+    connect("gov").apply_governance(governing(fresh))
+    connect("ops").publish(FLIGHTS, manifest(10))
+    then = passing(clock)
+    finder = connect("ana").finder
+    assert "freshness" in finder.facets(Question(text="flights"))
+    assert "freshness" not in finder.facets(Question(text="flights", as_of=then))
+    with pytest.raises(InvalidInput, match="how fresh"):
+        finder.search(Question(filters={"freshness": ("fresh",)}, as_of=then))
+
+
 def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, clock: Clock):
     """Numbers of documents of now and of then are not the same thing."""
     gov, ops = connect("gov"), connect("ops")

@@ -18,6 +18,7 @@ from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.core.finding import Question
 
 MOST_OPENED = 5_000
 """Documents that grants open to one actor, and that are found."""
@@ -90,12 +91,21 @@ def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
     )
 
 
-def check(db: Session, as_of: datetime, *, now: datetime) -> None:
-    """Check that the catalog knows what it said at an instant.
+def check(db: Session, question: Question, *, now: datetime) -> None:
+    """Check that the catalog knows what is asked of an instant, where an instant is asked about.
 
     Raises:
-        InvalidInput: it is still to come, without a time zone, or before the catalog's memory.
+        InvalidInput: it is still to come, without a time zone, or before the catalog's memory;
+            or it is asked how fresh things were, which is not kept.
     """
+    as_of = question.as_of
+    if as_of is None:
+        return
+    if "freshness" in question.filters:
+        raise InvalidInput(
+            "the catalog does not keep how fresh things were, only how fresh they are",
+            hint="leave out freshness, or as_of",
+        )
     if as_of.tzinfo is None:
         raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
     if to_utc(as_of) > now:

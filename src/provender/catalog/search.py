@@ -49,6 +49,8 @@ ENOUGH = 50
 NAMED = 50
 BEGUN = 20
 TELLING_UP_TO = TELLING[-1][0] + 1
+KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
+"""What is known of documents as of an instant."""
 HALVES_FROM = 3
 """Letters of each half of two words that were written as one."""
 
@@ -82,13 +84,15 @@ def search(
         InvalidInput: nobody can say what was found at that time.
     """
     moment = question.as_of or now
+    past.check(db, question, now=now)
     narrowed = narrowing(db, question.filters, now=moment)
     text = legible(question.text[:MOST_LETTERS])
     if narrowed is None or not (text or question.filters):
         return Found(hits=(), total=0)
     view = _view(db, who, question, now=now)
     asked, found, reading = _find(db, view, text, narrowed, typing=question.typing)
-    rated = rank(candidates.fetch(db, found.numbers), asked, now=moment)
+    fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
+    rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
         rated = [one for one in rated if {p.kind for p in parts(one, asked)} & narrowed.parts]
     shown = rated[first : first + limit]
@@ -115,13 +119,15 @@ def counted(
         NotFound, InvalidInput: as `search`.
     """
     text = legible(question.text[:MOST_LETTERS])
+    past.check(db, question, now=now)
     narrowing(db, question.filters, now=now)
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
         return facets.browse(db, visible.scopes, besides, now=now)
     found: dict[str, tuple[FacetValue, ...]] = {}
-    free = [facet for facet in FACETS if facet not in question.filters]
+    kept = FACETS if question.as_of is None else KEPT_FACETS
+    free = [facet for facet in kept if facet not in question.filters]
     for group in (free, *([facet] for facet in question.filters)):
         filters = {name: v for name, v in question.filters.items() if name not in group}
         found |= _counted(db, who, replace(question, filters=filters), text, group, now=now)
@@ -147,8 +153,6 @@ def _counted(
 
 
 def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View:
-    if question.as_of is not None:
-        past.check(db, question.as_of, now=now)
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     return past.view(db, visible, as_of=question.as_of)
 
