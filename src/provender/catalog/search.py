@@ -94,7 +94,7 @@ def search(
     fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
-        rated = [one for one in rated if {p.kind for p in parts(one, asked)} & narrowed.parts]
+        rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
     shown = rated[first : first + limit]
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
@@ -198,6 +198,12 @@ def _nominate(
     return _Nominated(list(numbers), sought, is_complete)
 
 
+def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
+    """Whether it is of a type that was asked for, or was found by a part that is."""
+    found_by = {part.kind for part in parts(rated, asked)}
+    return rated.candidate.kind in narrowed.kinds or not found_by.isdisjoint(narrowed.parts)
+
+
 def _total(
     db: Session, view: View, found: _Nominated, rated: Sequence[Rated], narrowed: Narrowing
 ) -> tuple[int, bool]:
@@ -258,6 +264,7 @@ def _guessed(
         held = view.counts(db, every, most=1)
         return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
 
+    own = shown(own)
     if not own:
         apart = _apart(db, view, word)
         if apart:
