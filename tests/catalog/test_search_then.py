@@ -133,3 +133,28 @@ def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, cloc
     found = ops.finder.search(Question(text="aviation.planes", as_of=then))
     named = [hit.name for hit in found.hits if "exactly that name" in hit.why]
     assert named == ["aviation.aircraft"]
+
+
+def test_tags_as_of_an_instant_are_counted_of_the_documents_of_then(connect: Connect, clock: Clock):
+    gov = connect("gov")
+    then = passing(clock)
+    gov.apply_governance(governing(replace(declared(FLIGHTS), tags=(), column_tags={})))
+    clock.advance(HOUR)
+    facets = connect("ana").finder.facets(Question(text="flights", as_of=then))
+    assert {tag.value: tag.documents for tag in facets["tag"]} == {"personal": 1, "source.bts": 1}
+
+
+def test_what_was_withdrawn_since_is_found_as_of_then_by_who_governs(
+    connect: Connect, clock: Clock
+):
+    gov = connect("gov")
+    then = passing(clock)
+    left = tuple(one for one in GOVERNANCE.datasets if one.ref != WEATHER)
+    gov.apply_governance(replace(GOVERNANCE, datasets=left))
+    clock.advance(HOUR)
+    asked = Question(text="observations", as_of=then)
+    assert names(gov.finder.search(asked)) == ["aviation.weather"]
+    assert names(connect("ana").finder.search(asked)) == []
+    assert names(gov.finder.search(Question(text="observations", as_of=clock.now))) == []
+    listed = gov.finder.entries({}, as_of=then).items
+    assert "aviation.weather" in [one.name for one in listed]

@@ -6,7 +6,7 @@ and rests on now: what is closed today stays closed, whatever it said when it wa
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -73,8 +73,17 @@ class View:
         ]
 
 
-def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
-    """Return what somebody who sees ``visible`` may find, now or as of an instant."""
+def view(
+    db: Session,
+    visible: Visible,
+    *,
+    as_of: datetime | None,
+    withdrawn: frozenset[int] = frozenset(),
+) -> View:
+    """Return what somebody who sees ``visible`` may find, now or as of an instant.
+
+    Of the datasets that are ``withdrawn`` what was found of them then.
+    """
     seen = among("d.scope", visible.scopes)
     opened = opened_documents(db, visible)
     if opened:
@@ -82,11 +91,12 @@ def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
     if as_of is None:
         return View(((NOW, seen),))
     then = nominate.instant(db, as_of)
+    looked_back = replace(visible, datasets=visible.datasets | withdrawn)
     began = f"d.from_at <= {then}"
     return View(
         (
             (NOW, f"({seen}) AND {began}"),
-            (PAST, f"{_seen_then(visible)} AND {began} AND d.until_at > {then}"),
+            (PAST, f"{_seen_then(looked_back)} AND {began} AND d.until_at > {then}"),
         )
     )
 

@@ -14,7 +14,7 @@ from itertools import pairwise
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, naming, nodes, past, vocabulary
+from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, past, vocabulary
 from provender.catalog.facets import STATE, STATES
 from provender.catalog.narrowing import Narrowing, narrowing
 from provender.catalog.nominate import Sought, code, facet_code
@@ -154,7 +154,10 @@ def _counted(
 
 def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View:
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    return past.view(db, visible, as_of=question.as_of)
+    if question.as_of is None:
+        return past.view(db, visible, as_of=None)
+    gone = hindsight.withdrawn(db, who, now=now)
+    return past.view(db, visible, as_of=question.as_of, withdrawn=gone)
 
 
 def _find(
