@@ -59,6 +59,7 @@ HALVES_FROM = 3
 class _Reading:
     """What the words of a question were read as; ``unread``: nothing visible holds any of it."""
 
+    text: str = ""
     terms: list[Term] = field(default_factory=list)
     codes: list[list[str]] = field(default_factory=list)
     read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -88,9 +89,11 @@ def search(
     narrowed = narrowing(db, question.filters, now=moment)
     text = legible(question.text[:MOST_LETTERS])
     if narrowed is None or not (text or question.filters):
-        return Found(hits=(), total=0)
+        counts = counted(db, who, question, now=now) if question.facets else {}
+        return Found(hits=(), total=0, facets=counts)
     view = _view(db, who, question, now=now)
-    asked, found, reading = _find(db, view, text, narrowed, typing=question.typing)
+    reading = _read(db, view, text, typing=question.typing)
+    asked, found = _find(db, view, reading, narrowed, typing=question.typing)
     fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
@@ -104,6 +107,7 @@ def search(
         approximate=more,
         missing=missing + reading.unread if rated else 0,
         read_as=reading.read_as,
+        facets=_counted(db, view, question, reading, found, now=moment) if question.facets else {},
         next=str(first + limit) if len(rated) > first + limit else None,
     )
 
@@ -125,31 +129,37 @@ def counted(
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
         return facets.browse(db, visible.scopes, besides, now=now)
+    view = _view(db, who, question, now=now)
+    reading = _read(db, view, text, typing=question.typing)
+    return _counted(db, view, question, reading, None, now=question.as_of or now)
+
+
+def _counted(
+    db: Session,
+    view: View,
+    question: Question,
+    reading: _Reading,
+    whole: _Nominated | None,
+    *,
+    now: datetime,
+) -> dict[str, tuple[FacetValue, ...]]:
+    """The counts beside a question that was read; ``whole``: what was nominated for all of it."""
     found: dict[str, tuple[FacetValue, ...]] = {}
     kept = FACETS if question.as_of is None else KEPT_FACETS
     free = [facet for facet in kept if facet not in question.filters]
     for group in (free, *([facet] for facet in question.filters)):
         filters = {name: v for name, v in question.filters.items() if name not in group}
-        found |= _counted(db, who, replace(question, filters=filters), text, group, now=now)
+        narrowed = narrowing(db, filters, now=now)
+        if narrowed is None or (reading.text and not reading.codes):
+            continue
+        narrow = view.narrowed(narrowed.condition)
+        sought = Sought((), narrowed.groups)
+        if reading.text:
+            nominated = whole if whole is not None and group is free else None
+            sought = (nominated or _nominate(db, narrow, reading.codes, narrowed)).sought
+        numbers = [FACETS.index(facet) for facet in group]
+        found |= facets.over(db, narrow, sought, numbers, now=now)
     return {facet: found[facet] for facet in FACETS if facet in found}
-
-
-def _counted(
-    db: Session, who: Actor, question: Question, text: str, wanted: Sequence[str], *, now: datetime
-) -> dict[str, tuple[FacetValue, ...]]:
-    moment = question.as_of or now
-    narrowed = narrowing(db, question.filters, now=moment)
-    if narrowed is None:
-        return {}
-    view = _view(db, who, question, now=now)
-    sought = Sought((), narrowed.groups)
-    if text:
-        _, nominees, _ = _find(db, view, text, narrowed, typing=question.typing)
-        if not nominees.numbers or not nominees.sought.words:
-            return {}
-        sought = nominees.sought
-    numbers = [FACETS.index(facet) for facet in wanted]
-    return facets.over(db, view.narrowed(narrowed.condition), sought, numbers, now=moment)
 
 
 def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View:
@@ -161,18 +171,17 @@ def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View
 
 
 def _find(
-    db: Session, view: View, text: str, narrowed: Narrowing, *, typing: bool
-) -> tuple[Asked, _Nominated, _Reading]:
-    """Read the words, nominate what holds them, and what is called so.
+    db: Session, view: View, reading: _Reading, narrowed: Narrowing, *, typing: bool
+) -> tuple[Asked, _Nominated]:
+    """Nominate what holds the words that were read, and what is called so.
 
     What narrows the search does not change what its words mean.
     """
-    narrow = view.narrowed(narrowed.condition)
+    narrow, text = view.narrowed(narrowed.condition), reading.text
     if not text:
         sought = Sought((), narrowed.groups)
         numbers = narrow.nominated(db, sought, limit=2 * NOMINATED)
-        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED), _Reading()
-    reading = _read(db, view, asked_words(text, most=MOST_WORDS), typing=typing)
+        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED)
     found = _nominate(db, narrow, reading.codes, narrowed)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
@@ -181,7 +190,7 @@ def _find(
         begun = _fitting(db, narrow, begun, narrowed)
     numbers = list(dict.fromkeys((*exact, *found.numbers, *begun)))
     asked = Asked.of(text, reading.terms, map(candidates.key_of, former))
-    return asked, replace(found, numbers=numbers), reading
+    return asked, replace(found, numbers=numbers)
 
 
 def _nominate(
@@ -218,12 +227,15 @@ def _total(
     return max(total, len(rated)), total >= facets.COUNTED
 
 
-def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Reading:
+def _read(db: Session, view: View, text: str, *, typing: bool) -> _Reading:
     """What the words mean to somebody who sees only the view; the most telling ones of them."""
+    reading = _Reading(text)
+    if not text:
+        return reading
+    asked = asked_words(text, most=MOST_WORDS)
     spelt = vocabulary.read(db, asked)
     for state, number in _states(db, asked).items():
         spelt[state].setdefault(state, (facet_code(number), How.EXACT))
-    reading = _Reading()
     every = [(word, spelt[word]) for word in asked if spelt[word]]
     exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
     sought = [Sought([_codes(read_as)]) for _, read_as in (*every, *exact)]
