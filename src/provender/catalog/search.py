@@ -27,10 +27,10 @@ from provender.core.policy import Action
 from provender.core.ranking import (
     TELLING,
     Asked,
+    AskedWord,
     Closeness,
     How,
     Rated,
-    Term,
     in_words,
     parts,
     rank,
@@ -60,7 +60,7 @@ class _Reading:
     """What the words of a question were read as; ``unread``: nothing visible holds any of it."""
 
     text: str = ""
-    terms: list[Term] = field(default_factory=list)
+    terms: list[AskedWord] = field(default_factory=list)
     codes: list[list[str]] = field(default_factory=list)
     read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unread: int = 0
@@ -256,7 +256,7 @@ def _read(db: Session, view: View, text: str, *, typing: bool) -> _Reading:
     for at in sorted(most):
         word, read_as, number = kept[at]
         readings = tuple((other, how) for other, (_, how) in read_as.items())
-        reading.terms.append(Term(word, readings, telling(number)))
+        reading.terms.append(AskedWord(word, readings, telling(number)))
         reading.codes.append(_codes(read_as))
         if word not in read_as:
             reading.read_as[word] = tuple(read_as)

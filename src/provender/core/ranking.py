@@ -111,7 +111,7 @@ Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class AskedWord:
     """A word asked for, what it is read as and how, and how telling it is."""
 
     asked: str
@@ -130,14 +130,14 @@ class Asked:
     """The question: its text, and the terms that are looked for."""
 
     text: str
-    terms: tuple[Term, ...]
+    terms: tuple[AskedWord, ...]
     named: frozenset[Key] = frozenset()
     """Documents that have, or had, just that name."""
     key: str = ""
     is_one_word: bool = True
 
     @classmethod
-    def of(cls, text: str, terms: Iterable[Term], named: Iterable[Key] = ()) -> "Asked":
+    def of(cls, text: str, terms: Iterable[AskedWord], named: Iterable[Key] = ()) -> "Asked":
         """Return the question ``text`` with the terms it was read as."""
         return cls(
             text=text.casefold(),
@@ -343,11 +343,11 @@ def _order(rated: Rated) -> tuple[float, int, str, str, Key]:
     return -rated.score, KINDS.index(of.kind), of.name, of.project, of.id
 
 
-def _said(term: Term, word: str) -> str:
+def _said(term: AskedWord, word: str) -> str:
     return word if word == term.asked else f"{word} (for {term.asked})"
 
 
-def _held_by(term: Term, line: str, about: str) -> str:
+def _held_by(term: AskedWord, line: str, about: str) -> str:
     return next(
         (_said(term, t[1:-1]) for t, _ in term.tokens if t in line or t in about),
         "",
