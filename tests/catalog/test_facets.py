@@ -68,6 +68,29 @@ def test_a_facet_is_counted_without_what_is_chosen_of_it(filled: Connect):
     assert names(filled("ana").finder.search(chosen)) == ["aviation.weather"]
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        Question(),
+        Question(text="weather"),
+        Question(text="wether of flihgts", typing=True),
+        Question(text="flights", filters={"format": ("delta",), "tag": ("source.bts",)}),
+        Question(text="weather", filters={"type": ("dataset", "feature")}),
+        Question(filters={"domain": ("aviation",), "state": ("published",)}),
+        Question(text="weather", filters={"owner": ("person:nobody",)}),
+        Question(text="qqqq"),
+        Question(text="flights", as_of=NOW),
+    ],
+)
+def test_search_counts_in_one_go_what_is_counted_apart(filled: Connect, asked: Question):
+    finder = filled("ana").finder
+    alone = finder.search(asked)
+    both = finder.search(replace(asked, facets=True))
+    assert both.facets == finder.facets(asked)
+    assert replace(both, facets={}) == alone
+    assert not alone.facets
+
+
 def test_several_values_of_a_facet_are_either_and_facets_are_both(filled: Connect):
     finder = filled("ana").finder
     either = Question(filters={"format": ("delta", "parquet"), "domain": ("aviation",)})

@@ -29,6 +29,7 @@ from tests.catalog.world import (
     permitted,
     training_set,
 )
+from tests.web.conftest import Reader
 
 
 def edges(found: list[Edge]) -> set[str]:
@@ -248,6 +249,24 @@ def test_more_than_can_be_looked_at_is_cut_and_said(connect: Connect, fan: Calla
     cut = finder.lineage(flights)
     assert (len(cut.edges), cut.truncated) == (graph.MOST_EDGES, True)
     assert cut.edges == exact.edges
+
+
+def test_pages_say_that_there_is_more_than_they_looked_at(
+    connect: Connect, governed_url: str, fan: Callable[..., None]
+):
+    fan(graph.MOST_EDGES)
+    ana = Reader(governed_url, "person:ana")
+    address, cut = "/lineage?node=dataset:aviation.flights", "there is more than was looked at"
+    whole = ana.get(address).text
+    assert "A change here reaches <b>2,000</b>" in whole
+    assert cut not in whole
+    fan(graph.MOST_EDGES + 1)
+    part = ana.get(address)
+    assert "A change here reaches at least <b>2,000</b>" in part.text
+    assert cut in part.text
+    assert cut in ana.get("/datasets/aviation.flights").text
+    assert ana.get(address.replace("?", ".json?")).json()["truncated"]
+    ana.catalog.close()
 
 
 def test_what_is_hidden_is_not_counted_either(connect: Connect, fan: Callable[..., None]):

@@ -15,6 +15,7 @@ from provender.core.schema import Column, Schema
 from tests.catalog.world import (
     FLIGHTS,
     REPO,
+    SALARIES,
     SCHEMA,
     Clock,
     Connect,
@@ -210,3 +211,32 @@ def test_late_arrivals_weather_finds_all_three(flights: LocalCatalog):
 def test_questions_about_flights_lead_to_their_dataset(flights, text: str, expected: str):
     hits = flights.search(text, kind="dataset", limit=3)
     assert expected in [hit.name for hit in hits]
+
+
+def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Connect):
+    said = replace(declared(SALARIES), description="Arriving from the merger.")
+    connect("gov").apply_governance(governing(said))
+    read_as = connect("ana").finder.search(Question(text="arrive")).read_as
+    assert "arrivals" in read_as["arrive"]
+    assert "arriving" not in read_as["arrive"]
+
+
+def test_a_page_beyond_the_last_is_not_a_question_without_an_answer(connect: Connect):
+    ana, gov = connect("ana"), connect("gov")
+    beyond = ana.finder.search(Question(text="flights"), after="500")
+    assert (beyond.hits, beyond.total) == ((), 1)
+    assert gov.desk.inbox(kind="zero-result").items == ()
+    ana.finder.search(Question(text="submarines"))
+    assert len(gov.desk.inbox(kind="zero-result").items) == 1
+
+
+def test_a_type_and_a_part_as_types_find_either(found: Connect):
+    finder = found("ana").finder
+
+    def named_by(*types: str) -> set[str]:
+        hits = finder.search(Question(text="weather", filters={"type": types})).hits
+        return {hit.name for hit in hits}
+
+    assert named_by("dataset") == {"aviation.weather", "aviation.weather_hourly"}
+    assert named_by("dataset", "column") >= named_by("dataset")
+    assert named_by("dataset", "feature-view", "column") > named_by("dataset")

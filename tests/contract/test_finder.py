@@ -64,6 +64,8 @@ def test_what_is_found_is_counted(connect: Connect):
     types = {found.value: found.documents for found in counted["type"]}
     assert types["dataset"] >= 2
     assert types["feature-view"] == 1
+    found = connect("ana").finder.search(Question(text="weather", facets=True))
+    assert found.facets == counted
 
 
 def test_an_entry_is_a_dataset_with_its_urn_and_revision(connect: Connect):

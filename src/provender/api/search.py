@@ -25,6 +25,7 @@ from provender.core.finding import FacetValue, Found, Hit, Question
 routes = Routes("search")
 Explain = Annotated[Flag, Query(description="Say what each hit's score is made of.")]
 Typing = Annotated[Flag, Query(description="The last word may not be whole yet.")]
+Facets = Annotated[Flag, Query(description="Count what is found by facet, too.")]
 FACETS = ("type", "project", "domain", "owner", "format", "tag", "freshness", "state")
 
 
@@ -56,6 +57,7 @@ def search(
     *,
     explain: Explain = False,
     typing: Typing = False,
+    facets: Facets = False,
     limit: Limit = 20,
     after: After = "",
     if_none_match: IfNoneMatch = None,
@@ -67,6 +69,7 @@ def search(
         as_of=question.as_of,
         explain=explain,
         typing=typing,
+        facets=facets,
     )
     found = catalog.finder.search(whole, limit=limit, after=paging.place(request, after))
     return answers.answer(request, paging.paged(request, found))

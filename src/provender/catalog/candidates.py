@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from provender.catalog.past import Number
 from provender.catalog.rows import FacetValueRow
 from provender.core.documents import Texts
 from provender.core.finding import KINDS
-from provender.core.ranking import Candidate
+from provender.core.ranking import Candidate, Key
 
 COLUMNS = (
     "d.id, d.kind, d.name, d.project, d.owner, d.short_name, d.state, d.fresh_until, d.described, "
@@ -23,14 +24,26 @@ COLUMNS = (
 PORTION = 500
 
 
-def fetch(db: Session, numbers: Iterable[Number]) -> list[Candidate]:
-    """Return the documents of ``numbers``."""
+def fetch(db: Session, numbers: Iterable[Number], *, as_of: datetime | None) -> list[Candidate]:
+    """Return the documents of ``numbers``; as of an instant without what is kept of now only."""
     by_place: dict[Place, list[int]] = defaultdict(list)
     for place, number in numbers:
         by_place[place].append(number)
-    rows = [row for place, some in by_place.items() for row in _rows(db, place, some)]
-    names = _names(db, {number for row in rows for number in (row[3], row[4]) if number})
-    return [_candidate(row, names) for row in rows]
+    rows = [(place, row) for place, some in by_place.items() for row in _rows(db, place, some)]
+    names = _names(db, {number for _, row in rows for number in (row[3], row[4]) if number})
+    found = [_candidate(place, row, names) for place, row in rows]
+    return found if as_of is None else [_without_use(one) for one in found]
+
+
+def key_of(number: Number) -> Key:
+    """Return what ranking knows a document by; documents of now and of then share numbers."""
+    place, within = number
+    return place.table, within
+
+
+def _without_use(candidate: Candidate) -> Candidate:
+    """What ranks it without how fresh, how well checked and how much used it is now."""
+    return replace(candidate, fresh_until=None, checked=0, used=0)
 
 
 def _rows(db: Session, place: Place, numbers: Sequence[int]) -> Iterator[Sequence[Any]]:
@@ -51,12 +64,12 @@ def _names(db: Session, numbers: set[int]) -> dict[int, str]:
     return dict(db.execute(wanted).all()) if numbers else {}
 
 
-def _candidate(row: Sequence[Any], names: dict[int, str]) -> Candidate:
+def _candidate(place: Place, row: Sequence[Any], names: dict[int, str]) -> Candidate:
     (number, kind, name, project, owner, short, state, until, described, checked, used, node) = row[
         :12
     ]
     return Candidate(
-        id=number,
+        id=key_of((place, number)),
         node=node,
         kind=KINDS[kind],
         name=name,

@@ -17,7 +17,6 @@ from provender.catalog.rows import (
     VersionRow,
 )
 from provender.core.datasets import Dataset, DatasetVersion, Evidence
-from provender.core.lifecycle import State
 
 
 def declare(db: Session, dataset: Dataset, *, change: Change) -> None:
@@ -80,14 +79,13 @@ def published(
     *,
     first: bool,
 ) -> None:
-    """Let search know of a version; ``first`` of its schema, of all, or that nobody gets."""
+    """Let search know of a version; ``first`` of its schema or state, of all, or that nobody gets."""
     if first:
         index(db, change, row.value, version)
         return
     indexing.touch(
         db,
         nodes.dataset_node(row.value.ref),
-        state=State.PUBLISHED.value,
         fresh_until=findable.fresh_until(row.value, version),
         checked=findable.checked(check.outcome for check in evidence.checks),
     )

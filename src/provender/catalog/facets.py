@@ -15,7 +15,15 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
-from provender.catalog.nominate import NOW, Place, Sought, grouped, instant, is_postgresql
+from provender.catalog.nominate import (
+    NOW,
+    Place,
+    Sought,
+    facet_values,
+    grouped,
+    instant,
+    is_postgresql,
+)
 from provender.catalog.past import View, among
 from provender.catalog.rows import FacetValueRow
 from provender.core.documents import Document
@@ -215,8 +223,12 @@ def _split(
 def _counted(
     db: Session, place: Place, sought: Sought, facets: Iterable[int], *, now: datetime
 ) -> Counter[tuple[int, Any]]:
-    selects = [_select(db, facet, now=now) for facet in facets]
+    wanted = set(facets)
     found: Counter[tuple[int, Any]] = Counter()
+    if place is not NOW and TAG in wanted:  # tags of the past stand in its index only
+        wanted.remove(TAG)
+        found.update(_tags(db, place, sought))
+    selects = [_select(db, facet, now=now) for facet in sorted(wanted)]
     for facet, value, number in grouped(db, place, sought, selects, most=COUNTED):
         if facet == TYPE:
             found[facet, KINDS[int(value)]] += int(number)
@@ -226,6 +238,18 @@ def _counted(
             found[facet, FRESH if value else STALE] += int(number)
         else:
             found[facet, int(value)] += int(number)
+    return found
+
+
+def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], int]:
+    held = facet_values(db, place, sought, most=COUNTED)
+    numbers = sorted(held)
+    found: dict[tuple[int, Any], int] = {}
+    for start in range(0, len(numbers), PORTION):
+        portion = numbers[start : start + PORTION]
+        of = select(FacetValueRow.id).where(FacetValueRow.facet == TAG)
+        for number in db.scalars(of.where(FacetValueRow.id.in_(portion))):
+            found[TAG, number] = held[number]
     return found
 
 

@@ -100,11 +100,11 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     """Write down definitions that are new, and all that is read from them, which heals."""
     last = _last(db, RepoRow, repo.project)
-    changed = lineage.record_repo(db, repo)
+    recorded = lineage.record_repo(db, repo)
     same = last is not None and replace(last.value, commit=repo.commit) == repo
-    if changed or not same:
+    if recorded.is_new or not same:
         documents = findable.of_repo(db, repo)
-        indexing.put_project(db, change, repo.project, documents)
+        indexing.put_project(db, change, repo.project, documents, rested=recorded.rested)
     if same:
         return
     projects.keep(db, change, repo)

@@ -165,6 +165,15 @@ def shown(db: Session, who: Actor, then: Mapping[str, Dataset], *, now: datetime
     return found
 
 
+def withdrawn(db: Session, who: Actor, *, now: datetime) -> frozenset[int]:
+    """Return the numbers of the datasets that are withdrawn and that ``who`` may look back at."""
+    if not access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+        return frozenset()
+    rows = db.scalars(select(DatasetRow).where(DatasetRow.withdrawn_at.is_not(None))).all()
+    allowed = access.discoverable(db, who, {row.name: row.value for row in rows}, now=now)
+    return frozenset(row.id for row in rows if row.name in allowed)
+
+
 def _closed_by_both(now: Dataset, then: Dataset) -> Dataset:
     """What is said now, with the tags that were on the whole dataset then as well."""
     of_whole = (*now.column_tags.get(WHOLE, ()), *then.tags, *then.column_tags.get(WHOLE, ()))

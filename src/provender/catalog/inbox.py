@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, history
+from provender.catalog import access, changes, epoch, history
 from provender.catalog.access import EVERYTHING
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, HistoryRow, UnansweredRow
@@ -82,14 +82,21 @@ def settle(db: Session, who: Actor, identity: str, *, expected: int | None, chan
 def sees(db: Session, who: Actor, *, now: datetime) -> Sees:
     """Return whose tasks are looked for if ``who`` looks."""
     governs = access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
-    stewarded = access.visible_numbers(db, who, Action.STEWARD, now=now)
-    known = access.visible_numbers(db, who, Action.DISCOVER, now=now)
+    stewarded = _in_scopes(db, who, Action.STEWARD, now=now)
+    known = _in_scopes(db, who, Action.DISCOVER, now=now)
     return Sees(
         datasets=known if governs else stewarded,
         governs=governs,
         stewards=db.scalars(stewarded.limit(1)).first() is not None,
         now=now,
     )
+
+
+def _in_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
+    """The datasets that ``who`` may do ``action`` to, by the scopes that were decided once."""
+    open_ = epoch.visible_scopes(db, who, action, now=now)
+    fits = or_(DatasetRow.scope.in_(open_.scopes), DatasetRow.id.in_(open_.datasets))
+    return select(DatasetRow.id).where(fits, DatasetRow.withdrawn_at.is_(None))
 
 
 def _waiting(db: Session, sees: Sees, *, kind: str, after: str) -> Iterator[Waiting]:

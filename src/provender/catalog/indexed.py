@@ -50,13 +50,24 @@ class Entry:
         return facets.counted(self.scope, self.values, self.row["fresh_until"])
 
     @property
+    def text_columns(self) -> dict[str, str]:
+        """Its texts, by the columns that keep them."""
+        texts = self.texts
+        return {
+            "title": texts.title,
+            "columns": texts.columns,
+            "body": texts.body,
+            "description": texts.description,
+        }
+
+    @property
     def is_found_by(self) -> tuple[Texts, tuple[int, ...]]:
         """What decides about its codes."""
         return self.texts, self.values.every
 
     def says_the_same(self, other: "Entry") -> bool:
         """Return whether both say the same to a reader; what ranks them may differ."""
-        told = ("kind", "name", "domain", "project", "owner", "format")
+        told = ("kind", "name", "domain", "project", "owner", "format", "state")
         return (
             self.texts == other.texts
             and self.values.tags == other.values.tags

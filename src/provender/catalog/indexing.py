@@ -5,8 +5,8 @@
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -14,18 +14,28 @@ from typing import Any
 from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import epoch, facets, findable, naming, nodes, nominate, scopes, vocabulary
+from provender.catalog import (
+    bygone,
+    epoch,
+    facets,
+    findable,
+    naming,
+    nodes,
+    nominate,
+    scopes,
+    vocabulary,
+)
+from provender.catalog.bygone import NOWHERE_ELSE, Rested
 from provender.catalog.changes import Change
-from provender.catalog.facets import STATE, STATES
+from provender.catalog.facets import STATES
 from provender.catalog.indexed import Entry, entry_of, impact_of, stored
-from provender.catalog.nominate import NOW, PAST
+from provender.catalog.nominate import NOW
 from provender.catalog.rows import (
     DatasetRow,
     DatasetTermRow,
     FacetValueRow,
     NodeRow,
     OwnerRow,
-    PastRestsOnRow,
     RepoRow,
     RestsOnRow,
     SearchDocumentRow,
@@ -35,9 +45,7 @@ from provender.catalog.rows import (
     TermRow,
 )
 from provender.core.documents import Document
-from provender.core.glossary import Term
 from provender.core.lineage import Node
-from provender.core.words import words
 
 BATCH = 500
 
@@ -74,11 +82,21 @@ def put(db: Session, change: Change, node: Node, documents: Iterable[Document]) 
     sums.write(db)
 
 
-def put_project(db: Session, change: Change, project: str, documents: Iterable[Document]) -> None:
-    """Let ``documents`` be what is found of a project's definitions, in place of what was."""
+def put_project(
+    db: Session,
+    change: Change,
+    project: str,
+    documents: Iterable[Document],
+    *,
+    rested: Rested = NOWHERE_ELSE,
+) -> None:
+    """Let ``documents`` be what is found of a project's definitions, in place of what was.
+
+    What nodes ``rested`` on until now decides who may see what is found of them as of then.
+    """
     listed = list(documents)
     sums = _Sums()
-    _put(db, listed, at=change.at, sums=sums)
+    _put(db, listed, at=change.at, sums=sums, rested=rested)
     kept = set(nodes.known(db, (document.node for document in listed)).values())
     value = facets.known(db, [(facets.PROJECT, project)]).get((facets.PROJECT, project))
     there = select(SearchDocumentRow.id, SearchDocumentRow.node).where(
@@ -104,7 +122,6 @@ def touch(
     node: Node,
     *,
     fresh_until: datetime | None = None,
-    state: str = "",
     used: int | None = None,
     checked: int | None = None,
 ) -> None:
@@ -112,24 +129,18 @@ def touch(
 
     What is not given stays as it is; ``used`` is how many consume it now.
     """
-    told = _told(fresh_until=fresh_until, state=state, used=used, checked=checked)
+    told: dict[str, Any] = {"fresh_until": fresh_until, "used": used, "checked": checked}
     found = db.execute(_of_node(node)).first()
     there = found._asdict() if found else {}
-    news = {name: value for name, value in told.items() if value != there.get(name)}
+    news = {name: value for name, value in told.items() if value not in (None, there.get(name))}
     if not (there and news):
         return
     if news.keys() == {"fresh_until"}:
         _date_anew(db, there, news["fresh_until"])
         return
     for document, _, old in stored(db, [there["id"]]):
-        values = old.values
-        if "state" in news:
-            value = facets.ensured(db, [(STATE, state)])[STATE, state]
-            values = replace(
-                values, state=news["state"], by_facet={**values.by_facet, STATE: value}
-            )
         row = {**old.row, **news}
-        new = Entry({**row, "impact": _impact(row)}, old.texts, values)
+        new = Entry({**row, "impact": _impact(row)}, old.texts, old.values)
         sums = _Sums()
         _rank(db, document, old, new, sums)
         sums.write(db)
@@ -167,7 +178,7 @@ def learn_terms(db: Session, change: Change, terms: Iterable[str]) -> None:
     names = sorted(set(terms))
     db.execute(delete(SynonymRow).where(SynonymRow.term.in_(names)))
     known = db.scalars(select(TermRow.value).where(TermRow.name.in_(names))).all()
-    learn(db, known)
+    vocabulary.learn_synonyms(db, known)
     holding = select(DatasetTermRow.dataset).where(DatasetTermRow.term.in_(names)).distinct()
     refresh(db, change, db.scalars(holding).all())
 
@@ -198,26 +209,10 @@ def refresh(db: Session, change: Change, datasets: Sequence[int]) -> None:
         put_all(db, findable.of_datasets(db, rows), at=change.at)
 
 
-def _told(
-    *, fresh_until: datetime | None, state: str, used: int | None, checked: int | None
-) -> dict[str, Any]:
-    """What was given of what ranks a document, by its columns."""
-    told: dict[str, Any] = {}
-    if fresh_until is not None:
-        told["fresh_until"] = fresh_until
-    if state:
-        told["state"] = STATES.index(state)
-    if used is not None:
-        told["used"] = used
-    if checked is not None:
-        told["checked"] = checked
-    return told
-
-
 def _of_node(node: Node) -> Select[*tuple[Any, ...]]:
     """What ranks the document of ``node`` now."""
     document = SearchDocumentRow
-    columns = (document.id, document.scope, document.fresh_until, document.state)
+    columns = (document.id, document.scope, document.fresh_until)
     return (
         select(*columns, document.used, document.checked)
         .join(NodeRow, NodeRow.id == document.node)
@@ -237,7 +232,14 @@ def _date_anew(db: Session, there: Mapping[str, Any], fresh_until: datetime) -> 
     facets.count(db, counts)
 
 
-def _put(db: Session, documents: Sequence[Document], *, at: datetime, sums: _Sums) -> None:
+def _put(
+    db: Session,
+    documents: Sequence[Document],
+    *,
+    at: datetime,
+    sums: _Sums,
+    rested: Rested = NOWHERE_ELSE,
+) -> None:
     """Write documents: nothing where nothing changed, what ranks them where only that did."""
     numbers = nodes.ensured(db, (document.node for document in documents))
     placed = scopes.of_nodes(db, set(numbers.values()))
@@ -255,7 +257,7 @@ def _put(db: Session, documents: Sequence[Document], *, at: datetime, sums: _Sum
         else:
             gone.append(document_id)
             added.append((document_id, entry))
-            _keep_past(db, document_id, since, old, at=at, sums=sums)
+            _keep(db, document_id, since, old, at=at, sums=sums, rested=rested)
     _erase(db, gone, sums)
     added += [(None, entry) for entry in new.values()]
     _add(db, added, at=at, sums=sums)
@@ -272,7 +274,9 @@ def _add(
     numbers = vocabulary.learned(db, {word for _, entry in numbered for word in entry.words()})
     rows = [{"id": n, **entry.row, "from_at": at} for n, entry in numbered]
     nominate.add(db, NOW, rows, [entry.codes(numbers) for _, entry in numbered])
-    db.execute(insert(SearchTextRow), [{"document": n, **_texts(entry)} for n, entry in numbered])
+    db.execute(
+        insert(SearchTextRow), [{"document": n, **entry.text_columns} for n, entry in numbered]
+    )
     tags = [{"tag": tag, "document": n} for n, entry in numbered for tag in entry.values.tags]
     if tags:
         db.execute(insert(SearchTagRow), tags)
@@ -282,7 +286,7 @@ def _add(
 
 def _remove(db: Session, documents: Sequence[int], *, at: datetime, sums: _Sums) -> None:
     for document, since, old in stored(db, documents):
-        _keep_past(db, document, since, old, at=at, sums=sums)
+        _keep(db, document, since, old, at=at, sums=sums)
     _erase(db, documents, sums)
 
 
@@ -297,27 +301,18 @@ def _erase(db: Session, documents: Sequence[int], sums: _Sums) -> None:
         db.execute(delete(SearchDocumentRow).where(SearchDocumentRow.id.in_(portion)))
 
 
-def _keep_past(
-    db: Session, document: int, since: datetime, old: Entry, *, at: datetime, sums: _Sums
+def _keep(
+    db: Session,
+    document: int,
+    since: datetime,
+    old: Entry,
+    *,
+    at: datetime,
+    sums: _Sums,
+    rested: Rested = NOWHERE_ELSE,
 ) -> None:
-    """Keep a document as it was from ``since`` on; what lasted no time was never said."""
-    if since >= at:
-        return
-    number = naming.take(db, "past_document")
-    words_of = vocabulary.known(db, old.words())
-    row = {
-        "id": number,
-        "document": document,
-        "until_at": at,
-        **_texts(old),
-        **old.row,
-        "from_at": since,
-    }
-    nominate.add(db, PAST, [row], [old.codes(words_of)])
-    rested = [{"past": number, "dataset": d} for d in _resting(db, old.row["node"])]
-    if rested:
-        db.execute(insert(PastRestsOnRow), rested)
-    vocabulary.held([words_of.values()], 1, sums.words)
+    words_of = bygone.keep(db, document, since, old, at=at, rested=rested)
+    vocabulary.held([words_of], 1, sums.words)
 
 
 def _rank(db: Session, document: int, old: Entry, new: Entry, sums: _Sums) -> None:
@@ -366,35 +361,3 @@ def _impact(row: Mapping[str, Any]) -> int:
         checked=row["checked"],
         state=STATES[row["state"]],
     )
-
-
-def _texts(entry: Entry) -> dict[str, str]:
-    texts = entry.texts
-    return {
-        "title": texts.title,
-        "columns": texts.columns,
-        "body": texts.body,
-        "description": texts.description,
-    }
-
-
-def _resting(db: Session, node: int) -> Sequence[int]:
-    wanted = select(RestsOnRow.dataset).where(RestsOnRow.node == node).order_by(RestsOnRow.dataset)
-    return db.scalars(wanted).all()
-
-
-def learn(db: Session, terms: Iterable[Term]) -> None:
-    """Let the words of synonyms be read as those of their terms, and the other way round."""
-    rows = {row for term in terms for row in _synonyms(term)}
-    if rows:
-        db.execute(
-            insert(SynonymRow),
-            [{"word": w, "means": m, "term": term} for w, m, term in sorted(rows)],
-        )
-
-
-def _synonyms(term: Term) -> Iterator[tuple[str, str, str]]:
-    """Words for words: what takes several to say is found by what has the term."""
-    single = [said[0] for said in map(words, (term.name, *term.synonyms)) if len(said) == 1]
-    for one in single:
-        yield from ((one, other, term.name) for other in single if other != one)

@@ -6,6 +6,7 @@ Columns have edges of their own, between what definitions and training sets name
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import exists, or_, select
@@ -85,20 +86,29 @@ def record_latest(db: Session, ref: DatasetRef, number: int | None) -> None:
     _write(db, {f"latest:{ref.dataset}": made}, How.OBSERVED)
 
 
-def record_repo(db: Session, repo: RepoSpec) -> bool:
-    """Write down what the definitions of a project are made from, in place of what was.
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """Whether the definitions of a project were made from something else before, or not there.
 
-    Returns whether it had been written down otherwise, or not at all.
+    ``rested``: the datasets that each node rested on before, by their numbers.
     """
+
+    is_new: bool
+    rested: Mapping[int, frozenset[int]]
+
+
+def record_repo(db: Session, repo: RepoSpec) -> Recorded:
+    """Write down what the definitions of a project are made from, in place of what was."""
     parts = _parts(derivation.column_edges(repo))
     changed = _write(
         db, {f"repo:{repo.project}": derivation.edges(repo)}, How.DECLARED, columns=parts
     )
     sources = derivation.sources(repo)
     declared = naming.known_numbers(db, {name for names in sources.values() for name in names})
-    for node, datasets in sources.items():
-        nodes.rest_on(db, node, datasets & declared.keys())
-    return changed
+    rested = dict(
+        nodes.rest_on(db, node, datasets & declared.keys()) for node, datasets in sources.items()
+    )
+    return Recorded(changed, rested)
 
 
 def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:

@@ -15,11 +15,15 @@ from provender.core.names import unknown
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """Codes for the index, a condition on the document ``d``, and parts that a hit has to have."""
+    """Codes for the index, and a condition on the document ``d``.
+
+    Where there are ``parts``, a hit has one of them, or is of one of ``kinds``.
+    """
 
     groups: Groups = ()
     condition: str = ""
     parts: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
 
 
 def narrowing(
@@ -33,20 +37,21 @@ def narrowing(
     _check(filters)
     groups: list[list[str]] = []
     conditions: list[str] = []
-    wanted_parts: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
     for name, values in filters.items():
         if name == "freshness":
             conditions.append(_freshness(db, values, now=now))
             continue
         if name == "type" and not set(values).isdisjoint(PARTS):
-            wanted_parts = frozenset(values) & set(PARTS)
+            parts, kinds = frozenset(values) & set(PARTS), frozenset(values) - set(PARTS)
             continue
         facet = FACETS.index(name)
         known = facets.known(db, [(facet, value) for value in values])
         if not known:
             return None
         groups.append([facet_code(number) for number in sorted(known.values())])
-    return Narrowing(groups, " AND ".join(conditions), wanted_parts)
+    return Narrowing(groups, " AND ".join(conditions), parts, kinds)
 
 
 def _check(filters: Mapping[str, tuple[str, ...]]) -> None:

@@ -127,9 +127,13 @@ def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
     return found
 
 
-def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> None:
-    """Let ``node`` be discovered by those who may discover all of ``datasets``."""
+def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> tuple[int, frozenset[int]]:
+    """Let ``node`` be discovered by those who may discover all of ``datasets``.
+
+    Returns its number, and those of the datasets that it rested on before.
+    """
     number = ensured(db, [node])[node]
+    before = frozenset(db.scalars(select(RestsOnRow.dataset).where(RestsOnRow.node == number)))
     db.execute(delete(RestsOnRow).where(RestsOnRow.node == number))
     rows = [
         {"node": number, "dataset": dataset}
@@ -137,6 +141,7 @@ def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> None:
     ]
     if rows:
         db.execute(insert(RestsOnRow), rows)
+    return number, before
 
 
 def portions(values: Collection[T]) -> Iterator[list[T]]:

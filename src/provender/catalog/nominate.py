@@ -7,6 +7,7 @@ first: SQLite's rowids are made of both, so that it reads no further than it is 
 PostgreSQL looks through those of high impact first, in an index of their own.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -207,6 +208,21 @@ def grouped(
     return [(row[0], row[1], row[2]) for row in _rows(db, query, sought)]
 
 
+def facet_values(db: Session, place: Place, sought: Sought, *, most: int) -> Counter[int]:
+    """Return how many of the first ``most`` documents found have each value of any facet."""
+    if is_postgresql(db):
+        body = f"SELECT d.vector {_post(place, sought, most)}"
+        query = (
+            f"SELECT word, count(*) FROM ({body}) m, unnest(tsvector_to_array(m.vector)) word "
+            f"WHERE left(word, 1) = '{FACET}' GROUP BY word"
+        )
+        return Counter({_value(row[0]): int(row[1]) for row in _rows(db, query, sought)})
+    number = f"(d.impact << {DOCUMENT_BITS} | d.id)"
+    held = f"SELECT (SELECT i.body FROM {place.index} i WHERE i.rowid = {number})"
+    bodies = (row[0].split() for row in _rows(db, f"{held} {_lite(place, sought, most)}", sought))
+    return Counter(_value(code) for body in bodies for code in body if code.startswith(FACET))
+
+
 def is_postgresql(db: Session) -> bool:
     """Return whether the database is PostgreSQL."""
     return db.get_bind().dialect.name == "postgresql"
@@ -221,6 +237,11 @@ def instant(db: Session, at: datetime) -> str:
 def rowid(impact: int, document: int) -> int:
     """Return the number under which SQLite's index has a document."""
     return impact << DOCUMENT_BITS | document
+
+
+def _value(written: str) -> int:
+    """The value of a facet that `facet_code` wrote."""
+    return int(written.removeprefix(FACET), len(ALPHABET))
 
 
 @cache

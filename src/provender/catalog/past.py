@@ -6,7 +6,7 @@ and rests on now: what is closed today stays closed, whatever it said when it wa
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -18,6 +18,7 @@ from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
+from provender.core.finding import Question
 
 MOST_OPENED = 5_000
 """Documents that grants open to one actor, and that are found."""
@@ -72,8 +73,17 @@ class View:
         ]
 
 
-def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
-    """Return what somebody who sees ``visible`` may find, now or as of an instant."""
+def view(
+    db: Session,
+    visible: Visible,
+    *,
+    as_of: datetime | None,
+    withdrawn: frozenset[int] = frozenset(),
+) -> View:
+    """Return what somebody who sees ``visible`` may find, now or as of an instant.
+
+    Of the datasets that are ``withdrawn`` what was found of them then.
+    """
     seen = among("d.scope", visible.scopes)
     opened = opened_documents(db, visible)
     if opened:
@@ -81,21 +91,31 @@ def view(db: Session, visible: Visible, *, as_of: datetime | None) -> View:
     if as_of is None:
         return View(((NOW, seen),))
     then = nominate.instant(db, as_of)
+    looked_back = replace(visible, datasets=visible.datasets | withdrawn)
     began = f"d.from_at <= {then}"
     return View(
         (
             (NOW, f"({seen}) AND {began}"),
-            (PAST, f"{_seen_then(visible)} AND {began} AND d.until_at > {then}"),
+            (PAST, f"{_seen_then(looked_back)} AND {began} AND d.until_at > {then}"),
         )
     )
 
 
-def check(db: Session, as_of: datetime, *, now: datetime) -> None:
-    """Check that the catalog knows what it said at an instant.
+def check(db: Session, question: Question, *, now: datetime) -> None:
+    """Check that the catalog knows what is asked of an instant, where an instant is asked about.
 
     Raises:
-        InvalidInput: it is still to come, without a time zone, or before the catalog's memory.
+        InvalidInput: it is still to come, without a time zone, or before the catalog's memory;
+            or it is asked how fresh things were, which is not kept.
     """
+    as_of = question.as_of
+    if as_of is None:
+        return
+    if "freshness" in question.filters:
+        raise InvalidInput(
+            "the catalog does not keep how fresh things were, only how fresh they are",
+            hint="leave out freshness, or as_of",
+        )
     if as_of.tzinfo is None:
         raise InvalidInput(f"as of {as_of} has no time zone", hint="give an instant in UTC")
     if to_utc(as_of) > now:

@@ -366,7 +366,8 @@ def _index(
     if state in READABLE and same and ranked == target.shown:
         return
     row = db.get_one(DatasetRow, target.id)
-    first = not same or state not in READABLE
+    stands_as_before = target.shown is not None and target.shown[0] == ranked[0]
+    first = not same or state not in READABLE or not stands_as_before
     declarations.published(db, change, row, version, evidence, first=first)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, findable, indexing, nominate
+from provender.catalog import facets, findable, indexing, nominate, vocabulary
 from provender.catalog.nominate import NOW, PAST
 from provender.catalog.rows import (
     CounterRow,
@@ -37,7 +37,8 @@ def rebuild(db: Session) -> int:
     What documents were before is forgotten: each is found as of when it was said last, and after.
     """
     _clear(db)
-    indexing.learn(db, db.scalars(select(TermRow.value).order_by(TermRow.name)).all())
+    every = db.scalars(select(TermRow.value).order_by(TermRow.name)).all()
+    vocabulary.learn_synonyms(db, every)
     indexing.settle_all(db)
     number = indexing.put_all(db, findable.every(db), at=BEGINNING)
     _date(db)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, naming, nodes, past, vocabulary
+from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, past, vocabulary
 from provender.catalog.facets import STATE, STATES
 from provender.catalog.narrowing import Narrowing, narrowing
 from provender.catalog.nominate import Sought, code, facet_code
@@ -27,10 +27,10 @@ from provender.core.policy import Action
 from provender.core.ranking import (
     TELLING,
     Asked,
+    AskedWord,
     Closeness,
     How,
     Rated,
-    Term,
     in_words,
     parts,
     rank,
@@ -49,6 +49,8 @@ ENOUGH = 50
 NAMED = 50
 BEGUN = 20
 TELLING_UP_TO = TELLING[-1][0] + 1
+KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
+"""What is known of documents as of an instant."""
 HALVES_FROM = 3
 """Letters of each half of two words that were written as one."""
 
@@ -57,7 +59,8 @@ HALVES_FROM = 3
 class _Reading:
     """What the words of a question were read as; ``unread``: nothing visible holds any of it."""
 
-    terms: list[Term] = field(default_factory=list)
+    text: str = ""
+    terms: list[AskedWord] = field(default_factory=list)
     codes: list[list[str]] = field(default_factory=list)
     read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unread: int = 0
@@ -82,15 +85,19 @@ def search(
         InvalidInput: nobody can say what was found at that time.
     """
     moment = question.as_of or now
+    past.check(db, question, now=now)
     narrowed = narrowing(db, question.filters, now=moment)
     text = legible(question.text[:MOST_LETTERS])
     if narrowed is None or not (text or question.filters):
-        return Found(hits=(), total=0)
+        counts = counted(db, who, question, now=now) if question.facets else {}
+        return Found(hits=(), total=0, facets=counts)
     view = _view(db, who, question, now=now)
-    asked, found, reading = _find(db, view, text, narrowed, typing=question.typing)
-    rated = rank(candidates.fetch(db, found.numbers), asked, now=moment)
+    reading = _read(db, view, text, typing=question.typing)
+    asked, found = _find(db, view, reading, narrowed, typing=question.typing)
+    fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
+    rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
-        rated = [one for one in rated if {p.kind for p in parts(one, asked)} & narrowed.parts]
+        rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
     shown = rated[first : first + limit]
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
@@ -100,6 +107,7 @@ def search(
         approximate=more,
         missing=missing + reading.unread if rated else 0,
         read_as=reading.read_as,
+        facets=_counted(db, view, question, reading, found, now=moment) if question.facets else {},
         next=str(first + limit) if len(rated) > first + limit else None,
     )
 
@@ -115,57 +123,65 @@ def counted(
         NotFound, InvalidInput: as `search`.
     """
     text = legible(question.text[:MOST_LETTERS])
+    past.check(db, question, now=now)
     narrowing(db, question.filters, now=now)
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
         return facets.browse(db, visible.scopes, besides, now=now)
-    found: dict[str, tuple[FacetValue, ...]] = {}
-    free = [facet for facet in FACETS if facet not in question.filters]
-    for group in (free, *([facet] for facet in question.filters)):
-        filters = {name: v for name, v in question.filters.items() if name not in group}
-        found |= _counted(db, who, replace(question, filters=filters), text, group, now=now)
-    return {facet: found[facet] for facet in FACETS if facet in found}
+    view = _view(db, who, question, now=now)
+    reading = _read(db, view, text, typing=question.typing)
+    return _counted(db, view, question, reading, None, now=question.as_of or now)
 
 
 def _counted(
-    db: Session, who: Actor, question: Question, text: str, wanted: Sequence[str], *, now: datetime
+    db: Session,
+    view: View,
+    question: Question,
+    reading: _Reading,
+    whole: _Nominated | None,
+    *,
+    now: datetime,
 ) -> dict[str, tuple[FacetValue, ...]]:
-    moment = question.as_of or now
-    narrowed = narrowing(db, question.filters, now=moment)
-    if narrowed is None:
-        return {}
-    view = _view(db, who, question, now=now)
-    sought = Sought((), narrowed.groups)
-    if text:
-        _, nominees, _ = _find(db, view, text, narrowed, typing=question.typing)
-        if not nominees.numbers or not nominees.sought.words:
-            return {}
-        sought = nominees.sought
-    numbers = [FACETS.index(facet) for facet in wanted]
-    return facets.over(db, view.narrowed(narrowed.condition), sought, numbers, now=moment)
+    """The counts beside a question that was read; ``whole``: what was nominated for all of it."""
+    found: dict[str, tuple[FacetValue, ...]] = {}
+    kept = FACETS if question.as_of is None else KEPT_FACETS
+    free = [facet for facet in kept if facet not in question.filters]
+    for group in (free, *([facet] for facet in question.filters)):
+        filters = {name: v for name, v in question.filters.items() if name not in group}
+        narrowed = narrowing(db, filters, now=now)
+        if narrowed is None or (reading.text and not reading.codes):
+            continue
+        narrow = view.narrowed(narrowed.condition)
+        sought = Sought((), narrowed.groups)
+        if reading.text:
+            nominated = whole if whole is not None and group is free else None
+            sought = (nominated or _nominate(db, narrow, reading.codes, narrowed)).sought
+        numbers = [FACETS.index(facet) for facet in group]
+        found |= facets.over(db, narrow, sought, numbers, now=now)
+    return {facet: found[facet] for facet in FACETS if facet in found}
 
 
 def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View:
-    if question.as_of is not None:
-        past.check(db, question.as_of, now=now)
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    return past.view(db, visible, as_of=question.as_of)
+    if question.as_of is None:
+        return past.view(db, visible, as_of=None)
+    gone = hindsight.withdrawn(db, who, now=now)
+    return past.view(db, visible, as_of=question.as_of, withdrawn=gone)
 
 
 def _find(
-    db: Session, view: View, text: str, narrowed: Narrowing, *, typing: bool
-) -> tuple[Asked, _Nominated, _Reading]:
-    """Read the words, nominate what holds them, and what is called so.
+    db: Session, view: View, reading: _Reading, narrowed: Narrowing, *, typing: bool
+) -> tuple[Asked, _Nominated]:
+    """Nominate what holds the words that were read, and what is called so.
 
     What narrows the search does not change what its words mean.
     """
-    narrow = view.narrowed(narrowed.condition)
+    narrow, text = view.narrowed(narrowed.condition), reading.text
     if not text:
         sought = Sought((), narrowed.groups)
         numbers = narrow.nominated(db, sought, limit=2 * NOMINATED)
-        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED), _Reading()
-    reading = _read(db, view, asked_words(text, most=MOST_WORDS), typing=typing)
+        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED)
     found = _nominate(db, narrow, reading.codes, narrowed)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
@@ -173,8 +189,8 @@ def _find(
         exact = _fitting(db, narrow, exact, narrowed)
         begun = _fitting(db, narrow, begun, narrowed)
     numbers = list(dict.fromkeys((*exact, *found.numbers, *begun)))
-    asked = Asked.of(text, reading.terms, (number for place, number in former))
-    return asked, replace(found, numbers=numbers), reading
+    asked = Asked.of(text, reading.terms, map(candidates.key_of, former))
+    return asked, replace(found, numbers=numbers)
 
 
 def _nominate(
@@ -194,6 +210,12 @@ def _nominate(
     return _Nominated(list(numbers), sought, is_complete)
 
 
+def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
+    """Whether it is of a type that was asked for, or was found by a part that is."""
+    found_by = {part.kind for part in parts(rated, asked)}
+    return rated.candidate.kind in narrowed.kinds or not found_by.isdisjoint(narrowed.parts)
+
+
 def _total(
     db: Session, view: View, found: _Nominated, rated: Sequence[Rated], narrowed: Narrowing
 ) -> tuple[int, bool]:
@@ -205,12 +227,15 @@ def _total(
     return max(total, len(rated)), total >= facets.COUNTED
 
 
-def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Reading:
+def _read(db: Session, view: View, text: str, *, typing: bool) -> _Reading:
     """What the words mean to somebody who sees only the view; the most telling ones of them."""
+    reading = _Reading(text)
+    if not text:
+        return reading
+    asked = asked_words(text, most=MOST_WORDS)
     spelt = vocabulary.read(db, asked)
     for state, number in _states(db, asked).items():
         spelt[state].setdefault(state, (facet_code(number), How.EXACT))
-    reading = _Reading()
     every = [(word, spelt[word]) for word in asked if spelt[word]]
     exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
     sought = [Sought([_codes(read_as)]) for _, read_as in (*every, *exact)]
@@ -231,7 +256,7 @@ def _read(db: Session, view: View, asked: Sequence[str], *, typing: bool) -> _Re
     for at in sorted(most):
         word, read_as, number = kept[at]
         readings = tuple((other, how) for other, (_, how) in read_as.items())
-        reading.terms.append(Term(word, readings, telling(number)))
+        reading.terms.append(AskedWord(word, readings, telling(number)))
         reading.codes.append(_codes(read_as))
         if word not in read_as:
             reading.read_as[word] = tuple(read_as)
@@ -254,6 +279,7 @@ def _guessed(
         held = view.counts(db, every, most=1)
         return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
 
+    own = shown(own)
     if not own:
         apart = _apart(db, view, word)
         if apart:

@@ -19,7 +19,7 @@ MOST_KEPT = 5_000
 def is_one(question: Question, found: Found) -> bool:
     """Return whether somebody asked for something whole, of all there is now, and nothing fits."""
     asked_all = not (question.typing or question.filters or question.as_of)
-    return asked_all and not found.hits and bool(_key(question.text))
+    return asked_all and not found.total and bool(_key(question.text))
 
 
 def note(door: Door, text: str) -> None:

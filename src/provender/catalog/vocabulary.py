@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import naming
 from provender.catalog.nominate import LAST, code, is_postgresql
 from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
+from provender.core.glossary import Term
 from provender.core.ranking import How
 from provender.core.words import (
     EXACT_FROM,
@@ -26,6 +27,7 @@ from provender.core.words import (
     slips_allowed,
     stubs,
 )
+from provender.core.words import words as split
 
 COUNTER = "word"
 PORTION = 500
@@ -249,3 +251,20 @@ def held(every: Iterable[Collection[int]], by: int, into: Counter[int]) -> None:
     for words in every:
         for word in words:
             into[word] += by
+
+
+def learn_synonyms(db: Session, terms: Iterable[Term]) -> None:
+    """Let the words of synonyms be read as those of their terms, and the other way round."""
+    rows = {row for term in terms for row in _alike(term)}
+    if rows:
+        db.execute(
+            insert(SynonymRow),
+            [{"word": w, "means": m, "term": term} for w, m, term in sorted(rows)],
+        )
+
+
+def _alike(term: Term) -> Iterator[tuple[str, str, str]]:
+    """Words for words: what takes several to say is found by what has the term."""
+    single = [said[0] for said in map(split, (term.name, *term.synonyms)) if len(said) == 1]
+    for one in single:
+        yield from ((one, other, term.name) for other in single if other != one)

@@ -20,7 +20,11 @@ class HttpFinder:
 
     def search(self, question: Question, *, limit: int = 20, after: str = "") -> Found:
         """Return what may be discovered and fits the question, best first, with why."""
-        asked = _asked(question) | {"explain": question.explain, "typing": question.typing}
+        asked = _asked(question) | {
+            "explain": question.explain,
+            "typing": question.typing,
+            "facets": question.facets or None,
+        }
         whole: Found | None = None
         while True:
             wanted = min(limit - (len(whole.hits) if whole else 0), PAGE)

@@ -24,13 +24,17 @@ FACETS = ("type", "project", "domain", "owner", "format", "tag", "freshness", "s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Words, and which values each facet may have; ``typing``: the last word may not be whole."""
+    """Words, and which values each facet may have; ``typing``: the last word may not be whole.
+
+    With ``facets`` what is found is counted by facet as well, from one reading of the words.
+    """
 
     text: str = ""
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     as_of: datetime | None = None
     explain: bool = False
     typing: bool = False
+    facets: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,9 +106,12 @@ TELLING = ((8, 3.0), (64, 2.2), (255, 1.6))
 """How telling a word is that so many visible documents hold; more do than the last: 1."""
 MOST_PARTS = 5
 
+Key = tuple[str, int]
+"""A document: which of all that there are, and its number among them."""
+
 
 @dataclass(frozen=True, slots=True)
-class Term:
+class AskedWord:
     """A word asked for, what it is read as and how, and how telling it is."""
 
     asked: str
@@ -127,14 +130,14 @@ class Asked:
     """The question: its text, and the terms that are looked for."""
 
     text: str
-    terms: tuple[Term, ...]
-    named: frozenset[int] = frozenset()
+    terms: tuple[AskedWord, ...]
+    named: frozenset[Key] = frozenset()
     """Documents that have, or had, just that name."""
     key: str = ""
     is_one_word: bool = True
 
     @classmethod
-    def of(cls, text: str, terms: Iterable[Term], named: Iterable[int] = ()) -> "Asked":
+    def of(cls, text: str, terms: Iterable[AskedWord], named: Iterable[Key] = ()) -> "Asked":
         """Return the question ``text`` with the terms it was read as."""
         return cls(
             text=text.casefold(),
@@ -149,7 +152,7 @@ class Asked:
 class Candidate:
     """A document that was nominated, with what ranks it."""
 
-    id: int
+    id: Key
     node: int
     kind: str
     name: str
@@ -335,16 +338,16 @@ def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
     return merits
 
 
-def _order(rated: Rated) -> tuple[float, int, str, str, int]:
+def _order(rated: Rated) -> tuple[float, int, str, str, Key]:
     of = rated.candidate
     return -rated.score, KINDS.index(of.kind), of.name, of.project, of.id
 
 
-def _said(term: Term, word: str) -> str:
+def _said(term: AskedWord, word: str) -> str:
     return word if word == term.asked else f"{word} (for {term.asked})"
 
 
-def _held_by(term: Term, line: str, about: str) -> str:
+def _held_by(term: AskedWord, line: str, about: str) -> str:
     return next(
         (_said(term, t[1:-1]) for t, _ in term.tokens if t in line or t in about),
         "",

@@ -37,13 +37,14 @@ KIND_WORDS = {
 class Picture:
     """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first.
 
-    ``page`` is the address of its own page.
+    ``page`` is the address of its own page; ``truncated``: there is more than the catalog looked at.
     """
 
     svg: Markup
     listed: Mapping[str, list[dict[str, Any]]]
     omitted: int
     page: str
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class Layout:
 def pictured(catalog: Library, node: Node) -> Picture:
     """Return the neighbourhood of ``node`` that the catalog's actor may discover."""
     focus = without_version(node)
-    raw = catalog.finder.lineage(node, depth=DEPTH).edges
-    versions = _versions(raw)
-    edges = without_versions(raw)
+    around = catalog.finder.lineage(node, depth=DEPTH)
+    versions = _versions(around.edges)
+    edges = without_versions(around.edges)
     up, down = upstream(focus, edges), downstream(focus, edges)
     placed = layout(focus, edges)
     return Picture(
@@ -68,6 +69,7 @@ def pictured(catalog: Library, node: Node) -> Picture:
         listed={"upstream": _listed(up, versions), "downstream": _listed(down, versions)},
         omitted=placed.omitted,
         page=f"/lineage?{urlencode({'node': str(focus)})}",
+        truncated=around.truncated,
     )
 
 

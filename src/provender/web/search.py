@@ -25,10 +25,10 @@ def results(visit: Visit) -> Page:
         as_of=visit.instant("as_of"),
         explain=bool(kept["explain"]),
         typing=visit.is_typing,
+        facets=True,
     )
     finder = visit.catalog.finder
     found = finder.search(question, limit=AT_A_TIME, after=visit.asked("after"))
-    counted = found.facets or finder.facets(question)
     return Page(
         template="search.html",
         fragment="_results.html",
@@ -42,14 +42,14 @@ def results(visit: Visit) -> Page:
             "missing": found.missing,
             "read_as": found.read_as,
             "hits": found.hits,
-            "facets": counted,
+            "facets": found.facets,
             "next": found.next,
         },
         shown={
             "explain": question.explain,
             "after": visit.asked("after"),
             "listed": [hit_facts(hit) for hit in found.hits],
-            "narrow": facets.facets(PATH, counted, chosen, kept=kept),
+            "narrow": facets.facets(PATH, found.facets, chosen, kept=kept),
             "instead": _instead(kept, chosen, found),
             "more": facets.address(PATH, kept, chosen, after=found.next or ""),
             "first": facets.address(PATH, kept, chosen),
