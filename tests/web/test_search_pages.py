@@ -1,3 +1,5 @@
+import pytest
+
 from tests.web.declared import ATTACK, DATASETS
 
 
@@ -64,3 +66,16 @@ def test_who_types_gets_the_results_alone(ana):
     assert "<html" not in part.text
     assert "weather" in part.text
     assert "HX-Request-Type" in part.headers["vary"]
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_an_instant_beyond_the_calendar_in_utc_is_refused_in_words(ana, instant):
+    answer = ana.get("/search", params={"q": "weather", "as_of": instant})
+    assert answer.status_code == 422
+    assert "is not an instant" in answer.text
+
+
+def test_an_instant_of_another_zone_is_asked_again_as_the_one_it_is(ana):
+    page = ana.get("/search", params={"q": "weather", "as_of": "2026-11-22T15:30+02:00"})
+    assert page.status_code == 200
+    assert 'name="as_of" form="search" value="2026-11-22T13:30"' in page.text
