@@ -76,7 +76,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "rules": rules_for(governance, described.ref.dataset),
             "grants": grants.items,
             "consumers": consumers.items,
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={
             "release": release,

@@ -37,13 +37,19 @@ KIND_WORDS = {
 class Picture:
     """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first.
 
-    ``page`` is the address of its own page.
+    ``cut``: there is more than was looked at, or may be. ``page`` is the address of its own page.
     """
 
     svg: Markup
     listed: Mapping[str, list[dict[str, Any]]]
+    cut: bool
     omitted: int
     page: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The neighbourhood for a JSON twin."""
+        return {**self.listed, "truncated": self.cut}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +64,16 @@ class Layout:
 def pictured(catalog: Library, node: Node) -> Picture:
     """Return the neighbourhood of ``node`` that the catalog's actor may discover."""
     focus = without_version(node)
-    raw = catalog.finder.lineage(node, depth=DEPTH).edges
-    versions = _versions(raw)
-    edges = without_versions(raw)
+    found = catalog.finder.lineage(node, depth=DEPTH)
+    versions = _versions(found.edges)
+    edges = without_versions(found.edges)
     up, down = upstream(focus, edges), downstream(focus, edges)
     placed = layout(focus, edges)
+    cut = found.truncated or _goes_on(node, found.edges)
     return Picture(
-        svg=draw(focus, placed, _caption(focus, up, down)) if up or down else Markup(),
+        svg=draw(focus, placed, _caption(focus, up, down, cut=cut)) if up or down else Markup(),
         listed={"upstream": _listed(up, versions), "downstream": _listed(down, versions)},
+        cut=cut,
         omitted=placed.omitted,
         page=f"/lineage?{urlencode({'node': str(focus)})}",
     )
@@ -290,8 +298,20 @@ def _listed(
     ]
 
 
-def _caption(focus: Node, up: Mapping[Node, int], down: Mapping[Node, int]) -> str:
+def _goes_on(node: Node, edges: Iterable[Edge]) -> bool:
+    """Whether something is as many steps away as were asked for, so that more may be behind it.
+
+    Downstream of a dataset begins at each of its versions.
+    """
+    listed = list(edges)
+    merged = [Edge(node if e.upstream.whole == node else e.upstream, e.downstream) for e in listed]
+    steps = (*upstream(node, listed).values(), *downstream(node, merged).values())
+    return max(steps, default=0) >= DEPTH
+
+
+def _caption(focus: Node, up: Mapping[Node, int], down: Mapping[Node, int], *, cut: bool) -> str:
+    least = "at least " if cut else ""
     return (
-        f"Lineage of {focus.name}: made from {plural(len(up), 'thing')}, "
-        f"{plural(len(down), 'thing')} made from it. The same follows as a list."
+        f"Lineage of {focus.name}: made from {least}{plural(len(up), 'thing')}, "
+        f"{least}{plural(len(down), 'thing')} made from it. The same follows as a list."
     )

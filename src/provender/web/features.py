@@ -40,7 +40,7 @@ def view(visit: Visit) -> Page:
             "services": [s.name for s in repo.services if any(r in s.own_features for r in refs)],
             "closed_online": closed(serving(visit, repo.project), refs),
             "changes": _changes(visit, repo.project, kind, found.name),
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={
             "picture": lineage,
@@ -64,7 +64,7 @@ def service(visit: Visit) -> Page:
             "service": found,
             "features": [_described(repo, ref) for ref in part.things],
             "closed_online": closed(serving(visit, repo.project), found.features),
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={"picture": lineage, "shelf": part},
     )
