@@ -39,6 +39,13 @@ def test_a_search_in_vain_offers_ways_on(ana):
     assert "With a word less" in page.text
 
 
+def test_what_was_searched_in_vain_is_said_once_in_the_inbox(ana, sam):
+    assert ana.get("/search", params={"q": "qzxvk"}).status_code == 200
+    page = sam.get("/inbox").text
+    assert "<b>“qzxvk” was searched for" in page
+    assert "<p>“qzxvk” was searched for" not in page
+
+
 def test_the_first_page_shows_what_one_looks_after(ana, sam):
     assert ana.get("/index.json").json()["yours"] == []
     mine = [summary["name"] for summary in sam.get("/index.json").json()["yours"]]
