@@ -20,6 +20,8 @@ DEPTH = 8
 HOPS = 3
 """Steps drawn on each side."""
 MOST_IN_COLUMN = 9
+MOST_COLUMNS = 6
+"""Columns that fit a wide page, made a little smaller if they must; the style sheet knows it too."""
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 176, 46, 32, 14, 8
 MOST_LETTERS = 20
 KIND_WORDS = {
@@ -37,11 +39,12 @@ KIND_WORDS = {
 class Picture:
     """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first.
 
-    ``cut``: there is more than was looked at, or may be. ``page`` is the address of its own page.
+    ``columns`` are those of the drawing. ``cut``: there is more than was looked at, or may be. ``page`` is the address of its own page.
     """
 
     svg: Markup
     listed: Mapping[str, list[dict[str, Any]]]
+    columns: int
     cut: bool
     omitted: int
     page: str
@@ -73,6 +76,7 @@ def pictured(catalog: Library, node: Node) -> Picture:
     return Picture(
         svg=draw(focus, placed, _caption(focus, up, down, cut=cut)) if up or down else Markup(),
         listed={"upstream": _listed(up, versions), "downstream": _listed(down, versions)},
+        columns=len(placed.columns),
         cut=cut,
         omitted=placed.omitted,
         page=f"/lineage?{urlencode({'node': str(focus)})}",
@@ -131,15 +135,16 @@ def draw(focus: Node, placed: Layout, caption: str) -> Markup:
         for x, column in enumerate(placed.columns)
         for y, node in enumerate(column)
     }
+    classes = "lineage whole" if len(placed.columns) <= MOST_COLUMNS else "lineage"
     edges = Markup().join(_edge(corner[e.upstream], corner[e.downstream]) for e in placed.edges)
     nodes = Markup().join(_box(node, *corner[node], focus=node == focus) for node in corner)
     return Markup(
-        '<svg class="lineage" role="group" aria-label="{caption}" width="{width}" height="{height}"'
+        '<svg class="{classes}" role="group" aria-label="{caption}" width="{width}" height="{height}"'
         ' viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
         ' markerHeight="7" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
         "{edges}{nodes}</svg>"
-    ).format(caption=caption, width=width, height=height, edges=edges, nodes=nodes)
+    ).format(classes=classes, caption=caption, width=width, height=height, edges=edges, nodes=nodes)
 
 
 def _layers(
