@@ -139,12 +139,14 @@ def test_a_drawing_that_is_wider_than_the_page_says_so(address, browser, width):
     for node in (
         "dataset:aviation.tail_last",
         "dataset:aviation.flights",
-        "feature-view:flights/weather",
+        "feature-service:flights/delay_v1",
     ):
         page.goto(f"{address}/lineage?node={node}")
         found = page.evaluate(HINTS)
         assert found, node
         assert all(wider == told for wider, told in found), (node, found)
+        focus = page.locator(".drawing .focus").bounding_box()
+        assert 0 <= focus["x"] <= focus["x"] + focus["width"] <= width, (node, focus)
     context.close()
 
 
