@@ -14,8 +14,14 @@ def test_the_first_page_counts_and_ranks_what_is_there(ana, sam):
     counts = {name: value["documents"] for name, value in facts["counts"].items()}
     assert (counts["dataset"], counts["feature-view"], counts["feature-service"]) == (5, 2, 1)
     assert sam.get("/index.json").json()["counts"]["dataset"]["documents"] == 6
-    assert {hit["name"] for hit in facts["most_used"]} <= {s.ref.dataset for s in DATASETS}
+    assert {hit["name"] for hit in facts["begin_here"]} <= {s.ref.dataset for s in DATASETS}
     assert [value["value"] for value in facts["domains"]] == ["aviation"]
+
+
+def test_the_first_page_begins_with_what_can_be_read(sam):
+    named = [hit["name"] for hit in sam.get("/index.json").json()["begin_here"]]
+    assert "aviation.unpublished" not in named
+    assert "aviation.carriers" in named
 
 
 def test_facets_narrow_and_are_counted_within_what_one_may_discover(ana, sam):
