@@ -56,6 +56,10 @@ HINTS = """() => [...document.querySelectorAll('.drawing')].map(drawing => [
 ])"""
 """Whether each drawing is wider than its place, and whether it says so."""
 TRAINING_SET = training_manifest("aviation.weather@1", "aviation.tail_last@1", by="person:ana").id
+CUT = """() => [...document.querySelectorAll('.scroll:not(.drawing)')]
+    .filter(table => table.scrollWidth - table.clientWidth > 12)
+    .map(table => table.getAttribute('aria-label'))"""
+"""Tables that lose more than the space at their end."""
 WIDEST = (
     "/datasets/aviation.carriers",
     "/datasets/aviation.carriers?columns=181",
@@ -98,6 +102,7 @@ def test_every_page_is_painted_without_complaint_and_open_to_everybody(address, 
         kept = page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png", full_page=True)
         assert len(kept) > 5_000, path
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280, path
+        assert page.evaluate(CUT) == [], path
         assert all(wider == told for wider, told in page.evaluate(HINTS)), path
         found = axe.run(page, options=RULES[theme]).response["violations"]
         violations += [(path, one["id"], one["nodes"][0]["html"]) for one in found]
