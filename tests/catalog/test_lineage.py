@@ -256,7 +256,7 @@ def test_pages_say_that_there_is_more_than_they_looked_at(
 ):
     fan(graph.MOST_EDGES)
     ana = Reader(governed_url, "person:ana")
-    address, cut = "/lineage?node=dataset:aviation.flights", "there is more than was looked at"
+    address, cut = "/lineage?node=dataset:aviation.flights", "There is more than is looked at"
     whole = ana.get(address).text
     assert "A change here reaches <b>2,000</b>" in whole
     assert cut not in whole

@@ -137,7 +137,9 @@ def test_values_that_lie_otherwise_are_found_but_not_instants() -> None:
     assert [(finding.kind, finding.column) for finding in found.findings] == [
         (FindingKind.DISTRIBUTION, "speed")
     ]
-    assert found.findings[0].says == "the values of speed lie quite otherwise (distance 0.88)"
+    assert (
+        found.findings[0].says == "the values of speed are spread quite differently (distance 0.88)"
+    )
 
 
 def test_keys_that_were_unique_and_are_not_are_found() -> None:

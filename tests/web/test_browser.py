@@ -50,7 +50,16 @@ PAGES = {
 RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
 """The rules of axe by theme: those that depend on colours are asked twice."""
 MOST_BYTES = 100_000
+HINTS = """() => [...document.querySelectorAll('.drawing')].map(drawing => [
+    drawing.scrollWidth > drawing.clientWidth,
+    drawing.parentElement.querySelector('.sideways').checkVisibility(),
+])"""
+"""Whether each drawing is wider than its place, and whether it says so."""
 TRAINING_SET = training_manifest("aviation.weather@1", "aviation.tail_last@1", by="person:ana").id
+CUT = """() => [...document.querySelectorAll('.scroll:not(.drawing)')]
+    .filter(table => table.scrollWidth - table.clientWidth > 12)
+    .map(table => table.getAttribute('aria-label'))"""
+"""Tables that lose more than the space at their end."""
 WIDEST = (
     "/datasets/aviation.carriers",
     "/datasets/aviation.carriers?columns=181",
@@ -93,6 +102,8 @@ def test_every_page_is_painted_without_complaint_and_open_to_everybody(address, 
         kept = page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png", full_page=True)
         assert len(kept) > 5_000, path
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280, path
+        assert page.evaluate(CUT) == [], path
+        assert all(wider == told for wider, told in page.evaluate(HINTS)), path
         found = axe.run(page, options=RULES[theme]).response["violations"]
         violations += [(path, one["id"], one["nodes"][0]["html"]) for one in found]
     context.close()
@@ -107,6 +118,9 @@ def test_every_page_fits_a_telephone(address, browser):
         page.goto(address + path.format(training_set=TRAINING_SET))
         page.screenshot(path=SCREENSHOTS / f"{name}-390.png", full_page=True)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+        assert all(wider == told for wider, told in page.evaluate(HINTS)), path
+        ends = [link.bounding_box() for link in page.locator(".top nav a").all()]
+        assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in ends), path
     context.close()
 
 
@@ -121,6 +135,24 @@ def test_the_largest_page_weighs_less_than_a_picture_with_all_it_loads(address, 
         context.close()
         assert len(sizes) >= 4, path
         assert sum(sizes) < MOST_BYTES, (path, sizes)
+
+
+@pytest.mark.parametrize("width", [390, 620, 800, 1100, 1280, 1600])
+def test_a_drawing_that_is_wider_than_the_page_says_so(address, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 800})
+    page = context.new_page()
+    for node in (
+        "dataset:aviation.tail_last",
+        "dataset:aviation.flights",
+        "feature-service:flights/delay_v1",
+    ):
+        page.goto(f"{address}/lineage?node={node}")
+        found = page.evaluate(HINTS)
+        assert found, node
+        assert all(wider == told for wider, told in found), (node, found)
+        focus = page.locator(".drawing .focus").bounding_box()
+        assert 0 <= focus["x"] <= focus["x"] + focus["width"] <= width, (node, focus)
+    context.close()
 
 
 def test_a_node_of_the_lineage_is_a_link(address, browser):

@@ -1,3 +1,5 @@
+import pytest
+
 from tests.web.declared import ATTACK, DATASETS
 
 
@@ -12,8 +14,14 @@ def test_the_first_page_counts_and_ranks_what_is_there(ana, sam):
     counts = {name: value["documents"] for name, value in facts["counts"].items()}
     assert (counts["dataset"], counts["feature-view"], counts["feature-service"]) == (5, 2, 1)
     assert sam.get("/index.json").json()["counts"]["dataset"]["documents"] == 6
-    assert {hit["name"] for hit in facts["most_used"]} <= {s.ref.dataset for s in DATASETS}
+    assert {hit["name"] for hit in facts["begin_here"]} <= {s.ref.dataset for s in DATASETS}
     assert [value["value"] for value in facts["domains"]] == ["aviation"]
+
+
+def test_the_first_page_begins_with_what_can_be_read(sam):
+    named = [hit["name"] for hit in sam.get("/index.json").json()["begin_here"]]
+    assert "aviation.unpublished" not in named
+    assert "aviation.carriers" in named
 
 
 def test_facets_narrow_and_are_counted_within_what_one_may_discover(ana, sam):
@@ -35,6 +43,13 @@ def test_a_search_in_vain_offers_ways_on(ana):
     assert "Nothing that you may discover fits" in page.text
     assert "Take the choices away" in page.text
     assert "With a word less" in page.text
+
+
+def test_what_was_searched_in_vain_is_said_once_in_the_inbox(ana, sam):
+    assert ana.get("/search", params={"q": "qzxvk"}).status_code == 200
+    page = sam.get("/inbox").text
+    assert "<b>“qzxvk” was searched for" in page
+    assert "<p>“qzxvk” was searched for" not in page
 
 
 def test_the_first_page_shows_what_one_looks_after(ana, sam):
@@ -64,3 +79,16 @@ def test_who_types_gets_the_results_alone(ana):
     assert "<html" not in part.text
     assert "weather" in part.text
     assert "HX-Request-Type" in part.headers["vary"]
+
+
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00+14:00", "9999-12-31T23:59-14:00"])
+def test_an_instant_beyond_the_calendar_in_utc_is_refused_in_words(ana, instant):
+    answer = ana.get("/search", params={"q": "weather", "as_of": instant})
+    assert answer.status_code == 422
+    assert "is not an instant" in answer.text
+
+
+def test_an_instant_of_another_zone_is_asked_again_as_the_one_it_is(ana):
+    page = ana.get("/search", params={"q": "weather", "as_of": "2026-11-22T15:30+02:00"})
+    assert page.status_code == 200
+    assert 'name="as_of" form="search" value="2026-11-22T13:30"' in page.text

@@ -63,7 +63,7 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
         urn=row.urn,
         revision=row.revision - sum(at > as_of for at in revised),
         former_names=tuple(db.scalars(names.order_by(DatasetNameRow.since_at))),
-        latest=_latest(db, row.urn, as_of),
+        latest=_stands(db, row.urn, as_of)[0],
         changed_at=max(at for at in revised if at <= as_of),
     )
 
@@ -220,15 +220,18 @@ def _revised(db: Session, row: DatasetRow) -> list[datetime]:
     return [*db.scalars(said), *db.scalars(steps), *went]
 
 
-def _latest(db: Session, urn: str, as_of: datetime) -> int | None:
-    """The number of the version that readers got at ``as_of``."""
-    states = history.texts(db, "version", as_of, keys=_versions(urn))
-    readable = (
-        int(key.rpartition("@")[2])
-        for key, text in states.items()
-        if State(json.loads(text)["state"]) in READABLE
-    )
-    return max(readable, default=None)
+def _stands(db: Session, urn: str, as_of: datetime) -> tuple[int | None, str]:
+    """The number of the version that readers got at ``as_of``, and its state.
+
+    Without one, the state of the newest.
+    """
+    said = history.texts(db, "version", as_of, keys=_versions(urn))
+    states = {
+        int(key.rpartition("@")[2]): State(json.loads(text)["state"]) for key, text in said.items()
+    }
+    latest = max((n for n, state in states.items() if state in READABLE), default=None)
+    shown = latest or max(states, default=None)
+    return latest, states[shown].value if shown else ""
 
 
 def _versions(urn: str) -> tuple[str, str]:
@@ -260,7 +263,7 @@ def _fits(dataset: Dataset, filters: Mapping[str, tuple[str, ...]]) -> bool:
 
 
 def _summary(db: Session, urn: str, then: Dataset, as_of: datetime) -> DatasetSummary:
-    number = _latest(db, urn, as_of)
+    number, state = _stands(db, urn, as_of)
     wanted = select(
         VersionRow.number,
         VersionRow.row_count,
@@ -270,4 +273,4 @@ def _summary(db: Session, urn: str, then: Dataset, as_of: datetime) -> DatasetSu
         VersionRow.latest,
     ).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
     version = db.execute(wanted.where(DatasetRow.urn == urn, VersionRow.number == number)).first()
-    return summary(then, *(version or (None,) * 6))
+    return summary(then, state, *(version or (None,) * 6), now=as_of)

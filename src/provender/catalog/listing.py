@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import epoch
 from provender.catalog.rows import (
@@ -39,9 +39,18 @@ def summaries(
     Raises:
         NotFound: datasets cannot be filtered by that.
     """
+    newest = aliased(VersionRow)
+    newest_state = (
+        select(newest.state)
+        .where(newest.dataset == DatasetRow.id)
+        .order_by(newest.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     wanted = (
         select(
             DatasetRow.value,
+            func.coalesce(VersionRow.state, newest_state, ""),
             VersionRow.number,
             VersionRow.row_count,
             VersionRow.size_bytes,
@@ -57,7 +66,7 @@ def summaries(
         .order_by(DatasetRow.name)
         .limit(limit)
     )
-    return [summary(*row) for row in db.execute(wanted)]
+    return [summary(*row, now=now) for row in db.execute(wanted)]
 
 
 def _known(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
@@ -93,14 +102,18 @@ def _has(
 
 def summary(
     dataset: Dataset,
+    state: str,
     number: int | None,
     row_count: int | None,
     size_bytes: int | None,
     published_at: datetime | None,
     earliest: datetime | None,
     latest: datetime | None,
+    *,
+    now: datetime,
 ) -> DatasetSummary:
     """Return a dataset in a list, with what is of its latest version, if it has one."""
+    newest = latest or published_at
     return DatasetSummary(
         name=dataset.ref.dataset,
         description=dataset.description,
@@ -112,4 +125,6 @@ def summary(
         size_bytes=size_bytes,
         published_at=published_at,
         event_range=EventRange(earliest=earliest, latest=latest) if earliest and latest else None,
+        state=state,
+        fresh=dataset.is_fresh(newest, now=now) if newest else None,
     )

@@ -102,7 +102,7 @@ def search(
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
-        hits=_hits(db, shown, asked, explain=question.explain),
+        hits=_hits(db, shown, asked, explain=question.explain, now=moment),
         total=total,
         approximate=more,
         missing=missing + reading.unread if rated else 0,
@@ -358,7 +358,9 @@ def _fitting(
     return kept
 
 
-def _hits(db: Session, rated: Sequence[Rated], asked: Asked, *, explain: bool) -> tuple[Hit, ...]:
+def _hits(
+    db: Session, rated: Sequence[Rated], asked: Asked, *, explain: bool, now: datetime
+) -> tuple[Hit, ...]:
     numbers = Counter(one.candidate.node for one in rated)
     named = nodes.named(db, numbers)
     return tuple(
@@ -373,6 +375,8 @@ def _hits(db: Session, rated: Sequence[Rated], asked: Asked, *, explain: bool) -
             why=in_words(one, asked) or _otherwise(one, asked),
             parts=parts(one, asked),
             explain=one.points if explain else (),
+            state=one.candidate.state,
+            fresh=one.candidate.is_fresh(now=now),
         )
         for one in rated
     )

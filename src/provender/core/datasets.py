@@ -189,6 +189,13 @@ class Dataset:
     documentation: str = ""
     fresh_within: timedelta | None = None
 
+    def is_fresh(self, newest: datetime, *, now: datetime) -> bool | None:
+        """Return whether data whose newest is of that instant is as new as was promised.
+
+        None where nobody promised how old it may be.
+        """
+        return None if self.fresh_within is None else now - newest <= self.fresh_within
+
     def tags_of(self, column: str) -> frozenset[str]:
         """Return the names of the tags in force on ``column``: the dataset's and its own."""
         written = (*self.tags, *self.column_tags.get(column, ()))
@@ -269,7 +276,11 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSummary:
-    """A dataset in a list; what is of its latest version is None while there is none."""
+    """A dataset in a list; what is of its latest version is None while there is none.
+
+    ``state`` is that of its latest version, or of its newest if readers get none; ``fresh`` is
+    None where nobody promised how old its data may be.
+    """
 
     name: str
     description: str
@@ -281,6 +292,8 @@ class DatasetSummary:
     size_bytes: int | None = None
     published_at: datetime | None = None
     event_range: EventRange | None = None
+    state: str = ""
+    fresh: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

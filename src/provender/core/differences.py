@@ -238,7 +238,7 @@ def _is_alike(some: Relation, other: Relation) -> bool:
 
 
 def _how_far(distance: float) -> str:
-    word = "lie quite otherwise" if distance >= LARGE else "have moved"
+    word = "are spread quite differently" if distance >= LARGE else "have moved"
     return f"{word} (distance {distance:.2f})"
 
 

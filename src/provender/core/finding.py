@@ -56,7 +56,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """Something found, with the reason in words. ``node`` is where it belongs in the lineage."""
+    """Something found, with the reason in words. ``node`` is where it belongs in the lineage.
+
+    ``state`` is that of its latest version, or of its newest if readers get none; ``fresh`` is
+    None where nobody promised how old it may be.
+    """
 
     kind: str
     name: str
@@ -68,6 +72,8 @@ class Hit:
     why: str
     parts: tuple[Part, ...] = ()
     explain: tuple[Points, ...] = ()
+    state: str = ""
+    fresh: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,6 +166,10 @@ class Candidate:
     checked: int = 0
     used: int = 0
 
+    def is_fresh(self, *, now: datetime) -> bool | None:
+        """Return whether it is as new as was promised, None where nothing was."""
+        return None if self.fresh_until is None else self.fresh_until > now
+
 
 @dataclass(frozen=True, slots=True)
 class Rated:
@@ -327,8 +331,8 @@ def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
     merits.append(("has an owner", OWNED * bool(candidate.owner)))
     if candidate.used:
         merits.append(("used by others", min(USED_MOST, 2 * math.log2(1 + candidate.used))))
-    if candidate.fresh_until is not None:
-        fresh = candidate.fresh_until > now
+    fresh = candidate.is_fresh(now=now)
+    if fresh is not None:
         merits.append(("fresh", FRESH) if fresh else ("stale", -FRESH))
     if candidate.checked:
         passed = "checks pass" if candidate.checked > 0 else "a check fails"

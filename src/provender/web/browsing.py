@@ -15,10 +15,11 @@ NARROWED_BY = ("domain", "tag", "owner")
 
 
 def home(visit: Visit) -> Page:
-    """The search box, what is used most, what is one's own, and where to begin to look."""
+    """The search box, what is worth most, what is one's own, and where to begin to look."""
     finder = visit.catalog.finder
     counted = finder.facets(Question())
-    used = finder.search(Question(filters={"type": ("dataset",)}), limit=SHOWN).hits
+    published = Question(filters={"type": ("dataset",), "state": ("published",)})
+    worth = finder.search(published, limit=SHOWN).hits
     mine = finder.entries({"owner": _names(visit)}, limit=SHOWN)
     return Page(
         template="home.html",
@@ -27,11 +28,11 @@ def home(visit: Visit) -> Page:
             "counts": {value.value: value for value in counted.get("type", ())},
             "domains": counted.get("domain", ())[:MOST_DOMAINS],
             "tags": counted.get("tag", ())[:MOST_DOMAINS],
-            "most_used": used,
+            "begin_here": worth,
             "yours": mine.items,
         },
         shown={
-            "listed": [hit_facts(hit) for hit in used],
+            "listed": [hit_facts(hit) for hit in worth],
             "all_yours": facets.address("/datasets", {}, {"owner": _names(visit)}),
             "more_yours": mine.next is not None,
         },

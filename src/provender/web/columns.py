@@ -69,7 +69,7 @@ def column(visit: Visit) -> Page:
     if version and version.parent:
         before = profile_of(_evidence(visit, version, number=version.parent), name)
     found = profile_of(now, name)
-    breaks = _breaks(visit, described, name)
+    breaks, cut = _breaks(visit, described, name)
     return Page(
         template="column.html",
         title=f"{name} – column of {described.ref}",
@@ -81,6 +81,7 @@ def column(visit: Visit) -> Page:
             "before": before,
             "relations": relations(now.profile, name) if now else [],
             "breaks": breaks[:MOST_BROKEN],
+            "truncated": cut,
         },
         shown={
             "tagged": tags_of(described, name),
@@ -128,13 +129,13 @@ def relations(profile: Profile | None, name: str) -> list[Relation]:
     return [relation for relation in found if name in (relation.column, relation.of)]
 
 
-def _breaks(visit: Visit, dataset: Dataset, name: str) -> list[dict[str, Any]]:
-    """Return what breaks if the column goes, the nearest first."""
+def _breaks(visit: Visit, dataset: Dataset, name: str) -> tuple[list[dict[str, Any]], bool]:
+    """Return what breaks if the column goes, the nearest first, and whether more may."""
     node = Node(NodeKind.DATASET, dataset.ref.dataset)
     around = visit.catalog.finder.lineage(node, depth=HOPS, columns=True)
     reached = impact(node, name, around.columns)
     nearest = sorted(reached.items(), key=lambda item: (item[1], item[0]))
-    return [
+    told = [
         {
             "kind": place.kind,
             "name": place.name,
@@ -144,6 +145,7 @@ def _breaks(visit: Visit, dataset: Dataset, name: str) -> list[dict[str, Any]]:
         }
         for (place, column), steps in nearest
     ]
+    return told, around.truncated
 
 
 def _evidence(

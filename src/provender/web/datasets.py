@@ -76,7 +76,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "rules": rules_for(governance, described.ref.dataset),
             "grants": grants.items,
             "consumers": consumers.items,
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={
             "release": release,
@@ -110,9 +110,8 @@ def freshness(dataset: Dataset, latest: DatasetVersion | None, *, now: datetime)
     if latest:
         events = latest.manifest.event_range
         newest = events.latest if events else latest.published_at
-    within = dataset.fresh_within
-    fresh = now - newest <= within if newest and within else None
-    return Freshness(newest=newest, within=within, fresh=fresh)
+    fresh = dataset.is_fresh(newest, now=now) if newest else None
+    return Freshness(newest=newest, within=dataset.fresh_within, fresh=fresh)
 
 
 def _latest(visit: Visit, entry: Entry, releases: tuple[Release, ...]) -> Release | None:

@@ -20,6 +20,8 @@ DEPTH = 8
 HOPS = 3
 """Steps drawn on each side."""
 MOST_IN_COLUMN = 9
+MOST_COLUMNS = 6
+"""Columns that fit a wide page, made a little smaller if they must; the style sheet knows it too."""
 WIDTH, HEIGHT, GAP_X, GAP_Y, MARGIN = 176, 46, 32, 14, 8
 MOST_LETTERS = 20
 KIND_WORDS = {
@@ -37,14 +39,20 @@ KIND_WORDS = {
 class Picture:
     """A drawing, and the whole neighbourhood as facts: upstream and downstream, nearest first.
 
-    ``page`` is the address of its own page; ``truncated``: there is more than the catalog looked at.
+    ``columns`` are those of the drawing. ``cut``: there is more than was looked at, or may be. ``page`` is the address of its own page.
     """
 
     svg: Markup
     listed: Mapping[str, list[dict[str, Any]]]
+    columns: int
+    cut: bool
     omitted: int
     page: str
-    truncated: bool
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The neighbourhood for a JSON twin."""
+        return {**self.listed, "truncated": self.cut}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +67,19 @@ class Layout:
 def pictured(catalog: Library, node: Node) -> Picture:
     """Return the neighbourhood of ``node`` that the catalog's actor may discover."""
     focus = without_version(node)
-    around = catalog.finder.lineage(node, depth=DEPTH)
-    versions = _versions(around.edges)
-    edges = without_versions(around.edges)
+    found = catalog.finder.lineage(node, depth=DEPTH)
+    versions = _versions(found.edges)
+    edges = without_versions(found.edges)
     up, down = upstream(focus, edges), downstream(focus, edges)
     placed = layout(focus, edges)
+    cut = found.truncated or _goes_on(node, found.edges)
     return Picture(
-        svg=draw(focus, placed, _caption(focus, up, down)) if up or down else Markup(),
+        svg=draw(focus, placed, _caption(focus, up, down, cut=cut)) if up or down else Markup(),
         listed={"upstream": _listed(up, versions), "downstream": _listed(down, versions)},
+        columns=len(placed.columns),
+        cut=cut,
         omitted=placed.omitted,
         page=f"/lineage?{urlencode({'node': str(focus)})}",
-        truncated=around.truncated,
     )
 
 
@@ -125,15 +135,16 @@ def draw(focus: Node, placed: Layout, caption: str) -> Markup:
         for x, column in enumerate(placed.columns)
         for y, node in enumerate(column)
     }
+    classes = "lineage whole" if len(placed.columns) <= MOST_COLUMNS else "lineage"
     edges = Markup().join(_edge(corner[e.upstream], corner[e.downstream]) for e in placed.edges)
     nodes = Markup().join(_box(node, *corner[node], focus=node == focus) for node in corner)
     return Markup(
-        '<svg class="lineage" role="group" aria-label="{caption}" width="{width}" height="{height}"'
+        '<svg class="{classes}" role="group" aria-label="{caption}" width="{width}" height="{height}"'
         ' viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">'
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7"'
         ' markerHeight="7" orient="auto"><path class="head" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
         "{edges}{nodes}</svg>"
-    ).format(caption=caption, width=width, height=height, edges=edges, nodes=nodes)
+    ).format(classes=classes, caption=caption, width=width, height=height, edges=edges, nodes=nodes)
 
 
 def _layers(
@@ -292,8 +303,20 @@ def _listed(
     ]
 
 
-def _caption(focus: Node, up: Mapping[Node, int], down: Mapping[Node, int]) -> str:
+def _goes_on(node: Node, edges: Iterable[Edge]) -> bool:
+    """Whether something is as many steps away as were asked for, so that more may be behind it.
+
+    Downstream of a dataset begins at each of its versions.
+    """
+    listed = list(edges)
+    merged = [Edge(node if e.upstream.whole == node else e.upstream, e.downstream) for e in listed]
+    steps = (*upstream(node, listed).values(), *downstream(node, merged).values())
+    return max(steps, default=0) >= DEPTH
+
+
+def _caption(focus: Node, up: Mapping[Node, int], down: Mapping[Node, int], *, cut: bool) -> str:
+    least = "at least " if cut else ""
     return (
-        f"Lineage of {focus.name}: made from {plural(len(up), 'thing')}, "
-        f"{plural(len(down), 'thing')} made from it. The same follows as a list."
+        f"Lineage of {focus.name}: made from {least}{plural(len(up), 'thing')}, "
+        f"{least}{plural(len(down), 'thing')} made from it. The same follows as a list."
     )

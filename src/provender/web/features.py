@@ -30,6 +30,7 @@ def view(visit: Visit) -> Page:
     kind = NodeKind.ON_DEMAND if isinstance(found, OnDemandSpec) else NodeKind.VIEW
     lineage = pictured(visit.catalog, Node(kind, f"{repo.project}/{found.name}"))
     refs = [FeatureRef(found.name, feature.name) for feature in found.features]
+    changes, older = _changes(visit, repo.project, kind, found.name)
     return Page(
         template="on_demand.html" if isinstance(found, OnDemandSpec) else "view.html",
         title=f"{found.name} – {kind.value.replace('-', ' ')}",
@@ -39,8 +40,9 @@ def view(visit: Visit) -> Page:
             "view": found,
             "services": [s.name for s in repo.services if any(r in s.own_features for r in refs)],
             "closed_online": closed(serving(visit, repo.project), refs),
-            "changes": _changes(visit, repo.project, kind, found.name),
-            "lineage": lineage.listed,
+            "changes": changes,
+            "older_changes": older,
+            "lineage": lineage.facts,
         },
         shown={
             "picture": lineage,
@@ -64,7 +66,7 @@ def service(visit: Visit) -> Page:
             "service": found,
             "features": [_described(repo, ref) for ref in part.things],
             "closed_online": closed(serving(visit, repo.project), found.features),
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={"picture": lineage, "shelf": part},
     )
@@ -86,17 +88,25 @@ def _described(repo: RepoSpec, ref: FeatureRef) -> dict[str, Any]:
     }
 
 
-def _changes(visit: Visit, project: str, kind: NodeKind, name: str) -> list[dict[str, Any]]:
-    """Return how the definition of a view changed, newest first, with who applied it and when."""
-    states = visit.catalog.desk.history("definitions", project, limit=STATES).items
+def _changes(
+    visit: Visit, project: str, kind: NodeKind, name: str
+) -> tuple[list[dict[str, Any]], bool]:
+    """Return how the definition of a view changed, newest first, with who applied it and when.
+
+    And whether there are older states, of which nothing is told: not even that the oldest
+    state seen is where the view was defined.
+    """
+    found = visit.catalog.desk.history("definitions", project, limit=STATES)
+    states, older = found.items, found.next is not None
     group = "on_demand" if kind is NodeKind.ON_DEMAND else "views"
     specs = [_spec(state.value, group, name) for state in states]
+    before = specs[1:] if older else [*specs[1:], None]
     told = []
-    for state, now, was in zip(states, specs, [*specs[1:], None], strict=True):
+    for state, now, was in zip(states, specs, before, strict=False):
         words = _differences(was, now)
         if words:
             told.append({"at": state.since, "by": state.by, "words": words})
-    return told
+    return told, older
 
 
 def _spec(value: Mapping[str, Any] | None, group: str, name: str) -> dict[str, Any] | None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.requests import Request
 
+from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.protocols import Library
 
@@ -68,21 +69,20 @@ class Visit:
         return whole_number(text, what=name) if text else None
 
     def instant(self, name: str) -> datetime | None:
-        """Return a query parameter that is an instant, in UTC where it names no zone.
+        """Return a query parameter that is an instant, in UTC.
 
         Raises:
-            InvalidInput: it is not written as ISO 8601 says.
+            InvalidInput: it is not written as ISO 8601 says, or is of no year from 1 to 9999 in UTC.
         """
         text = self.asked(name)
         if not text:
             return None
         try:
-            found = datetime.fromisoformat(text)
-        except ValueError:
+            return to_utc(datetime.fromisoformat(text))
+        except (ValueError, OverflowError):
             raise InvalidInput(
                 f"{name}={text!r} is not an instant", hint="write 2026-11-23T12:00, in UTC"
             ) from None
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
     @property
     def is_typing(self) -> bool:

@@ -196,7 +196,7 @@ def _stop(release: Release, x: int, *, newest: bool) -> Markup:
         mark=_mark(state, x),
         x=x,
         number=version.number,
-        day=f"{version.published_at:%y-%m-%d}",
+        day=f"{version.published_at:%-d %b %y}",
     )
 
 

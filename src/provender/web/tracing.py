@@ -27,7 +27,7 @@ def lineage(visit: Visit) -> Page:
             "downstream": picture.listed["downstream"][:MOST_LISTED],
             "reaches": dict(sorted(reached.items())),
             "columns": [_told(edge) for edge in around.columns[:MOST_COLUMNS]],
-            "truncated": picture.truncated or around.truncated,
+            "truncated": picture.cut or around.truncated,
         },
         shown={
             "picture": picture,

@@ -39,7 +39,7 @@ def training_set(visit: Visit) -> Page:
         facts={
             **_in_short(manifest),
             "manifest": manifest,
-            "lineage": lineage.listed,
+            "lineage": lineage.facts,
         },
         shown={"picture": lineage},
     )

@@ -1,4 +1,4 @@
-/* Keys and copying; every page works without. "/" search, j and k from one thing to the next,
+/* Keys, copying, drawings begun where they are about; every page works without. "/" search, j and k from one thing to the next,
    a letter for each [data-key] link, arrows into suggestions, Escape out of them. */
 (() => {
   "use strict";
@@ -51,6 +51,14 @@
     block.append(button);
   }
 
+  function showFocus(drawing) {
+    const focus = drawing.querySelector(".focus");
+    if (!focus) return;
+    const [at, within] = [focus.getBoundingClientRect(), drawing.getBoundingClientRect()];
+    drawing.scrollLeft += at.left + at.width / 2 - within.left - within.width / 2;
+  }
+
+  all(".drawing").forEach(showFocus);
   document.addEventListener("keydown", (event) => { if (pressed(event)) event.preventDefault(); });
   if (navigator.clipboard) all(".copyable").forEach(offerCopy);
 })();
