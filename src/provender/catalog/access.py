@@ -4,7 +4,7 @@ Both ask the same rules and grants: `check` through `core.policy.decide`, `visib
 a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -182,6 +182,26 @@ def discoverable(
     asked = [ColumnRef(name) for name in datasets]
     decision = _decide(db, who, Action.DISCOVER, asked, datasets, purpose="", now=now)
     return {reason.column.dataset for reason in decision.reasons if reason.allowed}
+
+
+def told_values(
+    db: Session, who: Actor, row: DatasetRow, columns: Collection[str], *, now: datetime
+) -> set[str]:
+    """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
+
+    Who may read them for some purpose, or may publish them: they measure what they publish.
+    """
+    asked = [(Action.PUBLISH, ""), (Action.READ, "")]
+    asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
+    datasets = {row.name: row.value}
+    closed = set(columns)
+    for action, purpose in asked:
+        left = [ColumnRef(row.name, column) for column in closed]
+        decision = _decide(db, who, action, left, datasets, purpose=purpose, now=now)
+        closed -= {reason.column.column for reason in decision.reasons if reason.allowed}
+        if not closed:
+            break
+    return set(columns) - closed
 
 
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
