@@ -14,6 +14,7 @@ from provender.core.datasets import (
 )
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Incompatible
+from provender.core.lifecycle import Standing, State
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.schema import Column, Schema, Verdict
@@ -47,13 +48,42 @@ def test_versions_count_from_one_and_name_their_parent() -> None:
     assert second.compatibility.verdict is Verdict.IDENTICAL
 
 
-def test_the_same_content_again_is_the_same_version_even_if_it_is_not_the_latest() -> None:
+def test_the_content_that_readers_get_is_no_version_again() -> None:
     first = publish([], OLD)
     second = publish([first], NEW)
-    assert publish([first, second], replace(OLD, location="elsewhere")) is first
+    assert publish([first], replace(OLD, location="elsewhere")) is first
+    assert publish([first, second], NEW) is second
     assert publish([first, second], NEW, parent=1) is second
-    with pytest.raises(Conflict, match="already"):
-        publish([first, second], OLD, parent=2)
+
+
+def test_content_that_comes_back_is_a_new_version() -> None:
+    first = publish([], OLD)
+    second = publish([first], NEW)
+    third = publish([first, second], OLD)
+    assert (third.number, third.parent) == (3, 2)
+    assert publish([first, second], OLD, parent=2).number == 3
+    assert publish([first, second, third], OLD) is third
+
+
+def test_what_is_sent_again_on_top_of_the_same_parent_is_what_it_made() -> None:
+    """Whose answer was lost learns what came of it, whoever published meanwhile."""
+    first = publish([], OLD)
+    second = publish([first], NEW)
+    assert publish([first, second], OLD, parent=0) is first
+    third = publish([first, second], OLD)
+    assert publish([first, second, third], NEW, parent=1) is second
+    with pytest.raises(Conflict, match="at version 3, not 2"):
+        publish([first, second, third], NEW, parent=2)
+
+
+def test_a_draft_that_was_overtaken_comes_as_a_new_version() -> None:
+    draft = publish([], OLD)
+    standings = {1: Standing(state=State.DRAFT)}
+    assert publish([draft], OLD, standings=standings) is draft
+    second = publish([draft], NEW, standings=standings)
+    assert (second.number, second.parent) == (2, None)
+    assert publish([draft, second], OLD, standings=standings).number == 3
+    assert publish([draft, second], OLD, standings=standings, parent=2).number == 3
 
 
 @pytest.mark.parametrize(
@@ -136,8 +166,7 @@ def test_the_same_rows_in_another_layout_are_a_version_that_says_so() -> None:
     other = publish([first, second], replace(OLD, layout=replace(LAYOUT, keys=("l",))), parent=2)
     assert other.number == 3
     assert publish([first, second], laid_out) is second
-    with pytest.raises(Conflict, match=r"aviation\.weather@2 already, and aviation\.weather@3"):
-        publish([first, second, other], laid_out, parent=3)
+    assert publish([first, second, other], laid_out, parent=3).number == 4
 
 
 def test_rows_without_a_layout_are_the_latest_version_that_holds_them() -> None:
@@ -145,8 +174,6 @@ def test_rows_without_a_layout_are_the_latest_version_that_holds_them() -> None:
     second = publish([first], replace(OLD, layout=LAYOUT))
     assert publish([first, second], OLD) is second
     assert publish([first, second], OLD, parent=2) is second
-    third = publish([first, second], NEW)
-    assert publish([first, second, third], OLD) is second
 
 
 def test_a_layout_is_part_of_a_manifests_digest_and_sums_are_not() -> None:

@@ -14,6 +14,7 @@ from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.contracts import keeps_back
 from provender.core.datasets import Evidence
+from provender.core.errors import Conflict
 from provender.core.lifecycle import READABLE, Standing, State, Step, advance
 from provender.core.versioning import check_unbroken
 
@@ -34,12 +35,20 @@ def take(
     has the last word on its checks.
 
     Raises:
+        Conflict: it is a draft, and a later version was published meanwhile: readers would not
+            get it.
         Gone: readers would get it, and its data was deleted.
         Incompatible: readers would get it next, its schema breaks them, and no reason is given.
     """
     if after.state in READABLE and row.state not in READABLE:
         version = naming.called(row.value, dataset.name)
         standings.check_there(row, version)
+        if step is Step.PUBLISH and dataset.latest is not None and dataset.latest > row.number:
+            raise Conflict(
+                f"{dataset.name}@{dataset.latest} was published after the draft {version.ref}: "
+                "readers would not get it",
+                hint="publish its rows again: they become a version that comes after it",
+            )
         if step is Step.PUBLISH and not _keeps_contract(db, row, offered, change=change):
             after = replace(after, state=State.QUARANTINED)
         else:
