@@ -132,6 +132,18 @@ def test_a_schema_that_breaks_readers_needs_a_reason() -> None:
     assert version.compatibility.verdict is Verdict.BREAKING
 
 
+def test_the_same_rows_that_may_be_null_now_break_readers_who_were_told_they_are_not() -> None:
+    sure = replace(OLD, schema=Schema((Column(name="temp", type="float64", nullable=False),)))
+    first = publish([], sure)
+    with pytest.raises(Incompatible, match="temp"):
+        publish([first], OLD)
+    second = publish([first], OLD, breaking_reason="sensors fail")
+    assert second.manifest.content == first.manifest.content
+    third = publish([first, second], sure)
+    assert third.number == 3
+    assert third.compatibility.verdict is Verdict.COMPATIBLE
+
+
 def test_a_version_without_a_number_has_none() -> None:
     version = replace(publish([], OLD), ref=REF)
     with pytest.raises(ValueError, match="names no version"):

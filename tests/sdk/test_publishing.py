@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import Engine, event
 
 from provender.core.lifecycle import State
 from provender.core.retention import Retention
+from provender.sdk.publishing import InputsNotKept
 from tests.sdk.conftest import ORDERS, Connect, orders
 
 
@@ -34,6 +36,16 @@ def test_a_draft_waits_for_the_same_rows_or_a_step(acting: Connect) -> None:
     assert sam.publish("shop.orders", orders(5), draft=True) == made
     assert sam.publish("shop.orders", orders(5)) == made
     assert sam.version("shop.orders") == made
+
+
+def test_who_names_other_inputs_of_rows_that_are_there_is_told_that_they_are_not_kept(
+    acting: Connect,
+) -> None:
+    sam = acting("sam")
+    first = sam.publish("shop.orders", orders(5))
+    second = sam.publish("shop.orders", orders(6))
+    with pytest.warns(InputsNotKept, match=r"its inputs are none: shop\.orders@1 is not kept"):
+        assert sam.publish("shop.orders", orders(6), inputs=[str(first.ref)]) == second
 
 
 def test_publishing_asks_as_much_whatever_came_before(acting: Connect) -> None:

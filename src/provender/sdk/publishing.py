@@ -95,6 +95,7 @@ def publish(catalog: Library, settings: Settings, offer: Offer) -> DatasetVersio
             draft=offer.draft,
         )
     warn_of_quarantine(catalog, version)
+    _warn_of_inputs(version, offer)
     return version
 
 
@@ -114,6 +115,23 @@ def _deciding(catalog: Library, offer: Offer) -> list[Release]:
     if offer.parent not in (None, latest):
         return whole(lambda after: catalog.finder.releases(name, limit=200, after=after))[::-1]
     return [found[number] for number in sorted(found)]
+
+
+class InputsNotKept(UserWarning):
+    """Rows were published that are there already, with inputs that the version was not made from."""
+
+
+def _warn_of_inputs(version: DatasetVersion, offer: Offer) -> None:
+    there = version.manifest
+    others = [str(ref) for ref in offer.inputs if ref not in there.inputs]
+    if others and not there.whole:  # else some may be hidden from who publishes
+        said = ", ".join(map(str, there.inputs)) or "none"
+        warnings.warn(
+            f"{version.ref} has these rows already, and its inputs are {said}: "
+            f"{', '.join(others)} is not kept",
+            InputsNotKept,
+            stacklevel=4,
+        )
 
 
 class Quarantined(UserWarning):
