@@ -274,6 +274,7 @@ def test_a_step_that_gives_readers_a_schema_that_breaks_them_needs_a_reason(
     assert ops.resolve(FLIGHTS).number == 1
     ops.desk.step(FLIGHTS.at(2), step, reason="nobody needs it")
     assert ops.resolve(FLIGHTS).number == 2
+    assert ops.audit_events(limit=1)[0].detail["schema"] == "breaking"
 
 
 def test_what_broke_readers_with_a_reason_is_restored_without_another(connect: Connect):
