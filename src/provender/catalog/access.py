@@ -255,7 +255,7 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     That they were refused what they may not discover is not theirs to read: it would say that
     it is there.
     """
-    if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+    if governs(db, who, now=now):
         return true()
     stewarded = visible_numbers(db, who, Action.STEWARD, now=now)
     versions = DatasetNameRow.name + "@"
@@ -271,6 +271,11 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
     own = and_(AuditRow.actor == who.id, ~telling)
     return or_(own, about.correlate(AuditRow).exists())
+
+
+def governs(db: Session, who: Actor, *, now: datetime) -> bool:
+    """Return whether ``who`` may change governance, and so may know all."""
+    return explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
 
 
 def names_of(who: Actor) -> tuple[str, ...]:
