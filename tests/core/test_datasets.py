@@ -1,5 +1,5 @@
 from dataclasses import fields, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -142,6 +142,14 @@ def test_the_same_rows_that_may_be_null_now_break_readers_who_were_told_they_are
     third = publish([first, second], sure)
     assert third.number == 3
     assert third.compatibility.verdict is Verdict.COMPATIBLE
+
+
+def test_events_to_come_make_data_no_newer_than_it_is() -> None:
+    hour = timedelta(hours=1)
+    ends = {None: NOW, NOW - hour: NOW - hour, NOW + hour: NOW}
+    for latest, newest in ends.items():
+        events = EventRange(earliest=NOW - 2 * hour, latest=latest) if latest else None
+        assert publish([], replace(OLD, event_range=events)).newest == newest
 
 
 def test_a_version_without_a_number_has_none() -> None:
