@@ -147,6 +147,7 @@ def _publish(
             rows,
             inputs=inputs,
             producer="demo" if inputs else f"package data of {year}",
+            parent=number - 1,
             note=f"year {year}",
         )
     manifest = version.manifest

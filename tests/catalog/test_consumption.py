@@ -12,7 +12,7 @@ from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.core.audit import EventKind
 from provender.core.datasets import whole
-from provender.core.errors import InvalidInput
+from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.lineage import Consumer
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, ColumnRef
@@ -109,9 +109,10 @@ def test_definitions_that_are_gone_read_no_more_but_what_they_were_filled_from_s
     dev.record(REPO)
     dev.record(replace(REPO, project="other_delays"))
     detail = {"project": "delays", "view": "weather", "read": 3}
-    hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(2)), detail)
+    serve(hourly, "dev")
+    dev.records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(2)), detail)
     dev.record(replace(REPO, views=REPO.views[1:], on_demand=(), services=()))
-    assert {one for one in seen(hourly, "ops", HOURLY) if "other" not in one[1]} == {
+    assert {one for one in seen(hourly, "ops", HOURLY) if one[1].startswith("delays/")} == {
         ("feature-view", "delays/weather", 2)
     }
     assert ("feature-service", "other_delays/delay_v1", None) in seen(hourly, "ops", HOURLY)
@@ -181,19 +182,34 @@ def test_a_place_in_the_list_that_is_none_is_refused(hourly: Connect):
         hourly("ops").finder.consumers(HOURLY, after="actor/x/person:max")
 
 
-def test_noting_what_never_was_writes_no_consumer(hourly: Connect):
-    detail = {"project": "delays", "view": "weather"}
-    hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, "aviation.nothing@1", detail)
-    assert seen(hourly, "ops", HOURLY) == set()
+def serve(connect: Connect, name: str) -> None:
+    """Let somebody serve the hourly weather, as who fills a view from it has to be."""
+    ops, columns = connect("ops"), ("arr_delay",)
+    given = ops.grant(HOURLY, grantee=f"person:{name}", action=Action.SERVE, columns=columns)
+    connect(name).permit(Action.SERVE, [ColumnRef(HOURLY.dataset, "arr_delay")], purpose="report")
+    ops.revoke(given.id)  # a run may be longer than the permit for it
 
 
-def test_only_what_is_there_for_who_notes_it_has_a_view_filled_from_it(hourly: Connect):
+def test_only_who_was_let_serve_a_version_that_is_there_has_filled_a_view_from_it(hourly: Connect):
     detail = {"project": "delays", "view": "weather"}
     hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
     hourly("ops").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
-    for forged in (HOURLY.at(99), SALARIES.at(1)):
-        hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(forged), detail)
+    before = hourly("gov").records.verify_audit()
+    forged = {HOURLY.at(99): NotFound, SALARIES.at(1): NotFound, HOURLY.at(1): Denied}
+    for ref, error in forged.items():
+        with pytest.raises(error):
+            hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(ref), detail)
+    events = hourly("gov").audit_events(kind=EventKind.FEATURES_MATERIALIZE)
+    assert (events, hourly("gov").records.verify_audit()) == ([], before + 1)  # a refusal
     assert seen(hourly, "ops", HOURLY) == seen(hourly, "gov", SALARIES) == set()
+    serve(hourly, "max")
+    hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(1)), detail)
+    assert ("feature-view", "delays/weather", 1) in filled(hourly)
+
+
+def filled(connect: Connect) -> set[tuple[str, str, int | None]]:
+    connect("dev").record(VISIBLE)
+    return seen(connect, "ops", HOURLY)
 
 
 def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):

@@ -35,13 +35,13 @@ schema:
 KEY = ("event_timestamp", "tailnum")
 
 
-def measured(nulls: int = 0, repeated: int = 0) -> Evidence:
+def measured(rows: int, nulls: int = 0, repeated: int = 0) -> Evidence:
     columns = tuple(
-        ColumnProfile(column=name, count=10, nulls=nulls if name == "arr_delay" else 0)
+        ColumnProfile(column=name, count=rows, nulls=nulls if name == "arr_delay" else 0)
         for name in (*KEY, "arr_delay")
     )
     keys = (KeyCount(columns=KEY, duplicates=repeated),)
-    return Evidence(profile=Profile(row_count=10, columns=columns, keys=keys))
+    return Evidence(profile=Profile(row_count=rows, columns=columns, keys=keys))
 
 
 @pytest.mark.parametrize(
@@ -114,9 +114,9 @@ def test_a_version_that_breaks_its_contract_is_quarantined_and_readers_keep_the_
 ) -> None:
     ops, ana = connect("ops"), connect("ana")
     connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
-    good = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    good = ops.publish(FLIGHTS, manifest(3), evidence=measured(3))
     assert ana.resolve(FLIGHTS) == good
-    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(nulls=1, repeated=2))
+    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(4, nulls=1, repeated=2))
     assert ana.release(bad.ref).standing.state is State.QUARANTINED
     assert ana.resolve(FLIGHTS) == good
     assert ana.finder.entry(FLIGHTS).latest == good.number
@@ -126,7 +126,7 @@ def test_a_version_that_breaks_its_contract_is_quarantined_and_readers_keep_the_
         ("required", "arr_delay", "nullValues is 1, must be 0"),
     ]
     assert {one.contract for one in refused} == {"flights-contract 1.0.0"}
-    fixed = ops.publish(FLIGHTS, manifest(5), evidence=measured())
+    fixed = ops.publish(FLIGHTS, manifest(5), evidence=measured(5))
     assert (fixed.number, ana.resolve(FLIGHTS)) == (3, fixed)
     assert ana.release(fixed.ref).standing.state is State.PUBLISHED
 
@@ -144,7 +144,7 @@ def test_who_measures_nothing_gets_nothing_past_the_contract(connect: Connect) -
 
 def test_versions_from_before_a_contract_stay_as_they_are(connect: Connect) -> None:
     ops = connect("ops")
-    few = ops.publish(FLIGHTS, manifest(1), evidence=measured())
+    few = ops.publish(FLIGHTS, manifest(1), evidence=measured(1))
     connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
     assert ops.release(few.ref).standing.state is State.PUBLISHED
     assert ops.publish(FLIGHTS, manifest(1)) == few
@@ -154,7 +154,7 @@ def test_versions_from_before_a_contract_stay_as_they_are(connect: Connect) -> N
 def test_what_a_check_was_of_stays_when_another_contract_comes(connect: Connect) -> None:
     ops, desk = connect("ops"), connect("sam").desk
     desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
-    made = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(3))
     desk.attach(FLIGHTS, CONTRACT.replace("1.0.0", "2.0.0").encode(), expected=1)
     assert {one.contract for one in ops.finder.evidence(made.ref).checks} == {
         "flights-contract 1.0.0"
@@ -165,7 +165,7 @@ def test_a_proposed_contract_only_warns(connect: Connect) -> None:
     ops = connect("ops")
     proposed = CONTRACT.replace("status: active", "status: proposed").encode()
     connect("sam").desk.attach(FLIGHTS, proposed, expected=0)
-    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=5))
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(3, nulls=5))
     assert ops.resolve(FLIGHTS) == made
     failed = [one for one in ops.finder.evidence(made.ref).checks if one.outcome is Outcome.FAIL]
     assert [one.name for one in failed] == ["required"]
@@ -178,7 +178,7 @@ def test_a_schema_that_is_not_the_promised_one_is_quarantined(connect: Connect) 
     wrong = replace(
         schema, columns=(*schema.columns[:2], replace(schema.columns[2], type="string"))
     )
-    made = ops.publish(FLIGHTS, manifest(3, schema=wrong), evidence=measured())
+    made = ops.publish(FLIGHTS, manifest(3, schema=wrong), evidence=measured(3))
     refused = [one.detail for one in ops.finder.evidence(made.ref).checks if one.refused]
     assert refused == ["arr_delay is string, not number"]
 
@@ -194,7 +194,7 @@ def test_a_contract_that_a_newer_schema_would_refuse_is_still_read(
         database.execute(text("UPDATE contracts SET raw = :raw"), {"raw": old.encode()})
     engine.dispose()
     assert ops.desk.contract(FLIGHTS).raw == old.encode()
-    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=1))
+    made = ops.publish(FLIGHTS, manifest(3), evidence=measured(3, nulls=1))
     assert ops.release(made.ref).standing.state is State.QUARANTINED
 
 
@@ -205,7 +205,7 @@ def test_a_contract_knows_its_dataset_after_it_was_renamed(connect: Connect) -> 
     sam.desk.rename(FLIGHTS, "aviation.departures", expected=1)
     renamed = DatasetRef("aviation", "departures")
     assert ops.desk.contract(renamed).contract.keys == KEY
-    made = ops.publish(renamed, manifest(3, of=renamed), evidence=measured())
+    made = ops.publish(renamed, manifest(3, of=renamed), evidence=measured(3))
     assert ops.release(made.ref).standing.state is State.PUBLISHED
     assert len(ops.finder.evidence(made.ref).checks) > 5
 
@@ -214,7 +214,7 @@ def test_a_draft_is_judged_by_the_contract_that_is_in_force_when_it_is_published
     connect: Connect,
 ) -> None:
     ops = connect("ops")
-    for rows, evidence in ((1, measured()), (2, Evidence()), (3, measured())):
+    for rows, evidence in ((1, measured(1)), (2, Evidence()), (3, measured(3))):
         ops.publish(FLIGHTS, manifest(rows), evidence=evidence, draft=True)
     connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
     for number in (1, 2):
@@ -238,9 +238,9 @@ def test_a_draft_that_is_published_by_its_rows_is_judged_by_what_is_measured_the
     for rows in (3, 4):
         ops.publish(FLIGHTS, manifest(rows), draft=True)
     connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
-    good = ops.publish(FLIGHTS, manifest(3), evidence=measured())
+    good = ops.publish(FLIGHTS, manifest(3), evidence=measured(3))
     assert ops.release(good.ref).standing.state is State.PUBLISHED
-    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(nulls=1))
+    bad = ops.publish(FLIGHTS, manifest(4), evidence=measured(4, nulls=1))
     assert ops.release(bad.ref).standing.state is State.QUARANTINED
 
 
@@ -252,11 +252,11 @@ def test_a_quarantined_version_is_judged_again_when_it_is_published_with_what_wa
     made = ops.publish(FLIGHTS, manifest(3))
     assert ops.publish(FLIGHTS, manifest(3)) == made
     assert ops.release(made.ref).standing.state is State.QUARANTINED
-    assert ops.publish(FLIGHTS, manifest(3), evidence=measured(nulls=1)) == made
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured(3, nulls=1)) == made
     assert ops.release(made.ref).standing.state is State.QUARANTINED
-    assert ops.publish(FLIGHTS, manifest(3), evidence=measured()) == made
+    assert ops.publish(FLIGHTS, manifest(3), evidence=measured(3)) == made
     assert ops.release(made.ref).standing.state is State.PUBLISHED
     assert ops.resolve(FLIGHTS) == made
     found = ops.finder.evidence(made.ref)
-    assert found.profile == measured().profile
+    assert found.profile == measured(3).profile
     assert not any(one.refused for one in found.checks)

@@ -3,6 +3,7 @@ from datetime import timedelta
 
 import pytest
 
+from provender.catalog import changes
 from provender.core.audit import EventKind
 from provender.core.datasets import Layout
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -142,6 +143,12 @@ def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Conn
     (event,) = connect("sam").audit_events(subject=str(HOURLY.at(1)))
     assert event.detail["manifest"] == connect("sam").resolve(HOURLY).manifest.digest
     assert "salaries" not in str(event.detail)
+    told = {"inputs": [str(SALARIES.at(1)), str(FLIGHTS.at(1))], "rows": 10}  # as it was once
+    with connect("ops")._door.writing() as (db, change):
+        changes.tell(db, change, EventKind.DATASET_PUBLISH, str(HOURLY.at(1)), told)
+    for name, shown in (("sam", told["inputs"][1:]), ("gov", told["inputs"])):
+        (event,) = connect(name).audit_events(subject=str(HOURLY.at(1)), limit=1)
+        assert event.detail == {"inputs": shown, "rows": 10}
 
 
 def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_content(

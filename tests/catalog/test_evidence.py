@@ -65,3 +65,22 @@ def test_a_tag_that_protects_later_closes_what_it_is_on(connect: Connect) -> Non
     assert ana.finder.evidence(made.ref).profile == PROFILE
     gov.apply_governance(GOVERNANCE)
     assert ana.finder.evidence(made.ref).profile == CLOSED
+
+
+def test_values_are_told_to_who_may_read_them_or_publish_them_and_to_nobody_else(
+    connect: Connect,
+) -> None:
+    anyone, *others = [rule for rule in GOVERNANCE.rules if rule.id == "report"]
+    assert not others
+    models = replace(anyone, actors=("team:models",))
+    rest = tuple(rule for rule in GOVERNANCE.rules if rule is not anyone)
+    connect("gov").apply_governance(governing(rules=(*rest, models)))
+    made = connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE))
+    assert connect("ana").finder.evidence(made.ref).profile == CLOSED
+    assert connect("sam").finder.evidence(made.ref).profile == CLOSED
+    seen = connect("max").finder.evidence(made.ref).profile
+    assert seen == replace(CLOSED, columns=(TAILNUM.without_values, DELAY.without_values))
+    connect("sam").grant(
+        FLIGHTS, grantee="person:max", columns=("arr_delay",), purposes=("report",)
+    )
+    assert connect("max").finder.evidence(made.ref).profile == CLOSED

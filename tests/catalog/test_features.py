@@ -257,14 +257,16 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
 
 
 def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connect: Connect):
-    ana = connect("ana")
-    for kind in (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH):
-        ana.records.note(
-            kind, "delays/weather", {"rows": 3, "version": "aviation.weather_hourly@1"}
-        )
-        (event,) = connect("gov").audit_events(kind=kind)
-        assert (event.actor, event.subject) == ("person:ana", "delays/weather")
-        assert event.detail == {"rows": 3, "version": "aviation.weather_hourly@1"}
+    ana, ops, detail = connect("ana"), connect("ops"), {"rows": 3}
+    with pytest.raises(Denied, match="may not publish"):
+        ana.records.note(EventKind.FEATURES_PUSH, HOURLY.dataset, detail)
+    with pytest.raises(Denied, match="was never let serve"):
+        ana.records.note(EventKind.FEATURES_MATERIALIZE, HOURLY.dataset, detail)
+    with pytest.raises(NotFound):
+        ana.records.note(EventKind.FEATURES_PUSH, SALARIES.dataset, detail)
+    ops.records.note(EventKind.FEATURES_PUSH, HOURLY.dataset, detail)
+    (event,) = connect("gov").audit_events(kind=EventKind.FEATURES_PUSH)
+    assert (event.actor, event.subject, event.detail) == ("person:ops", HOURLY.dataset, detail)
     before = connect("gov").records.verify_audit()
     for kind in set(EventKind) - {EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH}:
         with pytest.raises(InvalidInput, match="is not for noting"):

@@ -10,8 +10,10 @@ from provender.catalog.door import Door
 from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
+from provender.core.datasets import Format
 from provender.core.errors import Denied
 from provender.core.retention import Retention
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -33,6 +35,8 @@ def engine(governed_url: str) -> Iterator[Engine]:
         rule = Retention(keep_versions=9, hold="case 7")
         catalog.desk.retention(FLIGHTS, rule, expected=None, dry_run=False)
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY))
+        catalog.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV))
+        catalog.desk.attach(FLIGHTS, CONTRACT.encode(), expected=None)
         catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
         catalog.revoke(catalog.grant(WEATHER, grantee="person:max", purposes=("report",)).id)
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
@@ -100,6 +104,11 @@ DAMAGES = {
         "UPDATE versions SET state = 'deprecated' WHERE dataset = 1 AND number = 2",
         "is not what history says it is",
     ),
+    "trail": (
+        "UPDATE versions SET value = replace(value, 'sha256:0', 'sha256:bad') "
+        "WHERE dataset = 1 AND number = 2",
+        "it was published with sha256:",
+    ),
     "latest": ("UPDATE datasets SET latest = 1 WHERE id = 1", "has the latest version 1"),
     "said-of-datasets": ("DELETE FROM owners WHERE actor = 'person:sam'", "its offices lack"),
     "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
@@ -130,6 +139,42 @@ def test_a_damage_is_found_by_its_check_and_repaired_where_that_is_safe(check: s
 
 def test_every_check_is_tried_with_a_damage():
     assert DAMAGES.keys() == CHECKS.keys() - {"database"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        ("UPDATE contracts SET raw = CAST('x' AS {blob})", "is not the text whose digest is"),
+        ("UPDATE contracts SET until_at = at", "has the contract None, attached was sha256:"),
+        (
+            "UPDATE versions SET data_gone_at = published_at WHERE number = 2",
+            "is marked as gone, and nobody let it go",
+        ),
+        (
+            "UPDATE versions SET value = replace(value, 'person:ops', 'person:max')",
+            "has the publisher person:max, it was published with person:ops",
+        ),
+        (
+            "UPDATE representations SET manifest = replace(manifest, 'part-0', 'part-1')",
+            "it was converted to sha256:",
+        ),
+        ("DELETE FROM representations", "was converted to csv, which is not there"),
+        (
+            "DELETE FROM versions WHERE dataset = 1 AND number = 2",
+            "flights@2 was published, and is not there",
+        ),
+        (
+            "DELETE FROM audit_events WHERE subject = 'aviation.flights@2'",
+            "flights has 2 versions, of which 1 were published",
+        ),
+    ],
+)
+def test_what_the_audit_trail_says_otherwise_is_found(damage: str, says: str, engine: Engine):
+    with transaction(engine, write=True) as db:
+        blob = "BLOB" if engine.dialect.name == "sqlite" else "BYTEA"
+        db.execute(text(damage.format(blob=blob)))
+    found = [f"{f.subject} {f.says}" for f in look(engine) if f.check == "trail"]
+    assert any(says in one for one in found), found
 
 
 def test_a_state_that_is_none_is_named(engine: Engine):

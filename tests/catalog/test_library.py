@@ -168,7 +168,7 @@ def test_a_draft_is_for_those_who_name_it(connect: Connect):
 
 def test_what_was_measured_comes_back_as_it_was(connect: Connect):
     ops = connect("ops")
-    ops.publish(FLIGHTS, manifest(1), evidence=MEASURED)
+    ops.publish(FLIGHTS, manifest(PROFILE.row_count), evidence=MEASURED)
     ops.publish(FLIGHTS, manifest(2))
     closed = replace(MEASURED, profile=PROFILE.closed({"tailnum"}))
     assert connect("ana").finder.evidence(FLIGHTS.at(1)) == closed

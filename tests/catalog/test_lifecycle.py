@@ -227,6 +227,28 @@ def test_a_draft_is_published_by_publishing_the_same_rows_again(connect: Connect
     assert ops.audit_events(limit=1)[0].kind is EventKind.VERSION_PUBLISH
 
 
+def test_a_draft_that_was_overtaken_is_not_published_into_the_past(connect: Connect):
+    ops, ana = connect("ops"), connect("ana")
+    ops.publish(FLIGHTS, manifest(1), draft=True)
+    ops.publish(FLIGHTS, manifest(2))
+    with pytest.raises(Conflict, match=r"@2 was published after the draft aviation\.flights@1"):
+        ops.desk.step(FLIGHTS.at(1), Step.PUBLISH, reason="")
+    made = ops.publish(FLIGHTS, manifest(1))
+    assert (made.number, made.parent) == (3, 2)
+    assert ana.resolve(FLIGHTS) == made
+
+
+def test_rows_that_come_back_are_what_readers_get(connect: Connect):
+    ops, ana = connect("ops"), connect("ana")
+    ops.publish(FLIGHTS, manifest(1))
+    ops.publish(FLIGHTS, manifest(2))
+    back = ops.publish(FLIGHTS, manifest(1))
+    assert (back.number, back.parent) == (3, 2)
+    assert ana.resolve(FLIGHTS) == back
+    assert ops.publish(FLIGHTS, manifest(1)) == back
+    assert ops.publish(FLIGHTS, manifest(2), parent=1).number == 2
+
+
 NARROWER = Schema(SCHEMA.columns[:2])
 
 
@@ -252,6 +274,7 @@ def test_a_step_that_gives_readers_a_schema_that_breaks_them_needs_a_reason(
     assert ops.resolve(FLIGHTS).number == 1
     ops.desk.step(FLIGHTS.at(2), step, reason="nobody needs it")
     assert ops.resolve(FLIGHTS).number == 2
+    assert ops.audit_events(limit=1)[0].detail["schema"] == "breaking"
 
 
 def test_what_broke_readers_with_a_reason_is_restored_without_another(connect: Connect):

@@ -1,4 +1,6 @@
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -6,13 +8,18 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, create_engine, inspect, text
 
+from provender.catalog import fsck
 from provender.catalog.db import downgrade, migrations, open_database, upgrade
 from provender.catalog.local import LocalCatalog
 from provender.catalog.rows import SCHEMA, Row
-from provender.core.errors import NotFound
+from provender.core.errors import Conflict, NotFound
+from provender.core.glossary import Term
+from provender.core.lifecycle import Severity, Step
 from provender.core.lineage import Node
+from provender.core.retention import Retention
 from tests.catalog.ddl import ddl
 from tests.catalog.populated import content, counts, fill, is_inside_an_index, populate
+from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, manifest
 from tests.stress import times
 
@@ -99,6 +106,41 @@ def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str,
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
         catalog.apply_governance(GOVERNANCE)
         assert catalog.publish(FLIGHTS, manifest()).number == 1
+
+
+TERM = Term(name="delay", definition="How late it was.")
+
+
+def test_where_versions_stand_and_what_is_kept_of_datasets_outlasts_going_down_and_up(
+    url: str, engine: Engine
+):
+    clock = Clock()
+    with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+        catalog.apply_governance(replace(GOVERNANCE, terms=(TERM,)))
+        for rows in (1, 2, 3):
+            catalog.publish(FLIGHTS, manifest(rows))
+        clock.advance(timedelta(hours=1))
+        step = catalog.desk.step
+        step(FLIGHTS.at(1), Step.DEPRECATE, reason="old", replacement=2)
+        step(FLIGHTS.at(2), Step.RECALL, reason="wrong", severity=Severity.REFUSE)
+        kept = Retention(keep_versions=5, hold="court")
+        catalog.desk.retention(FLIGHTS, kept, expected=None, dry_run=False)
+        contract = CONTRACT.encode()
+        catalog.desk.attach(FLIGHTS, contract, expected=None)
+        said = catalog.finder.releases(FLIGHTS)
+    for revision in ("0006", "0005", "0004"):
+        downgrade(engine, revision)
+        upgrade(engine)
+        with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+            gov = catalog.as_actor("person:gov")
+            assert fsck.examine(gov._door) == [], revision
+            assert catalog.finder.releases(FLIGHTS) == said
+            assert catalog.desk.contract(FLIGHTS).raw == contract
+    with pytest.raises(Conflict, match=r"aviation\.flights@2 is recalled, which tables of before"):
+        downgrade(engine, "0003")
+    with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+        assert catalog.finder.releases(FLIGHTS) == said
+    downgrade(engine, "base")
 
 
 def test_what_the_code_wrote_is_there_and_found_after_going_down_to_names_and_up(

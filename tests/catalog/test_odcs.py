@@ -1,6 +1,6 @@
 """Contracts as they are written, and what is read in them."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -212,15 +212,32 @@ schema:
   - name: orders
     properties:
       - {name: day, logicalType: date, logicalTypeOptions: {minimum: "2020-01-01", maximum: "2030-01-01"}}
+      - {name: at, logicalType: timestamp, logicalTypeOptions: {maximum: "2030-01-01T02:00:00+02:00"}}
+      - {name: hour, logicalType: time, logicalTypeOptions: {minimum: "08:00:00"}}
       - {name: amount, logicalType: number, logicalTypeOptions: {minimum: 0, exclusiveMaximum: 10}}
+slaProperties:
+  - {property: latency, value: 1, unit: fortnight}
 """
     contract = odcs.read((HEAD + said).encode(), NAMES)
     assert [(one.column, one.name, one.outcome) for one in contract.unchecked] == [
-        ("day", "minimum", Outcome.UNEVALUATED),
-        ("day", "maximum", Outcome.UNEVALUATED),
+        ("hour", "minimum", Outcome.UNEVALUATED),
         ("amount", "exclusiveMaximum", Outcome.UNEVALUATED),
+        ("", "latency", Outcome.UNEVALUATED),
     ]
-    assert [one.columns for one in contract.expectations] == [("amount",)]
+    first, last = datetime(2020, 1, 1, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC)
+    assert [(one.columns, one.valid) for one in contract.expectations] == [
+        (("day",), Valid(first=first, last=last)),
+        (("at",), Valid(last=last)),
+        (("amount",), Valid(least=0.0)),
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["(", "(?=k)", r"(k)\1"])
+def test_a_pattern_that_no_value_can_be_looked_at_for_is_refused_with_its_place(pattern: str):
+    raw = ORDERS.replace("'^c[0-9]+$'", f"'{pattern}'").encode()
+    with pytest.raises(Problems, match="column customer_id, rule valid: "):
+        odcs.read(raw, NAMES)
+    odcs.read(raw, NAMES, is_new=False)
 
 
 @pytest.mark.parametrize("number", [".nan", ".inf", "-.inf"])

@@ -54,6 +54,17 @@ def test_a_deprecated_version_is_read_with_a_warning_in_words(two):
     assert two("dataset", "verify", "shop.orders@1").err == ""
 
 
+def test_a_draft_is_nobodys_until_it_is_published(two, home):
+    path = pq.read_table(home / "more.parquet").slice(1)
+    pq.write_table(path, home / "fewer.parquet")
+    made = two("dataset", "publish", "shop.orders", home / "fewer.parquet", "--draft")
+    assert made.code == 0, made.err
+    assert "provender dataset publish-draft shop.orders@3" in made.out
+    assert two("dataset", "verify", "shop.orders").out.startswith("shop.orders@2: ")
+    assert two("dataset", "publish-draft", "shop.orders@3").code == 0
+    assert two("dataset", "verify", "shop.orders").out.startswith("shop.orders@3: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

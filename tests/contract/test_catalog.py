@@ -61,11 +61,16 @@ def test_a_version_comes_back_as_it_was_published(catalog: Catalog):
     assert catalog.resolve(FLIGHTS) == published
 
 
-def test_the_same_content_is_the_same_version_even_when_another_came_between(catalog: Catalog):
+def test_the_content_that_readers_get_is_no_version_again_and_what_comes_back_is_one(
+    catalog: Catalog,
+):
     first = catalog.publish(FLIGHTS, manifest(1))
+    elsewhere = manifest(1, location="aviation/flights/elsewhere")
+    assert catalog.publish(FLIGHTS, elsewhere) == first
     catalog.publish(FLIGHTS, manifest(2))
-    assert catalog.publish(FLIGHTS, manifest(1, location="aviation/flights/elsewhere")) == first
-    assert catalog.resolve(FLIGHTS).number == 2
+    assert catalog.publish(FLIGHTS, elsewhere, parent=0) == first
+    assert catalog.publish(FLIGHTS, elsewhere).number == 3
+    assert catalog.resolve(FLIGHTS).number == 3
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,12 @@ def test_a_profile_is_of_the_columns_that_are_published_once_each(catalog: Catal
         measured = Evidence(profile=Profile(row_count=1, columns=columns))
         with pytest.raises(InvalidInput, match=f"parts about '{names[0]}'"):
             catalog.publish(FLIGHTS, manifest(1), evidence=measured)
+
+
+def test_a_profile_is_of_as_many_rows_as_are_published(catalog: Catalog):
+    measured = Evidence(profile=Profile(row_count=99_999, columns=()))
+    with pytest.raises(InvalidInput, match="profile is of 99999 rows, the version has 11"):
+        catalog.publish(FLIGHTS, manifest(11), evidence=measured)
 
 
 def test_the_rows_of_one_dataset_cannot_be_published_as_those_of_another(catalog: Catalog):

@@ -1,4 +1,5 @@
 import re
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -14,8 +15,8 @@ NUMBERS = [1.0, 2.5, None, -3.0, float("nan"), 100.0, 0.0, 7.0, 8.0, 9.0]
 ROWS = pa.table({"unit": TEXTS, "weight": NUMBERS})
 
 
-def counted(column: str, metric: Metric, **said: object) -> int | None:
-    expectation = Expectation(
+def expected(column: str, metric: Metric, **said: object) -> Expectation:
+    return Expectation(
         name="r",
         metric=metric,
         columns=(column,),
@@ -24,9 +25,13 @@ def counted(column: str, metric: Metric, **said: object) -> int | None:
         severity=Severity.REFUSE,
         **said,  # type: ignore[arg-type]
     )
+
+
+def counted(column: str, metric: Metric, rows: pa.Table = ROWS, **said: object) -> int | None:
+    expectation = expected(column, metric, **said)
     with session() as connection:
         found = profile(
-            connection.from_arrow(ROWS), schema_of(ROWS.schema), connection, counted=[expectation]
+            connection.from_arrow(rows), schema_of(rows.schema), connection, counted=[expectation]
         )
     assert {measure.name for measure in found.measures} <= {expectation.measure}
     return found.measures[0].value if found.measures else None
@@ -60,6 +65,27 @@ def test_numbers_have_ends_and_texts_lengths() -> None:
     assert counted("weight", Metric.INVALID_VALUES, valid=Valid(least=0, most=50)) == 3
     assert counted("weight", Metric.INVALID_VALUES, valid=Valid(values=(1, 2.5, 100))) == 6
     assert counted("unit", Metric.INVALID_VALUES, valid=Valid(shortest=1, longest=4)) == 2
+
+
+@pytest.mark.parametrize("kind", [pa.timestamp("us", "UTC"), pa.timestamp("us"), pa.string()])
+def test_instants_have_ends(kind: pa.DataType) -> None:
+    late = datetime(2020, 1, 1, 0, 0, 1, tzinfo=UTC)
+    instants = [None, datetime(1990, 6, 1, tzinfo=UTC), late - timedelta(seconds=1), late]
+    rows = pa.table({"at": pa.array(instants, pa.timestamp("us", "UTC")).cast(kind)})
+    valid = Valid(first=datetime(2000, 1, 1, tzinfo=UTC), last=datetime(2020, 1, 1, tzinfo=UTC))
+    assert counted("at", Metric.INVALID_VALUES, rows, valid=valid) == 2
+
+
+def test_numbers_are_no_instants() -> None:
+    valid = Valid(first=datetime(2000, 1, 1, tzinfo=UTC))
+    assert counted("weight", Metric.INVALID_VALUES, valid=valid) == 9
+
+
+def test_what_is_counted_keeps_its_name() -> None:
+    """Versions keep what was counted by it; a new kind of limit is not in the names of others."""
+    valid = Valid(least=0.0, pattern="x")
+    asked = expected("a", Metric.INVALID_VALUES, valid=valid)
+    assert asked.measure == "invalidValues:a:2a437a57858d"
 
 
 def test_what_cannot_be_counted_is_left_out() -> None:

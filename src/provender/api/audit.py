@@ -76,7 +76,7 @@ def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch =
     return answers.answer(request, bodies.Verified(events=catalog.records.verify_audit()))
 
 
-@routes.post("/notes", None, status=204, raises=(Denied,))
+@routes.post("/notes", None, status=204, raises=(Denied, NotFound))
 def write_note(
     request: Request,
     catalog: Asking,

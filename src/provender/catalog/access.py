@@ -4,7 +4,7 @@ Both ask the same rules and grants: `check` through `core.policy.decide`, `visib
 a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -184,6 +184,26 @@ def discoverable(
     return {reason.column.dataset for reason in decision.reasons if reason.allowed}
 
 
+def told_values(
+    db: Session, who: Actor, row: DatasetRow, columns: Collection[str], *, now: datetime
+) -> set[str]:
+    """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
+
+    Who may read them for some purpose, or may publish them: they measure what they publish.
+    """
+    asked = [(Action.PUBLISH, ""), (Action.READ, "")]
+    asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
+    datasets = {row.name: row.value}
+    closed = set(columns)
+    for action, purpose in asked:
+        left = [ColumnRef(row.name, column) for column in closed]
+        decision = _decide(db, who, action, left, datasets, purpose=purpose, now=now)
+        closed -= {reason.column.column for reason in decision.reasons if reason.allowed}
+        if not closed:
+            break
+    return set(columns) - closed
+
+
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
     """Return the error for a dataset that is not there for ``who``."""
     domain = name.partition(".")[0]
@@ -235,7 +255,7 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     That they were refused what they may not discover is not theirs to read: it would say that
     it is there.
     """
-    if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+    if governs(db, who, now=now):
         return true()
     stewarded = visible_numbers(db, who, Action.STEWARD, now=now)
     versions = DatasetNameRow.name + "@"
@@ -251,6 +271,11 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
     own = and_(AuditRow.actor == who.id, ~telling)
     return or_(own, about.correlate(AuditRow).exists())
+
+
+def governs(db: Session, who: Actor, *, now: datetime) -> bool:
+    """Return whether ``who`` may change governance, and so may know all."""
+    return explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
 
 
 def names_of(who: Actor) -> tuple[str, ...]:

@@ -14,7 +14,9 @@ from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.contracts import keeps_back
 from provender.core.datasets import Evidence
+from provender.core.errors import Conflict
 from provender.core.lifecycle import READABLE, Standing, State, Step, advance
+from provender.core.schema import Verdict
 from provender.core.versioning import check_unbroken
 
 
@@ -34,17 +36,26 @@ def take(
     has the last word on its checks.
 
     Raises:
+        Conflict: it is a draft, and a later version was published meanwhile: readers would not
+            get it.
         Gone: readers would get it, and its data was deleted.
         Incompatible: readers would get it next, its schema breaks them, and no reason is given.
     """
+    verdict = None
     if after.state in READABLE and row.state not in READABLE:
         version = naming.called(row.value, dataset.name)
         standings.check_there(row, version)
+        if step is Step.PUBLISH and dataset.latest is not None and dataset.latest > row.number:
+            raise Conflict(
+                f"{dataset.name}@{dataset.latest} was published after the draft {version.ref}: "
+                "readers would not get it",
+                hint="publish its rows again: they become a version that comes after it",
+            )
         if step is Step.PUBLISH and not _keeps_contract(db, row, offered, change=change):
             after = replace(after, state=State.QUARANTINED)
         else:
-            _check_unbroken(db, dataset, row, after)
-    standings.take(db, change, dataset, row, step, after)
+            verdict = _check_unbroken(db, dataset, row, after)
+    standings.take(db, change, dataset, row, step, after, verdict=verdict)
 
 
 def publish_again(
@@ -81,11 +92,16 @@ def _keeps_contract(
     return not keeps_back((*own, *judged))
 
 
-def _check_unbroken(db: Session, dataset: DatasetRow, row: VersionRow, after: Standing) -> None:
-    """Its publisher gave a reason to those who read what came before it, and to nobody else."""
+def _check_unbroken(
+    db: Session, dataset: DatasetRow, row: VersionRow, after: Standing
+) -> Verdict | None:
+    """How its schema follows what readers get; None where it was published on top of that.
+
+    Its publisher gave a reason to those who read what came before it, and to nobody else.
+    """
     latest = dataset.latest
     if latest is None or latest > row.number or latest == row.value.parent:
-        return
+        return None
     there = naming.called(db.get_one(VersionRow, (dataset.id, latest)).value, dataset.name)
     offered = naming.called(row.value, dataset.name)
-    check_unbroken(there, offered.ref, offered.manifest, reason=after.reason)
+    return check_unbroken(there, offered.ref, offered.manifest, reason=after.reason).verdict

@@ -6,7 +6,6 @@ what was made from it shows as far as it may be discovered.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,12 +13,12 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, indexing, naming, nodes
+from provender.catalog import access, indexing, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.graph import Sight
 from provender.catalog.rows import ConsumptionRow, DatasetRow
 from provender.core.datasets import Listed
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.lineage import Consumer, Node, NodeKind, dataset_node
 from provender.core.names import DatasetRef
@@ -117,18 +116,11 @@ def _of(db: Session, versions: set[DatasetRef], names: Collection[str]) -> set[D
 
 
 def keep_filling(
-    db: Session, change: Change, who: Actor, subject: str, detail: Mapping[str, object]
+    db: Session, change: Change, ref: DatasetRef, detail: Mapping[str, object]
 ) -> None:
-    """Write down that a view was filled from the version ``subject``, if its detail says which.
-
-    Of a version that is not there for ``who`` nothing is written.
-    """
+    """Write down that a view was filled from the version ``ref``, if its detail says which."""
     project, view = detail.get("project"), detail.get("view")
-    if not (project and view):
-        return
-    ref = DatasetRef.parse(subject)
-    with suppress(NotFound):
-        datasets.found(db, who, ref, now=change.at)
+    if project and view:
         keep(db, change, [Use(ref, NodeKind.VIEW.value, f"{project}/{view}")])
 
 

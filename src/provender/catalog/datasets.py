@@ -149,16 +149,14 @@ def seen(
 
 
 def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:
-    """Check that data is not too old: as its last event is; without events, as its publication.
+    """Check that data is not too old.
 
     Raises:
         Stale: it is.
     """
-    events = version.manifest.event_range
-    latest = events.latest if events else version.published_at
-    if now - latest > max_age:
+    if now - version.newest > max_age:
         raise Stale(
-            f"the data of {version.ref} is of {latest.isoformat()}, older than {max_age}",
+            f"the data of {version.ref} is of {version.newest.isoformat()}, older than {max_age}",
             hint="publish a newer version, or ask for data of a greater age",
         )
 

@@ -1,20 +1,24 @@
 """What a publisher measured of a version, a row for each column, so that rights can close columns.
 
 Of a column with a protected tag nothing but counts is kept, and nothing else is told once it is
-protected.
+protected; nor to anybody who may neither read a column for some purpose nor publish it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from provender.catalog import access
 from provender.catalog.rows import CheckRow, ContractRow, DatasetRow, ProfileRow, TagRow, VersionRow
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
 from provender.core.digest import canonical
 from provender.core.lifecycle import Severity
+from provender.core.people import Actor
 from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
 from provender.values import from_json
 
@@ -92,6 +96,17 @@ def of(db: Session, row: VersionRow) -> Evidence:
         profile=_closed(db, row.dataset, profile) if profile else None,
         checks=tuple(checks),
     )
+
+
+def seen(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Evidence:
+    """Return what was measured, with nothing but counts of columns whose rows ``who`` may not have."""
+    found = of(db, row)
+    if found.profile is None:
+        return found
+    names = {column.column for column in found.profile.columns}
+    dataset = db.get_one(DatasetRow, row.dataset)
+    told = access.told_values(db, who, dataset, names, now=now)
+    return replace(found, profile=found.profile.closed(names - told))
 
 
 def _closed(db: Session, dataset: int, profile: Profile) -> Profile:

@@ -1,6 +1,7 @@
 """The rules of a table in ODCS as expectations of counted numbers; those that we cannot count, said."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from provender.core.contracts import (
@@ -25,6 +26,8 @@ NOT_RUN = {
     "custom": "it is for another engine",
 }
 LIMITS = ("minimum", "maximum")
+IN_TIME = ("date", "timestamp")
+"""Logical types whose limits are instants."""
 OPTIONS = (*LIMITS, "pattern", "minLength", "maxLength")
 """Of ``logicalTypeOptions``, those that are checked."""
 
@@ -79,6 +82,7 @@ def _of_column(column: Said) -> Iterator[Expectation]:
     if column.get("unique"):
         yield _none("unique", Metric.DUPLICATE_VALUES, name)
     options = column.get("logicalTypeOptions") or {}
+    first, last = (_end(column, options.get(limit)) for limit in LIMITS)
     valid = Valid(
         values=tuple(entry["value"] for entry in column.get("enum") or ()),
         pattern=str(options.get("pattern") or ""),
@@ -86,21 +90,26 @@ def _of_column(column: Said) -> Iterator[Expectation]:
         most=_limit(options.get("maximum")),
         shortest=options.get("minLength"),
         longest=options.get("maxLength"),
+        first=first,
+        last=last,
     )
     if valid != Valid():
         yield _none("valid", Metric.INVALID_VALUES, name, valid=valid)
 
 
 def _unchecked_options(column: Said) -> Iterator[CheckResult]:
-    """What is said of a column's values and not counted here, such as an earliest date."""
+    """What is said of a column's values and not counted here, such as an earliest time of day."""
     for option, said in (column.get("logicalTypeOptions") or {}).items():
         is_limit = option in LIMITS
-        if option not in OPTIONS or (is_limit and _limit(said) is None):
+        is_end = _limit(said) is not None or _end(column, said) is not None
+        if option not in OPTIONS or (is_limit and not is_end):
             yield CheckResult(
                 name=option,
                 outcome=Outcome.UNEVALUATED,
                 severity=Severity.REFUSE,
-                detail=f"{said} is no number" if is_limit else f"{option} is not checked here",
+                detail=f"{said} is neither a number nor an instant"
+                if is_limit
+                else f"{option} is not checked here",
                 column=name_of(column),
             )
 
@@ -168,6 +177,17 @@ def _limit(said: object) -> float | None:
     if isinstance(said, bool) or not isinstance(said, int | float):
         return None
     return float(said)
+
+
+def _end(column: Said, said: object) -> datetime | None:
+    """The instant that a limit of dates or instants is; without a zone it is in UTC."""
+    if column.get("logicalType") not in IN_TIME or not isinstance(said, str):
+        return None
+    try:
+        found = datetime.fromisoformat(said)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _severity(rule: Said) -> Severity:

@@ -136,8 +136,7 @@ def fresh_until(dataset: Dataset, version: DatasetVersion) -> datetime | None:
     """Return until when the data of a version is fresh; None where nobody said how fresh it has to be."""
     if dataset.fresh_within is None:
         return None
-    events = version.manifest.event_range
-    return (events.latest if events else version.published_at) + dataset.fresh_within
+    return version.newest + dataset.fresh_within
 
 
 def checked(outcomes: Iterable[str]) -> int:

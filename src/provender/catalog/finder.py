@@ -96,10 +96,10 @@ class LocalFinder:
             return releases.releases(db, who, ref, limit=limit, after=_number(after), now=now)
 
     def evidence(self, ref: DatasetRef) -> Evidence:
-        """Return what the publisher of a version measured."""
+        """Return what the publisher of a version measured, without values that are closed to the actor."""
         with self._door.reading() as db:
-            row = datasets.found(db, self._door.who(db), ref, now=self._now())
-            return evidence.of(db, row)
+            who, now = self._door.who(db), self._now()
+            return evidence.seen(db, who, datasets.found(db, who, ref, now=now), now=now)
 
     def lineage(
         self,

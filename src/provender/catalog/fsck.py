@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, derived, invariants
+from provender.catalog import changes, derived, invariants, proofs
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
@@ -30,6 +30,7 @@ CHECKS: dict[str, Check] = {
     "holds": invariants.holds,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,
+    "trail": proofs.trail,
     "latest": derived.latest,
     "said-of-datasets": derived.said_of_datasets,
     "graph": derived.graph,

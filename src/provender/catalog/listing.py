@@ -14,7 +14,7 @@ from provender.catalog.rows import (
     OwnerRow,
     VersionRow,
 )
-from provender.core.datasets import Dataset, DatasetSummary, EventRange
+from provender.core.datasets import Dataset, DatasetSummary, EventRange, newest
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -113,7 +113,6 @@ def summary(
     now: datetime,
 ) -> DatasetSummary:
     """Return a dataset in a list, with what is of its latest version, if it has one."""
-    newest = latest or published_at
     return DatasetSummary(
         name=dataset.ref.dataset,
         description=dataset.description,
@@ -126,5 +125,5 @@ def summary(
         published_at=published_at,
         event_range=EventRange(earliest=earliest, latest=latest) if earliest and latest else None,
         state=state,
-        fresh=dataset.is_fresh(newest, now=now) if newest else None,
+        fresh=dataset.is_fresh(newest(latest, published_at), now=now) if published_at else None,
     )

@@ -89,11 +89,16 @@ def check_facts(manifest: Manifest) -> None:
 
 
 def check_profile(manifest: Manifest, profile: Profile) -> None:
-    """Check that ``profile`` is of columns of ``manifest``, once each.
+    """Check that ``profile`` is of the rows of ``manifest``, and of its columns, once each.
 
     Raises:
         InvalidInput: it is not.
     """
+    if profile.row_count != manifest.row_count:
+        raise InvalidInput(
+            f"the profile is of {profile.row_count} rows, the version has {manifest.row_count}",
+            hint="profile the rows that are published",
+        )
     names = [column.column for column in profile.columns]
     for name in names:
         if name not in manifest.schema or names.count(name) > 1:

@@ -5,7 +5,7 @@ promised of one table is then taken from it; of several, of the one with the dat
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
 from importlib import resources
@@ -19,8 +19,10 @@ from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
 from provender.catalog import expectations
-from provender.core.contracts import Contract, Promise
+from provender.core.contracts import CheckResult, Contract, Expectation, Outcome, Promise
 from provender.core.errors import InvalidInput, Problems
+from provender.core.lifecycle import Severity
+from provender.tables.measures import can_match
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 50_000
@@ -87,6 +89,9 @@ def read(raw: bytes, names: tuple[str, ...], *, is_new: bool = True) -> Contract
     table = _table(document, names)
     columns = table.get("properties") or []
     expected, unchecked = expectations.of(table)
+    if is_new:
+        _check_patterns(expected)
+    promises = document.get("slaProperties") or []
     return Contract(
         id=document["id"],
         version=document["version"],
@@ -97,8 +102,8 @@ def read(raw: bytes, names: tuple[str, ...], *, is_new: bool = True) -> Contract
         ),
         keys=expectations.primary_key(columns),
         expectations=expected,
-        fresh_within=_fresh_within(document.get("slaProperties") or []),
-        unchecked=unchecked,
+        fresh_within=_fresh_within(promises),
+        unchecked=(*unchecked, *_unchecked_ages(promises)),
     )
 
 
@@ -136,6 +141,21 @@ def _check_finite(document: Mapping[str, Any]) -> None:
             "the contract has a number that is not finite (.nan or .inf)",
             hint="leave the limit out, or give a number",
         ) from error
+
+
+def _check_patterns(expected: Iterable[Expectation]) -> None:
+    """Refuse patterns that no version could be counted by: all of them would be quarantined."""
+    problems = [
+        f"column {one.columns[0]}, rule {one.name}: {one.valid.pattern!r}"
+        for one in expected
+        if one.valid is not None and one.valid.pattern and not can_match(one.valid.pattern)
+    ]
+    if problems:
+        raise Problems(
+            "the contract has patterns that values cannot be looked at for",
+            problems,
+            hint="write them by RE2, which has neither look-ahead nor back references",
+        )
 
 
 def _check_size(node: Node | None) -> None:
@@ -237,6 +257,18 @@ def _fresh_within(promises: list[Mapping[str, Any]]) -> timedelta | None:
         if str(promise["property"]).lower() in AGES and (age := _age(promise)) is not None
     ]
     return min(found, default=None)
+
+
+def _unchecked_ages(promises: list[Mapping[str, Any]]) -> Iterator[CheckResult]:
+    for promise in promises:
+        name = str(promise["property"])
+        if name.lower() in AGES and _age(promise) is None:
+            yield CheckResult(
+                name=name,
+                outcome=Outcome.UNEVALUATED,
+                severity=Severity.WARN,
+                detail=f"{promise.get('value')} {promise.get('unit') or 'd'} is no age",
+            )
 
 
 def _age(promise: Mapping[str, Any]) -> timedelta | None:

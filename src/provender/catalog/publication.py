@@ -87,8 +87,17 @@ TARGET = (
 )
 """A dataset by any name of its, who publishes, and what a new version of it moves."""
 _there = VersionRow.dataset == bindparam("dataset")
+EQUAL = 20
+"""How many versions of equal content are looked at, the newest: there may be many that came back."""
+_equal = (
+    select(VersionRow.number)
+    .where(_there, VersionRow.content == bindparam("content"))
+    .order_by(VersionRow.number.desc())
+    .limit(EQUAL)
+    .subquery()
+)
 _deciding = union_all(
-    select(VersionRow.number).where(_there, VersionRow.content == bindparam("content")),
+    select(_equal.c.number),
     select(func.max(VersionRow.number)).where(_there),
     select(bindparam("latest", type_=VersionRow.__table__.c.number.type)),
 ).subquery()
@@ -146,9 +155,9 @@ def publish(
     draft: bool = False,
     change: Change,
 ) -> DatasetVersion:
-    """Return the version that ``manifest`` makes, or the one that already has that content.
+    """Return the version that ``manifest`` makes, or the one that it is already.
 
-    If that one was a draft, it is published now; one that was quarantined, if it is measured anew
+    It is that what readers get has its content, or what is to come after that. If that was a draft, it is published now; one that was quarantined, if it is measured anew
     and its contract lets it pass. A ``draft`` has a number, but nobody gets it
     who does not name it. So it is with a version of which a check failed that refuses: it is
     quarantined, and readers keep the last good one.

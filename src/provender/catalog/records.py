@@ -1,7 +1,10 @@
 """What is known by its id, for one actor: projects, training sets, versions, grants, audit events."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
@@ -13,19 +16,21 @@ from provender.catalog import (
     grants,
     naming,
     releases,
+    visibility,
 )
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
-from provender.core.errors import InvalidInput
+from provender.core.errors import Denied, InvalidInput
 from provender.core.names import DatasetRef
-from provender.core.people import check_actor_id
+from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
 MOST = 10_000
 """Events or hits that one question may ask for."""
+INPUTS = "inputs"
 NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
 """What happens outside of the catalog, and is written down by who did it."""
 
@@ -88,16 +93,28 @@ class LocalRecords:
             return datasets.notes(db, who, ref, above=above, since=since, now=now)
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
-        """Write into the audit trail what happened to features outside of the catalog."""
+        """Write into the audit trail what happened to features outside of the catalog.
+
+        ``subject`` is the dataset that rows were pushed to, or the version that a view was filled
+        from, which the actor was let serve.
+        """
         if kind not in NOTED:
             raise InvalidInput(
                 f"{kind} is not for noting: the catalog writes it down when it happens",
                 hint=f"note {' or '.join(NOTED)}",
             )
+        ref = DatasetRef.parse(subject)
         with self._door.writing() as (db, change):
+            who = self._door.who(db)
+            if ref.version is not None:
+                datasets.found(db, who, ref, now=change.at)
+            if kind is EventKind.FEATURES_PUSH:
+                access.check(db, who, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
+            else:
+                _check_served(db, who, ref, now=change.at)
             changes.tell(db, change, kind, subject, detail)
             if kind is EventKind.FEATURES_MATERIALIZE:
-                consumption.keep_filling(db, change, self._door.who(db), subject, detail)
+                consumption.keep_filling(db, change, ref, detail)
 
     def decide(
         self,
@@ -178,8 +195,9 @@ class LocalRecords:
         """
         check_limit(limit)
         with self._door.reading() as db:
-            readable = access.readable_events(db, self._door.who(db), now=self._now())
-            return audit.events(
+            who, now = self._door.who(db), self._now()
+            readable = access.readable_events(db, who, now=now)
+            found = audit.events(
                 db,
                 readable=readable,
                 kind=kind,
@@ -190,6 +208,7 @@ class LocalRecords:
                 before=before,
                 limit=limit,
             )
+            return _without_hidden_inputs(db, who, found, now=now)
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
@@ -198,6 +217,42 @@ class LocalRecords:
 
     def _now(self) -> datetime:
         return self._door.clock()
+
+
+def _without_hidden_inputs(
+    db: Session, who: Actor, events: list[AuditEvent], *, now: datetime
+) -> list[AuditEvent]:
+    """Events of publishing named the inputs once; ``who`` is told of those they may discover."""
+    named = [ref for event in events for ref in _inputs(event)]
+    if not named or access.governs(db, who, now=now):
+        return events
+    shown = visibility.shown(db, who, map(_dataset, named), now=now)
+    return [
+        replace(event, detail={**event.detail, INPUTS: [r for r in refs if _dataset(r) in shown]})
+        if (refs := _inputs(event))
+        else event
+        for event in events
+    ]
+
+
+def _inputs(event: AuditEvent) -> list[str]:
+    said = event.detail.get(INPUTS)
+    return list(map(str, said)) if isinstance(said, list) else []
+
+
+def _dataset(ref: str) -> str:
+    return ref.partition("@")[0]
+
+
+def _check_served(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> None:
+    """Check that rows may have been written: the permit may be over, what was done by it was done."""
+    row = access.discovered(db, who, ref.dataset, now=now)
+    names = naming.every(db, row.name)
+    if not audit.was_permitted(db, actor=who.id, action=Action.SERVE, subjects=names):
+        raise Denied(
+            f"{who} was never let serve {ref.dataset}, and can have filled nothing from it",
+            hint="ask for a permit first, then read, then note it",
+        )
 
 
 def check_limit(limit: int) -> None:

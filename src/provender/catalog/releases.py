@@ -1,11 +1,13 @@
 """Versions with where they stand, and in which formats they can be had."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from provender.catalog import access, changes, datasets, manifests, naming, standings
 from provender.catalog.changes import Change
@@ -16,6 +18,8 @@ from provender.core.errors import Conflict, NotFound
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
+
+T = TypeVar("T")
 
 
 def release(
@@ -173,25 +177,35 @@ def _released(
 
 
 def _in_every_format(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
+    manifests_of = _others(db, rows, RepresentationRow.manifest)
     for row, found in zip(rows, _stated(db, rows), strict=True):
         yield found
-        others = select(RepresentationRow.manifest).where(
-            RepresentationRow.dataset == row.dataset, RepresentationRow.number == row.number
-        )
-        for manifest in db.scalars(others.order_by(RepresentationRow.format)):
+        for manifest in manifests_of[row.dataset, row.number]:
             yield replace(found, version=replace(found.version, manifest=manifest))
 
 
 def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
+    formats_of = _others(db, rows, RepresentationRow.format)
     for row, version in zip(rows, naming.of_rows(db, rows), strict=True):
-        others = select(RepresentationRow.format).where(
-            RepresentationRow.dataset == row.dataset, RepresentationRow.number == row.number
-        )
         own = row.value.manifest.format
-        also = sorted(map(Format, db.scalars(others)))
+        also = map(Format, formats_of[row.dataset, row.number])
         yield Release(
             version=version,
             standing=standings.standing(row),
             data_gone_at=row.data_gone_at,
             formats=(own, *(other for other in also if other is not own)),
         )
+
+
+def _others(
+    db: Session, rows: Sequence[VersionRow], wanted: InstrumentedAttribute[T]
+) -> dict[tuple[int, int], list[T]]:
+    """What is ``wanted`` of the other formats of each of ``rows``, by their names; asked once."""
+    found: dict[tuple[int, int], list[T]] = defaultdict(list)
+    there = select(RepresentationRow.dataset, RepresentationRow.number, wanted).where(
+        RepresentationRow.dataset.in_({row.dataset for row in rows}),
+        RepresentationRow.number.in_({row.number for row in rows}),
+    )
+    for dataset, number, value in db.execute(there.order_by(RepresentationRow.format)):
+        found[dataset, number].append(value)
+    return found

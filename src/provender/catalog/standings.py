@@ -19,6 +19,7 @@ from provender.core.audit import EventKind
 from provender.core.datasets import DatasetVersion
 from provender.core.errors import Gone
 from provender.core.lifecycle import READABLE, Severity, Standing, State, Step, warnings
+from provender.core.schema import Verdict
 
 PORTION = 20
 EVENTS = {
@@ -50,9 +51,19 @@ def put(row: VersionRow, stands: Standing) -> None:
 
 
 def take(
-    db: Session, change: Change, dataset: DatasetRow, row: VersionRow, step: Step, after: Standing
+    db: Session,
+    change: Change,
+    dataset: DatasetRow,
+    row: VersionRow,
+    step: Step,
+    after: Standing,
+    *,
+    verdict: Verdict | None = None,
 ) -> None:
-    """Write down that a version stands as ``after`` says, and let readers get the newest they may."""
+    """Write down that a version stands as ``after`` says, and let readers get the newest they may.
+
+    ``verdict`` is on its schema against what they got before; None: it was not looked at.
+    """
     before = row.state
     put(row, after)
     revisions.further(dataset, change)
@@ -71,6 +82,7 @@ def take(
             "reason": after.reason,
             "replacement": after.replacement,
             "latest": dataset.latest,
+            **({"schema": verdict} if verdict else {}),
         },
     )
 

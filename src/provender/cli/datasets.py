@@ -173,6 +173,7 @@ def _releases(catalog: "Library", ref: "DatasetRef") -> "list[Release]":
 @click.option("--parent", type=int, help="Refuse unless this is the latest version.")
 @click.option("--breaking", "breaking_reason", default="", help="Why a breaking schema is right.")
 @click.option("--note", default="", help="A word about this version.")
+@click.option("--draft", is_flag=True, help="Readers get it once it is published: publish-draft.")
 @click.option("--assume-utc", is_flag=True, help="Timestamps without a zone are UTC.")
 @click.option("--no-profile", is_flag=True, help="Do not profile the columns.")
 @as_json
@@ -183,16 +184,17 @@ def publish_version(
     parent: int | None,
     breaking_reason: str,
     note: str,
+    draft: bool,  # noqa: FBT001
     assume_utc: bool,  # noqa: FBT001
     no_profile: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Publish the Parquet file PATH as a version of dataset NAME.
 
-    The same content again is the same version.
+    What readers get already is no version again.
     """
     from provender.core.contracts import Outcome
-    from provender.core.lifecycle import State
+    from provender.core.lifecycle import READABLE, State
     from provender.sdk import connect
     from provender.sdk.publishing import Quarantined
 
@@ -205,26 +207,33 @@ def publish_version(
             parent=parent,
             breaking_reason=breaking_reason,
             note=note,
+            draft=draft,
             assume_utc=assume_utc,
             profile=not no_profile,
             progress=progress,
         )
         release = workspace.catalog.release(version.ref)
         checks = workspace.catalog.finder.evidence(version.ref).checks
-        is_quarantined = release.standing.state is State.QUARANTINED
-        latest = version.number if is_quarantined else workspace.version(version.ref.dataset).number
+        state = release.standing.state
+        latest = workspace.version(version.ref.dataset).number if state in READABLE else None
 
     def human() -> None:
         click.echo(
             f"{version.ref} {version.manifest.digest[:19]} {version.manifest.row_count:,} rows"
-            + (f" (as it was; the latest is @{latest})" if latest != version.number else "")
+            + (
+                f" (as it was; the latest is @{latest})"
+                if latest not in (None, version.number)
+                else ""
+            )
         )
-        if is_quarantined:
+        if state is State.DRAFT:
+            click.echo(f"it is a draft; publish it: provender dataset publish-draft {version.ref}")
+        if state is State.QUARANTINED:
             click.echo(f"{version.ref} is quarantined: readers keep the last good version")
             show_checks([check for check in checks if check.outcome is not Outcome.PASS])
 
     show(version, machine=as_json, human=human)
-    if is_quarantined:
+    if state is State.QUARANTINED:
         sys.exit(BROKEN)
 
 

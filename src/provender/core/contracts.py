@@ -1,7 +1,7 @@
 """Contracts: what the publisher of a dataset promises, and whether a version keeps it."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -67,7 +67,10 @@ PLAIN = str | float | bool | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Valid:
-    """What a value must be, as far as it is said; a null is valid."""
+    """What a value must be, as far as it is said; a null is valid.
+
+    ``first`` and ``last`` are of instants and dates, inclusive; a date begins at midnight UTC.
+    """
 
     values: tuple[PLAIN, ...] = ()
     pattern: str = ""
@@ -75,6 +78,15 @@ class Valid:
     most: float | None = None
     shortest: int | None = None
     longest: int | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What is said; without the ends in time where there are none, as before there were any."""
+        said = {part.name: getattr(self, part.name) for part in fields(self)}
+        ends = {name: said.pop(name) for name in ("first", "last")}
+        return said if ends == {"first": None, "last": None} else said | ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +111,8 @@ class Expectation:
     @property
     def measure(self) -> str:
         """The name under which the number is kept that has to be counted for this and no other."""
-        asked = [self.metric, self.columns, self.missing, self.valid]
+        valid = self.valid.identity if self.valid else None
+        asked = [self.metric, self.columns, self.missing, valid]
         return f"{self.metric}:{'+'.join(self.columns)}:{digest(asked)[7:19]}"
 
 

@@ -163,6 +163,20 @@ class DatasetVersion:
             raise ValueError(f"{self.ref} names no version")
         return self.ref.version
 
+    @property
+    def newest(self) -> datetime:
+        """Of when its data is."""
+        events = self.manifest.event_range
+        return newest(events.latest if events else None, self.published_at)
+
+
+def newest(last_event: datetime | None, published_at: datetime) -> datetime:
+    """Return of when data is: of its last event, without events of its publication.
+
+    Events that are still to come, such as those of a forecast, make nothing newer than it is.
+    """
+    return min(last_event or published_at, published_at)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:

@@ -1,4 +1,4 @@
-"""Which version publishing a manifest makes: a new one, or the one that has its content already."""
+"""Which version publishing a manifest makes: a new one, or the one that it is already."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -37,8 +37,8 @@ def next_version(
     The numbers in ``gone`` are of versions whose data was deleted: their rows come anew.
 
     Raises:
-        Conflict: somebody published after ``parent``, or the rows are those of an older version,
-            or of one that was recalled.
+        Conflict: somebody published after ``parent``, or the rows are those of a version that
+            was recalled.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
     read = [version for version in history if _state(version, standings) in READABLE]
@@ -99,24 +99,25 @@ def _there(
     *,
     parent: int | None,
 ) -> DatasetVersion | None:
-    """The newest version that ``manifest`` is already, if it may be that for its publisher."""
+    """The version that ``manifest`` is already; None: it makes a new one.
+
+    It is what readers get; or what waits to come after that; or what publishing it on top of
+    ``parent`` made before, whatever came after it. Rows that readers got once, and do not get
+    any more, come back as a new version.
+    """
     same = [version for version in reversed(history) if _is_same(version.manifest, manifest)]
-    if not same:
-        return None
-    good = [v for v in same if _state(v, standings) is not State.RECALLED]
-    if not good:
-        recalled = same[0].ref
+    if not same or latest in same:
+        return latest if same else None
+    newest = same[0]
+    if _state(newest, standings) is State.RECALLED:
         raise Conflict(
-            f"these rows are known: {said(str(recalled), standings[same[0].number])}",
-            hint=f"restore {recalled} if it is right after all, or publish other rows",
+            f"these rows are known: {said(str(newest.ref), standings[newest.number])}",
+            hint=f"restore {newest.ref} if it is right after all, or publish other rows",
         )
-    there = good[0]
-    if parent is None or latest is None or there.number >= latest.number:
-        return there
-    raise Conflict(
-        f"these rows are {there.ref} already, and {latest.ref} came after it",
-        hint=f"pin {there.ref}, or publish without a parent to be told the same version",
-    )
+    if latest is None or newest.number > latest.number:
+        return newest
+    made = (v for v in same if parent is not None and (v.parent or 0) == parent)
+    return next((v for v in made if _state(v, standings) in READABLE), None)
 
 
 def _state(version: DatasetVersion, standings: Mapping[int, Standing]) -> State:
@@ -125,4 +126,9 @@ def _state(version: DatasetVersion, standings: Mapping[int, Standing]) -> State:
 
 
 def _is_same(there: Manifest, offered: Manifest) -> bool:
-    return there.content == offered.content and offered.layout in (None, there.layout)
+    """Content does not say which columns may be null; readers rely on that as well."""
+    return (
+        there.content == offered.content
+        and there.schema == offered.schema
+        and offered.layout in (None, there.layout)
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from provender.core.cautions import heeded
-from provender.core.datasets import Dataset, DatasetVersion, whole
+from provender.core.datasets import Dataset, DatasetVersion
 from provender.core.differences import Difference
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
@@ -38,13 +38,15 @@ class Datasets(Getting):
         parent: int | None = None,
         breaking_reason: str = "",
         note: str = "",
+        draft: bool = False,
         assume_utc: bool = False,
         profile: bool = True,
         progress: Progress = lambda stage, done: None,
     ) -> DatasetVersion:
         """Return the version of dataset ``name`` that holds ``rows``: a new one, or the one that already does.
 
-        ``inputs`` are the dataset versions the rows were computed from (lineage). Unless
+        ``inputs`` are the dataset versions the rows were computed from (lineage). A ``draft``
+        has a number, and readers get it once it is published: by a step, or as the same rows. Unless
         ``profile`` is False the rows are profiled for whoever looks at the version;
         ``progress`` is told what is being done and how much of it is.
 
@@ -59,7 +61,6 @@ class Datasets(Getting):
         dataset = self.catalog.dataset(ref)
         self.catalog.permit(Action.PUBLISH, [ColumnRef(dataset.ref.dataset, EVERY)], purpose="")
         sources = tuple(self.catalog.resolve(DatasetRef.parse(text)).ref for text in inputs)
-        releases = whole(lambda after: self.catalog.finder.releases(ref, after=after))[::-1]
         offer = Offer(
             ref=ref,
             rows=arrow_table(rows, lake=self.settings.lake),
@@ -68,11 +69,12 @@ class Datasets(Getting):
             parent=parent,
             breaking_reason=breaking_reason,
             note=note,
+            draft=draft,
             naive=Naive.UTC if assume_utc else Naive.REFUSE,
             is_profiled=profile,
             progress=progress,
         )
-        return publishing.publish(self.catalog, self.settings, releases, offer)
+        return publishing.publish(self.catalog, self.settings, offer)
 
     def profile(
         self,

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import duckdb
@@ -15,8 +16,10 @@ from provender.core.datasets import (
     Evidence,
     Manifest,
     Release,
+    whole,
 )
-from provender.core.lifecycle import State
+from provender.core.errors import NotFound
+from provender.core.lifecycle import WAITING, State
 from provender.core.names import DatasetRef
 from provender.core.profiles import Profile
 from provender.core.protocols import Library
@@ -42,24 +45,19 @@ class Offer:
     parent: int | None = None
     breaking_reason: str = ""
     note: str = ""
+    draft: bool = False
     naive: Naive = Naive.REFUSE
     is_profiled: bool = True
     progress: Progress = field(default=lambda stage, done: None)
 
 
-def publish(
-    catalog: Library, settings: Settings, history: Sequence[Release], offer: Offer
-) -> DatasetVersion:
-    """Return the version that the rows make, or the one that they are; see `Workspace.publish`.
-
-    ``history`` are the releases that there are, oldest first.
-    """
+def publish(catalog: Library, settings: Settings, offer: Offer) -> DatasetVersion:
+    """Return the version that the rows make, or the one that they are; see `Workspace.publish`."""
     dataset = catalog.dataset(offer.ref)
     look = _Look(settings, offer, contract_of(catalog, offer.ref))
+    history = _deciding(catalog, offer)
     versions = [each.version for each in history]
-    quarantined = {
-        each.version.number for each in history if each.standing.state is State.QUARANTINED
-    }
+    waiting = {each.version.number for each in history if each.standing.state in WAITING}
 
     def accept(found: Manifest) -> None:
         version = next_version(
@@ -73,7 +71,7 @@ def publish(
             parent=offer.parent,
             breaking_reason=offer.breaking_reason,
         )
-        look.is_new = version not in versions or version.number in quarantined
+        look.is_new = version not in versions or version.number in waiting
 
     with publishing(settings.lake):
         offer.progress("writing the rows", 0.0)
@@ -94,9 +92,46 @@ def publish(
             breaking_reason=offer.breaking_reason,
             note=offer.note,
             evidence=look.evidence,
+            draft=offer.draft,
         )
     warn_of_quarantine(catalog, version)
+    _warn_of_inputs(version, offer)
     return version
+
+
+def _deciding(catalog: Library, offer: Offer) -> list[Release]:
+    """The versions that decide whether the rows are a new one, oldest first.
+
+    What readers get and the last; all of them only if they were to follow another, which is
+    refused unless they did so before. The catalog decides again, of all that it has.
+    """
+    name = offer.ref.at(None)
+    found = {each.version.number: each for each in catalog.finder.releases(name, limit=1).items}
+    latest = 0
+    with suppress(NotFound):  # readers get none, or none whose data is there
+        newest = catalog.release(name)
+        latest = newest.version.number
+        found[latest] = newest
+    if offer.parent not in (None, latest):
+        return whole(lambda after: catalog.finder.releases(name, limit=200, after=after))[::-1]
+    return [found[number] for number in sorted(found)]
+
+
+class InputsNotKept(UserWarning):
+    """Rows were published that are there already, with inputs that the version was not made from."""
+
+
+def _warn_of_inputs(version: DatasetVersion, offer: Offer) -> None:
+    there = version.manifest
+    others = [str(ref) for ref in offer.inputs if ref not in there.inputs]
+    if others and not there.whole:  # else some may be hidden from who publishes
+        said = ", ".join(map(str, there.inputs)) or "none"
+        warnings.warn(
+            f"{version.ref} has these rows already, and its inputs are {said}: "
+            f"{', '.join(others)} is not kept",
+            InputsNotKept,
+            stacklevel=4,
+        )
 
 
 class Quarantined(UserWarning):

@@ -10,10 +10,13 @@ from provender.core.contracts import PLAIN, Expectation, Metric, Valid
 from provender.core.profiles import Measure
 from provender.core.schema import Schema
 from provender.tables.arrow import literal, quote
+from provender.tables.session import session
 
 NUMBERS = frozenset(
     {"float32", "float64", "decimal", "int8", "int16", "int32", "int64"}
 ) | frozenset({"uint8", "uint16", "uint32", "uint64"})
+
+INSTANTS = frozenset({"date", "timestamp", "timestamp_local", "timestamp_ns"})
 
 
 def count(
@@ -40,6 +43,12 @@ def count(
     )
 
 
+def can_match(pattern: str) -> bool:
+    """Return whether values can be looked at for ``pattern``."""
+    with session() as connection:
+        return _is_known(connection, Valid(pattern=pattern))
+
+
 def _is_known(connection: duckdb.DuckDBPyConnection, valid: Valid | None) -> bool:
     if valid is None or not valid.pattern:
         return True
@@ -53,22 +62,27 @@ def _is_known(connection: duckdb.DuckDBPyConnection, valid: Valid | None) -> boo
 def _condition(expectation: Expectation, schema: Schema) -> str:
     (name,) = expectation.columns
     column = quote(name)
-    is_number = words.parse(schema.column(name).type).kind in NUMBERS
+    kind = words.parse(schema.column(name).type).kind
+    is_number = kind in NUMBERS
     if expectation.metric is Metric.MISSING_VALUES:
         return _is_one_of(column, expectation.missing, is_number=is_number)
-    valid = " AND ".join(_is_valid(column, expectation.valid or Valid(), is_number=is_number))
+    valid = " AND ".join(_is_valid(column, expectation.valid or Valid(), kind=kind))
     return f"{column} IS NOT NULL AND NOT coalesce({valid or 'true'}, false)"
 
 
-def _is_valid(column: str, valid: Valid, *, is_number: bool) -> Iterable[str]:
+def _is_valid(column: str, valid: Valid, *, kind: str) -> Iterable[str]:
     if valid.values:
-        yield f"({_is_one_of(column, valid.values, is_number=is_number)})"
+        yield f"({_is_one_of(column, valid.values, is_number=kind in NUMBERS)})"
     if valid.pattern:
         yield f"regexp_matches({column}::VARCHAR, {literal(valid.pattern)})"
     if valid.least is not None:
         yield f"try_cast({column} AS DOUBLE) >= {valid.least!r}"
     if valid.most is not None:
         yield f"try_cast({column} AS DOUBLE) <= {valid.most!r}"
+    instant = column if kind in INSTANTS else f"{column}::VARCHAR"
+    for sign, end in ((">=", valid.first), ("<=", valid.last)):
+        if end is not None:
+            yield f"try_cast({instant} AS TIMESTAMPTZ) {sign} {literal(end.isoformat())}::TIMESTAMPTZ"
     if valid.shortest is not None:
         yield f"length({column}::VARCHAR) >= {valid.shortest}"
     if valid.longest is not None:

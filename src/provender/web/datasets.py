@@ -106,10 +106,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
 
 def freshness(dataset: Dataset, latest: DatasetVersion | None, *, now: datetime) -> Freshness:
     """Return how fresh the latest version's data are: by their newest event, else by its date."""
-    newest = None
-    if latest:
-        events = latest.manifest.event_range
-        newest = events.latest if events else latest.published_at
+    newest = latest.newest if latest else None
     fresh = dataset.is_fresh(newest, now=now) if newest else None
     return Freshness(newest=newest, within=dataset.fresh_within, fresh=fresh)
 

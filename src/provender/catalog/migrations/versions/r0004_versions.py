@@ -11,9 +11,11 @@ from provender.catalog.migrations.tables import (
     of_dataset,
     of_version,
     primary,
+    rows,
     text,
     word,
 )
+from provender.core.errors import Conflict
 
 revision = "0004"
 down_revision = "0003"
@@ -51,6 +53,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    _check_readable()
     for table in TABLES:
         op.drop_table(table)
     op.drop_index("ix_versions_dataset_state_number", "versions")
@@ -59,6 +62,27 @@ def downgrade() -> None:
         *("replacement", "run", "data_gone_at", "data_gone_why"),
     ):
         op.drop_column("versions", column)
+
+
+def _check_readable() -> None:
+    """Refuse to forget that readers do not get a version: without states they would.
+
+    Where no table is left, as before a restore, nobody reads.
+    """
+    if op.get_context().opts.get("destination_rev") == "base":
+        return
+    found = rows(
+        "SELECT d.name, v.number, v.state FROM versions v JOIN datasets d ON d.id = v.dataset "
+        "WHERE v.state NOT IN ('published', 'deprecated') OR v.data_gone_at IS NOT NULL "
+        "ORDER BY d.name, v.number LIMIT 1"
+    )
+    for name, version, state in found:
+        kept = "gone" if state in ("published", "deprecated") else state
+        raise Conflict(
+            f"{name}@{version} is {kept}, which tables of before revision 0004 cannot say: "
+            "readers would get it",
+            hint="stay at 0004, or restore a backup of before",
+        )
 
 
 def _of_versions() -> None:

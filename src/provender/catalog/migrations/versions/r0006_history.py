@@ -55,7 +55,8 @@ def upgrade() -> None:
         ),
     )
     said = [(*known.of(kind, key), kind, stable, value) for kind, key, stable, value in declared]
-    said += [*_versions(known), *_grants(known), *_definitions(known)]
+    said += [*_versions(known), *_of_datasets(known), *_terms(known)]
+    said += [*_grants(known), *_definitions(known)]
     insert(
         "history",
         ("id", "from_sequence", "from_at", "by", "kind", "key", "value", "reason"),
@@ -129,7 +130,9 @@ class Trail:
         for sequence, at, actor, kind, subject, detail in rows(
             "SELECT sequence, at, actor, kind, subject, detail FROM audit_events WHERE kind IN "
             "('governance:apply', 'dataset:declare', 'dataset:publish', 'access:grant', "
-            "'access:revoke', 'features:apply') ORDER BY sequence"
+            "'access:revoke', 'features:apply', 'retention:set', 'contract:attach', "
+            "'version:publish', 'version:deprecate', 'version:restore', 'version:recall', "
+            "'version:release') ORDER BY sequence"
         ):
             for about in _about(kind, subject, json.loads(detail)):
                 self._events[about] = (sequence, at, actor)
@@ -145,10 +148,14 @@ def _about(kind: str, subject: str, detail: dict[str, Any]) -> list[tuple[str, s
             return [(step["kind"], step["name"]) for step in detail.get("steps", ())]
         case "dataset:declare":
             return [("dataset", subject)]
+        case "retention:set" | "contract:attach":
+            return [(kind.partition(":")[0], subject)]
         case "dataset:publish":
             return [("version", subject)]
         case "features:apply":
             return [("definitions", subject)] if "definitions" in detail else []
+    if kind.startswith("version:"):
+        return [("version", subject)]
     return [("grant", str(detail.get("grant", "")))]
 
 
@@ -168,20 +175,39 @@ def _declared() -> Iterator[tuple[str, str, str, str]]:
 
 
 def _versions(known: Trail) -> Iterator[tuple[Any, ...]]:
-    for called, urn, version, state, at, by in rows(
-        "SELECT d.name, d.urn, v.number, v.state, v.state_at, v.state_by "
-        "FROM versions v JOIN datasets d ON d.id = v.dataset"
+    for called, urn, version, state, severity, reason, replacement, at, by in rows(
+        "SELECT d.name, d.urn, v.number, v.state, v.severity, v.state_reason, v.replacement, "
+        "v.state_at, v.state_by FROM versions v JOIN datasets d ON d.id = v.dataset"
     ):
         sequence, _, _ = known.of("version", f"{called}@{version}")
         standing = {
             "state": state,
-            "severity": "warn",
-            "reason": "",
+            "severity": severity,
+            "reason": reason,
             "by": by,
             "at": at.astimezone(UTC).isoformat() if isinstance(at, datetime) else at,
-            "replacement": None,
+            "replacement": replacement,
         }
         yield sequence, at, by, "version", f"{urn}@{version}", _json(standing)
+
+
+def _of_datasets(known: Trail) -> Iterator[tuple[Any, ...]]:
+    """There are some only where this revision was gone back on: they are younger than it is."""
+    for called, urn, value in rows(
+        "SELECT d.name, d.urn, r.value FROM retentions r JOIN datasets d ON d.id = r.dataset"
+    ):
+        yield *known.of("retention", called), "retention", urn, value
+    for called, urn, sha256, id_, version, status in rows(
+        "SELECT d.name, d.urn, c.sha256, c.contract_id, c.contract_version, c.status "
+        "FROM contracts c JOIN datasets d ON d.id = c.dataset WHERE c.until_at IS NULL"
+    ):
+        said = {"sha256": sha256, "contract": f"{id_} {version}", "status": status}
+        yield *known.of("contract", called), "contract", urn, _json(said)
+
+
+def _terms(known: Trail) -> Iterator[tuple[Any, ...]]:
+    for called, value in rows("SELECT name, value FROM terms"):
+        yield *known.of("term", called), "term", called, value
 
 
 def _grants(known: Trail) -> Iterator[tuple[Any, ...]]:
