@@ -1,6 +1,7 @@
 """What stands around every route: ids, hosts, other sites, conditions, cursors, one error shape."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -317,6 +318,21 @@ def test_a_declaration_and_definitions_are_changed_by_who_has_looked_at_them(ask
     assert dev.put(place, json=body, headers={"if-none-match": "*"}).status_code == 412
     seen = {"if-match": dev.get(place).headers["etag"]}
     assert dev.put(place, json=body, headers=seen).status_code == 204
+
+
+def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told(ask: Ask) -> None:
+    said = {"ref": {"domain": "aviation", "name": "raced"}, "owner": "team:ops", "format": "csv"}
+
+    def declare(number: int) -> tuple[int, str]:
+        value = said | {"description": f"Of {number}."}
+        answer = ask("gov").post("/datasets", json={"value": value})
+        return answer.status_code, f"Of {number}."
+
+    with ThreadPoolExecutor(4) as racing:
+        told = list(racing.map(declare, range(4)))
+    assert sorted(status for status, _ in told) == [201, 409, 409, 409]
+    (won,) = (description for status, description in told if status == 201)
+    assert ask("gov").get("/datasets/aviation.raced").json()["dataset"]["description"] == won
 
 
 def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
