@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -17,6 +18,7 @@ from provender.catalog import (
     grants,
     history,
     indexing,
+    nodes,
     revisions,
     rulebook,
 )
@@ -219,8 +221,12 @@ def _make(db: Session, steps: Sequence[Step], *, reason: str = "", change: Catal
     """Take ``steps`` and write down that they were; none: catalog/ says now what is in force."""
     if steps:
         epoch.bump(db)
-    for step in steps:
-        _take(db, step, reason=reason, change=change)
+    for in_datasets, together in groupby(steps, _says_dataset):
+        if in_datasets:
+            _declare(db, list(together), reason=reason, change=change)
+        else:
+            for step in together:
+                _take(db, step, reason=reason, change=change)
     _index(db, steps, change=change)
     taken = [
         {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)} for s in steps
@@ -240,37 +246,45 @@ def _index(db: Session, steps: Sequence[Step], *, change: CatalogChange) -> None
         indexing.learn_terms(db, change, named["term"])
 
 
+def _says_dataset(step: Step) -> bool:
+    return step.kind == "dataset" and step.change is not Change.REMOVE
+
+
+def _declare(db: Session, steps: Sequence[Step], *, reason: str, change: CatalogChange) -> None:
+    """Say datasets, of which there may be thousands: many at a time."""
+    for portion in nodes.portions(steps):
+        rows = declarations.declare(db, [step.value for step in portion], change=change)
+        said = {row.urn: row.value for row in rows}
+        history.keep_all(db, change, "dataset", said, reason=reason)
+    for step in steps:
+        _tell(db, step, change=change)
+
+
 def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
-    match step.change, step.kind:
-        case Change.REMOVE, "dataset":
+    """Take a step that does not say a dataset."""
+    key, kind = step.name, step.kind
+    if step.change is not Change.REMOVE:
+        db.merge(ROWS[kind](step.value))
+    elif kind == "dataset":
+        row = declarations.row_of(db, step.name)
+        key = row.urn if row else key
+        grants.revoke_all(db, step.name, change=change)
+        declarations.withdraw(db, step.name, change=change)
+    else:
+        if kind in ("person", "team"):
             grants.revoke_all(db, step.name, change=change)
-            declarations.withdraw(db, step.name, change=change)
-        case Change.REMOVE, kind:
-            if kind in ("person", "team"):
-                grants.revoke_all(db, step.name, change=change)
-            db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
-        case _, "dataset":
-            declarations.declare(db, step.value, change=change)
-        case _, kind:
-            db.merge(ROWS[kind](step.value))
+        db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
     db.flush()
-    _remember(db, step, reason=reason, change=change)
-    if step.kind == "dataset":
-        changes.tell(
-            db,
-            change,
-            EventKind.DATASET_DECLARE,
-            step.name,
-            {"change": step.change, "becomes": _becomes(step)},
-        )
+    said = None if step.change is Change.REMOVE else step.value
+    history.keep(db, change, kind, key, said, reason=reason)
+    if kind == "dataset":
+        _tell(db, step, change=change)
 
 
-def _remember(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
-    """Keep in history what is said from now on."""
-    gone = step.change is Change.REMOVE
-    row = declarations.row_of(db, step.name) if step.kind == "dataset" else None
-    key = row.urn if row else step.name
-    history.keep(db, change, step.kind, key, None if gone else step.value, reason=reason)
+def _tell(db: Session, step: Step, *, change: CatalogChange) -> None:
+    """Tell in the audit trail what a step did to a dataset."""
+    detail = {"change": step.change, "becomes": _becomes(step)}
+    changes.tell(db, change, EventKind.DATASET_DECLARE, step.name, detail)
 
 
 def _becomes(step: Step) -> str:
