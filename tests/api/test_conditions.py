@@ -320,6 +320,33 @@ def test_a_declaration_and_definitions_are_changed_by_who_has_looked_at_them(ask
     assert dev.put(place, json=body, headers=seen).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("/notes", '{"kind":"features:push","subject":"x","detail":{"a":1e400}}', "body.detail"),
+        ("/notes", '{"kind":"features:push","subject":"x","detail":{"a":NaN}}', "body.detail"),
+        (
+            "/notes",
+            json.dumps({"kind": "features:push", "subject": "x", "detail": {"a": "x" * 10_001}}),
+            "body.detail",
+        ),
+        (
+            "/grants",
+            '{"dataset":"aviation.flights","grantee":"person:ana",'
+            '"until":"9999-12-31T23:59:59-23:59"}',
+            "body.until",
+        ),
+    ],
+)
+def test_a_body_with_what_is_kept_nowhere_is_refused_in_words(
+    ask: Ask, path: str, body: str, where: str
+) -> None:
+    sent = {"content-type": "application/json"}
+    refused = ask("sam").post(path, content=body, headers=sent)
+    assert refused.status_code == 422
+    assert [problem["where"] for problem in refused.json()["error"]["problems"]] == [where]
+
+
 def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told(ask: Ask) -> None:
     said = {"ref": {"domain": "aviation", "name": "raced"}, "owner": "team:ops", "format": "csv"}
 
