@@ -1,18 +1,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
+from provender.catalog.documents import read_governance
+from provender.catalog.export import export, write
 from provender.core.audit import EventKind
 from provender.core.digest import plain
 from provender.core.errors import Denied, NotFound, Problems
+from provender.core.glossary import Term
 from provender.core.governance import Change, Governance, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
+from provender.core.tags import Tag
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -67,6 +73,17 @@ def test_many_datasets_are_declared_with_few_statements_and_kept_as_one_by_one(c
         made[7].ref.dataset,
         *(one.ref.dataset for one in reversed(made)),
     ]
+
+
+def test_what_no_file_could_say_is_declared_by_nobody(connect: Connect, tmp_path: Path):
+    desk = connect("gov").desk
+    late = dataset(DatasetRef("aviation", "late"), " Late. ", fresh_within=timedelta(days=10**6))
+    for value in (late, Term(name="late", definition=""), Tag(name="a b")):
+        with pytest.raises(Problems):
+            desk.declare(value)
+    desk.declare(replace(late, fresh_within=timedelta(days=1), column_tags={"a": ()}))
+    write(tmp_path, export(desk.governance(), tmp_path))
+    assert {step.change for step in desk.plan(read_governance(tmp_path))} == {Change.KEEP}
 
 
 @contextmanager

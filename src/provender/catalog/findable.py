@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -137,7 +137,8 @@ def fresh_until(dataset: Dataset, version: DatasetVersion) -> datetime | None:
     if dataset.fresh_within is None:
         return None
     events = version.manifest.event_range
-    return (events.latest if events else version.published_at) + dataset.fresh_within
+    newest = events.latest if events else version.published_at
+    return newest + min(dataset.fresh_within, datetime.max.replace(tzinfo=UTC) - newest)
 
 
 def checked(outcomes: Iterable[str]) -> int:

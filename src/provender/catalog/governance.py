@@ -35,7 +35,7 @@ from provender.catalog.rows import (
     TermRow,
     VersionRow,
 )
-from provender.core import governance
+from provender.core import form, governance
 from provender.core.audit import EventKind
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Problems
@@ -105,6 +105,7 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     existing = current(db)
     if existing != Governance():
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    desired = form.settled(desired)
     steps = governance.diff(existing, desired, applied.said(db))
     _check(db, governance.together(desired, steps), steps)
     return steps
@@ -124,7 +125,7 @@ def apply(
     if drifted and not overwrite:
         raise _overwriting(drifted)
     changed = [step for step in steps if step.change is not Change.KEEP]
-    said_anew = applied.remember(db, desired, change=change)
+    said_anew = applied.remember(db, form.settled(desired), change=change)
     if changed or said_anew:
         _make(db, changed, change=change)
     return steps
@@ -148,7 +149,7 @@ def declare(
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = current(db)
-    alone = governance.only(value)
+    alone = form.settled(governance.only(value))
     ((kind, name),) = governance.objects(alone)
     revisions.check_object(db, kind, name, expected)
     steps = governance.diff(existing, alone, Governance())
@@ -190,11 +191,13 @@ def withdraw(
 
 
 def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
-    problems = governance.check(becomes)
+    written = [s for s in steps if s.change in (Change.ADD, Change.CHANGE)]
+    problems = [fault for s in written for fault in form.problems(s.kind, s.name, s.value)]
+    problems += governance.check(becomes)
     if not any(Action.GOVERN in rule.actions for rule in becomes.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
     problems += _renamed(db, becomes)
-    problems += _misnamed(db, becomes, steps)
+    problems += _misnamed(db, becomes, written)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(
@@ -299,17 +302,14 @@ def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
             yield f"dataset {name} is called {names[name]} now: write that in its file"
 
 
-def _misnamed(db: Session, becomes: Governance, steps: Iterable[Step]) -> Iterator[str]:
+def _misnamed(db: Session, becomes: Governance, written: Iterable[Step]) -> Iterator[str]:
     """Say which rules that are new or change name a dataset that there is not: they would open nothing.
 
     Patterns may be of datasets to come.
     """
     there = {dataset.ref.dataset for dataset in becomes.datasets}
     names = applied.renamed(db)
-    written = [
-        s.value for s in steps if s.kind == "rule" and s.change in (Change.ADD, Change.CHANGE)
-    ]
-    for rule in written:
+    for rule in (step.value for step in written if step.kind == "rule"):
         for name in rulebook.literal(rule.datasets):
             if name in names:
                 yield f"rule {rule.id}: dataset {name} is called {names[name]} now: write that"
