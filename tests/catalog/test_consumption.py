@@ -12,7 +12,7 @@ from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.core.audit import EventKind
 from provender.core.datasets import whole
-from provender.core.errors import InvalidInput
+from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.lineage import Consumer
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, ColumnRef
@@ -109,9 +109,10 @@ def test_definitions_that_are_gone_read_no_more_but_what_they_were_filled_from_s
     dev.record(REPO)
     dev.record(replace(REPO, project="other_delays"))
     detail = {"project": "delays", "view": "weather", "read": 3}
+    permitted(hourly("ops"), HOURLY)
     hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(2)), detail)
     dev.record(replace(REPO, views=REPO.views[1:], on_demand=(), services=()))
-    assert {one for one in seen(hourly, "ops", HOURLY) if "other" not in one[1]} == {
+    assert {one for one in seen(hourly, "ops", HOURLY) if one[1].startswith("delays/")} == {
         ("feature-view", "delays/weather", 2)
     }
     assert ("feature-service", "other_delays/delay_v1", None) in seen(hourly, "ops", HOURLY)
@@ -181,19 +182,34 @@ def test_a_place_in_the_list_that_is_none_is_refused(hourly: Connect):
         hourly("ops").finder.consumers(HOURLY, after="actor/x/person:max")
 
 
-def test_noting_what_never_was_writes_no_consumer(hourly: Connect):
-    detail = {"project": "delays", "view": "weather"}
-    hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, "aviation.nothing@1", detail)
-    assert seen(hourly, "ops", HOURLY) == set()
-
-
-def test_only_what_is_there_for_who_notes_it_has_a_view_filled_from_it(hourly: Connect):
-    detail = {"project": "delays", "view": "weather"}
+def test_only_what_was_done_by_who_notes_it_is_noted(hourly: Connect):
+    ops, max_ = hourly("ops"), hourly("max")
+    hourly("dev").record(VISIBLE)
     hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
-    hourly("ops").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
-    for forged in (HOURLY.at(99), SALARIES.at(1)):
-        hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(forged), detail)
-    assert seen(hourly, "ops", HOURLY) == seen(hourly, "gov", SALARIES) == set()
+    ops.publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
+    before = hourly("gov").records.verify_audit()
+    detail = {"project": "delays", "view": "weather"}
+    push, fill = EventKind.FEATURES_PUSH, EventKind.FEATURES_MATERIALIZE
+    for kind, subject, error in (
+        (fill, "aviation.nothing@1", NotFound),
+        (fill, str(HOURLY.at(99)), NotFound),
+        (fill, str(SALARIES.at(1)), NotFound),
+        (fill, str(HOURLY.at(1)), Denied),
+        (push, str(HOURLY), Denied),
+        (push, str(SALARIES), NotFound),
+        (push, "anything at all", InvalidInput),
+    ):
+        with pytest.raises(error):
+            max_.records.note(kind, subject, detail)
+    told = [event.kind for event in hourly("gov").audit_events(limit=20) if event.sequence > before]
+    assert set(told) == {EventKind.ACCESS_DENY}
+    permitted(max_, HOURLY)
+    max_.records.note(fill, str(HOURLY.at(1)), {"project": "delays", "view": "of nobody"})
+    assert not [name for _, name, _ in seen(hourly, "ops", HOURLY) if "nobody" in name]
+    max_.records.note(fill, str(HOURLY.at(1)), detail)
+    assert ("feature-view", "delays/weather", 1) in seen(hourly, "ops", HOURLY)
+    ops.records.note(push, str(HOURLY), detail)
+    assert hourly("gov").audit_events(kind=push)[0].actor == "person:ops"
 
 
 def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):

@@ -272,16 +272,15 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
 
 
 def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connect: Connect):
-    ana = connect("ana")
+    ops = connect("ops")
+    permitted(ops, HOURLY)
     for kind in (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH):
-        ana.records.note(
-            kind, "delays/weather", {"rows": 3, "version": "aviation.weather_hourly@1"}
-        )
+        ops.records.note(kind, str(HOURLY), {"rows": 3, "view": "weather"})
         (event,) = connect("gov").audit_events(kind=kind)
-        assert (event.actor, event.subject) == ("person:ana", "delays/weather")
-        assert event.detail == {"rows": 3, "version": "aviation.weather_hourly@1"}
+        assert (event.actor, event.subject) == ("person:ops", str(HOURLY))
+        assert event.detail == {"rows": 3, "view": "weather"}
     before = connect("gov").records.verify_audit()
     for kind in set(EventKind) - {EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH}:
         with pytest.raises(InvalidInput, match="is not for noting"):
-            ana.records.note(kind, "aviation.flights", {})
+            ops.records.note(kind, "aviation.flights", {})
     assert connect("gov").records.verify_audit() == before

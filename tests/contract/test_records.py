@@ -125,11 +125,13 @@ def test_notes_of_versions_are_told_from_an_instant_on(connect: Connect, clock: 
 def test_what_happened_elsewhere_is_noted_and_nothing_else(connect: Connect):
     ops = connect("ops")
     detail = {"rows": 3, "views": ["weather"], "seconds": 0.5}
-    ops.records.note(EventKind.FEATURES_PUSH, "delays", detail)
+    ops.records.note(EventKind.FEATURES_PUSH, str(HOURLY), detail)
     (event,) = ops.records.audit_events(kind=EventKind.FEATURES_PUSH)
-    assert (event.actor, event.subject, event.detail) == ("person:ops", "delays", detail)
+    assert (event.actor, event.subject, event.detail) == ("person:ops", str(HOURLY), detail)
     with pytest.raises(InvalidInput, match="is not for noting"):
-        ops.records.note(EventKind.ACCESS_GRANT, "delays", {})
+        ops.records.note(EventKind.ACCESS_GRANT, str(HOURLY), {})
+    with pytest.raises(Denied, match="person:max may not publish"):
+        connect("max").records.note(EventKind.FEATURES_PUSH, str(HOURLY), {})
 
 
 def test_a_decision_tells_why_and_changes_nothing(connect: Connect):

@@ -76,13 +76,13 @@ def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch =
     return answers.answer(request, bodies.Verified(events=catalog.records.verify_audit()))
 
 
-@routes.post("/notes", None, status=204, raises=(Denied,))
+@routes.post("/notes", None, status=204, raises=(Denied, NotFound))
 def write_note(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.Note, bodies.taken(bodies.Note)],
 ) -> Response:
-    """Write into the audit trail what happened to features outside of the catalog."""
+    """Write into the audit trail what was done with a dataset or a version outside of the catalog."""
     catalog.records.note(body.kind, body.subject, body.detail)
     return answers.nothing()
 

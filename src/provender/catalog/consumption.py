@@ -5,8 +5,7 @@ the end of a materialisation. Who read a version is for those to know who stewar
 what was made from it shows as far as it may be discovered.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,12 +13,12 @@ from sqlalchemy import ColumnElement, and_, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, indexing, naming, nodes
+from provender.catalog import access, indexing, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.graph import Sight
 from provender.catalog.rows import ConsumptionRow, DatasetRow
 from provender.core.datasets import Listed
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.lineage import Consumer, Node, NodeKind, dataset_node
 from provender.core.names import DatasetRef
@@ -116,20 +115,9 @@ def _of(db: Session, versions: set[DatasetRef], names: Collection[str]) -> set[D
     return {ref for ref in versions if numbers.get(ref.dataset) in known}
 
 
-def keep_filling(
-    db: Session, change: Change, who: Actor, subject: str, detail: Mapping[str, object]
-) -> None:
-    """Write down that a view was filled from the version ``subject``, if its detail says which.
-
-    Of a version that is not there for ``who`` nothing is written.
-    """
-    project, view = detail.get("project"), detail.get("view")
-    if not (project and view):
-        return
-    ref = DatasetRef.parse(subject)
-    with suppress(NotFound):
-        datasets.found(db, who, ref, now=change.at)
-        keep(db, change, [Use(ref, NodeKind.VIEW.value, f"{project}/{view}")])
+def keep_filling(db: Session, change: Change, ref: DatasetRef, view: str) -> None:
+    """Write down that the view ``project/name`` was filled from a version."""
+    keep(db, change, [Use(ref, NodeKind.VIEW.value, view)])
 
 
 def keep_definitions(

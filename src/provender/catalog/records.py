@@ -6,12 +6,11 @@ from datetime import datetime
 from provender.catalog import (
     access,
     audit,
-    changes,
-    consumption,
     datasets,
     features,
     grants,
     naming,
+    noting,
     releases,
 )
 from provender.catalog.door import Door
@@ -26,8 +25,6 @@ from provender.core.training import TrainingSetManifest
 
 MOST = 10_000
 """Events or hits that one question may ask for."""
-NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
-"""What happens outside of the catalog, and is written down by who did it."""
 
 
 class LocalRecords:
@@ -89,15 +86,8 @@ class LocalRecords:
 
     def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
-        if kind not in NOTED:
-            raise InvalidInput(
-                f"{kind} is not for noting: the catalog writes it down when it happens",
-                hint=f"note {' or '.join(NOTED)}",
-            )
         with self._door.writing() as (db, change):
-            changes.tell(db, change, kind, subject, detail)
-            if kind is EventKind.FEATURES_MATERIALIZE:
-                consumption.keep_filling(db, change, self._door.who(db), subject, detail)
+            noting.note(db, self._door.who(db), kind, subject, detail, change=change)
 
     def decide(
         self,
