@@ -364,14 +364,14 @@ def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told
 
 def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
     key = {"idempotency-key": "k1"}
-    note = {"kind": "features:push", "subject": "v"}
     for method, path, body in (
-        ("POST", "/notes", note),
-        ("POST", "/grants", {"dataset": str(FLIGHTS), "grantee": "person:ana"}),
+        ("POST", f"/datasets/{FLIGHTS}/rename", {"to": "aviation.hops"}),
+        ("POST", "/datasets", {}),
         ("DELETE", "/tags/personal", None),
     ):
         refused = ask("gov").request(method, path, json=body, headers=key)
         assert refused.status_code == 422
-        (problem,) = refused.json()["error"]["problems"]
-        assert problem["where"] == "header.idempotency-key"
+        assert "header.idempotency-key" in [
+            problem["where"] for problem in refused.json()["error"]["problems"]
+        ]
     assert ask("gov").get("/datasets", headers=key).status_code == 200

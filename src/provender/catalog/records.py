@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import NoneType
 
 from provender.catalog import (
     access,
@@ -9,6 +10,7 @@ from provender.catalog import (
     datasets,
     features,
     grants,
+    idempotency,
     naming,
     noting,
     releases,
@@ -84,10 +86,18 @@ class LocalRecords:
             who, now = self._door.who(db), self._now()
             return datasets.notes(db, who, ref, above=above, since=since, now=now)
 
-    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
+    def note(
+        self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
+    ) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
         with self._door.writing() as (db, change):
-            noting.note(db, self._door.who(db), kind, subject, detail, change=change)
+            who = self._door.who(db)
+
+            def work() -> None:
+                noting.note(db, who, kind, subject, detail, change=change)
+
+            asked = [kind, subject, detail]
+            idempotency.answered(db, change, key, "note", asked, NoneType, work, again=lambda: None)
 
     def decide(
         self,
@@ -119,21 +129,29 @@ class LocalRecords:
         purposes: Sequence[str] = (EVERY,),
         until: datetime | None = None,
         reason: str = "",
+        key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
         with self._door.writing() as (db, change):
-            return grants.grant(
-                db,
-                self._door.who(db),
-                ref,
-                grantee=grantee,
-                action=action,
-                columns=columns,
-                purposes=purposes,
-                until=until,
-                reason=reason,
-                change=change,
-            )
+            who = self._door.who(db)
+
+            def work() -> Grant:
+                return grants.grant(
+                    db,
+                    who,
+                    ref,
+                    grantee=grantee,
+                    action=action,
+                    columns=columns,
+                    purposes=purposes,
+                    until=until,
+                    reason=reason,
+                    change=change,
+                )
+
+            asked = [ref, grantee, action, columns, purposes, until, reason]
+            again = self._door.knowing(db, change, ref)
+            return idempotency.answered(db, change, key, "grant", asked, Grant, work, again=again)
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
