@@ -14,6 +14,7 @@ from provender.settings import Settings, read_settings
 if TYPE_CHECKING:
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
+    from provender.client import HttpCatalog
     from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
@@ -66,13 +67,35 @@ def prepare_home(chosen: Settings) -> None:
 
 
 def catalog(chosen: Settings | None = None) -> "Library":
-    """Return the catalog of the settings: a database, or a service where its URL is http(s)."""
+    """Return the catalog of the settings: a database, or a service where its URL is http(s).
+
+    Raises:
+        Misconfigured: the settings name an actor that the service does not take us for.
+    """
     chosen = chosen or settings()
     if not chosen.is_remote:
         return local_catalog(chosen)
     from provender.client import HttpCatalog
 
-    return HttpCatalog(chosen.catalog_url)
+    remote = HttpCatalog(chosen.catalog_url)
+    if "actor" in chosen.model_fields_set:
+        _check_actor(chosen, remote)
+    return remote
+
+
+def _check_actor(chosen: Settings, remote: "HttpCatalog") -> None:
+    """Check that a service takes us for who the settings say we are: it says itself who asks."""
+    try:
+        taken_for = remote.actor.id
+        if taken_for != chosen.actor:
+            raise Misconfigured(
+                f"PROVENDER_ACTOR is {chosen.actor}, but the catalog {without_password(chosen.catalog_url)} takes whoever "
+                f"asks for {taken_for}",
+                hint=f"unset PROVENDER_ACTOR, or set it to {taken_for}",
+            )
+    except BaseException:
+        remote.close()
+        raise
 
 
 def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
@@ -84,12 +107,6 @@ def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
         Misconfigured: the catalog of the settings is a service, whose database is not ours.
     """
     chosen = chosen or settings()
-    if chosen.is_remote:
-        raise Misconfigured(
-            f"the catalog {without_password(chosen.catalog_url)} is a service, "
-            "and this needs its database",
-            hint="do it where the service runs, or set PROVENDER_CATALOG_URL to the database",
-        )
     from provender.catalog.local import LocalCatalog
 
     if not chosen.catalog_url:

@@ -13,6 +13,7 @@ from provender.core.clock import Clock, frozen_at, utc_now
 from provender.core.errors import Misconfigured
 from provender.core.names import suggest
 from provender.core.people import ACTOR_ID
+from provender.hosts import without_password
 
 PREFIX = "PROVENDER_"
 SECRET_LENGTH = 16
@@ -110,6 +111,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "write postgresql://user@host/database, sqlite:///path or http://host:port"
             )
+        if value.startswith(("http://", "https://")):
+            _check_address(value)
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
     @field_validator("otel_endpoint")
@@ -117,6 +120,8 @@ class Settings(BaseModel):
     def _otel_endpoint(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write http://host:port or https://host:port")
+        if value:
+            _check_address(value)
         return value
 
     @field_validator("entity_secret")
@@ -169,12 +174,34 @@ class Settings(BaseModel):
 
     @property
     def database_url(self) -> str:
+        """The database of the catalog.
+
+        Raises:
+            Misconfigured: the catalog is a service, whose database is not ours.
+        """
+        if self.is_remote:
+            raise Misconfigured(
+                f"the catalog {without_password(self.catalog_url)} is a service, "
+                "and this needs its database",
+                hint="do it where the service runs, or set PROVENDER_CATALOG_URL to the database",
+            )
         return self.catalog_url or f"sqlite:///{self.home / 'catalog.db'}"
 
     @property
     def now(self) -> Clock:
         """The clock of lookups: the wall clock, or the instant frozen by ``PROVENDER_CLOCK``."""
         return frozen_at(self.clock) if self.clock else utc_now
+
+
+def _check_address(url: str) -> None:
+    """Check that ``url`` names a host and, if any, a port that there can be."""
+    try:
+        parts = urlsplit(url)
+        if parts.hostname and parts.port != 0:
+            return
+    except ValueError:
+        pass
+    raise ValueError("write http://host:port, with a port between 1 and 65535")
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:

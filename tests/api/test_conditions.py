@@ -1,6 +1,7 @@
 """What stands around every route: ids, hosts, other sites, conditions, cursors, one error shape."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -319,16 +320,58 @@ def test_a_declaration_and_definitions_are_changed_by_who_has_looked_at_them(ask
     assert dev.put(place, json=body, headers=seen).status_code == 204
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("/notes", '{"kind":"features:push","subject":"x","detail":{"a":1e400}}', "body.detail"),
+        ("/notes", '{"kind":"features:push","subject":"x","detail":{"a":NaN}}', "body.detail"),
+        (
+            "/notes",
+            json.dumps({"kind": "features:push", "subject": "x", "detail": {"a": "x" * 10_001}}),
+            "body.detail",
+        ),
+        (
+            "/grants",
+            '{"dataset":"aviation.flights","grantee":"person:ana",'
+            '"until":"9999-12-31T23:59:59-23:59"}',
+            "body.until",
+        ),
+    ],
+)
+def test_a_body_with_what_is_kept_nowhere_is_refused_in_words(
+    ask: Ask, path: str, body: str, where: str
+) -> None:
+    sent = {"content-type": "application/json"}
+    refused = ask("sam").post(path, content=body, headers=sent)
+    assert refused.status_code == 422
+    assert [problem["where"] for problem in refused.json()["error"]["problems"]] == [where]
+
+
+def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told(ask: Ask) -> None:
+    said = {"ref": {"domain": "aviation", "name": "raced"}, "owner": "team:ops", "format": "csv"}
+
+    def declare(number: int) -> tuple[int, str]:
+        value = said | {"description": f"Of {number}."}
+        answer = ask("gov").post("/datasets", json={"value": value})
+        return answer.status_code, f"Of {number}."
+
+    with ThreadPoolExecutor(4) as racing:
+        told = list(racing.map(declare, range(4)))
+    assert sorted(status for status, _ in told) == [201, 409, 409, 409]
+    (won,) = (description for status, description in told if status == 201)
+    assert ask("gov").get("/datasets/aviation.raced").json()["dataset"]["description"] == won
+
+
 def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
     key = {"idempotency-key": "k1"}
-    note = {"kind": "features:push", "subject": "v"}
     for method, path, body in (
-        ("POST", "/notes", note),
-        ("POST", "/grants", {"dataset": str(FLIGHTS), "grantee": "person:ana"}),
+        ("POST", f"/datasets/{FLIGHTS}/rename", {"to": "aviation.hops"}),
+        ("POST", "/datasets", {}),
         ("DELETE", "/tags/personal", None),
     ):
         refused = ask("gov").request(method, path, json=body, headers=key)
         assert refused.status_code == 422
-        (problem,) = refused.json()["error"]["problems"]
-        assert problem["where"] == "header.idempotency-key"
+        assert "header.idempotency-key" in [
+            problem["where"] for problem in refused.json()["error"]["problems"]
+        ]
     assert ask("gov").get("/datasets", headers=key).status_code == 200

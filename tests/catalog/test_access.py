@@ -234,7 +234,7 @@ def check_listing(
             db.merge(governance.ROWS[step.kind](step.value))
         db.flush()
         for each in declared:
-            declarations.keep(db, each, change=Change(1, NOW, WHO.id, ""))
+            declarations.keep(db, [each], change=Change(1, NOW, WHO.id, ""))
         there = naming.numbers(db, (ref.dataset for ref in REFS))
         db.add_all(row(number, grant, there) for number, grant in enumerate(grants))
         db.flush()

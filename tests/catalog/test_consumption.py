@@ -109,8 +109,8 @@ def test_definitions_that_are_gone_read_no_more_but_what_they_were_filled_from_s
     dev.record(REPO)
     dev.record(replace(REPO, project="other_delays"))
     detail = {"project": "delays", "view": "weather", "read": 3}
-    serve(hourly, "dev")
-    dev.records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(2)), detail)
+    permitted(hourly("ops"), HOURLY)
+    hourly("ops").records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(2)), detail)
     dev.record(replace(REPO, views=REPO.views[1:], on_demand=(), services=()))
     assert {one for one in seen(hourly, "ops", HOURLY) if one[1].startswith("delays/")} == {
         ("feature-view", "delays/weather", 2)
@@ -182,34 +182,34 @@ def test_a_place_in_the_list_that_is_none_is_refused(hourly: Connect):
         hourly("ops").finder.consumers(HOURLY, after="actor/x/person:max")
 
 
-def serve(connect: Connect, name: str) -> None:
-    """Let somebody serve the hourly weather, as who fills a view from it has to be."""
-    ops, columns = connect("ops"), ("arr_delay",)
-    given = ops.grant(HOURLY, grantee=f"person:{name}", action=Action.SERVE, columns=columns)
-    connect(name).permit(Action.SERVE, [ColumnRef(HOURLY.dataset, "arr_delay")], purpose="report")
-    ops.revoke(given.id)  # a run may be longer than the permit for it
-
-
-def test_only_who_was_let_serve_a_version_that_is_there_has_filled_a_view_from_it(hourly: Connect):
-    detail = {"project": "delays", "view": "weather"}
+def test_only_what_was_done_by_who_notes_it_is_noted(hourly: Connect):
+    ops, max_ = hourly("ops"), hourly("max")
+    hourly("dev").record(VISIBLE)
     hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
-    hourly("ops").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
+    ops.publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
     before = hourly("gov").records.verify_audit()
-    forged = {HOURLY.at(99): NotFound, SALARIES.at(1): NotFound, HOURLY.at(1): Denied}
-    for ref, error in forged.items():
+    detail = {"project": "delays", "view": "weather"}
+    push, fill = EventKind.FEATURES_PUSH, EventKind.FEATURES_MATERIALIZE
+    for kind, subject, error in (
+        (fill, "aviation.nothing@1", NotFound),
+        (fill, str(HOURLY.at(99)), NotFound),
+        (fill, str(SALARIES.at(1)), NotFound),
+        (fill, str(HOURLY.at(1)), Denied),
+        (push, str(HOURLY), Denied),
+        (push, str(SALARIES), NotFound),
+        (push, "anything at all", InvalidInput),
+    ):
         with pytest.raises(error):
-            hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(ref), detail)
-    events = hourly("gov").audit_events(kind=EventKind.FEATURES_MATERIALIZE)
-    assert (events, hourly("gov").records.verify_audit()) == ([], before + 1)  # a refusal
-    assert seen(hourly, "ops", HOURLY) == seen(hourly, "gov", SALARIES) == set()
-    serve(hourly, "max")
-    hourly("max").records.note(EventKind.FEATURES_MATERIALIZE, str(HOURLY.at(1)), detail)
-    assert ("feature-view", "delays/weather", 1) in filled(hourly)
-
-
-def filled(connect: Connect) -> set[tuple[str, str, int | None]]:
-    connect("dev").record(VISIBLE)
-    return seen(connect, "ops", HOURLY)
+            max_.records.note(kind, subject, detail)
+    told = [event.kind for event in hourly("gov").audit_events(limit=20) if event.sequence > before]
+    assert set(told) == {EventKind.ACCESS_DENY}
+    permitted(max_, HOURLY)
+    max_.records.note(fill, str(HOURLY.at(1)), {"project": "delays", "view": "of nobody"})
+    assert not [name for _, name, _ in seen(hourly, "ops", HOURLY) if "nobody" in name]
+    max_.records.note(fill, str(HOURLY.at(1)), detail)
+    assert ("feature-view", "delays/weather", 1) in seen(hourly, "ops", HOURLY)
+    ops.records.note(push, str(HOURLY), detail)
+    assert hourly("gov").audit_events(kind=push)[0].actor == "person:ops"
 
 
 def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):

@@ -1,13 +1,24 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
+from provender.catalog.documents import read_governance
+from provender.catalog.export import export, write
 from provender.core.audit import EventKind
 from provender.core.digest import plain
 from provender.core.errors import Denied, NotFound, Problems
+from provender.core.glossary import Term
 from provender.core.governance import Change, Governance, Step
+from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
+from provender.core.tags import Tag
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -41,6 +52,53 @@ def test_applying_the_same_again_changes_nothing(connect: Connect):
     steps = connect("gov").apply_governance(GOVERNANCE)
     assert {step.change for step in steps} == {Change.KEEP}
     assert connect("gov").records.verify_audit() == before
+
+
+def test_many_datasets_are_declared_with_few_statements_and_kept_as_one_by_one(connect: Connect):
+    gov = connect("gov")
+    made = [
+        dataset(DatasetRef("aviation", f"made_{n}"), f"Made {n}.", tags=("source.bts",))
+        for n in range(60)
+    ]
+    with statements() as asked:
+        gov.apply_governance(governing(*made))
+    assert len(asked) < 4 * len(made)
+    gov.apply_governance(governing(*made, replace(made[7], description="Said anew.")))
+    assert gov.finder.entry(made[7].ref).revision == 2
+    assert gov.search("anew")[0].name == made[7].ref.dataset
+    states = gov.desk.history("dataset", made[7].ref.dataset).items
+    assert [state.value["description"] for state in states] == ["Said anew.", "Made 7."]
+    events = gov.audit_events(kind=EventKind.DATASET_DECLARE, limit=61)
+    assert [event.subject for event in events] == [
+        made[7].ref.dataset,
+        *(one.ref.dataset for one in reversed(made)),
+    ]
+
+
+def test_what_no_file_could_say_is_declared_by_nobody(connect: Connect, tmp_path: Path):
+    desk = connect("gov").desk
+    late = dataset(DatasetRef("aviation", "late"), " Late. ", fresh_within=timedelta(days=10**6))
+    for value in (late, Term(name="late", definition=""), Tag(name="a b")):
+        with pytest.raises(Problems):
+            desk.declare(value)
+    desk.declare(replace(late, fresh_within=timedelta(days=1), column_tags={"a": ()}))
+    write(tmp_path, export(desk.governance(), tmp_path))
+    assert {step.change for step in desk.plan(read_governance(tmp_path))} == {Change.KEEP}
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """Every statement that is sent to a database meanwhile."""
+    asked: list[str] = []
+
+    def note(*told: Any) -> None:
+        asked.append(told[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("desired", [GOVERNANCE, MORE, Governance()])

@@ -318,6 +318,22 @@ def test_what_was_withdrawn_since_is_for_who_governs(told: Connect):
         assert WEATHER.dataset not in [s.name for s in listed]
 
 
+def test_people_who_were_taken_away_are_for_who_governs(told: Connect, clock: Clock):
+    gone = Person(id="person:gone", name="Gone", contact="gone@a.example")
+    told("gov").desk.declare(gone)
+    instant = clock.now
+    clock.advance(MINUTE)
+    assert gone in told("ana").desk.governance(as_of=instant).people
+    told("gov").desk.withdraw("person", gone.id)
+    assert gone not in told("ana").desk.governance(as_of=instant).people
+    with pytest.raises(NotFound) as error:
+        told("ana").desk.history("person", gone.id)
+    assert "did you mean" in error.value.hint
+    assert gone in told("gov").desk.governance(as_of=instant).people
+    assert len(told("gov").desk.history("person", gone.id).items) == 2
+    assert told("ana").desk.history("person", "person:max").items
+
+
 def test_a_name_of_then_tells_nothing_of_what_is_hidden(connect: Connect, clock: Clock):
     gov, ana, hr = connect("gov"), connect("ana"), DatasetRef("people", "payroll")
     gov.desk.declare(replace(declared(SALARIES), owner="person:sam"))

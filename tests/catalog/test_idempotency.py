@@ -1,6 +1,7 @@
 """Requests that are sent twice are done once, and answered the same."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,18 @@ from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
 from provender.catalog.rows import IdempotencyRow
 from provender.core.datasets import Format
-from provender.core.errors import Conflict, KeyReused
-from tests.catalog.world import FLIGHTS, HOURLY, Clock, Connect, manifest
+from provender.core.editing import Edit
+from provender.core.errors import Conflict, KeyReused, NotFound
+from tests.catalog.world import (
+    FLIGHTS,
+    HOURLY,
+    SALARIES,
+    Clock,
+    Connect,
+    declared,
+    governing,
+    manifest,
+)
 
 
 def test_the_same_request_is_answered_as_it_was_first(connect: Connect, clock: Clock):
@@ -52,6 +63,21 @@ def test_what_was_refused_is_decided_again(connect: Connect):
     with pytest.raises(Conflict):
         ops.publish(FLIGHTS, manifest(2), parent=7, key="k1")
     assert ops.publish(FLIGHTS, manifest(2), parent=1, key="k1").number == 2
+
+
+def test_an_answer_is_not_given_again_to_who_may_not_know_of_it_any_more(connect: Connect):
+    gov, sam = connect("gov"), connect("sam")
+    steward = replace(declared(SALARIES), stewards=("person:sam",))
+    gov.apply_governance(governing(steward))
+    said = Edit(description="Said once.")
+
+    def edit() -> object:
+        return sam.desk.edit(SALARIES, said, expected=None, reason="r", key="k1")
+
+    assert edit() == edit()
+    gov.desk.apply(governing(declared(SALARIES)), overwrite=True)
+    with pytest.raises(NotFound):
+        edit()
 
 
 def test_an_answer_is_kept_for_a_week_and_then_swept_away(

@@ -217,8 +217,9 @@ def test_a_settled_task_waits_no_more_while_it_is_about_the_same(
 def test_only_who_sees_a_task_settles_it_and_only_as_they_saw_it(connect: Connect):
     (task,) = tasks(connect, "hal")
     for name in ("sam", "ana"):
-        with pytest.raises(NotFound, match=r"task .* not found"):
+        with pytest.raises(NotFound, match=r"task .* does not wait for person:") as error:
             connect(name).desk.settle(task.id, expected=task.revision)
+        assert error.value.hint == "see which do: provender inbox"
     with pytest.raises(PreconditionFailed, match="it changed meanwhile"):
         connect("hal").desk.settle(task.id, expected=task.revision + 1)
     connect("hal").desk.settle(task.id, expected=task.revision)

@@ -81,7 +81,7 @@ class World:
             documentation=self.some(3),
             fresh_within=self.random.choice([None, timedelta(hours=2)]),
         )
-        declarations.declare(self.db, said, change=self.change)
+        declarations.declare(self.db, [said], change=self.change)
 
     def withdraw(self) -> None:
         row = declarations.row_of(self.db, self.ref().dataset)
@@ -246,7 +246,7 @@ def test_a_difference_is_found_and_named(governed_url: str, connect: Connect):
     with transaction(engine, write=True) as db:
         number = naming.take(db, "dataset")
         lost = replace(db.get_one(DatasetRow, 1).value, ref=DatasetRef("a", "lost"))
-        declarations.declare(db, lost, change=Change(9, Clock().now, "person:gov", ""))
+        declarations.declare(db, [lost], change=Change(9, Clock().now, "person:gov", ""))
         assert number
         indexing.put(db, Change(9, Clock().now, "person:gov", ""), _node("a.lost"), ())
         assert ("a.lost", "is not found") in list(indextruth.check(db))

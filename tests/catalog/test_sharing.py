@@ -126,16 +126,25 @@ def test_without_an_owner_a_project_is_as_closed_as_what_it_reads(shared: Connec
         shared("max").record(replace(WAGES, owner="", views=(), services=()))
 
 
-def test_only_the_owner_and_who_governs_give_a_project_away(shared: Connect):
+def test_only_the_owner_and_who_governs_change_a_project_or_give_it_away(shared: Connect):
     share(shared, Action.DEFINE)
     shared("max").record(WAGES)
-    for owner in ("person:dev", ""):
+    for repo in (
+        replace(WAGES, owner="person:dev"),
+        replace(WAGES, owner=""),
+        replace(WAGES, views=(), services=()),
+        WAGES,
+    ):
         with pytest.raises(Denied, match="project wages is person:max's") as error:
-            shared("dev").record(replace(WAGES, owner=owner))
-        assert "name person:max as the owner" in error.value.hint
+            shared("dev").record(repo)
+        assert "ask person:max to apply it" in error.value.hint
     assert shared("max").repo("wages").owner == "person:max"
     shared("max").record(replace(WAGES, owner="team:models"))
-    shared("dev").record(replace(WAGES, owner="team:models", description="Paid."))
+    for name in ("max", "dev"):
+        with pytest.raises(Denied, match="project wages is team:models's"):
+            shared(name).record(replace(WAGES, owner="team:models", description="Mine."))
+    in_models = replace(WAGES, owner="team:models", views=(), services=(), description="Paid.")
+    shared("ana").record(in_models)
     assert shared("dev").repo("wages").description == "Paid."
     with pytest.raises(Denied, match="project wages is team:models's"):
         shared("dev").record(replace(WAGES, owner="person:dev"))

@@ -332,6 +332,8 @@ def test_up_with_a_taken_port_starts_nothing(published, home):
         ("PROVENDER_REDIS_URL", "redis://h:xx/0"),
         ("PROVENDER_THREADS", "0"),
         ("PROVENDER_ACTOR", "Ana"),
+        ("PROVENDER_CATALOG_URL", "http://[::1"),
+        ("PROVENDER_CATALOG_URL", "http://h:99999"),
     ],
 )
 def test_a_malformed_setting_is_named(run, name, value):

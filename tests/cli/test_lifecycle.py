@@ -89,6 +89,7 @@ def test_a_dataset_is_renamed_and_both_names_go_on(two):
     refused = two("governance", "apply")
     assert refused.code == 2
     assert "dataset shop.orders is called shop.purchases now" in refused.err
+    assert "renamed from shop.orders" in two("dataset", "history", "shop.purchases").out
     assert two("dataset", "rename", "shop.purchases", "shop.Purchases").code == 2
     stale = two("dataset", "rename", "shop.purchases", "shop.bought", "--expected", "1")
     assert stale.code == 5

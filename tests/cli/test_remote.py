@@ -46,5 +46,18 @@ def test_mistakes_end_as_they_do_without_a_service(run, home, service):
     assert (unknown.code, "did you mean shop.orders?" in unknown.err) == (3, True)
     away = run("dataset", "list", PROVENDER_CATALOG_URL="http://127.0.0.1:9")
     assert (away.code, "does not answer" in away.err) == (7, True)
-    pages = run("catalog", "upgrade", PROVENDER_CATALOG_URL=service)
-    assert pages.code == 2
+    for of_database in (("catalog", "upgrade"), ("backup", "b.gz"), ("serve", "web")):
+        refused = run(*of_database, PROVENDER_CATALOG_URL=service)
+        assert (refused.code, "and this needs its database" in refused.err) == (2, True)
+        assert "catalog pages on" not in refused.err
+
+
+def test_who_asks_is_who_the_service_takes_us_for(run, home, service):
+    run("governance", "apply", PROVENDER_CATALOG_URL=service)
+    for command in (("dataset", "edit", "shop.orders", "--description", "x"), ("status",)):
+        refused = run(*command, actor="person:max", PROVENDER_CATALOG_URL=service)
+        assert refused.code == 2
+        assert "PROVENDER_ACTOR is person:max" in refused.err
+        assert "takes whoever asks for person:sam" in refused.err
+    shown = run("status", "--json", PROVENDER_CATALOG_URL=service).json
+    assert shown["actor"] == "person:sam"

@@ -7,7 +7,7 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.datasets import Format, whole
-from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -125,11 +125,31 @@ def test_notes_of_versions_are_told_from_an_instant_on(connect: Connect, clock: 
 def test_what_happened_elsewhere_is_noted_and_nothing_else(connect: Connect):
     ops = connect("ops")
     detail = {"rows": 3, "views": ["weather"], "seconds": 0.5}
-    ops.records.note(EventKind.FEATURES_PUSH, FLIGHTS.dataset, detail)
+    ops.records.note(EventKind.FEATURES_PUSH, str(HOURLY), detail)
     (event,) = ops.records.audit_events(kind=EventKind.FEATURES_PUSH)
-    assert (event.actor, event.subject, event.detail) == ("person:ops", FLIGHTS.dataset, detail)
+    assert (event.actor, event.subject, event.detail) == ("person:ops", str(HOURLY), detail)
     with pytest.raises(InvalidInput, match="is not for noting"):
-        ops.records.note(EventKind.ACCESS_GRANT, "delays", {})
+        ops.records.note(EventKind.ACCESS_GRANT, str(HOURLY), {})
+    with pytest.raises(Denied, match="person:max may not publish"):
+        connect("max").records.note(EventKind.FEATURES_PUSH, str(HOURLY), {})
+
+
+def test_what_is_sent_again_with_its_key_is_done_once(connect: Connect):
+    ops, sam = connect("ops"), connect("sam")
+    for _ in range(2):
+        ops.records.note(EventKind.FEATURES_PUSH, str(HOURLY), {"rows": 3}, key="k1")
+    assert len(ops.records.audit_events(kind=EventKind.FEATURES_PUSH)) == 1
+    with pytest.raises(KeyReused):
+        ops.records.note(EventKind.FEATURES_PUSH, str(HOURLY), {"rows": 4}, key="k1")
+    first = sam.records.grant(FLIGHTS, grantee="person:max", key="k1")
+    sam.records.revoke(first.id)
+    assert sam.records.grant(FLIGHTS, grantee="person:max", key="k1").id == first.id
+    assert connect("max").records.grants().items[0].revoked_at is not None
+    ops.publish(FLIGHTS, manifest(1))
+    made = training_set(FLIGHTS.at(1), by="person:ops", decision=read(ops, FLIGHTS))
+    for _ in range(2):
+        ops.record(made, key="k2")
+    assert len(ops.records.audit_events(kind=EventKind.TRAINING_SET_RECORD)) == 1
 
 
 def test_a_decision_tells_why_and_changes_nothing(connect: Connect):

@@ -5,10 +5,18 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from provender.api import answers, bodies, paging
-from provender.api.parameters import After, Asking, DatasetName, Id, IfNoneMatch, Limit
+from provender.api.parameters import (
+    After,
+    Asking,
+    DatasetName,
+    Id,
+    IdempotencyKey,
+    IfNoneMatch,
+    Limit,
+)
 from provender.api.routes import Routes
 from provender.core.datasets import Listed, whole
-from provender.core.errors import Conflict, Denied, NotFound, Recalled
+from provender.core.errors import Conflict, Denied, KeyReused, NotFound, Recalled
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor
 from provender.core.policy import Decision, Grant, Permit
@@ -63,11 +71,12 @@ def list_grants(
     return answers.answer(request, paging.paged(request, found))
 
 
-@routes.post("/grants", Grant, status=201, raises=(NotFound, Denied, Conflict))
+@routes.post("/grants", Grant, status=201, raises=(NotFound, Denied, Conflict, KeyReused))
 def give_grant(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.GrantWanted, bodies.taken(bodies.GrantWanted)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Let somebody do something to a dataset; an equal grant that is in force is the answer."""
     given = catalog.records.grant(
@@ -78,6 +87,7 @@ def give_grant(
         purposes=body.purposes,
         until=body.until,
         reason=body.reason,
+        key=idempotency_key or "",
     )
     where = answers.address(request, "grants", given.id)
     return answers.answer(request, given, status=201, location=where)

@@ -9,6 +9,7 @@ from provender.api.parameters import (
     After,
     Asking,
     DatasetName,
+    IdempotencyKey,
     IfNoneMatch,
     Instant,
     Limit,
@@ -19,7 +20,7 @@ from provender.api.parameters import (
 from provender.api.routes import Routes
 from provender.core.audit import AuditEvent, ChangeRecord, EventKind
 from provender.core.datasets import Listed, Release
-from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.names import DatasetRef
 
 routes = Routes("audit")
@@ -76,14 +77,16 @@ def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch =
     return answers.answer(request, bodies.Verified(events=catalog.records.verify_audit()))
 
 
-@routes.post("/notes", None, status=204, raises=(Denied, NotFound))
+@routes.post("/notes", None, status=204, raises=(Denied, NotFound, KeyReused))
 def write_note(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.Note, bodies.taken(bodies.Note)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Write into the audit trail what happened to features outside of the catalog."""
-    catalog.records.note(body.kind, body.subject, body.detail)
+    """Write into the audit trail what was done with a dataset or a version outside of the catalog."""
+    key = idempotency_key or ""
+    catalog.records.note(body.kind, body.subject, body.detail, key=key)
     return answers.nothing()
 
 

@@ -1,11 +1,13 @@
 """What requests carry. Every key is known, every type is meant: nothing is read into a value."""
 
+import json
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from fastapi import Depends
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
 
 from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
@@ -27,6 +29,12 @@ Short = Annotated[str, Field(max_length=LONG)]
 
 VersionName = Annotated[str, Field(pattern=DATASET.replace("$", "(@[1-9][0-9]{0,8})?$"))]
 ActorName = Annotated[str, Field(pattern=r"^(person|team|service):[a-z0-9][a-z0-9._-]{0,62}$")]
+
+
+def _brief(detail: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(detail, allow_nan=False)) > LONG:
+        raise PydanticCustomError("brief", f"it is longer than {LONG} characters")
+    return detail
 
 
 class Body:
@@ -173,7 +181,7 @@ class Note(Body):
 
     kind: EventKind
     subject: Annotated[str, Field(min_length=1, max_length=500)]
-    detail: dict[str, JsonValue] = field(default_factory=dict)
+    detail: Annotated[dict[str, JsonValue], AfterValidator(_brief)] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -162,17 +162,14 @@ def declare_dataset(
     catalog: Asking,
     body: Annotated[DATASET_DECLARED, bodies.taken(DATASET_DECLARED)],
 ) -> Response:
-    """Declare a dataset that is not there yet; one that is, is edited."""
+    """Declare a dataset that is not there yet."""
     ref = body.value.ref
     try:
-        there = catalog.finder.entry(ref)
-    except NotFound:
         catalog.desk.declare(body.value, expected=0, reason=body.reason)
-    else:
+    except PreconditionFailed as there:
         raise Conflict(
-            f"{there.dataset.ref} is there already, at revision {there.revision}",
-            hint=f"change it: PATCH /datasets/{there.dataset.ref}",
-        )
+            f"{ref} is there already", hint=f"look at it, then change it: PATCH /datasets/{ref}"
+        ) from there
     where = answers.address(request, "datasets", ref.dataset)
     return answers.answer(request, catalog.finder.entry(ref), status=201, location=where)
 

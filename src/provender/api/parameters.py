@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from provender.api.errors import Malformed, Problem
-from provender.core.clock import to_utc
+from provender.api.shapes import in_utc
 from provender.core.protocols import Library
 
 PART = r"[a-z][a-z0-9_]{0,62}"
@@ -50,13 +50,6 @@ def _instant(value: Any) -> Any:
     return value
 
 
-def _in_range(value: datetime) -> datetime:
-    try:
-        return to_utc(value)
-    except OverflowError:
-        raise PydanticCustomError("instant", "the years are 1 to 9999, in UTC") from None
-
-
 def _text(value: str) -> str:
     if "\0" in value:
         raise PydanticCustomError("text", "text must not have a NUL character")
@@ -71,7 +64,7 @@ def _seconds(value: Any) -> Any:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text)]
-Instant = Annotated[datetime, BeforeValidator(_instant), AfterValidator(_in_range)]
+Instant = Annotated[datetime, BeforeValidator(_instant), AfterValidator(in_utc)]
 Counted = Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_whole)]
 Position = Annotated[int, Field(ge=0, le=10**15), BeforeValidator(_whole)]
 Portion = Annotated[int, Field(ge=1, le=MOST), BeforeValidator(_whole)]

@@ -6,13 +6,16 @@ and the API's description is made from it.
 """
 
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import CoreSchema, SchemaValidator
+from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from provender.api.errors import Malformed, Problem, said
+from provender.core.clock import to_utc
 
 T = TypeVar("T")
 REFERENCE = "#/components/schemas/{model}"
@@ -82,12 +85,27 @@ def tightened(schema: Any, limits: Limits = TIGHTER) -> Any:
             tighter = {key: tightened(part, limits) for key, part in schema.items()}
             kind = tighter.get("type")
             added = limits.get(kind, {}) if isinstance(kind, str) else {}
-            return {**added, **tighter}
+            found = {**added, **tighter}
+            if kind == "datetime":
+                return no_info_after_validator_function(in_utc, cast(CoreSchema, found))
+            return found
         case list():
             return [tightened(part, limits) for part in schema]
         case tuple():
             return tuple(tightened(part, limits) for part in schema)
     return schema
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return an instant in UTC.
+
+    Raises:
+        PydanticCustomError: the calendar has no such year there.
+    """
+    try:
+        return to_utc(value)
+    except OverflowError:
+        raise PydanticCustomError("instant", "the years are 1 to 9999, in UTC") from None
 
 
 def _place(where: tuple[int | str, ...]) -> str:

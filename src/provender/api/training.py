@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Request, Response
 
 from provender.api import answers, bodies, paging
-from provender.api.parameters import After, Asking, Id, IfNoneMatch, Limit
+from provender.api.parameters import After, Asking, Id, IdempotencyKey, IfNoneMatch, Limit
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
-from provender.core.errors import Conflict, Denied, NotFound
+from provender.core.errors import Conflict, Denied, KeyReused, NotFound
 from provender.core.training import TrainingSetManifest
 
 routes = Routes("training sets")
@@ -28,14 +28,20 @@ def list_training_sets(
     return answers.answer(request, paging.paged(request, found))
 
 
-@routes.post("/training-sets", TrainingSetManifest, status=201, raises=(NotFound, Denied, Conflict))
+@routes.post(
+    "/training-sets",
+    TrainingSetManifest,
+    status=201,
+    raises=(NotFound, Denied, Conflict, KeyReused),
+)
 def record_training_set(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.TrainingSet, bodies.taken(bodies.TrainingSet)],
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Write down what a training set was made of; the same one again only adds to the audit trail."""
-    catalog.record(body.training_set)
+    catalog.record(body.training_set, key=idempotency_key or "")
     made = catalog.records.training_set(body.training_set.id)
     where = answers.address(request, "training-sets", made.id)
     return answers.answer(request, made, status=201, location=where)

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog.changes import Change
+from provender.catalog.nodes import portions
 from provender.catalog.rows import DatasetNameRow, DatasetRow, GovernedRow
 from provender.core import governance
 from provender.core.datasets import Dataset
@@ -74,20 +75,24 @@ def remember(db: Session, desired: Governance, *, change: Change) -> bool:
     wanted = governance.objects(desired)
     rows = db.execute(select(GovernedRow.kind, GovernedRow.name, GovernedRow.digest))
     there = {(row.kind, row.name): row.digest for row in rows}
-    for kind, name in there.keys() - wanted.keys():
-        of_object = (GovernedRow.kind == kind, GovernedRow.name == name)
-        db.execute(delete(GovernedRow).where(*of_object))
-    other = {key: value for key, value in wanted.items() if there.get(key) != digest(value)}
-    for (kind, name), value in other.items():
-        db.merge(
-            GovernedRow(
-                kind=kind,
-                name=name,
-                digest=digest(value),
-                value=canonical(value),
-                applied_at=change.at,
-                applied_by=change.actor,
-            )
-        )
-    db.flush()
+    now = {key: digest(value) for key, value in wanted.items()}
+    other = [key for key in wanted if there.get(key) != now[key]]
+    for kind in TYPES:
+        over = [name for of, name in there if of == kind and now.get((of, name)) != there[of, name]]
+        for portion in portions(over):
+            gone = (GovernedRow.kind == kind, GovernedRow.name.in_(portion))
+            db.execute(delete(GovernedRow).where(*gone))
+    if other:
+        said = [
+            {
+                "kind": kind,
+                "name": name,
+                "digest": now[kind, name],
+                "value": canonical(wanted[kind, name]),
+                "applied_at": change.at,
+                "applied_by": change.actor,
+            }
+            for kind, name in other
+        ]
+        db.connection().execute(insert(GovernedRow), said)
     return bool(other) or not there.keys() <= wanted.keys()

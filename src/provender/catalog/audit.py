@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from provender.catalog.rows import AuditRow
 from provender.core import audit
 from provender.core.audit import AuditEvent, EventKind
-from provender.core.digest import canonical, plain
+from provender.core.digest import plain
 from provender.core.errors import Corrupt
 from provender.core.policy import Action
 
@@ -149,18 +149,6 @@ def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> set[st
         for row in db.scalars(wanted)
         if {key: row.detail.get(key) for key in asked} == asked
     }
-
-
-def was_permitted(db: Session, *, actor: str, action: Action, subjects: Sequence[str]) -> bool:
-    """Return whether ``actor`` was ever let do ``action`` to one of ``subjects``, names of a dataset."""
-    said = canonical({"action": action})[1:-1]
-    wanted = select(AuditRow.sequence).where(
-        AuditRow.kind == EventKind.ACCESS_PERMIT.value,
-        AuditRow.actor == actor,
-        AuditRow.subject.in_(subjects),
-        type_coerce(AuditRow.detail, Text).contains(said, autoescape=True),
-    )
-    return db.scalars(wanted.limit(1)).first() is not None
 
 
 def verify(db: Session) -> int:

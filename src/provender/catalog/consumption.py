@@ -5,7 +5,7 @@ the end of a materialisation. Who read a version is for those to know who stewar
 what was made from it shows as far as it may be discovered.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -115,13 +115,9 @@ def _of(db: Session, versions: set[DatasetRef], names: Collection[str]) -> set[D
     return {ref for ref in versions if numbers.get(ref.dataset) in known}
 
 
-def keep_filling(
-    db: Session, change: Change, ref: DatasetRef, detail: Mapping[str, object]
-) -> None:
-    """Write down that a view was filled from the version ``ref``, if its detail says which."""
-    project, view = detail.get("project"), detail.get("view")
-    if project and view:
-        keep(db, change, [Use(ref, NodeKind.VIEW.value, f"{project}/{view}")])
+def keep_filling(db: Session, change: Change, ref: DatasetRef, view: str) -> None:
+    """Write down that the view ``project/name`` was filled from a version."""
+    keep(db, change, [Use(ref, NodeKind.VIEW.value, view)])
 
 
 def keep_definitions(

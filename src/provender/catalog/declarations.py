@@ -1,5 +1,6 @@
 """What is said about datasets, written down: rows, owners, tags, names, and what search finds."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import delete, insert, select
@@ -14,38 +15,51 @@ from provender.catalog.rows import (
     DatasetTermRow,
     GrantRow,
     OwnerRow,
-    VersionRow,
 )
 from provender.core.datasets import Dataset, DatasetVersion, Evidence
 
 
-def declare(db: Session, dataset: Dataset, *, change: Change) -> None:
-    """Write down what people say about a dataset, in place of what they said before; index it."""
-    row = keep(db, dataset, change=change)
-    nodes.rest_on(db, nodes.dataset_node(dataset.ref), [dataset.ref.dataset])
-    last = db.get(VersionRow, (row.id, row.latest)) if row.latest else None
-    index(db, change, dataset, last.value if last else None)
-
-
-def keep(db: Session, dataset: Dataset, *, change: Change) -> DatasetRow:
-    """Return the row of a dataset, written with its owners, tags and terms.
+def declare(db: Session, datasets: Sequence[Dataset], *, change: Change) -> list[DatasetRow]:
+    """Return the rows of datasets, many at a time, with what people say now in place of before.
 
     Raises:
-        Conflict: a dataset that has another name now was called so once.
+        Conflict: a dataset that has another name now was called as one of them once.
     """
-    row = row_of(db, dataset.ref.dataset)
-    if row is None:
-        row = _added(db, dataset, now=change.at)
-    else:
-        row.revision, row.changed_at, row.withdrawn_at = row.revision + 1, change.at, None
-        row.domain, row.value = dataset.ref.domain, dataset
-        naming.add_name(db, row.id, row.name, now=change.at)
+    declared: list[DatasetRow] = []
+    for portion in nodes.portions(datasets):
+        rows = keep(db, portion, change=change)
+        nodes.rest_on_themselves(db, rows)
+        indexing.put_all(db, findable.of_datasets(db, rows), at=change.at)
+        declared += rows
+    return declared
+
+
+def keep(db: Session, datasets: Sequence[Dataset], *, change: Change) -> list[DatasetRow]:
+    """Return the rows of datasets, written with their owners, tags and terms.
+
+    Raises:
+        Conflict: a dataset that has another name now was called as one of them once.
+    """
+    named = select(DatasetRow).where(DatasetRow.name.in_([d.ref.dataset for d in datasets]))
+    there = {row.name: row for row in db.scalars(named)}
+    new = [dataset for dataset in datasets if dataset.ref.dataset not in there]
+    first = naming.take(db, "dataset", len(new)) if new else 0
+    added = [_added(number, dataset, now=change.at) for number, dataset in enumerate(new, first)]
+    for dataset in datasets:
+        row = there.get(dataset.ref.dataset)
+        if row is not None:
+            row.revision, row.changed_at, row.withdrawn_at = row.revision + 1, change.at, None
+            row.domain, row.value = dataset.ref.domain, dataset
+    db.add_all(added)
     db.flush()
-    _keep_owners(db, row.id, dataset)
-    _keep_assignments(db, row.id, dataset, change=change)
-    _keep_terms(db, row.id, dataset)
-    indexing.settle(db, [row])
-    return row
+    there |= {row.name: row for row in added}
+    rows = [there[dataset.ref.dataset] for dataset in datasets]
+    naming.add_names(db, {row.name: row.id for row in rows}, now=change.at)
+    _keep_owners(db, rows)
+    _keep_assignments(db, rows, change=change)
+    _keep_terms(db, rows)
+    indexing.settle(db, rows)
+    return rows
 
 
 def row_of(db: Session, name: str) -> DatasetRow | None:
@@ -98,9 +112,9 @@ def index(db: Session, change: Change, dataset: Dataset, latest: DatasetVersion 
     indexing.put(db, change, nodes.dataset_node(dataset.ref), found)
 
 
-def _added(db: Session, dataset: Dataset, *, now: datetime) -> DatasetRow:
-    row = DatasetRow(
-        id=naming.take(db, "dataset"),
+def _added(number: int, dataset: Dataset, *, now: datetime) -> DatasetRow:
+    return DatasetRow(
+        id=number,
         urn=naming.new_urn(now),
         name=dataset.ref.dataset,
         domain=dataset.ref.domain,
@@ -112,44 +126,43 @@ def _added(db: Session, dataset: Dataset, *, now: datetime) -> DatasetRow:
         changed_at=now,
         withdrawn_at=None,
     )
-    db.add(row)
-    db.flush()
-    naming.add_name(db, row.id, row.name, now=now)
-    return row
 
 
-def _keep_owners(db: Session, number: int, dataset: Dataset) -> None:
-    db.execute(delete(OwnerRow).where(OwnerRow.dataset == number))
+def _keep_owners(db: Session, rows: Sequence[DatasetRow]) -> None:
+    db.execute(delete(OwnerRow).where(OwnerRow.dataset.in_([row.id for row in rows])))
     offices = [
-        {"dataset": number, "actor": owner.id, "role": owner.role.value} for owner in dataset.owners
+        {"dataset": row.id, "actor": owner.id, "role": owner.role.value}
+        for row in rows
+        for owner in row.value.owners
     ]
     db.execute(insert(OwnerRow), offices)
 
 
-def _keep_assignments(db: Session, number: int, dataset: Dataset, *, change: Change) -> None:
+def _keep_assignments(db: Session, rows: Sequence[DatasetRow], *, change: Change) -> None:
     """Write the tags; who put one there and when stays as it is while the tag does."""
-    rows = db.scalars(select(AssignmentRow).where(AssignmentRow.dataset == number))
-    there = {(row.column_name, row.tag, row.value): row for row in rows}
-    wanted = {(put.column, put.tag, put.value): put for put in dataset.assignments}
+    of_rows = AssignmentRow.dataset.in_([row.id for row in rows])
+    there = {
+        (one.dataset, one.column_name, one.tag, one.value): one
+        for one in db.scalars(select(AssignmentRow).where(of_rows))
+    }
+    wanted = dict.fromkeys(
+        (row.id, put.column, put.tag, put.value) for row in rows for put in row.value.assignments
+    )
     for key in there.keys() - wanted.keys():
         db.delete(there[key])
     db.add_all(
         AssignmentRow(
-            dataset=number,
-            column_name=put.column,
-            tag=put.tag,
-            value=put.value,
-            by=change.actor,
-            at=change.at,
+            dataset=dataset, column_name=column, tag=tag, value=value, by=change.actor, at=change.at
         )
-        for key, put in wanted.items()
-        if key not in there
+        for dataset, column, tag, value in wanted
+        if (dataset, column, tag, value) not in there
     )
 
 
-def _keep_terms(db: Session, number: int, dataset: Dataset) -> None:
-    db.execute(delete(DatasetTermRow).where(DatasetTermRow.dataset == number))
+def _keep_terms(db: Session, rows: Sequence[DatasetRow]) -> None:
+    db.execute(delete(DatasetTermRow).where(DatasetTermRow.dataset.in_([row.id for row in rows])))
     db.add_all(
-        DatasetTermRow(dataset=number, column_name="", term=term)
-        for term in dict.fromkeys(dataset.terms)
+        DatasetTermRow(dataset=row.id, column_name="", term=term)
+        for row in rows
+        for term in dict.fromkeys(row.value.terms)
     )

@@ -54,7 +54,16 @@ class LocalDesk:
                 )
 
             asked = [ref, edit, expected, reason]
-            return idempotency.answered(db, change, key, "edit", asked, Entry, work)
+            return idempotency.answered(
+                db,
+                change,
+                key,
+                "edit",
+                asked,
+                Entry,
+                work,
+                again=self._door.knowing(db, change, ref),
+            )
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""

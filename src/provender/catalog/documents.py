@@ -23,7 +23,7 @@ from pydantic import (
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode
 
-from provender.core import governance
+from provender.core import form, governance
 from provender.core.datasets import Dataset, Format
 from provender.core.errors import InvalidInput, Problems, ProvenderError
 from provender.core.glossary import Term
@@ -55,7 +55,10 @@ def _listed(value: object) -> object:
 def _duration(value: object) -> object:
     """A duration as ``6h`` or ``2d``; else what ISO 8601 makes of it."""
     written = DURATION.match(value) if isinstance(value, str) else None
-    return int(written[1]) * UNITS[written[2]] if written else value
+    try:
+        return int(written[1]) * UNITS[written[2]] if written else value
+    except OverflowError:
+        raise ValueError(f"{value!r} is longer than anybody waits") from None
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
@@ -280,10 +283,10 @@ def read_governance(folder: Path) -> Governance:
     found = reader.governance()
     problems = [*reader.problems, *reader.stray_files()]
     if not problems:
-        problems = governance.check(found)
+        problems = [*form.faults(found), *governance.check(found)]
     if problems:
         raise Problems(f"{folder.name}/ cannot be accepted", problems)
-    return found
+    return form.settled(found)
 
 
 def _domain(document: DomainDocument) -> Domain:

@@ -1,6 +1,6 @@
 """The way into the catalog's database for one actor: a transaction to read in, or a change."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
@@ -11,6 +11,7 @@ from provender.catalog.changes import Change
 from provender.catalog.db import transaction
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
+from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 
 
@@ -33,6 +34,10 @@ class Door:
     def who(self, db: Session) -> Actor:
         """Return the actor, with the teams that the catalog knows them to be in."""
         return access.actor(db, self.actor)
+
+    def knowing(self, db: Session, change: Change, ref: DatasetRef) -> Callable[[], object]:
+        """Return what raises if the actor may not discover a dataset any more."""
+        return lambda: access.discovered(db, self.who(db), ref.dataset, now=change.at)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -61,7 +61,7 @@ def edit(
     before = row.value
     after = edited(before, edit, known=_known(db, row), by=by)
     if canonical(after) != canonical(before):
-        declarations.declare(db, after, change=change)
+        declarations.declare(db, [after], change=change)
         history.keep(db, change, "dataset", row.urn, after, reason=reason)
         _tell(db, change, before, after, reason=reason)
     return entries.entry(db, row)

@@ -62,7 +62,7 @@ def record_repo(
 
     Raises:
         Denied: ``by`` may not define features over a dataset that they read, or that those
-            they take the place of read.
+            they take the place of read; or the project is somebody else's.
         NotFound: a dataset is not there, or not for ``by`` to discover.
         PreconditionFailed: they are not any more at the revision that was ``expected``.
     """
@@ -78,10 +78,11 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 
     But for who owns the project: what was shared with it and is no more, they can take away.
     """
-    owned = projects.check_owner(db, by, repo, now=now)
+    last = _last(db, RepoRow, repo.project)
+    last_by = last.recorded_by if last else None
+    owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
-    last = None if owned else _last(db, RepoRow, repo.project)
-    read = last.value.datasets - repo.datasets if last else frozenset[str]()
+    read = last.value.datasets - repo.datasets if last and not owned else frozenset[str]()
     there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
     now_called = sorted(set(naming.current(db, read).values()))
     still = db.scalars(there.where(DatasetRow.name.in_(now_called))).all()

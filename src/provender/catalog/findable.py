@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -136,7 +136,8 @@ def fresh_until(dataset: Dataset, version: DatasetVersion) -> datetime | None:
     """Return until when the data of a version is fresh; None where nobody said how fresh it has to be."""
     if dataset.fresh_within is None:
         return None
-    return version.newest + dataset.fresh_within
+    newest = version.newest
+    return newest + min(dataset.fresh_within, datetime.max.replace(tzinfo=UTC) - newest)
 
 
 def checked(outcomes: Iterable[str]) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -17,6 +18,7 @@ from provender.catalog import (
     grants,
     history,
     indexing,
+    nodes,
     revisions,
     rulebook,
 )
@@ -33,7 +35,7 @@ from provender.catalog.rows import (
     TermRow,
     VersionRow,
 )
-from provender.core import governance
+from provender.core import form, governance
 from provender.core.audit import EventKind
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Problems
@@ -103,6 +105,7 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
     existing = current(db)
     if existing != Governance():
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    desired = form.settled(desired)
     steps = governance.diff(existing, desired, applied.said(db))
     _check(db, governance.together(desired, steps), steps)
     return steps
@@ -122,7 +125,7 @@ def apply(
     if drifted and not overwrite:
         raise _overwriting(drifted)
     changed = [step for step in steps if step.change is not Change.KEEP]
-    said_anew = applied.remember(db, desired, change=change)
+    said_anew = applied.remember(db, form.settled(desired), change=change)
     if changed or said_anew:
         _make(db, changed, change=change)
     return steps
@@ -146,7 +149,7 @@ def declare(
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
     existing = current(db)
-    alone = governance.only(value)
+    alone = form.settled(governance.only(value))
     ((kind, name),) = governance.objects(alone)
     revisions.check_object(db, kind, name, expected)
     steps = governance.diff(existing, alone, Governance())
@@ -188,11 +191,13 @@ def withdraw(
 
 
 def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
-    problems = governance.check(becomes)
+    written = [s for s in steps if s.change in (Change.ADD, Change.CHANGE)]
+    problems = [fault for s in written for fault in form.problems(s.kind, s.name, s.value)]
+    problems += governance.check(becomes)
     if not any(Action.GOVERN in rule.actions for rule in becomes.rules):
         problems.append("no rule has the action govern: nobody could change anything later")
     problems += _renamed(db, becomes)
-    problems += _misnamed(db, becomes, steps)
+    problems += _misnamed(db, becomes, written)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(
@@ -219,8 +224,12 @@ def _make(db: Session, steps: Sequence[Step], *, reason: str = "", change: Catal
     """Take ``steps`` and write down that they were; none: catalog/ says now what is in force."""
     if steps:
         epoch.bump(db)
-    for step in steps:
-        _take(db, step, reason=reason, change=change)
+    for in_datasets, together in groupby(steps, _says_dataset):
+        if in_datasets:
+            _declare(db, list(together), reason=reason, change=change)
+        else:
+            for step in together:
+                _take(db, step, reason=reason, change=change)
     _index(db, steps, change=change)
     taken = [
         {"change": s.change, "kind": s.kind, "name": s.name, "becomes": _becomes(s)} for s in steps
@@ -240,37 +249,45 @@ def _index(db: Session, steps: Sequence[Step], *, change: CatalogChange) -> None
         indexing.learn_terms(db, change, named["term"])
 
 
+def _says_dataset(step: Step) -> bool:
+    return step.kind == "dataset" and step.change is not Change.REMOVE
+
+
+def _declare(db: Session, steps: Sequence[Step], *, reason: str, change: CatalogChange) -> None:
+    """Say datasets, of which there may be thousands: many at a time."""
+    for portion in nodes.portions(steps):
+        rows = declarations.declare(db, [step.value for step in portion], change=change)
+        said = {row.urn: row.value for row in rows}
+        history.keep_all(db, change, "dataset", said, reason=reason)
+    for step in steps:
+        _tell(db, step, change=change)
+
+
 def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
-    match step.change, step.kind:
-        case Change.REMOVE, "dataset":
+    """Take a step that does not say a dataset."""
+    key, kind = step.name, step.kind
+    if step.change is not Change.REMOVE:
+        db.merge(ROWS[kind](step.value))
+    elif kind == "dataset":
+        row = declarations.row_of(db, step.name)
+        key = row.urn if row else key
+        grants.revoke_all(db, step.name, change=change)
+        declarations.withdraw(db, step.name, change=change)
+    else:
+        if kind in ("person", "team"):
             grants.revoke_all(db, step.name, change=change)
-            declarations.withdraw(db, step.name, change=change)
-        case Change.REMOVE, kind:
-            if kind in ("person", "team"):
-                grants.revoke_all(db, step.name, change=change)
-            db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
-        case _, "dataset":
-            declarations.declare(db, step.value, change=change)
-        case _, kind:
-            db.merge(ROWS[kind](step.value))
+        db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
     db.flush()
-    _remember(db, step, reason=reason, change=change)
-    if step.kind == "dataset":
-        changes.tell(
-            db,
-            change,
-            EventKind.DATASET_DECLARE,
-            step.name,
-            {"change": step.change, "becomes": _becomes(step)},
-        )
+    said = None if step.change is Change.REMOVE else step.value
+    history.keep(db, change, kind, key, said, reason=reason)
+    if kind == "dataset":
+        _tell(db, step, change=change)
 
 
-def _remember(db: Session, step: Step, *, reason: str, change: CatalogChange) -> None:
-    """Keep in history what is said from now on."""
-    gone = step.change is Change.REMOVE
-    row = declarations.row_of(db, step.name) if step.kind == "dataset" else None
-    key = row.urn if row else step.name
-    history.keep(db, change, step.kind, key, None if gone else step.value, reason=reason)
+def _tell(db: Session, step: Step, *, change: CatalogChange) -> None:
+    """Tell in the audit trail what a step did to a dataset."""
+    detail = {"change": step.change, "becomes": _becomes(step)}
+    changes.tell(db, change, EventKind.DATASET_DECLARE, step.name, detail)
 
 
 def _becomes(step: Step) -> str:
@@ -285,17 +302,14 @@ def _renamed(db: Session, becomes: Governance) -> Iterator[str]:
             yield f"dataset {name} is called {names[name]} now: write that in its file"
 
 
-def _misnamed(db: Session, becomes: Governance, steps: Iterable[Step]) -> Iterator[str]:
+def _misnamed(db: Session, becomes: Governance, written: Iterable[Step]) -> Iterator[str]:
     """Say which rules that are new or change name a dataset that there is not: they would open nothing.
 
     Patterns may be of datasets to come.
     """
     there = {dataset.ref.dataset for dataset in becomes.datasets}
     names = applied.renamed(db)
-    written = [
-        s.value for s in steps if s.kind == "rule" and s.change in (Change.ADD, Change.CHANGE)
-    ]
-    for rule in written:
+    for rule in (step.value for step in written if step.kind == "rule"):
         for name in rulebook.literal(rule.datasets):
             if name in names:
                 yield f"rule {rule.id}: dataset {name} is called {names[name]} now: write that"

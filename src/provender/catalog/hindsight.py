@@ -6,7 +6,7 @@ closed by a tag then is not opened by looking back. What was withdrawn since is 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import access, history, naming, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.listing import FILTERS, summary
-from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, VersionRow
+from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
 from provender.core.clock import check_past
 from provender.core.datasets import Dataset, DatasetSummary, Entry
 from provender.core.errors import InvalidInput, NotFound
@@ -95,6 +95,8 @@ def summaries(
 def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Governance:
     """Return what was in force at ``as_of``, of datasets those that ``who`` may discover.
 
+    Of people who were taken away since, only who governs is told.
+
     Raises:
         InvalidInput: ``as_of`` is in the future, or before history begins.
     """
@@ -109,13 +111,20 @@ def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Go
     return Governance(
         domains=every("domain", Domain),
         teams=tuple(history.every(db, "team", as_of)),
-        people=every("person", Person),
+        people=tuple(_still_there(db, who, every("person", Person), now=now)),
         tags=every("tag", Tag),
         terms=every("term", Term),
         purposes={one["name"]: one["description"] for one in every("purpose", dict)},
         rules=rulebook.shown(db, who, every("rule", Rule), now=now),
         datasets=tuple(sorted(allowed, key=lambda dataset: dataset.ref.dataset)),
     )
+
+
+def _still_there(
+    db: Session, who: Actor, people: Iterable[Person], *, now: datetime
+) -> Iterator[Person]:
+    there = None if governs(db, who, now=now) else set(db.scalars(select(PersonRow.id)))
+    return (person for person in people if there is None or person.id in there)
 
 
 def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:

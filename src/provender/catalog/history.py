@@ -7,6 +7,7 @@ it, else the name or id.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import and_, insert, or_, select
@@ -28,47 +29,43 @@ def keep(
 
     What a change says twice is what it said last; what was said already is not said again.
     """
-    said = None if value is None else canonical(value)
-    of_object = (HistoryRow.kind == kind, HistoryRow.key == key)
-    row = db.scalars(select(HistoryRow).where(*of_object, HistoryRow.to_sequence.is_(None))).first()
-    if row is not None and row.from_sequence == change.sequence:
-        row.value, row.reason = said, reason
-        return
-    if (row.value if row is not None else None) == said:
-        return
-    if row is not None:
-        row.to_sequence, row.to_at = change.sequence, change.at
-    db.add(
-        HistoryRow(
-            id=naming.take(db, COUNTER),
-            kind=kind,
-            key=key,
-            from_sequence=change.sequence,
-            from_at=change.at,
-            to_sequence=None,
-            to_at=None,
-            value=said,
-            by=change.actor,
-            reason=reason,
-        )
-    )
+    keep_all(db, change, kind, {key: value}, reason=reason)
+
+
+def keep_all(
+    db: Session,
+    change: Change,
+    kind: str,
+    values: Mapping[str, object | None],
+    *,
+    reason: str = "",
+) -> None:
+    """`keep` of some hundred objects of a kind, by their keys."""
+    of_objects = (HistoryRow.kind == kind, HistoryRow.key.in_(list(values)))
+    wanted = select(HistoryRow).where(*of_objects, HistoryRow.to_sequence.is_(None))
+    last = {row.key: row for row in db.scalars(wanted)}
+    said = {key: None if value is None else canonical(value) for key, value in values.items()}
+    new: list[str] = []
+    for key, text in said.items():
+        row = last.get(key)
+        if row is not None and row.from_sequence == change.sequence:
+            row.value, row.reason = text, reason
+        elif (row.value if row is not None else None) != text:
+            new.append(key)
+            if row is not None:
+                row.to_sequence, row.to_at = change.sequence, change.at
     db.flush()
+    first = naming.take(db, COUNTER, len(new)) if new else 0
+    rows = [
+        _row(change, number, kind, key, said[key], reason) for number, key in enumerate(new, first)
+    ]
+    if rows:
+        db.connection().execute(BEGIN, rows)
 
 
 def begin(db: Session, change: Change, number: int, kind: str, key: str, value: object) -> None:
     """`keep` of an object that never was before, under a ``number`` taken for it."""
-    row = {
-        "id": number,
-        "kind": kind,
-        "key": key,
-        "from_sequence": change.sequence,
-        "from_at": change.at,
-        "to_sequence": None,
-        "to_at": None,
-        "value": canonical(value),
-        "by": change.actor,
-        "reason": "",
-    }
+    row = _row(change, number, kind, key, canonical(value), "")
     db.connection().execute(BEGIN, row)
 
 
@@ -129,3 +126,20 @@ def states(
     if before is not None:
         wanted = wanted.where(HistoryRow.from_sequence < before)
     return list(db.scalars(wanted.order_by(HistoryRow.from_sequence.desc()).limit(limit)))
+
+
+def _row(
+    change: Change, number: int, kind: str, key: str, said: str | None, reason: str
+) -> dict[str, object]:
+    return {
+        "id": number,
+        "kind": kind,
+        "key": key,
+        "from_sequence": change.sequence,
+        "from_at": change.at,
+        "to_sequence": None,
+        "to_at": None,
+        "value": said,
+        "by": change.actor,
+        "reason": reason,
+    }

@@ -27,48 +27,30 @@ def answered(
     asked: Sequence[object],
     kind: type[T],
     work: Callable[[], T],
-) -> T:
-    """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first."""
-    if not key:
-        return work()
-    answer, _ = once(
-        db,
-        change,
-        key=key,
-        operation=operation,
-        request_digest=digest(asked),
-        kind=kind,
-        work=work,
-    )
-    return answer
-
-
-def once(
-    db: Session,
-    change: Change,
     *,
-    key: str,
-    operation: str,
-    request_digest: str,
-    kind: type[T],
-    work: Callable[[], T],
-) -> tuple[T, bool]:
-    """Return what ``work`` answers, and whether it was done before: then it is not done again.
+    again: Callable[[], object],
+) -> T:
+    """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first.
 
-    The answer is kept in the transaction of the work, for a week and for this actor. What
-    ``work`` raises is not kept: asked again, it is decided again.
+    The answer is kept in the transaction of the work, for a week and for this actor; before it
+    is given ``again`` has to let it: rights may have gone meanwhile. What ``work`` raises is not
+    kept: asked again, it is decided again.
 
     Raises:
         KeyReused: the key came with another request.
     """
+    if not key:
+        return work()
+    request = digest(asked)
     row = db.get(IdempotencyRow, (change.actor, key))
     if row is not None and row.until_at > change.at:
-        if (row.operation, row.request_digest) != (operation, request_digest):
+        if (row.operation, row.request_digest) != (operation, request):
             raise KeyReused(
                 f"the idempotency key {key!r} came before with another request ({row.operation})",
                 hint="send each new request with a new key",
             )
-        return from_json(kind, row.answer), True
+        again()
+        return from_json(kind, row.answer)
     answer = work()
     _sweep(db, change)
     db.merge(
@@ -76,7 +58,7 @@ def once(
             actor=change.actor,
             key=key,
             operation=operation,
-            request_digest=request_digest,
+            request_digest=request,
             status=200,
             answer=to_json(answer),
             etag="",
@@ -85,7 +67,7 @@ def once(
         )
     )
     db.flush()
-    return answer, False
+    return answer
 
 
 def _sweep(db: Session, change: Change) -> None:

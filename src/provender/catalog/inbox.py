@@ -20,7 +20,7 @@ from provender.catalog.rows import DatasetRow, HistoryRow, UnansweredRow
 from provender.catalog.tasks import FINDERS, Sees, Waiting
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
-from provender.core.errors import InvalidInput, PreconditionFailed
+from provender.core.errors import InvalidInput, NotFound, PreconditionFailed
 from provender.core.names import is_legible, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -62,7 +62,11 @@ def settle(db: Session, who: Actor, identity: str, *, expected: int | None, chan
     kind, key = task_key(identity)
     waiting = _one(db, sees(db, who, now=change.at), kind, key)
     if waiting is None:
-        raise unknown("task", identity, ())
+        raise NotFound(
+            f"task {identity!r} does not wait for {who}",
+            hint="see which do: provender inbox",
+            what="task",
+        )
     task = waiting.task
     if expected is not None and expected != task.revision:
         raise PreconditionFailed(

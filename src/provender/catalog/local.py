@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from copy import copy
 from datetime import datetime, timedelta
+from types import NoneType
 
 from sqlalchemy import QueuePool
 
@@ -168,7 +169,10 @@ class LocalCatalog(Closing):
                 )
 
             asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
-            return idempotency.answered(db, change, key, "publish", asked, DatasetVersion, work)
+            again = self._door.knowing(db, change, ref)
+            return idempotency.answered(
+                db, change, key, "publish", asked, DatasetVersion, work, again=again
+            )
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
@@ -178,8 +182,9 @@ class LocalCatalog(Closing):
             def work() -> Release:
                 return releases.represent(db, who, ref, manifest, change=change)
 
+            again = self._door.knowing(db, change, ref)
             return idempotency.answered(
-                db, change, key, "represent", [ref, manifest], Release, work
+                db, change, key, "represent", [ref, manifest], Release, work, again=again
             )
 
     def permit(
@@ -279,7 +284,13 @@ class LocalCatalog(Closing):
         with self._door.reading() as db:
             return features.preview(db, self._door.who(db), repo, now=self._clock())
 
-    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
+    def record(
+        self,
+        fact: TrainingSetManifest | RepoSpec,
+        *,
+        expected: int | None = None,
+        key: str = "",
+    ) -> None:
         """Write a fact down; definitions together with the serving manifest that they give.
 
         The same definitions again only bring the serving manifest up to the policy's date; the
@@ -291,7 +302,13 @@ class LocalCatalog(Closing):
                 case RepoSpec():
                     features.record_repo(db, who, fact, expected=expected, change=change)
                 case TrainingSetManifest():
-                    features.record_training_set(db, who, fact, change=change)
+
+                    def work() -> None:
+                        features.record_training_set(db, who, fact, change=change)
+
+                    idempotency.answered(
+                        db, change, key, "record", [fact], NoneType, work, again=lambda: None
+                    )
 
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as the actor may know them."""

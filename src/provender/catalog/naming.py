@@ -129,19 +129,23 @@ def called(version: DatasetVersion, name: str) -> DatasetVersion:
     return replace(version, ref=DatasetRef.parse(name).at(version.number))
 
 
-def add_name(db: Session, dataset: int, name: str, *, now: datetime) -> None:
-    """Let a dataset be called ``name`` from ``now`` on.
+def add_names(db: Session, called: Mapping[str, int], *, now: datetime) -> None:
+    """Let datasets be ``called`` by these names from ``now`` on.
 
     Raises:
         Conflict: another dataset is called so, or was once.
     """
-    taken = db.get(DatasetNameRow, name)
-    if taken is not None and taken.dataset != dataset:
-        raise Conflict(
-            f"{name} is the name of another dataset, or was once",
-            hint="choose another name: old references to that one must keep their meaning",
-        )
-    if taken is None:
-        db.add(DatasetNameRow(name=name, dataset=dataset, since_at=now, until_at=None))
-    else:
-        taken.until_at = None
+    named = select(DatasetNameRow).where(DatasetNameRow.name.in_(list(called)))
+    taken = {row.name: row for row in db.scalars(named)}
+    for name, row in taken.items():
+        if row.dataset != called[name]:
+            raise Conflict(
+                f"{name} is the name of another dataset, or was once",
+                hint="choose another name: old references to that one must keep their meaning",
+            )
+        row.until_at = None
+    db.add_all(
+        DatasetNameRow(name=name, dataset=dataset, since_at=now, until_at=None)
+        for name, dataset in called.items()
+        if name not in taken
+    )

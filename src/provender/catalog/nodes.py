@@ -144,6 +144,15 @@ def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> tuple[int, froz
     return number, before
 
 
+def rest_on_themselves(db: Session, datasets: Iterable[DatasetRow]) -> None:
+    """Let datasets be discovered by those who may discover them."""
+    of_nodes = {dataset_node(row.value.ref): row.id for row in datasets}
+    numbers = ensured(db, of_nodes)
+    db.execute(delete(RestsOnRow).where(RestsOnRow.node.in_(list(numbers.values()))))
+    rows = [{"node": numbers[node], "dataset": dataset} for node, dataset in of_nodes.items()]
+    db.execute(insert(RestsOnRow), rows)
+
+
 def portions(values: Collection[T]) -> Iterator[list[T]]:
     """Yield ``values`` in lists of what one query asks about."""
     every = list(values)

@@ -2,14 +2,16 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, history
 from provender.catalog.changes import Change
-from provender.catalog.rows import ProjectRow
-from provender.core.errors import Denied
+from provender.catalog.rows import PersonRow, ProjectRow, TeamRow
+from provender.core.errors import Denied, InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.governance import Project
+from provender.core.names import suggest
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -25,22 +27,51 @@ def keep(db: Session, change: Change, repo: RepoSpec) -> None:
     history.keep(db, change, "project", repo.project, said)
 
 
-def check_owner(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> bool:
+def check_owner(
+    db: Session, by: Actor, repo: RepoSpec, *, last_by: str | None, now: datetime
+) -> bool:
     """Return whether ``by`` owns the project of ``repo`` already, in person or by a team.
 
+    ``last_by`` is who recorded it last; None: nobody yet.
+
     Raises:
-        Denied: ``repo`` gives it to somebody else, and ``by`` neither owns it nor governs.
+        Denied: it is somebody else's, or was recorded last by somebody else if nobody owns it,
+            and ``by`` does not govern.
+        InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
+    _check_declared(db, repo)
     row = db.get(ProjectRow, repo.project)
     owner = row.value.owner if row is not None else ""
-    if owner in (by.id, *by.teams):
+    if owner and owner in (by.id, *by.teams):
         return True
-    if owner and repo.owner != owner:
-        asked = [access.EVERYTHING]
-        if not access.explain(db, by, Action.GOVERN, asked, purpose="", now=now).allowed:
-            raise Denied(
-                f"project {repo.project} is {owner}'s, and {by} may not give it to "
-                f"{repo.owner or 'nobody'}",
-                hint=f"name {owner} as the owner of the project, or ask them to apply it",
-            )
+    whose = owner or last_by
+    if whose not in (None, by.id) and not _governs(db, by, now=now):
+        raise _not_theirs(by, repo.project, owner=owner, last_by=last_by)
     return False
+
+
+def _not_theirs(by: Actor, project: str, *, owner: str, last_by: str | None) -> Denied:
+    if owner:
+        return Denied(
+            f"project {project} is {owner}'s, not {by}'s",
+            hint=f"ask {owner} to apply it, or take another project name",
+        )
+    return Denied(
+        f"project {project} was applied last by {last_by}, and has no owner: not by {by}",
+        hint=f"ask {last_by} to apply it with an owner, or take another project name",
+    )
+
+
+def _check_declared(db: Session, repo: RepoSpec) -> None:
+    """Where nobody is declared anybody may own: there is no one to ask instead."""
+    declared = [*db.scalars(select(PersonRow.id)), *db.scalars(select(TeamRow.id))]
+    if repo.owner and declared and repo.owner not in declared:
+        raise InvalidInput(
+            f"owner {repo.owner!r} of project {repo.project} is not declared",
+            hint=suggest(repo.owner, declared),
+        )
+
+
+def _governs(db: Session, by: Actor, *, now: datetime) -> bool:
+    asked = [access.EVERYTHING]
+    return access.explain(db, by, Action.GOVERN, asked, purpose="", now=now).allowed

@@ -3,25 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import NoneType
 
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
     audit,
-    changes,
-    consumption,
     datasets,
     features,
     grants,
+    idempotency,
     naming,
+    noting,
     releases,
     visibility,
 )
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release
-from provender.core.errors import Denied, InvalidInput
+from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
@@ -31,8 +32,6 @@ from provender.core.training import TrainingSetManifest
 MOST = 10_000
 """Events or hits that one question may ask for."""
 INPUTS = "inputs"
-NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
-"""What happens outside of the catalog, and is written down by who did it."""
 
 
 class LocalRecords:
@@ -92,29 +91,18 @@ class LocalRecords:
             who, now = self._door.who(db), self._now()
             return datasets.notes(db, who, ref, above=above, since=since, now=now)
 
-    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
-        """Write into the audit trail what happened to features outside of the catalog.
-
-        ``subject`` is the dataset that rows were pushed to, or the version that a view was filled
-        from, which the actor was let serve.
-        """
-        if kind not in NOTED:
-            raise InvalidInput(
-                f"{kind} is not for noting: the catalog writes it down when it happens",
-                hint=f"note {' or '.join(NOTED)}",
-            )
-        ref = DatasetRef.parse(subject)
+    def note(
+        self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
+    ) -> None:
+        """Write into the audit trail what happened to features outside of the catalog."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            if ref.version is not None:
-                datasets.found(db, who, ref, now=change.at)
-            if kind is EventKind.FEATURES_PUSH:
-                access.check(db, who, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
-            else:
-                _check_served(db, who, ref, now=change.at)
-            changes.tell(db, change, kind, subject, detail)
-            if kind is EventKind.FEATURES_MATERIALIZE:
-                consumption.keep_filling(db, change, ref, detail)
+
+            def work() -> None:
+                noting.note(db, who, kind, subject, detail, change=change)
+
+            asked = [kind, subject, detail]
+            idempotency.answered(db, change, key, "note", asked, NoneType, work, again=lambda: None)
 
     def decide(
         self,
@@ -146,21 +134,29 @@ class LocalRecords:
         purposes: Sequence[str] = (EVERY,),
         until: datetime | None = None,
         reason: str = "",
+        key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
         with self._door.writing() as (db, change):
-            return grants.grant(
-                db,
-                self._door.who(db),
-                ref,
-                grantee=grantee,
-                action=action,
-                columns=columns,
-                purposes=purposes,
-                until=until,
-                reason=reason,
-                change=change,
-            )
+            who = self._door.who(db)
+
+            def work() -> Grant:
+                return grants.grant(
+                    db,
+                    who,
+                    ref,
+                    grantee=grantee,
+                    action=action,
+                    columns=columns,
+                    purposes=purposes,
+                    until=until,
+                    reason=reason,
+                    change=change,
+                )
+
+            asked = [ref, grantee, action, columns, purposes, until, reason]
+            again = self._door.knowing(db, change, ref)
+            return idempotency.answered(db, change, key, "grant", asked, Grant, work, again=again)
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
@@ -242,17 +238,6 @@ def _inputs(event: AuditEvent) -> list[str]:
 
 def _dataset(ref: str) -> str:
     return ref.partition("@")[0]
-
-
-def _check_served(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> None:
-    """Check that rows may have been written: the permit may be over, what was done by it was done."""
-    row = access.discovered(db, who, ref.dataset, now=now)
-    names = naming.every(db, row.name)
-    if not audit.was_permitted(db, actor=who.id, action=Action.SERVE, subjects=names):
-        raise Denied(
-            f"{who} was never let serve {ref.dataset}, and can have filled nothing from it",
-            hint="ask for a permit first, then read, then note it",
-        )
 
 
 def check_limit(limit: int) -> None:

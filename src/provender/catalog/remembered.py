@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, grants, hindsight, history, rulebook
 from provender.catalog.access import EVERYTHING
-from provender.catalog.rows import DatasetRow, HistoryRow
+from provender.catalog.rows import DatasetRow, HistoryRow, PersonRow
 from provender.core.audit import Remembered
 from provender.core.datasets import Dataset, Listed
 from provender.core.digest import plain
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef, is_legible, unknown
 from provender.core.people import Actor
@@ -26,7 +26,8 @@ from provender.values import from_json
 
 PREFIX = "urn:"
 OPEN = frozenset({"domain", "person", "project", "purpose", "rule", "tag", "team", "term"})
-"""Kinds that everybody may know of."""
+"""Kinds that everybody may know of; but people who were taken away are for who governs."""
+SUGGESTED = 2000
 OF_DATASETS = frozenset({"contract", "dataset", "retention", "version"})
 """Kinds whose keys are a dataset's URN or name, perhaps with ``@`` and a version."""
 KINDS = frozenset({*OPEN, *OF_DATASETS, "definitions", "grant", "task"})
@@ -53,14 +54,14 @@ def remembered(
         one for row in rows[:limit] if (one := _shown(db, who, kind, key, row, now=now)) is not None
     )
     if not after and (not rows or (kind == "rule" and not shown)):
-        raise unknown(kind, key, ())
+        raise _unknown(db, kind, key)
     return Listed(shown, str(rows[limit - 1].from_sequence) if len(rows) > limit else None)
 
 
 def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
     """The key that history has for ``key``, if ``who`` may know of its object."""
     if not is_legible(key):
-        raise unknown(kind, key, ())
+        raise _unknown(db, kind, key)
     if kind in OF_DATASETS:
         named, at, number = key.partition("@")
         row = _discovered(db, who, named, now=now)
@@ -72,9 +73,22 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
         there = [grant.id for grant in grants.grants(db, who, now=now)]
         if key not in there:
             raise unknown("grant", key, there)
+    elif kind == "person":
+        if db.get(PersonRow, key) is None and not _governs(db, who, now=now):
+            raise _unknown(db, kind, key)
     elif kind == "task":
         access.check(db, who, Action.GOVERN, [EVERYTHING], now=now)
     return key
+
+
+def _unknown(db: Session, kind: str, key: str) -> NotFound:
+    """The error for what never was; of what everybody may know it names what there is."""
+    if kind not in OPEN - {"project", "rule"}:
+        return NotFound(f"{kind} {key!r} not found", what=kind)
+    there = select(HistoryRow.key).where(
+        HistoryRow.kind == kind, HistoryRow.to_sequence.is_(None), HistoryRow.value.is_not(None)
+    )
+    return unknown(kind, key, db.scalars(there.order_by(HistoryRow.key).limit(SUGGESTED)))
 
 
 def _governs(db: Session, who: Actor, *, now: datetime) -> bool:

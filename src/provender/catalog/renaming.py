@@ -57,7 +57,7 @@ def rename(
     revisions.check(row, expected)
     if target == old:
         return row
-    naming.add_name(db, row.id, target.dataset, now=change.at)
+    naming.add_names(db, {target.dataset: row.id}, now=change.at)
     db.get_one(DatasetNameRow, old.dataset).until_at = change.at
     row.name, row.domain = target.dataset, target.domain
     row.value = replace(row.value, ref=target)

@@ -1,6 +1,6 @@
 """``provender dataset edit|history``: what stewards say about a dataset, and what was said."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,10 +149,15 @@ def _changes(before: "Dataset", after: "Dataset") -> list[tuple[str, object]]:
     return [(part, value or "(none)") for part, value in now.items() if value != was[part]]
 
 
-def _what(value: dict[str, object] | None, older: dict[str, object] | None) -> str:
+def _what(value: dict[str, object] | None, older: dict[str, Any] | None) -> str:
     """Which parts a state said anew."""
     if value is None:
         return "withdrawn"
     if older is None:
         return "declared"
-    return ", ".join(part for part, said in value.items() if said != older.get(part))
+    changed = [part for part, said in value.items() if said != older.get(part)]
+    return ", ".join(_renamed(older) if part == "ref" else part for part in changed)
+
+
+def _renamed(older: Mapping[str, Any]) -> str:
+    return "renamed from {domain}.{name}".format_map(older["ref"])

@@ -61,7 +61,8 @@ def serve_online(
             compat=Compat(
                 missing_status="missing-status" in compat, partial_keys="partial-keys" in compat
             ),
-            catalog_url=settings.database_url if bootstrap.has_catalog(settings) else "",
+            catalog_url=settings.catalog_url
+            or (settings.database_url if bootstrap.has_catalog(settings) else ""),
             log=LogOptions(
                 rate=settings.lookup_log,
                 hash_ids=settings.lookup_log_ids == "hashed",
@@ -88,6 +89,7 @@ def serve_web(host: str, port: int) -> None:
     from provender.cli.running import check_port, registered
 
     settings = bootstrap.settings()
+    _ = settings.database_url  # a catalog that is a service has pages of its own
     bootstrap.prepare_home(settings)
     check_port(host, port)
     where = f"http://{host}:{port}"

@@ -29,6 +29,7 @@ def status(as_json: bool) -> None:  # noqa: FBT001
             finder, records = workspace.catalog.finder, workspace.catalog.records
             entries = whole(lambda after: finder.entries({}, limit=200, after=after))
             made = whole(lambda after: records.training_sets(limit=200, after=after))
+            facts["actor"] = workspace.catalog.actor.id
             facts["datasets"] = len(entries)
             facts["projects"] = records.projects()
             facts["training sets"] = len(made)

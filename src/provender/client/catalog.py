@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from provender.client.desk import HttpDesk
 from provender.client.finder import HttpFinder
 from provender.client.records import HttpRecords
-from provender.client.wire import Wire, matching
+from provender.client.wire import Wire, keyed, matching
 from provender.core.closing import Closing
 from provender.core.datasets import (
     NO_EVIDENCE,
@@ -147,7 +146,13 @@ class HttpCatalog(Closing):
         body = {"definitions": repo}
         return self._wire.send("POST", ServingManifest, *parts, body=body, again=True)
 
-    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
+    def record(
+        self,
+        fact: TrainingSetManifest | RepoSpec,
+        *,
+        expected: int | None = None,
+        key: str = "",
+    ) -> None:
         """Write a fact down; definitions together with the serving manifest that they give."""
         match fact:
             case RepoSpec():
@@ -160,7 +165,8 @@ class HttpCatalog(Closing):
                     again=expected is None,
                 )
             case TrainingSetManifest():
-                self._wire.tell("POST", "training-sets", body={"training_set": fact})
+                body = {"training_set": fact}
+                self._wire.tell("POST", "training-sets", body=body, headers=keyed(key), again=True)
 
     def repo(self, project: str) -> RepoSpec:
         """Return the definitions applied last to ``project``, as far as we may know them."""
@@ -173,8 +179,3 @@ class HttpCatalog(Closing):
     def close(self) -> None:
         """Give the connections back."""
         self._wire.close()
-
-
-def keyed(key: str) -> dict[str, str]:
-    """Return the header of a request that is done once, however often it is sent."""
-    return {"idempotency-key": key or uuid4().hex}

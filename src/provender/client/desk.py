@@ -3,9 +3,8 @@
 from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from provender.client.wire import Wire, matching
+from provender.client.wire import Wire, keyed, matching
 from provender.core.audit import Remembered
 from provender.core.contracts import ContractText
 from provender.core.datasets import Dataset, Entry, Listed, Release
@@ -57,7 +56,7 @@ class HttpDesk:
     ) -> Entry:
         """Return the dataset after ``edit`` of its revision ``expected``."""
         body = {part.name: getattr(edit, part.name) for part in fields(edit)} | {"reason": reason}
-        headers = {"idempotency-key": key or uuid4().hex} | matching(expected)
+        headers = keyed(key) | matching(expected)
         parts = ("datasets", ref.dataset)
         return self._wire.send("PATCH", Entry, *parts, body=body, headers=headers, again=True)
 

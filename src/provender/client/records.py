@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from provender.client.wire import PAGE, Wire
+from provender.client.wire import PAGE, Wire, keyed
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.datasets import Listed, Release, whole
 from provender.core.names import DatasetRef
@@ -80,10 +80,12 @@ class HttpRecords:
 
         return [(one.published_at, one.note) for one in whole(ask)]
 
-    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None:
+    def note(
+        self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
+    ) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
         body = {"kind": kind, "subject": subject, "detail": detail}
-        self._wire.tell("POST", "notes", body=body)
+        self._wire.tell("POST", "notes", body=body, headers=keyed(key), again=True)
 
     def decide(
         self,
@@ -107,6 +109,7 @@ class HttpRecords:
         purposes: Sequence[str] = (EVERY,),
         until: datetime | None = None,
         reason: str = "",
+        key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
         body = {
@@ -118,7 +121,7 @@ class HttpRecords:
             "until": until,
             "reason": reason,
         }
-        return self._wire.send("POST", Grant, "grants", body=body, again=True)
+        return self._wire.send("POST", Grant, "grants", body=body, headers=keyed(key), again=True)
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""

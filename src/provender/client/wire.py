@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 from pydantic import ValidationError
@@ -150,6 +151,11 @@ def matching(expected: int | None) -> dict[str, str]:
     None: whatever it is. Where that needs a reason, the catalog says so, as it does in process.
     """
     return {"if-match": "*" if expected is None else f'"{expected}"'}
+
+
+def keyed(key: str) -> dict[str, str]:
+    """Return the header of a request that is done once, however often it is sent."""
+    return {"idempotency-key": key or uuid4().hex}
 
 
 def _written(value: object) -> Any:

@@ -4,21 +4,18 @@ Pure: `edited` says what a dataset becomes, or everything that is wrong with the
 Whether somebody may edit at all is policy's question; which tags they may put there is ours.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from provender.core.datasets import Dataset
 from provender.core.errors import Problems
-from provender.core.names import is_legible, suggest
+from provender.core.form import link_problems, text_problems
+from provender.core.names import suggest
 from provender.core.people import Actor, Owner, Role
 from provender.core.tags import Assignment, Taxonomy, may_put
 
 WHOLE = "*"
 """How a dataset writes a tag of all its columns among those of one column."""
-LONGEST = {"description": 4_000, "documentation": 200_000, "link": 2_000}
-"""In characters."""
-LINK = re.compile(r"(https?://|mailto:)\S+\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,22 +124,13 @@ def _retagged(dataset: Dataset, edit: Edit) -> Dataset:
 def _text_problems(dataset: Dataset, edit: Edit) -> Iterator[str]:
     if edit.description == "":
         yield "description: a dataset needs one"
-    texts = {"description": edit.description or "", "documentation": edit.documentation or ""}
-    for part, text in texts.items():
-        yield from _wrong_text(part, text, LONGEST[part])
+    yield from text_problems("description", edit.description or "")
+    yield from text_problems("documentation", edit.documentation or "", "documentation")
     for column, text in (edit.column_descriptions or {}).items():
-        yield from _wrong_text(f"description of column {column!r}", text, LONGEST["description"])
+        yield from text_problems(f"description of column {column!r}", text)
     for link in edit.links or ():
-        yield from _wrong_text(f"link {link[:80]!r}", link, LONGEST["link"])
-        if link not in dataset.links and not LINK.match(link):
-            yield f"link {link[:80]!r}: write https://… or mailto:…"
-
-
-def _wrong_text(part: str, text: str, longest: int) -> Iterator[str]:
-    if len(text) > longest:
-        yield f"{part}: {len(text):,} characters are too many; at most {longest:,} are kept"
-    if not is_legible(text):
-        yield f"{part}: holds NUL or half of a character, which no database keeps"
+        if link not in dataset.links:
+            yield from link_problems(link)
 
 
 def _owner_problems(edit: Edit, known: Known) -> Iterator[str]:
@@ -170,7 +158,7 @@ def _column_problems(dataset: Dataset, edit: Edit, known: Known) -> Iterator[str
     for column in named:
         if known.columns and column not in known.columns | spoken_of:
             yield f"column {column!r}: there is none ({suggest(column, known.columns)})"
-        yield from _wrong_text(f"column {column[:80]!r}", column, LONGEST["link"])
+        yield from text_problems(f"column {column[:80]!r}", column, "link")
 
 
 def _tag_problems(dataset: Dataset, edit: Edit, known: Known, by: Actor) -> Iterator[str]:

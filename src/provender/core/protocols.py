@@ -108,10 +108,17 @@ class Catalog(Protocol):
         """Return what servers would get if ``repo`` were recorded now; nothing is written."""
         ...
 
-    def record(self, fact: TrainingSetManifest | RepoSpec, *, expected: int | None = None) -> None:
+    def record(
+        self,
+        fact: TrainingSetManifest | RepoSpec,
+        *,
+        expected: int | None = None,
+        key: str = "",
+    ) -> None:
         """Write a fact down. Definitions are recorded with the serving manifest they give.
 
-        ``expected`` is of definitions; what a training set was made of never changes.
+        ``expected`` is of definitions; what a training set was made of never changes. ``key`` is
+        of training sets: definitions that are sent again are there already.
         """
         ...
 
@@ -250,7 +257,9 @@ class Records(Protocol):
         """Return when versions after ``above`` were published, from ``since`` on, and their notes."""
         ...
 
-    def note(self, kind: EventKind, subject: str, detail: Mapping[str, object]) -> None: ...
+    def note(
+        self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
+    ) -> None: ...
 
     def decide(
         self,
@@ -271,6 +280,7 @@ class Records(Protocol):
         purposes: Sequence[str] = ("*",),
         until: datetime | None = None,
         reason: str = "",
+        key: str = "",
     ) -> Grant: ...
 
     def revoke(self, identity: str) -> Grant: ...
