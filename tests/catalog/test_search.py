@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,6 +220,16 @@ def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Conn
     read_as = connect("ana").finder.search(Question(text="arrive")).read_as
     assert "arrivals" in read_as["arrive"]
     assert "arriving" not in read_as["arrive"]
+
+
+def test_a_word_near_to_hundreds_is_guessed_and_tells_of_no_hidden_ones(connect: Connect):
+    near = {f"table_{a}{b}": "" for a in ascii_lowercase for b in ascii_lowercase}
+    gov = connect("gov")
+    gov.apply_governance(governing(replace(declared(SALARIES), column_descriptions=near)))
+    hidden = connect("ana").finder.search(Question(text="table11"))
+    assert (hidden.total, hidden.read_as) == (0, {})
+    read_as = gov.finder.search(Question(text="table11")).read_as
+    assert read_as == {"table11": ("table", *(f"tablea{b}" for b in "abcde"))}
 
 
 def test_a_page_beyond_the_last_is_not_a_question_without_an_answer(connect: Connect):
