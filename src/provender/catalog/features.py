@@ -226,7 +226,7 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
         NotFound: there are none, or all of them rest on data that ``who`` may not discover.
     """
     row = _last(db, RepoRow, project)
-    known = _known(db, who, row.value, now=now) if row else None
+    known = known_part(db, who, row.value, now=now) if row else None
     if known is None:
         raise unknown("project", project, named_projects(db, who, now=now))
     return known
@@ -236,12 +236,12 @@ def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
     """Return the names of the projects that have definitions which ``who`` may know."""
     names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
     last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
-    return [row.project for row in last if _known(db, who, row.value, now=now)]
+    return [row.project for row in last if known_part(db, who, row.value, now=now)]
 
 
-def _known(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
-    """The part of ``repo`` that ``who`` may know; None if it is all hidden."""
-    part = repo.over(visibility.shown(db, who, repo.datasets, now=now))
+def known_part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
+    """Return the part of ``repo`` that ``who`` may know; None if it is all hidden."""
+    part = derivation.part(repo, visibility.shown(db, who, derivation.resting(repo), now=now))
     return None if repo.views and not part.views else part
 
 
