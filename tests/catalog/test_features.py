@@ -2,12 +2,17 @@ from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.event import listen
 
+from provender.catalog import features
+from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.features import RepoSpec
 from provender.core.finding import Question
 from provender.core.lineage import Node
+from provender.core.people import Actor
 from provender.core.policy import Action, Rule
 from tests.catalog.world import (
     FLIGHTS,
@@ -300,3 +305,27 @@ def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connec
         with pytest.raises(InvalidInput, match="is not for noting"):
             ana.records.note(kind, "aviation.flights", {})
     assert connect("gov").records.verify_audit() == before
+
+
+def test_projects_are_those_whose_definitions_are_known_however_many_there_are(
+    connect: Connect, governed_url: str, clock: Clock
+):
+    dev, ana = connect("dev"), connect("ana")
+    dev.record(REPO)
+    dev.record(replace(REPO, project="hidden", views=REPO.views[1:], on_demand=(), services=()))
+    files = (replace(VISIBLE.views[0], dataset=None),)
+    dev.record(replace(REPO, project="files", views=files, on_demand=(), services=()))
+    dev.record(RepoSpec(project="empty", entities=REPO.entities))
+    assert ana.projects() == ["delays", "empty", "files"]
+    assert connect("gov").projects() == ["delays", "empty", "files", "hidden"]
+    for name in ana.projects():
+        assert ana.repo(name)
+    with pytest.raises(NotFound, match="project 'hidden' not found"):
+        ana.repo("hidden")
+    engine = open_database(governed_url)
+    asked: list[str] = []
+    listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    with transaction(engine) as db:
+        features.named_projects(db, Actor("person:ana"), now=clock.now)
+    engine.dispose()
+    assert not [statement for statement in asked if "repos.value" in statement]

@@ -13,11 +13,13 @@ from provender.catalog import (
     changes,
     consumption,
     datasets,
+    epoch,
     findable,
     history,
     indexing,
     lineage,
     naming,
+    past,
     projects,
     revisions,
     visibility,
@@ -233,10 +235,14 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
 
 
 def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
-    """Return the names of the projects that have definitions which ``who`` may know."""
-    names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
-    last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
-    return [row.project for row in last if known_part(db, who, row.value, now=now)]
+    """Return the names of the projects that have definitions which ``who`` may know.
+
+    As `known_part` decides, by what is found of their views.
+    """
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    seen = past.views_by_project(db, past.view(db, visible, as_of=None))
+    names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project))
+    return [name for name in names if seen.get(name, True)]
 
 
 def known_part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
@@ -294,13 +300,15 @@ def training_sets(
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
-    shown = access.visible_numbers(db, who, Action.DISCOVER, now=now)
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     hidden = exists().where(
         NodeRow.kind == NodeKind.TRAINING_SET.value,
         NodeRow.name == TrainingSetRow.id,
         NodeRow.column_name == "",
         RestsOnRow.node == NodeRow.id,
-        RestsOnRow.dataset.not_in(shown),
+        RestsOnRow.dataset == DatasetRow.id,
+        DatasetRow.scope.not_in(sorted(visible.scopes)),
+        DatasetRow.id.not_in(sorted(visible.datasets)),
     )
     return (
         select(TrainingSetRow.value)

@@ -24,7 +24,7 @@ from provender.core.lineage import NodeKind
 MOST_OPENED = 5_000
 """Documents that grants open to one actor, and that are found."""
 
-ENTITY = KINDS.index(NodeKind.ENTITY.value)
+ENTITY, VIEW = KINDS.index(NodeKind.ENTITY.value), KINDS.index(NodeKind.VIEW.value)
 
 Number = tuple[Place, int]
 """A document: where it lies, and its number there."""
@@ -102,6 +102,18 @@ def view(
             (PAST, f"{_seen_then(looked_back)} AND {began} AND d.until_at > {then}"),
         )
     )
+
+
+def views_by_project(db: Session, view: View) -> dict[str, bool]:
+    """Return the projects that have feature views now, and whether ``view`` shows one of them."""
+    found: dict[str, bool] = {}
+    for place, shown in view.places:
+        query = (
+            f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM {place.table} d "
+            f"JOIN facet_values v ON v.id = d.project WHERE d.kind = {VIEW} GROUP BY v.value"
+        )
+        found |= {name: bool(seen) for name, seen in db.connection().exec_driver_sql(query)}
+    return found
 
 
 def check(db: Session, question: Question, *, now: datetime) -> None:
