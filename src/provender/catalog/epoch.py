@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from provender.catalog import naming, scopes
-from provender.catalog.access import names_of
 from provender.catalog.db import WRITING
 from provender.catalog.rows import CounterRow, DatasetRow, GrantRow, RuleRow, ScopeRow, TagRow
 from provender.catalog.scopes import Policy
@@ -147,7 +146,7 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
     wanted = (
         select(DatasetRow.id, DatasetRow.name, DatasetRow.scope, GrantRow.value)
         .join(DatasetRow, DatasetRow.id == GrantRow.dataset)
-        .where(GrantRow.grantee.in_(names_of(who)), GrantRow.revoked_at.is_(None))
+        .where(GrantRow.grantee.in_(who.names), GrantRow.revoked_at.is_(None))
         .where(DatasetRow.withdrawn_at.is_(None))
     )
     granted = tuple(

@@ -277,8 +277,8 @@ def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> Tr
     begins = shown.where(TrainingSetRow.id.startswith(identity, autoescape=True)).limit(2)
     found = db.scalars(begins).all() if identity else []
     if len(found) != 1:
-        ids = (manifest.id for manifest in db.scalars(shown.limit(SUGGESTED)))
-        raise unknown("training set", identity, ids)
+        ids = shown.with_only_columns(TrainingSetRow.id).limit(SUGGESTED)
+        raise unknown("training set", identity, db.scalars(ids))
     return found[0]
 
 

@@ -116,6 +116,20 @@ def views_by_project(db: Session, view: View) -> dict[str, bool]:
     return found
 
 
+def node_names(db: Session, view: View, kind: str, *, limit: int) -> list[str]:
+    """Return the names of nodes of a kind that ``view`` shows documents of."""
+    if kind not in KINDS:
+        return []
+    found: list[str] = []
+    for place, shown in view.places:
+        query = (
+            f"SELECT n.name FROM {place.table} d JOIN nodes n ON n.id = d.node "
+            f"WHERE d.kind = {KINDS.index(kind)} AND ({shown}) ORDER BY n.name LIMIT {limit}"
+        )
+        found += (row[0] for row in db.connection().exec_driver_sql(query))
+    return found
+
+
 def check(db: Session, question: Question, *, now: datetime) -> None:
     """Check that the catalog knows what is asked of an instant, where an instant is asked about.
 
