@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from provender.catalog import epoch
 from provender.catalog import restore as restoring
 from provender.catalog.backup import INDICES, Contents, write, write_tables
 from provender.catalog.db import downgrade, open_database, transaction, upgrade
@@ -179,6 +180,19 @@ def test_a_restored_catalog_is_the_same_in_either_database(source: str, backup: 
     with LocalCatalog(target, actor="person:ops", clock=Clock()) as catalog:
         assert catalog.publish(FLIGHTS, manifest(99)).number == times(6)
         assert catalog.search("flights")[0].name == "aviation.flights"
+
+
+def test_a_restored_catalog_is_at_an_epoch_that_a_server_of_its_address_never_saw(
+    of_sqlite: Path, tmp_path: Path
+):
+    urls = [f"sqlite:///{tmp_path / name / 'catalog.db'}" for name in ("one", "other")]
+    for url in urls:
+        restored(of_sqlite, url)
+    epochs = set()
+    for url in urls:
+        with door(url) as way, way.reading() as db:
+            epochs.add(epoch.now(db))
+    assert len(epochs) == 2
 
 
 def test_a_backup_of_a_restored_catalog_holds_the_same_rows(

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy.orm import Session
 
-from provender.catalog import audit, naming, ways
+from provender.catalog import audit, epoch, naming, ways
+from provender.catalog.nominate import LAST
 from provender.catalog.rows import (
     AuditRow,
     DatasetNameRow,
@@ -19,7 +20,6 @@ from provender.catalog.rows import (
     GrantRow,
     PersonRow,
     PurposeRow,
-    RestsOnRow,
     RuleRow,
     TagRow,
 )
@@ -41,8 +41,8 @@ from provender.core.policy import (
 
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
-SUGGESTED = 2000
-"""How many names a suggestion is chosen from."""
+SUGGESTED = 300
+"""How many names of each kind of nearness a suggestion is chosen from."""
 ROWS_READ = (Action.READ, Action.SERVE)
 """Actions whose permits are written down: each lets rows out."""
 
@@ -205,11 +205,22 @@ def told_values(
 
 
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
-    """Return the error for a dataset that is not there for ``who``."""
-    domain = name.partition(".")[0]
-    shown = visible(db, who, Action.DISCOVER, now=now)
-    near_first = shown.order_by((DatasetRow.domain == domain).desc(), DatasetRow.name)
-    return unknown("dataset", name, db.scalars(near_first.limit(SUGGESTED)))
+    """Return the error for a dataset that is not there for ``who``.
+
+    It names a near one of those that begin alike, of its domain or of the first ones by name.
+    """
+    seen = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    scope = DatasetRow.scope + 0  # else SQLite goes by scopes, and sorts all of them by name
+    shown = select(DatasetRow.name).where(
+        DatasetRow.withdrawn_at.is_(None),
+        or_(scope.in_(sorted(seen.scopes)), DatasetRow.id.in_(sorted(seen.datasets))),
+    )
+    domain, _, rest = name.partition(".")
+    near: dict[str, None] = {}
+    for begin in (f"{domain}.{rest[:2]}", f"{domain}.", ""):
+        like = shown.where(DatasetRow.name >= begin, DatasetRow.name < begin + LAST)
+        near |= dict.fromkeys(db.scalars(like.order_by(DatasetRow.name).limit(SUGGESTED)))
+    return unknown("dataset", name, near)
 
 
 def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[str]:
@@ -229,9 +240,9 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
     found = [
         and_(ways.matches(named), ways.open_but_for(closing)) for closing, named in patterns.items()
     ]
-    found.append(ways.by_grant(names_of(who), action, protected, now=now))
+    found.append(ways.by_grant(who.names, action, protected, now=now))
     if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
-        found.append(ways.by_office(names_of(who)))
+        found.append(ways.by_office(who.names))
     there = DatasetRow.withdrawn_at.is_(None)
     return select(DatasetRow.name).where(there, or_(*found)).correlate(None)
 
@@ -239,13 +250,6 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
 def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
     """Return the query of `visible`, of the numbers of datasets in place of their names."""
     return visible(db, who, action, now=now).with_only_columns(DatasetRow.id)
-
-
-def visible_node(
-    node: ColumnElement[int] | InstrumentedAttribute[int], shown: Select[int]
-) -> ColumnElement[bool]:
-    """Return the condition that every dataset which ``node`` rests on is among those ``shown``."""
-    return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset.not_in(shown))
 
 
 def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
@@ -276,11 +280,6 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
 def governs(db: Session, who: Actor, *, now: datetime) -> bool:
     """Return whether ``who`` may change governance, and so may know all."""
     return explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
-
-
-def names_of(who: Actor) -> tuple[str, ...]:
-    """Return the names under which ``who`` may be named: their own and their teams'."""
-    return (who.id, *sorted(who.teams), "anyone")
 
 
 def _may_discover(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
@@ -334,7 +333,7 @@ def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]
         .where(
             GrantRow.dataset == DatasetRow.id,
             DatasetRow.name.in_(sorted(datasets)),
-            GrantRow.grantee.in_(names_of(who)),
+            GrantRow.grantee.in_(who.names),
             GrantRow.revoked_at.is_(None),
         )
         .order_by(GrantRow.number)

@@ -40,6 +40,9 @@ FRESH, STALE = "fresh", "stale"
 COUNTED = 10_000
 """Documents that a question's facets are counted over; of more it is said that there are more."""
 SHOWN = 12
+"""Values of each facet beside what a question found."""
+LISTED = 1_000
+"""Values of each facet where nothing but facets is asked for."""
 HOUR = 3600
 NONE = 0
 """The number of a value that a document does not have."""
@@ -153,9 +156,9 @@ def count(db: Session, changes: Counts) -> None:
 
 
 def browse(
-    db: Session, scopes: Collection[int], besides: Sequence[int], *, now: datetime
+    db: Session, scopes: Collection[int], besides: Sequence[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the values of all documents in ``scopes`` and of those ``besides``, most first."""
+    """Return the ``most`` frequent values of all documents in ``scopes`` and of those ``besides``."""
     found: Counter[tuple[int, Any]] = Counter()
     border = hour_of(now)
     inside = among("scope", scopes)
@@ -181,13 +184,13 @@ def browse(
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
         found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
-    return _named(db, found, approximate=() if exact else (FRESHNESS,))
+    return _named(db, found, most=most, approximate=() if exact else (FRESHNESS,))
 
 
 def over(
-    db: Session, view: View, sought: Sought, wanted: Iterable[int], *, now: datetime
+    db: Session, view: View, sought: Sought, wanted: Iterable[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the values of the first documents of ``view`` that hold what is sought, most first."""
+    """Return the ``most`` frequent values of the first documents of ``view`` that hold what is sought."""
     listed = list(wanted)
     found: Counter[tuple[int, Any]] = Counter()
     cut = False
@@ -196,7 +199,7 @@ def over(
         counted = _counted(db, place, here, {TYPE, *listed}, now=now)
         cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= COUNTED
         found.update({key: n for key, n in counted.items() if key[0] in listed})
-    return _named(db, found, approximate=listed if cut else ())
+    return _named(db, found, most=most, approximate=listed if cut else ())
 
 
 def _split(
@@ -271,7 +274,7 @@ def _select(db: Session, facet: int, *, now: datetime) -> str:
 
 
 def _named(
-    db: Session, found: Counter[tuple[int, Any]], *, approximate: Collection[int]
+    db: Session, found: Counter[tuple[int, Any]], *, most: int, approximate: Collection[int]
 ) -> dict[str, tuple[FacetValue, ...]]:
     """The values by facet, the most first, then in the order of their names."""
     numbers = sorted({value for _, value in found if isinstance(value, int)})
@@ -288,7 +291,7 @@ def _named(
             FacetValue(value=value, documents=number, approximate=facet in approximate)
             for value, number in sorted(by_name[facet].items(), key=lambda one: (-one[1], one[0]))
             if number
-        )[:SHOWN]
+        )[:most]
         for facet, name in enumerate(FACETS)
         if any(by_name[facet].values())
     }

@@ -43,7 +43,7 @@ def grant(
     dataset = access.discover(db, by, ref.dataset, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=change.at)
     check_actor_id(grantee)
-    if grantee in access.names_of(by):
+    if grantee in by.names:
         raise Denied(
             f"{by} cannot grant access to themselves, nor to a team of theirs",
             hint=f"ask another of {', '.join(dataset.who_decides)}",
@@ -130,7 +130,7 @@ def _rows(
 ) -> Sequence[GrantRow]:
     stewarded = access.visible_numbers(db, by, Action.STEWARD, now=now)
     wanted = select(GrantRow).where(
-        or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(access.names_of(by)))
+        or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(by.names))
     )
     if ref is not None:
         wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))

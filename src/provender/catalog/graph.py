@@ -4,6 +4,7 @@ What somebody may not discover is neither shown nor counted: a walk goes around 
 where there is more to see than anybody looks at, whatever else there may be.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import epoch, naming
 from provender.catalog.nodes import OF_KIND, Part, portions
 from provender.catalog.rows import EdgeRow, FactRow
+from provender.core import derivation
 from provender.core.lineage import How, Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -68,7 +70,7 @@ class Walk:
 
 
 class Sight:
-    """Which nodes an actor may discover: those of which they may discover every dataset."""
+    """Which nodes an actor may discover: as `derivation.is_seen` says of their datasets."""
 
     def __init__(self, db: Session, who: Actor, *, now: datetime) -> None:
         self._connection = db.connection()
@@ -99,9 +101,12 @@ class Sight:
                 shown[number] = self._opens(dataset, scope)
             else:
                 (columns if column else wholes).append(number)
+        opened: dict[int, list[bool]] = defaultdict(list)
         for question, asked in ((RESTING, wholes), (COLUMNS_RESTING, columns)):
             for number, dataset, scope in self._rows(question, asked):
-                shown[number] = shown[number] and self._opens(dataset, scope)
+                opened[number].append(self._opens(dataset, scope))
+        for number, each in opened.items():
+            shown[number] = derivation.is_seen(self._parts[number][0], each, (True,))
         self._nodes |= shown
 
     def _opens(self, dataset: int | None, scope: int | None) -> bool:
