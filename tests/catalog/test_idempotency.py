@@ -1,6 +1,7 @@
 """Requests that are sent twice are done once, and answered the same."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,8 +12,8 @@ from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
 from provender.catalog.rows import IdempotencyRow
 from provender.core.datasets import Format
-from provender.core.errors import Conflict, KeyReused
-from tests.catalog.world import FLIGHTS, HOURLY, Clock, Connect, manifest
+from provender.core.errors import Conflict, Denied, KeyReused
+from tests.catalog.world import FLIGHTS, HOURLY, Clock, Connect, declared, governing, manifest
 
 
 def test_the_same_request_is_answered_as_it_was_first(connect: Connect, clock: Clock):
@@ -21,9 +22,16 @@ def test_the_same_request_is_answered_as_it_was_first(connect: Connect, clock: C
     clock.advance(timedelta(hours=1))
     ops.publish(FLIGHTS, manifest(2))
     assert ops.publish(FLIGHTS, manifest(1), parent=0, key="k1") == first
-    with pytest.raises(Conflict):
-        ops.publish(FLIGHTS, manifest(1), parent=0)
     assert [version.number for version in ops.versions(FLIGHTS)] == [1, 2]
+    assert ops.publish(FLIGHTS, manifest(1)).number == 3
+
+
+def test_who_may_publish_no_more_is_not_answered_by_a_key(connect: Connect):
+    ops, gov = connect("ops"), connect("gov")
+    ops.publish(FLIGHTS, manifest(1), key="k1")
+    gov.apply_governance(governing(replace(declared(FLIGHTS), owner="team:hr")))
+    with pytest.raises(Denied):
+        ops.publish(FLIGHTS, manifest(1), key="k1")
 
 
 def test_a_key_is_for_one_request(connect: Connect):

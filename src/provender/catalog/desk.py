@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from provender.catalog import (
+    access,
     contracts,
     editing,
     entries,
@@ -53,8 +54,11 @@ class LocalDesk:
                     db, who, ref, edit, expected=expected, reason=reason, change=change
                 )
 
+            def known() -> object:  # the edit may have given the dataset to somebody else
+                return access.discovered(db, who, ref.dataset, now=change.at)
+
             asked = [ref, edit, expected, reason]
-            return idempotency.answered(db, change, key, "edit", asked, Entry, work)
+            return idempotency.answered(db, change, key, "edit", asked, Entry, work, known)
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""

@@ -27,11 +27,15 @@ def answered(
     asked: Sequence[object],
     kind: type[T],
     work: Callable[[], T],
+    may: Callable[[], object],
 ) -> T:
-    """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first."""
+    """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first.
+
+    ``may`` raises if the actor may not be told it any more.
+    """
     if not key:
         return work()
-    answer, _ = once(
+    answer, done_before = once(
         db,
         change,
         key=key,
@@ -40,6 +44,8 @@ def answered(
         kind=kind,
         work=work,
     )
+    if done_before:  # else the work has asked
+        may()
     return answer
 
 

@@ -5,6 +5,7 @@ from copy import copy
 from datetime import datetime, timedelta
 
 from sqlalchemy import QueuePool
+from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
@@ -20,6 +21,7 @@ from provender.catalog import (
     releases,
 )
 from provender.catalog.access import ROWS_READ
+from provender.catalog.changes import Change
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
@@ -168,7 +170,16 @@ class LocalCatalog(Closing):
                 )
 
             asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
-            return idempotency.answered(db, change, key, "publish", asked, DatasetVersion, work)
+            return idempotency.answered(
+                db,
+                change,
+                key,
+                "publish",
+                asked,
+                DatasetVersion,
+                work,
+                lambda: self._check_publishes(db, ref, change),
+            )
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
@@ -179,8 +190,19 @@ class LocalCatalog(Closing):
                 return releases.represent(db, who, ref, manifest, change=change)
 
             return idempotency.answered(
-                db, change, key, "represent", [ref, manifest], Release, work
+                db,
+                change,
+                key,
+                "represent",
+                [ref, manifest],
+                Release,
+                work,
+                lambda: self._check_publishes(db, ref, change),
             )
+
+    def _check_publishes(self, db: Session, ref: DatasetRef, change: Change) -> None:
+        asked = [ColumnRef(ref.dataset)]
+        access.check(db, self._door.who(db), Action.PUBLISH, asked, now=change.at)
 
     def permit(
         self,
