@@ -138,6 +138,15 @@ def test_a_service_with_the_name_of_a_view_that_is_gone_does_not_keep_it(hourly:
     assert named == {"feature-service"}
 
 
+def test_that_definitions_are_applied_again_is_no_reading(hourly: Connect):
+    dev = hourly("dev")
+    dev.record(VISIBLE)
+    dev.record(replace(VISIBLE, services=()))
+    dev.record(VISIBLE)
+    found = {one.name: one.times for one in hourly("ops").finder.consumers(HOURLY).items}
+    assert found == {"delays/weather": 1, "delays/heat": 1, "delays/delay_v1": 1}
+
+
 def test_what_rests_on_hidden_data_is_no_consumer_that_others_hear_of(hourly: Connect):
     hourly("ops").publish(FLIGHTS, manifest(1))
     shared = replace(

@@ -227,6 +227,22 @@ def test_a_draft_is_published_by_publishing_the_same_rows_again(connect: Connect
     assert ops.audit_events(limit=1)[0].kind is EventKind.VERSION_PUBLISH
 
 
+def test_of_a_draft_nobody_is_told_that_it_is_published(connect: Connect, clock: Clock):
+    ops, ana = connect("ops"), connect("ana")
+    ops.publish(FLIGHTS, manifest(1), draft=True)
+    clock.advance(timedelta(hours=1))
+    with pytest.raises(NotFound, match="had no version for reading at") as refused:
+        ana.resolve(FLIGHTS, as_of=clock.now)
+    assert "published" not in refused.value.hint
+    with pytest.raises(NotFound) as refused:
+        ana.resolve(FLIGHTS.at(9))
+    assert refused.value.hint == "did you mean aviation.flights@1 (it is draft)?"
+    for rows in range(2, 9):
+        ops.publish(FLIGHTS, manifest(rows), draft=True)
+    with pytest.raises(NotFound, match=r"for reading: …, @4 is draft, .*, @8 is draft\n"):
+        ana.resolve(FLIGHTS)
+
+
 def test_a_draft_that_was_overtaken_is_not_published_into_the_past(connect: Connect):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1), draft=True)

@@ -277,17 +277,17 @@ def test_the_lake_is_no_way_around_the_gate(published, home):
         assert "in the lake" in refused.err
 
 
-def test_publishing_older_rows_says_which_version_is_the_latest(published, home):
+def test_publishing_older_rows_makes_them_the_latest_unless_that_was_done_before(published, home):
     more = orders(home / "more.parquet", amounts=[1.0])
     published("dataset", "publish", "shop.orders", more)
-    again = published("dataset", "publish", "shop.orders", home / "orders.parquet")
+    older = ("dataset", "publish", "shop.orders", home / "orders.parquet")
+    again = published(*older, "--parent", "0")
     assert again.out.startswith("shop.orders@1 ")
     assert "the latest is @2" in again.out
-    refused = published(
-        "dataset", "publish", "shop.orders", home / "orders.parquet", "--parent", "2"
-    )
-    assert refused.code == 5
-    assert "shop.orders@1 already" in refused.err
+    assert published(*older, "--parent", "1").code == 5
+    back = published(*older)
+    assert back.out.startswith("shop.orders@3 ")
+    assert "the latest" not in back.out
 
 
 def test_a_refused_version_leaves_nothing_in_the_lake(published, home):

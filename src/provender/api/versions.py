@@ -70,7 +70,7 @@ def publish_version(
     body: Annotated[bodies.Publish, bodies.taken(bodies.Publish)],
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Publish a version; one that has the same content is the answer where there is one."""
+    """Publish a version; what readers get already is the answer if it has the same content."""
     made = catalog.publish(
         DatasetRef.parse(name),
         body.manifest,

@@ -148,7 +148,8 @@ def keep_definitions(
         same = [column == part for column, part in zip(key, (dataset, kind, by), strict=True)]
         db.execute(delete(ConsumptionRow).where(declared, *same))
     _rank(db, {dataset for dataset, _, _ in there - said})
-    keep(db, change, uses)
+    # the same again is nothing new: that definitions were applied is no reading
+    keep(db, change, [u for u in uses if (numbers.get(u.ref.dataset), u.kind, u.by) not in there])
 
 
 def consumers(

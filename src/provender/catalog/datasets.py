@@ -22,9 +22,13 @@ from provender.core.datasets import (
     DatasetVersion,
 )
 from provender.core.errors import NotFound, Stale
+from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action
+
+TOLD = 5
+"""How many versions are told of where readers get none."""
 
 
 def resolve(
@@ -187,6 +191,13 @@ def _no_such_version(
             hint=f"name one, for example {last.ref}, or publish another",
             what="version",
         )
+    if ref.version is None and as_of is not None and _were_there(db, dataset, as_of):
+        return NotFound(
+            f"{ref.dataset} had no version for reading at {as_of.isoformat()}",
+            hint="there were some that readers did not get, such as drafts; name one of them, or "
+            "ask for a later instant",
+            what="version",
+        )
     if ref.version is None:
         first = naming.of_rows(db, [db.get_one(VersionRow, (dataset, 1))])[0]
         return NotFound(
@@ -194,17 +205,29 @@ def _no_such_version(
             hint=f"the first, {first.ref}, was published {first.published_at.isoformat()}",
             what="version",
         )
+    stands = f"published {last.published_at:%Y-%m-%d} by {last.published_by}"
+    if rows[0].state != State.PUBLISHED:
+        stands = f"it is {rows[0].state}"
     there = "there is only version 1" if last.number == 1 else f"versions are 1–{last.number}"
     return NotFound(
         f"{ref} not found; {there}",
-        hint=f"did you mean {last.ref} (published {last.published_at:%Y-%m-%d} "
-        f"by {last.published_by})?",
+        hint=f"did you mean {last.ref} ({stands})?",
         what="version",
     )
 
 
+def _were_there(db: Session, dataset: int, as_of: datetime) -> bool:
+    there = (VersionRow.dataset == dataset, VersionRow.published_at <= as_of)
+    return db.scalar(select(VersionRow.number).where(*there).limit(1)) is not None
+
+
 def _why_none(db: Session, dataset: int) -> str:
-    rows = db.scalars(
-        select(VersionRow.state).where(VersionRow.dataset == dataset).order_by(VersionRow.number)
+    newest = (
+        select(VersionRow.number, VersionRow.state)
+        .where(VersionRow.dataset == dataset)
+        .order_by(VersionRow.number.desc())
+        .limit(TOLD + 1)
     )
-    return ", ".join(f"@{number} is {state}" for number, state in enumerate(rows, 1))[:200]
+    rows = db.execute(newest).all()
+    told = [f"@{number} is {state}" for number, state in rows[:TOLD][::-1]]
+    return ", ".join([*(["…"] if len(rows) > TOLD else []), *told])

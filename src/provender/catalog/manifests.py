@@ -16,6 +16,7 @@ from provender.core.people import Actor
 from provender.core.profiles import Profile
 
 MOST = 2**63 - 1
+AT_ONCE = 20
 
 
 def check(db: Session, number: int, dataset: Dataset, manifest: Manifest) -> None:
@@ -134,14 +135,17 @@ def _check_tagged_columns(db: Session, number: int, dataset: Dataset, manifest: 
     stray = [column for column in dataset.column_tags if column not in manifest.schema]
     if not stray:
         return
-    history = db.scalars(select(VersionRow.value).where(VersionRow.dataset == number))
-    known = {name for version in history for name in version.manifest.schema.names}
-    for column in stray:
-        if column not in known:
-            raise InvalidInput(
-                f"{dataset.ref} has tags on column {column!r}, which it does not have",
-                hint=f"{suggest(column, manifest.schema.names)} Correct {_file(dataset)}",
-            )
+    newest_first = select(VersionRow.value).where(VersionRow.dataset == number)
+    newest_first = newest_first.order_by(VersionRow.number.desc())
+    with db.scalars(newest_first.execution_options(yield_per=AT_ONCE)) as history:
+        for version in history:
+            stray = [column for column in stray if column not in version.manifest.schema]
+            if not stray:
+                return
+    raise InvalidInput(
+        f"{dataset.ref} has tags on column {stray[0]!r}, which it does not have",
+        hint=f"{suggest(stray[0], manifest.schema.names)} Correct {_file(dataset)}",
+    )
 
 
 def _file(dataset: Dataset) -> str:

@@ -102,7 +102,7 @@ class HttpCatalog(Closing):
         draft: bool = False,
         key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content."""
+        """Return the version that ``manifest`` makes, or the one that it is already."""
         body = {
             "manifest": manifest,
             "parent": parent,

@@ -1,8 +1,8 @@
 """Datasets, their immutable versions, and the manifest that says what a version is.
 
-A version is identified by its content: publishing the same content again is the same
-version (`core.versioning`). The one thing besides that makes a version new is a layout: the same
-rows, sorted for whoever reads a part of them, are a version of their own with equal content.
+A version is identified by its content: publishing what readers get already is the same
+version (`core.versioning`). Two things besides make a version new, with equal content: which
+columns may be null, and a layout, by which the rows are sorted for whoever reads a part of them.
 Files are listed relative to the lake's root, so a lake can move.
 """
 

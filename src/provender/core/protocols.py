@@ -86,7 +86,7 @@ class Catalog(Protocol):
         draft: bool = False,
         key: str = "",
     ) -> DatasetVersion:
-        """Return the version that ``manifest`` makes, or the one that already has that content."""
+        """Return the version that ``manifest`` makes, or the one that it is already."""
         ...
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
