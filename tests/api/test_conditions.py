@@ -362,6 +362,21 @@ def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told
     assert ask("gov").get("/datasets/aviation.raced").json()["dataset"]["description"] == won
 
 
+def test_a_plan_is_applied_by_who_has_looked_at_it(ask: Ask) -> None:
+    gov = ask("gov")
+    said = {"desired": gov.get("/governance").json()}
+    said["desired"]["purposes"]["audit"] = "Look."
+    planned = gov.post("/governance/plan", json=said)
+    tag = {"if-match": planned.headers["etag"]}
+    assert gov.post("/governance/apply", json=said).status_code == 428
+    said["desired"]["purposes"]["audit"] = "Look closely."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 412
+    said["desired"]["purposes"]["audit"] = "Look."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 200
+    assert gov.get("/governance").json()["purposes"]["audit"] == "Look."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 412
+
+
 def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:
     key = {"idempotency-key": "k1"}
     for method, path, body in (

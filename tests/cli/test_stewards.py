@@ -105,6 +105,9 @@ def test_a_plan_tells_by_its_exit_code_what_applying_would_do(governed, home):
     changes = governed("catalog", "plan", "--exit-code")
     assert changes.code == 8
     assert "1 would change, 12 as they were" in changes.out
+    plan = changes.out.rpartition("plan ")[2].partition(":")[0]
+    other = governed("catalog", "apply", "--overwrite", "--expected", plan.replace(plan[0], "x"))
+    assert (other.code, "not any more the plan" in other.err) == (5, True)
     assert governed("dataset", "edit", "shop.orders", "--description", "Edited.").code == 0
     undoes = governed("catalog", "plan", "--exit-code")
     assert undoes.code == 5

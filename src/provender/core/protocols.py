@@ -199,7 +199,11 @@ class Desk(Protocol):
 
     def plan(self, desired: Governance) -> list[GovernanceStep]: ...
 
-    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]: ...
+    def apply(
+        self, desired: Governance, *, overwrite: bool = False, expected: str | None = None
+    ) -> list[GovernanceStep]:
+        """Take the steps of the plan; ``expected`` is the `plan_digest` of the one looked at."""
+        ...
 
     def declare(
         self, value: Declared, *, expected: int | None = None, reason: str = ""
