@@ -15,7 +15,7 @@ from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor, check_actor_id
-from provender.core.policy import EVERY, Action, ColumnRef, Grant
+from provender.core.policy import EVERY, GRANTED, Action, ColumnRef, Grant
 
 
 def grant(
@@ -218,7 +218,7 @@ def _check_grantee(db: Session, grantee: str) -> None:
 def _check_terms(
     db: Session, action: Action, purposes: Iterable[str], until: datetime | None, *, now: datetime
 ) -> None:
-    if action in (Action.GOVERN, Action.STEWARD):
+    if action not in GRANTED:
         raise InvalidInput(
             f"{action} is not for granting",
             hint="stewards are named in catalog/datasets/, governors by a rule in catalog/policies/",

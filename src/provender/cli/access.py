@@ -6,7 +6,8 @@ import click
 
 from provender.cli.output import as_json, show, table
 
-ACTIONS = ("discover", "read", "serve", "publish", "define", "steward")
+GRANTED = ("discover", "read", "serve", "publish", "define")
+ASKED = (*GRANTED, "steward")
 
 
 @click.group()
@@ -17,7 +18,7 @@ def access() -> None:
 @access.command("explain")
 @click.argument("dataset")
 @click.option("--columns", default="", help="Comma-separated; default: the dataset itself.")
-@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--action", type=click.Choice(ASKED), default="read", show_default=True)
 @click.option("--purpose", default="", help="What for.")
 @click.option("--as", "actor", default=None, help="For whom; default: you.")
 @as_json
@@ -57,7 +58,7 @@ def explain_access(
 @access.command("grant")
 @click.argument("dataset")
 @click.option("--to", "grantee", required=True, help="person:…, team:… or service:…")
-@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--action", type=click.Choice(GRANTED), default="read", show_default=True)
 @click.option("--columns", default="", help="Comma-separated; protected columns must be named.")
 @click.option("--purpose", "purposes", multiple=True, help="May be given more than once.")
 @click.option("--until", type=click.DateTime(), default=None, help="UTC; default: for ever.")
