@@ -61,6 +61,8 @@ class Guard:
 
         refused = self._refused(scope["method"], headers)
         app = fault(refused, identity) if refused else self._app
+        if scope["method"] == "HEAD":  # the server leaves the body out
+            scope = {**scope, "method": "GET"}
         await app(scope, receive, guarded)
 
     def _refused(self, method: str, headers: Headers) -> Refused | None:
