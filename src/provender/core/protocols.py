@@ -289,6 +289,10 @@ class Records(Protocol):
 
     def revoke(self, identity: str) -> Grant: ...
 
+    def granted(self, identity: str) -> Grant:
+        """Return one of the grants that the actor may see."""
+        ...
+
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
     ) -> Listed[Grant]: ...
