@@ -1,10 +1,12 @@
 """``provender access …`` and ``provender audit …``."""
 
 from datetime import datetime
+from typing import Any
 
 import click
 
 from provender.cli.output import as_json, show, table
+from provender.core.audit import EventKind
 
 GRANTED = ("discover", "read", "serve", "publish", "define")
 ASKED = (*GRANTED, "steward")
@@ -158,20 +160,25 @@ def audit() -> None:
     type=click.IntRange(1, 10_000),
     help="The last so many events.",
 )
+@click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only events of that kind.")
+@click.option("--actor", default="", help="Only what that actor did.")
+@click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
+@click.option("--before", type=int, help="Only before the event of that number.")
 @as_json
-def list_events(limit: int, as_json: bool) -> None:  # noqa: FBT001
+def list_events(*, kind: str | None, as_json: bool, **asked: Any) -> None:
     """List the last events, newest first."""
     from provender.sdk import connect
 
     with connect() as workspace:
-        events = workspace.catalog.records.audit_events(limit=limit)
+        of_kind = EventKind(kind) if kind else None
+        events = workspace.catalog.records.audit_events(kind=of_kind, **asked)
     show(
         events,
         machine=as_json,
         human=lambda: table(
             ("#", "at", "actor", "event", "subject", "digest"),
             ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
-            empty="nothing has happened yet",
+            empty="nothing that you may see",
         ),
     )
 
