@@ -160,7 +160,11 @@ def audit() -> None:
     type=click.IntRange(1, 10_000),
     help="The last so many events.",
 )
-@click.option("--kind", type=click.Choice([kind.value for kind in EventKind]), help="Only events of that kind.")
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in EventKind]),
+    help="Only events of that kind.",
+)
 @click.option("--actor", default="", help="Only what that actor did.")
 @click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
 @click.option("--before", type=int, help="Only before the event of that number.")
