@@ -1,20 +1,24 @@
 """The catalog's API and its pages as one application: ``uvicorn --factory provender.asgi:app``."""
 
 import sys
+from collections.abc import Collection
 
 import uvicorn
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender import bootstrap
 from provender.api.app import application as api_of
+from provender.api.guard import OURS
 from provender.api.identity import local
 from provender.api.logs import FORMATS, Log
 from provender.api.metrics import Metrics
 from provender.api.traces import Traces, provider_to
 from provender.api.watching import Observer, Watch
 from provender.core.clock import utc_now
-from provender.hosts import LOOPBACK_NAMES
+from provender.hosts import LOOPBACK_NAMES, host_name
 from provender.settings import Settings
 from provender.web.app import application as pages_of
 
@@ -24,21 +28,47 @@ PREFIX = "/api/v1"
 class Site:
     """The API under /api/v1, whatever is in the rest of a path, and the pages for all else."""
 
-    def __init__(self, *, api: ASGIApp, pages: ASGIApp, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        api: ASGIApp,
+        pages: ASGIApp,
+        metrics: Metrics | None = None,
+        hosts: Collection[str] | None = None,
+    ) -> None:
         self._api = api
         self._pages = pages
+        self._hosts = hosts
         self._metrics = Route("/metrics", metrics.answer) if metrics else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))
-        if self._metrics is not None and path == self._metrics.path:
+        headers = Headers(scope=scope)
+        if is_embedded(headers):
+            refusal = PlainTextResponse("another site's page asked for this\n", 403)
+            await refusal(scope, receive, send)
+        elif self._metrics is not None and path == self._metrics.path:
             scope["route"] = self._metrics
+            if self._hosts is not None and host_name(headers.get("host", "")) not in self._hosts:
+                refusal = PlainTextResponse("this server does not answer to that name\n", 421)
+                await refusal(scope, receive, send)
+                return
             await self._metrics.handle(scope, receive, send)
         elif path == PREFIX or path.startswith(f"{PREFIX}/"):
             scope["root_path"] = scope.get("root_path", "") + PREFIX
             await self._api(scope, receive, send)
         else:
             await self._pages(scope, receive, send)
+
+
+def is_embedded(headers: Headers) -> bool:
+    """Return whether another site's page asks for something to use it there: no link was followed.
+
+    What is searched for in vain is written down: a page could fill somebody's inbox.
+    """
+    followed = headers.get("sec-fetch-mode") == "navigate"
+    to_look_at = headers.get("sec-fetch-dest", "document") == "document"
+    return headers.get("sec-fetch-site", "") not in OURS and not (followed and to_look_at)
 
 
 def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
@@ -59,7 +89,7 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     metrics = Metrics()
     metrics.gauge("connections_in_use", "Connections to the database in use.", catalog.in_use)
     pages = pages_of(catalog, hosts=hosts)
-    return _watched(Site(api=api, pages=pages, metrics=metrics), chosen, metrics)
+    return _watched(Site(api=api, pages=pages, metrics=metrics, hosts=hosts), chosen, metrics)
 
 
 def _watched(site: ASGIApp, chosen: Settings, metrics: Metrics) -> ASGIApp:

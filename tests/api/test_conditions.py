@@ -87,6 +87,9 @@ def test_a_request_has_an_id_that_the_audit_trail_keeps(ask: Ask, governed_url: 
 
 def test_an_answer_that_is_known_is_not_sent_again(ask: Ask) -> None:
     for path in ("/datasets", f"/datasets/{FLIGHTS}", f"/datasets/{FLIGHTS}/versions"):
+        head = ask("ops").head(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["etag"] == ask("ops").get(path).headers["etag"]
         first = ask("ops").get(path)
         tag = first.headers["etag"]
         again = ask("ops").get(path, headers={"if-none-match": f'"other", {tag}'})
@@ -262,7 +265,7 @@ def test_a_change_of_whatever_there_is_says_why(ask: Ask) -> None:
     ("where", "value"),
     [
         ("/tags/source.faa", {"name": "source.faa"}),
-        ("/terms/late%20flight", {"name": "late flight", "definition": "Late."}),
+        ("/terms/late%2Fearly%20flight", {"name": "late/early flight", "definition": "Off."}),
         ("/people/person:new", {"id": "person:new"}),
         ("/domains/rail", {"name": "rail"}),
         ("/rules/r9", {"id": "r9", "actors": ["anyone"], "actions": ["read"]}),
@@ -360,6 +363,21 @@ def test_of_those_who_declare_a_dataset_at_once_one_does_and_the_others_are_told
     assert sorted(status for status, _ in told) == [201, 409, 409, 409]
     (won,) = (description for status, description in told if status == 201)
     assert ask("gov").get("/datasets/aviation.raced").json()["dataset"]["description"] == won
+
+
+def test_a_plan_is_applied_by_who_has_looked_at_it(ask: Ask) -> None:
+    gov = ask("gov")
+    said = {"desired": gov.get("/governance").json()}
+    said["desired"]["purposes"]["audit"] = "Look."
+    planned = gov.post("/governance/plan", json=said)
+    tag = {"if-match": planned.headers["etag"]}
+    assert gov.post("/governance/apply", json=said).status_code == 428
+    said["desired"]["purposes"]["audit"] = "Look closely."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 412
+    said["desired"]["purposes"]["audit"] = "Look."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 200
+    assert gov.get("/governance").json()["purposes"]["audit"] == "Look."
+    assert gov.post("/governance/apply", json=said, headers=tag).status_code == 412
 
 
 def test_a_key_is_refused_where_nothing_is_kept_by_it(ask: Ask) -> None:

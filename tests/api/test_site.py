@@ -6,7 +6,11 @@ import httpx
 import pytest
 
 from provender.asgi import app
+from provender.bootstrap import local_catalog
 from provender.core.errors import Misconfigured
+from provender.core.governance import Governance
+from provender.core.people import Person
+from provender.core.policy import Action, Rule
 from provender.settings import Settings
 from tests.api.server import listening
 
@@ -29,6 +33,27 @@ def test_pages_and_api_are_on_one_port_and_the_api_for_this_machine_only(
         for path in ("/api/v1", "/api/v1/", "/api/v1/nothing", "/api/v1/pro\njects"):
             unknown = httpx.get(f"{address}{path}".replace("\n", "%0A"))
             assert unknown.json()["error"]["code"] == "not-found", path
+
+
+def test_another_sites_page_leaves_nothing_in_the_inbox_and_reads_no_numbers(
+    tmp_path: Path,
+) -> None:
+    image = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+    frame = {**image, "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}
+    link = {**frame, "sec-fetch-dest": "document"}
+    settings = Settings(home=tmp_path / "state", actor="person:sam")
+    governs = Rule(id="govern", actors=("person:sam",), actions=(Action.GOVERN,))
+    with local_catalog(settings) as catalog:
+        catalog.desk.apply(Governance(people=(Person(id="person:sam"),), rules=(governs,)))
+    with listening(app(settings)) as address:
+        for headers, status in ((image, 403), (frame, 403), (link, 200)):
+            for path in ("/api/v1/search?q=spam", "/search?q=spam", "/metrics"):
+                answer = httpx.get(f"{address}{path}", headers=headers)
+                assert answer.status_code == status, (path, headers)
+            found = httpx.get(f"{address}/api/v1/inbox?kind=zero-result").json()["items"]
+            assert len(found) == (status == 200)
+        evil = httpx.get(f"{address}/metrics", headers={"host": "evil.example"})
+        assert (evil.status_code, "provender" in evil.text) == (421, False)
 
 
 def test_a_service_is_not_served_again(tmp_path: Path) -> None:

@@ -86,6 +86,21 @@ def test_what_no_file_could_say_is_declared_by_nobody(connect: Connect, tmp_path
     assert {step.change for step in desk.plan(read_governance(tmp_path))} == {Change.KEEP}
 
 
+def test_a_rule_that_fits_no_dataset_is_planned_with_a_warning(connect: Connect):
+    rules = (
+        *GOVERNANCE.rules,
+        Rule(id="typo", actors=("anyone",), actions=(Action.READ,), datasets=("aviaton.*", "*")),
+        Rule(id="fits", actors=("anyone",), actions=(Action.READ,), datasets=("*.flights",)),
+    )
+    desk = connect("gov").desk
+    warned = {step.name: step.warnings for step in desk.plan(governing(rules=rules))}
+    assert {name: told for name, told in warned.items() if told} == {
+        "typo": ("rule typo: no dataset fits 'aviaton.*' now",)
+    }
+    desk.apply(governing(rules=rules))
+    assert not [step for step in desk.plan(governing(rules=rules)) if step.warnings]
+
+
 @contextmanager
 def statements() -> Iterator[list[str]]:
     """Every statement that is sent to a database meanwhile."""

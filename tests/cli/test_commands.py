@@ -53,6 +53,8 @@ def test_a_dataset_is_shown_with_its_versions_and_files(published):
 
 def test_datasets_are_listed_and_found(published):
     assert published("dataset", "list", "--json").json[0]["name"] == "shop.orders"
+    assert published("dataset", "list", "--domain", "shop", "--json").json[0]["latest"] == 1
+    assert published("dataset", "list", "--owner", "person:max").out == "none fits\n"
     found = published("search", "order", "amount", "--json").json
     assert "shop.orders" in [hit["name"] for hit in found["hits"]]
     assert found["total"] == len(found["hits"])
@@ -111,6 +113,11 @@ def test_access_is_denied_explained_granted_and_revoked(published):
         r["allowed"] for r in published(*ask, "--json", actor="person:ana").json["reasons"]
     )
     kinds = [event["kind"] for event in published("audit", "list", "--json").json]
+    narrowed = ("audit", "list", "--kind", "dataset:publish", "--subject", "shop.orders", "--json")
+    assert {event["kind"] for event in published(*narrowed).json} == {"dataset:publish"}
+    assert (
+        published("audit", "list", "--actor", "person:nobody").out == "nothing that you may see\n"
+    )
     assert {"access:grant", "access:revoke", "dataset:publish", "governance:apply"} <= set(kinds)
     assert "the chain holds" in published("audit", "verify").out
 

@@ -89,6 +89,8 @@ def test_a_dataset_is_renamed_and_both_names_go_on(two):
     refused = two("governance", "apply")
     assert refused.code == 2
     assert "dataset shop.orders is called shop.purchases now" in refused.err
+    shown = two("dataset", "show", "shop.orders").out.splitlines()
+    assert ["once", "shop.orders"] in [line.split() for line in shown]
     assert "renamed from shop.orders" in two("dataset", "history", "shop.purchases").out
     assert two("dataset", "rename", "shop.purchases", "shop.Purchases").code == 2
     stale = two("dataset", "rename", "shop.purchases", "shop.bought", "--expected", "1")

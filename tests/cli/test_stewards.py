@@ -96,6 +96,11 @@ def test_an_edit_that_cannot_be_is_explained(governed, options, code, says):
 def test_who_does_not_steward_a_dataset_does_not_edit_it(governed):
     denied = governed("dataset", "edit", "shop.orders", "--description", "x", actor="person:max")
     assert denied.code == 4
+    assert "ask who governs to name person:max a steward of shop.orders" in denied.err
+    refused = governed(
+        "access", "grant", "shop.orders", "--to", "person:max", "--action", "steward"
+    )
+    assert (refused.code, "'steward' is not one of" in refused.err) == (2, True)
 
 
 def test_a_plan_tells_by_its_exit_code_what_applying_would_do(governed, home):
@@ -105,6 +110,9 @@ def test_a_plan_tells_by_its_exit_code_what_applying_would_do(governed, home):
     changes = governed("catalog", "plan", "--exit-code")
     assert changes.code == 8
     assert "1 would change, 12 as they were" in changes.out
+    plan = changes.out.rpartition("plan ")[2].partition(":")[0]
+    other = governed("catalog", "apply", "--overwrite", "--expected", plan.replace(plan[0], "x"))
+    assert (other.code, "not any more the plan" in other.err) == (5, True)
     assert governed("dataset", "edit", "shop.orders", "--description", "Edited.").code == 0
     undoes = governed("catalog", "plan", "--exit-code")
     assert undoes.code == 5

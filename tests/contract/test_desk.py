@@ -19,7 +19,7 @@ from provender.core.errors import (
     Recalled,
 )
 from provender.core.glossary import Term
-from provender.core.governance import Change, Declared, Domain
+from provender.core.governance import Change, Declared, Domain, plan_digest
 from provender.core.lifecycle import Severity, State, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Person, Role
@@ -230,7 +230,10 @@ def test_governance_is_planned_and_applied_with_what_it_would_undo(connect: Conn
     assert [step.name for step in planned if step.change is Change.ADD] == ["audit"]
     with pytest.raises(Conflict, match="would undo 1 change"):
         gov.apply(more)
-    done = gov.apply(more, overwrite=True)
+    looked_at = plan_digest(gov.plan(more))
+    with pytest.raises(PreconditionFailed, match="not any more the plan"):
+        gov.apply(more, overwrite=True, expected="another")
+    done = gov.apply(more, overwrite=True, expected=looked_at)
     assert [step.name for step in done if step.change is Change.ADD] == ["audit"]
     assert gov.governance().purposes["audit"] == "Look."
     broken = replace(GOVERNANCE, teams=())

@@ -174,6 +174,10 @@ def test_a_grant_opens_until_it_is_revoked(connect: Connect, clock: Clock):
     assert sam.grant(FLIGHTS, grantee="person:ana", columns=("tailnum",), purposes=("report",), until=NOW + timedelta(hours=1), reason="a fleet report") == given  # fmt: skip
     assert connect("ana").permit(Action.READ, [TAILNUM], purpose="report").expires == given.until
     assert connect("ana").records.grants().items == (given,)
+    assert connect("ana").records.granted(given.id) == given
+    for unseen in (given.id, "g0", "g01", "g7", "7", "g²", "g" + "9" * 30):
+        with pytest.raises(NotFound, match="grant"):
+            connect("max").records.granted(unseen)
     assert whole(lambda after: sam.grants(FLIGHTS, limit=1, after=after)) == [given]
     with pytest.raises(Denied):
         connect("ana").records.revoke(given.id)

@@ -89,7 +89,7 @@ def application(
     )
     for operation in OPERATIONS:
         app.add_api_route(
-            operation.path,
+            operation.pattern,
             operation.endpoint,
             methods=[operation.method],
             deprecated=operation.name in deprecated or None,

@@ -54,10 +54,7 @@ def expected(if_match: str | None, of: Callable[[], str]) -> int | None:
         PreconditionFailed: it is the tag of something else.
     """
     if not if_match:
-        raise PreconditionRequired(
-            "a change must say which state it is a change of",
-            hint="read it, then send its ETag as If-Match",
-        )
+        raise _unsaid()
     if if_match.strip() == "*":
         return None
     found = [one for tag in if_match.split(",") if (one := STATE.fullmatch(tag.strip()))]
@@ -69,6 +66,24 @@ def expected(if_match: str | None, of: Callable[[], str]) -> int | None:
             hint="read it again, and send its ETag as If-Match",
         )
     return max(revisions)
+
+
+def expected_content(if_match: str | None) -> str | None:
+    """Return the digest that a caller had looked at, of the answer of a question; None: whichever.
+
+    Raises:
+        PreconditionRequired: they do not say which.
+    """
+    if not if_match:
+        raise _unsaid()
+    return None if if_match.strip() == "*" else if_match.strip().strip('"')
+
+
+def _unsaid() -> PreconditionRequired:
+    return PreconditionRequired(
+        "a change must say which state it is a change of",
+        hint="read it, then send its ETag as If-Match",
+    )
 
 
 def _short(text: bytes, length: int) -> str:

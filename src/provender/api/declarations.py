@@ -100,7 +100,7 @@ def _reading(kind: Kind) -> None:
 
     one.__name__ = f"get_{kind.kind}"
     one.__doc__ = f"Return a {kind.kind}, as it is or was at an instant. Its ETag is for changes."
-    routes.get(f"/{kind.plural}/{{name}}", kind.type, raises=(NotFound,))(one)
+    routes.get(f"/{kind.plural}/{{name}}", kind.type, raises=(NotFound,), deep=True)(one)
 
 
 def _writing(kind: Kind) -> None:
@@ -135,8 +135,8 @@ def _writing(kind: Kind) -> None:
     put.__doc__ = f"Declare a {kind.kind}, or say it anew, beside what catalog/ declares."
     withdraw.__doc__ = f"Take a {kind.kind} away; catalog/ brings it back, if it declares it."
     where = f"/{kind.plural}/{{name}}"
-    routes.on("PUT", where, Step, raises=CHANGES)(put)
-    routes.on("DELETE", where, Step, raises=CHANGES)(withdraw)
+    routes.on("PUT", where, Step, raises=CHANGES, deep=True)(put)
+    routes.on("DELETE", where, Step, raises=CHANGES, deep=True)(withdraw)
 
 
 def _all(kind: Kind, catalog: Library, as_of: Any) -> tuple[Any, ...]:

@@ -4,12 +4,19 @@ from typing import Annotated, Literal
 
 from fastapi import Request, Response
 
-from provender.api import answers, bodies
-from provender.api.parameters import Asking, AsOf, IfNoneMatch
+from provender.api import answers, bodies, conditions
+from provender.api.parameters import Asking, AsOf, IfMatch, IfNoneMatch
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
-from provender.core.errors import Conflict, Denied, NotFound, Problems
-from provender.core.governance import Governance, Step
+from provender.core.errors import (
+    Conflict,
+    Denied,
+    NotFound,
+    PreconditionFailed,
+    PreconditionRequired,
+    Problems,
+)
+from provender.core.governance import Governance, Step, plan_digest
 
 routes = Routes("governance")
 
@@ -33,16 +40,25 @@ def plan_governance(
     catalog: Asking,
     body: Annotated[bodies.Desired, bodies.taken(bodies.Desired)],
 ) -> Response:
-    """Return the steps that applying this would take; nothing is written."""
-    return answers.answer(request, Listed(tuple(catalog.desk.plan(body.desired))))
+    """Return the steps that applying this would take. Its ETag is for taking just these."""
+    steps = catalog.desk.plan(body.desired)
+    found = answers.answer(request, Listed(tuple(steps)))
+    found.headers["etag"] = f'"{plan_digest(steps)}"'
+    return found
 
 
-@routes.post("/governance/apply", Listed[Step], raises=(NotFound, Denied, Conflict, Problems))
+@routes.post(
+    "/governance/apply",
+    Listed[Step],
+    raises=(NotFound, Denied, Conflict, Problems, PreconditionFailed, PreconditionRequired),
+)
 def apply_governance(
     request: Request,
     catalog: Asking,
     body: Annotated[bodies.Application, bodies.taken(bodies.Application)],
+    if_match: IfMatch = None,
 ) -> Response:
-    """Make it so. What it does not declare is removed; edits of others stay unless it overwrites."""
-    done = catalog.desk.apply(body.desired, overwrite=body.overwrite)
+    """Make it so; If-Match is the ETag of the plan. Edits of others stay unless it overwrites."""
+    expected = conditions.expected_content(if_match)
+    done = catalog.desk.apply(body.desired, overwrite=body.overwrite, expected=expected)
     return answers.answer(request, Listed(tuple(done)))

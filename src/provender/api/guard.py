@@ -49,8 +49,13 @@ class Guard:
         identity = given if REQUEST_ID.match(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = identity
 
+        as_get = scope["method"] == "HEAD"  # the server leaves the body out
+        inner = {**scope, "method": "GET"} if as_get else scope
+
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if "route" in inner:
+                    scope["route"] = inner["route"]
                 answered = MutableHeaders(scope=message)
                 answered.update(HEADERS)
                 answered["x-request-id"] = identity
@@ -61,7 +66,7 @@ class Guard:
 
         refused = self._refused(scope["method"], headers)
         app = fault(refused, identity) if refused else self._app
-        await app(scope, receive, guarded)
+        await app(inner, receive, guarded)
 
     def _refused(self, method: str, headers: Headers) -> Refused | None:
         asked = host_name(headers.get("host", ""))

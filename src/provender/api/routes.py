@@ -18,6 +18,7 @@ class Operation:
     """One method of one address. ``answers`` is the core type of a success, None: nothing.
 
     ``also`` are other statuses of success, ``raises`` the errors that its work may end with.
+    The last part of a ``deep`` path may have slashes.
     """
 
     method: str
@@ -29,6 +30,12 @@ class Operation:
     also: tuple[int, ...]
     media: str
     tag: str
+    deep: bool
+
+    @property
+    def pattern(self) -> str:
+        """What addresses have to be like."""
+        return f"{self.path.removesuffix('}')}:path}}" if self.deep else self.path
 
     @property
     def name(self) -> str:
@@ -71,6 +78,7 @@ class Routes:
         also: tuple[int, ...] = (),
         raises: Errors = (),
         media: str = "application/json",
+        deep: bool = False,
     ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that puts a function into the table."""
 
@@ -86,6 +94,7 @@ class Routes:
                     also=also,
                     media=media,
                     tag=self.tag,
+                    deep=deep,
                 )
             )
             return endpoint

@@ -87,6 +87,6 @@ def method_of(scope: Scope) -> str:
 def route_of(scope: Scope) -> str:
     """Return the template of the route that answered, once it has; what matched none is one."""
     route = scope.get("route")
-    path = getattr(route, "path", None)
+    path = getattr(route, "path_format", None)
     is_found = path is not None and not isinstance(route, Mount)
     return f"{scope.get('root_path', '')}{path}" if is_found else UNMATCHED

@@ -114,11 +114,18 @@ class LocalDesk:
         with self._door.reading() as db:
             return governance.plan(db, self._door.who(db), desired, now=self._door.clock())
 
-    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
-        """Return the steps of the plan, taken; what others changed since is undone only if told."""
+    def apply(
+        self, desired: Governance, *, overwrite: bool = False, expected: str | None = None
+    ) -> list[GovernanceStep]:
+        """Return the steps of the plan, taken; what others changed since is undone only if told.
+
+        ``expected`` is the digest of the plan that was looked at; None: nobody looked.
+        """
         with self._door.writing() as (db, change):
             who = self._door.who(db)
-            return governance.apply(db, who, desired, overwrite=overwrite, change=change)
+            return governance.apply(
+                db, who, desired, overwrite=overwrite, expected=expected, change=change
+            )
 
     def declare(
         self, value: Declared, *, expected: int | None = None, reason: str = ""

@@ -38,7 +38,7 @@ from provender.catalog.rows import (
 from provender.core import form, governance
 from provender.core.audit import EventKind
 from provender.core.digest import digest
-from provender.core.errors import Conflict, Problems
+from provender.core.errors import Conflict, PreconditionFailed, Problems
 from provender.core.governance import Change, Declared, Governance, Step
 from provender.core.names import suggest, unknown
 from provender.core.people import Actor
@@ -107,20 +107,33 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
     desired = form.settled(desired)
     steps = governance.diff(existing, desired, applied.said(db))
-    _check(db, governance.together(desired, steps), steps)
-    return steps
+    becomes = governance.together(desired, steps)
+    _check(db, becomes, steps)
+    return governance.warned(steps, becomes)
 
 
 def apply(
-    db: Session, by: Actor, desired: Governance, *, overwrite: bool = False, change: CatalogChange
+    db: Session,
+    by: Actor,
+    desired: Governance,
+    *,
+    overwrite: bool = False,
+    expected: str | None = None,
+    change: CatalogChange,
 ) -> list[Step]:
     """Return the steps of the plan, taken. Anybody may take the first, on an empty catalog.
 
     Raises:
         Denied, Problems: as `plan`.
+        PreconditionFailed: the plan is not any more the one with the digest that was ``expected``.
         Conflict: a step undoes what somebody did since, and is not to ``overwrite`` it.
     """
     steps = plan(db, by, desired, now=change.at)
+    if expected not in (None, governance.plan_digest(steps)):
+        raise PreconditionFailed(
+            "this is not any more the plan that was looked at: the catalog or the files changed",
+            hint="look at it again: provender catalog plan",
+        )
     drifted = [step for step in steps if step.overwrites]
     if drifted and not overwrite:
         raise _overwriting(drifted)

@@ -15,7 +15,10 @@ from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor, check_actor_id
-from provender.core.policy import EVERY, Action, ColumnRef, Grant
+from provender.core.policy import EVERY, GRANTED, Action, ColumnRef, Grant
+
+SUGGESTED = 50
+"""How many ids a hint is chosen from."""
 
 
 def grant(
@@ -73,9 +76,7 @@ def revoke(db: Session, by: Actor, identity: str, *, change: Change) -> Grant:
         NotFound: there is no such grant among those that ``by`` may see.
         Denied: ``by`` neither owns nor stewards its dataset.
     """
-    row = next((row for row in _rows(db, by, now=change.at) if row.value.id == identity), None)
-    if row is None:
-        raise unknown("grant", identity, (row.value.id for row in _rows(db, by, now=change.at)))
+    row = _granted(db, by, identity, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(row.value.dataset)], now=change.at)
     if row.value.revoked_at is None:
         _end(db, row, change=change)
@@ -107,6 +108,24 @@ def grants(
         access.discover(db, by, ref.dataset, now=now)
     rows = _rows(db, by, ref, beyond=_number_of(after), limit=limit, now=now)
     return [row.value for row in rows]
+
+
+def granted(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
+    """Return one of the grants that ``by`` may see.
+
+    Raises:
+        NotFound: there is none of that id.
+    """
+    return _granted(db, by, identity, now=now).value
+
+
+def _granted(db: Session, by: Actor, identity: str, *, now: datetime) -> GrantRow:
+    number = identity.removeprefix("g")
+    if number.isascii() and number.isdecimal() and 0 < int(number[:10]) == int(number):
+        for row in _rows(db, by, beyond=int(number) - 1, limit=1, now=now):
+            if row.value.id == identity:
+                return row
+    raise unknown("grant", identity, (one.id for one in grants(db, by, limit=SUGGESTED, now=now)))
 
 
 def _number_of(identity: str) -> int:
@@ -218,7 +237,7 @@ def _check_grantee(db: Session, grantee: str) -> None:
 def _check_terms(
     db: Session, action: Action, purposes: Iterable[str], until: datetime | None, *, now: datetime
 ) -> None:
-    if action in (Action.GOVERN, Action.STEWARD):
+    if action not in GRANTED:
         raise InvalidInput(
             f"{action} is not for granting",
             hint="stewards are named in catalog/datasets/, governors by a rule in catalog/policies/",

@@ -163,6 +163,11 @@ class LocalRecords:
         with self._door.writing() as (db, change):
             return grants.revoke(db, self._door.who(db), identity, change=change)
 
+    def granted(self, identity: str) -> Grant:
+        """Return one of the grants that the actor may see."""
+        with self._door.reading() as db:
+            return grants.granted(db, self._door.who(db), identity, now=self._now())
+
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
     ) -> Listed[Grant]:

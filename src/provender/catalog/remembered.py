@@ -70,9 +70,7 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
             access.check(db, who, Action.STEWARD, [ColumnRef(row.name)], now=now)
         return row.urn + at + number
     if kind == "grant":
-        there = [grant.id for grant in grants.grants(db, who, now=now)]
-        if key not in there:
-            raise unknown("grant", key, there)
+        grants.granted(db, who, key, now=now)
     elif kind == "person":
         if db.get(PersonRow, key) is None and not _governs(db, who, now=now):
             raise _unknown(db, kind, key)

@@ -1,12 +1,15 @@
 """``provender access …`` and ``provender audit …``."""
 
 from datetime import datetime
+from typing import Any
 
 import click
 
 from provender.cli.output import as_json, show, table
+from provender.core.audit import EventKind
 
-ACTIONS = ("discover", "read", "serve", "publish", "define", "steward")
+GRANTED = ("discover", "read", "serve", "publish", "define")
+ASKED = (*GRANTED, "steward")
 
 
 @click.group()
@@ -17,7 +20,7 @@ def access() -> None:
 @access.command("explain")
 @click.argument("dataset")
 @click.option("--columns", default="", help="Comma-separated; default: the dataset itself.")
-@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--action", type=click.Choice(ASKED), default="read", show_default=True)
 @click.option("--purpose", default="", help="What for.")
 @click.option("--as", "actor", default=None, help="For whom; default: you.")
 @as_json
@@ -57,7 +60,7 @@ def explain_access(
 @access.command("grant")
 @click.argument("dataset")
 @click.option("--to", "grantee", required=True, help="person:…, team:… or service:…")
-@click.option("--action", type=click.Choice(ACTIONS), default="read", show_default=True)
+@click.option("--action", type=click.Choice(GRANTED), default="read", show_default=True)
 @click.option("--columns", default="", help="Comma-separated; protected columns must be named.")
 @click.option("--purpose", "purposes", multiple=True, help="May be given more than once.")
 @click.option("--until", type=click.DateTime(), default=None, help="UTC; default: for ever.")
@@ -157,20 +160,29 @@ def audit() -> None:
     type=click.IntRange(1, 10_000),
     help="The last so many events.",
 )
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in EventKind]),
+    help="Only events of that kind.",
+)
+@click.option("--actor", default="", help="Only what that actor did.")
+@click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
+@click.option("--before", type=int, help="Only before the event of that number.")
 @as_json
-def list_events(limit: int, as_json: bool) -> None:  # noqa: FBT001
+def list_events(*, kind: str | None, as_json: bool, **asked: Any) -> None:
     """List the last events, newest first."""
     from provender.sdk import connect
 
     with connect() as workspace:
-        events = workspace.catalog.records.audit_events(limit=limit)
+        of_kind = EventKind(kind) if kind else None
+        events = workspace.catalog.records.audit_events(kind=of_kind, **asked)
     show(
         events,
         machine=as_json,
         human=lambda: table(
             ("#", "at", "actor", "event", "subject", "digest"),
             ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
-            empty="nothing has happened yet",
+            empty="nothing that you may see",
         ),
     )
 

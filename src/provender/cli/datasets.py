@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,15 +35,22 @@ for about_data in (retention, hold, expire):
 
 
 @dataset.command("list")
+@click.option("--domain", multiple=True, help="Only of that domain.")
+@click.option("--owner", multiple=True, help="Only what that team or person has an office over.")
+@click.option("--tag", multiple=True, help="Only with that tag.")
+@click.option("--term", multiple=True, help="Only about that term.")
+@click.option("--as-of", type=click.DateTime(), help="What there was at that instant, UTC.")
 @as_json
-def list_datasets(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
-    """List the datasets that you may discover."""
+def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str, ...]) -> None:
+    """List the datasets that you may discover; several values of one option are either."""
     from provender.core.datasets import whole
     from provender.sdk import connect
 
+    filters = {name: values for name, values in chosen.items() if values}
+    then = as_of and as_of.replace(tzinfo=UTC)
     with connect() as workspace:
         finder = workspace.catalog.finder
-        found = whole(lambda after: finder.entries({}, limit=200, after=after))
+        found = whole(lambda after: finder.entries(filters, as_of=then, limit=200, after=after))
     show(
         found,
         machine=as_json,
@@ -52,7 +60,9 @@ def list_datasets(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
                 (s.name, s.latest, s.format, s.row_count, s.owner, s.tags, s.description)
                 for s in found
             ),
-            empty="no datasets yet; declare them in catalog/ and run: provender governance apply",
+            empty="none fits"
+            if filters or then
+            else "no datasets yet; declare them in catalog/ and run: provender governance apply",
         ),
     )
 
@@ -67,8 +77,9 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
     from provender.sdk import connect
 
     with connect() as workspace:
-        described = workspace.dataset(name)
         ref = DatasetRef.parse(name)
+        entry = workspace.catalog.finder.entry(ref)
+        described = entry.dataset
         releases = _releases(workspace.catalog, ref)
     versions = [release.version for release in releases]
 
@@ -76,11 +87,18 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
         fields(
             (
                 ("dataset", described.ref),
+                ("once", entry.former_names),
                 ("description", described.description),
                 ("owner", described.owner),
                 ("stewards", described.stewards),
+                ("deputies", described.deputies),
                 ("tags", described.tags),
+                ("terms", described.terms),
+                ("links", described.links),
                 ("event timestamp", described.event_timestamp),
+                ("fresh within", described.fresh_within),
+                ("documentation", described.documentation),
+                ("revision", entry.revision),
             )
         )
         click.echo()
@@ -148,7 +166,13 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
 
     standings = {release.version.number: release.standing for release in releases}
     show(
-        {"dataset": described, "versions": versions, "standings": standings},
+        {
+            "dataset": described,
+            "former_names": entry.former_names,
+            "revision": entry.revision,
+            "versions": versions,
+            "standings": standings,
+        },
         machine=as_json,
         human=human,
     )

@@ -36,8 +36,12 @@ def governance() -> None:
 @as_json
 def plan_changes(folder: Path | None, *, exit_code: bool, as_json: bool) -> None:
     """Show what applying FOLDER (default: PROVENDER_GOVERNANCE) would change, and undo."""
+    from provender.core.governance import plan_digest
+
     steps = _steps(folder, lambda workspace, desired: workspace.catalog.desk.plan(desired))
     _show(steps, verb="would change", machine=as_json)
+    if _changed(steps) and not as_json:
+        click.echo(f"plan {plan_digest(steps)}: apply just this with --expected")
     if exit_code and any(step.overwrites for step in steps):
         raise SystemExit(WOULD_UNDO)
     if exit_code and _changed(steps):
@@ -49,8 +53,11 @@ def plan_changes(folder: Path | None, *, exit_code: bool, as_json: bool) -> None
 @click.option(
     "--overwrite", is_flag=True, help="Undo what was changed in the catalog since the last time."
 )
+@click.option("--expected", metavar="PLAN", help="Refuse to do anything but this plan.")
 @as_json
-def apply_changes(folder: Path | None, *, overwrite: bool, as_json: bool) -> None:
+def apply_changes(
+    folder: Path | None, *, overwrite: bool, expected: str | None, as_json: bool
+) -> None:
     """Check FOLDER (default: PROVENDER_GOVERNANCE), and make the catalog as it says.
 
     What was declared in the catalog only stays. What was changed there is not undone, unless
@@ -58,7 +65,9 @@ def apply_changes(folder: Path | None, *, overwrite: bool, as_json: bool) -> Non
     """
     steps = _steps(
         folder,
-        lambda workspace, desired: workspace.catalog.desk.apply(desired, overwrite=overwrite),
+        lambda workspace, desired: workspace.catalog.desk.apply(
+            desired, overwrite=overwrite, expected=expected
+        ),
     )
     _show(steps, verb="applied", machine=as_json)
 
@@ -137,6 +146,8 @@ def _show(steps: "list[Step]", *, verb: str, machine: bool) -> None:
             ((step.change, step.kind, step.name, _undoes(step)) for step in changed),
             empty="nothing changes",
         )
+        for warning in (warning for step in steps for warning in step.warnings):
+            click.echo(f"warning: {warning}", err=True)
         click.echo(f"{len(changed)} {verb}, {kept} as they were")
         if elsewhere:
             names = ", ".join(f"{step.kind} {step.name}" for step in elsewhere[:5])
@@ -152,6 +163,7 @@ def _show(steps: "list[Step]", *, verb: str, machine: bool) -> None:
                 "overwrites": step.overwrites,
                 "parts": step.drift.parts if step.drift else (),
                 "declared": step not in elsewhere,
+                "warnings": step.warnings,
             }
             for step in steps
         ],

@@ -99,11 +99,16 @@ class HttpDesk:
             self._wire.send("POST", Listed[GovernanceStep], *parts, body=body, again=True)
         )
 
-    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]:
-        """Take those steps."""
+    def apply(
+        self, desired: Governance, *, overwrite: bool = False, expected: str | None = None
+    ) -> list[GovernanceStep]:
+        """Take those steps; ``expected`` is the digest of the plan that was looked at."""
         body = {"desired": desired, "overwrite": overwrite}
         parts = ("governance", "apply")
-        return _steps(self._wire.send("POST", Listed[GovernanceStep], *parts, body=body))
+        headers = {"if-match": "*" if expected is None else f'"{expected}"'}
+        return _steps(
+            self._wire.send("POST", Listed[GovernanceStep], *parts, body=body, headers=headers)
+        )
 
     def declare(
         self, value: Declared, *, expected: int | None = None, reason: str = ""

@@ -127,6 +127,10 @@ class HttpRecords:
         """End a grant now; one that was revoked before stays as it was."""
         return self._wire.send("POST", Grant, "grants", identity, "revoke", again=True)
 
+    def granted(self, identity: str) -> Grant:
+        """Return one of the grants that we may see."""
+        return self._wire.get(Grant, "grants", identity)
+
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
     ) -> Listed[Grant]:

@@ -6,17 +6,18 @@ elsewhere, and stays. What is in force but not as catalog/ said has drifted: a s
 undo that says so. Pure: no clock, no database.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from provender.core.datasets import Dataset
-from provender.core.digest import canonical, plain
+from provender.core.digest import canonical, digest, plain, short
 from provender.core.glossary import Term
 from provender.core.names import suggest
 from provender.core.people import Person
-from provender.core.policy import Rule
+from provender.core.policy import EVERY, Rule
 from provender.core.tags import TARGETS, Tag, Taxonomy
 
 FIELDS = {
@@ -103,13 +104,17 @@ class Drift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One object to write, with what it becomes; or to remove, with what it was."""
+    """One object to write, with what it becomes; or to remove, with what it was.
+
+    ``warnings`` say what is allowed, and perhaps not meant.
+    """
 
     change: Change
     kind: str
     name: str
     value: Any
     drift: Drift | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def overwrites(self) -> bool:
@@ -172,6 +177,29 @@ def diff(current: Governance, desired: Governance, applied: Governance | None = 
     kept = [step for step in others if step.change is Change.KEEP]
     removed = [step for step in others if step.change is Change.REMOVE]
     return written + kept + removed[::-1]
+
+
+def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
+    """Return ``steps`` with warnings: of rules whose patterns fit no dataset that there will be."""
+    names = [dataset.ref.dataset for dataset in becomes.datasets]
+    return [
+        replace(step, warnings=tuple(_unfitting(step.value, names)))
+        if step.kind == "rule" and step.change in (Change.ADD, Change.CHANGE)
+        else step
+        for step in steps
+    ]
+
+
+def _unfitting(rule: Rule, names: Iterable[str]) -> Iterator[str]:
+    for pattern in rule.datasets:
+        if pattern != EVERY and not any(fnmatchcase(name, pattern) for name in names):
+            yield f"rule {rule.id}: no dataset fits {pattern!r} now"
+
+
+def plan_digest(steps: Iterable[Step]) -> str:
+    """Return what a plan is told by: one that would change anything else has another."""
+    changes = [step for step in steps if step.change is not Change.KEEP]
+    return short(digest(changes), length=32)
 
 
 def together(desired: Governance, steps: Iterable[Step]) -> Governance:

@@ -36,6 +36,10 @@ class Action(StrEnum):
     GOVERN = "govern"  # change people, tags, rules and datasets
 
 
+GRANTED = tuple(action for action in Action if action not in (Action.STEWARD, Action.GOVERN))
+"""What a steward grants: stewards are named where a dataset is declared, governors by a rule."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ColumnRef:
     """A column of a dataset; the column ``*`` stands for the dataset itself."""
@@ -179,6 +183,8 @@ class Decision:
         if not self.who_decides:
             return "nobody is its steward yet; name one in catalog/datasets/"
         dataset = closed[0].column.dataset
+        if self.action not in GRANTED:
+            return f"ask who governs to name {self.actor} a steward of {dataset}"
         columns = ",".join(
             reason.column.column
             for reason in closed

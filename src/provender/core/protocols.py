@@ -199,7 +199,11 @@ class Desk(Protocol):
 
     def plan(self, desired: Governance) -> list[GovernanceStep]: ...
 
-    def apply(self, desired: Governance, *, overwrite: bool = False) -> list[GovernanceStep]: ...
+    def apply(
+        self, desired: Governance, *, overwrite: bool = False, expected: str | None = None
+    ) -> list[GovernanceStep]:
+        """Take the steps of the plan; ``expected`` is the `plan_digest` of the one looked at."""
+        ...
 
     def declare(
         self, value: Declared, *, expected: int | None = None, reason: str = ""
@@ -284,6 +288,10 @@ class Records(Protocol):
     ) -> Grant: ...
 
     def revoke(self, identity: str) -> Grant: ...
+
+    def granted(self, identity: str) -> Grant:
+        """Return one of the grants that the actor may see."""
+        ...
 
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
