@@ -113,7 +113,7 @@ def counted(
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
-        return facets.browse(db, visible.scopes, besides, most=most, now=now)
+        return facets.browse(db, visible, besides, most=most, now=now)
     view = _view(db, who, question, now=now)
     reading = reading_of(db, view, text, typing=question.typing)
     return _counted(db, view, question, reading, None, most=most, now=question.as_of or now)
