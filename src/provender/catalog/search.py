@@ -78,11 +78,12 @@ def search(
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
         rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
-    shown, others = rated[first : first + limit], list[Number]()
-    if first + limit >= len(rated) and not (found.is_complete or narrowed.parts):
+    shown, goes_on = rated[first : first + limit], first + limit < len(rated)
+    if not (goes_on or found.is_complete):
+        part = slice(max(0, first - len(rated)), max(0, first + limit - len(rated)))
         others = _others(db, view.narrowed(narrowed.condition), found)
-        behind = others[max(0, first - len(rated)) : max(0, first + limit - len(rated))]
-        shown += rank(candidates.fetch(db, behind, as_of=question.as_of), asked, now=moment)
+        behind, goes_on = _behind(db, others, part, asked, narrowed, question, now=moment)
+        shown += behind
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
@@ -93,7 +94,7 @@ def search(
         ignored=len(asked_words(question.text)) - reading.asked,
         read_as=reading.read_as,
         facets=_facets(db, who, view, question, reading, found, now=now),
-        next=str(first + limit) if first + limit < len(rated) + len(others) else None,
+        next=str(first + limit) if goes_on else None,
     )
 
 
@@ -220,6 +221,32 @@ def _others(db: Session, view: View, found: _Nominated) -> list[Number]:
     known = set(found.numbers)
     every = view.nominated(db, found.sought, limit=REACHED)
     return [number for number in every if number not in known]
+
+
+def _behind(
+    db: Session,
+    others: Sequence[Number],
+    part: slice,
+    asked: Asked,
+    narrowed: Narrowing,
+    question: Question,
+    *,
+    now: datetime,
+) -> tuple[list[Rated], bool]:
+    """That ``part`` of the others that fit, and whether more of them do."""
+
+    def rated(numbers: Sequence[Number]) -> list[Rated]:
+        return rank(candidates.fetch(db, numbers, as_of=question.as_of), asked, now=now)
+
+    if not narrowed.parts:
+        return rated(others[part]), part.stop < len(others)
+    fitting: list[Rated] = []
+    for start in range(0, len(others), NOMINATED):
+        some = rated(others[start : start + NOMINATED])
+        fitting += [one for one in some if _is_or_has(one, asked, narrowed)]
+        if len(fitting) > part.stop:
+            break
+    return fitting[part], len(fitting) > part.stop
 
 
 def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
