@@ -320,7 +320,7 @@ def _hits(
 
 def _otherwise(rated: Rated, asked: Asked) -> str:
     if not asked.text:
-        return "it has what was chosen"
+        return "it is among all that fits: no word was asked for"
     if rated.candidate.short_key.startswith(asked.key):
         return "the name begins so"
     return "the name is near" if rated.closeness is Closeness.FEWER else "by name"
