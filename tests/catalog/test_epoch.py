@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import access, declarations, epoch, governance, naming
 from provender.catalog.changes import Change
 from provender.catalog.db import WRITING, open_database, transaction
+from provender.catalog.door import Door
 from provender.catalog.rows import DatasetRow, ScopeRow
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied
@@ -42,6 +43,11 @@ from tests.catalog.world import (
 OPEN_PEOPLE = Rule(
     id="people-are-known", actors=("anyone",), actions=(Action.DISCOVER,), datasets=("people.*",)
 )
+
+
+def epoch_of(way: Door) -> int:
+    with way.reading() as db:
+        return epoch.now(db)
 
 
 def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, connect: Connect):

@@ -231,8 +231,8 @@ def test_what_is_said_of_an_instant_is_what_was_said_at_it(
         instant = min(max(instant, NOW), mutator.at)
         copy = mutator.copies[bisect_right(mutator.instants, instant) - 1]
         assert gov.desk.governance(as_of=instant) == copy.governance
-        without = gov.desk.governance(as_of=instant, datasets=False)
-        assert without == replace(copy.governance, datasets=())
+        few = gov.desk.governance(as_of=instant, datasets=False)
+        assert few == replace(copy.governance, datasets=())
         assert gov.finder.entries({}, as_of=instant, limit=1000).items == copy.listed
         for name, entry in copy.entries.items():
             assert gov.finder.entry(DatasetRef.parse(name), as_of=instant) == entry
@@ -246,20 +246,15 @@ def test_a_page_of_then_reads_no_more_than_a_portion(
     many = [dataset(DatasetRef("aviation", f"many_{n:02}"), f"Number {n}.") for n in range(20)]
     connect("gov").apply_governance(governing(*many))
     clock.advance(MINUTE)
-    read: list[object] = []
-    parse = hindsight.from_json
-    monkeypatch.setattr(
-        hindsight, "from_json", lambda kind, text: read.append(kind) or parse(kind, text)
-    )
+    parse, read = hindsight.from_json, list[object]()
+    monkeypatch.setattr(hindsight, "from_json", lambda *said: read.append(said[0]) or parse(*said))
     monkeypatch.setattr(hindsight, "PORTION", 4)
-    ana = connect("ana")
-    page = ana.finder.entries({}, as_of=clock.now - MINUTE, limit=2, after="aviation.many_03")
+    ana, then = connect("ana"), clock.now - MINUTE
+    page = ana.finder.entries({}, as_of=then, limit=2, after="aviation.many_03")
     assert [one.name for one in page.items] == ["aviation.many_04", "aviation.many_05"]
     assert len(read) == 4
-    ours = ana.finder.entries({"domain": ("people",)}, as_of=clock.now - MINUTE)
-    assert ours.items == ()
-    assert len(read) == 5
-    ana.desk.governance(as_of=clock.now - MINUTE, datasets=False)
+    assert (ana.finder.entries({"domain": ("people",)}, as_of=then).items, len(read)) == ((), 5)
+    ana.desk.governance(as_of=then, datasets=False)
     assert Dataset not in read[5:]
 
 
