@@ -10,14 +10,15 @@ from threading import Event, get_ident
 
 import pytest
 from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import Engine, or_, select, text
 from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, declarations, epoch, governance, naming
 from provender.catalog.changes import Change
 from provender.catalog.db import WRITING, open_database, transaction
-from provender.catalog.rows import DatasetRow
+from provender.catalog.door import Door
+from provender.catalog.rows import DatasetRow, ScopeRow
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied
 from provender.core.finding import Question
@@ -42,6 +43,11 @@ from tests.catalog.world import (
 OPEN_PEOPLE = Rule(
     id="people-are-known", actors=("anyone",), actions=(Action.DISCOVER,), datasets=("people.*",)
 )
+
+
+def epoch_of(way: Door) -> int:
+    with way.reading() as db:
+        return epoch.now(db)
 
 
 def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, connect: Connect):
@@ -98,6 +104,8 @@ def check_scopes(
             or_(DatasetRow.scope.in_(opened.scopes), DatasetRow.id.in_(opened.datasets))
         )
         assert set(db.scalars(scoped)) == listed
+        inside = select(ScopeRow.id).where(text(opened.inside("id")))
+        assert set(db.scalars(inside)) == opened.scopes
 
 
 @worlds
@@ -113,6 +121,15 @@ def test_scopes_and_grants_open_what_the_gate_would(
 ):
     with opened(url) as engine:
         check_scopes(engine, declared, rules, grants, action)
+
+
+def test_what_nearly_everybody_sees_is_said_by_what_is_closed():
+    open_ = frozenset(range(1, 5_001)) - {7}
+    assert epoch.Visible(open_, closed=frozenset({7, 6_000})).inside("s") == (
+        "s BETWEEN 1 AND 5000 AND NOT (s IN (7))"
+    )
+    assert epoch.Visible(frozenset({7}), closed=open_).inside("s") == "s IN (7)"
+    assert epoch.Visible(frozenset(), closed=open_).inside("s") == "1 = 0"
 
 
 def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(

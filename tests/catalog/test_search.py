@@ -216,6 +216,18 @@ def test_every_hit_that_is_counted_is_reached(crowd: Connect, question: Question
     assert all(len(page.hits) == limit for page in pages[:-1])
 
 
+def test_every_hit_that_has_such_a_part_is_reached(crowd: Connect):
+    question = Question(text="delay", filters={"type": ("column",)})
+    finder = crowd("ana").finder
+    pages = [finder.search(question, limit=3)]
+    while pages[-1].next:
+        pages.append(finder.search(question, limit=3, after=pages[-1].next))
+    names = [hit.name for page in pages for hit in page.hits]
+    assert set(names) == {FLIGHTS.dataset, *(f"aviation.flights_{n}" for n in range(20))}
+    assert len(names) == len(set(names))
+    assert pages[0].approximate
+
+
 def test_every_word_of_a_question_is_looked_for_or_said_to_be_missing(found: Connect):
     six = "departures arrivals new york late minutes"
     finder = found("ana").finder

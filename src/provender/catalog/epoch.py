@@ -7,6 +7,7 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 """
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import randbits
@@ -33,10 +34,22 @@ MOST_KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them."""
+    """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them.
+
+    Of the scopes that there are, the others are ``closed``.
+    """
 
     scopes: frozenset[int]
     datasets: frozenset[int] = frozenset()
+    closed: frozenset[int] = frozenset()
+
+    def inside(self, column: str) -> str:
+        """Return the condition that a scope in ``column`` is open, by the shorter list of the two."""
+        if not self.scopes or len(self.scopes) <= len(self.closed):
+            return among(column, self.scopes)
+        first, last = min(self.scopes), max(self.scopes)
+        closed = [scope for scope in self.closed if first < scope < last]
+        return f"{column} BETWEEN {first} AND {last} AND NOT ({among(column, closed)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +57,7 @@ class _Decided:
     """What holds for an actor while the epoch does; grants by the instant they end at."""
 
     scopes: frozenset[int]
+    closed: frozenset[int]
     granted: tuple[tuple[int, datetime | None], ...]
 
 
@@ -120,7 +134,12 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
         found = _decide(db, who, action, policy(db), now=now)
         kept.keep(who, action, found)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
-    return Visible(found.scopes, frozenset(opened))
+    return Visible(found.scopes, frozenset(opened), found.closed)
+
+
+def among(column: str, numbers: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``numbers``."""
+    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
 
 
 def _current(db: Session) -> _Kept:
@@ -155,4 +174,4 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
         if scope not in opened
         and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
     )
-    return _Decided(opened, granted)
+    return _Decided(opened, frozenset(keys.keys() - opened), granted)

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
+from provender.catalog.epoch import Visible, among
 from provender.catalog.nominate import (
     NOW,
     Place,
@@ -24,7 +25,7 @@ from provender.catalog.nominate import (
     instant,
     is_postgresql,
 )
-from provender.catalog.past import View, among
+from provender.catalog.past import View
 from provender.catalog.rows import FacetValueRow
 from provender.core.documents import Document
 from provender.core.finding import FACETS, KINDS, FacetValue
@@ -156,12 +157,12 @@ def count(db: Session, changes: Counts) -> None:
 
 
 def browse(
-    db: Session, scopes: Collection[int], besides: Sequence[int], *, most: int, now: datetime
+    db: Session, visible: Visible, besides: Sequence[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the ``most`` frequent values of all documents in ``scopes`` and of those ``besides``."""
+    """Return the ``most`` frequent values of all documents in ``visible`` scopes and of those ``besides``."""
     found: Counter[tuple[int, Any]] = Counter()
     border = hour_of(now)
-    inside = among("scope", scopes)
+    inside = visible.inside("scope")
     kept = db.connection().exec_driver_sql(
         "SELECT facet, value, sum(documents) FROM facet_counts "
         f"WHERE {inside} AND facet <> {FRESHNESS} GROUP BY facet, value"
@@ -178,7 +179,7 @@ def browse(
     total = sum(number for (facet, _), number in found.items() if facet == TYPE)
     exact = not within.get(2) or total <= COUNTED
     if exact and within.get(2):
-        _split(db, found, scopes, border, now=now)
+        _split(db, found, visible, border, now=now)
     else:
         found[FRESHNESS, FRESH] += within.get(2, 0)
     if besides:
@@ -205,7 +206,7 @@ def over(
 def _split(
     db: Session,
     found: Counter[tuple[int, Any]],
-    scopes: Collection[int],
+    visible: Visible,
     hour: int,
     *,
     now: datetime,
@@ -216,7 +217,7 @@ def _split(
     end = datetime.fromtimestamp((hour + 1) * HOUR, tz=UTC)
     rows = db.connection().exec_driver_sql(
         f"SELECT CASE WHEN {ends} > {instant(db, now)} THEN 1 ELSE 0 END, count(*) "
-        f"FROM search_documents WHERE {among('scope', scopes)} "
+        f"FROM search_documents WHERE {visible.inside('scope')} "
         f"AND {ends} >= {instant(db, begin)} AND {ends} < {instant(db, end)} GROUP BY 1"
     )
     for fresh, number in rows.all():

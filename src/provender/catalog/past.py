@@ -5,7 +5,7 @@ place of since. Who may see what is decided by today's rights, of what a documen
 and rests on now: what is closed today stays closed, whatever it said when it was open.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import nominate
-from provender.catalog.epoch import Visible
+from provender.catalog.epoch import Visible, among
 from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
 from provender.core.clock import to_utc
@@ -87,7 +87,7 @@ def view(
 
     Of the datasets that are ``withdrawn`` what was found of them then.
     """
-    seen = among("d.scope", visible.scopes)
+    seen = visible.inside("d.scope")
     opened = opened_documents(db, visible)
     if opened:
         seen = f"{seen} OR {among('d.id', opened)}"
@@ -169,16 +169,11 @@ def opened_documents(db: Session, visible: Visible) -> list[int]:
     granted = among("r.dataset", visible.datasets)
     query = (
         "SELECT DISTINCT d.id FROM rests_on r JOIN search_documents d ON d.node = r.node "
-        f"WHERE {granted} AND NOT ({among('d.scope', visible.scopes)}) "
+        f"WHERE {granted} AND NOT ({visible.inside('d.scope')}) "
         f"AND {_all_open('rests_on q WHERE q.node = d.node', visible)} "
         f"ORDER BY d.id LIMIT {MOST_OPENED}"
     )
     return [row[0] for row in db.connection().exec_driver_sql(query)]
-
-
-def among(column: str, numbers: Collection[int]) -> str:
-    """Return the condition that ``column`` is one of ``numbers``."""
-    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
 
 
 def _seen_then(visible: Visible) -> str:
@@ -201,7 +196,7 @@ def _all_open(resting: str, visible: Visible) -> str:
 
 
 def _open(dataset: str, visible: Visible) -> str:
-    inside = among(f"{dataset}.scope", visible.scopes)
+    inside = visible.inside(f"{dataset}.scope")
     return f"{inside} OR {among(f'{dataset}.id', visible.datasets)}"
 
 

@@ -78,11 +78,12 @@ def search(
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
         rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
-    shown, others = rated[first : first + limit], list[Number]()
-    if first + limit >= len(rated) and not (found.is_complete or narrowed.parts):
+    shown, goes_on = rated[first : first + limit], first + limit < len(rated)
+    if not (goes_on or found.is_complete):
+        part = slice(max(0, first - len(rated)), max(0, first + limit - len(rated)))
         others = _others(db, view.narrowed(narrowed.condition), found)
-        behind = others[max(0, first - len(rated)) : max(0, first + limit - len(rated))]
-        shown += rank(candidates.fetch(db, behind, as_of=question.as_of), asked, now=moment)
+        behind, goes_on = _behind(db, others, part, asked, narrowed, question, now=moment)
+        shown += behind
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
@@ -93,7 +94,7 @@ def search(
         ignored=len(asked_words(question.text)) - reading.asked,
         read_as=reading.read_as,
         facets=_facets(db, who, view, question, reading, found, now=now),
-        next=str(first + limit) if first + limit < len(rated) + len(others) else None,
+        next=str(first + limit) if goes_on else None,
     )
 
 
@@ -113,7 +114,7 @@ def counted(
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
-        return facets.browse(db, visible.scopes, besides, most=most, now=now)
+        return facets.browse(db, visible, besides, most=most, now=now)
     view = _view(db, who, question, now=now)
     reading = reading_of(db, view, text, typing=question.typing)
     return _counted(db, view, question, reading, None, most=most, now=question.as_of or now)
@@ -222,6 +223,32 @@ def _others(db: Session, view: View, found: _Nominated) -> list[Number]:
     return [number for number in every if number not in known]
 
 
+def _behind(
+    db: Session,
+    others: Sequence[Number],
+    part: slice,
+    asked: Asked,
+    narrowed: Narrowing,
+    question: Question,
+    *,
+    now: datetime,
+) -> tuple[list[Rated], bool]:
+    """That ``part`` of the others that fit, and whether more of them do."""
+
+    def rated(numbers: Sequence[Number]) -> list[Rated]:
+        return rank(candidates.fetch(db, numbers, as_of=question.as_of), asked, now=now)
+
+    if not narrowed.parts:
+        return rated(others[part]), part.stop < len(others)
+    fitting: list[Rated] = []
+    for start in range(0, len(others), NOMINATED):
+        some = rated(others[start : start + NOMINATED])
+        fitting += [one for one in some if _is_or_has(one, asked, narrowed)]
+        if len(fitting) > part.stop:
+            break
+    return fitting[part], len(fitting) > part.stop
+
+
 def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
     """Whether it is of a type that was asked for, or was found by a part that is."""
     found_by = {part.kind for part in parts(rated, asked)}
@@ -293,7 +320,7 @@ def _hits(
 
 def _otherwise(rated: Rated, asked: Asked) -> str:
     if not asked.text:
-        return "it has what was chosen"
+        return "it is among all that fits: no word was asked for"
     if rated.candidate.short_key.startswith(asked.key):
         return "the name begins so"
     return "the name is near" if rated.closeness is Closeness.FEWER else "by name"
