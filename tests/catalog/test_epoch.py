@@ -1,29 +1,18 @@
 """The policy's epoch rises with everything that may change a decision, and with nothing else."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, or_, select
-from sqlalchemy.orm import Session
 
-from provender.catalog import access, declarations, epoch, governance, naming
-from provender.catalog.changes import Change
-from provender.catalog.db import WRITING, open_database, transaction
-from provender.catalog.rows import DatasetRow
-from provender.core.datasets import Dataset
+from provender.catalog import epoch
+from provender.catalog.db import open_database, transaction
 from provender.core.errors import Denied
 from provender.core.finding import Question
-from provender.core.governance import Domain, Governance, diff
-from provender.core.policy import Action, Grant, Rule
-from provender.core.tags import Tag
-from tests.catalog.test_access import WHO, opened, row, worlds
+from provender.core.policy import Action, Rule
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
-    NOW,
     REPO,
     SALARIES,
     Clock,
@@ -61,52 +50,6 @@ def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, conn
         connect("max").apply_governance(replace(GOVERNANCE, rules=GOVERNANCE.rules[:1]))
     assert now() == seen[-1]
     engine.dispose()
-
-
-def check_scopes(
-    engine: Engine,
-    declared: Sequence[Dataset],
-    rules: Sequence[Rule],
-    grants: Sequence[Grant],
-    action: Action,
-) -> None:
-    """What scopes and grants open is what the SQL of `access.visible` lists."""
-    tags = tuple(Tag(name=name, protected=name != "open") for name in ("open", "closed"))
-    world = Governance(
-        domains=(Domain(name="a"), Domain(name="b")),
-        tags=tags,
-        rules=tuple(replace(rule, id=f"r{n}") for n, rule in enumerate(rules)),
-    )
-    with Session(engine.execution_options(**{WRITING: True})) as db:  # never committed
-        for step in diff(Governance(), world):
-            db.merge(governance.ROWS[step.kind](step.value))
-        db.flush()
-        for each in declared:
-            declarations.keep(db, each, change=Change(1, NOW, WHO.id, ""))
-        there = naming.numbers(db, (each.ref.dataset for each in declared))
-        db.add_all(row(number, grant, there) for number, grant in enumerate(grants))
-        db.flush()
-        listed = set(db.scalars(access.visible_numbers(db, WHO, action, now=NOW)))
-        opened = epoch.visible_scopes(db, WHO, action, now=NOW)
-        scoped = select(DatasetRow.id).where(
-            or_(DatasetRow.scope.in_(opened.scopes), DatasetRow.id.in_(opened.datasets))
-        )
-        assert set(db.scalars(scoped)) == listed
-
-
-@worlds
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-def test_scopes_and_grants_open_what_the_gate_would(
-    url: str,
-    declared: Sequence[Dataset],
-    rules: Sequence[Rule],
-    grants: Sequence[Grant],
-    action: Action,
-):
-    with opened(url) as engine:
-        check_scopes(engine, declared, rules, grants, action)
 
 
 def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(

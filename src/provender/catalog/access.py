@@ -1,7 +1,7 @@
 """The gate. `check` says whether an actor may and hands out permits; `visible` lists what they see.
 
-Both ask the same rules and grants: `check` through `core.policy.decide`, `visible` in SQL, and
-a property test holds them together. A refusal is written down in a transaction of its own.
+Both ask `core.policy.decide`: `check` of the datasets it is about, `visible` once of each scope
+and grant; a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,8 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from provender.catalog import audit, naming, ways
+from provender.catalog import audit, epoch, listing, naming
+from provender.catalog.nominate import is_postgresql
 from provender.catalog.rows import (
     AuditRow,
     DatasetNameRow,
@@ -20,9 +21,8 @@ from provender.catalog.rows import (
     PersonRow,
     PurposeRow,
     RestsOnRow,
-    RuleRow,
-    TagRow,
 )
+from provender.catalog.scopes import names_of
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
@@ -35,7 +35,6 @@ from provender.core.policy import (
     Decision,
     Grant,
     Permit,
-    Rule,
     decide,
 )
 
@@ -187,9 +186,10 @@ def discoverable(
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
     """Return the error for a dataset that is not there for ``who``."""
     domain = name.partition(".")[0]
-    shown = visible(db, who, Action.DISCOVER, now=now)
-    near_first = shown.order_by((DatasetRow.domain == domain).desc(), DatasetRow.name)
-    return unknown("dataset", name, db.scalars(near_first.limit(SUGGESTED)))
+    shown = visible(db, who, Action.DISCOVER, now=now).order_by(DatasetRow.name)
+    near = list(db.scalars(shown.where(DatasetRow.domain == domain).limit(SUGGESTED)))
+    others = shown.where(DatasetRow.domain != domain).limit(SUGGESTED - len(near))
+    return unknown("dataset", name, [*near, *db.scalars(others)])
 
 
 def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[str]:
@@ -197,35 +197,20 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
 
     The same as asking `check` about each dataset as a whole, without a purpose.
     """
-    protected = frozenset(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    patterns: dict[frozenset[str], list[str]] = {}
-    for rule in _rules(db):
-        if (
-            (action is Action.DISCOVER or action in rule.actions)
-            and who.is_one_of(rule.actors)
-            and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
-        ):
-            patterns.setdefault(protected - frozenset(rule.tags), []).extend(rule.datasets)
-    found = [
-        and_(ways.matches(named), ways.open_but_for(closing)) for closing, named in patterns.items()
-    ]
-    found.append(ways.by_grant(names_of(who), action, protected, now=now))
-    if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
-        found.append(ways.by_office(names_of(who)))
-    there = DatasetRow.withdrawn_at.is_(None)
-    return select(DatasetRow.name).where(there, or_(*found)).correlate(None)
+    shown = is_visible(db, who, action, now=now)
+    return select(DatasetRow.name).where(shown).correlate(None)
 
 
-def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
-    """Return the query of `visible`, of the numbers of datasets in place of their names."""
-    return visible(db, who, action, now=now).with_only_columns(DatasetRow.id)
+def is_visible(db: Session, who: Actor, action: Action, *, now: datetime) -> ColumnElement[bool]:
+    """Return the condition of `visible` on `DatasetRow`."""
+    return listing.among(db, epoch.visible_scopes(db, who, action, now=now))
 
 
 def visible_node(
-    node: ColumnElement[int] | InstrumentedAttribute[int], shown: Select[int]
+    node: ColumnElement[int] | InstrumentedAttribute[int], shown: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    """Return the condition that every dataset which ``node`` rests on is among those ``shown``."""
-    return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset.not_in(shown))
+    """Return the condition that every dataset which ``node`` rests on is ``shown``."""
+    return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset == DatasetRow.id, ~shown)
 
 
 def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
@@ -237,25 +222,20 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """
     if explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
         return true()
-    stewarded = visible_numbers(db, who, Action.STEWARD, now=now)
-    versions = DatasetNameRow.name + "@"
-    about = select(DatasetNameRow.name).where(
-        DatasetNameRow.dataset.in_(stewarded),
-        or_(
-            AuditRow.subject == DatasetNameRow.name,
-            func.substr(AuditRow.subject, 1, func.length(versions)) == versions,
-        ),
+    about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
+    hidden = _subject_is(db, ~is_visible(db, who, Action.DISCOVER, now=now))
+    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, hidden)
+    return or_(and_(AuditRow.actor == who.id, ~telling), about)
+
+
+def _subject_is(db: Session, shown: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether an event is about a dataset that is ``shown``, or a version of one."""
+    place = func.strpos if is_postgresql(db) else func.instr
+    name = func.substr(AuditRow.subject, 1, place(AuditRow.subject.concat("@"), "@") - 1)
+    found = exists().where(
+        DatasetNameRow.name == name, DatasetNameRow.dataset == DatasetRow.id, shown
     )
-    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
-    hidden = select(DatasetNameRow.name).where(DatasetNameRow.dataset.not_in(shown))
-    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
-    own = and_(AuditRow.actor == who.id, ~telling)
-    return or_(own, about.correlate(AuditRow).exists())
-
-
-def names_of(who: Actor) -> tuple[str, ...]:
-    """Return the names under which ``who`` may be named: their own and their teams'."""
-    return (who.id, *sorted(who.teams), "anyone")
+    return found.correlate(AuditRow)
 
 
 def _may_discover(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
@@ -278,14 +258,15 @@ def _decide(
     purpose: str,
     now: datetime,
 ) -> Decision:
+    policy = epoch.policy(db)
     return decide(
         who,
         action,
         columns,
         purpose=purpose,
         datasets=datasets,
-        protected=frozenset(db.scalars(select(TagRow.name).where(TagRow.protected))),
-        rules=_rules(db),
+        protected=policy.protected,
+        rules=policy.rules,
         grants=_grants(db, who, datasets),
         now=now,
     )
@@ -297,10 +278,6 @@ def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
         select(DatasetRow).where(*there)
     )  # rows: one that is there is not read again
     return {row.name: row.value for row in found}
-
-
-def _rules(db: Session) -> Sequence[Rule]:
-    return db.scalars(select(RuleRow.value).order_by(RuleRow.id)).all()
 
 
 def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]:
@@ -327,7 +304,12 @@ def _check_purpose(db: Session, purpose: str) -> None:
 
 
 def _who_governs(db: Session) -> str:
-    names = {name for rule in _rules(db) if Action.GOVERN in rule.actions for name in rule.actors}
+    names = {
+        name
+        for rule in epoch.policy(db).rules
+        if Action.GOVERN in rule.actions
+        for name in rule.actors
+    }
     if not names:
         return "no rule lets anybody; restore the catalog from a backup"
     return f"{' or '.join(sorted(names))} can"

@@ -39,7 +39,11 @@ BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
 WRITING = "provender_writing"
-READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+READING: dict[str, Any] = {
+    WRITING: False,
+    "isolation_level": "REPEATABLE READ",
+    "postgresql_readonly": True,
+}
 TURN_SECONDS = 30
 
 Progress = Callable[[str, float], object]

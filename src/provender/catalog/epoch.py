@@ -6,7 +6,6 @@ at an instant has to be asked for that instant. A transaction that writes keeps 
 it may be rolled back, and another one be given its epoch.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from weakref import WeakKeyDictionary
@@ -16,14 +15,23 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from provender.catalog import naming, scopes
-from provender.catalog.access import names_of
 from provender.catalog.db import WRITING
-from provender.catalog.rows import CounterRow, DatasetRow, GrantRow, RuleRow, ScopeRow, TagRow
-from provender.catalog.scopes import Policy
+from provender.catalog.rows import (
+    CounterRow,
+    DatasetRow,
+    GrantRow,
+    PersonRow,
+    RuleRow,
+    ScopeRow,
+    TagRow,
+)
+from provender.catalog.scopes import Policy, names_of
 from provender.core.people import Actor
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
+SEEN = "policy_epoch"
+"""Where a session that reads keeps what was computed at its epoch."""
 MOST_KEPT = 256
 """Actors whose visible scopes are kept for each database."""
 
@@ -50,7 +58,9 @@ class _Kept:
 
     at: tuple[int, int] = (-1, -1)
     policy: Policy | None = None
-    decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
+    answering: frozenset[str] | None = None
+    decided: dict[tuple[Actor, Action], _Decided] = field(default_factory=dict)
+    """A plain one, because that is copied whole while other threads add to it."""
 
 
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
@@ -78,6 +88,15 @@ def policy(db: Session) -> Policy:
     return kept.policy
 
 
+def answering(db: Session) -> frozenset[str]:
+    """Return who can answer for something: everybody declared, and every team that one is in."""
+    kept = _current(db)
+    if kept.answering is None:
+        people = db.scalars(select(PersonRow.value)).all()
+        kept.answering = frozenset({name for one in people for name in (one.id, *one.teams)})
+    return kept.answering
+
+
 def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
     """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
 
@@ -88,14 +107,20 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
     if found is None:
         found = _decide(db, who, action, policy(db), now=now)
         kept.decided[who, action] = found
-        while len(kept.decided) > MOST_KEPT:
-            kept.decided.popitem(last=False)
+        for first in list(kept.decided)[:-MOST_KEPT]:
+            kept.decided.pop(first, None)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
     return Visible(found.scopes, frozenset(opened))
 
 
 def _current(db: Session) -> _Kept:
-    """What is kept for the epoch that ``db`` sees; nothing yet if it is new."""
+    """What is kept for the epoch that ``db`` sees; nothing yet if it is new.
+
+    Who reads sees one epoch all the time, so that it is asked for once.
+    """
+    seen: _Kept | None = db.info.get(SEEN)
+    if seen is not None:
+        return seen
     wanted = select(CounterRow.name, CounterRow.value).where(
         CounterRow.name.in_((COUNTER, scopes.COUNTER))
     )
@@ -105,9 +130,13 @@ def _current(db: Session) -> _Kept:
     kept = _kept.get(engine.pool)
     fits = kept is not None and kept.at == at
     if engine.get_execution_options().get(WRITING):
-        return _Kept(at, kept.policy, OrderedDict(kept.decided)) if kept and fits else _Kept(at)
+        if kept is None or not fits:
+            return _Kept(at)
+        return _Kept(at, kept.policy, kept.answering, kept.decided.copy())
     if kept is None or not fits:
         kept = _kept[engine.pool] = _Kept(at)
+    if engine.get_execution_options().get(WRITING) is False:
+        db.info[SEEN] = kept
     return kept
 
 

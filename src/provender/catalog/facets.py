@@ -24,8 +24,9 @@ from provender.catalog.nominate import (
     instant,
     is_postgresql,
 )
-from provender.catalog.past import View, among
+from provender.catalog.past import View
 from provender.catalog.rows import FacetValueRow
+from provender.catalog.scopes import among, within
 from provender.core.documents import Document
 from provender.core.finding import FACETS, KINDS, FacetValue
 from provender.core.lifecycle import State
@@ -158,7 +159,7 @@ def browse(
     """Return the values of all documents in ``scopes`` and of those ``besides``, most first."""
     found: Counter[tuple[int, Any]] = Counter()
     border = hour_of(now)
-    inside = among("scope", scopes)
+    inside = f"({within(db, 'scope', scopes)})"
     kept = db.connection().exec_driver_sql(
         "SELECT facet, value, sum(documents) FROM facet_counts "
         f"WHERE {inside} AND facet <> {FRESHNESS} GROUP BY facet, value"
@@ -169,19 +170,28 @@ def browse(
         f"SELECT CASE WHEN value < {border} THEN 0 WHEN value > {border} THEN 1 ELSE 2 END, "
         f"sum(documents) FROM facet_counts WHERE {inside} AND facet = {FRESHNESS} GROUP BY 1"
     )
-    within = {side: int(number) for side, number in ends.all()}
-    found[FRESHNESS, STALE] += within.get(0, 0)
-    found[FRESHNESS, FRESH] += within.get(1, 0)
+    sides = {side: int(number) for side, number in ends.all()}
+    found[FRESHNESS, STALE] += sides.get(0, 0)
+    found[FRESHNESS, FRESH] += sides.get(1, 0)
     total = sum(number for (facet, _), number in found.items() if facet == TYPE)
-    exact = not within.get(2) or total <= COUNTED
-    if exact and within.get(2):
+    exact = not sides.get(2) or total <= COUNTED
+    if exact and sides.get(2):
         _split(db, found, scopes, border, now=now)
     else:
-        found[FRESHNESS, FRESH] += within.get(2, 0)
+        found[FRESHNESS, FRESH] += sides.get(2, 0)
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
         found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
     return _named(db, found, approximate=() if exact else (FRESHNESS,))
+
+
+def ended(db: Session, scopes: Collection[int], *, now: datetime) -> int:
+    """Return how many documents in ``scopes`` ceased to be fresh, at most: those of this hour, too."""
+    query = (
+        f"SELECT sum(documents) FROM facet_counts WHERE ({within(db, 'scope', scopes)}) "
+        f"AND facet = {FRESHNESS} AND value <= {hour_of(now)}"
+    )
+    return int(db.connection().exec_driver_sql(query).scalar() or 0)
 
 
 def over(
@@ -213,7 +223,7 @@ def _split(
     end = datetime.fromtimestamp((hour + 1) * HOUR, tz=UTC)
     rows = db.connection().exec_driver_sql(
         f"SELECT CASE WHEN {ends} > {instant(db, now)} THEN 1 ELSE 0 END, count(*) "
-        f"FROM search_documents WHERE {among('scope', scopes)} "
+        f"FROM search_documents WHERE ({within(db, 'scope', scopes)}) "
         f"AND {ends} >= {instant(db, begin)} AND {ends} < {instant(db, end)} GROUP BY 1"
     )
     for fresh, number in rows.all():

@@ -27,7 +27,6 @@ from provender.catalog.rows import (
     DatasetRow,
     NodeRow,
     RepoRow,
-    RestsOnRow,
     ServingManifestRow,
     TrainingSetRow,
 )
@@ -294,13 +293,12 @@ def training_sets(
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
-    shown = access.visible_numbers(db, who, Action.DISCOVER, now=now)
+    shown = access.is_visible(db, who, Action.DISCOVER, now=now)
     hidden = exists().where(
         NodeRow.kind == NodeKind.TRAINING_SET.value,
         NodeRow.name == TrainingSetRow.id,
         NodeRow.column_name == "",
-        RestsOnRow.node == NodeRow.id,
-        RestsOnRow.dataset.not_in(shown),
+        ~access.visible_node(NodeRow.id, shown),
     )
     return (
         select(TrainingSetRow.value)

@@ -13,7 +13,7 @@ from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, graph, naming, nodes
-from provender.catalog.access import visible, visible_node, visible_numbers
+from provender.catalog.access import is_visible, visible, visible_node
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
 from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
@@ -229,7 +229,7 @@ def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: date
         return dataset_node(row.value.ref.at(ref.version))
     number = nodes.known(db, [node]).get(node)
     if number is None or number not in sight.of([number]) or not _used(db, number):
-        shown = visible_numbers(db, who, Action.DISCOVER, now=now)
+        shown = is_visible(db, who, Action.DISCOVER, now=now)
         names = (
             select(NodeRow.name)
             .join(SearchDocumentRow, SearchDocumentRow.node == NodeRow.id)

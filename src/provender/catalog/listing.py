@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Boolean, ColumnElement, and_, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import epoch
+from provender.catalog.epoch import Visible
 from provender.catalog.rows import (
     AssignmentRow,
     DatasetRow,
@@ -14,6 +15,7 @@ from provender.catalog.rows import (
     OwnerRow,
     VersionRow,
 )
+from provender.catalog.scopes import within
 from provender.core.datasets import Dataset, DatasetSummary, EventRange
 from provender.core.names import unknown
 from provender.core.people import Actor
@@ -39,6 +41,7 @@ def summaries(
     Raises:
         NotFound: datasets cannot be filtered by that.
     """
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     newest = aliased(VersionRow)
     newest_state = (
         select(newest.state)
@@ -62,21 +65,23 @@ def summaries(
             VersionRow,
             and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
         )
-        .where(DatasetRow.name > after, _known(db, who, now=now), *_filtered(filters))
+        .where(DatasetRow.name > after, among(db, visible), *_filtered(filters))
         .order_by(DatasetRow.name)
         .limit(limit)
     )
     return [summary(*row, now=now) for row in db.execute(wanted)]
 
 
-def _known(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
-    """What ``who`` may discover, decided once for each scope and not for each dataset."""
-    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    scope = DatasetRow.scope + 0  # else SQLite goes by scopes, and sorts all of them by name
-    return and_(
-        DatasetRow.withdrawn_at.is_(None),
-        or_(scope.in_(sorted(visible.scopes)), DatasetRow.id.in_(sorted(visible.datasets))),
-    )
+def among(db: Session, visible: Visible) -> ColumnElement[bool]:
+    """Return the condition on datasets, that were not withdrawn, to be ``visible``.
+
+    It is decided once for each scope and not for each dataset.
+    """
+    scope = "(datasets.scope + 0)"  # else SQLite goes by scopes, and sorts all of them by name
+    inside: ColumnElement[bool] = literal_column(within(db, scope, visible.scopes), Boolean)
+    if visible.datasets:
+        inside = or_(inside, DatasetRow.id.in_(sorted(visible.datasets)))
+    return and_(DatasetRow.withdrawn_at.is_(None), inside)
 
 
 def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:

@@ -5,7 +5,7 @@ place of since. Who may see what is decided by today's rights, of what a documen
 and rests on now: what is closed today stays closed, whatever it said when it was open.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,6 +16,7 @@ from provender.catalog import nominate
 from provender.catalog.epoch import Visible
 from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
+from provender.catalog.scopes import among, within
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.finding import Question
@@ -84,10 +85,10 @@ def view(
 
     Of the datasets that are ``withdrawn`` what was found of them then.
     """
-    seen = among("d.scope", visible.scopes)
+    seen = within(db, "d.scope", visible.scopes)
     opened = opened_documents(db, visible)
     if opened:
-        seen = f"{seen} OR {among('d.id', opened)}"
+        seen = f"({seen}) OR {among('d.id', opened)}"
     if as_of is None:
         return View(((NOW, seen),))
     then = nominate.instant(db, as_of)
@@ -96,7 +97,7 @@ def view(
     return View(
         (
             (NOW, f"({seen}) AND {began}"),
-            (PAST, f"{_seen_then(looked_back)} AND {began} AND d.until_at > {then}"),
+            (PAST, f"{_seen_then(db, looked_back)} AND {began} AND d.until_at > {then}"),
         )
     )
 
@@ -140,30 +141,25 @@ def opened_documents(db: Session, visible: Visible) -> list[int]:
     granted = among("r.dataset", visible.datasets)
     query = (
         "SELECT DISTINCT d.id FROM rests_on r JOIN search_documents d ON d.node = r.node "
-        f"WHERE {granted} AND NOT ({among('d.scope', visible.scopes)}) "
+        f"WHERE {granted} AND NOT ({within(db, 'd.scope', visible.scopes)}) "
         f"AND NOT EXISTS (SELECT 1 FROM rests_on q JOIN datasets s ON s.id = q.dataset "
-        f"WHERE q.node = d.node AND NOT ({_open('s', visible)})) ORDER BY d.id LIMIT {MOST_OPENED}"
+        f"WHERE q.node = d.node AND NOT ({_open(db, 's', visible)})) ORDER BY d.id LIMIT {MOST_OPENED}"
     )
     return [row[0] for row in db.connection().exec_driver_sql(query)]
 
 
-def among(column: str, numbers: Collection[int]) -> str:
-    """Return the condition that ``column`` is one of ``numbers``."""
-    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
-
-
-def _seen_then(visible: Visible) -> str:
+def _seen_then(db: Session, visible: Visible) -> str:
     """Every dataset that the document rested on, and that its node rests on, is open now."""
-    closed = f"JOIN datasets s ON s.id = q.dataset WHERE NOT ({_open('s', visible)})"
+    closed = f"JOIN datasets s ON s.id = q.dataset WHERE NOT ({_open(db, 's', visible)})"
     return (
         f"NOT EXISTS (SELECT 1 FROM past_rests_on q {closed} AND q.past = d.id) "
         f"AND NOT EXISTS (SELECT 1 FROM rests_on q {closed} AND q.node = d.node)"
     )
 
 
-def _open(dataset: str, visible: Visible) -> str:
-    inside = among(f"{dataset}.scope", visible.scopes)
-    return f"{inside} OR {among(f'{dataset}.id', visible.datasets)}"
+def _open(db: Session, dataset: str, visible: Visible) -> str:
+    inside = within(db, f"{dataset}.scope", visible.scopes)
+    return f"({inside}) OR {among(f'{dataset}.id', visible.datasets)}"
 
 
 def _shown(sought: Sought, shown: str) -> Sought:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -29,6 +30,8 @@ GONE = canonical({"gone": True})
 """The key of what was withdrawn: nobody sees it, nor what rests on it."""
 STAND_IN = DatasetRef("scope", "dataset")
 PORTION = 500
+FEW = 50
+"""Scopes that a condition lists; of more it has a byte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,45 @@ def of_nodes(db: Session, nodes: Collection[int], *, add: bool = True) -> dict[i
     return {
         n: numbers.get(keys[n], -1) if n in keys else scopes[0] for n, scopes in resting.items()
     }
+
+
+def names_of(who: Actor) -> tuple[str, ...]:
+    """Return the names under which ``who`` may be named: their own and their teams'."""
+    return (who.id, *sorted(who.teams), "anyone")
+
+
+def among(column: str, numbers: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``numbers``."""
+    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
+
+
+def within(db: Session, column: str, scopes: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``scopes``, of which there may be thousands.
+
+    Reading a list of thousands takes a database longer than most searches.
+    """
+    if len(scopes) <= FEW:
+        return among(column, scopes)
+    return _marked(column, frozenset(scopes), db.get_bind().dialect.name)
+
+
+@lru_cache(maxsize=64)
+def _marked(column: str, scopes: frozenset[int], dialect: str) -> str:
+    """The condition by a byte for each scope: 1 if it is one of ``scopes``.
+
+    PostgreSQL takes any such condition to hold for one row in 200, and its negation for all but
+    that, so it is put in the way that is nearer: most actors see most of what there is.
+    """
+    last = max(scopes)
+    marks = bytearray(last + 1)
+    for scope in scopes:
+        marks[scope] = 1
+    if dialect != "postgresql":
+        return f"substr(x'{marks.hex()}', {column} + 1, 1) = x'01'"
+    byte = f"substr('\\x{marks.hex()}'::bytea, {column} + 1, 1)"
+    if 2 * len(scopes) < last:
+        return f"{byte} = '\\x01'::bytea"
+    return f"{column} BETWEEN 0 AND {last} AND {byte} <> '\\x00'::bytea"
 
 
 def decided(
