@@ -1,15 +1,18 @@
 """The policy's epoch rises with everything that may change a decision, and with nothing else."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
-from provender.catalog import epoch
+from provender.catalog import epoch, scopes
 from provender.catalog.db import open_database, transaction
 from provender.core.errors import Denied
 from provender.core.finding import Question
 from provender.core.policy import Action, Rule
+from tests.catalog.test_access import opened
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -50,6 +53,24 @@ def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, conn
         connect("max").apply_governance(replace(GOVERNANCE, rules=GOVERNANCE.rules[:1]))
     assert now() == seen[-1]
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    "scoped",
+    [(), (3,), range(0, 400, 5), range(90), (*range(70), 399)],
+    ids=["none", "one", "some", "most", "with one far off"],
+)
+def test_however_many_scopes_there_are_just_they_are_open(url: str, scoped: Sequence[int]):
+    every = range(-1, 420)
+    rows = " UNION ALL ".join(f"SELECT {number} AS n" for number in every)
+    with opened(url) as engine, Session(engine) as db:
+        condition = scopes.within(db, "n", set(scoped))
+        fitting = [
+            list(db.connection().exec_driver_sql(f"SELECT n FROM ({rows}) t WHERE {one}").scalars())
+            for one in (condition, f"NOT ({condition})")
+        ]
+    assert sorted(fitting[0]) == [*scoped]
+    assert sorted(fitting[1]) == [number for number in every if number not in scoped]
 
 
 def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(

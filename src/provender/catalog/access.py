@@ -168,7 +168,8 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     row = naming.locate(db, name)
     if row is None or row.withdrawn_at is not None:
         raise unknown_dataset(db, who, name, now=now)
-    decision = explain(db, who, Action.DISCOVER, [ColumnRef(row.name)], purpose="", now=now)
+    asked, there = [ColumnRef(row.name)], {row.name: row.value}
+    decision = _decide(db, who, Action.DISCOVER, asked, there, purpose="", now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row
@@ -273,20 +274,25 @@ def _decide(
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
-    there = (DatasetRow.name.in_(sorted(names)), DatasetRow.withdrawn_at.is_(None))
-    found = db.scalars(
-        select(DatasetRow).where(*there)
+    wanted = sorted(names)
+    there = (DatasetRow.name.in_(wanted), DatasetRow.withdrawn_at.is_(None))
+    found = (
+        () if not wanted or wanted == [EVERY] else db.scalars(select(DatasetRow).where(*there))
     )  # rows: one that is there is not read again
     return {row.name: row.value for row in found}
 
 
 def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]:
+    names = sorted(datasets)
+    grantees = epoch.grantees(db).intersection(names_of(who))
+    if not (names and grantees):
+        return ()
     return db.scalars(
         select(GrantRow.value)
         .where(
             GrantRow.dataset == DatasetRow.id,
-            DatasetRow.name.in_(sorted(datasets)),
-            GrantRow.grantee.in_(names_of(who)),
+            DatasetRow.name.in_(names),
+            GrantRow.grantee.in_(sorted(grantees)),
             GrantRow.revoked_at.is_(None),
         )
         .order_by(GrantRow.number)

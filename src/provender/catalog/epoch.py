@@ -59,6 +59,7 @@ class _Kept:
     at: tuple[int, int] = (-1, -1)
     policy: Policy | None = None
     answering: frozenset[str] | None = None
+    grantees: frozenset[str] | None = None
     decided: dict[tuple[Actor, Action], _Decided] = field(default_factory=dict)
     """A plain one, because that is copied whole while other threads add to it."""
 
@@ -97,6 +98,15 @@ def answering(db: Session) -> frozenset[str]:
     return kept.answering
 
 
+def grantees(db: Session) -> frozenset[str]:
+    """Return everybody to whom something is granted."""
+    kept = _current(db)
+    if kept.grantees is None:
+        granted = select(GrantRow.grantee).where(GrantRow.revoked_at.is_(None)).distinct()
+        kept.grantees = frozenset(db.scalars(granted))
+    return kept.grantees
+
+
 def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
     """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
 
@@ -118,24 +128,26 @@ def _current(db: Session) -> _Kept:
 
     Who reads sees one epoch all the time, so that it is asked for once.
     """
+    engine = db.get_bind().engine
+    writing = engine.get_execution_options().get(WRITING)
     seen: _Kept | None = db.info.get(SEEN)
-    if seen is not None:
+    if seen is not None and writing is False:
         return seen
     wanted = select(CounterRow.name, CounterRow.value).where(
         CounterRow.name.in_((COUNTER, scopes.COUNTER))
     )
     counters = dict(db.execute(wanted).all())
     at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
-    engine = db.get_bind().engine
+    if seen is not None and seen.at == at:
+        return seen
     kept = _kept.get(engine.pool)
-    fits = kept is not None and kept.at == at
-    if engine.get_execution_options().get(WRITING):
-        if kept is None or not fits:
-            return _Kept(at)
-        return _Kept(at, kept.policy, kept.answering, kept.decided.copy())
-    if kept is None or not fits:
-        kept = _kept[engine.pool] = _Kept(at)
-    if engine.get_execution_options().get(WRITING) is False:
+    if kept is None or kept.at != at:
+        kept = _Kept(at)
+        if not writing:
+            _kept[engine.pool] = kept
+    elif writing:
+        kept = _Kept(at, kept.policy, kept.answering, kept.grantees, kept.decided.copy())
+    if writing is not None:
         db.info[SEEN] = kept
     return kept
 

@@ -78,7 +78,7 @@ def among(db: Session, visible: Visible) -> ColumnElement[bool]:
     It is decided once for each scope and not for each dataset.
     """
     scope = "(datasets.scope + 0)"  # else SQLite goes by scopes, and sorts all of them by name
-    inside: ColumnElement[bool] = literal_column(within(db, scope, visible.scopes), Boolean)
+    inside: ColumnElement[bool] = literal_column(f"({within(db, scope, visible.scopes)})", Boolean)
     if visible.datasets:
         inside = or_(inside, DatasetRow.id.in_(sorted(visible.datasets)))
     return and_(DatasetRow.withdrawn_at.is_(None), inside)

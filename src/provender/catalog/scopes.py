@@ -31,7 +31,7 @@ GONE = canonical({"gone": True})
 STAND_IN = DatasetRef("scope", "dataset")
 PORTION = 500
 FEW = 50
-"""Scopes that a condition lists; of more it has a byte each."""
+"""Scopes that a condition lists; of more it has a mark each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,21 +132,21 @@ def within(db: Session, column: str, scopes: Collection[int]) -> str:
 
 @lru_cache(maxsize=64)
 def _marked(column: str, scopes: frozenset[int], dialect: str) -> str:
-    """The condition by a byte for each scope: 1 if it is one of ``scopes``.
+    """The condition by a mark for each scope: 1 if it is one of ``scopes``.
 
     PostgreSQL takes any such condition to hold for one row in 200, and its negation for all but
     that, so it is put in the way that is nearer: most actors see most of what there is.
     """
     last = max(scopes)
-    marks = bytearray(last + 1)
-    for scope in scopes:
-        marks[scope] = 1
     if dialect != "postgresql":
+        marks = bytearray(last + 1)
+        for scope in scopes:
+            marks[scope] = 1
         return f"substr(x'{marks.hex()}', {column} + 1, 1) = x'01'"
-    byte = f"substr('\\x{marks.hex()}'::bytea, {column} + 1, 1)"
-    if 2 * len(scopes) < last:
-        return f"{byte} = '\\x01'::bytea"
-    return f"{column} BETWEEN 0 AND {last} AND {byte} <> '\\x00'::bytea"
+    bits = sum(1 << scope for scope in scopes).to_bytes(last // 8 + 1, "little").hex()
+    known = f"CASE WHEN {column} BETWEEN 0 AND {last} THEN "
+    bit = f"{known}get_bit('\\x{bits}'::bytea, {column}) ELSE 0 END"
+    return f"{bit} = 1" if 2 * len(scopes) < last else f"{bit} <> 0"
 
 
 def decided(

@@ -172,7 +172,7 @@ def stale(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
 def _late(db: Session, sees: Sees) -> list[str]:
     """The names of the datasets in sight that ceased to be fresh; sorted here, not walked to."""
     document = SearchDocumentRow
-    inside = literal_column(within(db, "scope", sees.scopes), Boolean)
+    inside = literal_column(f"({within(db, 'scope', sees.scopes)})", Boolean)
     late = (document.kind == DATASET, document.fresh_until <= sees.now, inside)
     return sorted(db.scalars(select(document.name).where(*late)))
 
