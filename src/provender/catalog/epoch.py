@@ -38,10 +38,14 @@ MOST_KEPT = 256
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them."""
+    """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them.
+
+    ``closed`` are all other scopes.
+    """
 
     scopes: frozenset[int]
-    datasets: frozenset[int] = frozenset()
+    datasets: frozenset[int]
+    closed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class _Decided:
     """What holds for an actor while the epoch does; grants by the instant they end at."""
 
     scopes: frozenset[int]
+    closed: frozenset[int]
     granted: tuple[tuple[int, datetime | None], ...]
 
 
@@ -120,7 +125,7 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
         for first in list(kept.decided)[:-MOST_KEPT]:
             kept.decided.pop(first, None)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
-    return Visible(found.scopes, frozenset(opened))
+    return Visible(found.scopes, frozenset(opened), found.closed)
 
 
 def _current(db: Session) -> _Kept:
@@ -167,4 +172,4 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
         if scope not in opened
         and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
     )
-    return _Decided(opened, granted)
+    return _Decided(opened, frozenset(keys) - opened, granted)

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
+from provender.catalog.epoch import Visible
 from provender.catalog.nominate import (
     NOW,
     Place,
@@ -39,9 +40,13 @@ STATES = ("", *(state.value for state in State))
 """States by their numbers in a document."""
 FRESH, STALE = "fresh", "stale"
 COUNTED = 10_000
-"""Documents that a question's facets are counted over; of more it is said that there are more."""
+"""Documents that are counted one by one; of more it is said that there are more."""
+OVER = 2_000
+"""Documents that the values beside a question are counted over; of more it is said so, too."""
 SHOWN = 12
 HOUR = 3600
+EVERYWHERE = -1
+"""The scope under which is kept what all scopes have together."""
 NONE = 0
 """The number of a value that a document does not have."""
 PORTION = 500
@@ -138,7 +143,7 @@ def hour_of(instant: datetime) -> int:
 
 def count(db: Session, changes: Counts) -> None:
     """Let so many documents more, or fewer, have the values."""
-    rows = sorted((*key, by) for key, by in changes.items() if by)
+    rows = sorted((*key, by) for key, by in with_totals(changes).items() if by)
     if not rows:
         return
     marks = "(%s, %s, %s, %s)" if is_postgresql(db) else "(?, ?, ?, ?)"
@@ -153,45 +158,59 @@ def count(db: Session, changes: Counts) -> None:
         connection.exec_driver_sql("DELETE FROM facet_counts WHERE documents = 0")
 
 
+def with_totals(counts: Counts) -> Counts:
+    """Return ``counts``, and those of all scopes together."""
+    found = Counter(counts)
+    for (_, facet, value), number in counts.items():
+        found[EVERYWHERE, facet, value] += number
+    return found
+
+
 def browse(
-    db: Session, scopes: Collection[int], besides: Sequence[int], *, now: datetime
+    db: Session, visible: Visible, besides: Sequence[int], *, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the values of all documents in ``scopes`` and of those ``besides``, most first."""
+    """Return the values of all documents in the visible scopes and of those ``besides``, most first."""
     found: Counter[tuple[int, Any]] = Counter()
-    border = hour_of(now)
-    inside = f"({within(db, 'scope', scopes)})"
-    kept = db.connection().exec_driver_sql(
-        "SELECT facet, value, sum(documents) FROM facet_counts "
-        f"WHERE {inside} AND facet <> {FRESHNESS} GROUP BY facet, value"
-    )
-    for facet, value, number in kept.all():
-        found[facet, value] += int(number)
-    ends = db.connection().exec_driver_sql(
-        f"SELECT CASE WHEN value < {border} THEN 0 WHEN value > {border} THEN 1 ELSE 2 END, "
-        f"sum(documents) FROM facet_counts WHERE {inside} AND facet = {FRESHNESS} GROUP BY 1"
-    )
-    sides = {side: int(number) for side, number in ends.all()}
-    found[FRESHNESS, STALE] += sides.get(0, 0)
-    found[FRESHNESS, FRESH] += sides.get(1, 0)
+    border, ends_within = hour_of(now), 0
+    for facet, value, number in _kept(db, visible):
+        if facet != FRESHNESS:
+            found[facet, value] += number
+        elif value == border:
+            ends_within += number
+        else:
+            found[FRESHNESS, STALE if value < border else FRESH] += number
     total = sum(number for (facet, _), number in found.items() if facet == TYPE)
-    exact = not sides.get(2) or total <= COUNTED
-    if exact and sides.get(2):
-        _split(db, found, scopes, border, now=now)
+    exact = not ends_within or total <= COUNTED
+    if exact and ends_within:
+        _split(db, found, visible.scopes, border, now=now)
     else:
-        found[FRESHNESS, FRESH] += sides.get(2, 0)
+        found[FRESHNESS, FRESH] += ends_within
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
         found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
     return _named(db, found, approximate=() if exact else (FRESHNESS,))
 
 
-def ended(db: Session, scopes: Collection[int], *, now: datetime) -> int:
-    """Return how many documents in ``scopes`` ceased to be fresh, at most: those of this hour, too."""
-    query = (
-        f"SELECT sum(documents) FROM facet_counts WHERE ({within(db, 'scope', scopes)}) "
-        f"AND facet = {FRESHNESS} AND value <= {hour_of(now)}"
+def ended(db: Session, visible: Visible, *, now: datetime) -> int:
+    """Return how many documents in sight ceased to be fresh, at most: those of this hour, too."""
+    ends = f"facet = {FRESHNESS} AND value <= {hour_of(now)}"
+    return sum(number for _, _, number in _kept(db, visible, ends))
+
+
+def _kept(db: Session, visible: Visible, fits: str = "1 = 1") -> list[tuple[int, int, int]]:
+    """What is kept counted of the visible scopes: a facet, a value, and of how many documents.
+
+    Where less is closed than open, it is what there is everywhere but for what is closed.
+    """
+    less = f"CASE WHEN scope = {EVERYWHERE} THEN documents ELSE -documents END"
+    documents, inside = less, among("scope", {EVERYWHERE, *visible.closed})
+    if len(visible.scopes) < len(visible.closed):
+        documents, inside = "documents", within(db, "scope", visible.scopes)
+    rows = db.connection().exec_driver_sql(
+        f"SELECT facet, value, sum({documents}) FROM facet_counts "
+        f"WHERE ({inside}) AND {fits} GROUP BY facet, value"
     )
-    return int(db.connection().exec_driver_sql(query).scalar() or 0)
+    return [(facet, value, int(number)) for facet, value, number in rows.all()]
 
 
 def over(
@@ -204,7 +223,7 @@ def over(
     for place, shown in view.places:
         here = replace(sought, shown=shown)
         counted = _counted(db, place, here, {TYPE, *listed}, now=now)
-        cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= COUNTED
+        cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= OVER
         found.update({key: n for key, n in counted.items() if key[0] in listed})
     return _named(db, found, approximate=listed if cut else ())
 
@@ -239,7 +258,7 @@ def _counted(
         wanted.remove(TAG)
         found.update(_tags(db, place, sought))
     selects = [_select(db, facet, now=now) for facet in sorted(wanted)]
-    for facet, value, number in grouped(db, place, sought, selects, most=COUNTED):
+    for facet, value, number in grouped(db, place, sought, selects, most=OVER):
         if facet == TYPE:
             found[facet, KINDS[int(value)]] += int(number)
         elif facet == STATE:
@@ -252,7 +271,7 @@ def _counted(
 
 
 def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], int]:
-    held = facet_values(db, place, sought, most=COUNTED)
+    held = facet_values(db, place, sought, most=OVER)
     numbers = sorted(held)
     found: dict[tuple[int, Any], int] = {}
     for start in range(0, len(numbers), PORTION):
@@ -266,8 +285,8 @@ def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], in
 def _select(db: Session, facet: int, *, now: datetime) -> str:
     if facet == TAG:
         return (
-            f"SELECT {facet}, t.tag, count(*) FROM m JOIN search_tags t ON t.document = m.id "
-            "GROUP BY t.tag"
+            f"SELECT {facet}, t.tag, count(*) FROM m CROSS JOIN search_tags t "  # else SQLite
+            "WHERE t.document = m.id GROUP BY t.tag"  # goes through every tag there is
         )
     if facet == FRESHNESS:
         fresh = f"CASE WHEN m.fresh_until > {instant(db, now)} THEN 1 ELSE 0 END"

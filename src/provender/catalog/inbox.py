@@ -91,8 +91,7 @@ def sees(db: Session, who: Actor, *, now: datetime) -> Sees:
         looked_after = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     return Sees(
         shown=listing.among(db, looked_after),
-        scopes=looked_after.scopes,
-        beside=bool(looked_after.datasets),
+        visible=looked_after,
         governs=governs,
         stewards=bool(stewards) and _is_any(db, stewarded),
         now=now,

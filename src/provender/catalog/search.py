@@ -128,7 +128,7 @@ def counted(
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
-        return facets.browse(db, visible.scopes, besides, now=now)
+        return facets.browse(db, visible, besides, now=now)
     view = _view(db, who, question, now=now)
     reading = _read(db, view, text, typing=question.typing)
     return _counted(db, view, question, reading, None, now=question.as_of or now)

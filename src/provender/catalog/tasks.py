@@ -12,6 +12,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
 from provender.catalog import drift, epoch, facets, nodes
+from provender.catalog.epoch import Visible
 from provender.catalog.rows import (
     AssignmentRow,
     CheckRow,
@@ -50,14 +51,13 @@ ACTORS = sql(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sees:
-    """Whose tasks are looked for: of datasets that are ``shown``, in ``scopes`` or beside them.
+    """Whose tasks are looked for: of datasets that are ``shown``, those of ``visible``.
 
     ``only`` is what a task is about if one is looked for, and ``governs`` whether they do.
     """
 
     shown: ColumnElement[bool]
-    scopes: frozenset[int]
-    beside: bool
+    visible: Visible
     governs: bool
     stewards: bool
     now: datetime
@@ -141,8 +141,8 @@ def stale(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     document = SearchDocumentRow
     late = and_(document.kind == DATASET, document.fresh_until <= sees.now)
     few = None
-    if not (sees.beside or sees.only):
-        ended = facets.ended(db, sees.scopes, now=sees.now)
+    if not (sees.visible.datasets or sees.only):
+        ended = facets.ended(db, sees.visible, now=sees.now)
         if not ended:
             return
         few = _late(db, sees) if ended <= FEW else None
@@ -172,7 +172,7 @@ def stale(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
 def _late(db: Session, sees: Sees) -> list[str]:
     """The names of the datasets in sight that ceased to be fresh; sorted here, not walked to."""
     document = SearchDocumentRow
-    inside = literal_column(f"({within(db, 'scope', sees.scopes)})", Boolean)
+    inside = literal_column(f"({within(db, 'scope', sees.visible.scopes)})", Boolean)
     late = (document.kind == DATASET, document.fresh_until <= sees.now, inside)
     return sorted(db.scalars(select(document.name).where(*late)))
 

@@ -1,4 +1,7 @@
-"""An index of what is quarantined: it is looked for among all versions, and there are few of it."""
+"""An index of what is quarantined, and the counts of all scopes together: scope -1.
+
+What is quarantined is looked for among all versions, and there is little of it.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,7 +20,12 @@ def upgrade() -> None:
         sqlite_where=QUARANTINED,
         postgresql_where=QUARANTINED,
     )
+    op.execute(
+        "INSERT INTO facet_counts (scope, facet, value, documents) "
+        "SELECT -1, facet, value, sum(documents) FROM facet_counts GROUP BY facet, value"
+    )
 
 
 def downgrade() -> None:
+    op.execute("DELETE FROM facet_counts WHERE scope = -1")
     op.drop_index("ix_versions_quarantined", "versions")
