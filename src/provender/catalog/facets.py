@@ -154,8 +154,14 @@ def count(db: Session, changes: Counts) -> None:
         "DO UPDATE SET documents = facet_counts.documents + excluded.documents",
         rows,
     )
-    if any(row[-1] < 0 for row in rows):
-        connection.exec_driver_sql("DELETE FROM facet_counts WHERE documents = 0")
+    fewer = [row[:-1] for row in rows if row[-1] < 0]
+    if fewer:
+        mark = marks[1:3].rstrip(",")
+        connection.exec_driver_sql(
+            f"DELETE FROM facet_counts WHERE scope = {mark} AND facet = {mark} "
+            f"AND value = {mark} AND documents = 0",
+            fewer,
+        )
 
 
 def with_totals(counts: Counts) -> Counts:
