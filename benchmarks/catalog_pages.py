@@ -16,15 +16,17 @@ from urllib.parse import quote
 import httpx
 
 from benchmarks import catalog_databases
-from benchmarks.catalog_data import NOW, made, projects
+from benchmarks.catalog_data import NOW, made
 from benchmarks.catalog_search import ASSETS, fill, part, questions
 from benchmarks.results import Benchmark, Claim, Figure, Options, Row
 from provender.catalog.local import LocalCatalog
+from provender.core.features import RepoSpec
 from provender.web.app import application
 
 NAME = "catalog_pages"
 ASKED, WARM = (60, 12), 10
 MOST_MS = 60.0
+PROJECTS_ASKED = 10
 GOVERNS, READS = "person:gov", "person:ana"
 
 
@@ -34,7 +36,7 @@ class World:
 
     words: Sequence[str]
     datasets: Sequence[str]
-    projects: Sequence[str]
+    projects: Sequence[RepoSpec]
 
 
 def pages(world: World) -> Mapping[str, tuple[str, Sequence[str]]]:
@@ -60,13 +62,18 @@ def pages(world: World) -> Mapping[str, tuple[str, Sequence[str]]]:
         "a version": (READS, [f"/datasets/{name}/versions/1" for name in names]),
         "lineage": (READS, [f"/lineage?node=dataset:{name}" for name in names]),
         "features": (READS, ["/features"]),
-        "a project": (READS, [f"/projects/{name}" for name in world.projects]),
-        "a feature view": (READS, [f"/features/view_1?project={p}" for p in world.projects]),
-        "a service": (READS, [f"/services/service_0?project={p}" for p in world.projects]),
-        "an entity": (READS, [f"/entities/entity?project={p}" for p in world.projects]),
+        "a project": (READS, [f"/projects/{repo.project}" for repo in world.projects]),
+        "a feature view": (
+            READS,
+            [f"/features/{r.views[0].name}?project={r.project}" for r in world.projects],
+        ),
+        "a service": (
+            READS,
+            [f"/services/{r.services[0].name}?project={r.project}" for r in world.projects],
+        ),
+        "an entity": (READS, [f"/entities/entity?project={r.project}" for r in world.projects]),
         "training sets": (READS, ["/training-sets"]),
         "tags": (READS, ["/tags"]),
-        "a tag": (READS, [f"/tags/group{n % 7}.tag{n}" for n in range(60)]),
         "glossary": (READS, ["/glossary"]),
         "a person": (READS, ["/people/person:gov"]),
         "inbox": (GOVERNS, ["/inbox"]),
@@ -106,7 +113,9 @@ def measured(url: str, kind: str, options: Options) -> Iterator[Row]:
             for name in names
             if catalog.finder.entries({}, after=name[:-1], limit=1).items[0].name == name
         ]
-        world = World(questions(size), shown, [repo.project for repo in projects(())])
+        seen = [catalog.repo(name) for name in catalog.projects()[:PROJECTS_ASKED]]
+        with_services = [repo for repo in seen if repo.views and repo.services]
+        world = World(questions(size), shown, with_services)
         apps = {
             who: application(catalog.as_actor(who), clock=lambda: NOW) for who in (READS, GOVERNS)
         }
