@@ -26,7 +26,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule
 from provender.core.tags import Tag
-from tests.catalog.world import FLIGHTS, NOW, SALARIES, Connect, dataset
+from tests.catalog.world import FLIGHTS, NOW, SALARIES, Connect, dataset, governing
 
 TAILNUM = ColumnRef("aviation.flights", "tailnum")
 DELAY = ColumnRef("aviation.flights", "arr_delay")
@@ -313,3 +313,31 @@ def row(number: int, grant: Grant, datasets: dict[str, int]) -> GrantRow:
         revoked_at=grant.revoked_at,
         value=grant,
     )
+
+
+def test_what_is_not_there_is_answered_without_a_look_at_every_dataset(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+):
+    near = [
+        dataset(DatasetRef("aviation", f"{letter}_{n}"), "Near.")
+        for letter in "abz"
+        for n in range(4)
+    ]
+    connect("gov").apply_governance(governing(*near))
+    monkeypatch.setattr(access, "SUGGESTED", 3)
+    chosen: list[list[str]] = []
+    unknown = access.unknown
+    monkeypatch.setattr(
+        access, "unknown", lambda *said: chosen.append(list(said[2])) or unknown(*said)
+    )
+    for asked, hint in (
+        ("aviation.flihgts", "did you mean aviation.flights?"),
+        ("aviation.z_00", "did you mean aviation.z_0?"),
+        ("avaition.a_1", "did you mean aviation.a_1?"),
+        ("people.salaires", "there are: aviation.a_0, aviation.a_1, aviation.a_2"),
+    ):
+        with pytest.raises(NotFound) as error:
+            connect("ana").dataset(DatasetRef.parse(asked))
+        assert error.value.hint == hint
+        assert len(chosen[-1]) <= 9
+        assert SALARIES.dataset not in chosen[-1]

@@ -13,6 +13,7 @@ from provender.catalog.door import Door
 from provender.core.audit import EventKind
 from provender.core.datasets import whole
 from provender.core.errors import InvalidInput
+from provender.core.finding import Question
 from provender.core.lineage import Consumer
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, ColumnRef
@@ -147,6 +148,23 @@ def test_what_rests_on_hidden_data_is_no_consumer_that_others_hear_of(hourly: Co
     assert service not in seen(hourly, "ana", HOURLY)
     assert ("feature-view", "delays/weather", None) in seen(hourly, "ana", HOURLY)
     assert service in seen(hourly, "gov", SALARIES)
+
+
+def test_the_score_that_is_explained_counts_no_hidden_consumer(hourly: Connect):
+    def explained() -> dict[str, float]:
+        asked = Question(text=HOURLY.dataset, explain=True)
+        (hit, *_) = hourly("ana").finder.search(asked).hits
+        assert hit.name == HOURLY.dataset
+        return {one.because: one.points for one in hit.explain}
+
+    hourly("dev").record(REPO)
+    before = explained()
+    assert before["used by a few"] > 0
+    features = (FeatureRef("weather", "temp"), FeatureRef("pay", "salary"))
+    hidden = replace(REPO.services[0], name="bonus", features=features)
+    hourly("dev").record(replace(REPO, services=(*REPO.services, hidden)))
+    assert ("feature-service", "delays/bonus", None) in seen(hourly, "gov", HOURLY)
+    assert explained() == before
 
 
 def test_a_training_set_is_a_consumer_of_each_version_it_was_pinned_to(hourly: Connect):

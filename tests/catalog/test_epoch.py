@@ -1,21 +1,29 @@
 """The policy's epoch rises with everything that may change a decision, and with nothing else."""
 
+import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
+from threading import Event, get_ident
 
 import pytest
+from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from provender.catalog import epoch, scopes
 from provender.catalog.db import open_database, transaction
+from provender.catalog.door import Door
 from provender.core.errors import Denied
 from provender.core.finding import Question
+from provender.core.people import Actor
 from provender.core.policy import Action, Rule
 from tests.catalog.test_access import opened
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
+    NOW,
     REPO,
     SALARIES,
     Clock,
@@ -28,6 +36,11 @@ from tests.catalog.world import (
 OPEN_PEOPLE = Rule(
     id="people-are-known", actors=("anyone",), actions=(Action.DISCOVER,), datasets=("people.*",)
 )
+
+
+def epoch_of(way: Door) -> int:
+    with way.reading() as db:
+        return epoch.now(db)
 
 
 def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, connect: Connect):
@@ -84,6 +97,47 @@ def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(
     hr.apply_governance(GOVERNANCE)
     assert ana.search("salaries") == []
     assert sam.search("flights")
+
+
+def test_what_was_decided_for_the_busiest_is_kept(
+    governed_url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(epoch, "MOST_KEPT", 2)
+    engine = open_database(governed_url)
+    decided: list[str] = []
+    listen(engine, "before_cursor_execute", lambda *said: decided.append(said[2]))
+    with transaction(engine) as db:
+        for name in ("ana", "dev", "ana", "max", "ana"):
+            decided.clear()
+            who = Actor(f"person:{name}", frozenset())
+            epoch.visible_scopes(db, who, Action.DISCOVER, now=NOW)
+    assert not [statement for statement in decided if "scopes" in statement.split("WHERE")[0]]
+    engine.dispose()
+
+
+def test_a_writer_may_copy_what_readers_keep_meanwhile(governed_sqlite: str):
+    engine, done = open_database(governed_sqlite), Event()
+    interval = sys.getswitchinterval()
+
+    def decide(*, write: bool) -> int:
+        while not done.is_set():
+            with transaction(engine, write=write) as db:
+                for _ in range(1 if write else 50):
+                    who = Actor(f"person:{get_ident()}-{next(number)}", frozenset())
+                    epoch.visible_scopes(db, who, Action.DISCOVER, now=NOW)
+        return next(number)
+
+    number = count()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor() as pool:
+            each = [pool.submit(decide, write=write) for write in (False, False, True)]
+            done.wait(1)
+            done.set()
+            assert all(one.result() >= 0 for one in each)
+    finally:
+        sys.setswitchinterval(interval)
+        engine.dispose()
 
 
 def test_a_grant_opens_what_is_found_until_the_instant_it_ends(connect: Connect, clock: Clock):

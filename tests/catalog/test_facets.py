@@ -10,6 +10,7 @@ from provender.catalog.rows import UnansweredRow
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.finding import FacetValue, Found, Question
 from provender.core.glossary import Term
+from provender.core.tags import Tag
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -43,6 +44,7 @@ def test_without_words_everything_visible_is_counted(filled: Connect):
     facets = filled("ana").finder.facets(Question())
     assert counts(facets["type"]) == {
         "dataset": 3,
+        "entity": 1,
         "feature-service": 1,
         "feature-view": 1,
         "on-demand-view": 1,
@@ -52,6 +54,16 @@ def test_without_words_everything_visible_is_counted(filled: Connect):
     assert counts(facets["state"]) == {"published": 1}
     assert counts(facets["format"]) == {"parquet": 2, "delta": 1}
     assert "freshness" not in facets
+
+
+def test_every_tag_is_counted_and_the_most_frequent_beside_hits(connect: Connect):
+    tags = tuple(Tag(name=f"t{n}") for n in range(30))
+    carrying = replace(declared(WEATHER), tags=tuple(tag.name for tag in tags))
+    every = (*GOVERNANCE.tags, *tags)
+    connect("gov").apply_governance(governing(carrying, tags=every))
+    finder = connect("ana").finder
+    assert counts(finder.facets(Question())["tag"]).keys() >= {tag.name for tag in tags}
+    assert len(finder.search(Question(text="weather", facets=True)).facets["tag"]) == 12
 
 
 def test_with_words_what_fits_is_counted(filled: Connect):

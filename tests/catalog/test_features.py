@@ -1,9 +1,18 @@
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
+from sqlalchemy.event import listen
 
+from provender.catalog import features
+from provender.catalog.db import open_database, transaction
+from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.errors import Denied, InvalidInput, NotFound
+from provender.core.features import RepoSpec
+from provender.core.finding import Question
+from provender.core.lineage import Node
+from provender.core.people import Actor
 from provender.core.policy import Action, Rule
 from tests.catalog.world import (
     FLIGHTS,
@@ -12,6 +21,7 @@ from tests.catalog.world import (
     REPO,
     SALARIES,
     VISIBLE,
+    Clock,
     Connect,
     declared,
     governing,
@@ -145,13 +155,38 @@ def test_what_a_reader_was_shown_is_no_forgery_when_it_is_recorded(connect: Conn
     assert connect("dev").repo("delays").digest == VISIBLE.digest
 
 
-def test_an_entity_of_hidden_views_only_is_hidden(connect: Connect):
-    entity = replace(REPO.entities[0], name="employee")
-    pay = replace(REPO.views[1], entities=("employee",))
+def test_an_entity_is_seen_by_who_sees_one_of_its_views_wherever_it_is_asked_for(
+    connect: Connect, clock: Clock
+):
+    entity = replace(REPO.entities[0], name="employee", description="Earns.")
+    pay = replace(REPO.views[1], entities=("employee", "origin"))
     connect("dev").record(
         replace(REPO, entities=(*REPO.entities, entity), views=(REPO.views[0], pay))
     )
-    assert [e.name for e in connect("ana").repo("delays").entities] == ["origin"]
+    asked = Question(filters={"type": ("entity",)})
+
+    def check(catalog: LocalCatalog, *seen: str) -> None:
+        assert {e.name for e in catalog.repo("delays").entities} == set(seen)
+        (state,) = catalog.desk.history("definitions", "delays").items
+        assert {e["name"] for e in (state.value or {})["entities"]} == set(seen)
+        now = catalog.finder.search(asked)
+        then = catalog.finder.search(replace(asked, as_of=clock.now))
+        for found in (now, then):
+            assert {hit.name for hit in found.hits} == set(seen)
+        for name in ("employee", "origin"):
+            with nullcontext() if name in seen else pytest.raises(NotFound):
+                catalog.finder.lineage(Node.parse(f"entity:delays/{name}"))
+
+    check(connect("ana"), "origin")
+    check(connect("gov"), "employee", "origin")
+    assert connect("ana").search("pay") == []
+    ours = replace(declared(SALARIES), stewards=("person:sam",))
+    connect("gov").apply_governance(governing(ours))
+    connect("sam").grant(SALARIES, grantee="person:max")
+    hidden = Rule(id="h", actors=("person:ana",), actions=(Action.DISCOVER,))
+    rules = (*(r for r in GOVERNANCE.rules if Action.DISCOVER not in r.actions), hidden)
+    connect("gov").apply_governance(governing(ours, rules=rules))
+    assert {h.name for h in connect("max").finder.search(asked).hits} == {"employee", "origin"}
 
 
 def test_definitions_as_they_were_bring_what_is_served_up_to_the_policy(connect: Connect):
@@ -270,3 +305,27 @@ def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connec
         with pytest.raises(InvalidInput, match="is not for noting"):
             ana.records.note(kind, "aviation.flights", {})
     assert connect("gov").records.verify_audit() == before
+
+
+def test_projects_are_those_whose_definitions_are_known_however_many_there_are(
+    connect: Connect, governed_url: str, clock: Clock
+):
+    dev, ana = connect("dev"), connect("ana")
+    dev.record(REPO)
+    dev.record(replace(REPO, project="hidden", views=REPO.views[1:], on_demand=(), services=()))
+    files = (replace(VISIBLE.views[0], dataset=None),)
+    dev.record(replace(REPO, project="files", views=files, on_demand=(), services=()))
+    dev.record(RepoSpec(project="empty", entities=REPO.entities))
+    assert ana.projects() == ["delays", "empty", "files"]
+    assert connect("gov").projects() == ["delays", "empty", "files", "hidden"]
+    for name in ana.projects():
+        assert ana.repo(name)
+    with pytest.raises(NotFound, match="project 'hidden' not found"):
+        ana.repo("hidden")
+    engine = open_database(governed_url)
+    asked: list[str] = []
+    listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+    with transaction(engine) as db:
+        features.named_projects(db, Actor("person:ana"), now=clock.now)
+    engine.dispose()
+    assert not [statement for statement in asked if "repos.value" in statement]

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, naming, nodes
+from provender.catalog import access, graph, naming, nodes
 from provender.catalog.db import open_database, transaction
 from provender.catalog.graph import Said, Sight, say, walk
 from provender.catalog.rows import EdgeRow, FactRow, RestsOnRow
@@ -99,3 +99,19 @@ def test_only_so_many_edges_are_walked_the_nearest_first(db: Session):
         found = walk(db, sight, [start], 5, down=True, most=most)
         assert (len(found.edges), found.truncated) == (most, cut)
         assert list(found.edges)[:4] == list(near)[:most]
+
+
+def test_a_walk_reads_no_more_than_so_many_edges_be_they_hidden(
+    db: Session, monkeypatch: pytest.MonkeyPatch
+):
+    start, *others = sorted(nodes.ensured(db, NODES).values())
+    hidden, (seen,) = others[:-1], others[-1:]
+    say(db, {"all": {(start, other): Said(How.OBSERVED) for other in others}})
+    salaries = naming.known_numbers(db, [SALARIES.dataset])[SALARIES.dataset]
+    db.execute(insert(RestsOnRow), [{"node": n, "dataset": salaries} for n in hidden])
+    monkeypatch.setattr(graph, "PAGE", 2)
+    for most, edges, cut in ((4, [], True), (100, [(start, seen)], False)):
+        monkeypatch.setattr(graph, "MOST_READ", most)
+        sight = Sight(db, access.actor(db, "person:ana"), now=NOW)
+        found = walk(db, sight, [start], 5, down=True, most=10)
+        assert (list(found.edges), found.truncated) == (edges, cut)

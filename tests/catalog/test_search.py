@@ -1,16 +1,20 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from provender.catalog import search
 from provender.catalog.documents import read_governance
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import Manifest
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.finding import Hit, Question
+from provender.core.features import SavedDatasetSpec
+from provender.core.finding import KINDS, Hit, Question
+from provender.core.names import DatasetRef
 from provender.core.schema import Column, Schema
 from tests.catalog.world import (
     FLIGHTS,
@@ -124,6 +128,13 @@ def test_the_kind_can_be_chosen(found: Connect):
     assert error.value.hint == "did you mean column?"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_that_can_be_chosen_is_found(found: Connect, kind: str):
+    saved = SavedDatasetSpec(name="summer", features=REPO.services[0].features)
+    found("dev").record(replace(REPO, saved=(saved,)))
+    assert {hit.kind for hit in found("ana").search("", kind=kind)} == {kind}
+
+
 def test_a_limit_is_kept(found: Connect):
     assert len(found("ana").search("aviation", limit=2)) == 2
     assert found("ana").search("aviation", limit=10_000)
@@ -151,9 +162,81 @@ def test_a_new_column_is_found_when_it_is_published(found: Connect):
     assert (hit.name, [part.name for part in hit.parts]) == ("aviation.flights", ["gate_number"])
 
 
-@pytest.mark.parametrize("text", ["", "   ", "'\"*(){}:^-", "zzzzqqq", "\x00"])
-def test_nothing_is_found_for_nothing(found: Connect, text: str):
+@pytest.mark.parametrize("text", ["'\"*(){}:^-", "zzzzqqq"])
+def test_what_is_no_word_finds_nothing(found: Connect, text: str):
     assert found("ana").search(text) == []
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\x00"])
+def test_without_words_everything_that_may_be_discovered_is_found(found: Connect, text: str):
+    finder = found("ana").finder
+    everything = finder.search(Question(text=text, facets=True))
+    assert (
+        everything.total
+        == len(everything.hits)
+        == sum(value.documents for value in everything.facets["type"])
+    )
+    assert {"aviation.flights", "weather", "origin"} <= {hit.name for hit in everything.hits}
+    assert not [hit for hit in everything.hits if "salar" in str(hit)]
+    assert finder.suggest(text) == ()
+
+
+@pytest.fixture
+def crowd(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """More datasets of flights than are nominated, and two that ana may not discover."""
+    monkeypatch.setattr(search, "NOMINATED", 5)
+    many = [
+        replace(declared(FLIGHTS), ref=DatasetRef("aviation", f"flights_{n}")) for n in range(20)
+    ]
+    hidden = [
+        replace(declared(SALARIES), ref=DatasetRef("people", f"flights_{n}")) for n in range(2)
+    ]
+    connect("gov").apply_governance(governing(*many, *hidden))
+    return connect
+
+
+@pytest.mark.parametrize("limit", [3, 8, 100])
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(text="flights"),
+        Question(text="flights departures"),
+        Question(filters={"domain": ("aviation",)}),
+        Question(),
+    ],
+)
+def test_every_hit_that_is_counted_is_reached(crowd: Connect, question: Question, limit: int):
+    finder = crowd("ana").finder
+    pages = [finder.search(question, limit=limit)]
+    while pages[-1].next:
+        pages.append(finder.search(question, limit=limit, after=pages[-1].next))
+    names = [hit.name for page in pages for hit in page.hits]
+    assert len(names) == len(set(names)) == pages[0].total >= 21
+    assert {page.total for page in pages} == {pages[0].total}
+    assert all(len(page.hits) == limit for page in pages[:-1])
+
+
+def test_every_hit_that_has_such_a_part_is_reached(crowd: Connect):
+    question = Question(text="delay", filters={"type": ("column",)})
+    finder = crowd("ana").finder
+    pages = [finder.search(question, limit=3)]
+    while pages[-1].next:
+        pages.append(finder.search(question, limit=3, after=pages[-1].next))
+    names = [hit.name for page in pages for hit in page.hits]
+    assert set(names) == {FLIGHTS.dataset, *(f"aviation.flights_{n}" for n in range(20))}
+    assert len(names) == len(set(names))
+    assert pages[0].approximate
+
+
+def test_every_word_of_a_question_is_looked_for_or_said_to_be_missing(found: Connect):
+    six = "departures arrivals new york late minutes"
+    finder = found("ana").finder
+    whole = finder.search(Question(text=f"{six} source"))
+    assert (whole.hits[0].name, whole.missing, whole.ignored) == ("aviation.flights", 0, 0)
+    more = finder.search(Question(text=f"{six} hourly weather observations"))
+    assert (more.hits[0].name, more.missing, more.ignored) == ("aviation.flights", 3, 0)
+    long = finder.search(Question(text=" ".join(f"w{n}" for n in range(13)) + " flights"))
+    assert long.ignored == 2
 
 
 @settings(
@@ -219,6 +302,16 @@ def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Conn
     read_as = connect("ana").finder.search(Question(text="arrive")).read_as
     assert "arrivals" in read_as["arrive"]
     assert "arriving" not in read_as["arrive"]
+
+
+def test_a_word_near_to_hundreds_is_guessed_and_tells_of_no_hidden_ones(connect: Connect):
+    near = {f"table_{a}{b}": "" for a in ascii_lowercase for b in ascii_lowercase}
+    gov = connect("gov")
+    gov.apply_governance(governing(replace(declared(SALARIES), column_descriptions=near)))
+    hidden = connect("ana").finder.search(Question(text="table11"))
+    assert (hidden.total, hidden.read_as) == (0, {})
+    read_as = gov.finder.search(Question(text="table11")).read_as
+    assert read_as == {"table11": ("table", *(f"tablea{b}" for b in "abcde"))}
 
 
 def test_a_page_beyond_the_last_is_not_a_question_without_an_answer(connect: Connect):

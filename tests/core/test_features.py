@@ -1,11 +1,15 @@
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain, combinations
 from typing import Any
 
 import pytest
 
+from provender.catalog import definitions
+from provender.core import derivation
 from provender.core.errors import InvalidInput, NotFound
-from provender.core.features import FieldSpec, RepoSpec, keys_into, resolve
+from provender.core.features import FieldSpec, RepoSpec, SavedDatasetSpec, keys_into, resolve
+from provender.core.lineage import Node
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.schema import Column, Schema
 from provender.core.soundness import check
@@ -140,17 +144,36 @@ def test_the_digest_is_of_the_definitions_and_not_of_the_commit() -> None:
 
 
 def test_a_part_rests_on_the_given_datasets_only_and_keeps_the_digest_of_the_whole() -> None:
-    assert REPO.over(REPO.datasets) is REPO
-    none = REPO.over(())
+    assert derivation.part(REPO, REPO.datasets) is REPO
+    none = derivation.part(REPO, ())
     assert (none.views, none.on_demand, none.services, none.entities) == ((), (), (), ())
     assert none.digest == REPO.digest
-    other = replace(WEATHER, name="other", dataset=DatasetRef("aviation", "other"))
+    other = replace(WEATHER, name="other", dataset=DatasetRef("aviation", "other"), entities=())
     both = replace(REPO, views=(*REPO.views, other))
-    part = both.over(REPO.datasets)
+    part = derivation.part(both, REPO.datasets)
     assert part == replace(REPO, whole=both.digest)
-    assert part.over(()).digest == both.digest
+    assert derivation.part(part, ()).digest == both.digest
     files = with_view(dataset=None)
-    assert files.over(()) is files
+    assert derivation.part(files, ()) is files
+
+
+def test_a_part_has_just_the_definitions_that_rest_on_the_given_datasets() -> None:
+    kept = DatasetRef("lake", "kept")
+    other = replace(WEATHER, name="other", dataset=DatasetRef("aviation", "other"))
+    saved = SavedDatasetSpec(name="set", features=(FeatureRef("other", "temp"),), dataset=kept)
+    repo = replace(REPO, views=(*REPO.views, other), saved=(saved,))
+    resting = derivation.sources(repo)
+    airport = Node.parse("entity:flights/airport")
+    assert kept.dataset in derivation.resting(repo)
+    for names in chain.from_iterable(
+        combinations(sorted(derivation.resting(repo)), n) for n in range(4)
+    ):
+        part = derivation.part(repo, names)
+        shown = {one.node for one in definitions.described_of(part)}
+        assert shown == {
+            n for n, rests_on in resting.items() if derivation.is_seen(n, rests_on, names)
+        }
+        assert (airport in shown) == bool({"aviation.weather", "aviation.other"} & set(names))
 
 
 def test_a_dataset_is_joined_by_the_columns_that_the_views_over_it_say() -> None:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provender.core import derivation
 from provender.core.errors import NotFound
 from provender.core.features import FieldSpec
 from provender.core.names import FeatureRef
@@ -103,7 +104,7 @@ def test_the_part_of_a_part_of_the_definitions_has_nothing_of_the_rest() -> None
     shut = {FeatureRef("weather", "temp"): "x"}
     manifest = compile_manifest(REPO, closed=shut, open_until={}, now=NOW)
     assert manifest.of(REPO) == manifest
-    part = manifest.of(REPO.over(()))
+    part = manifest.of(derivation.part(REPO, ()))
     assert (part.views, part.on_demand, part.services, part.closed) == ((), (), (), {})
     assert part.repo_digest == REPO.digest
 

@@ -67,7 +67,6 @@ WRONG_PAGES = (
     ("/features/weather?project=nope", 404, "project"),
     ("/services/delay_v2", 404, "did you mean delay_v1?"),
     ("/training-sets/ts_ffffffffffffffff", 404, "training set"),
-    ("/training-sets?page=-1", 422, "page="),
     ("/audit?kind=access%3Adenyy", 404, "did you mean access:deny?"),
     ("/audit?before=many", 422, "before="),
     ("/search?q=a&as_of=yesterday", 422, "is not an instant"),
@@ -286,7 +285,7 @@ def twin(path: str) -> str:
 def test_the_steward_sees_what_others_may_not(sam):
     facts = sam.get("/datasets/aviation.tail_last/versions/1.json").json()
     assert facts["inputs"] == ["aviation.flights@2", "people.salaries@1"]
-    assert sam.get("/training-sets.json").json()["total"] == 2
+    assert len(sam.get("/training-sets.json").json()["training_sets"]) == 2
 
 
 def test_a_view_page_says_what_is_closed_online_and_why(ana):

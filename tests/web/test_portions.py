@@ -11,6 +11,7 @@ from provender.web import (
     projects,
     remembrance,
     taxonomy,
+    training,
     versions,
 )
 from tests.web.conftest import Reader, copied
@@ -22,6 +23,7 @@ LISTS = (
     ("/tags/personal.quasi_identifier", "datasets", "name", taxonomy, "AT_A_TIME"),
     ("/glossary", "terms", "name", taxonomy, "TERMS_AT_A_TIME"),
     ("/features", "projects", "project", projects, "AT_A_TIME"),
+    ("/training-sets", "training_sets", "id", training, "PER_PAGE"),
     ("/inbox", "tasks", "id", inbox, "AT_A_TIME"),
     ("/datasets/aviation.flights/history", "states", "since", remembrance, "AT_A_TIME"),
     ("/datasets/aviation.flights/versions", "versions", "number", versions, "AT_A_TIME"),

@@ -1,5 +1,7 @@
 import pytest
 
+from provender.core.finding import FacetValue
+from provender.web import facets
 from tests.web.declared import ATTACK, DATASETS
 
 
@@ -22,6 +24,15 @@ def test_the_first_page_begins_with_what_can_be_read(sam):
     named = [hit["name"] for hit in sam.get("/index.json").json()["begin_here"]]
     assert "aviation.unpublished" not in named
     assert "aviation.carriers" in named
+
+
+def test_of_many_values_the_first_are_shown_with_how_many_there_are_besides():
+    counted = {"owner": [FacetValue(value=f"team:t{n}", documents=n) for n in range(60)]}
+    chosen = {"owner": ("team:t59",)}
+    (facet,) = facets.facets("/datasets", counted, chosen, kept={})
+    assert [choice.value for choice in facet.choices[:2]] == ["team:t59", "team:t0"]
+    assert len(facet.choices) + facet.beyond == 60
+    assert facet.beyond == 11
 
 
 def test_facets_narrow_and_are_counted_within_what_one_may_discover(ana, sam):

@@ -140,10 +140,7 @@ def _writing(kind: Kind) -> None:
 
 
 def _all(kind: Kind, catalog: Library, as_of: Any) -> tuple[Any, ...]:
-    if as_of is None:
-        said: Governance = catalog.governance(datasets=False)
-    else:
-        said = catalog.desk.governance(as_of=as_of)
+    said: Governance = catalog.desk.governance(as_of=as_of, datasets=False)
     found: tuple[Any, ...] = getattr(said, kind.plural)
     return found
 

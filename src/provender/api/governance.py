@@ -1,6 +1,5 @@
 """Governance as code: what is in force, what a change of it would do, and the change."""
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import Request, Response
@@ -24,10 +23,8 @@ def get_governance(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return what is in force, or was at an instant, of datasets those that may be discovered."""
-    if as_of is None:
-        return answers.answer(request, catalog.governance(datasets=datasets == "true"))
-    found = catalog.desk.governance(as_of=as_of)
-    return answers.answer(request, found if datasets == "true" else replace(found, datasets=()))
+    found = catalog.desk.governance(as_of=as_of, datasets=datasets == "true")
+    return answers.answer(request, found)
 
 
 @routes.post("/governance/plan", Listed[Step], raises=(NotFound, Denied, Conflict, Problems))

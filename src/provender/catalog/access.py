@@ -9,10 +9,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from provender.catalog import audit, epoch, listing, naming
-from provender.catalog.nominate import is_postgresql
+from provender.catalog.nominate import LAST, is_postgresql
 from provender.catalog.rows import (
     AuditRow,
     DatasetNameRow,
@@ -20,9 +20,7 @@ from provender.catalog.rows import (
     GrantRow,
     PersonRow,
     PurposeRow,
-    RestsOnRow,
 )
-from provender.catalog.scopes import names_of
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
@@ -40,8 +38,8 @@ from provender.core.policy import (
 
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
-SUGGESTED = 2000
-"""How many names a suggestion is chosen from."""
+SUGGESTED = 300
+"""How many names of each kind of nearness a suggestion is chosen from."""
 ROWS_READ = (Action.READ, Action.SERVE)
 """Actions whose permits are written down: each lets rows out."""
 
@@ -185,12 +183,18 @@ def discoverable(
 
 
 def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
-    """Return the error for a dataset that is not there for ``who``."""
-    domain = name.partition(".")[0]
-    shown = visible(db, who, Action.DISCOVER, now=now).order_by(DatasetRow.name)
-    near = list(db.scalars(shown.where(DatasetRow.domain == domain).limit(SUGGESTED)))
-    others = shown.where(DatasetRow.domain != domain).limit(SUGGESTED - len(near))
-    return unknown("dataset", name, [*near, *db.scalars(others)])
+    """Return the error for a dataset that is not there for ``who``.
+
+    It names a near one of those that begin alike, of its domain or of the first ones by name.
+    """
+    seen = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    shown = select(DatasetRow.name).where(listing.among(db, seen))
+    domain, _, rest = name.partition(".")
+    near: dict[str, None] = {}
+    for begin in (f"{domain}.{rest[:2]}", f"{domain}.", ""):
+        like = shown.where(DatasetRow.name >= begin, DatasetRow.name < begin + LAST)
+        near |= dict.fromkeys(db.scalars(like.order_by(DatasetRow.name).limit(SUGGESTED)))
+    return unknown("dataset", name, near)
 
 
 def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[str]:
@@ -205,13 +209,6 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
 def is_visible(db: Session, who: Actor, action: Action, *, now: datetime) -> ColumnElement[bool]:
     """Return the condition of `visible` on `DatasetRow`."""
     return listing.among(db, epoch.visible_scopes(db, who, action, now=now))
-
-
-def visible_node(
-    node: ColumnElement[int] | InstrumentedAttribute[int], shown: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """Return the condition that every dataset which ``node`` rests on is ``shown``."""
-    return ~exists().where(RestsOnRow.node == node, RestsOnRow.dataset == DatasetRow.id, ~shown)
 
 
 def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
@@ -284,7 +281,7 @@ def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
 
 def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]:
     names = sorted(datasets)
-    grantees = epoch.grantees(db).intersection(names_of(who))
+    grantees = epoch.grantees(db).intersection(who.names)
     if not (names and grantees):
         return ()
     return db.scalars(

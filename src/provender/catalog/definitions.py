@@ -69,14 +69,13 @@ def _document(project: str, said: Described, people: Mapping[str, str]) -> Docum
 
 
 def _entity(repo: RepoSpec, entity: EntitySpec) -> Described:
-    having = tuple(view.name for view in repo.views if entity.name in view.entities)
     return Described(
         node=defined_node(NodeKind.ENTITY, repo.project, entity.name),
         name=entity.name,
         description=entity.description,
         owner=entity.owner,
         words=(entity.join_key,),
-        around=(entity.type, *having),
+        around=(entity.type,),
     )
 
 

@@ -131,13 +131,16 @@ class LocalDesk:
                 db, who, kind, name, expected=expected, reason=reason, change=change
             )
 
-    def governance(self, *, as_of: datetime | None = None) -> Governance:
-        """Return what is in force, or was at ``as_of``, of datasets those the actor may discover."""
+    def governance(self, *, as_of: datetime | None = None, datasets: bool = True) -> Governance:
+        """Return what is in force, or was at ``as_of``.
+
+        Of datasets those the actor may discover, if wanted.
+        """
         with self._door.reading() as db:
             who, now = self._door.who(db), self._door.clock()
             if as_of is not None:
-                return hindsight.governance(db, who, as_of=as_of, now=now)
-            return governance.seen(db, who, now=now)
+                return hindsight.governance(db, who, as_of=as_of, datasets=datasets, now=now)
+            return governance.seen(db, who, datasets=datasets, now=now)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
         """Return the contract of a dataset, in force now or at ``as_of``."""

@@ -3,14 +3,17 @@
 What was computed from rules, tags, people, owners, names and grants holds as long as the epoch
 is the same, if both are read in one transaction. Time changes decisions without it: what ends
 at an instant has to be asked for that instant. A transaction that writes keeps nothing for later:
-it may be rolled back, and another one be given its epoch.
+it may be rolled back, and another one be given its epoch. Threads share what is kept.
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
+from secrets import randbits
+from threading import Lock
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
@@ -25,13 +28,15 @@ from provender.catalog.rows import (
     ScopeRow,
     TagRow,
 )
-from provender.catalog.scopes import Policy, names_of
+from provender.catalog.scopes import Policy
 from provender.core.people import Actor
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
 SEEN = "policy_epoch"
 """Where a session that reads keeps what was computed at its epoch."""
+LEAP = 60
+"""Bits of an epoch that is leapt to."""
 MOST_KEPT = 256
 """Actors whose visible scopes are kept for each database."""
 
@@ -65,8 +70,30 @@ class _Kept:
     policy: Policy | None = None
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
-    decided: dict[tuple[Actor, Action], _Decided] = field(default_factory=dict)
-    """A plain one, because that is copied whole while other threads add to it."""
+    decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
+    """Those asked for last are the last."""
+    lock: Lock = field(default_factory=Lock)
+
+    def known(self, who: Actor, action: Action) -> _Decided | None:
+        """Return what was decided for an actor; None if nothing was."""
+        with self.lock:
+            found = self.decided.get((who, action))
+            if found is not None:
+                self.decided.move_to_end((who, action))
+            return found
+
+    def keep(self, who: Actor, action: Action, decided: _Decided) -> None:
+        """Keep what was decided, in place of what was not asked for for longest."""
+        with self.lock:
+            self.decided[who, action] = decided
+            while len(self.decided) > MOST_KEPT:
+                self.decided.popitem(last=False)
+
+    def copy(self) -> "_Kept":
+        """Return the same, to be changed by itself."""
+        with self.lock:
+            decided = OrderedDict(self.decided)
+            return _Kept(self.at, self.policy, self.answering, self.grantees, decided)
 
 
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
@@ -81,6 +108,12 @@ def now(db: Session) -> int:
 def bump(db: Session) -> None:
     """Let what was computed before hold no more: before what is written is asked for again."""
     naming.take(db, COUNTER)
+
+
+def leap(db: Session) -> None:
+    """Go to an epoch that no catalog at this address had, when the counters are those of another."""
+    far = randbits(LEAP)
+    db.execute(update(CounterRow).where(CounterRow.name == COUNTER).values(value=far))
 
 
 def policy(db: Session) -> Policy:
@@ -118,12 +151,10 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
     The same as asking `access.check` about each dataset as a whole, without a purpose.
     """
     kept = _current(db)
-    found = kept.decided.get((who, action))
+    found = kept.known(who, action)
     if found is None:
         found = _decide(db, who, action, policy(db), now=now)
-        kept.decided[who, action] = found
-        for first in list(kept.decided)[:-MOST_KEPT]:
-            kept.decided.pop(first, None)
+        kept.keep(who, action, found)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
     return Visible(found.scopes, frozenset(opened), found.closed)
 
@@ -151,7 +182,7 @@ def _current(db: Session) -> _Kept:
         if not writing:
             _kept[engine.pool] = kept
     elif writing:
-        kept = _Kept(at, kept.policy, kept.answering, kept.grantees, kept.decided.copy())
+        kept = kept.copy()
     if writing is not None:
         db.info[SEEN] = kept
     return kept
@@ -163,7 +194,7 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
     wanted = (
         select(DatasetRow.id, DatasetRow.name, DatasetRow.scope, GrantRow.value)
         .join(DatasetRow, DatasetRow.id == GrantRow.dataset)
-        .where(GrantRow.grantee.in_(names_of(who)), GrantRow.revoked_at.is_(None))
+        .where(GrantRow.grantee.in_(who.names), GrantRow.revoked_at.is_(None))
         .where(DatasetRow.withdrawn_at.is_(None))
     )
     granted = tuple(

@@ -44,6 +44,9 @@ COUNTED = 10_000
 OVER = 2_000
 """Documents that the values beside a question are counted over; of more it is said so, too."""
 SHOWN = 12
+"""Values of each facet beside what a question found."""
+LISTED = 1_000
+"""Values of each facet where nothing but facets is asked for."""
 HOUR = 3600
 EVERYWHERE = -1
 """The scope under which is kept what all scopes have together."""
@@ -173,7 +176,7 @@ def with_totals(counts: Counts) -> Counts:
 
 
 def browse(
-    db: Session, visible: Visible, besides: Sequence[int], *, now: datetime
+    db: Session, visible: Visible, besides: Sequence[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
     """Return the values of all documents in the visible scopes and of those ``besides``, most first."""
     found: Counter[tuple[int, Any]] = Counter()
@@ -188,13 +191,13 @@ def browse(
     total = sum(number for (facet, _), number in found.items() if facet == TYPE)
     exact = not ends_within or total <= COUNTED
     if exact and ends_within:
-        _split(db, found, visible.scopes, border, now=now)
+        _split(db, found, visible, border, now=now)
     else:
         found[FRESHNESS, FRESH] += ends_within
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
         found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
-    return _named(db, found, approximate=() if exact else (FRESHNESS,))
+    return _named(db, found, most=most, approximate=() if exact else (FRESHNESS,))
 
 
 def ended(db: Session, visible: Visible, *, now: datetime) -> int:
@@ -220,9 +223,9 @@ def _kept(db: Session, visible: Visible, fits: str = "1 = 1") -> list[tuple[int,
 
 
 def over(
-    db: Session, view: View, sought: Sought, wanted: Iterable[int], *, now: datetime
+    db: Session, view: View, sought: Sought, wanted: Iterable[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the values of the first documents of ``view`` that hold what is sought, most first."""
+    """Return the ``most`` frequent values of the first documents of ``view`` that hold what is sought."""
     listed = list(wanted)
     found: Counter[tuple[int, Any]] = Counter()
     cut = False
@@ -231,13 +234,13 @@ def over(
         counted = _counted(db, place, here, {TYPE, *listed}, now=now)
         cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= OVER
         found.update({key: n for key, n in counted.items() if key[0] in listed})
-    return _named(db, found, approximate=listed if cut else ())
+    return _named(db, found, most=most, approximate=listed if cut else ())
 
 
 def _split(
     db: Session,
     found: Counter[tuple[int, Any]],
-    scopes: Collection[int],
+    visible: Visible,
     hour: int,
     *,
     now: datetime,
@@ -248,7 +251,7 @@ def _split(
     end = datetime.fromtimestamp((hour + 1) * HOUR, tz=UTC)
     rows = db.connection().exec_driver_sql(
         f"SELECT CASE WHEN {ends} > {instant(db, now)} THEN 1 ELSE 0 END, count(*) "
-        f"FROM search_documents WHERE ({within(db, 'scope', scopes)}) "
+        f"FROM search_documents WHERE ({within(db, 'scope', visible.scopes)}) "
         f"AND {ends} >= {instant(db, begin)} AND {ends} < {instant(db, end)} GROUP BY 1"
     )
     for fresh, number in rows.all():
@@ -306,7 +309,7 @@ def _select(db: Session, facet: int, *, now: datetime) -> str:
 
 
 def _named(
-    db: Session, found: Counter[tuple[int, Any]], *, approximate: Collection[int]
+    db: Session, found: Counter[tuple[int, Any]], *, most: int, approximate: Collection[int]
 ) -> dict[str, tuple[FacetValue, ...]]:
     """The values by facet, the most first, then in the order of their names."""
     numbers = sorted({value for _, value in found if isinstance(value, int)})
@@ -323,7 +326,7 @@ def _named(
             FacetValue(value=value, documents=number, approximate=facet in approximate)
             for value, number in sorted(by_name[facet].items(), key=lambda one: (-one[1], one[0]))
             if number
-        )[:SHOWN]
+        )[:most]
         for facet, name in enumerate(FACETS)
         if any(by_name[facet].values())
     }

@@ -13,11 +13,14 @@ from provender.catalog import (
     changes,
     consumption,
     datasets,
+    epoch,
     findable,
     history,
     indexing,
     lineage,
+    listing,
     naming,
+    past,
     projects,
     revisions,
     visibility,
@@ -27,6 +30,7 @@ from provender.catalog.rows import (
     DatasetRow,
     NodeRow,
     RepoRow,
+    RestsOnRow,
     ServingManifestRow,
     TrainingSetRow,
 )
@@ -225,22 +229,26 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
         NotFound: there are none, or all of them rest on data that ``who`` may not discover.
     """
     row = _last(db, RepoRow, project)
-    known = _known(db, who, row.value, now=now) if row else None
+    known = known_part(db, who, row.value, now=now) if row else None
     if known is None:
         raise unknown("project", project, named_projects(db, who, now=now))
     return known
 
 
 def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
-    """Return the names of the projects that have definitions which ``who`` may know."""
-    names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project)).all()
-    last = [row for row in (_last(db, RepoRow, name) for name in names) if row]
-    return [row.project for row in last if _known(db, who, row.value, now=now)]
+    """Return the names of the projects that have definitions which ``who`` may know.
+
+    As `known_part` decides, by what is found of their views.
+    """
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    seen = past.views_by_project(db, past.view(db, visible, as_of=None))
+    names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project))
+    return [name for name in names if seen.get(name, True)]
 
 
-def _known(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
-    """The part of ``repo`` that ``who`` may know; None if it is all hidden."""
-    part = repo.over(visibility.shown(db, who, repo.datasets, now=now))
+def known_part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
+    """Return the part of ``repo`` that ``who`` may know; None if it is all hidden."""
+    part = derivation.part(repo, visibility.shown(db, who, derivation.resting(repo), now=now))
     return None if repo.views and not part.views else part
 
 
@@ -270,8 +278,8 @@ def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> Tr
     begins = shown.where(TrainingSetRow.id.startswith(identity, autoescape=True)).limit(2)
     found = db.scalars(begins).all() if identity else []
     if len(found) != 1:
-        ids = (manifest.id for manifest in db.scalars(shown.limit(SUGGESTED)))
-        raise unknown("training set", identity, ids)
+        ids = shown.with_only_columns(TrainingSetRow.id).limit(SUGGESTED)
+        raise unknown("training set", identity, db.scalars(ids))
     return found[0]
 
 
@@ -293,12 +301,14 @@ def training_sets(
 
 
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
-    shown = access.is_visible(db, who, Action.DISCOVER, now=now)
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     hidden = exists().where(
         NodeRow.kind == NodeKind.TRAINING_SET.value,
         NodeRow.name == TrainingSetRow.id,
         NodeRow.column_name == "",
-        ~access.visible_node(NodeRow.id, shown),
+        RestsOnRow.node == NodeRow.id,
+        RestsOnRow.dataset == DatasetRow.id,
+        ~listing.among(db, visible),
     )
     return (
         select(TrainingSetRow.value)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, changes, datasets, epoch, history, naming, scopes
+from provender.catalog import access, audit, changes, datasets, epoch, history, naming
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetNameRow,
@@ -50,7 +50,7 @@ def grant(
     dataset = access.discover(db, by, ref.dataset, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=change.at)
     check_actor_id(grantee)
-    if grantee in scopes.names_of(by):
+    if grantee in by.names:
         raise Denied(
             f"{by} cannot grant access to themselves, nor to a team of theirs",
             hint=f"ask another of {', '.join(dataset.who_decides)}",
@@ -137,7 +137,7 @@ def _rows(
 ) -> Sequence[GrantRow]:
     stewards = access.is_visible(db, by, Action.STEWARD, now=now)
     stewarded = exists().where(DatasetRow.id == GrantRow.dataset, stewards)
-    wanted = select(GrantRow).where(or_(stewarded, GrantRow.grantee.in_(scopes.names_of(by))))
+    wanted = select(GrantRow).where(or_(stewarded, GrantRow.grantee.in_(by.names)))
     if ref is not None:
         wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))
     further = wanted.where(GrantRow.number > beyond) if beyond else wanted

@@ -4,6 +4,7 @@ What somebody may not discover is neither shown nor counted: a walk goes around 
 where there is more to see than anybody looks at, whatever else there may be.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import epoch, naming
 from provender.catalog.nodes import OF_KIND, Part, portions
 from provender.catalog.rows import EdgeRow, FactRow
+from provender.core import derivation
 from provender.core.lineage import How, Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -23,6 +25,8 @@ MOST_EDGES = 2000
 """A walk ends after so many edges; more cannot be looked at anyway."""
 PAGE = 2 * MOST_EDGES
 """How many edges are read at a time, seen or not."""
+MOST_READ = 50_000
+"""A walk reads so many edges, or a page more, whether they are in sight or not."""
 
 
 class Said(NamedTuple):
@@ -61,14 +65,22 @@ Pair = tuple[int, int]
 
 @dataclass(slots=True)
 class Walk:
-    """The edges within some steps; ``truncated`` where there were more in sight."""
+    """The edges within some steps; ``truncated`` where there was more than is looked at."""
 
     edges: dict[Pair, Said] = field(default_factory=dict)
     truncated: bool = False
 
 
+@dataclass(slots=True)
+class _Reading:
+    """How many edges may be read still; ``is_over`` where there were more."""
+
+    left: int
+    is_over: bool = False
+
+
 class Sight:
-    """Which nodes an actor may discover: those of which they may discover every dataset."""
+    """Which nodes an actor may discover: as `derivation.is_seen` says of their datasets."""
 
     def __init__(self, db: Session, who: Actor, *, now: datetime) -> None:
         self._connection = db.connection()
@@ -99,9 +111,12 @@ class Sight:
                 shown[number] = self._opens(dataset, scope)
             else:
                 (columns if column else wholes).append(number)
+        opened: dict[int, list[bool]] = defaultdict(list)
         for question, asked in ((RESTING, wholes), (COLUMNS_RESTING, columns)):
             for number, dataset, scope in self._rows(question, asked):
-                shown[number] = shown[number] and self._opens(dataset, scope)
+                opened[number].append(self._opens(dataset, scope))
+        for number, each in opened.items():
+            shown[number] = derivation.is_seen(self._parts[number][0], each, (True,))
         self._nodes |= shown
 
     def _opens(self, dataset: int | None, scope: int | None) -> bool:
@@ -127,11 +142,11 @@ def walk(
 
     The nearest first; of those equally near, by the numbers of their nodes. Circles are safe.
     """
-    found = Walk()
+    found, reading = Walk(), _Reading(MOST_READ)
     seen, frontier = set(starts), sorted(set(starts))
     for _ in range(depth):
         reached: dict[int, None] = {}
-        for pair, said in _steps(db, sight, frontier, down=down):
+        for pair, said in _steps(db, sight, frontier, reading, down=down):
             if pair in found.edges:
                 found.edges[pair] = _better(found.edges[pair], said)
                 continue
@@ -142,7 +157,8 @@ def walk(
             reached[pair[down]] = None
         frontier = sorted(number for number in reached if number not in seen)
         seen.update(frontier)
-        if not frontier:
+        found.truncated = reading.is_over
+        if reading.is_over or not frontier:
             break
     return found
 
@@ -221,24 +237,28 @@ def _forget(db: Session, stale: Sequence[tuple[int, Pair]]) -> None:
 
 
 def _steps(
-    db: Session, sight: Sight, frontier: Sequence[int], *, down: bool
+    db: Session, sight: Sight, frontier: Sequence[int], reading: _Reading, *, down: bool
 ) -> Iterator[tuple[Pair, Said]]:
     """The edges from ``frontier`` to what is in sight, in order."""
     for portion in portions(frontier):
-        for page in _pages(db, portion, down=down):
+        for page in _pages(db, portion, reading, down=down):
             shown = sight.of([pair[down] for pair, _ in page])
             yield from ((pair, said) for pair, said in page if pair[down] in shown)
 
 
-def _pages(db: Session, numbers: Sequence[int], *, down: bool) -> Iterator[list[tuple[Pair, Said]]]:
+def _pages(
+    db: Session, numbers: Sequence[int], reading: _Reading, *, down: bool
+) -> Iterator[list[tuple[Pair, Said]]]:
     near, far = ("upstream", "downstream") if down else ("downstream", "upstream")
     after = ""
-    while True:
+    while not reading.is_over:
         question = EDGES.format(near=near, far=far, among=_listed(numbers), after=after, limit=PAGE)
         rows = db.connection().exec_driver_sql(question).all()
         yield [((up, to), SAID[how, bool(masking)]) for up, to, _, how, masking in rows]
+        reading.left -= len(rows)
         if len(rows) < PAGE:
             return
+        reading.is_over = reading.left <= 0
         up, to, fact = rows[-1][:3]
         last = (up, to, fact) if down else (to, up, fact)
         after = f"AND ({near}, {far}, fact) > ({_listed(last)})"

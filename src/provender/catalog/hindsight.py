@@ -6,12 +6,12 @@ closed by a tag then is not opened by looking back. What was withdrawn since is 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, history, naming, rulebook
@@ -30,7 +30,8 @@ from provender.core.policy import Action, Rule
 from provender.core.tags import Tag
 from provender.values import from_json
 
-PORTION = 500
+PORTION = 200
+"""Datasets that are looked at at once."""
 SAID = ("dataset", "retention")
 WHOLE = "*"
 
@@ -85,15 +86,44 @@ def summaries(
         InvalidInput: ``as_of`` is in the future, or before history begins.
     """
     check_instant(db, as_of, now=now)
-    then = {urn: said for urn, said in _datasets(db, as_of).items() if _fits(said, filters)}
-    allowed = shown(db, who, then, now=now)
-    named = sorted((then[urn].ref.dataset, urn) for urn in allowed)
-    listed = [(name, urn) for name, urn in named if name > after][:limit]
-    return [_summary(db, urn, then[urn], as_of) for _, urn in listed]
+    _check_filters(filters)
+    found: list[tuple[str, Dataset]] = []
+    last = after
+    while len(found) < limit:
+        named = _named_then(db, last, as_of, domains=filters.get("domain"))
+        then = _datasets(db, as_of, [urn for _, urn in named])
+        fitting = {urn: said for urn, said in then.items() if _fits(said, filters)}
+        allowed = shown(db, who, fitting, now=now)
+        found += [
+            (urn, then[urn])
+            for name, urn in named
+            if urn in allowed and then[urn].ref.dataset == name
+        ]
+        if len(named) < PORTION:
+            break
+        last = named[-1][0]
+    return [_summary(db, urn, said, as_of) for urn, said in found[:limit]]
 
 
-def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Governance:
-    """Return what was in force at ``as_of``, of datasets those that ``who`` may discover.
+def _named_then(
+    db: Session, after: str, as_of: datetime, *, domains: Collection[str] | None
+) -> list[tuple[str, str]]:
+    """The next names that there were at ``as_of``, each with the URN of what had it then or before."""
+    wanted = select(DatasetNameRow.name, DatasetRow.urn).join(
+        DatasetRow, DatasetRow.id == DatasetNameRow.dataset
+    )
+    wanted = wanted.where(DatasetNameRow.name > after, DatasetNameRow.since_at <= as_of)
+    if domains is not None:
+        begins = [DatasetNameRow.name.startswith(f"{one}.", autoescape=True) for one in domains]
+        wanted = wanted.where(or_(*begins))
+    rows = db.execute(wanted.order_by(DatasetNameRow.name).limit(PORTION))
+    return [(name, urn) for name, urn in rows]
+
+
+def governance(
+    db: Session, who: Actor, *, as_of: datetime, datasets: bool = True, now: datetime
+) -> Governance:
+    """Return what was in force at ``as_of``, of datasets those that ``who`` may discover, if wanted.
 
     Raises:
         InvalidInput: ``as_of`` is in the future, or before history begins.
@@ -104,7 +134,7 @@ def governance(db: Session, who: Actor, *, as_of: datetime, now: datetime) -> Go
         said = history.texts(db, kind, as_of)
         return tuple(from_json(type_, text) for text in said.values())
 
-    then = _datasets(db, as_of)
+    then = _datasets(db, as_of) if datasets else {}
     allowed = [then[urn] for urn in shown(db, who, then, now=now)]
     return Governance(
         domains=every("domain", Domain),
@@ -244,9 +274,18 @@ def _of(urn: str) -> tuple[Any, Any]:
     return HistoryRow.key >= first, HistoryRow.key < end
 
 
-def _datasets(db: Session, as_of: datetime) -> dict[str, Dataset]:
-    said = history.texts(db, "dataset", as_of)
+def _datasets(
+    db: Session, as_of: datetime, urns: Collection[str] | None = None
+) -> dict[str, Dataset]:
+    """What was said of every dataset, or of those with ``urns``."""
+    said = history.texts(db, "dataset", as_of, among=urns)
     return {urn: from_json(Dataset, text) for urn, text in said.items()}
+
+
+def _check_filters(filters: Iterable[str]) -> None:
+    for name in filters:
+        if name not in FILTERS:
+            raise unknown("filter of datasets", name, FILTERS)
 
 
 def _fits(dataset: Dataset, filters: Mapping[str, tuple[str, ...]]) -> bool:
@@ -256,9 +295,6 @@ def _fits(dataset: Dataset, filters: Mapping[str, tuple[str, ...]]) -> bool:
         "tag": {put.tag for put in dataset.assignments},
         "term": set(dataset.terms),
     }
-    for name in filters:
-        if name not in has:
-            raise unknown("filter of datasets", name, FILTERS)
     return all(has[name] & set(values) for name, values in filters.items())
 
 

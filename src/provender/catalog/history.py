@@ -7,6 +7,7 @@ it, else the name or id.
 """
 
 import json
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import and_, insert, or_, select
@@ -107,9 +108,17 @@ def every(db: Session, kind: str, as_of: datetime) -> dict[str, object]:
 
 
 def texts(
-    db: Session, kind: str, as_of: datetime, *, keys: tuple[str, str] | None = None
+    db: Session,
+    kind: str,
+    as_of: datetime,
+    *,
+    keys: tuple[str, str] | None = None,
+    among: Collection[str] | None = None,
 ) -> dict[str, str]:
-    """Return what `every` does as canonical JSON; of ``keys`` from one up to, without, another."""
+    """Return what `every` does as canonical JSON, perhaps of some objects only.
+
+    Of ``keys`` from one up to, without, another, or of those ``among`` which they are.
+    """
     at_it = and_(
         HistoryRow.from_at <= as_of, or_(HistoryRow.to_at.is_(None), HistoryRow.to_at > as_of)
     )
@@ -118,6 +127,8 @@ def texts(
     )
     if keys is not None:
         wanted = wanted.where(HistoryRow.key >= keys[0], HistoryRow.key < keys[1])
+    if among is not None:
+        wanted = wanted.where(HistoryRow.key.in_(sorted(set(among))))
     return {key: value or "" for key, value in db.execute(wanted.order_by(HistoryRow.key))}
 
 

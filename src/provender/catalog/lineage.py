@@ -12,8 +12,7 @@ from datetime import datetime
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, graph, naming, nodes
-from provender.catalog.access import is_visible, visible, visible_node
+from provender.catalog import access, epoch, graph, naming, nodes, past
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
 from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
@@ -224,18 +223,14 @@ def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: date
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)
         if ref.version is not None and db.get(VersionRow, (row.id, ref.version)) is None:
-            shown_names = visible(db, who, Action.DISCOVER, now=now).limit(PORTION)
-            raise unknown("dataset", node.name, db.scalars(shown_names))
+            raise access.unknown_dataset(db, who, node.name, now=now)
         return dataset_node(row.value.ref.at(ref.version))
     number = nodes.known(db, [node]).get(node)
     if number is None or number not in sight.of([number]) or not _used(db, number):
-        shown = is_visible(db, who, Action.DISCOVER, now=now)
-        names = (
-            select(NodeRow.name)
-            .join(SearchDocumentRow, SearchDocumentRow.node == NodeRow.id)
-            .where(NodeRow.kind == node.kind.value, visible_node(NodeRow.id, shown))
+        visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+        near = past.node_names(
+            db, past.view(db, visible, as_of=None), node.kind.value, limit=PORTION
         )
-        near = db.scalars(names.distinct().limit(PORTION)).all()
         raise unknown(node.kind.value.replace("-", " "), node.name, near)
     return node
 

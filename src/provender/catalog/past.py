@@ -19,10 +19,13 @@ from provender.catalog.rows import HistoryRow
 from provender.catalog.scopes import among, within
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
-from provender.core.finding import Question
+from provender.core.finding import KINDS, Question
+from provender.core.lineage import NodeKind
 
 MOST_OPENED = 5_000
 """Documents that grants open to one actor, and that are found."""
+
+ENTITY, VIEW = KINDS.index(NodeKind.ENTITY.value), KINDS.index(NodeKind.VIEW.value)
 
 Number = tuple[Place, int]
 """A document: where it lies, and its number there."""
@@ -103,6 +106,32 @@ def view(
     )
 
 
+def views_by_project(db: Session, view: View) -> dict[str, bool]:
+    """Return the projects that have feature views now, and whether ``view`` shows one of them."""
+    found: dict[str, bool] = {}
+    for place, shown in view.places:
+        query = (
+            f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM {place.table} d "
+            f"JOIN facet_values v ON v.id = d.project WHERE d.kind = {VIEW} GROUP BY v.value"
+        )
+        found |= {name: bool(seen) for name, seen in db.connection().exec_driver_sql(query)}
+    return found
+
+
+def node_names(db: Session, view: View, kind: str, *, limit: int) -> list[str]:
+    """Return the names of nodes of a kind that ``view`` shows documents of."""
+    if kind not in KINDS:
+        return []
+    found: list[str] = []
+    for place, shown in view.places:
+        query = (
+            f"SELECT n.name FROM {place.table} d JOIN nodes n ON n.id = d.node "
+            f"WHERE d.kind = {KINDS.index(kind)} AND ({shown}) ORDER BY n.name LIMIT {limit}"
+        )
+        found += (row[0] for row in db.connection().exec_driver_sql(query))
+    return found
+
+
 def check(db: Session, question: Question, *, now: datetime) -> None:
     """Check that the catalog knows what is asked of an instant, where an instant is asked about.
 
@@ -143,18 +172,28 @@ def opened_documents(db: Session, visible: Visible) -> list[int]:
     query = (
         "SELECT DISTINCT d.id FROM rests_on r JOIN search_documents d ON d.node = r.node "
         f"WHERE {granted} AND NOT ({within(db, 'd.scope', visible.scopes)}) "
-        f"AND NOT EXISTS (SELECT 1 FROM rests_on q JOIN datasets s ON s.id = q.dataset "
-        f"WHERE q.node = d.node AND NOT ({_open(db, 's', visible)})) ORDER BY d.id LIMIT {MOST_OPENED}"
+        f"AND {_all_open(db, 'rests_on q WHERE q.node = d.node', visible)} "
+        f"ORDER BY d.id LIMIT {MOST_OPENED}"
     )
     return [row[0] for row in db.connection().exec_driver_sql(query)]
 
 
 def _seen_then(db: Session, visible: Visible) -> str:
-    """Every dataset that the document rested on, and that its node rests on, is open now."""
-    closed = f"JOIN datasets s ON s.id = q.dataset WHERE NOT ({_open(db, 's', visible)})"
+    """What the document rested on, and what its node rests on, is open now."""
     return (
-        f"NOT EXISTS (SELECT 1 FROM past_rests_on q {closed} AND q.past = d.id) "
-        f"AND NOT EXISTS (SELECT 1 FROM rests_on q {closed} AND q.node = d.node)"
+        f"{_all_open(db, 'past_rests_on q WHERE q.past = d.id', visible)} "
+        f"AND {_all_open(db, 'rests_on q WHERE q.node = d.node', visible)}"
+    )
+
+
+def _all_open(db: Session, resting: str, visible: Visible) -> str:
+    """Every dataset is open; of an entity one is: `derivation.is_seen`."""
+    of, _, which = resting.partition(" WHERE ")
+    dataset = f"SELECT 1 FROM {of} JOIN datasets s ON s.id = q.dataset WHERE {which}"
+    is_open = _open(db, "s", visible)
+    return (
+        f"(NOT EXISTS ({dataset} AND NOT ({is_open})) "
+        f"OR d.kind = {ENTITY} AND EXISTS ({dataset} AND ({is_open})))"
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, grants, hindsight, history, rulebook
+from provender.catalog import access, features, grants, hindsight, history, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.rows import DatasetRow, HistoryRow
 from provender.core.audit import Remembered
@@ -106,9 +106,10 @@ def _shown(
         if key not in hindsight.shown(db, who, {key: then}, now=now):
             return None
     if value is not None and kind == "definitions":
-        value = _part(db, who, from_json(RepoSpec, row.value or ""), now=now)
-        if value is None:
+        part = features.known_part(db, who, from_json(RepoSpec, row.value or ""), now=now)
+        if part is None:
             return None
+        value = plain(part)
     return Remembered(
         value=value,
         since=row.from_at,
@@ -137,16 +138,6 @@ def _rule(db: Session, who: Actor, row: HistoryRow, *, now: datetime) -> Remembe
         reason=row.reason if parts[0] == rule else "",
         revision=row.from_sequence,
     )
-
-
-def _part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> dict[str, object] | None:
-    """The definitions that rest on datasets which ``who`` may discover; None: all are hidden."""
-    shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
-    part = repo.over(shown)
-    if repo.views and not part.views:
-        return None
-    found: dict[str, object] = plain(part)
-    return found
 
 
 def _sequence(after: str) -> int | None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, DateTime, LargeBinary, Table, inspect, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, fsck, fulltext, reindexing, remaking
+from provender.catalog import changes, epoch, fsck, fulltext, reindexing, remaking
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -86,6 +86,7 @@ def _finish(
     """Make what was left out, do what is to be done after a restore, and check everything."""
     with Session(connection, expire_on_commit=False) as db:
         change = changes.begin(db, clock=clock, actor=actor)
+        epoch.leap(db)
         if remaking.is_stale(db):  # made by an older Provender, or before its index was
             progress("making the index", 0.0)
             reindexing.rebuild(db, change)

@@ -18,9 +18,10 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
-from provender.catalog.rows import DatasetRow, RestsOnRow, ScopeRow
+from provender.catalog.rows import DatasetRow, NodeRow, RestsOnRow, ScopeRow
 from provender.core.datasets import Dataset, Format
 from provender.core.digest import canonical
+from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, decide
@@ -28,6 +29,7 @@ from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, decide
 COUNTER = "scope"
 GONE = canonical({"gone": True})
 """The key of what was withdrawn: nobody sees it, nor what rests on it."""
+ALL, ANY = "all", "any"
 STAND_IN = DatasetRef("scope", "dataset")
 PORTION = 500
 FEW = 50
@@ -59,9 +61,12 @@ def key_of(dataset: Dataset, policy: Policy) -> str:
     )
 
 
-def key_of_several(scopes: Iterable[int]) -> str:
-    """Return what the decision about something that rests on datasets of ``scopes`` depends on."""
-    return canonical({"all": sorted(set(scopes))})
+def key_of_several(scopes: Iterable[int], *, of_entity: bool = False) -> str:
+    """Return what the decision about something that rests on datasets of ``scopes`` depends on.
+
+    An entity is seen by who sees one of its views.
+    """
+    return canonical({ANY if of_entity else ALL: sorted(set(scopes))})
 
 
 def ensured(db: Session, keys: Collection[str]) -> dict[str, int]:
@@ -94,25 +99,28 @@ def of_nodes(db: Session, nodes: Collection[int], *, add: bool = True) -> dict[i
     Without ``add`` a scope that there is not yet is numbered -1.
     """
     resting: dict[int, list[int]] = {node: [] for node in nodes}
+    entities: set[int] = set()
     every = sorted(resting)
     for start in range(0, len(every), PORTION):
         wanted = (
-            select(RestsOnRow.node, DatasetRow.scope)
+            select(RestsOnRow.node, DatasetRow.scope, NodeRow.kind)
             .join(DatasetRow, DatasetRow.id == RestsOnRow.dataset)
+            .join(NodeRow, NodeRow.id == RestsOnRow.node)
             .where(RestsOnRow.node.in_(every[start : start + PORTION]))
         )
-        for node, scope in db.execute(wanted):
+        for node, scope, kind in db.execute(wanted):
             resting[node].append(scope)
-    keys = {n: key_of_several(scopes) for n, scopes in resting.items() if len(set(scopes)) != 1}
+            if kind == NodeKind.ENTITY.value:
+                entities.add(node)
+    keys = {
+        n: key_of_several(scopes, of_entity=n in entities)
+        for n, scopes in resting.items()
+        if len(set(scopes)) != 1
+    }
     numbers = ensured(db, keys.values()) if add else known(db, keys.values())
     return {
         n: numbers.get(keys[n], -1) if n in keys else scopes[0] for n, scopes in resting.items()
     }
-
-
-def names_of(who: Actor) -> tuple[str, ...]:
-    """Return the names under which ``who`` may be named: their own and their teams'."""
-    return (who.id, *sorted(who.teams), "anyone")
 
 
 def among(column: str, numbers: Collection[int]) -> str:
@@ -159,8 +167,9 @@ def decided(
         for number, key in read.items()
         if "deciders" in key and _is_open(key, who, action, policy, now=now)
     }
-    several = {n for n, key in read.items() if "all" in key and opened.issuperset(key["all"])}
-    return frozenset(opened | several)
+    several = {n for n, key in read.items() if ALL in key and opened.issuperset(key[ALL])}
+    any_of = {n for n, key in read.items() if ANY in key and not opened.isdisjoint(key[ANY])}
+    return frozenset(opened | several | any_of)
 
 
 def opens(

@@ -7,63 +7,43 @@ counted, corrected to, suggested or found, so that what is hidden and what is no
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, past, vocabulary
-from provender.catalog.facets import STATE, STATES
+from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, past
 from provender.catalog.narrowing import Narrowing, narrowing
-from provender.catalog.nominate import Sought, code, facet_code
+from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
+from provender.catalog.reading import Reading, reading_of
 from provender.catalog.rows import DatasetNameRow, DatasetRow
-from provender.catalog.vocabulary import Read
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.people import Actor
 from provender.core.policy import Action
 from provender.core.ranking import (
-    TELLING,
     Asked,
-    AskedWord,
     Closeness,
-    How,
     Rated,
     in_words,
     parts,
     rank,
-    telling,
 )
-from provender.core.words import asked_words, legible, pieces, run_together
+from provender.core.words import asked_words, legible, run_together
 
 MOST_LETTERS = 400
 """Of a question; what is behind them is not read."""
-MOST_WORDS = 12
-MOST_TERMS = 6
 NOMINATED = 200
 """Documents of each kind of nomination."""
 ENOUGH = 50
 """Nominees from which on words that are missing are not tried."""
+REACHED = 10_000
+"""Documents that can be paged to; those behind the rated ones come by their impact."""
 NAMED = 50
 BEGUN = 20
-TELLING_UP_TO = TELLING[-1][0] + 1
 KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
 """What is known of documents as of an instant."""
-HALVES_FROM = 3
-"""Letters of each half of two words that were written as one."""
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What the words of a question were read as; ``unread``: nothing visible holds any of it."""
-
-    text: str = ""
-    terms: list[AskedWord] = field(default_factory=list)
-    codes: list[list[str]] = field(default_factory=list)
-    read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +58,7 @@ class _Nominated:
 def search(
     db: Session, who: Actor, question: Question, *, limit: int, first: int = 0, now: datetime
 ) -> Found:
-    """Return the hits from the one numbered ``first`` on, best first.
+    """Return the hits from the one numbered ``first`` on, best first; without words, everything.
 
     Raises:
         NotFound: there is nothing like it to narrow by, or no such type.
@@ -88,17 +68,22 @@ def search(
     past.check(db, question, now=now)
     narrowed = narrowing(db, question.filters, now=moment)
     text = legible(question.text[:MOST_LETTERS])
-    if narrowed is None or not (text or question.filters):
-        counts = counted(db, who, question, now=now) if question.facets else {}
+    if narrowed is None or (question.typing and not text):
+        counts = counted(db, who, question, most=facets.SHOWN, now=now) if question.facets else {}
         return Found(hits=(), total=0, facets=counts)
     view = _view(db, who, question, now=now)
-    reading = _read(db, view, text, typing=question.typing)
+    reading = reading_of(db, view, text, typing=question.typing)
     asked, found = _find(db, view, reading, narrowed, typing=question.typing)
     fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
         rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
-    shown = rated[first : first + limit]
+    shown, goes_on = rated[first : first + limit], first + limit < len(rated)
+    if not (goes_on or found.is_complete):
+        part = slice(max(0, first - len(rated)), max(0, first + limit - len(rated)))
+        others = _others(db, view.narrowed(narrowed.condition), found)
+        behind, goes_on = _behind(db, others, part, asked, narrowed, question, now=moment)
+        shown += behind
     total, more = _total(db, view, found, rated, narrowed)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
@@ -106,14 +91,15 @@ def search(
         total=total,
         approximate=more,
         missing=missing + reading.unread if rated else 0,
+        ignored=len(asked_words(question.text)) - reading.asked,
         read_as=reading.read_as,
-        facets=_counted(db, view, question, reading, found, now=moment) if question.facets else {},
-        next=str(first + limit) if len(rated) > first + limit else None,
+        facets=_facets(db, who, view, question, reading, found, now=now),
+        next=str(first + limit) if goes_on else None,
     )
 
 
 def counted(
-    db: Session, who: Actor, question: Question, *, now: datetime
+    db: Session, who: Actor, question: Question, *, most: int = facets.LISTED, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
     """Return how many documents that fit the question have each value of each facet.
 
@@ -128,19 +114,39 @@ def counted(
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
-        return facets.browse(db, visible, besides, now=now)
+        return facets.browse(db, visible, besides, most=most, now=now)
     view = _view(db, who, question, now=now)
-    reading = _read(db, view, text, typing=question.typing)
-    return _counted(db, view, question, reading, None, now=question.as_of or now)
+    reading = reading_of(db, view, text, typing=question.typing)
+    return _counted(db, view, question, reading, None, most=most, now=question.as_of or now)
+
+
+def _facets(
+    db: Session,
+    who: Actor,
+    view: View,
+    question: Question,
+    reading: Reading,
+    found: _Nominated,
+    *,
+    now: datetime,
+) -> dict[str, tuple[FacetValue, ...]]:
+    if not question.facets:
+        return {}
+    if not (reading.text or question.filters):
+        return counted(db, who, question, most=facets.SHOWN, now=now)
+    return _counted(
+        db, view, question, reading, found, most=facets.SHOWN, now=question.as_of or now
+    )
 
 
 def _counted(
     db: Session,
     view: View,
     question: Question,
-    reading: _Reading,
+    reading: Reading,
     whole: _Nominated | None,
     *,
+    most: int,
     now: datetime,
 ) -> dict[str, tuple[FacetValue, ...]]:
     """The counts beside a question that was read; ``whole``: what was nominated for all of it."""
@@ -158,7 +164,7 @@ def _counted(
             nominated = whole if whole is not None and group is free else None
             sought = (nominated or _nominate(db, narrow, reading.codes, narrowed)).sought
         numbers = [FACETS.index(facet) for facet in group]
-        found |= facets.over(db, narrow, sought, numbers, now=now)
+        found |= facets.over(db, narrow, sought, numbers, most=most, now=now)
     return {facet: found[facet] for facet in FACETS if facet in found}
 
 
@@ -171,7 +177,7 @@ def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View
 
 
 def _find(
-    db: Session, view: View, reading: _Reading, narrowed: Narrowing, *, typing: bool
+    db: Session, view: View, reading: Reading, narrowed: Narrowing, *, typing: bool
 ) -> tuple[Asked, _Nominated]:
     """Nominate what holds the words that were read, and what is called so.
 
@@ -181,7 +187,7 @@ def _find(
     if not text:
         sought = Sought((), narrowed.groups)
         numbers = narrow.nominated(db, sought, limit=2 * NOMINATED)
-        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < NOMINATED)
+        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < 2 * NOMINATED)
     found = _nominate(db, narrow, reading.codes, narrowed)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
@@ -212,6 +218,39 @@ def _nominate(
     return _Nominated(list(numbers), sought, is_complete)
 
 
+def _others(db: Session, view: View, found: _Nominated) -> list[Number]:
+    """What holds the words, too, behind what was nominated: by its impact."""
+    known = set(found.numbers)
+    every = view.nominated(db, found.sought, limit=REACHED)
+    return [number for number in every if number not in known]
+
+
+def _behind(
+    db: Session,
+    others: Sequence[Number],
+    part: slice,
+    asked: Asked,
+    narrowed: Narrowing,
+    question: Question,
+    *,
+    now: datetime,
+) -> tuple[list[Rated], bool]:
+    """That ``part`` of the others that fit, and whether more of them do."""
+
+    def rated(numbers: Sequence[Number]) -> list[Rated]:
+        return rank(candidates.fetch(db, numbers, as_of=question.as_of), asked, now=now)
+
+    if not narrowed.parts:
+        return rated(others[part]), part.stop < len(others)
+    fitting: list[Rated] = []
+    for start in range(0, len(others), NOMINATED):
+        some = rated(others[start : start + NOMINATED])
+        fitting += [one for one in some if _is_or_has(one, asked, narrowed)]
+        if len(fitting) > part.stop:
+            break
+    return fitting[part], len(fitting) > part.stop
+
+
 def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
     """Whether it is of a type that was asked for, or was found by a part that is."""
     found_by = {part.kind for part in parts(rated, asked)}
@@ -227,109 +266,6 @@ def _total(
     narrow = view.narrowed(narrowed.condition)
     total = narrow.counts(db, [found.sought], most=facets.COUNTED)[0]
     return max(total, len(rated)), total >= facets.COUNTED
-
-
-def _read(db: Session, view: View, text: str, *, typing: bool) -> _Reading:
-    """What the words mean to somebody who sees only the view; the most telling ones of them."""
-    reading = _Reading(text)
-    if not text:
-        return reading
-    asked = asked_words(text, most=MOST_WORDS)
-    spelt = vocabulary.read(db, asked)
-    for state, number in _states(db, asked).items():
-        spelt[state].setdefault(state, (facet_code(number), How.EXACT))
-    every = [(word, spelt[word]) for word in asked if spelt[word]]
-    exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
-    sought = [Sought([_codes(read_as)]) for _, read_as in (*every, *exact)]
-    counted = view.counts(db, sought, most=TELLING_UP_TO)
-    numbers = {word: n for (word, _), n in zip(every, counted, strict=False)}
-    as_spelt = {word for (word, _), n in zip(exact, counted[len(every) :], strict=True) if n}
-    read: list[tuple[str, Read, int]] = []
-    for word in asked:
-        if word in as_spelt and not (typing and word == asked[-1]):
-            read.append((word, spelt[word], numbers[word]))
-        else:
-            own = spelt[word] if numbers.get(word) else {}
-            read += _guessed(db, view, word, own, numbers.get(word, 0))
-    read = _joined(db, view, read)
-    reading.unread = sum(not read_as for _, read_as, _ in read)
-    kept = [one for one in read if one[1]]
-    most = sorted(range(len(kept)), key=lambda at: (-telling(kept[at][2]), at))[:MOST_TERMS]
-    for at in sorted(most):
-        word, read_as, number = kept[at]
-        readings = tuple((other, how) for other, (_, how) in read_as.items())
-        reading.terms.append(AskedWord(word, readings, telling(number)))
-        reading.codes.append(_codes(read_as))
-        if word not in read_as:
-            reading.read_as[word] = tuple(read_as)
-    return reading
-
-
-def _states(db: Session, asked: Sequence[str]) -> dict[str, int]:
-    """The words that are states of what is found, which no text of it says."""
-    named = [(STATE, word) for word in asked if word in STATES]
-    return {word: number for (_, word), number in facets.known(db, named).items()}
-
-
-def _guessed(
-    db: Session, view: View, word: str, own: Read, number: int
-) -> list[tuple[str, Read, int]]:
-    """What a word may stand for that nothing holds, or that may not be whole."""
-
-    def shown(read: Read) -> Read:
-        every = [Sought([[written]]) for written, _ in read.values()]
-        held = view.counts(db, every, most=1)
-        return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
-
-    own = shown(own)
-    if not own:
-        apart = _apart(db, view, word)
-        if apart:
-            return apart
-    begun = vocabulary.beginnings(db, word, shown)
-    is_known = any(how in (How.EXACT, How.STEM, How.SYNONYM) for _, how in own.values())
-    slipped = {} if is_known else vocabulary.slips(db, word, shown)
-    read = {**slipped, **begun, **own}
-    if not read:
-        return [(word, {}, 0)]
-    (total,) = view.counts(db, [Sought([_codes(read)])], most=TELLING_UP_TO)
-    return [(word, read, max(total, number))]
-
-
-def _apart(db: Session, view: View, word: str) -> list[tuple[str, Read, int]]:
-    """A word that is two: letters and digits, or words that stand side by side in a name."""
-    halves = [pieces(word)] if pieces(word) else []
-    halves += [[word[:at], word[at:]] for at in range(HALVES_FROM, len(word) - HALVES_FROM + 1)]
-    known = vocabulary.known(db, {half for both in halves for half in both})
-    for both in halves:
-        if not all(half in known for half in both):
-            continue
-        groups = [[code(known[half])] for half in both]
-        if not view.counts(db, [Sought(groups, in_title=True)], most=1)[0]:
-            continue
-        each = view.counts(db, [Sought([group]) for group in groups], most=TELLING_UP_TO)
-        read = vocabulary.read(db, both)
-        return [(half, {half: read[half][half]}, n) for half, n in zip(both, each, strict=True)]
-    return []
-
-
-def _joined(
-    db: Session, view: View, read: list[tuple[str, Read, int]]
-) -> list[tuple[str, Read, int]]:
-    """Words that nothing holds may be one with the next: tail num is tailnum."""
-    if all(read_as for _, read_as, _ in read):
-        return read
-    pairs = {
-        a + b: at for at, ((a, ra, _), (b, rb, _)) in enumerate(pairwise(read)) if not (ra and rb)
-    }
-    known = vocabulary.known(db, pairs)
-    for whole, number in known.items():
-        (held,) = view.counts(db, [Sought([[code(number)]])], most=TELLING_UP_TO)
-        if held:
-            at = pairs[whole]
-            one = (whole, vocabulary.read(db, [whole])[whole], held)
-            return [*read[:at], one, *read[at + 2 :]]
-    return read
 
 
 def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:
@@ -386,11 +322,7 @@ def _hits(
 
 def _otherwise(rated: Rated, asked: Asked) -> str:
     if not asked.text:
-        return "it has what was chosen"
+        return "it is among all that fits: no word was asked for"
     if rated.candidate.short_key.startswith(asked.key):
         return "the name begins so"
     return "the name is near" if rated.closeness is Closeness.FEWER else "by name"
-
-
-def _codes(read: Read) -> list[str]:
-    return [written for written, _ in read.values()]

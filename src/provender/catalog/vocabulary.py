@@ -7,6 +7,7 @@ is decided here: itself, words of its family, synonyms, words that begin so, wor
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import groupby
 
 import snowballstemmer
 from sqlalchemy import delete, func, insert, select
@@ -35,13 +36,18 @@ MOST_FAMILY = 40
 MOST_BEGINNINGS = 12
 MOST_SLIPS = 6
 TRIED = 48
+"""Words that are asked for at once, whether something that may be seen holds them."""
+MOST_TRIED = 960
+"""Words that are asked for, nearest first; those after them are not guessed."""
 SHORTEST_BEGINNING = 3
 LONGEST_WITH_STUBS = 32
 
 _english = snowballstemmer.stemmer("english")
 
-Read = dict[str, tuple[str, How]]
-"""A word's readings: each with its code and how the word was read as it."""
+Reading = tuple[str, How]
+"""The code of a word, and how another one was read as it."""
+Read = dict[str, Reading]
+"""A word's readings."""
 Shown = Callable[[Read], Read]
 """Leaves of readings those that something holds which may be seen, in their order."""
 
@@ -155,15 +161,9 @@ def beginnings(db: Session, word: str, shown: Shown) -> Read:
         .where(SearchWordRow.word > word, SearchWordRow.word < word + LAST)
         .order_by(func.length(SearchWordRow.word), SearchWordRow.word)
     )
-    found: Read = {}
-    at = 0
-    while len(found) < MOST_BEGINNINGS:
-        rows = db.execute(wanted.offset(at).limit(TRIED)).all()
-        found |= shown({other: (code(number), How.BEGINNING) for other, number in rows})
-        at += TRIED
-        if len(rows) < TRIED:
-            break
-    return dict(list(found.items())[:MOST_BEGINNINGS])
+    rows = db.execute(wanted.limit(MOST_TRIED)).all()
+    begun = [(other, (code(number), How.BEGINNING)) for other, number in rows]
+    return _first_shown(begun, shown, most=MOST_BEGINNINGS)
 
 
 def slips(db: Session, word: str, shown: Shown) -> Read:
@@ -182,13 +182,23 @@ def slips(db: Session, word: str, shown: Shown) -> Read:
                 rating = apart + more, _slip(form, other, apart)
                 if apart <= allowed and rating < rated.get(other, (most + 1, How.EXACT)):
                     rated[other] = rating
-        order = sorted(rated, key=lambda w: (rated[w], w[:1] != word[:1], w))
-        found = shown({other: (code(near[other]), rated[other][1]) for other in order})
-        if found:
-            likely = min(how for _, how in found.values())
-            best = [(other, read) for other, read in found.items() if read[1] is likely]
-            return dict(best[:MOST_SLIPS])
+        order = sorted(rated, key=lambda w: (rated[w][1], rated[w][0], w[:1] != word[:1], w))
+        read = [(other, (code(near[other]), rated[other][1])) for other in order[:MOST_TRIED]]
+        for _, alike in groupby(read, key=lambda one: one[1][1]):
+            found = _first_shown(list(alike), shown, most=MOST_SLIPS)
+            if found:
+                return found
     return {}
+
+
+def _first_shown(read: Sequence[tuple[str, Reading]], shown: Shown, *, most: int) -> Read:
+    """The first of the readings that are shown, asked for in portions until there are enough."""
+    found: Read = {}
+    for start in range(0, len(read), TRIED):
+        found |= shown(dict(read[start : start + TRIED]))
+        if len(found) >= most:
+            break
+    return dict(list(found.items())[:most])
 
 
 def _slip(form: str, other: str, apart: int) -> How:

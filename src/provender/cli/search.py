@@ -58,7 +58,7 @@ def search(
 ) -> None:
     """Search datasets, columns, feature views, features and services.
 
-    Without words, everything that has the chosen values is found.
+    Without words, everything is found, or everything that has the chosen values.
     """
     from provender.sdk import connect
 
@@ -85,12 +85,15 @@ def _plain(found: Found) -> dict[str, Any]:
         "total": found.total,
         "approximate": found.approximate,
         "missing": found.missing,
+        "ignored": found.ignored,
         "read_as": found.read_as,
         "next": found.next,
     }
 
 
 def _print(found: Found, counts: dict[str, tuple[FacetValue, ...]], *, explain: bool) -> None:
+    if found.ignored:
+        click.echo(f"the last {found.ignored} words of the question are not looked for", err=True)
     for asked, read_as in found.read_as.items():
         click.echo(f"{asked} is read as {' or '.join(read_as)}", err=True)
     table(

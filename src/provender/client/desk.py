@@ -131,9 +131,10 @@ class HttpDesk:
         headers = matching(expected)
         return _step(self._wire.send("POST", GovernanceStep, *parts, body=body, headers=headers))
 
-    def governance(self, *, as_of: datetime | None = None) -> Governance:
-        """Return what is in force, or was at ``as_of``."""
-        return self._wire.get(Governance, "governance", as_of=as_of)
+    def governance(self, *, as_of: datetime | None = None, datasets: bool = True) -> Governance:
+        """Return what is in force, or was at ``as_of``, with datasets if wanted."""
+        wanted = str(datasets).lower()
+        return self._wire.get(Governance, "governance", as_of=as_of, datasets=wanted)
 
     def contract(self, ref: DatasetRef, *, as_of: datetime | None = None) -> ContractText:
         """Return the contract of a dataset, in force now or at ``as_of``."""

@@ -5,13 +5,24 @@ every input, because a function is not looked into. Join keys and event times co
 names that each definition gives them: rows are reached by them, so that they break it too.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+from typing import TypeVar
 
-from provender.core.features import RepoSpec, SavedDatasetSpec, ServiceSpec, ViewSpec, view_names
+from provender.core.features import (
+    EntitySpec,
+    RepoSpec,
+    SavedDatasetSpec,
+    ServiceSpec,
+    ViewSpec,
+    view_names,
+)
 from provender.core.lineage import ColumnEdge, Edge, How, Node, NodeKind, dataset_node, defined_node
 from provender.core.names import FeatureRef
 from provender.core.projections import itself
 
+Spec = TypeVar("Spec", EntitySpec, ServiceSpec, SavedDatasetSpec)
+T = TypeVar("T")
 EVENT_TIMESTAMP = "event_timestamp"
 """What the event time is called in what a service gives."""
 
@@ -59,7 +70,7 @@ def column_edges(repo: RepoSpec) -> list[ColumnEdge]:
 def sources(repo: RepoSpec) -> dict[Node, set[str]]:
     """Return the datasets that each definition of ``repo`` rests on in the end.
 
-    An entity rests on those of every view that has it: its name may tell of each.
+    It is seen by who sees them all; an entity by who sees one of its views, which names it.
     """
     by_view = {v.name: {v.dataset.dataset} if v.dataset else set() for v in repo.views}
     for computed in repo.on_demand:
@@ -67,8 +78,10 @@ def sources(repo: RepoSpec) -> dict[Node, set[str]]:
     views = view_nodes(repo)
     found = {views[name]: datasets for name, datasets in by_view.items()}
     for entity in repo.entities:
-        having = (view.name for view in repo.views if entity.name in view.entities)
-        found[_node(repo, NodeKind.ENTITY, entity.name)] = _union(by_view, having)
+        having = [view.name for view in repo.views if entity.name in view.entities]
+        is_of_file = not all(by_view[name] for name in having)
+        datasets = set() if is_of_file else _union(by_view, having)
+        found[_node(repo, NodeKind.ENTITY, entity.name)] = datasets
     for service in repo.services:
         node = _node(repo, NodeKind.SERVICE, service.name)
         found[node] = _union(by_view, (ref.view for ref in service.own_features))
@@ -77,6 +90,38 @@ def sources(repo: RepoSpec) -> dict[Node, set[str]]:
         kept = {saved.dataset.dataset} if saved.dataset else set()
         found[_node(repo, NodeKind.SAVED_DATASET, saved.name)] = datasets | kept
     return found
+
+
+def part(repo: RepoSpec, datasets: Collection[str]) -> RepoSpec:
+    """Return what of ``repo`` rests on ``datasets`` only (and on files), with the same digest."""
+    hidden = {node for node, rests in sources(repo).items() if not is_seen(node, rests, datasets)}
+    if not hidden:
+        return repo
+    views = view_nodes(repo)
+
+    def shown(kind: NodeKind, things: Iterable[Spec]) -> tuple[Spec, ...]:
+        return tuple(one for one in things if _node(repo, kind, one.name) not in hidden)
+
+    return replace(
+        repo,
+        entities=shown(NodeKind.ENTITY, repo.entities),
+        views=tuple(view for view in repo.views if views[view.name] not in hidden),
+        on_demand=tuple(view for view in repo.on_demand if views[view.name] not in hidden),
+        services=shown(NodeKind.SERVICE, repo.services),
+        saved=shown(NodeKind.SAVED_DATASET, repo.saved),
+        whole=repo.digest,
+    )
+
+
+def is_seen(node: Node, rests_on: Collection[T], shown: Collection[T]) -> bool:
+    """Return whether a definition that rests on these is seen by who is ``shown`` those."""
+    seen = [one in shown for one in rests_on]
+    return all(seen) or (node.kind is NodeKind.ENTITY and any(seen))
+
+
+def resting(repo: RepoSpec) -> frozenset[str]:
+    """Return the names of all datasets that something of ``repo`` rests on."""
+    return frozenset[str]().union(*sources(repo).values())
 
 
 def view_nodes(repo: RepoSpec) -> dict[str, Node]:

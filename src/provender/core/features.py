@@ -4,8 +4,8 @@ The Feast plug-in translates Feast's objects into these; the catalog records the
 and serving read them. `core.soundness` finds everything that is wrong with them at once.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from provender.core.digest import digest
@@ -189,33 +189,6 @@ class RepoSpec:
     def datasets(self) -> frozenset[str]:
         """The names of the datasets that its views read."""
         return frozenset(view.dataset.dataset for view in self.views if view.dataset)
-
-    def over(self, datasets: Collection[str]) -> "RepoSpec":
-        """Return the part that rests on ``datasets`` only (and on files), with the same digest."""
-        if self.datasets <= frozenset(datasets):
-            return self
-        views = tuple(v for v in self.views if not v.dataset or v.dataset.dataset in datasets)
-        names = {view.name for view in views}
-        on_demand = tuple(v for v in self.on_demand if all(ref.view in names for ref in v.inputs))
-        names |= {view.name for view in on_demand}
-        used = {name for view in views for name in view.entities}
-        needed_elsewhere = {n for view in self.views for n in view.entities} - used
-        return replace(
-            self,
-            entities=tuple(e for e in self.entities if e.name not in needed_elsewhere),
-            views=views,
-            on_demand=on_demand,
-            services=tuple(
-                s for s in self.services if all(ref.view in names for ref in s.own_features)
-            ),
-            saved=tuple(
-                s
-                for s in self.saved
-                if all(ref.view in names for ref in self.saved_features(s))
-                and (s.dataset is None or s.dataset.dataset in datasets)
-            ),
-            whole=self.digest,
-        )
 
     def view(self, name: str) -> ViewSpec:
         """Return the feature view called ``name``; NotFound, with a near one, if there is none."""

@@ -12,8 +12,6 @@ KINDS = (
     "on-demand-view",
     "entity",
     "saved-dataset",
-    "training-set",
-    "project",
 )
 """What can be found; of two equally good hits the earlier kind comes first. Add at the end only."""
 PARTS = ("column", "feature")
@@ -87,7 +85,10 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Hits, best first; ``missing`` words are in none of them, others were ``read_as`` known ones."""
+    """Hits, best first; ``missing`` words are in none of them, others were ``read_as`` known ones.
+
+    So many words at the end of a long question were ``ignored``.
+    """
 
     hits: tuple[Hit, ...]
     total: int
@@ -96,3 +97,4 @@ class Found:
     read_as: dict[str, tuple[str, ...]] = field(default_factory=dict)
     facets: dict[str, tuple[FacetValue, ...]] = field(default_factory=dict)
     next: str | None = None
+    ignored: int = 0

@@ -29,6 +29,11 @@ class Actor:
     id: str
     teams: frozenset[str] = frozenset()
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What may be written where the actor is meant: their id, a team of theirs, ``anyone``."""
+        return (self.id, *sorted(self.teams), "anyone")
+
     def is_one_of(self, names: tuple[str, ...]) -> bool:
         """Return whether the actor, a team of theirs or ``anyone`` is among ``names``."""
         return "anyone" in names or self.id in names or not self.teams.isdisjoint(names)

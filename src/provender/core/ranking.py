@@ -5,7 +5,6 @@ equals points: how telling each word is, where it stands and how it was read, th
 was found is used, how fresh and how well kept it is. Every number is here.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -94,7 +93,12 @@ WHOLE_NAME = 8.0
 """Points of a name that has no other words than those asked for."""
 SHORT: dict[int, float] = {0: 2.0, 1: 2.0, 2: 1.5, 3: 0.8}
 """Points of a name of so few words: what others are copied from has a short one."""
-USED_MOST = 12.0
+USED: tuple[tuple[int, str, float], ...] = (
+    (64, "used by very many", 12.0),
+    (8, "used by many", 7.0),
+    (1, "used by a few", 3.0),
+)
+"""Points of so many consumers or more: in classes, for some may be hidden from who asks."""
 FRESH, CHECKED, DESCRIBED, OWNED = 2.0, 2.0, 1.0, 1.0
 STANDING: dict[str, float] = {
     State.DRAFT: -1.0,
@@ -329,8 +333,7 @@ def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
     """What speaks for a document whatever was asked."""
     merits = [("described", DESCRIBED * candidate.described)]
     merits.append(("has an owner", OWNED * bool(candidate.owner)))
-    if candidate.used:
-        merits.append(("used by others", min(USED_MOST, 2 * math.log2(1 + candidate.used))))
+    merits += [(how, points) for least, how, points in USED if candidate.used >= least][:1]
     fresh = candidate.is_fresh(now=now)
     if fresh is not None:
         merits.append(("fresh", FRESH) if fresh else ("stale", -FRESH))

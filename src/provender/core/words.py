@@ -123,11 +123,11 @@ def legible(text: str) -> str:
     return text.replace("\0", " ").encode("utf-8", "replace").decode().strip()
 
 
-def asked_words(text: str, *, most: int) -> list[str]:
+def asked_words(text: str) -> list[str]:
     """Return the words of a question that matter, each once; all of them if none does."""
     found = list(dict.fromkeys(words(text)))
     telling = [word for word in found if word not in UNSAID]
-    return (telling or found)[:most]
+    return telling or found
 
 
 def root(stem: str) -> str:

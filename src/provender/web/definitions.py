@@ -46,11 +46,8 @@ def find(
         NotFound: there is none that the actor may discover.
     """
     name, project = visit.part("name"), visit.asked("project")
-    projects = visit.catalog.records.projects()
-    if project and project not in projects:
-        raise unknown("project", project, projects)
     known: list[str] = []
-    for one in [project] if project else projects:
+    for one in [project] if project else visit.catalog.records.projects():
         repo = visit.catalog.repo(one)
         found = look(repo, name)
         if found is not None:

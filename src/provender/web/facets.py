@@ -20,6 +20,8 @@ TITLES = {
 """The facets that pages know, in their order."""
 SHOWN = 6
 """Values that are shown at once; the others fold out."""
+MOST = 48
+"""Values that are shown in all; of more it is said how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Facet:
     name: str
     title: str
     choices: tuple[Choice, ...]
+    beyond: int = 0
 
     @property
     def first(self) -> tuple[Choice, ...]:
@@ -85,8 +88,9 @@ def facets(
                         chosen=value in mine,
                         address=narrowed(path, kept, chosen, name, value),
                     )
-                    for value in values
+                    for value in values[: len(mine) + MOST]
                 ),
+                beyond=max(0, len(values) - len(mine) - MOST),
             )
         )
     return found

@@ -3,7 +3,6 @@
 from typing import Any
 
 from provender.core.features import RepoSpec
-from provender.core.names import unknown
 from provender.web.definitions import find, named, names_of, shelf
 from provender.web.page import Page, Visit
 
@@ -32,9 +31,6 @@ def features(visit: Visit) -> Page:
 def project(visit: Visit) -> Page:
     """One project: its views, services, entities and what was saved of it, in portions."""
     name = visit.part("name")
-    known = visit.catalog.records.projects()
-    if name not in known:
-        raise unknown("project", name, known)
     repo = visit.catalog.repo(name)
     shelves = {
         part: shelf(visit, part, getattr(repo, part), most=ON_SHELF)

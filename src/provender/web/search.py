@@ -40,6 +40,7 @@ def results(visit: Visit) -> Page:
             "total": found.total,
             "approximate": found.approximate,
             "missing": found.missing,
+            "ignored": found.ignored,
             "read_as": found.read_as,
             "hits": found.hits,
             "facets": found.facets,

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from provender.core.datasets import whole
 from provender.core.lineage import Node, NodeKind
 from provender.core.training import TrainingSetManifest
 from provender.web.drawing import pictured
@@ -12,20 +11,14 @@ PER_PAGE = 50
 
 
 def training_sets(visit: Visit) -> Page:
-    """Every training set made of datasets that the actor may discover, newest first."""
-    records = visit.catalog.records
-    found = whole(lambda after: records.training_sets(limit=200, after=after))
-    page = visit.number("page") or 1
-    shown = found[(page - 1) * PER_PAGE : page * PER_PAGE]
+    """The training sets made of datasets that the actor may discover, newest first, in portions."""
+    after = visit.asked("after")
+    found = visit.catalog.records.training_sets(limit=PER_PAGE, after=after)
     return Page(
         template="training_sets.html",
         title="Training sets",
-        facts={
-            "total": len(found),
-            "page": page,
-            "training_sets": [_in_short(manifest) for manifest in shown],
-        },
-        shown={"more": len(found) > page * PER_PAGE},
+        facts={"training_sets": [_in_short(one) for one in found.items], "next": found.next},
+        shown={"after": after},
     )
 
 
