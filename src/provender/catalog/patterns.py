@@ -21,7 +21,7 @@ def fits(pattern: str) -> ColumnElement[bool]:
     """Return the condition that ``fnmatchcase(name, pattern)`` of a dataset's name."""
     ends = [at for at, letter in enumerate(pattern) if letter in SPECIAL]
     begins = pattern[: ends[0]] if ends else pattern
-    near = DatasetRow.name.between(begins, begins + LAST)
+    near = and_(DatasetRow.name >= begins, DatasetRow.name < begins + LAST)
     return and_(near, DatasetRow.name.regexp_match(name_pattern(pattern)))
 
 
