@@ -10,6 +10,7 @@ import click
 from benchmarks import (
     catalog_lineage,
     catalog_mix,
+    catalog_pages,
     catalog_publish,
     catalog_search,
     flagship,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         online_soak,
         catalog_lineage,
         catalog_mix,
+        catalog_pages,
         catalog_publish,
         catalog_search,
     )

@@ -31,15 +31,20 @@ from provender.catalog.rows import (
 )
 from provender.core.datasets import Dataset, DatasetVersion, EventRange, FileEntry, Format, Manifest
 from provender.core.documents import Document
+from provender.core.features import EntitySpec, FieldSpec, RepoSpec, ServiceSpec, ViewSpec
 from provender.core.lifecycle import State
-from provender.core.names import DatasetRef
+from provender.core.names import DatasetRef, FeatureRef
 from provender.core.schema import Column, Schema
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SEED = 7
-BATCH = 1_000
+BATCH = 4_000
 OWNERS, TAGS, DOMAINS = 300, 60, 40
 RARE_WORDS = 30_000
+COLUMN_NAMES, COMMON_COLUMNS = 10_000, 0.8
+"""Names that many datasets have columns of, and how many of a dataset's columns have one of them."""
+PROJECTS, VIEWS, SERVICES = 60, 12, 3
+"""Projects, and how many views and services each has."""
 TYPES = ("string", "int64", "float64", "timestamp", "bool")
 COMMON = """
 customer order payment driver trip flight weather route station product price invoice account card
@@ -78,6 +83,53 @@ def generate(count: int, *, seed: int = SEED) -> Iterator[Made]:
             continue
         names.add(f"{domain}.{name}")
         yield _made(DatasetRef(domain, name[:63]), words, source)
+
+
+def made(count: int, *, every: int = 1) -> Iterator[Made]:
+    """Yield one in ``every`` of the datasets that `generate` makes up."""
+    return islice(generate(count), 0, None, every)
+
+
+def projects(datasets: Sequence[tuple[DatasetRef, Sequence[str]]]) -> Iterator[RepoSpec]:
+    """Yield projects with views over ``datasets``, each with its columns, in turn; and services."""
+    for number in range(PROJECTS):
+        mine = (
+            [datasets[at % len(datasets)] for at in range(number * VIEWS, (number + 1) * VIEWS)]
+            if datasets
+            else []
+        )
+        views = tuple(_view(at, ref, columns) for at, (ref, columns) in enumerate(mine))
+        yield RepoSpec(
+            project=f"project_{number}",
+            entities=(EntitySpec(name="entity", join_key="id", type="int64"),),
+            views=views,
+            services=tuple(
+                ServiceSpec(
+                    name=f"service_{at}",
+                    description="What a model asks for.",
+                    features=tuple(
+                        FeatureRef(view.name, field.name)
+                        for view in views[at::SERVICES]
+                        for field in view.features
+                    ),
+                    owner=f"team:t{number}",
+                )
+                for at in range(SERVICES if views else 0)
+            ),
+        )
+
+
+def _view(at: int, ref: DatasetRef, columns: Sequence[str]) -> ViewSpec:
+    return ViewSpec(
+        name=f"view_{at}",
+        entities=("entity",),
+        join_keys=(FieldSpec(name="id", type="int64"),),
+        features=tuple(FieldSpec(name=name, type="float64") for name in columns[:8]),
+        dataset=ref,
+        event_timestamp="event_timestamp",
+        description=f"What models see of {ref.name}.",
+        owner=f"team:t{at}",
+    )
 
 
 def load(
@@ -150,7 +202,7 @@ def _write(db: Session, batch: Sequence[Made], known: Known, *, now: datetime) -
 def _insert(db: Session, kind: Any, rows: Iterable[dict[str, Any]]) -> None:
     listed = list(rows)
     if listed:
-        db.execute(insert(kind), listed)
+        db.connection().execute(insert(kind), listed)
 
 
 def _dataset(number: int, made: Made, now: datetime) -> dict[str, Any]:
@@ -240,16 +292,31 @@ class _Words:
         self._rare = _rare_words(random.Random(1))  # noqa: S311 - data, no secrets
         self._words = [*COMMON.split(), *self._rare[::15]]
         source.shuffle(self._words)
-        self._weights = list(itertools.accumulate(1 / (at + 12) for at in range(len(self._words))))
+        self._weights = _less_and_less(len(self._words))
+        self._columns = [self._name() for _ in range(COLUMN_NAMES)]
+        self._of_columns = _less_and_less(COLUMN_NAMES)
 
     def some(self, count: int) -> list[str]:
         """Return ``count`` words; the same one may be among them twice."""
         return [self._one() for _ in range(count)]
 
+    def column(self) -> str:
+        """Return the name of a column: one that others have, too, or one of its own."""
+        if self._source.random() < COMMON_COLUMNS:
+            return self._source.choices(self._columns, cum_weights=self._of_columns)[0]
+        return self._name()
+
+    def _name(self) -> str:
+        return "_".join(self.some(self._source.randint(1, 3)))
+
     def _one(self) -> str:
         if self._source.random() < 0.25:
             return self._source.choice(self._rare)
         return self._source.choices(self._words, cum_weights=self._weights)[0]
+
+
+def _less_and_less(count: int) -> list[float]:
+    return list(itertools.accumulate(1 / (at + 12) for at in range(count)))
 
 
 def _rare_words(source: random.Random) -> list[str]:
@@ -264,9 +331,7 @@ def _rare_words(source: random.Random) -> list[str]:
 
 
 def _made(ref: DatasetRef, words: _Words, source: random.Random) -> Made:
-    columns = dict.fromkeys(
-        "_".join(words.some(source.randint(1, 3))) for _ in range(source.randint(4, 14))
-    )
+    columns = dict.fromkeys(words.column() for _ in range(source.randint(4, 14)))
     tags = [f"group{tag % 7}.tag{tag}" for tag in source.sample(range(TAGS), source.randint(0, 4))]
     within = timedelta(hours=24) if source.random() < 0.3 else None
     dataset = Dataset(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from benchmarks import catalog_databases
 from benchmarks.catalog_data import NOW
-from benchmarks.catalog_search import fill, part
+from benchmarks.catalog_search import fill, part, questions
 from benchmarks.results import Benchmark, Claim, Figure, Options, Row
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import FileEntry, Manifest
@@ -46,10 +46,14 @@ def run(options: Options) -> Iterator[Row]:
             if not options.wants(case):
                 continue
             options.say(f"{NAME}: {case}")
-            with catalog_databases.empty(kind, options) as url:
+            with catalog_databases.filled(
+                kind,
+                options,
+                f"catalog-{size}",
+                lambda url, size=size: fill(url, size, options.say),
+            ) as url:
                 if url is not None:
-                    asked = fill(url, size, options.say)
-                    yield _measured(url, case, asked, options)
+                    yield _measured(url, case, questions(size), options)
 
 
 def _measured(url: str, case: str, asked: list[str], options: Options) -> Row:

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import Engine, insert, select, update
 
 from benchmarks import catalog_data, catalog_databases
+from benchmarks.catalog_search import fill
 from benchmarks.results import Benchmark, Claim, Figure, Options, Row
 from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
@@ -62,7 +63,15 @@ def run(options: Options) -> Iterator[Row]:
             continue
         options.say(f"{NAME}: {case}")
         with ExitStack() as stack:
-            url = stack.enter_context(catalog_databases.empty(kind, options))
+            size = ASSETS[options.quick]
+            url = stack.enter_context(
+                catalog_databases.filled(
+                    kind,
+                    options,
+                    f"catalog-{size}",
+                    lambda url, size=size: fill(url, size, options.say),
+                )
+            )
             if url is not None:
                 yield from _measured(url, case, options)
 
@@ -70,10 +79,7 @@ def run(options: Options) -> Iterator[Row]:
 def _measured(url: str, case: str, options: Options) -> Iterator[Row]:
     engine = open_database(url)
     try:
-        began = time.perf_counter()
-        catalog_data.load(engine, catalog_data.generate(ASSETS[options.quick]))
         latest = _mine(engine)
-        options.say(f"  loaded in {time.perf_counter() - began:.0f} s")
         clock = _clock()
         with LocalCatalog(url, actor=ACTOR, clock=clock) as catalog:
             numbers = count(1)

@@ -11,12 +11,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import text
 
 from benchmarks import catalog_databases
-from benchmarks.catalog_data import COMMON, NOW, generate, load
+from benchmarks.catalog_data import COMMON, NOW, PROJECTS, generate, load, projects
 from benchmarks.results import Benchmark, Claim, Figure, Options, Row
 from provender.catalog.db import open_database, transaction
 from provender.catalog.finder import LocalFinder
@@ -58,37 +59,52 @@ def run(options: Options) -> Iterator[Row]:
         wanted = {c: f"{c}, p95, {kind}" for c in CASES if options.wants(f"{c}, p95, {kind}")}
         if not wanted:
             continue
-        with catalog_databases.empty(kind, options) as url:
+        size = ASSETS[options.quick]
+        with catalog_databases.filled(
+            kind, options, f"catalog-{size}", lambda url, size=size: fill(url, size, options.say)
+        ) as url:
             if url is None:
                 continue
-            asked = fill(url, ASSETS[options.quick], options.say)
+            asked = questions(size)
             with LocalCatalog(url, actor="person:ana", clock=lambda: NOW) as catalog:
                 for name, case in wanted.items():
                     options.say(f"{NAME}: {case}")
                     yield _measured(catalog, name, case, asked, options)
 
 
-def fill(url: str, assets: int, say: Callable[[str], None]) -> list[str]:
-    """Write ``assets`` datasets into an empty catalog; return questions about them."""
+def fill(url: str, assets: int, say: Callable[[str], None]) -> None:
+    """Write ``assets`` datasets, and projects over some of them, into an empty catalog."""
     began = time.perf_counter()
-    dice = random.Random(99)  # noqa: S311 - the same questions each time
-    names: list[str] = []
-
-    def told() -> Iterator[Any]:
-        for at, made in enumerate(generate(assets)):
-            if at % 97 == 0:
-                names.append(made.dataset.ref.name)
-            yield made
-
     domains: dict[str, None] = dict.fromkeys(m.dataset.ref.domain for m in generate(2_000))
     hidden = set(list(domains)[::HIDDEN])
     govern(url, sorted(set(domains) - hidden), before=NOW - timedelta(days=1))
+    engine = catalog_databases.for_many(url)
+    load(engine, generate(assets), now=NOW - timedelta(hours=1))
+    engine.dispose()
+    say(f"  {assets:,} datasets in {time.perf_counter() - began:.0f} s")
+    apply(url)
     engine = open_database(url)
-    load(engine, told(), now=NOW - timedelta(hours=1))
     with transaction(engine, write=True) as db:
         db.execute(text("ANALYZE"))
     engine.dispose()
-    say(f"  {assets:,} datasets in {time.perf_counter() - began:.0f} s")
+    say(f"  and {PROJECTS} projects in {time.perf_counter() - began:.0f} s")
+
+
+def apply(url: str) -> None:
+    """Apply projects over datasets of the catalog that their owners let a developer use."""
+    some = [one for one in islice(generate(2_000), 0, None, 7) if one.has_version]
+    with LocalCatalog(url, actor="person:dev", clock=lambda: NOW - timedelta(hours=1)) as catalog:
+        for one in some:
+            owner = catalog.as_actor(one.dataset.owner)
+            owner.grant(one.dataset.ref, grantee=catalog.actor.id, action=Action.DEFINE)
+        for repo in projects([(one.dataset.ref, one.columns) for one in some]):
+            catalog.record(repo)
+
+
+def questions(assets: int) -> list[str]:
+    """Return questions about a catalog of so many datasets, the same each time."""
+    dice = random.Random(99)  # noqa: S311 - the same questions each time
+    names = [one.dataset.ref.name for one in islice(generate(assets), 0, None, 97)]
     return [_question(dice, names) for _ in range(max(QUESTIONS) + WARM)]
 
 
@@ -106,7 +122,8 @@ def govern(url: str, open_domains: list[str], *, before: Any) -> None:
             for domain in open_domains
         ),
     )
-    said = Governance(domains=(Domain(name="all"),), people=(Person(id="person:gov"),), rules=rules)
+    people = (Person(id="person:gov"), Person(id="person:dev"))
+    said = Governance(domains=(Domain(name="all"),), people=people, rules=rules)
     with LocalCatalog(url, actor="person:gov", clock=lambda: before) as catalog:
         catalog.apply_governance(said)
 

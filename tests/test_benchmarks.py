@@ -27,7 +27,7 @@ ONLINE = [
     "online_http", "online_inprocess", "online_materialize",
     "online_w1", "online_w2", "online_soak",
 ]  # fmt: skip
-CATALOG = ["catalog_lineage", "catalog_mix", "catalog_publish", "catalog_search"]
+CATALOG = ["catalog_lineage", "catalog_mix", "catalog_pages", "catalog_publish", "catalog_search"]
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b2", "2k x 200k", ("ours", "polars")),

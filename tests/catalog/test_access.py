@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, declarations, governance, naming
 from provender.catalog.changes import Change
-from provender.catalog.db import open_database
+from provender.catalog.db import WRITING, open_database
 from provender.catalog.patterns import name_pattern
 from provender.catalog.rows import GrantRow
 from provender.core.audit import EventKind
@@ -229,7 +229,7 @@ def check_listing(
         tags=tuple(Tag(name=name, protected=name != "open") for name in ("open", "closed")),
         rules=tuple(replace(rule, id=f"r{n}") for n, rule in enumerate(rules)),
     )
-    with Session(engine) as db:  # never committed: each example starts afresh
+    with Session(engine.execution_options(**{WRITING: True})) as db:  # never committed
         for step in diff(Governance(), world):
             db.merge(governance.ROWS[step.kind](step.value))
         db.flush()

@@ -9,24 +9,17 @@ from itertools import count
 from threading import Event, get_ident
 
 import pytest
-from hypothesis import HealthCheck, settings
-from sqlalchemy import Engine, or_, select, text
 from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, declarations, epoch, governance, naming
-from provender.catalog.changes import Change
-from provender.catalog.db import WRITING, open_database, transaction
+from provender.catalog import epoch, scopes
+from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
-from provender.catalog.rows import DatasetRow, ScopeRow
-from provender.core.datasets import Dataset
 from provender.core.errors import Denied
 from provender.core.finding import Question
-from provender.core.governance import Domain, Governance, diff
 from provender.core.people import Actor
-from provender.core.policy import Action, Grant, Rule
-from provender.core.tags import Tag
-from tests.catalog.test_access import WHO, opened, row, worlds
+from provender.core.policy import Action, Rule
+from tests.catalog.test_access import opened
 from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
@@ -75,61 +68,22 @@ def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, conn
     engine.dispose()
 
 
-def check_scopes(
-    engine: Engine,
-    declared: Sequence[Dataset],
-    rules: Sequence[Rule],
-    grants: Sequence[Grant],
-    action: Action,
-) -> None:
-    """What scopes and grants open is what the SQL of `access.visible` lists."""
-    tags = tuple(Tag(name=name, protected=name != "open") for name in ("open", "closed"))
-    world = Governance(
-        domains=(Domain(name="a"), Domain(name="b")),
-        tags=tags,
-        rules=tuple(replace(rule, id=f"r{n}") for n, rule in enumerate(rules)),
-    )
-    with Session(engine.execution_options(**{WRITING: True})) as db:  # never committed
-        for step in diff(Governance(), world):
-            db.merge(governance.ROWS[step.kind](step.value))
-        db.flush()
-        for each in declared:
-            declarations.keep(db, [each], change=Change(1, NOW, WHO.id, ""))
-        there = naming.numbers(db, (each.ref.dataset for each in declared))
-        db.add_all(row(number, grant, there) for number, grant in enumerate(grants))
-        db.flush()
-        listed = set(db.scalars(access.visible_numbers(db, WHO, action, now=NOW)))
-        opened = epoch.visible_scopes(db, WHO, action, now=NOW)
-        scoped = select(DatasetRow.id).where(
-            or_(DatasetRow.scope.in_(opened.scopes), DatasetRow.id.in_(opened.datasets))
-        )
-        assert set(db.scalars(scoped)) == listed
-        inside = select(ScopeRow.id).where(text(opened.inside("id")))
-        assert set(db.scalars(inside)) == opened.scopes
-
-
-@worlds
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+@pytest.mark.parametrize(
+    "scoped",
+    [(), (3,), range(0, 400, 5), range(90), (*range(70), 399)],
+    ids=["none", "one", "some", "most", "with one far off"],
 )
-def test_scopes_and_grants_open_what_the_gate_would(
-    url: str,
-    declared: Sequence[Dataset],
-    rules: Sequence[Rule],
-    grants: Sequence[Grant],
-    action: Action,
-):
-    with opened(url) as engine:
-        check_scopes(engine, declared, rules, grants, action)
-
-
-def test_what_nearly_everybody_sees_is_said_by_what_is_closed():
-    open_ = frozenset(range(1, 5_001)) - {7}
-    assert epoch.Visible(open_, closed=frozenset({7, 6_000})).inside("s") == (
-        "s BETWEEN 1 AND 5000 AND NOT (s IN (7))"
-    )
-    assert epoch.Visible(frozenset({7}), closed=open_).inside("s") == "s IN (7)"
-    assert epoch.Visible(frozenset(), closed=open_).inside("s") == "1 = 0"
+def test_however_many_scopes_there_are_just_they_are_open(url: str, scoped: Sequence[int]):
+    every = range(-1, 420)
+    rows = " UNION ALL ".join(f"SELECT {number} AS n" for number in every)
+    with opened(url) as engine, Session(engine) as db:
+        condition = scopes.within(db, "n", set(scoped))
+        fitting = [
+            list(db.connection().exec_driver_sql(f"SELECT n FROM ({rows}) t WHERE {one}").scalars())
+            for one in (condition, f"NOT ({condition})")
+        ]
+    assert sorted(fitting[0]) == [*scoped]
+    assert sorted(fitting[1]) == [number for number in every if number not in scoped]
 
 
 def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(

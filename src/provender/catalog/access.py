@@ -1,18 +1,18 @@
 """The gate. `check` says whether an actor may and hands out permits; `visible` lists what they see.
 
-Both ask the same rules and grants: `check` through `core.policy.decide`, `visible` in SQL, and
-a property test holds them together. A refusal is written down in a transaction of its own.
+Both ask `core.policy.decide`: `check` of the datasets it is about, `visible` once of each scope
+and grant; a property test holds them together. A refusal is written down in a transaction of its own.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, epoch, naming, ways
-from provender.catalog.nominate import LAST
+from provender.catalog import audit, epoch, listing, naming
+from provender.catalog.nominate import LAST, is_postgresql
 from provender.catalog.rows import (
     AuditRow,
     DatasetNameRow,
@@ -20,8 +20,6 @@ from provender.catalog.rows import (
     GrantRow,
     PersonRow,
     PurposeRow,
-    RuleRow,
-    TagRow,
 )
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
@@ -35,7 +33,6 @@ from provender.core.policy import (
     Decision,
     Grant,
     Permit,
-    Rule,
     decide,
 )
 
@@ -169,7 +166,8 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     row = naming.locate(db, name)
     if row is None or row.withdrawn_at is not None:
         raise unknown_dataset(db, who, name, now=now)
-    decision = explain(db, who, Action.DISCOVER, [ColumnRef(row.name)], purpose="", now=now)
+    asked, there = [ColumnRef(row.name)], {row.name: row.value}
+    decision = _decide(db, who, Action.DISCOVER, asked, there, purpose="", now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row
@@ -210,11 +208,7 @@ def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> Not
     It names a near one of those that begin alike, of its domain or of the first ones by name.
     """
     seen = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    scope = DatasetRow.scope + 0  # else SQLite goes by scopes, and sorts all of them by name
-    shown = select(DatasetRow.name).where(
-        DatasetRow.withdrawn_at.is_(None),
-        or_(scope.in_(sorted(seen.scopes)), DatasetRow.id.in_(sorted(seen.datasets))),
-    )
+    shown = select(DatasetRow.name).where(listing.among(db, seen))
     domain, _, rest = name.partition(".")
     near: dict[str, None] = {}
     for begin in (f"{domain}.{rest[:2]}", f"{domain}.", ""):
@@ -228,28 +222,13 @@ def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select
 
     The same as asking `check` about each dataset as a whole, without a purpose.
     """
-    protected = frozenset(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    patterns: dict[frozenset[str], list[str]] = {}
-    for rule in _rules(db):
-        if (
-            (action is Action.DISCOVER or action in rule.actions)
-            and who.is_one_of(rule.actors)
-            and (action is Action.DISCOVER or EVERY in rule.purposes or "" in rule.purposes)
-        ):
-            patterns.setdefault(protected - frozenset(rule.tags), []).extend(rule.datasets)
-    found = [
-        and_(ways.matches(named), ways.open_but_for(closing)) for closing, named in patterns.items()
-    ]
-    found.append(ways.by_grant(who.names, action, protected, now=now))
-    if action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER):
-        found.append(ways.by_office(who.names))
-    there = DatasetRow.withdrawn_at.is_(None)
-    return select(DatasetRow.name).where(there, or_(*found)).correlate(None)
+    shown = is_visible(db, who, action, now=now)
+    return select(DatasetRow.name).where(shown).correlate(None)
 
 
-def visible_numbers(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
-    """Return the query of `visible`, of the numbers of datasets in place of their names."""
-    return visible(db, who, action, now=now).with_only_columns(DatasetRow.id)
+def is_visible(db: Session, who: Actor, action: Action, *, now: datetime) -> ColumnElement[bool]:
+    """Return the condition of `visible` on `DatasetRow`."""
+    return listing.among(db, epoch.visible_scopes(db, who, action, now=now))
 
 
 def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
@@ -261,20 +240,20 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """
     if governs(db, who, now=now):
         return true()
-    stewarded = visible_numbers(db, who, Action.STEWARD, now=now)
-    versions = DatasetNameRow.name + "@"
-    about = select(DatasetNameRow.name).where(
-        DatasetNameRow.dataset.in_(stewarded),
-        or_(
-            AuditRow.subject == DatasetNameRow.name,
-            func.substr(AuditRow.subject, 1, func.length(versions)) == versions,
-        ),
+    about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
+    hidden = _subject_is(db, ~is_visible(db, who, Action.DISCOVER, now=now))
+    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, hidden)
+    return or_(and_(AuditRow.actor == who.id, ~telling), about)
+
+
+def _subject_is(db: Session, shown: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether an event is about a dataset that is ``shown``, or a version of one."""
+    place = func.strpos if is_postgresql(db) else func.instr
+    name = func.substr(AuditRow.subject, 1, place(AuditRow.subject.concat("@"), "@") - 1)
+    found = exists().where(
+        DatasetNameRow.name == name, DatasetNameRow.dataset == DatasetRow.id, shown
     )
-    shown = visible_numbers(db, who, Action.DISCOVER, now=now)
-    hidden = select(DatasetNameRow.name).where(DatasetNameRow.dataset.not_in(shown))
-    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, AuditRow.subject.in_(hidden))
-    own = and_(AuditRow.actor == who.id, ~telling)
-    return or_(own, about.correlate(AuditRow).exists())
+    return found.correlate(AuditRow)
 
 
 def governs(db: Session, who: Actor, *, now: datetime) -> bool:
@@ -302,38 +281,40 @@ def _decide(
     purpose: str,
     now: datetime,
 ) -> Decision:
+    policy = epoch.policy(db)
     return decide(
         who,
         action,
         columns,
         purpose=purpose,
         datasets=datasets,
-        protected=frozenset(db.scalars(select(TagRow.name).where(TagRow.protected))),
-        rules=_rules(db),
+        protected=policy.protected,
+        rules=policy.rules,
         grants=_grants(db, who, datasets),
         now=now,
     )
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
-    there = (DatasetRow.name.in_(sorted(names)), DatasetRow.withdrawn_at.is_(None))
-    found = db.scalars(
-        select(DatasetRow).where(*there)
+    wanted = sorted(names)
+    there = (DatasetRow.name.in_(wanted), DatasetRow.withdrawn_at.is_(None))
+    found = (
+        () if not wanted or wanted == [EVERY] else db.scalars(select(DatasetRow).where(*there))
     )  # rows: one that is there is not read again
     return {row.name: row.value for row in found}
 
 
-def _rules(db: Session) -> Sequence[Rule]:
-    return db.scalars(select(RuleRow.value).order_by(RuleRow.id)).all()
-
-
 def _grants(db: Session, who: Actor, datasets: Iterable[str]) -> Sequence[Grant]:
+    names = sorted(datasets)
+    grantees = epoch.grantees(db).intersection(who.names)
+    if not (names and grantees):
+        return ()
     return db.scalars(
         select(GrantRow.value)
         .where(
             GrantRow.dataset == DatasetRow.id,
-            DatasetRow.name.in_(sorted(datasets)),
-            GrantRow.grantee.in_(who.names),
+            DatasetRow.name.in_(names),
+            GrantRow.grantee.in_(sorted(grantees)),
             GrantRow.revoked_at.is_(None),
         )
         .order_by(GrantRow.number)
@@ -351,7 +332,12 @@ def _check_purpose(db: Session, purpose: str) -> None:
 
 
 def _who_governs(db: Session) -> str:
-    names = {name for rule in _rules(db) if Action.GOVERN in rule.actions for name in rule.actors}
+    names = {
+        name
+        for rule in epoch.policy(db).rules
+        if Action.GOVERN in rule.actions
+        for name in rule.actors
+    }
     if not names:
         return "no rule lets anybody; restore the catalog from a backup"
     return f"{' or '.join(sorted(names))} can"

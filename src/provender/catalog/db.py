@@ -24,6 +24,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
+from provender.catalog import connections
 from provender.catalog.legibility import refuse_illegible
 from provender.catalog.rows import SCHEMA
 from provender.core.errors import (
@@ -107,8 +108,8 @@ def take_write_lock(connection: Connection) -> None:
 
 
 def _for_reading(engine: Engine) -> Engine:
-    reading = READING if engine.dialect.name == "postgresql" else {WRITING: False}
-    return engine.execution_options(**reading)
+    reading = READING if engine.dialect.name == "postgresql" else {}
+    return engine.execution_options(**{WRITING: False}, **reading)
 
 
 @contextmanager
@@ -262,6 +263,7 @@ def _engine(url: URL) -> Engine:
             max_overflow=20,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "provender"},
         )
+        event.listen(engine, "connect", connections.prepare_postgresql)
     else:
         engine = create_engine(
             url,
@@ -269,16 +271,10 @@ def _engine(url: URL) -> Engine:
             hide_parameters=True,  # errors would say what somebody wrote
             connect_args={"timeout": BUSY_SECONDS},
         )
-        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", connections.prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     refuse_illegible(engine)
     return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves, so that DDL is transactional too
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA synchronous = FULL")
 
 
 def _begin_sqlite(connection: Connection) -> None:

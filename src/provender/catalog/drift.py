@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, Text, and_, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Text, and_, or_, select, type_coerce
 from sqlalchemy.orm import Session
 
 from provender.catalog.applied import parsed
@@ -39,7 +39,7 @@ class Drifted:
         return tuple(sorted(part for part in there if there[part] != said.get(part)))
 
 
-def datasets(db: Session, shown: Select[int], *, after: str = "") -> Iterator[Drifted]:
+def datasets(db: Session, shown: ColumnElement[bool], *, after: str = "") -> Iterator[Drifted]:
     """Each dataset of those ``shown`` that is not as it was applied, by name beyond ``after``."""
     wanted = (
         select(DatasetRow, GovernedRow.value)
@@ -48,7 +48,7 @@ def datasets(db: Session, shown: Select[int], *, after: str = "") -> Iterator[Dr
             GovernedRow,
             and_(GovernedRow.kind == "dataset", GovernedRow.name == DatasetNameRow.name),
         )
-        .where(DatasetRow.id.in_(shown))
+        .where(shown)
         .where(type_coerce(DatasetRow.value, Text) != GovernedRow.value)
         .order_by(DatasetRow.name)
     )

@@ -7,7 +7,6 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 """
 
 from collections import OrderedDict
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import randbits
@@ -20,12 +19,22 @@ from sqlalchemy.pool import Pool
 
 from provender.catalog import naming, scopes
 from provender.catalog.db import WRITING
-from provender.catalog.rows import CounterRow, DatasetRow, GrantRow, RuleRow, ScopeRow, TagRow
+from provender.catalog.rows import (
+    CounterRow,
+    DatasetRow,
+    GrantRow,
+    PersonRow,
+    RuleRow,
+    ScopeRow,
+    TagRow,
+)
 from provender.catalog.scopes import Policy
 from provender.core.people import Actor
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
+SEEN = "policy_epoch"
+"""Where a session that reads keeps what was computed at its epoch."""
 LEAP = 60
 """Bits of an epoch that is leapt to."""
 MOST_KEPT = 256
@@ -36,20 +45,12 @@ MOST_KEPT = 256
 class Visible:
     """What an actor may see: everything in ``scopes``, and ``datasets`` that grants open to them.
 
-    Of the scopes that there are, the others are ``closed``.
+    ``closed`` are all other scopes.
     """
 
     scopes: frozenset[int]
-    datasets: frozenset[int] = frozenset()
-    closed: frozenset[int] = frozenset()
-
-    def inside(self, column: str) -> str:
-        """Return the condition that a scope in ``column`` is open, by the shorter list of the two."""
-        if not self.scopes or len(self.scopes) <= len(self.closed):
-            return among(column, self.scopes)
-        first, last = min(self.scopes), max(self.scopes)
-        closed = [scope for scope in self.closed if first < scope < last]
-        return f"{column} BETWEEN {first} AND {last} AND NOT ({among(column, closed)})"
+    datasets: frozenset[int]
+    closed: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class _Kept:
 
     at: tuple[int, int] = (-1, -1)
     policy: Policy | None = None
+    answering: frozenset[str] | None = None
+    grantees: frozenset[str] | None = None
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
     lock: Lock = field(default_factory=Lock)
@@ -89,7 +92,8 @@ class _Kept:
     def copy(self) -> "_Kept":
         """Return the same, to be changed by itself."""
         with self.lock:
-            return _Kept(self.at, self.policy, OrderedDict(self.decided))
+            decided = OrderedDict(self.decided)
+            return _Kept(self.at, self.policy, self.answering, self.grantees, decided)
 
 
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
@@ -123,6 +127,24 @@ def policy(db: Session) -> Policy:
     return kept.policy
 
 
+def answering(db: Session) -> frozenset[str]:
+    """Return who can answer for something: everybody declared, and every team that one is in."""
+    kept = _current(db)
+    if kept.answering is None:
+        people = db.scalars(select(PersonRow.value)).all()
+        kept.answering = frozenset({name for one in people for name in (one.id, *one.teams)})
+    return kept.answering
+
+
+def grantees(db: Session) -> frozenset[str]:
+    """Return everybody to whom something is granted."""
+    kept = _current(db)
+    if kept.grantees is None:
+        granted = select(GrantRow.grantee).where(GrantRow.revoked_at.is_(None)).distinct()
+        kept.grantees = frozenset(db.scalars(granted))
+    return kept.grantees
+
+
 def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
     """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
 
@@ -137,25 +159,32 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
     return Visible(found.scopes, frozenset(opened), found.closed)
 
 
-def among(column: str, numbers: Collection[int]) -> str:
-    """Return the condition that ``column`` is one of ``numbers``."""
-    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
-
-
 def _current(db: Session) -> _Kept:
-    """What is kept for the epoch that ``db`` sees; nothing yet if it is new."""
+    """What is kept for the epoch that ``db`` sees; nothing yet if it is new.
+
+    Who reads sees one epoch all the time, so that it is asked for once.
+    """
+    engine = db.get_bind().engine
+    writing = engine.get_execution_options().get(WRITING)
+    seen: _Kept | None = db.info.get(SEEN)
+    if seen is not None and writing is False:
+        return seen
     wanted = select(CounterRow.name, CounterRow.value).where(
         CounterRow.name.in_((COUNTER, scopes.COUNTER))
     )
     counters = dict(db.execute(wanted).all())
     at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
-    engine = db.get_bind().engine
+    if seen is not None and seen.at == at:
+        return seen
     kept = _kept.get(engine.pool)
-    fits = kept is not None and kept.at == at
-    if engine.get_execution_options().get(WRITING):
-        return kept.copy() if kept and fits else _Kept(at)
-    if kept is None or not fits:
-        kept = _kept[engine.pool] = _Kept(at)
+    if kept is None or kept.at != at:
+        kept = _Kept(at)
+        if not writing:
+            _kept[engine.pool] = kept
+    elif writing:
+        kept = kept.copy()
+    if writing is not None:
+        db.info[SEEN] = kept
     return kept
 
 
@@ -174,4 +203,4 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
         if scope not in opened
         and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
     )
-    return _Decided(opened, frozenset(keys.keys() - opened), granted)
+    return _Decided(opened, frozenset(keys) - opened, granted)

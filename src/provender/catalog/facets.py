@@ -15,7 +15,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming
-from provender.catalog.epoch import Visible, among
+from provender.catalog.epoch import Visible
 from provender.catalog.nominate import (
     NOW,
     Place,
@@ -27,6 +27,7 @@ from provender.catalog.nominate import (
 )
 from provender.catalog.past import View
 from provender.catalog.rows import FacetValueRow
+from provender.catalog.scopes import among, within
 from provender.core.documents import Document
 from provender.core.finding import FACETS, KINDS, FacetValue
 from provender.core.lifecycle import State
@@ -39,12 +40,16 @@ STATES = ("", *(state.value for state in State))
 """States by their numbers in a document."""
 FRESH, STALE = "fresh", "stale"
 COUNTED = 10_000
-"""Documents that a question's facets are counted over; of more it is said that there are more."""
+"""Documents that are counted one by one; of more it is said that there are more."""
+OVER = 2_000
+"""Documents that the values beside a question are counted over; of more it is said so, too."""
 SHOWN = 12
 """Values of each facet beside what a question found."""
 LISTED = 1_000
 """Values of each facet where nothing but facets is asked for."""
 HOUR = 3600
+EVERYWHERE = -1
+"""The scope under which is kept what all scopes have together."""
 NONE = 0
 """The number of a value that a document does not have."""
 PORTION = 500
@@ -141,7 +146,7 @@ def hour_of(instant: datetime) -> int:
 
 def count(db: Session, changes: Counts) -> None:
     """Let so many documents more, or fewer, have the values."""
-    rows = sorted((*key, by) for key, by in changes.items() if by)
+    rows = sorted((*key, by) for key, by in with_totals(changes).items() if by)
     if not rows:
         return
     marks = "(%s, %s, %s, %s)" if is_postgresql(db) else "(?, ?, ?, ?)"
@@ -152,40 +157,69 @@ def count(db: Session, changes: Counts) -> None:
         "DO UPDATE SET documents = facet_counts.documents + excluded.documents",
         rows,
     )
-    if any(row[-1] < 0 for row in rows):
-        connection.exec_driver_sql("DELETE FROM facet_counts WHERE documents = 0")
+    fewer = [row[:-1] for row in rows if row[-1] < 0]
+    if fewer:
+        mark = marks[1:3].rstrip(",")
+        connection.exec_driver_sql(
+            f"DELETE FROM facet_counts WHERE scope = {mark} AND facet = {mark} "
+            f"AND value = {mark} AND documents = 0",
+            fewer,
+        )
+
+
+def with_totals(counts: Counts) -> Counts:
+    """Return ``counts``, and those of all scopes together."""
+    found = Counter(counts)
+    for (_, facet, value), number in counts.items():
+        found[EVERYWHERE, facet, value] += number
+    return found
 
 
 def browse(
     db: Session, visible: Visible, besides: Sequence[int], *, most: int, now: datetime
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return the ``most`` frequent values of all documents in ``visible`` scopes and of those ``besides``."""
+    """Return the values of all documents in the visible scopes and of those ``besides``, most first."""
     found: Counter[tuple[int, Any]] = Counter()
-    border = hour_of(now)
-    inside = visible.inside("scope")
-    kept = db.connection().exec_driver_sql(
-        "SELECT facet, value, sum(documents) FROM facet_counts "
-        f"WHERE {inside} AND facet <> {FRESHNESS} GROUP BY facet, value"
-    )
-    for facet, value, number in kept.all():
-        found[facet, value] += int(number)
-    ends = db.connection().exec_driver_sql(
-        f"SELECT CASE WHEN value < {border} THEN 0 WHEN value > {border} THEN 1 ELSE 2 END, "
-        f"sum(documents) FROM facet_counts WHERE {inside} AND facet = {FRESHNESS} GROUP BY 1"
-    )
-    within = {side: int(number) for side, number in ends.all()}
-    found[FRESHNESS, STALE] += within.get(0, 0)
-    found[FRESHNESS, FRESH] += within.get(1, 0)
+    border, ends_within = hour_of(now), 0
+    for facet, value, number in _kept(db, visible):
+        if facet != FRESHNESS:
+            found[facet, value] += number
+        elif value == border:
+            ends_within += number
+        else:
+            found[FRESHNESS, STALE if value < border else FRESH] += number
     total = sum(number for (facet, _), number in found.items() if facet == TYPE)
-    exact = not within.get(2) or total <= COUNTED
-    if exact and within.get(2):
+    exact = not ends_within or total <= COUNTED
+    if exact and ends_within:
         _split(db, found, visible, border, now=now)
     else:
-        found[FRESHNESS, FRESH] += within.get(2, 0)
+        found[FRESHNESS, FRESH] += ends_within
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
         found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
     return _named(db, found, most=most, approximate=() if exact else (FRESHNESS,))
+
+
+def ended(db: Session, visible: Visible, *, now: datetime) -> int:
+    """Return how many documents in sight ceased to be fresh, at most: those of this hour, too."""
+    ends = f"facet = {FRESHNESS} AND value <= {hour_of(now)}"
+    return sum(number for _, _, number in _kept(db, visible, ends))
+
+
+def _kept(db: Session, visible: Visible, fits: str = "1 = 1") -> list[tuple[int, int, int]]:
+    """What is kept counted of the visible scopes: a facet, a value, and of how many documents.
+
+    Where less is closed than open, it is what there is everywhere but for what is closed.
+    """
+    less = f"CASE WHEN scope = {EVERYWHERE} THEN documents ELSE -documents END"
+    documents, inside = less, among("scope", {EVERYWHERE, *visible.closed})
+    if len(visible.scopes) < len(visible.closed):
+        documents, inside = "documents", within(db, "scope", visible.scopes)
+    rows = db.connection().exec_driver_sql(
+        f"SELECT facet, value, sum({documents}) FROM facet_counts "
+        f"WHERE ({inside}) AND {fits} GROUP BY facet, value"
+    )
+    return [(facet, value, int(number)) for facet, value, number in rows.all()]
 
 
 def over(
@@ -198,7 +232,7 @@ def over(
     for place, shown in view.places:
         here = replace(sought, shown=shown)
         counted = _counted(db, place, here, {TYPE, *listed}, now=now)
-        cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= COUNTED
+        cut = cut or sum(n for (facet, _), n in counted.items() if facet == TYPE) >= OVER
         found.update({key: n for key, n in counted.items() if key[0] in listed})
     return _named(db, found, most=most, approximate=listed if cut else ())
 
@@ -217,7 +251,7 @@ def _split(
     end = datetime.fromtimestamp((hour + 1) * HOUR, tz=UTC)
     rows = db.connection().exec_driver_sql(
         f"SELECT CASE WHEN {ends} > {instant(db, now)} THEN 1 ELSE 0 END, count(*) "
-        f"FROM search_documents WHERE {visible.inside('scope')} "
+        f"FROM search_documents WHERE ({within(db, 'scope', visible.scopes)}) "
         f"AND {ends} >= {instant(db, begin)} AND {ends} < {instant(db, end)} GROUP BY 1"
     )
     for fresh, number in rows.all():
@@ -233,7 +267,7 @@ def _counted(
         wanted.remove(TAG)
         found.update(_tags(db, place, sought))
     selects = [_select(db, facet, now=now) for facet in sorted(wanted)]
-    for facet, value, number in grouped(db, place, sought, selects, most=COUNTED):
+    for facet, value, number in grouped(db, place, sought, selects, most=OVER):
         if facet == TYPE:
             found[facet, KINDS[int(value)]] += int(number)
         elif facet == STATE:
@@ -246,7 +280,7 @@ def _counted(
 
 
 def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], int]:
-    held = facet_values(db, place, sought, most=COUNTED)
+    held = facet_values(db, place, sought, most=OVER)
     numbers = sorted(held)
     found: dict[tuple[int, Any], int] = {}
     for start in range(0, len(numbers), PORTION):
@@ -260,8 +294,8 @@ def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], in
 def _select(db: Session, facet: int, *, now: datetime) -> str:
     if facet == TAG:
         return (
-            f"SELECT {facet}, t.tag, count(*) FROM m JOIN search_tags t ON t.document = m.id "
-            "GROUP BY t.tag"
+            f"SELECT {facet}, t.tag, count(*) FROM m CROSS JOIN search_tags t "  # else SQLite
+            "WHERE t.document = m.id GROUP BY t.tag"  # goes through every tag there is
         )
     if facet == FRESHNESS:
         fresh = f"CASE WHEN m.fresh_until > {instant(db, now)} THEN 1 ELSE 0 END"

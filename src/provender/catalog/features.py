@@ -18,6 +18,7 @@ from provender.catalog import (
     history,
     indexing,
     lineage,
+    listing,
     naming,
     past,
     projects,
@@ -308,8 +309,7 @@ def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSet
         NodeRow.column_name == "",
         RestsOnRow.node == NodeRow.id,
         RestsOnRow.dataset == DatasetRow.id,
-        DatasetRow.scope.not_in(sorted(visible.scopes)),
-        DatasetRow.id.not_in(sorted(visible.datasets)),
+        ~listing.among(db, visible),
     )
     return (
         select(TrainingSetRow.value)

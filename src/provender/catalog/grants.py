@@ -4,12 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, changes, datasets, epoch, history, naming
 from provender.catalog.changes import Change
-from provender.catalog.rows import DatasetNameRow, GrantRow, PersonRow, PurposeRow, TeamRow
+from provender.catalog.rows import (
+    DatasetNameRow,
+    DatasetRow,
+    GrantRow,
+    PersonRow,
+    PurposeRow,
+    TeamRow,
+)
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, InvalidInput, NotFound
@@ -147,10 +154,9 @@ def _rows(
     limit: int | None = None,
     now: datetime,
 ) -> Sequence[GrantRow]:
-    stewarded = access.visible_numbers(db, by, Action.STEWARD, now=now)
-    wanted = select(GrantRow).where(
-        or_(GrantRow.dataset.in_(stewarded), GrantRow.grantee.in_(by.names))
-    )
+    stewards = access.is_visible(db, by, Action.STEWARD, now=now)
+    stewarded = exists().where(DatasetRow.id == GrantRow.dataset, stewards)
+    wanted = select(GrantRow).where(or_(stewarded, GrantRow.grantee.in_(by.names)))
     if ref is not None:
         wanted = wanted.where(GrantRow.dataset.in_(_number(ref.dataset)))
     further = wanted.where(GrantRow.number > beyond) if beyond else wanted

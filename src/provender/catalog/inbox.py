@@ -6,18 +6,20 @@ they decide about. A settled task is not shown again while it is about the same.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import islice
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, epoch, history
+from provender.catalog import access, changes, epoch, history, listing
 from provender.catalog.access import EVERYTHING
 from provender.catalog.changes import Change
+from provender.catalog.epoch import Visible
 from provender.catalog.rows import DatasetRow, HistoryRow, UnansweredRow
-from provender.catalog.tasks import FINDERS, Sees, Waiting
+from provender.catalog.tasks import FINDERS, PORTION, Sees, Waiting
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
 from provender.core.errors import InvalidInput, NotFound, PreconditionFailed
@@ -86,21 +88,24 @@ def settle(db: Session, who: Actor, identity: str, *, expected: int | None, chan
 def sees(db: Session, who: Actor, *, now: datetime) -> Sees:
     """Return whose tasks are looked for if ``who`` looks."""
     governs = access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
-    stewarded = _in_scopes(db, who, Action.STEWARD, now=now)
-    known = _in_scopes(db, who, Action.DISCOVER, now=now)
+    stewarded = epoch.visible_scopes(db, who, Action.STEWARD, now=now)
+    stewards = stewarded.scopes or stewarded.datasets
+    looked_after = stewarded
+    if governs:
+        looked_after = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     return Sees(
-        datasets=known if governs else stewarded,
+        shown=listing.among(db, looked_after),
+        visible=looked_after,
         governs=governs,
-        stewards=db.scalars(stewarded.limit(1)).first() is not None,
+        stewards=bool(stewards) and _is_any(db, stewarded),
         now=now,
     )
 
 
-def _in_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[int]:
-    """The datasets that ``who`` may do ``action`` to, by the scopes that were decided once."""
-    open_ = epoch.visible_scopes(db, who, action, now=now)
-    fits = or_(DatasetRow.scope.in_(open_.scopes), DatasetRow.id.in_(open_.datasets))
-    return select(DatasetRow.id).where(fits, DatasetRow.withdrawn_at.is_(None))
+def _is_any(db: Session, stewarded: Visible) -> bool:
+    """Whether there is a dataset among those."""
+    there = select(DatasetRow.id).where(listing.among(db, stewarded))
+    return db.scalars(there.limit(1)).first() is not None
 
 
 def _waiting(db: Session, sees: Sees, *, kind: str, after: str) -> Iterator[Waiting]:
@@ -118,20 +123,19 @@ def _waiting(db: Session, sees: Sees, *, kind: str, after: str) -> Iterator[Wait
 
 
 def _unsettled(db: Session, found: Iterator[Waiting]) -> Iterator[Waiting]:
-    for waiting in found:
-        if _settled(db, waiting) != waiting.about:
-            yield waiting
+    while portion := list(islice(found, PORTION)):
+        settled = _settled(db, portion)
+        yield from (each for each in portion if settled.get(each.task.id) != each.about)
 
 
-def _settled(db: Session, waiting: Waiting) -> str | None:
-    """What the task was about when it was settled; None: it never was."""
-    wanted = select(HistoryRow.value).where(
+def _settled(db: Session, waiting: Sequence[Waiting]) -> dict[str, str]:
+    """What those of the tasks that were settled were about then."""
+    wanted = select(HistoryRow.key, HistoryRow.value).where(
         HistoryRow.kind == SETTLED,
-        HistoryRow.key == waiting.task.id,
+        HistoryRow.key.in_([each.task.id for each in waiting]),
         HistoryRow.to_sequence.is_(None),
     )
-    text = db.scalars(wanted).first()
-    return str(json.loads(text)["about"]) if text else None
+    return {key: str(json.loads(text)["about"]) for key, text in db.execute(wanted) if text}
 
 
 def _one(db: Session, sees: Sees, kind: str, key: str) -> Waiting | None:
@@ -139,10 +143,9 @@ def _one(db: Session, sees: Sees, kind: str, key: str) -> Waiting | None:
     if kind not in FINDERS:
         return None
     urn = URN.search(key)
+    sees = replace(sees, only=key)
     if urn is not None:
-        only = sees.datasets.where(DatasetRow.urn == urn[0])
-        sees = replace(sees, datasets=only)
+        sees = replace(sees, shown=and_(sees.shown, DatasetRow.urn == urn[0]))
     identity = task_id(kind, key)
-    found = FINDERS[kind](db, sees, "")
-    waiting = next((waiting for waiting in found if waiting.task.id == identity), None)
-    return None if waiting is None or _settled(db, waiting) == waiting.about else waiting
+    found = _unsettled(db, FINDERS[kind](db, sees, ""))
+    return next((waiting for waiting in found if waiting.task.id == identity), None)

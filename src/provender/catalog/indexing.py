@@ -274,12 +274,14 @@ def _add(
     numbers = vocabulary.learned(db, {word for _, entry in numbered for word in entry.words()})
     rows = [{"id": n, **entry.row, "from_at": at} for n, entry in numbered]
     nominate.add(db, NOW, rows, [entry.codes(numbers) for _, entry in numbered])
-    db.execute(
-        insert(SearchTextRow), [{"document": n, **entry.text_columns} for n, entry in numbered]
+    connection = db.connection()  # not the session, which takes much longer for many
+    connection.execute(
+        insert(SearchTextRow),
+        [{"document": n, **entry.text_columns} for n, entry in numbered],
     )
     tags = [{"tag": tag, "document": n} for n, entry in numbered for tag in entry.values.tags]
     if tags:
-        db.execute(insert(SearchTagRow), tags)
+        connection.execute(insert(SearchTagRow), tags)
     for _, entry in numbered:
         sums.add(entry, numbers, 1)
 

@@ -1,7 +1,7 @@
 """Whether the search index says what is there: every document, word and count, made once more."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import select, text
@@ -175,7 +175,8 @@ def _words(db: Session, words: Counter[str]) -> Wrong:
         yield "stubs", f"{len(wrong)} are not as the words have them"
 
 
-def _counts(db: Session, counts: Mapping[tuple[int, int, int], int]) -> Wrong:
+def _counts(db: Session, told: facets.Counts) -> Wrong:
+    counts = facets.with_totals(told)
     rows = db.execute(select(FacetCountRow.__table__))
     there = {(scope, facet, value): number for scope, facet, value, number in rows}
     for key in sorted(counts.keys() | there.keys()):

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Boolean, ColumnElement, and_, func, literal_column, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import epoch
+from provender.catalog.epoch import Visible
 from provender.catalog.rows import (
     AssignmentRow,
     DatasetRow,
@@ -14,12 +15,14 @@ from provender.catalog.rows import (
     OwnerRow,
     VersionRow,
 )
+from provender.catalog.scopes import within
 from provender.core.datasets import Dataset, DatasetSummary, EventRange, newest
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 
 FILTERS = ("domain", "owner", "tag", "term")
+FEW = 1_000
 NO_FILTERS: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -39,6 +42,7 @@ def summaries(
     Raises:
         NotFound: datasets cannot be filtered by that.
     """
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     newest = aliased(VersionRow)
     newest_state = (
         select(newest.state)
@@ -62,42 +66,47 @@ def summaries(
             VersionRow,
             and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
         )
-        .where(DatasetRow.name > after, _known(db, who, now=now), *_filtered(filters))
+        .where(DatasetRow.name > after, among(db, visible), *_filtered(db, filters))
         .order_by(DatasetRow.name)
         .limit(limit)
     )
     return [summary(*row, now=now) for row in db.execute(wanted)]
 
 
-def _known(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
-    """What ``who`` may discover, decided once for each scope and not for each dataset."""
-    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    scope = DatasetRow.scope + 0  # else SQLite goes by scopes, and sorts all of them by name
-    return and_(
-        DatasetRow.withdrawn_at.is_(None),
-        or_(scope.in_(sorted(visible.scopes)), DatasetRow.id.in_(sorted(visible.datasets))),
-    )
+def among(db: Session, visible: Visible) -> ColumnElement[bool]:
+    """Return the condition on datasets, that were not withdrawn, to be ``visible``.
+
+    It is decided once for each scope and not for each dataset.
+    """
+    scope = "(datasets.scope + 0)"  # else SQLite goes by scopes, and sorts all of them by name
+    inside: ColumnElement[bool] = literal_column(f"({within(db, scope, visible.scopes)})", Boolean)
+    if visible.datasets:
+        inside = or_(inside, DatasetRow.id.in_(sorted(visible.datasets)))
+    return and_(DatasetRow.withdrawn_at.is_(None), inside)
 
 
-def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
+def _filtered(db: Session, filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
     for name, values in filters.items():
         match name:
             case "domain":
                 yield DatasetRow.domain.in_(values)
             case "owner":
-                yield _has(OwnerRow, OwnerRow.actor.in_(values))
+                yield _has(db, OwnerRow, OwnerRow.actor.in_(values))
             case "tag":
-                yield _has(AssignmentRow, AssignmentRow.tag.in_(values))
+                yield _has(db, AssignmentRow, AssignmentRow.tag.in_(values))
             case "term":
-                yield _has(DatasetTermRow, DatasetTermRow.term.in_(values))
+                yield _has(db, DatasetTermRow, DatasetTermRow.term.in_(values))
             case _:
                 raise unknown("filter of datasets", name, FILTERS)
 
 
 def _has(
-    kind: type[OwnerRow | AssignmentRow | DatasetTermRow], fits: ColumnElement[bool]
+    db: Session, kind: type[OwnerRow | AssignmentRow | DatasetTermRow], fits: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    return DatasetRow.id.in_(select(kind.dataset).where(fits))
+    """A few are named: else PostgreSQL may go through all datasets by name to find them."""
+    there = select(kind.dataset).where(fits)
+    some = db.scalars(there.distinct().limit(FEW + 1)).all()
+    return DatasetRow.id.in_(some if len(some) <= FEW else there)
 
 
 def summary(

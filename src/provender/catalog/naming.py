@@ -97,6 +97,8 @@ def locate(db: Session, name: str) -> DatasetRow | None:
 def current(db: Session, names: Iterable[str]) -> dict[str, str]:
     """Return what is called by each of ``names``, or was once, is called now; unknown names as they are."""
     wanted = sorted(set(names))
+    if not wanted:
+        return {}
     named = select(DatasetNameRow.name, DatasetRow.name.label("now"))
     joined = named.join(DatasetRow, DatasetRow.id == DatasetNameRow.dataset)
     found = db.execute(joined.where(DatasetNameRow.name.in_(wanted)))

@@ -13,9 +13,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import nominate
-from provender.catalog.epoch import Visible, among
+from provender.catalog.epoch import Visible
 from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
+from provender.catalog.scopes import among, within
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput
 from provender.core.finding import KINDS, Question
@@ -52,12 +53,13 @@ class View:
 
     def counts(self, db: Session, every: Sequence[Sought], *, most: int) -> list[int]:
         """Return how many documents hold each of what is sought; ``most`` if there are more."""
-        totals = [0] * len(every)
+        once = [sought for at, sought in enumerate(every) if sought not in every[:at]]
+        totals = [0] * len(once)
         for place, shown in self.places:
-            asked = [_shown(sought, shown) for sought in every]
+            asked = [_shown(sought, shown) for sought in once]
             for at, number in enumerate(nominate.counts(db, place, asked, most=most)):
                 totals[at] += number
-        return [min(most, total) for total in totals]
+        return [min(most, totals[once.index(sought)]) for sought in every]
 
     def named(self, db: Session, names: Sequence[str], key: str, *, limit: int) -> list[Number]:
         """Return documents with one of ``names``, or whose short name runs together as ``key``."""
@@ -87,10 +89,10 @@ def view(
 
     Of the datasets that are ``withdrawn`` what was found of them then.
     """
-    seen = visible.inside("d.scope")
+    seen = within(db, "d.scope", visible.scopes)
     opened = opened_documents(db, visible)
     if opened:
-        seen = f"{seen} OR {among('d.id', opened)}"
+        seen = f"({seen}) OR {among('d.id', opened)}"
     if as_of is None:
         return View(((NOW, seen),))
     then = nominate.instant(db, as_of)
@@ -99,7 +101,7 @@ def view(
     return View(
         (
             (NOW, f"({seen}) AND {began}"),
-            (PAST, f"{_seen_then(looked_back)} AND {began} AND d.until_at > {then}"),
+            (PAST, f"{_seen_then(db, looked_back)} AND {began} AND d.until_at > {then}"),
         )
     )
 
@@ -169,35 +171,35 @@ def opened_documents(db: Session, visible: Visible) -> list[int]:
     granted = among("r.dataset", visible.datasets)
     query = (
         "SELECT DISTINCT d.id FROM rests_on r JOIN search_documents d ON d.node = r.node "
-        f"WHERE {granted} AND NOT ({visible.inside('d.scope')}) "
-        f"AND {_all_open('rests_on q WHERE q.node = d.node', visible)} "
+        f"WHERE {granted} AND NOT ({within(db, 'd.scope', visible.scopes)}) "
+        f"AND {_all_open(db, 'rests_on q WHERE q.node = d.node', visible)} "
         f"ORDER BY d.id LIMIT {MOST_OPENED}"
     )
     return [row[0] for row in db.connection().exec_driver_sql(query)]
 
 
-def _seen_then(visible: Visible) -> str:
+def _seen_then(db: Session, visible: Visible) -> str:
     """What the document rested on, and what its node rests on, is open now."""
     return (
-        f"{_all_open('past_rests_on q WHERE q.past = d.id', visible)} "
-        f"AND {_all_open('rests_on q WHERE q.node = d.node', visible)}"
+        f"{_all_open(db, 'past_rests_on q WHERE q.past = d.id', visible)} "
+        f"AND {_all_open(db, 'rests_on q WHERE q.node = d.node', visible)}"
     )
 
 
-def _all_open(resting: str, visible: Visible) -> str:
+def _all_open(db: Session, resting: str, visible: Visible) -> str:
     """Every dataset is open; of an entity one is: `derivation.is_seen`."""
     of, _, which = resting.partition(" WHERE ")
     dataset = f"SELECT 1 FROM {of} JOIN datasets s ON s.id = q.dataset WHERE {which}"
-    is_open = _open("s", visible)
+    is_open = _open(db, "s", visible)
     return (
         f"(NOT EXISTS ({dataset} AND NOT ({is_open})) "
         f"OR d.kind = {ENTITY} AND EXISTS ({dataset} AND ({is_open})))"
     )
 
 
-def _open(dataset: str, visible: Visible) -> str:
-    inside = visible.inside(f"{dataset}.scope")
-    return f"{inside} OR {among(f'{dataset}.id', visible.datasets)}"
+def _open(db: Session, dataset: str, visible: Visible) -> str:
+    inside = within(db, f"{dataset}.scope", visible.scopes)
+    return f"({inside}) OR {among(f'{dataset}.id', visible.datasets)}"
 
 
 def _shown(sought: Sought, shown: str) -> Sought:

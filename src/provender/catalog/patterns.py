@@ -3,10 +3,26 @@
 from fnmatch import fnmatchcase
 from string import ascii_lowercase, digits
 
+from sqlalchemy import ColumnElement, and_
+
+from provender.catalog.nominate import LAST
+from provender.catalog.rows import DatasetRow
+
 ALPHABET = ascii_lowercase + digits + "_."
 """The characters of dataset names."""
 ESCAPED = {"\\": "\\\\", "^": "\\^", "[": "\\[", "]": "\\]"}
 """Inside a set, in both dialects."""
+
+
+SPECIAL = frozenset("*?[")
+
+
+def fits(pattern: str) -> ColumnElement[bool]:
+    """Return the condition that ``fnmatchcase(name, pattern)`` of a dataset's name."""
+    ends = [at for at, letter in enumerate(pattern) if letter in SPECIAL]
+    begins = pattern[: ends[0]] if ends else pattern
+    near = and_(DatasetRow.name >= begins, DatasetRow.name < begins + LAST)
+    return and_(near, DatasetRow.name.regexp_match(name_pattern(pattern)))
 
 
 def name_pattern(pattern: str) -> str:

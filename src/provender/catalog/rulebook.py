@@ -10,13 +10,12 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, ways
+from provender.catalog import access
 from provender.catalog.access import EVERYTHING
+from provender.catalog.patterns import SPECIAL, fits
 from provender.catalog.rows import DatasetRow
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, Rule
-
-SPECIAL = frozenset("*?[")
 
 
 def shown(db: Session, who: Actor, rules: Iterable[Rule], *, now: datetime) -> tuple[Rule, ...]:
@@ -49,6 +48,6 @@ def _open(db: Session, who: Actor, patterns: set[str], *, now: datetime) -> set[
     names = set(literal(patterns))
     found = set(db.scalars(visible.where(DatasetRow.name.in_(sorted(names)))))
     for pattern in patterns - names - {EVERY}:
-        if db.scalars(visible.where(ways.matches([pattern])).limit(1)).first() is not None:
+        if db.scalars(visible.where(fits(pattern)).limit(1)).first() is not None:
             found.add(pattern)
     return found | {EVERY}

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -31,6 +32,8 @@ GONE = canonical({"gone": True})
 ALL, ANY = "all", "any"
 STAND_IN = DatasetRef("scope", "dataset")
 PORTION = 500
+FEW = 50
+"""Scopes that a condition lists; of more it has a mark each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,40 @@ def of_nodes(db: Session, nodes: Collection[int], *, add: bool = True) -> dict[i
     return {
         n: numbers.get(keys[n], -1) if n in keys else scopes[0] for n, scopes in resting.items()
     }
+
+
+def among(column: str, numbers: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``numbers``."""
+    return f"{column} IN ({', '.join(map(str, sorted(numbers)))})" if numbers else "1 = 0"
+
+
+def within(db: Session, column: str, scopes: Collection[int]) -> str:
+    """Return the condition that ``column`` is one of ``scopes``, of which there may be thousands.
+
+    Reading a list of thousands takes a database longer than most searches.
+    """
+    if len(scopes) <= FEW:
+        return among(column, scopes)
+    return _marked(column, frozenset(scopes), db.get_bind().dialect.name)
+
+
+@lru_cache(maxsize=64)
+def _marked(column: str, scopes: frozenset[int], dialect: str) -> str:
+    """The condition by a mark for each scope: 1 if it is one of ``scopes``.
+
+    PostgreSQL takes any such condition to hold for one row in 200, and its negation for all but
+    that, so it is put in the way that is nearer: most actors see most of what there is.
+    """
+    last = max(scopes)
+    if dialect != "postgresql":
+        marks = bytearray(last + 1)
+        for scope in scopes:
+            marks[scope] = 1
+        return f"substr(x'{marks.hex()}', {column} + 1, 1) = x'01'"
+    bits = sum(1 << scope for scope in scopes).to_bytes(last // 8 + 1, "little").hex()
+    known = f"CASE WHEN {column} BETWEEN 0 AND {last} THEN "
+    bit = f"{known}get_bit('\\x{bits}'::bytea, {column}) ELSE 0 END"
+    return f"{bit} = 1" if 2 * len(scopes) < last else f"{bit} <> 0"
 
 
 def decided(

@@ -202,15 +202,17 @@ def _find(
 def _nominate(
     db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing
 ) -> _Nominated:
-    """All the words first, in the name, then anywhere; then one missing, until there are enough."""
+    """All the words first, in the name and anywhere; then one missing, until there are enough."""
     numbers: dict[Number, None] = {}
     sought, is_complete = Sought((), narrowed.groups), True
     for missing in range(len(groups)):
         sought = Sought(groups, narrowed.groups, missing)
-        titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
         anywhere = view.nominated(db, sought, limit=NOMINATED)
-        numbers.update(dict.fromkeys((*titled, *anywhere)))
         is_complete = len(anywhere) < NOMINATED
+        if not is_complete:  # else those that have them in the name are all there
+            titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
+            numbers.update(dict.fromkeys(titled))
+        numbers.update(dict.fromkeys(anywhere))
         if len(numbers) >= ENOUGH:
             break
     return _Nominated(list(numbers), sought, is_complete)

@@ -3,27 +3,30 @@
 Each kind of task is looked for by a query of its own, in an order that a list can go on in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Select, Text, and_, exists, or_, select, type_coerce
+from sqlalchemy import Boolean, ColumnElement, Select, and_, exists, literal_column, or_, select
+from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
-from provender.catalog import drift, nodes
+from provender.catalog import drift, epoch, facets, nodes
+from provender.catalog.epoch import Visible
 from provender.catalog.rows import (
     AssignmentRow,
     CheckRow,
     DatasetRow,
     OwnerRow,
-    PersonRow,
+    SearchDocumentRow,
     UnansweredRow,
     VersionRow,
 )
+from provender.catalog.scopes import within
 from provender.core.contracts import Outcome
 from provender.core.datasets import Dataset
 from provender.core.digest import digest
+from provender.core.finding import KINDS
 from provender.core.lifecycle import Severity, State
 from provender.core.people import Role
 from provender.core.tasks import Task, task_id
@@ -31,18 +34,34 @@ from provender.core.tasks import Task, task_id
 MOST_TIMES = 10**10 - 1
 PORTION = 100
 """How many datasets are read at a time: whoever looks may stop at any."""
+FEW = 2_000
+"""Datasets that are looked up and put in order; where there are more, the next one is near."""
 NAMED = 3
 """How many failed checks a task names."""
+DATASET = KINDS.index("dataset")
+QUARANTINED = VersionRow.state == literal_column(f"'{State.QUARANTINED.value}'")
+"""Written out, because SQLite has an index of just these."""
+ACTORS = sql(
+    "WITH RECURSIVE each(actor) AS (SELECT min(actor) FROM owners UNION ALL "
+    "SELECT (SELECT min(actor) FROM owners WHERE actor > each.actor) FROM each "
+    "WHERE actor IS NOT NULL) SELECT actor FROM each WHERE actor IS NOT NULL"
+)
+"""Everybody with an office, from one to the next: there are few beside their datasets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sees:
-    """Whose tasks are looked for: ``datasets`` they look after, and whether they govern."""
+    """Whose tasks are looked for: of datasets that are ``shown``, those of ``visible``.
 
-    datasets: Select[int]
+    ``only`` is what a task is about if one is looked for, and ``governs`` whether they do.
+    """
+
+    shown: ColumnElement[bool]
+    visible: Visible
     governs: bool
     stewards: bool
     now: datetime
+    only: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +78,28 @@ class Waiting:
 
 def quarantined(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     """Versions that failed a check which refuses: readers keep the last good one."""
-    wanted = (
-        select(DatasetRow, VersionRow)
-        .join(VersionRow, VersionRow.dataset == DatasetRow.id)
-        .where(VersionRow.state == State.QUARANTINED.value, _looked_after(sees))
-        .order_by(DatasetRow.name, VersionRow.number)
+    held = exists().where(VersionRow.dataset == DatasetRow.id, QUARANTINED)
+    some = select(DatasetRow.name).where(
+        DatasetRow.id.in_(select(VersionRow.dataset).where(QUARANTINED).limit(FEW + 1))
     )
     name, _, number = after.partition("@")
-    if number.isascii() and number.isdecimal() and len(number) < 10:
-        beyond = and_(DatasetRow.name == name, VersionRow.number > int(number))
-        wanted = wanted.where(or_(DatasetRow.name > name, beyond))
-    for row, version in db.execute(wanted):
+    if not (number.isascii() and number.isdecimal() and len(number) < 10):
+        name, number = "", "0"
+    begun = select(DatasetRow).where(DatasetRow.name == name, sees.shown)
+    yield from _held(db, db.scalars(begun).all(), beyond=int(number))
+    for portion in _portions(db, sees, name, held, _few(db, some)):
+        yield from _held(db, portion, beyond=0)
+
+
+def _held(db: Session, rows: Sequence[DatasetRow], *, beyond: int) -> Iterator[Waiting]:
+    """The quarantined versions of datasets."""
+    by_id = {row.id: row for row in rows}
+    wanted = select(VersionRow).where(
+        VersionRow.dataset.in_(by_id), VersionRow.number > beyond, QUARANTINED
+    )
+    found = db.scalars(wanted).all() if rows else ()
+    for version in sorted(found, key=lambda one: (by_id[one.dataset].name, one.number)):
+        row = by_id[version.dataset]
         ref = row.value.ref.at(version.number)
         yield _waiting(
             "quarantined",
@@ -85,15 +115,15 @@ def quarantined(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
 
 def ownerless(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     """Datasets that nobody answers for: their owner is not declared, or a team nobody is in."""
-    accountable = OwnerRow.role == Role.ACCOUNTABLE.value
-    people = db.scalars(select(PersonRow.value)).all()
-    there = {person.id for person in people} | {team for p in people for team in p.teams}
-    named = db.scalars(select(OwnerRow.actor).where(accountable).distinct())
-    nobody = sorted(set(named) - there)
+    nobody = sorted(set(db.scalars(ACTORS)) - epoch.answering(db))
     if not nobody:
         return
-    theirs = select(OwnerRow.dataset).where(accountable, OwnerRow.actor.in_(nobody))
-    for row in _datasets(db, sees, after, DatasetRow.id.in_(theirs)):
+    accountable = OwnerRow.role == Role.ACCOUNTABLE.value
+    some = select(DatasetRow.name).join(OwnerRow, OwnerRow.dataset == DatasetRow.id)
+    few = _few(db, some.where(accountable, OwnerRow.actor.in_(nobody)))
+    theirs = OwnerRow.actor.concat("").in_(nobody)  # not each of them looked up for each dataset
+    fits = exists().where(OwnerRow.dataset == DatasetRow.id, accountable, theirs)
+    for row in _datasets(db, sees, after, fits, few):
         owner = row.value.owner
         why = "nobody is in it" if owner.startswith("team:") else "is not declared"
         yield _waiting(
@@ -108,29 +138,56 @@ def ownerless(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
 
 def stale(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     """Datasets whose data is older than what is promised."""
-    promised = type_coerce(DatasetRow.value, Text)
-    fits = and_(
-        promised.contains('"fresh_within":', autoescape=True),
-        ~promised.contains('"fresh_within":null', autoescape=True),
+    document = SearchDocumentRow
+    late = and_(document.kind == DATASET, document.fresh_until <= sees.now)
+    few = None
+    if not (sees.visible.datasets or sees.only):
+        ended = facets.ended(db, sees.visible, now=sees.now)
+        if not ended:
+            return
+        few = _late(db, sees) if ended <= FEW else None
+    fits = exists().where(document.name == DatasetRow.name, late)
+    for portion in _portions(db, sees, after, fits, few):
+        latest = _latest(db, portion)
+        for row in portion:
+            version, within_ = latest.get(row.id), row.value.fresh_within
+            if version is None or within_ is None:
+                continue
+            number, newest = version
+            over = newest + within_
+            if sees.now <= over:
+                continue
+            ref = row.value.ref.at(number)
+            yield _waiting(
+                "stale",
+                row,
+                about=str(number),
+                says=f"the data of {ref} is {_for_people(sees.now - over)} older than the "
+                f"{_for_people(within_)} that are promised",
+                suggests=f"publish newer data of {row.name}, or promise less: fresh_within",
+                since=over,
+            )
+
+
+def _late(db: Session, sees: Sees) -> list[str]:
+    """The names of the datasets in sight that ceased to be fresh; sorted here, not walked to."""
+    document = SearchDocumentRow
+    inside = literal_column(f"({within(db, 'scope', sees.visible.scopes)})", Boolean)
+    late = (document.kind == DATASET, document.fresh_until <= sees.now, inside)
+    return sorted(db.scalars(select(document.name).where(*late)))
+
+
+def _latest(db: Session, rows: Sequence[DatasetRow]) -> dict[int, tuple[int, datetime]]:
+    """The number of the latest version of each dataset that has one, and how far its data goes."""
+    wanted = (
+        select(VersionRow.dataset, VersionRow.number, VersionRow.latest, VersionRow.published_at)
+        .join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+        .where(DatasetRow.id.in_([row.id for row in rows]), VersionRow.number == DatasetRow.latest)
     )
-    for row in _datasets(db, sees, after, fits):
-        version = db.get(VersionRow, (row.id, row.latest)) if row.latest else None
-        within = row.value.fresh_within
-        if version is None or within is None:
-            continue
-        over = (version.latest or version.published_at) + within
-        if sees.now <= over:
-            continue
-        ref = row.value.ref.at(version.number)
-        yield _waiting(
-            "stale",
-            row,
-            about=str(version.number),
-            says=f"the data of {ref} is {_for_people(sees.now - over)} older than the "
-            f"{_for_people(within)} that are promised",
-            suggests=f"publish newer data of {row.name}, or promise less: fresh_within",
-            since=over,
-        )
+    return {
+        dataset: (number, latest or published)
+        for dataset, number, latest, published in db.execute(wanted)
+    }
 
 
 def untagged(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
@@ -155,10 +212,15 @@ def zero_result(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
         UnansweredRow.settled_at.is_(None), UnansweredRow.settled_at < UnansweredRow.last_at
     )
     wanted = select(UnansweredRow).where(again)
-    for row in db.scalars(wanted.order_by(UnansweredRow.times.desc(), UnansweredRow.words)):
+    if sees.only:
+        wanted = wanted.where(UnansweredRow.words == sees.only)
+    left, _, words = after.partition(" ")
+    if left.isascii() and left.isdecimal() and len(left) == len(str(MOST_TIMES)):
+        last = MOST_TIMES - int(left)
+        beside = and_(UnansweredRow.times == last, UnansweredRow.words > words)
+        wanted = wanted.where(or_(UnansweredRow.times < last, beside))
+    for row in _one_by_one(db, wanted.order_by(UnansweredRow.times.desc(), UnansweredRow.words)):
         place = f"{MOST_TIMES - row.times:010d} {row.words}"
-        if place <= after:
-            continue
         times = "once" if row.times == 1 else f"{row.times} times"
         task = Task(
             id=task_id("zero-result", row.words),
@@ -176,7 +238,7 @@ def drifted(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
     """What is not in force as catalog/ declared it."""
     kind, _, name = after.partition(" ")
     if kind <= "dataset":
-        for found in drift.datasets(db, sees.datasets, after=name):
+        for found in drift.datasets(db, sees.shown, after=name):
             yield _drifted(found)
     if sees.governs:
         for found in drift.others(db, after=("", "") if kind == "dataset" else (kind, name)):
@@ -210,18 +272,51 @@ FINDERS: dict[str, Callable[[Session, Sees, str], Iterator[Waiting]]] = {
 """Kinds of tasks, the most urgent first, and how each is looked for."""
 
 
-def _datasets(db: Session, sees: Sees, after: str, fits: Any) -> Iterator[DatasetRow]:
-    wanted = select(DatasetRow).where(fits, _looked_after(sees)).order_by(DatasetRow.name)
-    while True:
-        portion = db.scalars(wanted.where(DatasetRow.name > after).limit(PORTION)).all()
+def _one_by_one(db: Session, wanted: Select[UnansweredRow]) -> Iterator[UnansweredRow]:
+    """Questions that were asked in vain, read a portion at a time."""
+    at = 0
+    while portion := db.scalars(wanted.offset(at).limit(PORTION)).all():
         yield from portion
+        at += PORTION
+
+
+def _few(db: Session, names: Select[str]) -> list[str] | None:
+    """The names in their order; None where there are more than a few."""
+    found = sorted(set(db.scalars(names.limit(FEW + 1))))
+    return found if len(found) <= FEW else None
+
+
+def _datasets(
+    db: Session,
+    sees: Sees,
+    after: str,
+    fits: ColumnElement[bool],
+    few: Sequence[str] | None = None,
+) -> Iterator[DatasetRow]:
+    for portion in _portions(db, sees, after, fits, few):
+        yield from portion
+
+
+def _portions(
+    db: Session,
+    sees: Sees,
+    after: str,
+    fits: ColumnElement[bool],
+    few: Sequence[str] | None = None,
+) -> Iterator[Sequence[DatasetRow]]:
+    """Datasets in sight that fit, by name from beyond ``after``; ``few``: their names, if known."""
+    wanted = select(DatasetRow).where(sees.shown).order_by(DatasetRow.name)
+    if few is not None:
+        left = [name for name in few if name > after]
+        for start in range(0, len(left), PORTION):
+            yield db.scalars(wanted.where(DatasetRow.name.in_(left[start : start + PORTION]))).all()
+        return
+    while True:
+        portion = db.scalars(wanted.where(fits, DatasetRow.name > after).limit(PORTION)).all()
+        yield portion
         if len(portion) < PORTION:
             return
         after = portion[-1].name
-
-
-def _looked_after(sees: Sees) -> Any:
-    return and_(DatasetRow.id.in_(sees.datasets), DatasetRow.withdrawn_at.is_(None))
 
 
 def _waiting(

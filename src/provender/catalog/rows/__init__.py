@@ -57,7 +57,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0009"
+SCHEMA = "0010"
 
 __all__ = [
     "SCHEMA",

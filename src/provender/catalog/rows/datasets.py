@@ -81,7 +81,17 @@ class VersionRow(Row):
     """``value`` names the dataset as it was called when the version was published."""
 
     __tablename__ = "versions"
-    __table_args__ = (Index(None, "dataset", "content"), Index(None, "dataset", "state", "number"))
+    __table_args__ = (
+        Index(None, "dataset", "content"),
+        Index(None, "dataset", "state", "number"),
+        Index(
+            "ix_versions_quarantined",
+            "dataset",
+            "number",
+            sqlite_where=text("state = 'quarantined'"),
+            postgresql_where=text("state = 'quarantined'"),
+        ),
+    )
     dataset: Mapped[int] = mapped_column(ForeignKey("datasets.id"), primary_key=True)
     number: Mapped[int] = mapped_column(Integer, primary_key=True)
     content: Mapped[str] = mapped_column(String)

@@ -1,0 +1,20 @@
+"""What each new connection to a database is told."""
+
+from typing import Any
+
+
+def prepare_postgresql(connection: Any, _record: object) -> None:
+    """Let it use indices: for words that it knows nothing of it would rather read everything.
+
+    It takes a whole table to be cheap where the first row will do, and compiles long questions.
+    """
+    connection.execute("SET enable_seqscan = off")
+    connection.execute("SET jit = off")
+    connection.commit()
+
+
+def prepare_sqlite(connection: Any, _record: object) -> None:
+    """Let us say BEGIN ourselves, so that changes of tables are transactional too."""
+    connection.isolation_level = None
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = FULL")
