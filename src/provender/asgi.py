@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender import bootstrap
 from provender.api.app import application as api_of
-from provender.api.guard import OURS
+from provender.api.guard import is_embedded
 from provender.api.identity import local
 from provender.api.logs import FORMATS, Log
 from provender.api.metrics import Metrics
@@ -43,8 +43,11 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))
-        headers = Headers(scope=scope)
-        if is_embedded(headers):
+        headers = Headers(raw=list(scope.get("headers", ())))
+        if path == PREFIX or path.startswith(f"{PREFIX}/"):
+            scope["root_path"] = scope.get("root_path", "") + PREFIX
+            await self._api(scope, receive, send)
+        elif is_embedded(headers):
             refusal = PlainTextResponse("another site's page asked for this\n", 403)
             await refusal(scope, receive, send)
         elif self._metrics is not None and path == self._metrics.path:
@@ -54,21 +57,8 @@ class Site:
                 await refusal(scope, receive, send)
                 return
             await self._metrics.handle(scope, receive, send)
-        elif path == PREFIX or path.startswith(f"{PREFIX}/"):
-            scope["root_path"] = scope.get("root_path", "") + PREFIX
-            await self._api(scope, receive, send)
         else:
             await self._pages(scope, receive, send)
-
-
-def is_embedded(headers: Headers) -> bool:
-    """Return whether another site's page asks for something to use it there: no link was followed.
-
-    What is searched for in vain is written down: a page could fill somebody's inbox.
-    """
-    followed = headers.get("sec-fetch-mode") == "navigate"
-    to_look_at = headers.get("sec-fetch-dest", "document") == "document"
-    return headers.get("sec-fetch-site", "") not in OURS and not (followed and to_look_at)
 
 
 def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:

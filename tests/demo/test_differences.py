@@ -36,7 +36,7 @@ def workspace(tmp_path_factory):
                 datasets=tuple(
                     Dataset(
                         ref=DatasetRef("aviation", name),
-                        description="",
+                        description="Weather.",
                         owner="person:sam",
                         format=Format.PARQUET,
                         event_timestamp="time_hour" if name == "weather" else None,

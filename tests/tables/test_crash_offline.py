@@ -38,7 +38,11 @@ GOVERNANCE = Governance(
     rules=(Rule(id="all", actors=(ME,), actions=tuple(Action)),),
     datasets=tuple(
         Dataset(
-            ref=DatasetRef("a", str(fmt)), description="", owner=ME, format=fmt, event_timestamp="t"
+            ref=DatasetRef("a", str(fmt)),
+            description="Rows.",
+            owner=ME,
+            format=fmt,
+            event_timestamp="t",
         )
         for fmt in (Format.PARQUET, Format.DELTA)
     ),

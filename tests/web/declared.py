@@ -31,7 +31,7 @@ from tests.web.clock import NOW
 
 PROJECT = "flights"
 ATTACK = "<script>alert(1)</script>"
-LINKS = ("https://example.com/planes", "javascript:alert(1)")
+LINKS = ("https://example.com/planes", "https://example.com/planes/nowhere")
 WEATHER_COLUMNS = ("temp", "dewp", "humid", "wind_speed", "precip", "visib")
 
 

@@ -80,10 +80,20 @@ class Guard:
         foreign = headers.get("sec-fetch-site", "") not in OURS or (
             origin is not None and origin.partition("://")[2] != host
         )
-        if method not in SAFE and foreign:
+        if is_embedded(headers) or (method not in SAFE and foreign):
             return Refused(
                 HTTPStatus.FORBIDDEN,
-                "another site's page asked for a change",
+                "another site's page asked for this",
                 hint="ask from a program, or from a page of this server",
             )
         return None
+
+
+def is_embedded(headers: Headers) -> bool:
+    """Return whether another site's page asks for something to use it there: no link was followed.
+
+    What is searched for in vain is written down: a page could fill somebody's inbox.
+    """
+    followed = headers.get("sec-fetch-mode") == "navigate"
+    to_look_at = headers.get("sec-fetch-dest", "document") == "document"
+    return headers.get("sec-fetch-site", "") not in OURS and not (followed and to_look_at)
