@@ -14,7 +14,7 @@ from provender.core.editing import Edit
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.glossary import Term
 from provender.core.governance import Governance
-from provender.core.lifecycle import TRANSITIONS, Severity
+from provender.core.lifecycle import TRANSITIONS, Severity, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Owner, Person, Role
 from provender.core.policy import Action, Rule
@@ -145,12 +145,15 @@ class Mutator:
 
     def step(self) -> None:
         ref = self.random.choice([FLIGHTS, HOURLY])
-        there = self.connect("ops").finder.releases(ref, limit=5).items
+        finder = self.connect("ops").finder
+        there, latest = finder.releases(ref, limit=5).items, finder.entry(ref).latest or 0
         possible = [
             (release.version.ref, step)
             for release in there
             for state, step in TRANSITIONS
             if state is release.standing.state
+            and release.data_gone_at is None
+            and (step is not Step.PUBLISH or release.version.number > latest)  # not overtaken
         ]
         if possible:
             self.touched.add(ref.dataset)
