@@ -68,7 +68,7 @@ def test_versions_and_their_pins_go_on_under_the_new_name(connect: Connect):
     assert ana.resolve(FLIGHTS.at(1)).manifest == first.manifest
     second = ops.publish(FLIGHTS, manifest(2))  # a pipeline that knows the old name
     assert second.ref == TRIPS.at(2)
-    assert ops.publish(TRIPS, manifest(1, of=TRIPS)).ref == TRIPS.at(1)
+    assert ops.publish(TRIPS, manifest(2, of=TRIPS)).ref == TRIPS.at(2)
     assert [v.ref for v in ana.versions(FLIGHTS)] == [TRIPS.at(1), TRIPS.at(2)]
     assert [r.version.ref for r in ana.finder.releases(FLIGHTS).items] == [TRIPS.at(2), TRIPS.at(1)]
     assert [v.ref for v in connect("gov").every_version()] == [TRIPS.at(1), TRIPS.at(2)]
