@@ -113,7 +113,7 @@ def measured(url: str, kind: str, options: Options) -> Iterator[Row]:
             for name in names
             if catalog.finder.entries({}, after=name[:-1], limit=1).items[0].name == name
         ]
-        seen = [catalog.repo(name) for name in catalog.projects()[:PROJECTS_ASKED]]
+        seen = [catalog.repo(name) for name in catalog.records.projects()[:PROJECTS_ASKED]]
         with_services = [repo for repo in seen if repo.views and repo.services]
         world = World(questions(size), shown, with_services)
         apps = {

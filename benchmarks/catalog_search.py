@@ -96,7 +96,7 @@ def apply(url: str) -> None:
     with LocalCatalog(url, actor="person:dev", clock=lambda: NOW - timedelta(hours=1)) as catalog:
         for one in some:
             owner = catalog.as_actor(one.dataset.owner)
-            owner.grant(one.dataset.ref, grantee=catalog.actor.id, action=Action.DEFINE)
+            owner.records.grant(one.dataset.ref, grantee=catalog.actor.id, action=Action.DEFINE)
         for repo in projects([(one.dataset.ref, one.columns) for one in some]):
             catalog.record(repo)
 
@@ -125,7 +125,7 @@ def govern(url: str, open_domains: list[str], *, before: Any) -> None:
     people = (Person(id="person:gov"), Person(id="person:dev"))
     said = Governance(domains=(Domain(name="all"),), people=people, rules=rules)
     with LocalCatalog(url, actor="person:gov", clock=lambda: before) as catalog:
-        catalog.apply_governance(said)
+        catalog.desk.apply(said)
 
 
 def _question(dice: random.Random, names: list[str]) -> str:

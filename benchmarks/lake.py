@@ -15,6 +15,7 @@ from provender.core.people import Person
 from provender.core.policy import Action, Rule
 from provender.sdk.workspace import Workspace
 from provender.settings import Settings
+from tests.catalog.world import versions_of
 
 DOMAIN = "bench"
 AS_IS, OPTIMISED = 1, 2
@@ -24,9 +25,9 @@ def publish(home: Path, tables: Mapping[str, Path]) -> dict[str, str]:
     """Publish each file as version 1 of its dataset, unless it is there; return the datasets' names."""
     names = {name: f"{DOMAIN}.{name}" for name in tables}
     with Workspace(_settings(home)) as workspace:
-        workspace.catalog.apply_governance(_governance(names.values()))
+        workspace.catalog.desk.apply(_governance(names.values()))
         for name, path in tables.items():
-            if not workspace.catalog.versions(DatasetRef.parse(names[name])):
+            if not versions_of(workspace.catalog, DatasetRef.parse(names[name])):
                 workspace.publish(names[name], path)
     return names
 
@@ -42,7 +43,7 @@ def optimise(home: Path, names: Sequence[str], keys: Sequence[str]) -> None:
         if optimize is None:
             raise SystemExit("this version of Provender has no Workspace.optimize")
         for name in names:
-            if len(workspace.catalog.versions(DatasetRef.parse(name))) < OPTIMISED:
+            if len(versions_of(workspace.catalog, DatasetRef.parse(name))) < OPTIMISED:
                 optimize(name, keys=list(keys))
 
 

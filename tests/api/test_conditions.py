@@ -75,7 +75,7 @@ def test_a_request_has_an_id_that_the_audit_trail_keeps(ask: Ask, governed_url: 
     refused = publish(ask("ana"), 2, x_request_id="req-2")
     assert refused.status_code == 403
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
-        events = catalog.audit_events(limit=2)
+        events = catalog.records.audit_events(limit=2)
     assert [(event.actor, event.request) for event in events] == [
         ("person:ana", "req-2"),
         ("person:ops", "req-1"),

@@ -71,7 +71,7 @@ def postgres_template(postgres: str) -> Iterator[str]:
 
 def govern(url: str) -> None:
     with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
 
 
 @pytest.fixture

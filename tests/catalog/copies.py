@@ -21,7 +21,17 @@ from provender.core.finding import Question
 from provender.core.lineage import Node
 from tests.catalog.populated import content
 from tests.catalog.test_contracts import CONTRACT
-from tests.catalog.world import FLIGHTS, HOURLY, NOW, REPO, Clock, manifest
+from tests.catalog.world import (
+    FLIGHTS,
+    HOURLY,
+    NOW,
+    REPO,
+    Clock,
+    listed,
+    manifest,
+    searched,
+    versions_of,
+)
 from tests.stress import times
 
 ANEW = {"audit_events", "counters", *INDICES}
@@ -35,7 +45,7 @@ def used(governed_url: str) -> str:
         for rows in range(1, times(6)):
             first = catalog.publish(FLIGHTS, manifest(rows), note="é 🛫 ' \" \\ \x7f")
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY), key="once")
-        catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",), reason="a\nb")
+        catalog.records.grant(FLIGHTS, grantee="person:ana", purposes=("report",), reason="a\nb")
     clock.advance(timedelta(hours=1))
     with LocalCatalog(governed_url, actor="person:dev", clock=clock) as catalog:
         catalog.record(REPO)
@@ -91,12 +101,18 @@ def answers(url: str) -> list[object]:
         with LocalCatalog(
             url, actor=f"person:{name}", clock=lambda: NOW + timedelta(days=1)
         ) as catalog:
-            said += [catalog.datasets(), catalog.versions(FLIGHTS), catalog.governance()]
-            said += [catalog.grants(), catalog.projects(), catalog.repo("delays")]
+            said += [listed(catalog), versions_of(catalog, FLIGHTS), catalog.governance()]
+            said += [
+                list(catalog.records.grants().items),
+                catalog.records.projects(),
+                catalog.repo("delays"),
+            ]
             for words in ("flights", "salaries", "hourly", "tempe", "flihgts"):
-                said.append(catalog.search(words))
+                said.append(searched(catalog, words))
                 said.append(catalog.finder.search(Question(text=words, as_of=EARLIER)))
-            said.append(catalog.lineage(Node.parse("dataset:aviation.weather_hourly")))
+            said.append(
+                list(catalog.finder.lineage(Node.parse("dataset:aviation.weather_hourly")).edges)
+            )
             with pytest.raises(NotFound):
-                catalog.lineage(Node.parse("feature-view:delays/pay"))
+                list(catalog.finder.lineage(Node.parse("feature-view:delays/pay")).edges)
     return said

@@ -41,7 +41,7 @@ def fill(url: str, *, padded: int) -> None:
     }
     people = {i: name for a in golden for i, name in _people(a)}
     with LocalCatalog(url, actor="person:gov", clock=lambda: NOW) as catalog:
-        catalog.apply_governance(OPEN)
+        catalog.desk.apply(OPEN)
     engine = open_database(url)
     try:
         load(

@@ -26,7 +26,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule
 from provender.core.tags import Tag
-from tests.catalog.world import FLIGHTS, NOW, SALARIES, Connect, dataset, governing
+from tests.catalog.world import FLIGHTS, NOW, SALARIES, Connect, dataset, governing, versions_of
 
 TAILNUM = ColumnRef("aviation.flights", "tailnum")
 DELAY = ColumnRef("aviation.flights", "arr_delay")
@@ -41,8 +41,8 @@ def test_what_is_hidden_is_not_found_in_the_words_of_what_does_not_exist(connect
         for ask in (
             lambda ref=ref: ana.dataset(ref),
             lambda ref=ref: ana.resolve(ref),
-            lambda ref=ref: ana.versions(ref),
-            lambda ref=ref: ana.grants(ref),
+            lambda ref=ref: versions_of(ana, ref),
+            lambda ref=ref: list(ana.records.grants(ref).items),
             lambda ref=ref: ana.permit(Action.READ, [ColumnRef(ref.dataset, "x")], purpose=""),
         ):
             with pytest.raises(NotFound) as error:
@@ -66,7 +66,7 @@ def test_a_refusal_is_written_down_even_though_nothing_else_happened(connect: Co
         ana.permit(Action.READ, [TAILNUM, DELAY], purpose="delay")
     with pytest.raises(NotFound):
         ana.permit(Action.READ, [SALARY], purpose="report")
-    hidden, denied = gov.audit_events(limit=gov.records.verify_audit() - before)
+    hidden, denied = gov.records.audit_events(limit=gov.records.verify_audit() - before)
     assert (denied.actor, denied.kind, denied.subject) == (
         "person:ana",
         EventKind.ACCESS_DENY,
@@ -84,25 +84,25 @@ def test_asking_for_what_is_hidden_is_written_down_but_not_for_the_asker_to_read
     asks = [
         lambda: ana.dataset(SALARIES),
         lambda: ana.resolve(SALARIES.at(1)),
-        lambda: ana.versions(SALARIES),
-        lambda: ana.grants(SALARIES),
-        lambda: ana.lineage(Node(NodeKind.DATASET, "people.salaries@1")),
+        lambda: versions_of(ana, SALARIES),
+        lambda: list(ana.records.grants(SALARIES).items),
+        lambda: list(ana.finder.lineage(Node(NodeKind.DATASET, "people.salaries@1")).edges),
         lambda: ana.permit(Action.READ, [SALARY], purpose="report"),
     ]
     for ask in asks:
         before = gov.records.verify_audit()
         with pytest.raises(NotFound, match=r"dataset 'people.salaries.* not found"):
             ask()
-        (event,) = gov.audit_events(limit=gov.records.verify_audit() - before)
+        (event,) = gov.records.audit_events(limit=gov.records.verify_audit() - before)
         assert (event.actor, event.kind, event.subject) == (
             "person:ana",
             EventKind.ACCESS_DENY,
             "people.salaries",
         )
-    assert ana.audit_events() == []
+    assert ana.records.audit_events() == []
     with pytest.raises(Denied):
         ana.permit(Action.READ, [TAILNUM], purpose="report")
-    assert [event.subject for event in ana.audit_events()] == ["aviation.flights"]
+    assert [event.subject for event in ana.records.audit_events()] == ["aviation.flights"]
 
 
 def test_asking_for_what_does_not_exist_is_not_written_down(connect: Connect):
@@ -114,7 +114,7 @@ def test_asking_for_what_does_not_exist_is_not_written_down(connect: Connect):
 
 def test_a_permit_to_read_is_written_down_with_what_opened_it(connect: Connect):
     permit = connect("ana").permit(Action.READ, [DELAY], purpose="report")
-    (event,) = connect("gov").audit_events(kind=EventKind.ACCESS_PERMIT)
+    (event,) = connect("gov").records.audit_events(kind=EventKind.ACCESS_PERMIT)
     assert event.detail == {
         "action": "read",
         "purpose": "report",
@@ -132,14 +132,14 @@ def test_a_permit_to_publish_is_not_written_down_for_the_publishing_is(connect: 
 def test_explaining_leaves_no_trace_and_hides_what_the_asker_may_not_discover(connect: Connect):
     ana, before = connect("ana"), connect("gov").records.verify_audit()
     asked = [DELAY, TAILNUM, SALARY]
-    own = ana.decide(Action.READ, asked, purpose="report")
+    own = ana.records.decide(Action.READ, asked, purpose="report")
     assert [(r.allowed, r.because) for r in own.reasons] == [
         (True, "rule report"),
         (False, "tagged personal, for purpose report"),
         (False, "not in the catalog"),
     ]
     assert own.who_decides == ("person:sam", "team:ops")
-    theirs = ana.decide(Action.STEWARD, [ColumnRef("aviation.flights")], actor="person:sam")
+    theirs = ana.records.decide(Action.STEWARD, [ColumnRef("aviation.flights")], actor="person:sam")
     assert theirs.allowed
     assert connect("gov").records.verify_audit() == before
 
@@ -323,7 +323,7 @@ def test_what_is_not_there_is_answered_without_a_look_at_every_dataset(
         for letter in "abz"
         for n in range(4)
     ]
-    connect("gov").apply_governance(governing(*near))
+    connect("gov").desk.apply(governing(*near))
     monkeypatch.setattr(access, "SUGGESTED", 3)
     chosen: list[list[str]] = []
     unknown = access.unknown

@@ -96,7 +96,7 @@ def test_events_are_found_by_what_who_when_and_page(connect: Connect, clock: Clo
         ops.publish(FLIGHTS, manifest(rows))
 
     def subjects(**asked: object) -> list[str]:
-        return [event.subject for event in gov.audit_events(**asked)]
+        return [event.subject for event in gov.records.audit_events(**asked)]
 
     published = [f"aviation.flights@{n}" for n in (3, 2, 1)]
     assert subjects(kind=EventKind.DATASET_PUBLISH) == published
@@ -106,17 +106,17 @@ def test_events_are_found_by_what_who_when_and_page(connect: Connect, clock: Clo
     assert subjects(since=NOW + timedelta(hours=2), until=NOW + timedelta(hours=3)) == [
         published[1]
     ]
-    last = gov.audit_events(limit=1)[0]
+    last = gov.records.audit_events(limit=1)[0]
     assert subjects(before=last.sequence, limit=1) == [published[1]]
 
 
 def test_others_read_what_they_did_and_what_befell_their_datasets(connect: Connect):
     connect("ops").publish(FLIGHTS, manifest())
-    seen = {event.subject for event in connect("sam").audit_events(limit=100)}
+    seen = {event.subject for event in connect("sam").records.audit_events(limit=100)}
     assert seen == {"aviation.flights", "aviation.flights@1"}
-    assert connect("max").audit_events() == []
+    assert connect("max").records.audit_events() == []
     connect("max").permit(*read_delay(), purpose="report")
-    assert [event.actor for event in connect("max").audit_events()] == ["person:max"]
+    assert [event.actor for event in connect("max").records.audit_events()] == ["person:max"]
 
 
 def read_delay():
@@ -158,6 +158,6 @@ def test_what_a_part_of_a_change_appended_is_forgotten_with_it(governed_url: str
                     part.rollback()
     engine.dispose()
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
-        told = catalog.audit_events(kind=EventKind.TASK_SETTLE)
+        told = catalog.records.audit_events(kind=EventKind.TASK_SETTLE)
         assert [event.detail["keeps"] for event in told] == [True, True]
         assert catalog.records.verify_audit() == told[0].sequence

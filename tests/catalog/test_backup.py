@@ -38,7 +38,7 @@ from tests.catalog.copies import (
     used,
 )
 from tests.catalog.test_epoch import epoch_of
-from tests.catalog.world import FLIGHTS, NOW, Clock, manifest
+from tests.catalog.world import FLIGHTS, NOW, Clock, manifest, searched
 from tests.stress import times
 
 OF_THE_INDEX = {
@@ -98,13 +98,13 @@ def test_a_restored_catalog_is_the_same_in_either_database(source: str, backup: 
         assert examine(way) == []
         assert epoch_of(way) != epoch_of(former)
     with LocalCatalog(target, actor="person:gov", clock=Clock()) as catalog:
-        last, before_it = catalog.audit_events(limit=2)
+        last, before_it = catalog.records.audit_events(limit=2)
         assert (last.kind, before_it.kind) == (EventKind.CATALOG_RESTORE, EventKind.CATALOG_BACKUP)
         assert last.detail["digest"] == contents.digest
         assert catalog.records.verify_audit() == last.sequence
     with LocalCatalog(target, actor="person:ops", clock=Clock()) as catalog:
         assert catalog.publish(FLIGHTS, manifest(99)).number == times(6)
-        assert catalog.search("flights")[0].name == "aviation.flights"
+        assert searched(catalog, "flights")[0].name == "aviation.flights"
 
 
 def test_a_backup_of_a_restored_catalog_holds_the_same_rows(
@@ -283,7 +283,7 @@ def test_a_backup_of_an_older_revision_is_upgraded(
     after = rows_of(target)
     assert {name for name in before if before[name] != after[name]} <= OF_THE_INDEX
     with LocalCatalog(target, actor="person:ops", clock=Clock()) as catalog:
-        assert catalog.search("flights")[0].name == "aviation.flights"
+        assert searched(catalog, "flights")[0].name == "aviation.flights"
 
 
 def test_a_backup_of_a_newer_provender_is_refused(

@@ -212,7 +212,7 @@ def test_a_place_in_the_list_that_is_none_is_refused(hourly: Connect):
 def test_only_what_was_done_by_who_notes_it_is_noted(hourly: Connect):
     ops, max_ = hourly("ops"), hourly("max")
     hourly("dev").record(VISIBLE)
-    hourly("gov").apply_governance(governing(replace(declared(SALARIES), owner="person:ops")))
+    hourly("gov").desk.apply(governing(replace(declared(SALARIES), owner="person:ops")))
     ops.publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
     before = hourly("gov").records.verify_audit()
     detail = {"project": "delays", "view": "weather"}
@@ -228,7 +228,11 @@ def test_only_what_was_done_by_who_notes_it_is_noted(hourly: Connect):
     ):
         with pytest.raises(error):
             max_.records.note(kind, subject, detail)
-    told = [event.kind for event in hourly("gov").audit_events(limit=20) if event.sequence > before]
+    told = [
+        event.kind
+        for event in hourly("gov").records.audit_events(limit=20)
+        if event.sequence > before
+    ]
     assert set(told) == {EventKind.ACCESS_DENY}
     permitted(max_, HOURLY)
     max_.records.note(fill, str(HOURLY.at(1)), {"project": "delays", "view": "of nobody"})
@@ -236,7 +240,7 @@ def test_only_what_was_done_by_who_notes_it_is_noted(hourly: Connect):
     max_.records.note(fill, str(HOURLY.at(1)), detail)
     assert ("feature-view", "delays/weather", 1) in seen(hourly, "ops", HOURLY)
     ops.records.note(push, str(HOURLY), detail)
-    assert hourly("gov").audit_events(kind=push)[0].actor == "person:ops"
+    assert hourly("gov").records.audit_events(kind=push)[0].actor == "person:ops"
 
 
 def test_a_permit_to_read_one_dataset_makes_nobody_a_reader_of_another(hourly: Connect):

@@ -71,7 +71,7 @@ def test_stewards_attach_and_those_who_discover_read(connect: Connect) -> None:
     with pytest.raises(NotFound, match="salaries"):
         connect("ana").desk.contract(SALARIES)
     connect("sam").desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
-    (event,) = connect("gov").audit_events(kind=EventKind.CONTRACT_ATTACH)
+    (event,) = connect("gov").records.audit_events(kind=EventKind.CONTRACT_ATTACH)
     assert (event.actor, event.subject) == ("person:sam", FLIGHTS.dataset)
     assert event.detail["contract"] == "flights-contract 1.0.0"
 
@@ -106,7 +106,7 @@ def test_the_same_bytes_again_are_no_new_contract(connect: Connect, clock: Clock
     first = desk.attach(FLIGHTS, CONTRACT.encode(), expected=None)
     clock.advance(timedelta(hours=1))
     assert desk.attach(FLIGHTS, CONTRACT.encode(), expected=1) == first
-    assert len(connect("gov").audit_events(kind=EventKind.CONTRACT_ATTACH)) == 1
+    assert len(connect("gov").records.audit_events(kind=EventKind.CONTRACT_ATTACH)) == 1
 
 
 def test_a_version_that_breaks_its_contract_is_quarantined_and_readers_keep_the_last_good_one(

@@ -19,7 +19,9 @@ from tests.catalog.world import (
     Connect,
     declared,
     governing,
+    listed,
     manifest,
+    versions_of,
 )
 
 
@@ -27,7 +29,7 @@ def test_the_list_has_what_is_latest_of_each_dataset(connect: Connect):
     ops = connect("ops")
     for rows in (1, 2):
         ops.publish(FLIGHTS, manifest(rows))
-    flights, weather, hourly = connect("ana").datasets()
+    flights, weather, hourly = listed(connect("ana"))
     assert (flights.name, flights.latest, flights.row_count) == ("aviation.flights", 2, 2)
     assert flights.size_bytes == 200
     assert flights.published_at == NOW
@@ -38,14 +40,14 @@ def test_the_list_has_what_is_latest_of_each_dataset(connect: Connect):
 
 
 def test_the_list_can_be_of_one_domain(connect: Connect):
-    assert connect("ana").datasets(domain="people") == []
-    assert len(connect("ana").datasets(domain="aviation")) == 3
+    assert listed(connect("ana"), domain="people") == []
+    assert len(listed(connect("ana"), domain="aviation")) == 3
 
 
 def test_versions_are_listed_oldest_first(connect: Connect):
     ops = connect("ops")
     made = [ops.publish(FLIGHTS, manifest(rows)) for rows in (1, 2, 3)]
-    assert connect("ana").versions(FLIGHTS) == made
+    assert versions_of(connect("ana"), FLIGHTS) == made
 
 
 def test_notes_are_told_of_the_versions_since_an_instant_and_after_a_number(
@@ -101,7 +103,7 @@ def test_publishing_again_writes_nothing_down(connect: Connect):
     before = gov.records.verify_audit()
     ops.publish(FLIGHTS, manifest())
     assert gov.records.verify_audit() == before
-    (event,) = gov.audit_events(kind=EventKind.DATASET_PUBLISH)
+    (event,) = gov.records.audit_events(kind=EventKind.DATASET_PUBLISH)
     assert (event.subject, event.actor) == ("aviation.flights@1", "person:ops")
     assert event.detail["manifest"] == manifest().digest
 
@@ -109,7 +111,7 @@ def test_publishing_again_writes_nothing_down(connect: Connect):
 def test_declaring_again_keeps_the_versions(connect: Connect):
     connect("ops").publish(FLIGHTS, manifest())
     changed = replace(declared(FLIGHTS), description="Other words.")
-    connect("gov").apply_governance(governing(changed))
+    connect("gov").desk.apply(governing(changed))
     assert connect("ana").dataset(FLIGHTS).description == "Other words."
     assert connect("ana").resolve(FLIGHTS).number == 1
 
@@ -118,18 +120,18 @@ def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_wh
     connect: Connect,
 ):
     open_to_ops = replace(declared(SALARIES), stewards=("person:ops",))
-    connect("gov").apply_governance(governing(open_to_ops))
+    connect("gov").desk.apply(governing(open_to_ops))
     ops, ana = connect("ops"), connect("ana")
     ops.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     ops.publish(FLIGHTS, manifest())
     whole = manifest(inputs=(FLIGHTS.at(1), SALARIES.at(1)), of=HOURLY)
     made = ops.publish(HOURLY, whole)
     assert made.manifest == whole
-    for seen in (ana.resolve(HOURLY), *ana.versions(HOURLY)):
+    for seen in (ana.resolve(HOURLY), *versions_of(ana, HOURLY)):
         assert seen.manifest.inputs == (FLIGHTS.at(1),)
         assert seen.manifest.digest == whole.digest
         assert seen.manifest.content == whole.content
-    assert ops.resolve(HOURLY) == ops.versions(HOURLY)[0] == made
+    assert ops.resolve(HOURLY) == versions_of(ops, HOURLY)[0] == made
 
 
 def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Connect):
@@ -137,17 +139,17 @@ def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Conn
         replace(declared(SALARIES), stewards=("person:ops",)),
         replace(declared(HOURLY), stewards=("person:sam",)),
     )
-    connect("gov").apply_governance(governed)
+    connect("gov").desk.apply(governed)
     connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
-    (event,) = connect("sam").audit_events(subject=str(HOURLY.at(1)))
+    (event,) = connect("sam").records.audit_events(subject=str(HOURLY.at(1)))
     assert event.detail["manifest"] == connect("sam").resolve(HOURLY).manifest.digest
     assert "salaries" not in str(event.detail)
     told = {"inputs": [str(SALARIES.at(1)), str(FLIGHTS.at(1))], "rows": 10}  # as it was once
     with connect("ops")._door.writing() as (db, change):
         changes.tell(db, change, EventKind.DATASET_PUBLISH, str(HOURLY.at(1)), told)
     for name, shown in (("sam", told["inputs"][1:]), ("gov", told["inputs"])):
-        (event,) = connect(name).audit_events(subject=str(HOURLY.at(1)), limit=1)
+        (event,) = connect(name).records.audit_events(subject=str(HOURLY.at(1)), limit=1)
         assert event.detail == {"inputs": shown, "rows": 10}
 
 
@@ -158,7 +160,7 @@ def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_c
         replace(declared(SALARIES), stewards=("person:ops",)),
         replace(declared(HOURLY), stewards=("person:sam",)),
     )
-    connect("gov").apply_governance(governed)
+    connect("gov").desk.apply(governed)
     connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
     assert connect("sam").publish(HOURLY, manifest(of=HOURLY)).manifest.inputs == ()
@@ -184,13 +186,13 @@ def test_the_same_rows_in_a_layout_are_a_version_of_their_own(connect: Connect):
     assert (second.number, second.manifest.layout) == (2, layout)
     assert ops.publish(FLIGHTS, manifest()) == second
     assert ops.publish(FLIGHTS, manifest(layout=layout)) == second
-    event = connect("gov").audit_events(limit=1)[0]
+    event = connect("gov").records.audit_events(limit=1)[0]
     assert event.subject == str(second.ref)
     assert event.detail["layout"] == "origin, event_timestamp"
 
 
 def test_every_version_is_shown_to_who_governs_and_to_nobody_else(connect: Connect):
     made = connect("ops").publish(FLIGHTS, manifest())
-    assert connect("gov").every_version() == [made]
+    assert list(connect("gov").records.every_version().items) == [made]
     with pytest.raises(Denied):
-        connect("ana").every_version()
+        list(connect("ana").records.every_version().items)

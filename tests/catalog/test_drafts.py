@@ -19,7 +19,7 @@ def test_a_draft_is_published_by_publishing_the_same_rows_again(connect: Connect
     assert ops.finder.releases(FLIGHTS).items[0].standing.state is State.DRAFT
     assert ops.publish(FLIGHTS, manifest(1)) == made
     assert ana.resolve(FLIGHTS) == made
-    assert ops.audit_events(limit=1)[0].kind is EventKind.VERSION_PUBLISH
+    assert ops.records.audit_events(limit=1)[0].kind is EventKind.VERSION_PUBLISH
 
 
 def test_of_a_draft_nobody_is_told_that_it_is_published(connect: Connect, clock: Clock):

@@ -23,7 +23,7 @@ NEW = Term(name="gate", definition="Where one boards.")
 
 @pytest.fixture
 def connect(connect: Connect, clock: Clock) -> Connect:
-    connect("gov").apply_governance(STEWARDED)
+    connect("gov").desk.apply(STEWARDED)
     clock.advance(timedelta(minutes=1))
     return connect
 
@@ -86,10 +86,10 @@ def test_files_that_say_what_was_edited_take_it_over(connect: Connect):
 def test_taking_edits_over_is_written_down_once(connect: Connect):
     edit(connect, description="Edited.")
     desk, gov = connect("gov").desk, connect("gov")
-    before = len(gov.audit_events(kind=EventKind.GOVERNANCE_APPLY))
+    before = len(gov.records.audit_events(kind=EventKind.GOVERNANCE_APPLY))
     for _ in range(2):
         desk.apply(saying("Edited."))
-    assert len(gov.audit_events(kind=EventKind.GOVERNANCE_APPLY)) == before + 1
+    assert len(gov.records.audit_events(kind=EventKind.GOVERNANCE_APPLY)) == before + 1
 
 
 def test_what_is_declared_in_the_catalog_only_stays(connect: Connect):

@@ -24,7 +24,17 @@ from provender.core.errors import (
 from provender.core.people import Owner, Role
 from provender.core.tags import Assignment
 from tests.catalog.stewarded import STEWARDED
-from tests.catalog.world import FLIGHTS, NOW, SALARIES, WEATHER, Clock, Connect, manifest
+from tests.catalog.world import (
+    FLIGHTS,
+    NOW,
+    SALARIES,
+    WEATHER,
+    Clock,
+    Connect,
+    listed,
+    manifest,
+    searched,
+)
 from tests.stress import times
 
 STEWARDS = 8
@@ -33,7 +43,7 @@ EDITS = 20
 
 @pytest.fixture
 def connect(connect: Connect) -> Connect:
-    connect("gov").apply_governance(STEWARDED)
+    connect("gov").desk.apply(STEWARDED)
     return connect
 
 
@@ -62,7 +72,7 @@ def test_an_edit_is_a_revision_that_everybody_finds_at_once(connect: Connect, cl
     assert (said.documentation, said.terms) == ("# How it is made", ("delay",))
     assert said.tags == ("source.bts", "quality=good")
     assert said.column_tags["arr_delay"] == ("quality=bad",)
-    assert FLIGHTS.dataset in [hit.name for hit in ana.search("cancellations")]
+    assert FLIGHTS.dataset in [hit.name for hit in searched(ana, "cancellations")]
     for fits in ({"tag": ("quality",)}, {"term": ("delay",)}):
         assert [s.name for s in ana.finder.entries(fits).items] == [FLIGHTS.dataset]
 
@@ -145,12 +155,12 @@ def test_owners_and_tags_decide_at_once_and_move_the_epoch(connect: Connect, gov
     assert now() == seen
     sam.desk.edit(FLIGHTS, Edit(assign=(Assignment("personal"),)), expected=None, reason="r")
     assert now() > seen
-    assert FLIGHTS.dataset not in [s.name for s in ana.datasets()]
+    assert FLIGHTS.dataset not in [s.name for s in listed(ana)]
     seen = now()
     owners = (Owner("team:ops"), Owner("person:ana", Role.STEWARD))
     sam.desk.edit(FLIGHTS, Edit(owners=owners), expected=None, reason="r")
     assert now() > seen
-    assert FLIGHTS.dataset in [s.name for s in ana.datasets()]
+    assert FLIGHTS.dataset in [s.name for s in listed(ana)]
     with pytest.raises(NotFound):
         sam.dataset(FLIGHTS)
     engine.dispose()
@@ -159,7 +169,7 @@ def test_owners_and_tags_decide_at_once_and_move_the_epoch(connect: Connect, gov
 def test_an_edit_is_in_the_trail_with_its_parts_and_its_reason(connect: Connect):
     edit = Edit(description="Anew.", assign=(Assignment("quality", "good"),))
     connect("sam").desk.edit(FLIGHTS, edit, expected=None, reason="was vague")
-    (event,) = connect("gov").audit_events(kind=EventKind.DATASET_EDIT)
+    (event,) = connect("gov").records.audit_events(kind=EventKind.DATASET_EDIT)
     assert (event.actor, event.subject) == ("person:sam", FLIGHTS.dataset)
     assert event.detail["parts"] == ["description", "assignments"]
     assert event.detail["reason"] == "was vague"
@@ -199,7 +209,7 @@ def test_history_tells_each_state_with_who_and_why(connect: Connect, clock: Cloc
 def test_history_is_for_who_may_discover_what_it_is_of(connect: Connect):
     ana, gov = connect("ana"), connect("gov")
     connect("ops").publish(FLIGHTS, manifest())
-    given = connect("sam").grant(FLIGHTS, grantee="person:ana")
+    given = connect("sam").records.grant(FLIGHTS, grantee="person:ana")
     for key in (SALARIES.dataset, gov.finder.entry(SALARIES).urn):
         with pytest.raises(NotFound):
             ana.desk.history("dataset", key)
@@ -262,5 +272,5 @@ def test_no_edit_of_many_stewards_is_lost(connect: Connect, governed_url: str):
     said = Counter(s.value["description"] for s in states if s.value)
     assert [said[text] for text in kept] == [1] * len(kept)
     assert Counter(s.reason for s in states if s.reason) == Counter(kept)
-    events = connect("gov").audit_events(kind=EventKind.DATASET_EDIT, limit=10_000)
+    events = connect("gov").records.audit_events(kind=EventKind.DATASET_EDIT, limit=10_000)
     assert len(events) == len(kept)

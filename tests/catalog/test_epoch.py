@@ -31,6 +31,7 @@ from tests.catalog.world import (
     declared,
     governing,
     manifest,
+    searched,
 )
 
 OPEN_PEOPLE = Rule(
@@ -52,18 +53,18 @@ def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, conn
 
     sam, gov, ops = connect("sam"), connect("gov"), connect("ops")
     seen = [now()]
-    given = sam.grant(FLIGHTS, grantee="person:ana")
+    given = sam.records.grant(FLIGHTS, grantee="person:ana")
     seen.append(now())
-    sam.revoke(given.id)
+    sam.records.revoke(given.id)
     seen.append(now())
-    gov.apply_governance(governing(replace(declared(FLIGHTS), stewards=())))
+    gov.desk.apply(governing(replace(declared(FLIGHTS), stewards=())))
     seen.append(now())
     assert seen == sorted(set(seen))
-    gov.apply_governance(governing(replace(declared(FLIGHTS), stewards=())))
+    gov.desk.apply(governing(replace(declared(FLIGHTS), stewards=())))
     ops.publish(FLIGHTS, manifest())
     connect("dev").record(REPO)
     with pytest.raises(Denied):
-        connect("max").apply_governance(replace(GOVERNANCE, rules=GOVERNANCE.rules[:1]))
+        connect("max").desk.apply(replace(GOVERNANCE, rules=GOVERNANCE.rules[:1]))
     assert now() == seen[-1]
     engine.dispose()
 
@@ -90,13 +91,13 @@ def test_what_was_decided_holds_until_the_policy_changes_and_no_longer(
     governed_url: str, connect: Connect
 ):
     ana, sam, hr = connect("ana"), connect("sam"), connect("gov")
-    assert ana.search("salaries") == []
+    assert searched(ana, "salaries") == []
     closed = replace(GOVERNANCE, rules=(*GOVERNANCE.rules, OPEN_PEOPLE))
-    hr.apply_governance(closed)
-    assert [hit.name for hit in ana.search("salaries")] == [SALARIES.dataset]
-    hr.apply_governance(GOVERNANCE)
-    assert ana.search("salaries") == []
-    assert sam.search("flights")
+    hr.desk.apply(closed)
+    assert [hit.name for hit in searched(ana, "salaries")] == [SALARIES.dataset]
+    hr.desk.apply(GOVERNANCE)
+    assert searched(ana, "salaries") == []
+    assert searched(sam, "flights")
 
 
 def test_what_was_decided_for_the_busiest_is_kept(
@@ -143,13 +144,15 @@ def test_a_writer_may_copy_what_readers_keep_meanwhile(governed_sqlite: str):
 def test_a_grant_opens_what_is_found_until_the_instant_it_ends(connect: Connect, clock: Clock):
     owner, ana = connect("gov"), connect("ana")
     ours = replace(declared(SALARIES), stewards=("person:sam",))
-    owner.apply_governance(governing(ours))
+    owner.desk.apply(governing(ours))
     connect("dev").record(REPO)
-    connect("sam").grant(SALARIES, grantee="person:ana", until=clock.now + timedelta(hours=1))
-    found = {hit.name for hit in ana.search("pay salaries")}
+    connect("sam").records.grant(
+        SALARIES, grantee="person:ana", until=clock.now + timedelta(hours=1)
+    )
+    found = {hit.name for hit in searched(ana, "pay salaries")}
     assert {SALARIES.dataset, "pay", "pay_v1"} <= found
     counted = {v.value: v.documents for v in ana.finder.facets(Question())["domain"]}
     assert counted["people"] == 1
     clock.advance(timedelta(hours=1))
-    assert not {hit.name for hit in ana.search("pay salaries")} & {SALARIES.dataset, "pay"}
+    assert not {hit.name for hit in searched(ana, "pay salaries")} & {SALARIES.dataset, "pay"}
     assert "people" not in {v.value for v in ana.finder.facets(Question())["domain"]}

@@ -50,20 +50,20 @@ def test_of_a_protected_column_nothing_but_counts_is_stored(
 def test_a_column_that_is_protected_later_is_closed_from_then_on(connect: Connect) -> None:
     gov, ana = connect("gov"), connect("ana")
     open_to_all = replace(declared(FLIGHTS), column_tags={})
-    gov.apply_governance(governing(open_to_all))
+    gov.desk.apply(governing(open_to_all))
     made = connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE))
     assert ana.finder.evidence(made.ref).profile == PROFILE
-    gov.apply_governance(GOVERNANCE)
+    gov.desk.apply(GOVERNANCE)
     assert ana.finder.evidence(made.ref).profile == CLOSED
 
 
 def test_a_tag_that_protects_later_closes_what_it_is_on(connect: Connect) -> None:
     gov, ana = connect("gov"), connect("ana")
     tags = (Tag(name="personal"), Tag(name="source.bts"))
-    gov.apply_governance(governing(tags=tags))
+    gov.desk.apply(governing(tags=tags))
     made = connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE))
     assert ana.finder.evidence(made.ref).profile == PROFILE
-    gov.apply_governance(GOVERNANCE)
+    gov.desk.apply(GOVERNANCE)
     assert ana.finder.evidence(made.ref).profile == CLOSED
 
 
@@ -74,13 +74,13 @@ def test_values_are_told_to_who_may_read_them_or_publish_them_and_to_nobody_else
     assert not others
     models = replace(anyone, actors=("team:models",))
     rest = tuple(rule for rule in GOVERNANCE.rules if rule is not anyone)
-    connect("gov").apply_governance(governing(rules=(*rest, models)))
+    connect("gov").desk.apply(governing(rules=(*rest, models)))
     made = connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE))
     assert connect("ana").finder.evidence(made.ref).profile == CLOSED
     assert connect("sam").finder.evidence(made.ref).profile == CLOSED
     seen = connect("max").finder.evidence(made.ref).profile
     assert seen == replace(CLOSED, columns=(TAILNUM.without_values, DELAY.without_values))
-    connect("sam").grant(
+    connect("sam").records.grant(
         FLIGHTS, grantee="person:max", columns=("arr_delay",), purposes=("report",)
     )
     assert connect("max").finder.evidence(made.ref).profile == CLOSED

@@ -60,7 +60,7 @@ def test_every_tag_is_counted_and_the_most_frequent_beside_hits(connect: Connect
     tags = tuple(Tag(name=f"t{n}") for n in range(30))
     carrying = replace(declared(WEATHER), tags=tuple(tag.name for tag in tags))
     every = (*GOVERNANCE.tags, *tags)
-    connect("gov").apply_governance(governing(carrying, tags=every))
+    connect("gov").desk.apply(governing(carrying, tags=every))
     finder = connect("ana").finder
     assert counts(finder.facets(Question())["tag"]).keys() >= {tag.name for tag in tags}
     assert len(finder.search(Question(text="weather", facets=True)).facets["tag"]) == 12
@@ -124,7 +124,7 @@ def test_nobody_narrows_by_what_there_is_not(filled: Connect, filters: dict[str,
 
 def test_what_is_fresh_is_a_matter_of_the_time(connect: Connect, clock: Clock):
     timely = replace(declared(FLIGHTS), fresh_within=timedelta(hours=2))
-    connect("gov").apply_governance(governing(timely))
+    connect("gov").desk.apply(governing(timely))
     connect("ops").publish(FLIGHTS, manifest())
     ana = connect("ana").finder
     assert counts(ana.facets(Question())["freshness"]) == {"fresh": 1}
@@ -155,7 +155,7 @@ def test_search_as_of_an_instant_finds_what_was_said_then(connect: Connect, cloc
     before = clock.now
     clock.advance(timedelta(hours=1))
     trips = replace(declared(FLIGHTS), description="Trips.", column_descriptions={})
-    gov.apply_governance(governing(trips))
+    gov.desk.apply(governing(trips))
     clock.advance(timedelta(hours=1))
 
     def asked(text: str, as_of: object = None) -> list[str]:
@@ -177,12 +177,12 @@ def test_what_is_closed_now_is_not_found_as_of_when_it_was_open(connect: Connect
     gov, ana = connect("gov"), connect("ana").finder
     clock.advance(timedelta(hours=1))
     changed = replace(declared(WEATHER), description="Rain and wind.")
-    gov.apply_governance(governing(changed))
+    gov.desk.apply(governing(changed))
     before = clock.now - timedelta(minutes=1)
     assert names(ana.search(Question(text="observations", as_of=before))) == ["aviation.weather"]
     rules = tuple(rule for rule in GOVERNANCE.rules if rule.id == "govern")
     clock.advance(timedelta(hours=1))
-    gov.apply_governance(governing(changed, rules=rules))
+    gov.desk.apply(governing(changed, rules=rules))
     assert ana.search(Question(text="observations", as_of=before)).hits == ()
     assert ana.search(Question(text="rain", as_of=clock.now)).hits == ()
 
@@ -208,10 +208,10 @@ def test_what_is_searched_for_in_vain_is_counted_without_who_asked(
 def test_a_synonym_of_a_term_finds_what_has_it(connect: Connect):
     term = Term(name="punctuality", definition="On time.", synonyms=("timeliness", "OTP"))
     about = replace(declared(FLIGHTS), terms=("punctuality",))
-    connect("gov").apply_governance(governing(about, terms=(term,)))
+    connect("gov").desk.apply(governing(about, terms=(term,)))
     finder = connect("ana").finder
     for text in ("timeliness", "otp", "punctuality", "timelines"):
         assert names(finder.search(Question(text=text))) == ["aviation.flights"], text
     other = replace(term, synonyms=("OTP",))
-    connect("gov").apply_governance(governing(about, terms=(other,)))
+    connect("gov").desk.apply(governing(about, terms=(other,)))
     assert names(finder.search(Question(text="timeliness"))) == []

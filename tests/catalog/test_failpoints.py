@@ -16,7 +16,7 @@ from provender.sdk import connect
 from provender.settings import Settings
 from provender.tables.versions import verify_version
 from tests.catalog.failpoints import COMMITTED, FILES, POINTS, STATEMENTS, publish
-from tests.catalog.world import FLIGHTS, Clock, declared, governing
+from tests.catalog.world import FLIGHTS, Clock, declared, governing, versions_of
 from tests.stress import times
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +49,7 @@ def test_a_publisher_killed_at_any_point_leaves_the_old_version_or_the_new_and_a
     """240 kills -9 under STRESS=10: each of the 12 points 20 times, in any order."""
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as gov:
         within = replace(declared(FLIGHTS), fresh_within=timedelta(hours=1))
-        gov.apply_governance(governing(within))
+        gov.desk.apply(governing(within))
     ops = Settings(home=tmp_path / "home", catalog_url=governed_url, actor="person:ops")
     latest = [publish(ops, number) for number in (0, 1)][-1]
     order = list(POINTS) * KILLS
@@ -76,6 +76,6 @@ def test_a_publisher_killed_at_any_point_leaves_the_old_version_or_the_new_and_a
                 point
             )  # one pass removed what was left
         assert publish(ops, number).number == latest.number + (order[-1] != COMMITTED)
-        assert [v.number for v in workspace.catalog.versions(FLIGHTS)] == list(
+        assert [v.number for v in versions_of(workspace.catalog, FLIGHTS)] == list(
             range(1, workspace.version(str(FLIGHTS)).number + 1)
         )

@@ -27,6 +27,7 @@ from tests.catalog.world import (
     governing,
     manifest,
     permitted,
+    searched,
     training_set,
 )
 
@@ -47,7 +48,7 @@ def test_the_definitions_recorded_last_are_in_force_even_if_they_are_old_ones(co
     for repo in (REPO, smaller, REPO):
         dev.record(repo)
         assert dev.repo("delays") == repo
-    events = connect("gov").audit_events(kind=EventKind.FEATURES_APPLY)
+    events = connect("gov").records.audit_events(kind=EventKind.FEATURES_APPLY)
     numbers = [event.detail["number"] for event in events if "definitions" in event.detail]
     assert numbers == [3, 2, 1]
 
@@ -57,10 +58,10 @@ def test_projects_do_not_mix_even_if_one_name_ends_with_the_other(connect: Conne
     other = replace(VISIBLE, project="more_delays", on_demand=(), services=())
     dev.record(REPO)
     dev.record(other)
-    assert dev.projects() == ["delays", "more_delays"]
+    assert dev.records.projects() == ["delays", "more_delays"]
     dev.record(replace(REPO, views=(), on_demand=(), services=()))
     assert dev.repo("more_delays") == other
-    assert [(h.project, h.name) for h in dev.search("sky", kind="feature-view")] == [
+    assert [(h.project, h.name) for h in searched(dev, "sky", kind="feature-view")] == [
         ("more_delays", "weather")
     ]
 
@@ -76,7 +77,9 @@ def test_defining_needs_an_office_over_every_dataset_that_is_read(connect: Conne
     for asks in (connect("max").record, connect("max").compile_serving):
         with pytest.raises(Denied, match=r"person:max may not define aviation\.weather_hourly"):
             asks(VISIBLE)
-    event, _ = connect("gov").audit_events(limit=connect("gov").records.verify_audit() - before)
+    event, _ = connect("gov").records.audit_events(
+        limit=connect("gov").records.verify_audit() - before
+    )
     assert (event.kind, event.actor, event.subject) == (
         EventKind.ACCESS_DENY,
         "person:max",
@@ -85,8 +88,8 @@ def test_defining_needs_an_office_over_every_dataset_that_is_read(connect: Conne
     assert event.detail["action"] == "define"
     with pytest.raises(NotFound, match=r"dataset 'people\.salaries' not found"):
         connect("ana").record(REPO)
-    assert connect("dev").projects() == []
-    connect("sam").grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
+    assert connect("dev").records.projects() == []
+    connect("sam").records.grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
     over_flights = replace(VISIBLE.views[0], dataset=FLIGHTS)
     connect("max").record(replace(VISIBLE, views=(over_flights,)))
     assert connect("ana").repo("delays").view("weather").dataset == FLIGHTS
@@ -121,9 +124,9 @@ def test_a_project_is_owned_by_somebody_who_is_declared(connect: Connect):
 
 
 def test_who_may_not_define_over_what_was_read_may_not_take_its_place_either(connect: Connect):
-    given = connect("sam").grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
+    given = connect("sam").records.grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
     connect("max").record(replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=FLIGHTS),)))
-    connect("sam").revoke(given.id)
+    connect("sam").records.revoke(given.id)
     files = replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=None),))
     with pytest.raises(Denied, match=r"person:max may not define aviation\.flights"):
         connect("max").record(files)
@@ -131,7 +134,7 @@ def test_who_may_not_define_over_what_was_read_may_not_take_its_place_either(con
 
 def test_a_dataset_that_is_gone_does_not_hold_up_the_definitions(connect: Connect):
     connect("dev").record(REPO)
-    connect("gov").apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:3]))
+    connect("gov").desk.apply(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:3]))
     connect("dev").record(VISIBLE)
     assert connect("ana").repo("delays") == VISIBLE
 
@@ -154,7 +157,7 @@ def test_definitions_are_shown_as_far_as_what_they_rest_on_may_be_discovered(con
 def test_a_project_that_rests_on_hidden_data_only_is_not_there(connect: Connect):
     connect("dev").record(replace(REPO, project="payroll", views=REPO.views[1:], on_demand=()))
     connect("dev").record(VISIBLE)
-    assert connect("ana").projects() == ["delays"]
+    assert connect("ana").records.projects() == ["delays"]
     said = []
     for project in ("payroll", "paybill"):
         ana = connect("ana")
@@ -194,13 +197,13 @@ def test_an_entity_is_seen_by_who_sees_one_of_its_views_wherever_it_is_asked_for
 
     check(connect("ana"), "origin")
     check(connect("gov"), "employee", "origin")
-    assert connect("ana").search("pay") == []
+    assert searched(connect("ana"), "pay") == []
     ours = replace(declared(SALARIES), stewards=("person:sam",))
-    connect("gov").apply_governance(governing(ours))
-    connect("sam").grant(SALARIES, grantee="person:max")
+    connect("gov").desk.apply(governing(ours))
+    connect("sam").records.grant(SALARIES, grantee="person:max")
     hidden = Rule(id="h", actors=("person:ana",), actions=(Action.DISCOVER,))
     rules = (*(r for r in GOVERNANCE.rules if Action.DISCOVER not in r.actions), hidden)
-    connect("gov").apply_governance(governing(ours, rules=rules))
+    connect("gov").desk.apply(governing(ours, rules=rules))
     assert {h.name for h in connect("max").finder.search(asked).hits} == {"employee", "origin"}
 
 
@@ -209,7 +212,7 @@ def test_definitions_as_they_were_bring_what_is_served_up_to_the_policy(connect:
     ana.record(VISIBLE)
     assert "weather:temp" in ana.records.serving_manifest("delays").closed
     person = replace(GOVERNANCE.people[0], id="service:online", teams=())
-    gov.apply_governance(
+    gov.desk.apply(
         governing(rules=(*GOVERNANCE.rules, SERVES), people=(*GOVERNANCE.people, person))
     )
     assert ana.records.serving_manifest("delays").digest != ana.records.serving_digest("delays")
@@ -217,7 +220,7 @@ def test_definitions_as_they_were_bring_what_is_served_up_to_the_policy(connect:
     ana.record(VISIBLE)
     assert ana.records.serving_manifest("delays").closed == {}
     assert ana.records.serving_manifest("delays").digest == ana.records.serving_digest("delays")
-    (event,) = gov.audit_events(limit=gov.records.verify_audit() - before)
+    (event,) = gov.records.audit_events(limit=gov.records.verify_audit() - before)
     assert event.kind == EventKind.FEATURES_APPLY
     assert event.detail["closed"] == []
 
@@ -233,12 +236,12 @@ def test_a_training_set_is_found_by_the_start_of_its_id(connect: Connect):
     ops.record(one)
     ops.record(two)
     ops.record(replace(one, seconds=9.0))
-    assert connect("ana").training_set(one.id) == one
-    assert connect("ana").training_set(two.id[:9]) == two
-    assert {m.id for m in connect("ana").training_sets()} == {one.id, two.id}
+    assert connect("ana").records.training_set(one.id) == one
+    assert connect("ana").records.training_set(two.id[:9]) == two
+    assert {m.id for m in list(connect("ana").records.training_sets().items)} == {one.id, two.id}
     for unclear in ("ts_", "", "ts_0", "%"):
         with pytest.raises(NotFound, match=r"training set .* not found"):
-            connect("ana").training_set(unclear)
+            connect("ana").records.training_set(unclear)
 
 
 def test_every_maker_of_a_training_set_is_written_down(connect: Connect):
@@ -249,8 +252,8 @@ def test_every_maker_of_a_training_set_is_written_down(connect: Connect):
         made[name] = training_set(FLIGHTS.at(1), by=f"person:{name}", decision=decision)
         connect(name).record(made[name])
     assert made["ops"].id == made["ana"].id
-    assert connect("max").training_sets() == [made["ops"]]
-    events = connect("gov").audit_events(kind=EventKind.TRAINING_SET_RECORD)
+    assert list(connect("max").records.training_sets().items) == [made["ops"]]
+    events = connect("gov").records.audit_events(kind=EventKind.TRAINING_SET_RECORD)
     assert [(e.actor, e.subject, e.detail["decision"]) for e in events] == [
         ("person:ana", made["ana"].id, made["ana"].decision),
         ("person:ops", made["ops"].id, made["ops"].decision),
@@ -262,7 +265,7 @@ def test_a_training_set_rests_on_a_permit_of_its_maker_for_its_data_and_purpose(
     for ref in (FLIGHTS, HOURLY):
         ops.publish(ref, manifest(of=ref))
     rule = Rule(id="delay", actors=("anyone",), actions=(Action.READ,), purposes=("delay",))
-    connect("gov").apply_governance(governing(rules=(*GOVERNANCE.rules, rule)))
+    connect("gov").desk.apply(governing(rules=(*GOVERNANCE.rules, rule)))
     own = permitted(ops, FLIGHTS)
     forged = [
         "dec_1",
@@ -279,12 +282,12 @@ def test_a_training_set_rests_on_a_permit_of_its_maker_for_its_data_and_purpose(
     both = (FLIGHTS.at(1), HOURLY.at(1))
     with pytest.raises(InvalidInput, match=r"did not let person:ops read aviation\.weather_hourly"):
         ops.record(training_set(*both, by="person:ops", decision=own))
-    assert ops.training_sets() == []
-    assert connect("gov").audit_events(kind=EventKind.TRAINING_SET_RECORD) == []
+    assert list(ops.records.training_sets().items) == []
+    assert connect("gov").records.audit_events(kind=EventKind.TRAINING_SET_RECORD) == []
     together = permitted(ops, FLIGHTS, HOURLY)
     ops.record(training_set(*both, by="person:ops", decision=together))
     ops.record(training_set(by="person:ops", decision="dec_1"))
-    assert len(ops.training_sets()) == 2
+    assert len(list(ops.records.training_sets().items)) == 2
 
 
 def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
@@ -293,16 +296,16 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
         id="pay", actors=("person:sam",), actions=(Action.READ,), datasets=("people.salaries",)
     )
     hr = replace(declared(SALARIES), stewards=("person:sam",))
-    gov.apply_governance(governing(hr, rules=(*GOVERNANCE.rules, reads)))
+    gov.desk.apply(governing(hr, rules=(*GOVERNANCE.rules, reads)))
     with pytest.raises(NotFound):
         sam.record(training_set(SALARIES.at(1), by="person:sam"))
     sam.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     made = training_set(SALARIES.at(1), by="person:sam", decision=permitted(sam, SALARIES))
     sam.record(made)
-    assert sam.training_sets() == [made]
-    assert connect("ana").training_sets() == []
+    assert list(sam.records.training_sets().items) == [made]
+    assert list(connect("ana").records.training_sets().items) == []
     with pytest.raises(NotFound) as error:
-        connect("ana").training_set(made.id)
+        connect("ana").records.training_set(made.id)
     assert made.id not in error.value.hint
 
 
@@ -311,7 +314,7 @@ def test_what_happens_to_features_elsewhere_can_be_noted_and_nothing_else(connec
     permitted(ops, HOURLY)
     for kind in (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH):
         ops.records.note(kind, str(HOURLY), {"rows": 3, "view": "weather"})
-        (event,) = connect("gov").audit_events(kind=kind)
+        (event,) = connect("gov").records.audit_events(kind=kind)
         assert (event.actor, event.subject) == ("person:ops", str(HOURLY))
         assert event.detail == {"rows": 3, "view": "weather"}
     before = connect("gov").records.verify_audit()
@@ -330,9 +333,9 @@ def test_projects_are_those_whose_definitions_are_known_however_many_there_are(
     files = (replace(VISIBLE.views[0], dataset=None),)
     dev.record(replace(REPO, project="files", views=files, on_demand=(), services=()))
     dev.record(RepoSpec(project="empty", entities=REPO.entities))
-    assert ana.projects() == ["delays", "empty", "files"]
-    assert connect("gov").projects() == ["delays", "empty", "files", "hidden"]
-    for name in ana.projects():
+    assert ana.records.projects() == ["delays", "empty", "files"]
+    assert connect("gov").records.projects() == ["delays", "empty", "files", "hidden"]
+    for name in ana.records.projects():
         assert ana.repo(name)
     with pytest.raises(NotFound, match="project 'hidden' not found"):
         ana.repo("hidden")

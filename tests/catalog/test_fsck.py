@@ -37,8 +37,10 @@ def engine(governed_url: str) -> Iterator[Engine]:
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY))
         catalog.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV))
         catalog.desk.attach(FLIGHTS, CONTRACT.encode(), expected=None)
-        catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
-        catalog.revoke(catalog.grant(WEATHER, grantee="person:max", purposes=("report",)).id)
+        catalog.records.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
+        catalog.records.revoke(
+            catalog.records.grant(WEATHER, grantee="person:max", purposes=("report",)).id
+        )
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     engine = open_database(governed_url)
@@ -58,7 +60,7 @@ def test_nothing_is_wrong_after_a_dataset_was_withdrawn_with_its_grants(engine: 
     url = engine.url.render_as_string(hide_password=False)
     kept = tuple(d for d in GOVERNANCE.datasets if d.ref != WEATHER)
     with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
-        catalog.apply_governance(governing(datasets=kept))
+        catalog.desk.apply(governing(datasets=kept))
     assert look(engine) == []
 
 
@@ -133,7 +135,7 @@ def test_a_damage_is_found_by_its_check_and_repaired_where_that_is_safe(check: s
     if check in REPAIRS:
         url = engine.url.render_as_string(hide_password=False)
         with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
-            (told, *_) = catalog.audit_events(kind=EventKind.CATALOG_REPAIR)
+            (told, *_) = catalog.records.audit_events(kind=EventKind.CATALOG_REPAIR)
             assert told.detail == {"repaired": [check]}
 
 

@@ -29,7 +29,9 @@ from tests.catalog.world import (
     dataset,
     declared,
     governing,
+    listed,
     manifest,
+    searched,
 )
 
 NEW = Person(id="person:new", teams=("team:ops",))
@@ -37,19 +39,19 @@ MORE = governing(people=(*GOVERNANCE.people, NEW))
 
 
 def test_anybody_may_apply_the_first_and_only_governors_the_next(connect_empty: Connect):
-    steps = connect_empty("ana").apply_governance(GOVERNANCE)
+    steps = connect_empty("ana").desk.apply(GOVERNANCE)
     assert {step.change for step in steps} == {Change.ADD}
     with pytest.raises(Denied, match="person:ana may not change governance") as error:
-        connect_empty("ana").apply_governance(MORE)
+        connect_empty("ana").desk.apply(MORE)
     assert error.value.hint == "person:gov can"
     assert connect_empty("ana").actor.teams == {"team:models"}
-    connect_empty("gov").apply_governance(MORE)
+    connect_empty("gov").desk.apply(MORE)
     assert connect_empty("new").actor.teams == {"team:ops"}
 
 
 def test_applying_the_same_again_changes_nothing(connect: Connect):
     before = connect("gov").records.verify_audit()
-    steps = connect("gov").apply_governance(GOVERNANCE)
+    steps = connect("gov").desk.apply(GOVERNANCE)
     assert {step.change for step in steps} == {Change.KEEP}
     assert connect("gov").records.verify_audit() == before
 
@@ -61,14 +63,14 @@ def test_many_datasets_are_declared_with_few_statements_and_kept_as_one_by_one(c
         for n in range(60)
     ]
     with statements() as asked:
-        gov.apply_governance(governing(*made))
+        gov.desk.apply(governing(*made))
     assert len(asked) < 4 * len(made)
-    gov.apply_governance(governing(*made, replace(made[7], description="Said anew.")))
+    gov.desk.apply(governing(*made, replace(made[7], description="Said anew.")))
     assert gov.finder.entry(made[7].ref).revision == 2
-    assert gov.search("anew")[0].name == made[7].ref.dataset
+    assert searched(gov, "anew")[0].name == made[7].ref.dataset
     states = gov.desk.history("dataset", made[7].ref.dataset).items
     assert [state.value["description"] for state in states] == ["Said anew.", "Made 7."]
-    events = gov.audit_events(kind=EventKind.DATASET_DECLARE, limit=61)
+    events = gov.records.audit_events(kind=EventKind.DATASET_DECLARE, limit=61)
     assert [event.subject for event in events] == [
         made[7].ref.dataset,
         *(one.ref.dataset for one in reversed(made)),
@@ -119,19 +121,19 @@ def statements() -> Iterator[list[str]]:
 @pytest.mark.parametrize("desired", [GOVERNANCE, MORE, Governance()])
 def test_a_plan_is_for_governors_since_it_tells_of_everything(connect: Connect, desired):
     with pytest.raises(Denied, match="person:ana may not change governance"):
-        connect("ana").apply_governance(desired, dry_run=True)
-    (event,) = connect("gov").audit_events(kind=EventKind.ACCESS_DENY)
+        connect("ana").desk.plan(desired)
+    (event,) = connect("gov").records.audit_events(kind=EventKind.ACCESS_DENY)
     assert (event.actor, event.subject) == ("person:ana", "*")
 
 
 def test_anybody_may_plan_the_first(connect_empty: Connect):
-    steps = connect_empty("ana").apply_governance(GOVERNANCE, dry_run=True)
+    steps = connect_empty("ana").desk.plan(GOVERNANCE)
     assert {step.change for step in steps} == {Change.ADD}
 
 
 def test_a_dry_run_plans_and_writes_nothing(connect: Connect):
     before = connect("gov").records.verify_audit()
-    (step,) = changed(connect("gov").apply_governance(MORE, dry_run=True))
+    (step,) = changed(connect("gov").desk.plan(MORE))
     assert (step.change, step.kind, step.name) == (Change.ADD, "person", "person:new")
     assert connect("gov").records.verify_audit() == before
     assert connect("new").actor.teams == frozenset()
@@ -147,11 +149,11 @@ def test_what_is_in_force_comes_back_without_what_is_hidden(connect: Connect):
 
 def test_a_changed_dataset_changes_who_sees_it(connect: Connect):
     closed = replace(declared(FLIGHTS), tags=("personal",), stewards=("person:max",))
-    steps = changed(connect("gov").apply_governance(governing(closed)))
+    steps = changed(connect("gov").desk.apply(governing(closed)))
     assert [(step.change, step.name) for step in steps] == [(Change.CHANGE, "aviation.flights")]
-    assert FLIGHTS.dataset not in {s.name for s in connect("ana").datasets()}
-    assert FLIGHTS.dataset in {s.name for s in connect("max").datasets()}
-    assert FLIGHTS.dataset not in {s.name for s in connect("sam").datasets()}
+    assert FLIGHTS.dataset not in {s.name for s in listed(connect("ana"))}
+    assert FLIGHTS.dataset in {s.name for s in listed(connect("max"))}
+    assert FLIGHTS.dataset not in {s.name for s in listed(connect("sam"))}
 
 
 def test_every_problem_is_told_and_nothing_is_applied(connect_empty: Connect):
@@ -162,18 +164,18 @@ def test_every_problem_is_told_and_nothing_is_applied(connect_empty: Connect):
         teams=(*GOVERNANCE.teams, "team:ops"),
     )
     with pytest.raises(Problems) as error:
-        connect_empty("gov").apply_governance(broken)
+        connect_empty("gov").desk.apply(broken)
     said = "\n".join(error.value.problems)
     assert "team 'team:ops' is declared twice" in said
     assert "rule r: actor 'person:gvo' is not declared (did you mean person:gov?)" in said
     assert "domain 'aviation' is not declared" in said
     assert "no rule has the action govern" in said
-    assert connect_empty("gov").datasets() == []
+    assert listed(connect_empty("gov")) == []
     assert connect_empty("gov").records.verify_audit() == 0
 
 
 def test_what_is_applied_is_written_down(connect: Connect):
-    events = connect("gov").audit_events(limit=100)
+    events = connect("gov").records.audit_events(limit=100)
     assert [event.kind for event in events] == [EventKind.GOVERNANCE_APPLY] + [
         EventKind.DATASET_DECLARE
     ] * len(GOVERNANCE.datasets)
@@ -185,14 +187,14 @@ def test_a_rule_that_is_changed_is_in_force_at_once(connect: Connect):
     asked = [ColumnRef("aviation.flights", "tailnum")]
     rule = Rule(id="report", actors=("anyone",), actions=(Action.READ,), tags=("personal",))
     others = tuple(r for r in GOVERNANCE.rules if r.id != "report")
-    assert not connect("ana").decide(Action.READ, asked, purpose="report").allowed
-    connect("gov").apply_governance(governing(rules=(*others, rule)))
-    assert connect("ana").decide(Action.READ, asked, purpose="report").allowed
-    steps = connect("gov").apply_governance(governing(rules=others))
+    assert not connect("ana").records.decide(Action.READ, asked, purpose="report").allowed
+    connect("gov").desk.apply(governing(rules=(*others, rule)))
+    assert connect("ana").records.decide(Action.READ, asked, purpose="report").allowed
+    steps = connect("gov").desk.apply(governing(rules=others))
     assert [(s.change, s.kind, s.name) for s in changed(steps)] == [
         (Change.REMOVE, "rule", "report")
     ]
-    assert not connect("ana").decide(Action.READ, asked, purpose="report").allowed
+    assert not connect("ana").records.decide(Action.READ, asked, purpose="report").allowed
 
 
 def test_what_is_no_longer_declared_is_gone_and_that_is_written_down(connect: Connect):
@@ -205,15 +207,15 @@ def test_what_is_no_longer_declared_is_gone_and_that_is_written_down(connect: Co
         datasets=(dataset(FLIGHTS, "Flights."),),
     )
     gov = connect("gov")
-    planned = gov.apply_governance(smaller, dry_run=True)
+    planned = gov.desk.plan(smaller)
     assert gov.governance() != smaller
-    assert gov.apply_governance(smaller) == planned
-    assert gov.apply_governance(smaller, dry_run=True) == [
-        step for step in gov.apply_governance(smaller) if step.change is Change.KEEP
+    assert gov.desk.apply(smaller) == planned
+    assert gov.desk.plan(smaller) == [
+        step for step in gov.desk.apply(smaller) if step.change is Change.KEEP
     ]
     kept = connect("ops").governance()
     assert kept == replace(smaller, people=kept.people, rules=kept.rules)
-    (event, _) = gov.audit_events(kind=EventKind.GOVERNANCE_APPLY)
+    (event, _) = gov.records.audit_events(kind=EventKind.GOVERNANCE_APPLY)
     removed = {(s["kind"], s["name"]) for s in event.detail["steps"] if s["change"] == "remove"}
     assert removed >= {
         ("domain", "people"),
@@ -224,15 +226,16 @@ def test_what_is_no_longer_declared_is_gone_and_that_is_written_down(connect: Co
         ("rule", "report"),
         ("dataset", "people.salaries"),
     }
-    assert connect("ops").search("weather") == []
+    assert searched(connect("ops"), "weather") == []
 
 
 def test_a_dataset_with_versions_must_stay_declared(connect: Connect):
     connect("ops").publish(FLIGHTS, manifest())
     without = replace(GOVERNANCE, datasets=GOVERNANCE.datasets[1:])
-    for dry_run in (True, False):
+    desk = connect("gov").desk
+    for ask in (desk.plan, desk.apply):
         with pytest.raises(Problems) as error:
-            connect("gov").apply_governance(without, dry_run=dry_run)
+            ask(without)
         assert error.value.problems == [
             "dataset aviation.flights is no longer declared, but has 1 version: "
             "keep its declaration"
@@ -242,31 +245,31 @@ def test_a_dataset_with_versions_must_stay_declared(connect: Connect):
 
 def test_what_a_removed_person_was_granted_ends_for_good(connect: Connect, clock: Clock):
     gov, max_ = connect("gov"), connect("max")
-    given = connect("sam").grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
+    given = connect("sam").records.grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
     asked = [ColumnRef("aviation.flights", "tailnum")]
-    assert max_.decide(Action.READ, asked, purpose="report").allowed
+    assert max_.records.decide(Action.READ, asked, purpose="report").allowed
     gone = governing(people=tuple(p for p in GOVERNANCE.people if p.id != "person:max"))
-    gov.apply_governance(gone)
-    assert not max_.decide(Action.READ, asked, purpose="report").allowed
-    (event,) = gov.audit_events(kind=EventKind.ACCESS_REVOKE)
+    gov.desk.apply(gone)
+    assert not max_.records.decide(Action.READ, asked, purpose="report").allowed
+    (event,) = gov.records.audit_events(kind=EventKind.ACCESS_REVOKE)
     assert (event.actor, event.detail["grant"]) == ("person:gov", given.id)
-    gov.apply_governance(GOVERNANCE)
-    assert not max_.decide(Action.READ, asked, purpose="report").allowed
-    assert [grant.revoked_at for grant in connect("sam").grants()] == [clock()]
+    gov.desk.apply(GOVERNANCE)
+    assert not max_.records.decide(Action.READ, asked, purpose="report").allowed
+    assert [grant.revoked_at for grant in list(connect("sam").records.grants().items)] == [clock()]
 
 
 def test_a_dataset_that_comes_back_has_none_of_its_old_grants(connect: Connect):
     gov, sam = connect("gov"), connect("sam")
-    first = sam.grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
-    gov.apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[1:]))
-    gov.apply_governance(GOVERNANCE)
-    assert sam.grants() == []
-    assert sam.grant(FLIGHTS, grantee="person:max").id != first.id
+    first = sam.records.grant(FLIGHTS, grantee="person:max", columns=("tailnum",))
+    gov.desk.apply(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[1:]))
+    gov.desk.apply(GOVERNANCE)
+    assert list(sam.records.grants().items) == []
+    assert sam.records.grant(FLIGHTS, grantee="person:max").id != first.id
 
 
 def test_what_still_names_something_that_goes_is_a_problem(connect: Connect):
     with pytest.raises(Problems) as error:
-        connect("gov").apply_governance(replace(GOVERNANCE, tags=(), teams=("team:ops",)))
+        connect("gov").desk.apply(replace(GOVERNANCE, tags=(), teams=("team:ops",)))
     said = "\n".join(error.value.problems)
     assert "dataset aviation.flights: tag 'personal' is not in the taxonomy" in said
     assert "dataset people.salaries: owner 'team:hr' is not declared" in said

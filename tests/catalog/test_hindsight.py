@@ -34,7 +34,7 @@ def test_a_page_of_then_reads_no_more_than_a_portion(
     connect: Connect, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     many = [dataset(DatasetRef("aviation", f"many_{n:02}"), f"Number {n}.") for n in range(20)]
-    connect("gov").apply_governance(governing(*many))
+    connect("gov").desk.apply(governing(*many))
     clock.advance(MINUTE)
     read: list[object] = []
     parse = hindsight.from_json

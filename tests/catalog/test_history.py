@@ -209,15 +209,15 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
 
     with ExitStack() as stack:
         gov, ops, sam, dev = map(acting, ("gov", "ops", "sam", "dev"))
-        gov.apply_governance(STEWARDED)
+        gov.desk.apply(STEWARDED)
         for rows in (1, 2):
             clock.advance(MINUTE)
             ops.publish(FLIGHTS, manifest(rows), draft=rows == 2)
             ops.publish(HOURLY, manifest(rows, of=HOURLY))
-        given = sam.grant(FLIGHTS, grantee="person:ana")
-        sam.grant(FLIGHTS, grantee="person:max")
+        given = sam.records.grant(FLIGHTS, grantee="person:ana")
+        sam.records.grant(FLIGHTS, grantee="person:max")
         clock.advance(MINUTE)
-        sam.revoke(given.id)
+        sam.records.revoke(given.id)
         dev.record(REPO)
         dev.record(VISIBLE)
         sam.desk.edit(FLIGHTS, Edit(description="Edited."), expected=None, reason="r")
@@ -228,7 +228,7 @@ def test_what_history_says_now_is_what_there_is(governed_url: str, clock: Clock)
         said = replace(declared(SALARIES), description="Said anew.")
         without = tuple(d for d in governing(said).datasets if d.ref != WEATHER)
         changed = replace(STEWARDED, datasets=without, purposes={"report": "Count all."})
-        gov.apply_governance(replace(changed, rules=GOVERNANCE.rules[:3]), dry_run=True)
+        gov.desk.plan(replace(changed, rules=GOVERNANCE.rules[:3]))
         fewer = replace(changed, rules=(*GOVERNANCE.rules[:3], GOVERNANCE.rules[4]))
         gov.desk.apply(fewer, overwrite=True)
         with looking(governed_url) as db:
@@ -356,7 +356,7 @@ def there(db: Session) -> dict[str, dict[str, object]]:
 
 def test_what_the_files_said_last_is_kept_beside_what_is_in_force(governed_url: str):
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
-        catalog.apply_governance(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:1]))
+        catalog.desk.apply(replace(GOVERNANCE, datasets=GOVERNANCE.datasets[:1]))
     with looking(governed_url) as db:
         said = db.execute(select(GovernedRow.kind, GovernedRow.name, GovernedRow.value)).all()
     kept = {(kind, name): value for kind, name, value in said}

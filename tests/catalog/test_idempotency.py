@@ -23,6 +23,7 @@ from tests.catalog.world import (
     declared,
     governing,
     manifest,
+    versions_of,
 )
 
 
@@ -32,7 +33,7 @@ def test_the_same_request_is_answered_as_it_was_first(connect: Connect, clock: C
     clock.advance(timedelta(hours=1))
     ops.publish(FLIGHTS, manifest(2))
     assert ops.publish(FLIGHTS, manifest(1), parent=0, key="k1") == first
-    assert [version.number for version in ops.versions(FLIGHTS)] == [1, 2]
+    assert [version.number for version in versions_of(ops, FLIGHTS)] == [1, 2]
     assert ops.publish(FLIGHTS, manifest(1)).number == 3
 
 
@@ -47,8 +48,8 @@ def test_a_key_is_for_one_request(connect: Connect):
     ):
         with pytest.raises(KeyReused, match="'k1' came before with another request"):
             again()
-    assert [version.number for version in ops.versions(FLIGHTS)] == [1]
-    assert ops.versions(HOURLY) == []
+    assert [version.number for version in versions_of(ops, FLIGHTS)] == [1]
+    assert versions_of(ops, HOURLY) == []
 
 
 def test_keys_are_an_actors_own(connect: Connect):
@@ -67,7 +68,7 @@ def test_what_was_refused_is_decided_again(connect: Connect):
 def test_an_answer_is_not_given_again_to_who_may_not_know_of_it_any_more(connect: Connect):
     gov, sam = connect("gov"), connect("sam")
     steward = replace(declared(SALARIES), stewards=("person:sam",))
-    gov.apply_governance(governing(steward))
+    gov.desk.apply(governing(steward))
     said = Edit(description="Said once.")
 
     def edit() -> object:

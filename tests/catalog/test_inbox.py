@@ -39,7 +39,7 @@ HR = Person(id="person:hal", teams=("team:hr",))
 @pytest.fixture
 def connect(connect: Connect) -> Connect:
     """Everybody has an owner, and flights has tags: what waits is that three have no tag."""
-    connect("gov").apply_governance(replace(STEWARDED, people=(*STEWARDED.people, HR)))
+    connect("gov").desk.apply(replace(STEWARDED, people=(*STEWARDED.people, HR)))
     return connect
 
 
@@ -104,7 +104,7 @@ def test_a_version_that_failed_a_check_waits_for_its_stewards(connect: Connect, 
 
 def test_nobody_answers_for_a_dataset_whose_team_is_empty_or_owner_is_gone(connect: Connect):
     gov = connect("gov")
-    gov.apply_governance(STEWARDED)
+    gov.desk.apply(STEWARDED)
     (task,) = tasks(connect, "gov", "ownerless")
     assert task.node is not None
     assert task.node.name == SALARIES.dataset
@@ -112,7 +112,7 @@ def test_nobody_answers_for_a_dataset_whose_team_is_empty_or_owner_is_gone(conne
         "nobody answers for people.salaries: its owner is team:hr, and nobody is in it"
     )
     assert task.suggests == "provender dataset edit people.salaries --owner person:NAME"
-    gov.apply_governance(replace(STEWARDED, people=(*STEWARDED.people, HR)))
+    gov.desk.apply(replace(STEWARDED, people=(*STEWARDED.people, HR)))
     assert tasks(connect, "gov", "ownerless") == []
 
 
@@ -121,7 +121,7 @@ def test_data_older_than_is_promised_waits_from_the_instant_it_became_so(
 ):
     promised = replace(declared(FLIGHTS), fresh_within=timedelta(hours=6))
     others = tuple(d for d in STEWARDED.datasets if d.ref != FLIGHTS)
-    connect("gov").apply_governance(replace(STEWARDED, datasets=(promised, *others)))
+    connect("gov").desk.apply(replace(STEWARDED, datasets=(promised, *others)))
     assert tasks(connect, "ops", "stale") == []
     connect("ops").publish(FLIGHTS, manifest())
     clock.advance(timedelta(hours=6))
@@ -201,7 +201,7 @@ def test_a_settled_task_waits_no_more_while_it_is_about_the_same(
             connect(name).desk.settle(task.id, expected=task.revision)
     assert tasks(connect, "sam") == tasks(connect, "ops") == []
     assert about(tasks(connect, "gov")) == [("untagged", SALARIES.dataset)]
-    events = connect("gov").audit_events(kind=EventKind.TASK_SETTLE)
+    events = connect("gov").records.audit_events(kind=EventKind.TASK_SETTLE)
     assert {(event.actor, event.detail["kind"]) for event in events} == {
         ("person:sam", "drift"),
         ("person:sam", "zero-result"),

@@ -69,7 +69,7 @@ class Mutator:
             weights=[10, 3, 5, 4, 1, 1, 1],
         )[0]
         change()
-        (last,) = self.connect("gov").audit_events(limit=1)
+        (last,) = self.connect("gov").records.audit_events(limit=1)
         assert last.at >= self.at, "an instant of the catalog never falls"
         self.at = last.at
         self.copy()
@@ -173,9 +173,9 @@ class Mutator:
             desk.retention(FLIGHTS, None, expected=None, dry_run=False)
 
     def grant(self) -> None:
-        given = self.connect("ops").grant(FLIGHTS, grantee=self.random.choice(PEOPLE))
+        given = self.connect("ops").records.grant(FLIGHTS, grantee=self.random.choice(PEOPLE))
         if self.random.random() < 0.5:
-            self.connect("ops").revoke(given.id)
+            self.connect("ops").records.revoke(given.id)
 
     def some_dataset(self) -> DatasetRef:
         mine = [s.name for s in self.copies[-1].listed if s.owner == "team:ops"]
@@ -212,7 +212,7 @@ def test_what_is_said_of_an_instant_is_what_was_said_at_it(
     connect: Connect, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(hindsight, "PORTION", 3)
-    connect("gov").apply_governance(replace(STEWARDED, rules=(*STEWARDED.rules, ALL_RULE)))
+    connect("gov").desk.apply(replace(STEWARDED, rules=(*STEWARDED.rules, ALL_RULE)))
     random = Random(24)
     mutator = Mutator(connect, clock, random)
     mutator.copy()

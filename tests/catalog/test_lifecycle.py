@@ -34,6 +34,7 @@ from tests.catalog.world import (
     Connect,
     manifest,
     permitted,
+    searched,
     training_set,
 )
 
@@ -76,7 +77,11 @@ MADE: dict[State, Callable[[LocalCatalog], None]] = {
 def latest_edge(catalog: LocalCatalog) -> list[Edge]:
     """What the dataset as a whole is made from."""
     whole = Node.parse(f"dataset:{FLIGHTS}")
-    return [edge for edge in catalog.lineage(whole, depth=1) if edge.downstream == whole]
+    return [
+        edge
+        for edge in list(catalog.finder.lineage(whole, depth=1).edges)
+        if edge.downstream == whole
+    ]
 
 
 @pytest.mark.parametrize(("state", "step"), list(product(State, Step)))
@@ -104,7 +109,7 @@ def test_each_step_from_each_state_is_taken_or_refused_and_readers_get_the_newes
         stands = release.standing
         assert (stands.state, stands.by, stands.at) == (after, "person:ops", clock.now)
         assert stands.reason == reason
-        event = ops.audit_events(limit=1)[0]
+        event = ops.records.audit_events(limit=1)[0]
         assert (event.kind.value, event.subject) == (f"version:{step}", "aviation.flights@2")
         assert event.detail["was"] == state.value
         assert ops.finder.entry(FLIGHTS).revision == entry.revision + 1
@@ -239,7 +244,7 @@ def test_a_step_that_gives_readers_a_schema_that_breaks_them_needs_a_reason(
     assert ops.resolve(FLIGHTS).number == 1
     ops.desk.step(FLIGHTS.at(2), step, reason="nobody needs it")
     assert ops.resolve(FLIGHTS).number == 2
-    assert ops.audit_events(limit=1)[0].detail["schema"] == "breaking"
+    assert ops.records.audit_events(limit=1)[0].detail["schema"] == "breaking"
 
 
 def test_what_broke_readers_with_a_reason_is_restored_without_another(connect: Connect):
@@ -273,11 +278,11 @@ def test_search_finds_the_columns_of_the_newest_version_for_readers(connect: Con
     ops.publish(FLIGHTS, manifest(1))
     wider = Schema((*SCHEMA.columns, Column(name="gust", type="float64")))
     ops.publish(FLIGHTS, manifest(2, schema=wider))
-    assert ana.search("gust")
+    assert searched(ana, "gust")
     ops.desk.step(FLIGHTS.at(2), Step.RECALL, reason="made up")
-    assert not ana.search("gust")
+    assert not searched(ana, "gust")
     ops.desk.step(FLIGHTS.at(2), Step.RESTORE, reason="")
-    assert ana.search("gust")
+    assert searched(ana, "gust")
 
 
 def test_as_of_is_what_readers_got_then_with_what_is_known_of_it_now(

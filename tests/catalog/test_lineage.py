@@ -55,7 +55,7 @@ def worked(connect: Connect) -> Connect:
 
 def test_lineage_leads_from_raw_data_to_service_and_training_set(worked: Connect):
     made = training_set(HOURLY.at(1), by="person:ops").id
-    found = worked("ana").lineage(node("dataset:aviation.weather_hourly"))
+    found = list(worked("ana").finder.lineage(node("dataset:aviation.weather_hourly")).edges)
     assert edges(found) == {
         "dataset:aviation.flights@2 > dataset:aviation.weather_hourly@2",
         "dataset:aviation.weather_hourly@2 > dataset:aviation.weather_hourly",
@@ -70,7 +70,7 @@ def test_lineage_leads_from_raw_data_to_service_and_training_set(worked: Connect
 
 def test_upstream_of_a_service_is_what_it_reads_now(worked: Connect):
     service = node("feature-service:delays/delay_v1")
-    found = worked("ana").lineage(service, depth=9)
+    found = list(worked("ana").finder.lineage(service, depth=9).edges)
     names = {str(n) for n in upstream(service, found)}
     assert "dataset:aviation.flights@2" in names
     assert "dataset:aviation.flights@1" not in names
@@ -78,7 +78,9 @@ def test_upstream_of_a_service_is_what_it_reads_now(worked: Connect):
 
 
 def test_depth_is_the_number_of_steps(worked: Connect):
-    found = worked("ana").lineage(node("dataset:aviation.weather_hourly@2"), depth=1)
+    found = list(
+        worked("ana").finder.lineage(node("dataset:aviation.weather_hourly@2"), depth=1).edges
+    )
     assert edges(found) == {
         "dataset:aviation.flights@2 > dataset:aviation.weather_hourly@2",
         "dataset:aviation.weather_hourly@2 > dataset:aviation.weather_hourly",
@@ -87,7 +89,7 @@ def test_depth_is_the_number_of_steps(worked: Connect):
 
 def test_new_definitions_take_the_place_of_the_old(worked: Connect):
     worked("dev").record(replace(REPO, on_demand=(), services=()))
-    found = edges(worked("ana").lineage(node("dataset:aviation.weather_hourly")))
+    found = edges(list(worked("ana").finder.lineage(node("dataset:aviation.weather_hourly")).edges))
     assert "dataset:aviation.weather_hourly > feature-view:delays/weather" in found
     assert not any("on-demand" in edge for edge in found)
 
@@ -99,10 +101,12 @@ def test_what_rests_on_hidden_data_is_hidden(worked: Connect):
         "feature-service:delays/pay_v1",
     ):
         with pytest.raises(NotFound) as error:
-            worked("ana").lineage(node(hidden))
+            list(worked("ana").finder.lineage(node(hidden)).edges)
         assert "pay" not in error.value.hint
         assert "salaries" not in error.value.hint
-    assert SALARIES.dataset not in str(worked("ana").lineage(node("dataset:aviation.flights"), 9))
+    assert SALARIES.dataset not in str(
+        list(worked("ana").finder.lineage(node("dataset:aviation.flights"), 9).edges)
+    )
 
 
 def test_a_node_that_is_not_there_is_not_found(worked: Connect):
@@ -112,7 +116,7 @@ def test_a_node_that_is_not_there_is_not_found(worked: Connect):
         ("training-set:ts_0", "there are none yet"),
     ):
         with pytest.raises(NotFound) as error:
-            worked("ana").lineage(node(unknown))
+            list(worked("ana").finder.lineage(node(unknown)).edges)
         assert error.value.hint == near
 
 
@@ -124,7 +128,7 @@ def test_a_node_is_written_kind_and_name():
 
 
 def test_a_dataset_without_a_version_has_no_lineage_but_is_known(connect: Connect):
-    assert connect("ana").lineage(node("dataset:aviation.flights")) == []
+    assert list(connect("ana").finder.lineage(node("dataset:aviation.flights")).edges) == []
 
 
 def columns(found: Neighbourhood) -> set[str]:
@@ -197,7 +201,7 @@ def test_a_service_over_hidden_data_stays_hidden_when_it_is_gone_though_training
     assert "aviation.weather_hourly@1" in seen
     assert "delay_v1" not in seen
     with pytest.raises(NotFound):
-        worked("ana").lineage(node("feature-service:delays/delay_v1"))
+        list(worked("ana").finder.lineage(node("feature-service:delays/delay_v1")).edges)
 
 
 def test_definitions_of_a_catalog_that_knew_no_columns_get_them_when_applied_again(

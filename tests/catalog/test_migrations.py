@@ -20,7 +20,7 @@ from provender.core.retention import Retention
 from tests.catalog.ddl import ddl
 from tests.catalog.populated import content, counts, fill, is_inside_an_index, populate
 from tests.catalog.test_contracts import CONTRACT
-from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, manifest
+from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, listed, manifest, searched
 from tests.stress import times
 
 ROWS = 1_000
@@ -92,7 +92,7 @@ def test_the_code_expects_the_last_revision(engine: Engine):
 
 def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str, engine: Engine):
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
         catalog.publish(FLIGHTS, manifest())
     with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
@@ -104,7 +104,7 @@ def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str,
         upgrade(engine, revision)
     assert differences(engine) == []
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
         assert catalog.publish(FLIGHTS, manifest()).number == 1
 
 
@@ -116,7 +116,7 @@ def test_where_versions_stand_and_what_is_kept_of_datasets_outlasts_going_down_a
 ):
     clock = Clock()
     with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
-        catalog.apply_governance(replace(GOVERNANCE, terms=(TERM,)))
+        catalog.desk.apply(replace(GOVERNANCE, terms=(TERM,)))
         for rows in (1, 2, 3):
             catalog.publish(FLIGHTS, manifest(rows))
         clock.advance(timedelta(hours=1))
@@ -147,9 +147,9 @@ def test_what_the_code_wrote_is_there_and_found_after_going_down_to_names_and_up
     url: str, engine: Engine
 ):
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
         catalog.publish(FLIGHTS, manifest())
-        catalog.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
+        catalog.records.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
     with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     before = read(url)
@@ -163,13 +163,21 @@ def read(url: str) -> list[object]:
     answers: list[object] = []
     for name in ("ana", "ops", "sam", "max"):
         with LocalCatalog(url, actor=f"person:{name}", clock=Clock()) as catalog:
-            answers += [catalog.datasets(), catalog.resolve(FLIGHTS), catalog.governance()]
-            answers += [catalog.grants(), catalog.projects(), catalog.repo("delays")]
-            answers += [catalog.search(words) for words in ("flights", "salaries", "delay", "pay")]
-            answers.append(catalog.lineage(Node.parse("dataset:aviation.weather_hourly")))
+            answers += [listed(catalog), catalog.resolve(FLIGHTS), catalog.governance()]
+            answers += [
+                list(catalog.records.grants().items),
+                catalog.records.projects(),
+                catalog.repo("delays"),
+            ]
+            answers += [
+                searched(catalog, words) for words in ("flights", "salaries", "delay", "pay")
+            ]
+            answers.append(
+                list(catalog.finder.lineage(Node.parse("dataset:aviation.weather_hourly")).edges)
+            )
             answers.append(catalog.records.verify_audit())
             with pytest.raises(NotFound):
-                catalog.lineage(Node.parse("feature-view:delays/pay"))
+                list(catalog.finder.lineage(Node.parse("feature-view:delays/pay")).edges)
     return answers
 
 
@@ -258,7 +266,7 @@ def read_content(engine: Engine) -> dict[str, str]:
 
 def test_the_old_index_finds_names_and_descriptions_after_going_down(url: str, engine: Engine):
     with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
     with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     downgrade(engine, "0007")

@@ -31,9 +31,12 @@ from tests.catalog.world import (
     Connect,
     declared,
     governing,
+    listed,
     manifest,
     permitted,
+    searched,
     training_set,
+    versions_of,
 )
 
 TRIPS = DatasetRef("aviation", "trips")
@@ -55,8 +58,8 @@ def test_an_entry_keeps_its_urn_and_both_names_lead_to_it(connect: Connect, cloc
     assert entry.changed_at == clock.now
     assert ana.finder.entry(FLIGHTS) == ana.finder.entry(TRIPS) == entry
     assert ana.dataset(FLIGHTS).ref == TRIPS
-    assert TRIPS.dataset in [s.name for s in ana.datasets()]
-    assert FLIGHTS.dataset not in [s.name for s in ana.datasets()]
+    assert TRIPS.dataset in [s.name for s in listed(ana)]
+    assert FLIGHTS.dataset not in [s.name for s in listed(ana)]
 
 
 def test_versions_and_their_pins_go_on_under_the_new_name(connect: Connect):
@@ -69,9 +72,12 @@ def test_versions_and_their_pins_go_on_under_the_new_name(connect: Connect):
     second = ops.publish(FLIGHTS, manifest(2))  # a pipeline that knows the old name
     assert second.ref == TRIPS.at(2)
     assert ops.publish(TRIPS, manifest(2, of=TRIPS)).ref == TRIPS.at(2)
-    assert [v.ref for v in ana.versions(FLIGHTS)] == [TRIPS.at(1), TRIPS.at(2)]
+    assert [v.ref for v in versions_of(ana, FLIGHTS)] == [TRIPS.at(1), TRIPS.at(2)]
     assert [r.version.ref for r in ana.finder.releases(FLIGHTS).items] == [TRIPS.at(2), TRIPS.at(1)]
-    assert [v.ref for v in connect("gov").every_version()] == [TRIPS.at(1), TRIPS.at(2)]
+    assert [v.ref for v in list(connect("gov").records.every_version().items)] == [
+        TRIPS.at(1),
+        TRIPS.at(2),
+    ]
     release = ops.desk.step(FLIGHTS.at(1), Step.DEPRECATE, reason="old")
     assert release.version.ref == TRIPS.at(1)
     assert ana.release(FLIGHTS.at(1)).warnings[0].startswith("aviation.trips@1 was deprecated")
@@ -100,7 +106,7 @@ def test_data_that_is_too_old_is_told_of_by_the_name_of_now(connect: Connect, cl
 
 def test_inputs_that_manifests_name_by_the_old_name_stay_seen_and_hidden(connect: Connect):
     open_to_ops = replace(declared(SALARIES), stewards=("person:ops",))
-    connect("gov").apply_governance(governing(open_to_ops))
+    connect("gov").desk.apply(governing(open_to_ops))
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest())
     ops.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
@@ -119,8 +125,10 @@ def test_grants_rules_and_permits_go_on_under_both_names(connect: Connect):
     exact = Rule(
         id="flights", actors=("person:max",), actions=(Action.SERVE,), datasets=(str(FLIGHTS),)
     )
-    gov.apply_governance(governing(rules=(*GOVERNANCE.rules, exact)))
-    grant = ops.grant(FLIGHTS, grantee="person:max", columns=["tailnum"], purposes=["delay"])
+    gov.desk.apply(governing(rules=(*GOVERNANCE.rules, exact)))
+    grant = ops.records.grant(
+        FLIGHTS, grantee="person:max", columns=["tailnum"], purposes=["delay"]
+    )
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
     for ref in (FLIGHTS, TRIPS):
         for action, column in ((Action.READ, "tailnum"), (Action.SERVE, "arr_delay")):
@@ -128,12 +136,13 @@ def test_grants_rules_and_permits_go_on_under_both_names(connect: Connect):
             permit = maxi.permit(action, asked, purpose="delay")
             permit.cover(asked, now=permit.decided_at)
             permit.cover([ColumnRef(TRIPS.dataset, column)], now=permit.decided_at)
-    (found,) = maxi.grants(FLIGHTS)
+    (found,) = list(maxi.records.grants(FLIGHTS).items)
     assert found == replace(grant, dataset=TRIPS.dataset)
     assert (
-        ops.grant(FLIGHTS, grantee="person:max", columns=["tailnum"], purposes=["delay"]) == found
+        ops.records.grant(FLIGHTS, grantee="person:max", columns=["tailnum"], purposes=["delay"])
+        == found
     )
-    assert ops.revoke(grant.id).revoked_at is not None
+    assert ops.records.revoke(grant.id).revoked_at is not None
     with pytest.raises(Denied):
         maxi.permit(Action.READ, [ColumnRef(FLIGHTS.dataset, "tailnum")], purpose="delay")
     named = next(rule for rule in gov.governance().rules if rule.id == "flights")
@@ -142,22 +151,22 @@ def test_grants_rules_and_permits_go_on_under_both_names(connect: Connect):
 
 def test_views_over_the_old_name_are_known_and_can_be_applied_again(connect: Connect):
     gov, dev, ana, ops = connect("gov"), connect("dev"), connect("ana"), connect("ops")
-    gov.apply_governance(GOVERNANCE)
+    gov.desk.apply(GOVERNANCE)
     repo = replace(REPO, views=REPO.views[:1], services=REPO.services[:1])
     ana.record(repo)
     ops.desk.rename(HOURLY, str(SKY), expected=None)
     assert ana.repo("delays") == repo
-    assert ana.projects() == ["delays"]
+    assert ana.records.projects() == ["delays"]
     view, source = Node.parse("feature-view:delays/weather"), Node.parse(f"dataset:{SKY}")
     wanted = f"{source} → {view}"
-    assert wanted in edges(ana.lineage(view))
+    assert wanted in edges(list(ana.finder.lineage(view).edges))
     changed = replace(repo, views=(replace(repo.views[0], description="The sky."),))
     ana.record(changed)  # CatalogSource(old)
-    assert wanted in edges(ana.lineage(view))
-    assert wanted in edges(ana.lineage(Node.parse(f"dataset:{HOURLY}")))
+    assert wanted in edges(list(ana.finder.lineage(view).edges))
+    assert wanted in edges(list(ana.finder.lineage(Node.parse(f"dataset:{HOURLY}")).edges))
     moved = replace(changed, views=(replace(changed.views[0], dataset=SKY),))
     ana.record(moved)
-    assert edges(ana.lineage(view, depth=1)).count(wanted) == 1
+    assert edges(list(ana.finder.lineage(view, depth=1).edges)).count(wanted) == 1
     assert dev.records.serving_manifest("delays").project == "delays"
 
 
@@ -168,15 +177,15 @@ def test_lineage_goes_on_without_a_seam(connect: Connect):
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
     ops.publish(TRIPS, manifest(2, of=TRIPS))
     ops.publish(HOURLY, manifest(2, inputs=(FLIGHTS.at(2), TRIPS.at(1)), of=HOURLY))
-    found = edges(ana.lineage(Node.parse(f"dataset:{FLIGHTS}"), depth=1))
+    found = edges(list(ana.finder.lineage(Node.parse(f"dataset:{FLIGHTS}"), depth=1).edges))
     assert found == [
         "dataset:aviation.trips@1 → dataset:aviation.weather_hourly@1",
         "dataset:aviation.trips@1 → dataset:aviation.weather_hourly@2",
         "dataset:aviation.trips@2 → dataset:aviation.trips",
         "dataset:aviation.trips@2 → dataset:aviation.weather_hourly@2",
     ]
-    assert found == edges(ana.lineage(Node.parse(f"dataset:{TRIPS}"), depth=1))
-    assert ana.lineage(Node.parse(f"dataset:{FLIGHTS.at(1)}"))
+    assert found == edges(list(ana.finder.lineage(Node.parse(f"dataset:{TRIPS}"), depth=1).edges))
+    assert list(ana.finder.lineage(Node.parse(f"dataset:{FLIGHTS.at(1)}")).edges)
 
 
 def test_a_training_set_pinned_to_the_old_name_is_recorded_and_found(connect: Connect):
@@ -190,8 +199,8 @@ def test_a_training_set_pinned_to_the_old_name_is_recorded_and_found(connect: Co
         for decided in (decision, permitted(ana, pin)):
             made = training_set(pin, by="person:ana", decision=decided, content=f"{pin} {decided}")
             ana.record(made)
-            assert ana.training_set(made.id) == made
-    assert ana.training_set(before.id).pins == (HOURLY.at(1),)
+            assert ana.records.training_set(made.id) == made
+    assert ana.records.training_set(before.id).pins == (HOURLY.at(1),)
     readers = {consumer.name for consumer in ops.finder.consumers(HOURLY).items}
     assert before.id in readers
     assert len([name for name in readers if name.startswith("ts_")]) == 5
@@ -203,10 +212,10 @@ def test_the_trail_and_the_history_are_one(connect: Connect, clock: Clock):
     clock.advance(timedelta(hours=1))
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
     ops.publish(TRIPS, manifest(2, of=TRIPS))
-    (event,) = gov.audit_events(kind=EventKind.DATASET_RENAME)
+    (event,) = gov.records.audit_events(kind=EventKind.DATASET_RENAME)
     assert event.subject == TRIPS.dataset
     assert event.detail == {"was": FLIGHTS.dataset, "becomes": TRIPS.dataset}
-    by_old, by_new = (sam.audit_events(subject=str(ref)) for ref in (FLIGHTS, TRIPS))
+    by_old, by_new = (sam.records.audit_events(subject=str(ref)) for ref in (FLIGHTS, TRIPS))
     assert by_old == by_new
     assert [e.subject for e in by_new] == [
         "aviation.trips@2",
@@ -220,9 +229,9 @@ def test_search_finds_a_dataset_by_its_new_name_only_once(connect: Connect):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))
     ops.desk.rename(FLIGHTS, str(TRIPS), expected=None)
-    hits = [hit for hit in ana.search("trips") if hit.kind == "dataset"]
+    hits = [hit for hit in searched(ana, "trips") if hit.kind == "dataset"]
     assert [hit.name for hit in hits] == [TRIPS.dataset]
-    assert FLIGHTS.dataset not in [hit.name for hit in ana.search("departures")]
+    assert FLIGHTS.dataset not in [hit.name for hit in searched(ana, "departures")]
 
 
 def test_no_name_is_ever_given_to_another_dataset(connect: Connect):
@@ -234,9 +243,9 @@ def test_no_name_is_ever_given_to_another_dataset(connect: Connect):
     with pytest.raises(Conflict, match=r"aviation\.weather is the name of another dataset"):
         ops.desk.rename(TRIPS, str(WEATHER), expected=None)
     with pytest.raises(Problems, match=r"aviation\.flights is called aviation\.trips now"):
-        gov.apply_governance(GOVERNANCE)  # a file that was not renamed
+        gov.desk.apply(GOVERNANCE)  # a file that was not renamed
     again = tuple(replace(d, ref=TRIPS) if d.ref == FLIGHTS else d for d in GOVERNANCE.datasets)
-    gov.apply_governance(replace(GOVERNANCE, datasets=again))
+    gov.desk.apply(replace(GOVERNANCE, datasets=again))
     assert ops.finder.entry(FLIGHTS).former_names == ("aviation.flights",)
 
 
@@ -257,7 +266,7 @@ def test_who_does_not_steward_it_cannot_rename_it_nor_learn_what_it_is_called(co
     ops, ana, gov = connect("ops"), connect("ana"), connect("gov")
     with pytest.raises(Denied):
         ana.desk.rename(FLIGHTS, str(TRIPS), expected=None)
-    gov.apply_governance(governing(replace(declared(SALARIES), stewards=("person:ops",))))
+    gov.desk.apply(governing(replace(declared(SALARIES), stewards=("person:ops",))))
     ops.desk.rename(SALARIES, "people.bonuses", expected=None)
     columns = [ColumnRef(SALARIES.dataset, "amount")]
     with pytest.raises(NotFound) as absent:
@@ -266,13 +275,13 @@ def test_who_does_not_steward_it_cannot_rename_it_nor_learn_what_it_is_called(co
         lambda: ana.dataset(SALARIES),
         lambda: ana.permit(Action.READ, columns, purpose="report"),
         lambda: ana.desk.rename(SALARIES, "people.x", expected=None),
-        lambda: ana.lineage(Node.parse(f"dataset:{SALARIES}")),
+        lambda: list(ana.finder.lineage(Node.parse(f"dataset:{SALARIES}")).edges),
     ):
         with pytest.raises(NotFound) as hidden:
             ask()
         assert "bonuses" not in str(hidden.value)
         assert hidden.value.message == absent.value.message.replace("nothing", "salaries")
-    decision = ana.decide(Action.READ, columns, purpose="report")
+    decision = ana.records.decide(Action.READ, columns, purpose="report")
     assert "bonuses" not in repr(decision)
     assert not decision.allowed
 
@@ -293,20 +302,20 @@ def test_what_is_no_new_name_is_refused(connect: Connect):
         replace(declared(FLIGHTS), stewards=("person:gov",)),
         domains=(*GOVERNANCE.domains, Domain(name="travel")),
     )
-    gov.apply_governance(made)
+    gov.desk.apply(made)
     with pytest.raises(NotFound, match="domain 'nowhere' not found"):
         gov.desk.rename(FLIGHTS, "nowhere.flights", expected=None)
     assert gov.desk.rename(FLIGHTS, "travel.flights", expected=None).dataset.ref.domain == "travel"
-    assert [s.name for s in ops.datasets(domain="travel")] == ["travel.flights"]
+    assert [s.name for s in listed(ops, domain="travel")] == ["travel.flights"]
 
 
 def test_a_dataset_that_moves_to_a_closed_domain_is_not_found_any_more(connect: Connect):
     gov, ana = connect("gov"), connect("ana")
-    gov.apply_governance(governing(replace(declared(FLIGHTS), stewards=("person:gov",))))
-    assert [hit.name for hit in ana.search("departures arrivals")] == [FLIGHTS.dataset]
+    gov.desk.apply(governing(replace(declared(FLIGHTS), stewards=("person:gov",))))
+    assert [hit.name for hit in searched(ana, "departures arrivals")] == [FLIGHTS.dataset]
     gov.desk.rename(FLIGHTS, "people.flights", expected=None)
-    assert ana.search("departures arrivals") == []
+    assert searched(ana, "departures arrivals") == []
     with pytest.raises(NotFound):
         ana.dataset(FLIGHTS)
     gov.desk.rename(FLIGHTS, "aviation.flights", expected=None)
-    assert [hit.name for hit in ana.search("departures arrivals")] == [FLIGHTS.dataset]
+    assert [hit.name for hit in searched(ana, "departures arrivals")] == [FLIGHTS.dataset]

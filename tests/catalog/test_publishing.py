@@ -14,7 +14,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from provender.catalog.local import LocalCatalog
 from provender.core.lifecycle import State
 from provender.tables.versions import verify_version
-from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest
+from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest, versions_of
 from tests.stress import times
 
 WRITERS = 16
@@ -81,8 +81,8 @@ def test_a_killed_publisher_leaves_whole_versions_only(governed_url: str):
         process.stdout.close()
         process.wait()
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
-        versions = catalog.versions(FLIGHTS)
-        trail = catalog.audit_events(subject=FLIGHTS.dataset, limit=10_000)
+        versions = versions_of(catalog, FLIGHTS)
+        trail = catalog.records.audit_events(subject=FLIGHTS.dataset, limit=10_000)
         catalog.records.verify_audit()
     assert [version.number for version in versions] == list(range(1, len(versions) + 1))
     assert acknowledged <= len(versions) <= acknowledged + times(4)
@@ -159,7 +159,7 @@ def test_publishers_in_threads_and_processes_make_contiguous_versions_of_files_t
     assert [process.wait() for process in processes] == [0] * PROCESSES
     with LocalCatalog(governed_url, actor="person:gov") as catalog:
         assert catalog.records.verify_audit() == before + PROCESSES * THREADS * VERSIONS
-        made = [catalog.versions(ref) for ref in (FLIGHTS, HOURLY)]
+        made = [versions_of(catalog, ref) for ref in (FLIGHTS, HOURLY)]
     for versions in made:
         assert [v.number for v in versions] == list(range(1, len(versions) + 1))
     every = [version for versions in made for version in versions]

@@ -46,7 +46,7 @@ def settings(request: pytest.FixtureRequest, governed_url: str, tmp_path: Path) 
         tags=(),
     )
     with LocalCatalog(governed_url, actor="person:gov") as gov:
-        gov.apply_governance(governing(said))
+        gov.desk.apply(governing(said))
     return Settings(
         home=tmp_path / "home", catalog_url=governed_url, actor="person:ops", purpose="report"
     )

@@ -56,7 +56,7 @@ def going(found: list[Due]) -> list[int]:
 def test_setting_a_retention_says_what_is_due_and_lets_nothing_go(ops: LocalCatalog):
     assert going(keep(ops, LAST_TWO)) == [1, 2]
     assert ops.resolve(FLIGHTS.at(1)).number == 1
-    (event,) = ops.audit_events(kind=EventKind.RETENTION_SET)
+    (event,) = ops.records.audit_events(kind=EventKind.RETENTION_SET)
     assert (event.subject, event.detail["keep_versions"]) == ("aviation.flights", 2)
     (said,) = ops.desk.history("retention", "aviation.flights").items
     assert said.value == {"keep_versions": 2, "keep_days": None, "hold": ""}
@@ -75,7 +75,7 @@ def test_what_is_due_goes_and_its_manifest_stays(ops: LocalCatalog, clock: Clock
     assert (first.data_gone_at, third.data_gone_at) == (clock.now, None)
     assert second.data_gone_at == clock.now
     assert ops.resolve(FLIGHTS).number == 4
-    forgotten = ops.audit_events(kind=EventKind.RETENTION_FORGET)
+    forgotten = ops.records.audit_events(kind=EventKind.RETENTION_FORGET)
     assert [event.subject for event in forgotten] == ["aviation.flights@2", "aviation.flights@1"]
     assert forgotten[0].detail["manifest"] == manifest(2).digest
 
@@ -84,7 +84,9 @@ def test_what_went_is_not_due_again(ops: LocalCatalog):
     keep(ops, LAST_TWO)
     keep(ops, None)
     assert [one.ref.version for one in keep(ops, None)] == [3, 4]
-    assert ops.audit_events(kind=EventKind.RETENTION_FORGET)[0].subject == "aviation.flights@2"
+    assert (
+        ops.records.audit_events(kind=EventKind.RETENTION_FORGET)[0].subject == "aviation.flights@2"
+    )
 
 
 def test_a_dry_run_writes_nothing(ops: LocalCatalog):
@@ -122,7 +124,7 @@ def test_a_hold_keeps_everything_until_who_governs_lifts_it(ops: LocalCatalog, c
     with pytest.raises(Denied):
         keep(ops, Retention(keep_versions=2, hold="nothing"))
     assert keep(ops, None)[0].because == "on hold: case 7"
-    (placed,) = ops.audit_events(kind=EventKind.HOLD_PLACE)
+    (placed,) = ops.records.audit_events(kind=EventKind.HOLD_PLACE)
     assert placed.detail == {"reason": "case 7"}
 
 
@@ -131,10 +133,10 @@ def test_who_governs_and_stewards_lifts_a_hold(governed_url: str, clock: Clock):
         declared_with(stewards=("person:gov",)),
     )
     with LocalCatalog(governed_url, actor="person:gov", clock=clock) as gov:
-        gov.apply_governance(declared_by_gov)
+        gov.desk.apply(declared_by_gov)
         keep(gov, Retention(keep_versions=1, hold="case 7"))
         keep(gov, Retention(keep_versions=1))
-        (lifted,) = gov.audit_events(kind=EventKind.HOLD_LIFT)
+        (lifted,) = gov.records.audit_events(kind=EventKind.HOLD_LIFT)
         assert lifted.detail == {"reason": "case 7"}
 
 
@@ -222,7 +224,7 @@ def workspace(
         format=Format(request.param), column_tags={}, column_descriptions={}, tags=()
     )
     with LocalCatalog(governed_sqlite, actor="person:gov") as gov:
-        gov.apply_governance(governing(said))
+        gov.desk.apply(governing(said))
     chosen = Settings(
         home=tmp_path / "home", catalog_url=governed_sqlite, actor="person:ops", purpose="report"
     )

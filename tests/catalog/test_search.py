@@ -26,6 +26,7 @@ from tests.catalog.world import (
     declared,
     governing,
     manifest,
+    searched,
 )
 
 
@@ -63,39 +64,39 @@ def named(hits: list[Hit]) -> list[str]:
 def test_the_best_hit_comes_first_with_the_part_that_fits(
     found: Connect, text: str, first: str, part: str | None
 ):
-    hit, *_ = found("ana").search(text)
+    hit, *_ = searched(found("ana"), text)
     assert f"{hit.kind} {hit.name}" == first
     assert part is None or hit.parts[0].name == part
 
 
 def test_a_dataset_is_found_by_its_urn_and_by_a_former_name(found: Connect):
     entry = found("ana").finder.entry(FLIGHTS)
-    assert found("ana").search(entry.urn)[0].name == "aviation.flights"
+    assert searched(found("ana"), entry.urn)[0].name == "aviation.flights"
     found("sam").desk.rename(FLIGHTS, "aviation.departures", expected=entry.revision)
-    hit, *_ = found("ana").search("aviation.flights")
+    hit, *_ = searched(found("ana"), "aviation.flights")
     assert hit.name == "aviation.departures"
     assert hit.why.startswith("exactly that name")
 
 
 def test_a_part_says_what_it_is_and_why(found: Connect):
-    flights, *_ = found("ana").search("how late was the arrival")
+    flights, *_ = searched(found("ana"), "how late was the arrival")
     assert [(p.kind, p.name, p.why) for p in flights.parts] == [
         ("column", "arr_delay", "late, arrival")
     ]
-    weather, *_ = found("ana").search("weather:temp")
+    weather, *_ = searched(found("ana"), "weather:temp")
     assert [(p.kind, p.name) for p in weather.parts] == [("feature", "temp")]
 
 
 def test_one_word_is_enough_and_more_are_better(found: Connect):
-    assert named(found("ana").search("late zebra arrivals"))[0] == "dataset aviation.flights"
+    assert named(searched(found("ana"), "late zebra arrivals"))[0] == "dataset aviation.flights"
     answer = found("ana").finder.search(Question(text="late zebra arrivals"))
     assert answer.missing == 1
 
 
 def test_a_hit_says_why(found: Connect):
-    exact, *_ = found("ana").search("aviation.flights")
+    exact, *_ = searched(found("ana"), "aviation.flights")
     assert exact.why == "exactly that name; flights in the name; aviation around it"
-    late, *_ = found("ana").search("late")
+    late, *_ = searched(found("ana"), "late")
     assert late.why == "late in what is said of a column"
 
 
@@ -110,21 +111,21 @@ def test_an_explanation_adds_up_to_the_score(found: Connect):
     question = Question(text="late arrivals weather", explain=True)
     for hit in found("ana").finder.search(question).hits:
         assert round(sum(part.points for part in hit.explain), 3) == hit.score
-    assert all(not hit.explain for hit in found("ana").search("weather"))
+    assert all(not hit.explain for hit in searched(found("ana"), "weather"))
 
 
 def test_hidden_things_are_neither_found_nor_corrected_to(found: Connect):
     ana = found("ana")
     for text in ("salaries", "salary", "salaires", "people.salaries", "pay", "earns", "hr"):
-        assert not [h for h in ana.search(text) if "salar" in str(h) or "pay" in h.name], text
+        assert not [h for h in searched(ana, text) if "salar" in str(h) or "pay" in h.name], text
 
 
 def test_the_kind_can_be_chosen(found: Connect):
-    assert {hit.kind for hit in found("ana").search("weather", kind="dataset")} == {"dataset"}
-    assert named(found("ana").search("temp", kind="feature")) == ["feature-view weather"]
-    assert named(found("ana").search("tailnum", kind="column")) == ["dataset aviation.flights"]
+    assert {hit.kind for hit in searched(found("ana"), "weather", kind="dataset")} == {"dataset"}
+    assert named(searched(found("ana"), "temp", kind="feature")) == ["feature-view weather"]
+    assert named(searched(found("ana"), "tailnum", kind="column")) == ["dataset aviation.flights"]
     with pytest.raises(NotFound, match="kind of thing to find 'colum' not found") as error:
-        found("ana").search("weather", kind="colum")
+        searched(found("ana"), "weather", kind="colum")
     assert error.value.hint == "did you mean column?"
 
 
@@ -132,39 +133,39 @@ def test_the_kind_can_be_chosen(found: Connect):
 def test_every_kind_that_can_be_chosen_is_found(found: Connect, kind: str):
     saved = SavedDatasetSpec(name="summer", features=REPO.services[0].features)
     found("dev").record(replace(REPO, saved=(saved,)))
-    assert {hit.kind for hit in found("ana").search("", kind=kind)} == {kind}
+    assert {hit.kind for hit in searched(found("ana"), "", kind=kind)} == {kind}
 
 
 def test_a_limit_is_kept(found: Connect):
-    assert len(found("ana").search("aviation", limit=2)) == 2
-    assert found("ana").search("aviation", limit=10_000)
+    assert len(searched(found("ana"), "aviation", limit=2)) == 2
+    assert searched(found("ana"), "aviation", limit=10_000)
 
 
 @pytest.mark.parametrize("limit", [-1, 0, 10_001, 2**63])
 def test_a_limit_that_cannot_be_kept_is_refused(found: Connect, limit: int):
     with pytest.raises(InvalidInput, match="ask for 1 to 10000 at a time"):
-        found("ana").search("aviation", limit=limit)
+        searched(found("ana"), "aviation", limit=limit)
     with pytest.raises(InvalidInput, match="ask for 1 to 10000 at a time"):
-        found("ana").audit_events(limit=limit)
+        found("ana").records.audit_events(limit=limit)
 
 
 def test_what_is_renamed_is_not_found_under_its_old_words(found: Connect):
     changed = replace(declared(FLIGHTS), description="Trips.", column_descriptions={})
-    found("gov").apply_governance(governing(changed))
-    assert "dataset aviation.flights" not in named(found("ana").search("departures"))
-    assert named(found("ana").search("trips"))[0] == "dataset aviation.flights"
+    found("gov").desk.apply(governing(changed))
+    assert "dataset aviation.flights" not in named(searched(found("ana"), "departures"))
+    assert named(searched(found("ana"), "trips"))[0] == "dataset aviation.flights"
 
 
 def test_a_new_column_is_found_when_it_is_published(found: Connect):
     wider = Schema((*SCHEMA.columns, Column(name="gate_number", type="string")))
     found("ops").publish(FLIGHTS, manifest(2, schema=wider))
-    hit, *_ = found("ana").search("gate")
+    hit, *_ = searched(found("ana"), "gate")
     assert (hit.name, [part.name for part in hit.parts]) == ("aviation.flights", ["gate_number"])
 
 
 @pytest.mark.parametrize("text", ["'\"*(){}:^-", "zzzzqqq"])
 def test_what_is_no_word_finds_nothing(found: Connect, text: str):
-    assert found("ana").search(text) == []
+    assert searched(found("ana"), text) == []
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\x00"])
@@ -191,7 +192,7 @@ def crowd(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> Connect:
     hidden = [
         replace(declared(SALARIES), ref=DatasetRef("people", f"flights_{n}")) for n in range(2)
     ]
-    connect("gov").apply_governance(governing(*many, *hidden))
+    connect("gov").desk.apply(governing(*many, *hidden))
     return connect
 
 
@@ -246,7 +247,7 @@ def test_every_word_of_a_question_is_looked_for_or_said_to_be_missing(found: Con
     text=st.text(max_size=20) | st.sampled_from(["NOT late", "late AND", 'a" OR b', "NEAR(late)"])
 )
 def test_any_text_is_answered(found: Connect, text: str):
-    for hit in found("ana").search(text):
+    for hit in searched(found("ana"), text):
         assert hit.why
 
 
@@ -255,7 +256,7 @@ def flights(url: str) -> Iterator[LocalCatalog]:
     """The real governance of this project, every dataset published once."""
     governance = read_governance(Path(__file__).parents[2] / "catalog")
     with LocalCatalog(url, actor="person:sam", clock=Clock()) as catalog:
-        catalog.apply_governance(governance)
+        catalog.desk.apply(governance)
         for dataset in governance.datasets:
             columns = {**dataset.column_tags, **dataset.column_descriptions}
             if dataset.event_timestamp:
@@ -277,7 +278,7 @@ def flights(url: str) -> Iterator[LocalCatalog]:
 
 
 def test_late_arrivals_weather_finds_all_three(flights: LocalCatalog):
-    hits = flights.search("late arrivals weather", limit=8)
+    hits = searched(flights, "late arrivals weather", limit=8)
     datasets = {hit.name for hit in hits if hit.kind == "dataset"}
     assert {"aviation.weather", "aviation.route_history", "aviation.tail_last"} <= datasets
 
@@ -298,7 +299,7 @@ def test_questions_about_flights_lead_to_their_dataset(flights, text: str, expec
 
 def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Connect):
     said = replace(declared(SALARIES), description="Arriving from the merger.")
-    connect("gov").apply_governance(governing(said))
+    connect("gov").desk.apply(governing(said))
     read_as = connect("ana").finder.search(Question(text="arrive")).read_as
     assert "arrivals" in read_as["arrive"]
     assert "arriving" not in read_as["arrive"]
@@ -307,7 +308,7 @@ def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Conn
 def test_a_word_near_to_hundreds_is_guessed_and_tells_of_no_hidden_ones(connect: Connect):
     near = {f"table_{a}{b}": "" for a in ascii_lowercase for b in ascii_lowercase}
     gov = connect("gov")
-    gov.apply_governance(governing(replace(declared(SALARIES), column_descriptions=near)))
+    gov.desk.apply(governing(replace(declared(SALARIES), column_descriptions=near)))
     hidden = connect("ana").finder.search(Question(text="table11"))
     assert (hidden.total, hidden.read_as) == (0, {})
     read_as = gov.finder.search(Question(text="table11")).read_as

@@ -50,7 +50,7 @@ def test_a_view_that_rested_on_hidden_data_is_not_found_as_of_then(connect: Conn
     assert names(connect("ana").finder.search(asked)) == []
     clock.advance(HOUR)
     reads = governing(replace(declared(SALARIES), stewards=("person:ana",)))
-    connect("gov").apply_governance(reads)
+    connect("gov").desk.apply(reads)
     assert names(connect("ana").finder.search(asked)) == ["pay"]
 
 
@@ -86,7 +86,7 @@ def test_the_state_as_of_an_instant_is_that_of_then(connect: Connect, clock: Clo
 
 def test_publishing_again_keeps_no_document_of_the_past(connect: Connect, clock: Clock):
     fresh = replace(declared(FLIGHTS), fresh_within=HOUR)
-    connect("gov").apply_governance(governing(fresh))
+    connect("gov").desk.apply(governing(fresh))
     connect("ops").publish(FLIGHTS, manifest(10))
     then = passing(clock)
     connect("ops").publish(FLIGHTS, manifest(11))
@@ -101,7 +101,7 @@ def test_how_fresh_things_were_is_not_kept_and_nobody_is_told_what_it_is_now(
     connect: Connect, clock: Clock
 ):
     fresh = replace(declared(FLIGHTS), fresh_within=HOUR)
-    connect("gov").apply_governance(governing(fresh))
+    connect("gov").desk.apply(governing(fresh))
     connect("ops").publish(FLIGHTS, manifest(10))
     then = passing(clock)
     finder = connect("ana").finder
@@ -116,7 +116,7 @@ def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, cloc
     gov, ops = connect("gov"), connect("ops")
     planes = DatasetRef("aviation", "planes")
     every = (*GOVERNANCE.datasets, dataset(planes, "All the aircraft."))
-    gov.apply_governance(replace(GOVERNANCE, datasets=every))
+    gov.desk.apply(replace(GOVERNANCE, datasets=every))
     clock.advance(HOUR)
 
     def revision(ref: DatasetRef) -> int:
@@ -138,7 +138,7 @@ def test_only_what_was_called_so_is_told_to_have_the_name(connect: Connect, cloc
 def test_tags_as_of_an_instant_are_counted_of_the_documents_of_then(connect: Connect, clock: Clock):
     gov = connect("gov")
     then = passing(clock)
-    gov.apply_governance(governing(replace(declared(FLIGHTS), tags=(), column_tags={})))
+    gov.desk.apply(governing(replace(declared(FLIGHTS), tags=(), column_tags={})))
     clock.advance(HOUR)
     facets = connect("ana").finder.facets(Question(text="flights", as_of=then))
     assert {tag.value: tag.documents for tag in facets["tag"]} == {"personal": 1, "source.bts": 1}
@@ -150,7 +150,7 @@ def test_what_was_withdrawn_since_is_found_as_of_then_by_who_governs(
     gov = connect("gov")
     then = passing(clock)
     left = tuple(one for one in GOVERNANCE.datasets if one.ref != WEATHER)
-    gov.apply_governance(replace(GOVERNANCE, datasets=left))
+    gov.desk.apply(replace(GOVERNANCE, datasets=left))
     clock.advance(HOUR)
     asked = Question(text="observations", as_of=then)
     assert names(gov.finder.search(asked)) == ["aviation.weather"]

@@ -64,7 +64,7 @@ def served(connect: Connect):
 
     def compiled(repo, *rules: Rule) -> ServingManifest:
         everybody, every = (*GOVERNANCE.people, SERVER), (*GOVERNANCE.rules, *rules)
-        connect("gov").apply_governance(governing(people=everybody, rules=every))
+        connect("gov").desk.apply(governing(people=everybody, rules=every))
         return connect("ana").compile_serving(repo)
 
     return compiled
@@ -111,7 +111,7 @@ def test_features_are_open_until_the_first_grant_they_rest_on_ends(connect: Conn
     connect("ops").publish(FLIGHTS, manifest())
     sooner, later = NOW + timedelta(days=1), NOW + timedelta(days=2)
     for column, until in (("arr_delay", later), ("tailnum", sooner)):
-        connect("sam").grant(
+        connect("sam").records.grant(
             FLIGHTS,
             grantee=SERVER.id,
             action=Action.SERVE,
@@ -136,7 +136,7 @@ def test_pushed_rows_are_taken_only_where_the_server_may_publish_for_good(connec
         "service:online may not publish aviation.flights; "
         "a rule in catalog/policies/ with the action publish lets it"
     )
-    connect("sam").grant(
+    connect("sam").records.grant(
         FLIGHTS, grantee=SERVER.id, action=Action.PUBLISH, until=NOW + timedelta(days=1)
     )
     (for_now,) = connect("ana").compile_serving(ARRIVALS).views
@@ -160,7 +160,7 @@ def test_compiling_writes_nothing(connect: Connect):
     before = connect("gov").records.verify_audit()
     connect("ana").compile_serving(VISIBLE)
     assert connect("gov").records.verify_audit() == before
-    assert connect("ana").projects() == []
+    assert connect("ana").records.projects() == []
 
 
 def test_what_is_recorded_is_what_was_compiled(connect: Connect):

@@ -42,7 +42,7 @@ def shared(connect: Connect) -> Connect:
     """people.salaries, whose steward lets max define over it and servers serve it."""
     with_steward = replace(declared(SALARIES), stewards=("person:sam",))
     people = (*GOVERNANCE.people, Person(id="service:online"))
-    connect("gov").apply_governance(governing(with_steward, people=people))
+    connect("gov").desk.apply(governing(with_steward, people=people))
     connect("sam").publish(SALARIES, manifest(1, event_timestamp=None, of=SALARIES))
     return connect
 
@@ -50,7 +50,7 @@ def shared(connect: Connect) -> Connect:
 def share(connect: Connect, *actions: Action) -> list[str]:
     given = {Action.DEFINE: "person:max", Action.SERVE: "service:online"}
     return [
-        connect("sam").grant(SALARIES, grantee=given[action], action=action).id
+        connect("sam").records.grant(SALARIES, grantee=given[action], action=action).id
         for action in actions
     ]
 
@@ -90,7 +90,7 @@ def test_what_is_revoked_is_in_the_next_manifest_no_more_which_says_why(shared: 
     _, serve = share(shared, Action.DEFINE, Action.SERVE)
     maximilian = shared("max")
     maximilian.record(WAGES)
-    shared("sam").revoke(serve)
+    shared("sam").records.revoke(serve)
     assert maximilian.records.serving_manifest("wages").closed == {}
     assert maximilian.records.serving_digest("wages") != (
         maximilian.records.serving_manifest("wages").digest
@@ -107,10 +107,10 @@ def test_the_owner_of_a_project_may_take_away_what_was_shared_with_it_and_is_no_
     share(shared, Action.SERVE)
     (define,) = share(shared, Action.DEFINE)
     over_flights = replace(VISIBLE.views[0], dataset=FLIGHTS)
-    shared("sam").grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
+    shared("sam").records.grant(FLIGHTS, grantee="person:max", action=Action.DEFINE)
     both = replace(WAGES, views=(*WAGES.views, over_flights))
     shared("max").record(both)
-    shared("sam").revoke(define)
+    shared("sam").records.revoke(define)
     with pytest.raises((Denied, NotFound), match=r"people\.salaries"):
         shared("max").record(both)
     shared("max").record(replace(both, views=(over_flights,), services=()))
@@ -121,7 +121,7 @@ def test_the_owner_of_a_project_may_take_away_what_was_shared_with_it_and_is_no_
 def test_without_an_owner_a_project_is_as_closed_as_what_it_reads(shared: Connect):
     (define,) = share(shared, Action.DEFINE)
     shared("max").record(replace(WAGES, owner=""))
-    shared("sam").revoke(define)
+    shared("sam").records.revoke(define)
     with pytest.raises(Denied, match="data that person:max may not discover"):
         shared("max").record(replace(WAGES, owner="", views=(), services=()))
 

@@ -77,7 +77,7 @@ def test_instants_of_changes_never_fall_when_a_clock_does(governed_url: str):
         second = late.publish(FLIGHTS, manifest(2))
         assert (first.published_at, second.published_at) == (ahead.now, ahead.now)
         assert late.resolve(FLIGHTS, as_of=ahead.now) == second
-        trail = late.audit_events(limit=100)[::-1]
+        trail = late.records.audit_events(limit=100)[::-1]
     assert [event.at for event in trail] == sorted(event.at for event in trail)
 
 

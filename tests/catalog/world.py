@@ -5,7 +5,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from provender.catalog.local import LocalCatalog
-from provender.core.datasets import Dataset, EventRange, FileEntry, Format, Manifest
+from provender.core.datasets import (
+    Dataset,
+    DatasetSummary,
+    DatasetVersion,
+    EventRange,
+    FileEntry,
+    Format,
+    Manifest,
+    whole,
+)
 from provender.core.features import (
     EntitySpec,
     FieldSpec,
@@ -14,10 +23,12 @@ from provender.core.features import (
     ServiceSpec,
     ViewSpec,
 )
+from provender.core.finding import Hit, Question
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.people import Person
 from provender.core.policy import Action, ColumnRef, Rule
+from provender.core.protocols import Library
 from provender.core.schema import Column, Schema
 from provender.core.tags import Tag
 from provender.core.training import TrainingSetManifest, TrainingSetSpec
@@ -219,3 +230,21 @@ def training_set(
         known_later={"weather": 2},
         event_range=(NOW - timedelta(days=1), NOW),
     )
+
+
+def searched(catalog: Library, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
+    """Return what ``catalog`` finds for ``text``."""
+    question = Question(text=text, filters={"type": (kind,)} if kind else {})
+    return list(catalog.finder.search(question, limit=limit).hits)
+
+
+def listed(catalog: Library, *, domain: str = "") -> list[DatasetSummary]:
+    """Return all datasets that ``catalog`` lists."""
+    filters = {"domain": (domain,)} if domain else {}
+    return whole(lambda after: catalog.finder.entries(filters, limit=200, after=after))
+
+
+def versions_of(catalog: Library, ref: DatasetRef) -> list[DatasetVersion]:
+    """Return every version of a dataset, oldest first."""
+    releases = whole(lambda after: catalog.finder.releases(ref, limit=200, after=after))
+    return [release.version for release in releases][::-1]

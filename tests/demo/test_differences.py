@@ -28,7 +28,7 @@ def workspace(tmp_path_factory):
     """Both years published, under governance that says nothing about what is in them."""
     settings = Settings(home=tmp_path_factory.mktemp("years"), actor="person:sam")
     with connect(settings=settings) as opened:
-        opened.catalog.apply_governance(
+        opened.catalog.desk.apply(
             Governance(
                 domains=(Domain(name="aviation"),),
                 people=(Person(id="person:sam", name="Sam"),),

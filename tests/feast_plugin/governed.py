@@ -152,7 +152,7 @@ def publish(settings: Settings, table: pa.Table) -> int:
 def govern(settings: Settings) -> None:
     """Set the catalog up, with both versions of the dataset."""
     with speaking_as(settings, ANA) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
     assert [publish(settings, table) for table in (VERSION_1, VERSION_2)] == [1, 2]
 
 

@@ -61,7 +61,7 @@ def looked_up(folder: Path, *features: str) -> dict[str, list]:
 
 def grant_serving(settings: Settings, to: str, **more: object) -> str:
     with governed.speaking_as(settings, SAM) as steward:
-        return steward.grant(
+        return steward.records.grant(
             TRIPS, grantee=to, action=Action.SERVE, purposes=("serving",), reason="asked", **more
         ).id
 
@@ -85,7 +85,7 @@ def test_join_keys_and_timestamps_are_pulled_with_a_permit_only(
         with pytest.raises(Denied, match="person:max may not read"):
             job.to_arrow()
     with governed.speaking_as(settings, SAM) as steward:
-        refused = steward.audit_events(kind=EventKind.ACCESS_DENY)
+        refused = steward.records.audit_events(kind=EventKind.ACCESS_DENY)
         assert [event.actor for event in refused] == [MAX, MAX]
 
 
@@ -154,10 +154,10 @@ def test_a_yes_is_remembered_for_a_minute_and_not_beyond_its_end(
     speak(MAX)
     looked_up(applied)
     with governed.speaking_as(settings, SAM) as steward:
-        steward.revoke(grant)
-        asked = len(steward.audit_events(kind=EventKind.ACCESS_PERMIT))
+        steward.records.revoke(grant)
+        asked = len(steward.records.audit_events(kind=EventKind.ACCESS_PERMIT))
         looked_up(applied)
-        assert len(steward.audit_events(kind=EventKind.ACCESS_PERMIT)) == asked
+        assert len(steward.records.audit_events(kind=EventKind.ACCESS_PERMIT)) == asked
     later(timedelta(seconds=61))
     with pytest.raises(Denied):
         looked_up(applied)
@@ -170,7 +170,7 @@ def test_a_yes_ends_with_its_grant(
     speak(MAX)
     looked_up(applied)
     with governed.speaking_as(settings, SAM) as steward:
-        steward.revoke(grant)
+        steward.records.revoke(grant)
     later(timedelta(seconds=31))
     with pytest.raises(Denied):
         looked_up(applied)
@@ -245,7 +245,7 @@ def test_pushes_are_written_down(applied: Path, settings: Settings, speak: Speak
     store = FeatureStore(repo_path=str(applied))
     store.push("arrivals", governed.rows((1, 4, 6)).to_pandas())
     with governed.speaking_as(settings, SAM) as steward:
-        second, first = steward.audit_events(kind=EventKind.FEATURES_PUSH)
+        second, first = steward.records.audit_events(kind=EventKind.FEATURES_PUSH)
     assert (first.actor, first.subject) == (SAM, "shop.trips")
     assert first.detail == {"project": "trips", "view": "trips", "read": 3, "written": 2}
     assert second.detail == {"project": "trips", "view": "trips", "read": 1, "written": 0}

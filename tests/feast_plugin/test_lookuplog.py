@@ -26,6 +26,7 @@ from provender.online.columns import ColumnEncoder
 from provender.online.store import OnlineStore
 from provender.sdk.lookuplog import declaration
 from provender.settings import Settings
+from tests.catalog.world import listed
 from tests.feast_plugin import governed
 from tests.feast_plugin.plain import HOUR, NOON
 
@@ -67,7 +68,7 @@ def logged_repo(
         datasets=("serving_log.*",),
     )
     before = governed.GOVERNANCE
-    catalog.apply_governance(
+    catalog.desk.apply(
         replace(
             before,
             domains=(*before.domains, Domain(name="serving_log")),
@@ -104,7 +105,7 @@ def published(catalog: LocalCatalog, rows: int) -> int:
     """Return the number of the log's version, once it has so many rows."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = [one for one in catalog.datasets() if one.name == LOG]
+        found = [one for one in listed(catalog) if one.name == LOG]
         if found and found[0].row_count == rows:
             return found[0].latest or 0
         time.sleep(0.3)

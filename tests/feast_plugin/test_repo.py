@@ -311,7 +311,7 @@ def test_features_that_may_not_be_served_are_closed_and_so_is_what_is_computed_f
     assert "computed from trips:home_address" in applied.manifest.closed["scaled:scaled_value"]
     with governed.speaking_as(settings, SAM) as steward:
         until = applied.manifest.compiled_at.replace(year=2100)
-        steward.grant(
+        steward.records.grant(
             TRIPS,
             grantee="service:online",
             action=Action.SERVE,
@@ -334,7 +334,7 @@ def test_who_may_not_define_changes_nothing_not_even_feasts_registry(
         for dry_run in (True, False):
             with pytest.raises(Denied, match=r"person:max may not define shop\.trips"):
                 apply(repo, catalog, online, settings=settings, dry_run=dry_run)
-        assert catalog.projects() == []
+        assert catalog.records.projects() == []
     assert registered(repo, settings) == set()
     assert online.manifest("trips") is None
 

@@ -180,7 +180,7 @@ def test_a_view_without_rows_is_warned_of(applied: Path, settings: Settings) -> 
 
 def test_runs_are_written_down(applied: Path, settings: Settings, catalog: LocalCatalog) -> None:
     [run] = materialize(applied, settings=settings, end=END)
-    [event] = catalog.audit_events(kind=EventKind.FEATURES_MATERIALIZE)
+    [event] = catalog.records.audit_events(kind=EventKind.FEATURES_MATERIALIZE)
     assert (event.actor, event.subject) == (settings.actor, "shop.trips@2")
     assert event.detail == {
         "project": "trips",
@@ -241,5 +241,5 @@ def test_rows_without_a_key_are_counted_one_by_one(
     governed.publish(settings, pa.concat_tables([governed.VERSION_2, holes]))
     [run] = materialize(applied, settings=settings, end=END)
     assert (run.read, run.written, run.null_keys) == (7, 4, 3)
-    [event] = catalog.audit_events(kind=EventKind.FEATURES_MATERIALIZE)
+    [event] = catalog.records.audit_events(kind=EventKind.FEATURES_MATERIALIZE)
     assert (event.detail["null_keys"], event.detail["null_times"]) == (3, 0)

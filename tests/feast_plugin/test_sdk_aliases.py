@@ -105,7 +105,7 @@ def test_each_name_has_its_own_rows_and_the_set_can_be_cited(workspace: Workspac
     assert made.arrow()["first__value"].to_pylist() == [None, 2**53 + 1, None, 11, None, None]
     assert made.arrow()["second__value"].to_pylist() == [None, 2**53 + 1, 11, None, None, 11]
     assert set(made.manifest.known_later) == {"first", "second"}
-    cited = workspace.catalog.training_set(made.id)
+    cited = workspace.catalog.records.training_set(made.id)
     assert (cited.id, cited.spec) == (made.id, made.manifest.spec)
 
 

@@ -255,7 +255,7 @@ def test_a_lookup_ends_with_the_actors_permit_and_within_a_minute_of_its_revocat
         ending = opened.online(features=["trips:rating"])
         assert (kept(ONE).to_dict()["value"], ending(ONE).to_dict()["rating"]) == ([11], [5.5])
         with speaking_as(settings, SAM) as steward:
-            steward.revoke(grants[0])
+            steward.records.revoke(grants[0])
         ticks.now = 59.9
         assert kept(ONE).to_dict()["value"] == [11]
         ticks.now = 61.0

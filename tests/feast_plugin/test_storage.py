@@ -16,6 +16,7 @@ from provender.feast_plugin.repo import apply
 from provender.feast_plugin.storage import CatalogStorage
 from provender.online.store import OnlineStore
 from provender.settings import Settings
+from tests.catalog.world import versions_of
 from tests.feast_plugin import governed
 from tests.feast_plugin.plain import HOUR, NOON, rows
 
@@ -28,7 +29,7 @@ MAY_PUBLISH = Rule(
 def declare(catalog: LocalCatalog, *rules: Rule) -> None:
     dataset = replace(governed.DATASET, ref=SETS, column_tags={})
     world = governed.GOVERNANCE
-    catalog.apply_governance(
+    catalog.desk.apply(
         replace(world, datasets=(*world.datasets, dataset), rules=(*world.rules, *rules))
     )
 
@@ -55,7 +56,7 @@ def test_each_persisting_is_a_version_that_stays(
             job(store, label), "mine", CatalogStorage(str(SETS)), allow_overwrite=True
         )
         assert list(saved.to_df()["label"]) == [label, label]
-    versions = catalog.versions(SETS)
+    versions = versions_of(catalog, SETS)
     assert [version.number for version in versions] == [1, 2]
     assert [str(ref) for ref in versions[0].manifest.inputs] == ["shop.trips@2"]
     again = FeatureStore(repo_path=str(store.repo_path)).get_saved_dataset("mine").to_df()
@@ -67,7 +68,7 @@ def test_who_may_not_publish_leaves_no_version(store: FeatureStore, catalog: Loc
     declare(catalog)
     with pytest.raises(Denied):
         job(store, "x").persist(CatalogStorage(str(SETS)))
-    assert catalog.versions(SETS) == []
+    assert versions_of(catalog, SETS) == []
 
 
 def test_a_dataset_that_is_not_declared_is_said(store: FeatureStore) -> None:

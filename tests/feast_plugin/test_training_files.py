@@ -72,7 +72,7 @@ def test_a_file_is_the_training_set_that_memory_would_hold(
     assert made.arrow().column_names == [*SPINE.column_names, "value", "scaled_value"]
     assert pq.read_metadata(made.path).metadata[b"provender.training_set"] == made.id.encode()
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["set.parquet"]
-    assert workspace.catalog.training_set(made.id).row_count == ROWS
+    assert workspace.catalog.records.training_set(made.id).row_count == ROWS
 
 
 def test_the_rows_of_a_file_are_read_when_they_are_wanted(
@@ -201,7 +201,7 @@ def test_who_is_told_how_far_it_is_can_end_it_with_nothing_left(
         **ASKED,
     )
     assert told[-1] == 1.0
-    before = len(workspace.catalog.training_sets())
+    before = len(list(workspace.catalog.records.training_sets().items))
 
     def cancel(what: str, done: float) -> None:
         raise KeyboardInterrupt
@@ -211,7 +211,7 @@ def test_who_is_told_how_far_it_is_can_end_it_with_nothing_left(
             SPINE.slice(1), to=tmp_path / "other.parquet", progress=cancel, **ASKED
         )
     assert [path.name for path in tmp_path.glob("*.parquet*")] == ["set.parquet"]
-    assert len(workspace.catalog.training_sets()) == before
+    assert len(list(workspace.catalog.records.training_sets().items)) == before
     assert made.path is not None
 
 
@@ -239,7 +239,7 @@ def test_plain_feast_records_the_same_whatever_way_the_rows_are_taken(
     assert pq.read_metadata(written).metadata[b"provender.training_set"].decode() == (
         from_file.training_set
     )
-    assert catalog.training_set(from_file.training_set).row_count == ROWS
+    assert catalog.records.training_set(from_file.records.training_set).row_count == ROWS
 
 
 def test_rows_of_a_batch_are_handed_out_only_when_the_training_set_is_recorded(

@@ -23,6 +23,7 @@ from provender.online.lookup import Lookup, compile_plan
 from provender.online.store import OnlineStore
 from provender.settings import Settings
 from provender.transforms import load_transform
+from tests.catalog.world import versions_of
 from tests.feast_plugin import governed
 from tests.feast_plugin.governed import CONFIGURATION, MAX, SAM, TRIPS, repository
 from tests.feast_plugin.plain import HOUR, NOON, view
@@ -86,7 +87,7 @@ def test_a_source_can_name_its_version_and_a_pin_is_stronger(
 def test_versions_are_read_as_of_an_instant(
     feast_store: FeatureStore, applied: Path, catalog: LocalCatalog
 ) -> None:
-    first, _ = catalog.versions(TRIPS)
+    first, _ = versions_of(catalog, TRIPS)
     then = reconfigured(applied, purpose="research", as_of=first.published_at.isoformat())
     assert values(then) == [10, 20, None, None]
     before = first.published_at - timedelta(days=1)
@@ -138,9 +139,11 @@ def test_reading_for_no_purpose_or_without_a_rule_is_refused_and_written_down(
     with pytest.raises(Denied, match="person:max"):
         values(FeatureStore(repo_path=str(applied)))
     with governed.speaking_as(settings, SAM) as steward:
-        denials = steward.audit_events(kind=EventKind.ACCESS_DENY)
+        denials = steward.records.audit_events(kind=EventKind.ACCESS_DENY)
         assert {event.actor for event in denials} == {"person:ana", MAX}
-        steward.grant(TRIPS, grantee=MAX, columns=("value",), purposes=("fun",), reason="asked")
+        steward.records.grant(
+            TRIPS, grantee=MAX, columns=("value",), purposes=("fun",), reason="asked"
+        )
     assert values(FeatureStore(repo_path=str(applied))) == [11, None, 2**53 + 1, None]
 
 
@@ -317,5 +320,7 @@ def test_the_permit_is_of_the_columns_that_are_read(
     feast_store: FeatureStore, catalog: LocalCatalog
 ) -> None:
     values(feast_store)
-    decision = catalog.decide(Action.READ, [ColumnRef("shop.trips", "value")], purpose="research")
+    decision = catalog.records.decide(
+        Action.READ, [ColumnRef("shop.trips", "value")], purpose="research"
+    )
     assert decision.allowed

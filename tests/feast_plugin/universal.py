@@ -93,7 +93,7 @@ def in_catalog(settings: Settings) -> Make:
         for name, ref in refs.items()
     }
     with bootstrap.catalog(settings) as catalog:
-        catalog.apply_governance(
+        catalog.desk.apply(
             Governance(
                 domains=(Domain(name="uni", owner="team:all"),),
                 teams=("team:all",),

@@ -17,7 +17,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("made") / "home"
     with bootstrap.catalog(Settings(home=home, actor=world.SAM)) as catalog:
         logs = [world.log_of(service) for service in (world.PLAIN, world.MIXED)]
-        catalog.apply_governance(world.governance(*logs))
+        catalog.desk.apply(world.governance(*logs))
         catalog.record(world.REPO)
     return home
 

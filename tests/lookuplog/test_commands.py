@@ -44,7 +44,7 @@ def test_what_cannot_be_shipped_is_an_exit_code_and_a_hint(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with bootstrap.catalog(settings) as catalog:
-        catalog.apply_governance(world.governance())
+        catalog.desk.apply(world.governance())
     spooled(settings, TOTALS, totals("r1"))
     refused = run("ship")
     assert refused.exit_code == 1

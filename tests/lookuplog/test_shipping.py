@@ -16,6 +16,7 @@ from provender.online.spool import SpoolFolder
 from provender.sdk import connect
 from provender.sdk.lookuplog import declaration, ship
 from provender.settings import Settings
+from tests.catalog.world import versions_of
 from tests.lookuplog import world
 from tests.lookuplog.world import MIXED_SHAPE, NOON, TOTALS, record, spooled, totals
 
@@ -66,7 +67,10 @@ def test_what_comes_later_is_appended_and_nothing_twice(
         ship(catalog, settings, "shop")
         ship(catalog, settings, "shop")
     assert requests(settings) == ["r1", "r1", "r2", "r2", "r3", "r3"]
-    assert [version.number for version in catalog.versions(world.log_of(world.PLAIN).ref)] == [1, 2]
+    assert [version.number for version in versions_of(catalog, world.log_of(world.PLAIN).ref)] == [
+        1,
+        2,
+    ]
 
 
 def test_the_service_and_the_manifest_are_where_a_log_comes_from(
@@ -79,8 +83,10 @@ def test_the_service_and_the_manifest_are_where_a_log_comes_from(
     assert "served by sha256:1" in version.note
     made = Node(NodeKind.DATASET, f"{LOG}@1")
     service = Node(NodeKind.SERVICE, "shop/totals")
-    assert Edge(service, made) in catalog.lineage(made)
-    assert Edge(service, made) in catalog.lineage(Node(NodeKind.DATASET, "shop.orders"))
+    assert Edge(service, made) in list(catalog.finder.lineage(made).edges)
+    assert Edge(service, made) in list(
+        catalog.finder.lineage(Node(NodeKind.DATASET, "shop.orders")).edges
+    )
 
 
 def test_a_log_of_restricted_features_is_as_restricted(
@@ -112,7 +118,7 @@ def test_a_log_declared_without_the_tags_it_inherits_is_kept_back_until_it_has_t
     settings: Settings, catalog: LocalCatalog
 ) -> None:
     whole = world.log_of(world.MIXED)
-    catalog.apply_governance(world.governance(replace(whole, column_tags={})))
+    catalog.desk.apply(world.governance(replace(whole, column_tags={})))
     line = record("r1", [[1], ["a"], [1], [9]], [[70], ["Bonn"], [2.5], [True]])
     spooled(settings, MIXED_SHAPE, [line])
     spooled(settings, TOTALS, totals("r1"))
@@ -122,7 +128,7 @@ def test_a_log_declared_without_the_tags_it_inherits_is_kept_back_until_it_has_t
     assert "not declared" in plain.problem
     assert set(SpoolFolder(settings.home, "shop").told()) == {"mixed", "totals"}
     assert declaration(catalog, "shop", "mixed") == whole
-    catalog.apply_governance(world.governance(whole, declaration(catalog, "shop", "totals")))
+    catalog.desk.apply(world.governance(whole, declaration(catalog, "shop", "totals")))
     assert [one.rows for one in ship(catalog, settings, "shop")] == [1, 2]
     assert SpoolFolder(settings.home, "shop").told() == {}
 
@@ -153,7 +159,7 @@ def test_a_service_that_gets_a_feature_widens_its_log(
     refs = (FeatureRef("people", "city"), FeatureRef("orders", "total"))
     plain = replace(world.PLAIN, features=refs)
     catalog.record(replace(world.REPO, services=(plain, world.MIXED)))
-    catalog.apply_governance(
+    catalog.desk.apply(
         world.governance(declaration(catalog, "shop", "totals"), world.log_of(world.MIXED))
     )
     spooled(settings, wider, [record("r2", [["a"], [7]], [["Bonn"], [3.0]])])
@@ -250,7 +256,7 @@ def test_records_of_which_no_rows_can_be_made_keep_no_others_back(
 def test_of_what_cannot_be_published_only_the_shape_is_read_and_no_batch_is_made(
     settings: Settings, catalog: LocalCatalog
 ) -> None:
-    catalog.apply_governance(world.governance(world.log_of(world.MIXED)))
+    catalog.desk.apply(world.governance(world.log_of(world.MIXED)))
     spool = SpoolFolder(settings.home, "shop")
     spooled(settings, TOTALS, [record("r1", [["a"]], [["no number"]])])
     [segment] = spool.segments("totals")

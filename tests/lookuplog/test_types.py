@@ -83,7 +83,7 @@ def test_every_type_that_feast_can_fill_is_published_as_it_was_answered(
     settings: Settings, catalog: LocalCatalog, times: int
 ) -> None:
     dataset = log_dataset(REPO, SERVICE, world.DATASETS)
-    catalog.apply_governance(world.governance(dataset))
+    catalog.desk.apply(world.governance(dataset))
     catalog.record(REPO)
     for _ in range(times):
         log_lookup(settings)

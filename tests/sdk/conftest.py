@@ -58,7 +58,7 @@ def orders(count: int = 5, *, first: int = 1_700_000_000) -> pa.Table:
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     with connect(settings=Settings(home=tmp_path, actor="person:sam")) as workspace:
-        workspace.catalog.apply_governance(GOVERNANCE)
+        workspace.catalog.desk.apply(GOVERNANCE)
     return tmp_path
 
 

@@ -18,6 +18,7 @@ from provender.core.datasets import Format
 from provender.core.errors import Conflict, Denied, Gone, InvalidInput, NotFound, Stale
 from provender.core.lifecycle import Step
 from provender.core.retention import Retention
+from tests.catalog.world import versions_of
 from tests.sdk.conftest import ORDERS, Connect, orders
 from tests.stress import times
 
@@ -109,9 +110,9 @@ def test_another_format_is_another_representation_of_the_same_version(acting: Co
         reread = ana.get("shop.orders", format=fmt)
         assert reread.version.manifest == got.version.manifest
         assert reread.arrow().to_pylist() == orders(40).to_pylist()
-    assert [version.number for version in sam.catalog.versions(ORDERS)] == [1]
+    assert [version.number for version in versions_of(sam.catalog, ORDERS)] == [1]
     assert set(ana.get("shop.orders").release.formats) == set(Format) - {Format.CSV}
-    told = sam.catalog.audit_events(kind=EventKind.VERSION_REPRESENT)
+    told = sam.catalog.records.audit_events(kind=EventKind.VERSION_REPRESENT)
     assert len(told) == len(Format) - 2
     with pytest.raises(InvalidInput, match="tags"):
         sam.get("shop.orders", format="csv")
@@ -131,7 +132,7 @@ def test_files_are_pointed_at_with_permission_only(acting: Connect) -> None:
         _ = reading.path
     with pytest.raises(Denied):
         reading.arrow()
-    read = sam.catalog.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
+    read = sam.catalog.records.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
     assert len(read) == 2
 
 
@@ -159,7 +160,7 @@ def test_of_two_who_convert_at_once_both_get_the_one_that_is_made(
         digests = {process.communicate(timeout=60)[0] for process in both}
         assert [process.returncode for process in both] == [0, 0]
     assert digests == {f"{sam.get('shop.orders', format=fmt).version.manifest.digest}\n"}
-    assert len(sam.catalog.audit_events(kind=EventKind.VERSION_REPRESENT)) == 1
+    assert len(sam.catalog.records.audit_events(kind=EventKind.VERSION_REPRESENT)) == 1
     report = sam.fsck()
     assert report.findings == ()
     assert report.versions == 1

@@ -145,7 +145,7 @@ def work(
 def workspace(tmp_path: Path) -> Iterator[Workspace]:
     settings = Settings(home=tmp_path / "home", actor=ME, purpose="training")  # type: ignore[call-arg]
     with bootstrap.catalog(settings) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
     with Workspace(settings) as workspace:
         yield workspace
 

@@ -44,7 +44,7 @@ def flights(tmp_path_factory, raw, derived):
         governance=ROOT / "catalog",
     )
     with connect(settings=settings, actor="person:lee") as workspace:
-        workspace.catalog.apply_governance(read_governance(settings.governance))
+        workspace.catalog.desk.apply(read_governance(settings.governance))
     with connect(settings=settings, actor="person:sam") as workspace:
         for name, rows in raw.items():
             workspace.publish(f"aviation.{name}", rows)

@@ -74,7 +74,7 @@ def test_the_same_question_has_the_same_id_and_can_be_cited(workspace, spine):
     again = workspace.training_set(part, service=SERVICE)
     other = workspace.training_set(part.slice(1), service=SERVICE)
     assert first.id == again.id != other.id
-    manifest = workspace.catalog.training_set(first.id)
+    manifest = workspace.catalog.records.training_set(first.id)
     assert manifest.content_digest == first.manifest.content_digest
     assert [str(pin) for pin in manifest.pins] == [
         f"aviation.{name}@1"
@@ -227,7 +227,7 @@ def test_a_plain_feast_retrieval_is_recorded_too(workspace, spine, as_ana):
     )
     assert job.training_set == ""
     assert job.to_arrow().num_rows == 300
-    manifest = workspace.catalog.training_set(job.training_set)
+    manifest = workspace.catalog.records.training_set(job.training_set)
     assert [str(pin) for pin in manifest.pins] == [
         "aviation.plane_facts@1",
         "aviation.weather_hourly@1",

@@ -44,7 +44,7 @@ def fill(url: str) -> None:
         "last_arr_epoch": "int64",
     }
     with acting("person:lee", days_ago=40) as catalog:
-        catalog.apply_governance(GOVERNANCE)
+        catalog.desk.apply(GOVERNANCE)
     with acting("person:sam", days_ago=30) as catalog:
         publish(
             catalog,
@@ -107,7 +107,7 @@ def fill(url: str) -> None:
             replacement=2,
         )
         catalog.desk.attach(DatasetRef.parse("aviation.flights"), CONTRACT.encode(), expected=0)
-        catalog.grant(
+        catalog.records.grant(
             DatasetRef.parse("aviation.flights"),
             grantee="person:max",
             columns=("tailnum",),
@@ -115,7 +115,7 @@ def fill(url: str) -> None:
             until=NOW + timedelta(days=30),
             reason="aircraft of the week",
         )
-        catalog.grant(
+        catalog.records.grant(
             DatasetRef.parse("aviation.tail_last"),
             grantee="service:online",
             action=Action.SERVE,

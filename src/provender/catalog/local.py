@@ -1,6 +1,6 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import copy
 from datetime import datetime, timedelta
 from types import NoneType
@@ -13,10 +13,7 @@ from provender.catalog import (
     datasets,
     features,
     governance,
-    grants,
     idempotency,
-    lineage,
-    listing,
     publication,
     releases,
 )
@@ -26,13 +23,11 @@ from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
 from provender.catalog.records import LocalRecords
 from provender.catalog.reindexing import open_catalog
-from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, utc_now
 from provender.core.closing import Closing
 from provender.core.datasets import (
     NO_EVIDENCE,
     Dataset,
-    DatasetSummary,
     DatasetVersion,
     Evidence,
     Format,
@@ -40,12 +35,10 @@ from provender.core.datasets import (
     Release,
 )
 from provender.core.features import RepoSpec
-from provender.core.finding import Hit, Question
-from provender.core.governance import Governance, Step
-from provender.core.lineage import Edge, Node
+from provender.core.governance import Governance
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
-from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Permit
+from provender.core.policy import Action, ColumnRef, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
@@ -97,12 +90,6 @@ class LocalCatalog(Closing):
         with self._door.reading() as db:
             return access.discover(db, self._door.who(db), ref.dataset, now=self._clock())
 
-    def datasets(self, *, domain: str | None = None) -> list[DatasetSummary]:
-        """Return the datasets that the actor may discover, by name."""
-        with self._door.reading() as db:
-            filters = {"domain": (domain,)} if domain is not None else {}
-            return listing.summaries(db, self._door.who(db), filters=filters, now=self._clock())
-
     def resolve(
         self,
         ref: DatasetRef,
@@ -129,16 +116,6 @@ class LocalCatalog(Closing):
             return releases.release(
                 db, who, ref, as_of=as_of, max_age=max_age, format=format, now=now
             )
-
-    def versions(self, ref: DatasetRef) -> list[DatasetVersion]:
-        """Return every version of a dataset, oldest first."""
-        with self._door.reading() as db:
-            return datasets.versions(db, self._door.who(db), ref, now=self._clock())
-
-    def every_version(self) -> list[DatasetVersion]:
-        """Return every version of every dataset; for who governs."""
-        with self._door.reading() as db:
-            return datasets.every_version(db, self._door.who(db), now=self._clock())
 
     def publish(
         self,
@@ -216,63 +193,6 @@ class LocalCatalog(Closing):
             consumption.keep_reading(db, change, who, columns, versions)
             return permit
 
-    def decide(
-        self,
-        action: Action,
-        columns: Iterable[ColumnRef],
-        *,
-        purpose: str = "",
-        actor: str | None = None,
-    ) -> Decision:
-        """Return what the decision would be for ``actor`` (default: the catalog's own), and why.
-
-        Nothing is written down. Datasets that the catalog's own actor may not discover are
-        not in the catalog here either.
-        """
-        return self.records.decide(action, columns, purpose=purpose, actor=actor)
-
-    def grant(
-        self,
-        ref: DatasetRef,
-        *,
-        grantee: str,
-        action: Action = Action.READ,
-        columns: Sequence[str] = (),
-        purposes: Sequence[str] = (EVERY,),
-        until: datetime | None = None,
-        reason: str = "",
-    ) -> Grant:
-        """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
-        return self.records.grant(
-            ref,
-            grantee=grantee,
-            action=action,
-            columns=columns,
-            purposes=purposes,
-            until=until,
-            reason=reason,
-        )
-
-    def revoke(self, identity: str) -> Grant:
-        """End a grant now; one that was revoked before stays as it was."""
-        return self.records.revoke(identity)
-
-    def grants(self, dataset: DatasetRef | None = None) -> list[Grant]:
-        """Return the actor's own grants, and those on datasets they steward, oldest first."""
-        with self._door.reading() as db:
-            return grants.grants(db, self._door.who(db), dataset, now=self._clock())
-
-    def apply_governance(self, desired: Governance, *, dry_run: bool = False) -> list[Step]:
-        """Return the plan from what is in force to ``desired``, applied unless ``dry_run``.
-
-        What ``desired`` does not declare is removed. Grants to people who are, end.
-        """
-        if dry_run:
-            with self._door.reading() as db:
-                return governance.plan(db, self._door.who(db), desired, now=self._clock())
-        with self._door.writing() as (db, change):
-            return governance.apply(db, self._door.who(db), desired, change=change)
-
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""
         with self._door.reading() as db:
@@ -314,56 +234,6 @@ class LocalCatalog(Closing):
         """Return the definitions applied last to ``project``, as far as the actor may know them."""
         with self._door.reading() as db:
             return features.repo(db, self._door.who(db), project, now=self._clock())
-
-    def projects(self) -> list[str]:
-        """Return the names of the projects that have definitions which the actor may know."""
-        return self.records.projects()
-
-    def training_set(self, identity: str) -> TrainingSetManifest:
-        """Return what the training set ``identity`` was made of; the start of an id will do."""
-        return self.records.training_set(identity)
-
-    def training_sets(self) -> list[TrainingSetManifest]:
-        """Return the training sets whose datasets the actor may discover, newest first."""
-        with self._door.reading() as db:
-            return features.training_sets(db, self._door.who(db), now=self._clock())
-
-    def search(self, text: str, *, limit: int = 20, kind: str | None = None) -> list[Hit]:
-        """Return what the actor may discover that fits ``text``, best first, with why."""
-        question = Question(text=text, filters={"type": (kind,)} if kind else {})
-        return list(self.finder.search(question, limit=limit).hits)
-
-    def lineage(self, node: Node, depth: int = 3) -> list[Edge]:
-        """Return the edges within ``depth`` steps up and down from ``node``.
-
-        Views and services are named ``project/name``, dataset versions ``domain.name@version``.
-        """
-        with self._door.reading() as db:
-            who = self._door.who(db)
-            found = lineage.neighbourhood(db, who, node, depth=depth, now=self._clock())
-            return list(found.edges)
-
-    def audit_events(
-        self,
-        *,
-        kind: EventKind | None = None,
-        actor: str = "",
-        subject: str = "",
-        since: datetime | None = None,
-        until: datetime | None = None,
-        before: int | None = None,
-        limit: int = 50,
-    ) -> list[AuditEvent]:
-        """Return the last ``limit`` events that the actor may read and that fit, newest first."""
-        return self.records.audit_events(
-            kind=kind,
-            actor=actor,
-            subject=subject,
-            since=since,
-            until=until,
-            before=before,
-            limit=limit,
-        )
 
     def in_use(self) -> int:
         """Return how many connections to the database are in use."""
