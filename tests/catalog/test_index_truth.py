@@ -140,7 +140,7 @@ class World:
 
     def consume(self) -> None:
         who = f"person:p{self.random.randrange(5)}"
-        consumption.consumed(self.db, self.change, self.ref(), by=who, kind="actor")
+        consumption.keep(self.db, self.change, [consumption.Use(self.ref(), "actor", who)])
 
     def protect(self) -> None:
         name = self.random.choice(TAGS)

@@ -105,7 +105,7 @@ def test_what_rests_on_hidden_data_is_hidden(worked: Connect):
         assert "pay" not in error.value.hint
         assert "salaries" not in error.value.hint
     assert SALARIES.dataset not in str(
-        list(worked("ana").finder.lineage(node("dataset:aviation.flights"), 9).edges)
+        list(worked("ana").finder.lineage(node("dataset:aviation.flights"), depth=9).edges)
     )
 
 

@@ -293,8 +293,7 @@ def test_late_arrivals_weather_finds_all_three(flights: LocalCatalog):
     ],
 )
 def test_questions_about_flights_lead_to_their_dataset(flights, text: str, expected: str):
-    hits = flights.search(text, kind="dataset", limit=3)
-    assert expected in [hit.name for hit in hits]
+    assert expected in [hit.name for hit in searched(flights, text, kind="dataset", limit=3)]
 
 
 def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Connect):
@@ -306,7 +305,7 @@ def test_a_word_is_not_read_as_one_that_only_hidden_documents_hold(connect: Conn
 
 
 def test_a_word_near_to_hundreds_is_guessed_and_tells_of_no_hidden_ones(connect: Connect):
-    near = {f"table_{a}{b}": "" for a in ascii_lowercase for b in ascii_lowercase}
+    near = {f"table_{a}{b}": "One of many." for a in ascii_lowercase for b in ascii_lowercase}
     gov = connect("gov")
     gov.desk.apply(governing(replace(declared(SALARIES), column_descriptions=near)))
     hidden = connect("ana").finder.search(Question(text="table11"))

@@ -135,6 +135,7 @@ def test_an_edit_is_not_undone_by_applying_until_it_is_said(edited, home):
         "overwrites": True,
         "parts": ["description", "column_tags"],
         "declared": True,
+        "warnings": [],
     }
     assert "cancelled" not in edited("dataset", "show", "shop.orders").out
 

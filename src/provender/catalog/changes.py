@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from provender.catalog import audit
+from provender.core import clock as clocks
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.clock import Clock, to_utc
 
@@ -34,6 +35,18 @@ def begin(db: Session, *, clock: Clock, actor: str, request: str = "") -> Change
     if last is None:
         return Change(1, now, actor, request)
     return Change(last.sequence + 1, max(now, last.at), actor, request)
+
+
+def check_past(db: Session, as_of: datetime, *, now: datetime) -> None:
+    """Check that it can be known by ``now`` what was said at ``as_of``.
+
+    The last change was before now, whatever a clock says.
+
+    Raises:
+        InvalidInput: it has no time zone, or is in the future.
+    """
+    last = audit.last(db)
+    clocks.check_past(as_of, now=max(now, last.at) if last else now)
 
 
 def tell(

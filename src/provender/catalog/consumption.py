@@ -41,11 +41,6 @@ class Use(NamedTuple):
     by: str
 
 
-def consumed(db: Session, change: Change, ref: DatasetRef, *, by: str, kind: str) -> None:
-    """Write down that ``by``, a consumer of that ``kind``, reads what ``ref`` names."""
-    keep(db, change, [Use(ref, kind, by)])
-
-
 def keep(db: Session, change: Change, uses: Iterable[Use]) -> None:
     """Write down who reads what, all at once; of datasets that there never were, nothing."""
     wanted = sorted(set(uses), key=lambda use: (use.kind, use.by, str(use.ref)))

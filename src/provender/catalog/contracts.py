@@ -12,7 +12,6 @@ from provender.catalog import access, changes, history, naming, odcs
 from provender.catalog.changes import Change
 from provender.catalog.rows import ContractRow, DatasetNameRow, DatasetRow
 from provender.core.audit import EventKind
-from provender.core.clock import check_past
 from provender.core.contracts import CheckResult, Contract, ContractText
 from provender.core.datasets import Evidence, Manifest
 from provender.core.digest import digest_bytes
@@ -110,7 +109,7 @@ def attached(
     """
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if as_of is not None:
-        check_past(as_of, now=now)
+        changes.check_past(db, as_of, now=now)
     row = _in_force(db, dataset.id, as_of=as_of)
     if row is None:
         raise NotFound(

@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
+    changes,
     declarations,
     naming,
     standings,
     visibility,
 )
-from provender.catalog.rows import DatasetRow, VersionRow
-from provender.core.clock import check_past
+from provender.catalog.rows import VersionRow
 from provender.core.datasets import (
     Dataset,
     DatasetVersion,
@@ -25,7 +25,6 @@ from provender.core.errors import NotFound, Stale
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import Action
 
 TOLD = 5
 """How many versions are told of where readers get none."""
@@ -68,7 +67,7 @@ def found(
         NotFound, InvalidInput: as `resolve`.
     """
     if as_of is not None:
-        check_past(as_of, now=now)
+        changes.check_past(db, as_of, now=now)
     dataset = access.discovered(db, who, ref.dataset, now=now)
     if ref.version is not None:
         row = db.get(VersionRow, (dataset.id, ref.version))
@@ -94,14 +93,6 @@ def check_read(db: Session, who: Actor, refs: Iterable[DatasetRef], *, now: date
         standings.told(row, naming.of_rows(db, [row])[0])
 
 
-def versions(db: Session, who: Actor, ref: DatasetRef, *, now: datetime) -> list[DatasetVersion]:
-    """Return every version of a dataset, oldest first; inputs that are hidden are left out."""
-    dataset = access.discovered(db, who, ref.dataset, now=now)
-    wanted = select(VersionRow).where(VersionRow.dataset == dataset.id)
-    rows = db.scalars(wanted.order_by(VersionRow.number)).all()
-    return seen(db, who, naming.of_rows(db, rows), now=now)
-
-
 def notes(
     db: Session, who: Actor, ref: DatasetRef, *, above: int, since: datetime, now: datetime
 ) -> list[tuple[datetime, str]]:
@@ -117,18 +108,6 @@ def notes(
     )
     found = db.execute(wanted.order_by(VersionRow.number).execution_options(yield_per=100))
     return [(at, str(json.loads(value)["note"])) for at, value in found]
-
-
-def every_version(db: Session, by: Actor, *, now: datetime) -> list[DatasetVersion]:
-    """Return every version of every dataset, whole; for who governs.
-
-    Raises:
-        Denied: ``by`` may not govern.
-    """
-    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    wanted = select(VersionRow).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
-    rows = db.scalars(wanted.order_by(DatasetRow.name, VersionRow.number)).all()
-    return naming.of_rows(db, rows)
 
 
 def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:

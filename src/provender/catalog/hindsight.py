@@ -14,11 +14,10 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, history, naming, rulebook
+from provender.catalog import access, changes, history, naming, rulebook
 from provender.catalog.access import EVERYTHING
 from provender.catalog.listing import FILTERS, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
-from provender.core.clock import check_past
 from provender.core.datasets import Dataset, DatasetSummary, Entry
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.glossary import Term
@@ -163,7 +162,7 @@ def check_instant(db: Session, as_of: datetime, *, now: datetime) -> None:
     Raises:
         InvalidInput: it has no time zone, is in the future, or before history begins.
     """
-    check_past(as_of, now=now)
+    changes.check_past(db, as_of, now=now)
     began = history.began(db)
     if began is None or as_of < began:
         begins = f"begins at {began.isoformat()}" if began else "has not begun yet"
