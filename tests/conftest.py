@@ -20,7 +20,6 @@ LONG = (
     "test_publishing.py",
     "test_crash_offline.py",
     "test_getting.py",
-    "test_lookuplog.py",
     "test_convert.py",
 )
 

@@ -96,6 +96,7 @@ class LookupLog:
         self._writing: dict[str, Writing] = {}
         self._not_before = 0.0
         self._ship_at = time.monotonic() + FIRST_SHIP_SECONDS
+        self._shipper: threading.Thread | None = None
         self._told_at = 0.0
         self._problem = ""
         self._shipping = ""
@@ -262,7 +263,7 @@ class LookupLog:
     def _ship(self) -> None:
         """Let a process of its own publish closed segments, if there are any and none does."""
         now = time.monotonic()
-        if not self._options.ship or now < self._ship_at:
+        if not self._options.ship or now < self._ship_at or self._is_shipping():
             return
         self._ship_at = now + self._options.seconds
         if not self._spool.path.is_dir():
@@ -271,16 +272,20 @@ class LookupLog:
         with self._spool.shipping() as alone:
             if not alone or not self._spool.waits():
                 return
-        start_shipping(self._home, self._spool.project, self._shipped)
+        self._shipper = start_shipping(self._home, self._spool.project, self._shipped)
+
+    def _is_shipping(self) -> bool:
+        """Whether a process that was started here goes on; it takes seconds to say so by the lock."""
+        return self._shipper is not None and self._shipper.is_alive()
 
     def _shipped(self, problem: str) -> None:
         self._shipping = problem
 
 
-def start_shipping(home: Path, project: str, ended: Callable[[str], None]) -> None:
-    """Start ``provender online log ship``, which outlives this process.
+def start_shipping(home: Path, project: str, ended: Callable[[str], None]) -> threading.Thread:
+    """Start ``provender online log ship``, which outlives this process; return who waits for it.
 
-    ``ended`` is told, by a thread, why it could not even begin; nothing if it could.
+    ``ended`` is told, by that thread, why it could not even begin; nothing if it could.
     """
     process = subprocess.Popen(  # noqa: S603 - our own command
         [
@@ -298,7 +303,9 @@ def start_shipping(home: Path, project: str, ended: Callable[[str], None]) -> No
         said = process.communicate()[1]
         ended(_last_words(said) if process.returncode else "")
 
-    threading.Thread(target=wait, name="lookup-log-ship", daemon=True).start()
+    waiting = threading.Thread(target=wait, name="lookup-log-ship", daemon=True)
+    waiting.start()
+    return waiting
 
 
 def _last_words(said: bytes) -> str:
