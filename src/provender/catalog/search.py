@@ -40,6 +40,8 @@ ENOUGH = 50
 """Nominees from which on words that are missing are not tried."""
 REACHED = 10_000
 """Documents that can be paged to; those behind the rated ones come by their impact."""
+TOTALLED = 1_000
+"""Hits that are counted; where there are as many, there may be more."""
 NAMED = 50
 BEGUN = 20
 KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
@@ -264,8 +266,8 @@ def _total(
     if found.is_complete or narrowed.parts:
         return len(rated), not found.is_complete
     narrow = view.narrowed(narrowed.condition)
-    total = narrow.counts(db, [found.sought], most=facets.COUNTED)[0]
-    return max(total, len(rated)), total >= facets.COUNTED
+    total = narrow.counts(db, [found.sought], most=TOTALLED)[0]
+    return max(total, len(rated)), total >= TOTALLED
 
 
 def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:
