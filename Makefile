@@ -21,7 +21,7 @@ test: setup  ## all tests; installs the browser that some need, where it can
 	$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 stress: setup  ## the reliability tests at ten times their numbers
-	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/faults
+	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/offline/test_stretches.py tests/offline/test_concurrency.py tests/feast_plugin/test_threads.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/faults
 
 check: setup  ## format, lint, types, import contracts, dependencies
 	$(VENV)/ruff format --check

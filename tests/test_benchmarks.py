@@ -30,9 +30,7 @@ ONLINE = [
 CATALOG = ["catalog_lineage", "catalog_mix", "catalog_pages", "catalog_publish", "catalog_search"]
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
-    ("offline_b2", "2k x 200k", ("ours", "polars")),
     ("offline_b6", "W7", ("ours", "polars")),
-    ("offline_b6", "W8", ("ours", "polars")),
 ]
 
 

@@ -40,7 +40,8 @@ from provender.core.tags import Tag
 from tests.catalog.world import Clock, Connect, dataset, manifest
 from tests.stress import times
 
-OPERATIONS = 1_000
+OPERATIONS = 500
+"""In each database: in both 10,000 with STRESS=10."""
 A_TRANSACTION = 25
 WORDS = ("flight", "delay", "weather", "tail_num", "carrier2", "Ankunft", "spät", "天気", "price")
 TAGS = ("closed", "open", "quality.good")
@@ -199,7 +200,7 @@ def wrong(door: Door) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("seed", [5])
-def test_the_index_is_the_truth_after_a_thousand_random_operations(url: str, seed: int):
+def test_the_index_is_the_truth_after_many_random_operations(url: str, seed: int):
     engine, clock, random = open_database(url), Clock(), Random(seed)
     door = Door(engine, actor="person:ops", clock=clock)
     refused = done = 0

@@ -13,6 +13,7 @@ from feast import FeatureStore
 
 from tests.feast_plugin.plain import CUSTOMER, DRIVER, NOON, store, view, write
 from tests.oracle.asof import asof
+from tests.stress import times
 
 THREADS = 16
 MINUTE = timedelta(minutes=1)
@@ -71,7 +72,7 @@ def check(feast_store: FeatureStore, seed: int) -> None:
         assert answer.column(f"{name}__value").to_pylist() == [e and e[0] for e in expected]
 
 
-@pytest.mark.parametrize(("stores_open", "each"), [(1, 40), (4, 10)])
+@pytest.mark.parametrize(("stores_open", "each"), [(1, times(8)), (4, times(2))])
 def test_retrievals_of_many_threads_are_all_right(
     tmp_path: Path, stores_open: int, each: int
 ) -> None:

@@ -10,9 +10,11 @@ from tests.offline.configurations import NOW, build
 from tests.offline.engines import ENGINES
 from tests.offline.options import random_options
 from tests.offline.thresholds import Thresholds
+from tests.stress import times
 
 THREADS = 16
-RETRIEVALS = {"duckdb": 40, "slots": 10}
+RETRIEVALS = {"duckdb": times(4), "slots": times(2)}
+"""Of each thread."""
 QUESTIONS = 10
 SEED = 16_040
 

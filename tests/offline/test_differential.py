@@ -29,7 +29,7 @@ def lake(tmp_path_factory):
 def test_every_cell_is_the_one_found_by_hand(name, lake):
     under_test = ENGINES[name]
 
-    @settings(max_examples=times(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=times(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(options=option_sets(without=under_test.cannot))
     def asks(options):
         with tempfile.TemporaryDirectory(dir=lake) as place:

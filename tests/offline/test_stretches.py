@@ -25,7 +25,7 @@ from tests.offline.options import random_options
 from tests.offline.test_asof import NOTHING_GOVERNED
 from tests.stress import times
 
-QUESTIONS = 12
+QUESTIONS = 4
 SEED = 6_400
 
 

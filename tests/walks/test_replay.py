@@ -12,7 +12,7 @@ from provender.core.serving import SERVER
 from provender.online.lookup import Lookup, compile_plan
 from provender.sdk import connect
 
-FLIGHTS = 2_000
+FLIGHTS = 1_000
 FEATURES = ("last_arr_delay", "last_distance", "last_dest", "last_arr_epoch")
 
 
