@@ -15,7 +15,6 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes, history, naming, rulebook
-from provender.catalog.access import EVERYTHING
 from provender.catalog.listing import FILTERS, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
 from provender.core.datasets import Dataset, DatasetSummary, Entry
@@ -25,7 +24,7 @@ from provender.core.governance import Domain, Governance
 from provender.core.lifecycle import READABLE, State
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor, Person
-from provender.core.policy import Action, Rule
+from provender.core.policy import Rule
 from provender.core.tags import Tag
 from provender.values import from_json
 
@@ -152,7 +151,7 @@ def governance(
 def _still_there(
     db: Session, who: Actor, people: Iterable[Person], *, now: datetime
 ) -> Iterator[Person]:
-    there = None if governs(db, who, now=now) else set(db.scalars(select(PersonRow.id)))
+    there = None if access.governs(db, who, now=now) else set(db.scalars(select(PersonRow.id)))
     return (person for person in people if there is None or person.id in there)
 
 
@@ -179,20 +178,15 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
         NotFound: there is none for ``who``; it is told of by no other name than ``name``.
     """
     row = naming.locate(db, name)
-    if row is not None and row.withdrawn_at is not None and governs(db, who, now=now):
+    if row is not None and row.withdrawn_at is not None and access.governs(db, who, now=now):
         return row
     return access.discovered(db, who, name, now=now)
-
-
-def governs(db: Session, who: Actor, *, now: datetime) -> bool:
-    """Return whether ``who`` may govern."""
-    return access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
 
 
 def shown(db: Session, who: Actor, then: Mapping[str, Dataset], *, now: datetime) -> set[str]:
     """Return the URNs of those datasets of ``then`` that ``who`` may discover."""
     found: set[str] = set()
-    everything = governs(db, who, now=now)
+    everything = access.governs(db, who, now=now)
     every = sorted(then)
     for urns in (every[n : n + PORTION] for n in range(0, len(every), PORTION)):
         there = db.scalars(select(DatasetRow).where(DatasetRow.urn.in_(urns))).all()
@@ -205,7 +199,7 @@ def shown(db: Session, who: Actor, then: Mapping[str, Dataset], *, now: datetime
 
 def withdrawn(db: Session, who: Actor, *, now: datetime) -> frozenset[int]:
     """Return the numbers of the datasets that are withdrawn and that ``who`` may look back at."""
-    if not access.explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed:
+    if not access.governs(db, who, now=now):
         return frozenset()
     rows = db.scalars(select(DatasetRow).where(DatasetRow.withdrawn_at.is_not(None))).all()
     allowed = access.discoverable(db, who, {row.name: row.value for row in rows}, now=now)

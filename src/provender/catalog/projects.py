@@ -13,7 +13,6 @@ from provender.core.features import RepoSpec
 from provender.core.governance import Project
 from provender.core.names import suggest
 from provender.core.people import Actor
-from provender.core.policy import Action
 
 
 def keep(db: Session, change: Change, repo: RepoSpec) -> None:
@@ -45,7 +44,7 @@ def check_owner(
     if owner and owner in (by.id, *by.teams):
         return True
     whose = owner or last_by
-    if whose not in (None, by.id) and not _governs(db, by, now=now):
+    if whose not in (None, by.id) and not access.governs(db, by, now=now):
         raise _not_theirs(by, repo.project, owner=owner, last_by=last_by)
     return False
 
@@ -70,8 +69,3 @@ def _check_declared(db: Session, repo: RepoSpec) -> None:
             f"owner {repo.owner!r} of project {repo.project} is not declared",
             hint=suggest(repo.owner, declared),
         )
-
-
-def _governs(db: Session, by: Actor, *, now: datetime) -> bool:
-    asked = [access.EVERYTHING]
-    return access.explain(db, by, Action.GOVERN, asked, purpose="", now=now).allowed
