@@ -239,7 +239,7 @@ def test_plain_feast_records_the_same_whatever_way_the_rows_are_taken(
     assert pq.read_metadata(written).metadata[b"provender.training_set"].decode() == (
         from_file.training_set
     )
-    assert catalog.records.training_set(from_file.records.training_set).row_count == ROWS
+    assert catalog.records.training_set(from_file.training_set).row_count == ROWS
 
 
 def test_rows_of_a_batch_are_handed_out_only_when_the_training_set_is_recorded(

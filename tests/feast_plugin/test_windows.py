@@ -214,7 +214,7 @@ def test_keys_and_instants_of_governed_rows_come_out_with_a_permit_only(
     between = {"start_date": NOON, "end_date": NOON + DAY}
     job = feast_store.get_historical_features(features=["trips:value"], **between)
     assert job.to_arrow().column("driver_id").to_pylist() == [1, 2, 3]
-    assert catalog.records.training_set(job.records.training_set).row_count == 3
+    assert catalog.records.training_set(job.training_set).row_count == 3
     monkeypatch.setenv("PROVENDER_ACTOR", governed.MAX)
     bootstrap.settings.cache_clear()
     with pytest.raises(Denied, match=r"shop.trips"):
