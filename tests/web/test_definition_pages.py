@@ -6,11 +6,17 @@ from datetime import timedelta
 from provender.catalog.local import LocalCatalog
 from tests.web.clock import NOW
 from tests.web.conftest import Reader, copied
-from tests.web.declared import REPO
+from tests.web.declared import GOVERNANCE, REPO
 
 
 def applied(url: str, times: int) -> None:
-    """Apply the project so many times more, each with another description of its service."""
+    """Apply the project so many times more, each with another description of its service.
+
+    Who applies it joins the team whose project it is: nobody else may.
+    """
+    (sam,) = (person for person in GOVERNANCE.people if person.id == "person:sam")
+    with LocalCatalog(url, actor="person:lee", clock=lambda: NOW - timedelta(hours=13)) as gov:
+        gov.desk.declare(replace(sam, teams=(*sam.teams, REPO.owner)))
     for number in range(times):
         at = NOW - timedelta(hours=12) + timedelta(minutes=number)
         with LocalCatalog(url, actor="person:sam", clock=lambda at=at: at) as catalog:
