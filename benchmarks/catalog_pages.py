@@ -7,7 +7,6 @@ and the audit trail. Wall times are judged; on a busy machine look at the proces
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,8 @@ import httpx
 
 from benchmarks import catalog_databases
 from benchmarks.catalog_data import NOW, made
-from benchmarks.catalog_search import ASSETS, fill, part, questions
-from benchmarks.results import Benchmark, Claim, Figure, Options, Row
+from benchmarks.catalog_search import ASSETS, figure, fill, questions, spread
+from benchmarks.results import Benchmark, Claim, Options, Row
 from provender.catalog.local import LocalCatalog
 from provender.core.features import RepoSpec
 from provender.web.app import application
@@ -146,15 +145,11 @@ async def _page(app: object, case: str, addresses: Sequence[str]) -> Row:
         bench=NAME,
         case=case,
         unit="ms",
-        figures=(
-            Figure(name="ours", value=part(walls, 0.95), cpu_seconds=round(sum(cpu) / 1000, 2)),
-        ),
+        figures=(figure(walls, cpu),),
         claims=(Claim(f"p95 at most {MOST_MS:g} ms", "value", MOST_MS),),
         seen={
-            "p50 and worst, ms": [part(walls, 0.5), part(walls, 1)],
-            "processor here, p50 and p95, ms": [part(cpu, 0.5), part(cpu, 0.95)],
+            **spread(walls, cpu),
             "largest page, bytes": max(sizes),
-            "load": round(os.getloadavg()[0], 1),
         },
     )
 

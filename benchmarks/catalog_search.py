@@ -161,17 +161,29 @@ def _measured(
         case=case,
         unit="ms",
         figures=(
-            Figure(name="ours", value=part(walls, 0.95), cpu_seconds=round(sum(cpu) / 1000, 2)),
+            figure(walls, cpu),
             Figure(name="floor", value=part(floor, 0.95)),
         ),
         claims=claims if name in MOST_MS else (),
         seen={
-            "p50 and worst, ms": [part(walls, 0.5), part(walls, 1)],
-            "processor here, p50 and p95, ms": [part(cpu, 0.5), part(cpu, 0.95)],
+            **spread(walls, cpu),
             "datasets": ASSETS[options.quick],
-            "load": round(os.getloadavg()[0], 1),
         },
     )
+
+
+def figure(walls: list[float], cpu: list[float]) -> Figure:
+    """Return the figure of what took those times, in milliseconds."""
+    return Figure(name="ours", value=part(walls, 0.95), cpu_seconds=round(sum(cpu) / 1000, 2))
+
+
+def spread(walls: list[float], cpu: list[float]) -> dict[str, object]:
+    """Return how the times lie, and how busy the machine was."""
+    return {
+        "p50 and worst, ms": [part(walls, 0.5), part(walls, 1)],
+        "processor here, p50 and p95, ms": [part(cpu, 0.5), part(cpu, 0.95)],
+        "load": round(os.getloadavg()[0], 1),
+    }
 
 
 def part(times: list[float], share: float) -> float:
