@@ -20,13 +20,12 @@ from provender.api.parameters import (
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
 from provender.core.errors import NotFound
-from provender.core.finding import FacetValue, Found, Hit, Question
+from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 
 routes = Routes("search")
 Explain = Annotated[Flag, Query(description="Say what each hit's score is made of.")]
 Typing = Annotated[Flag, Query(description="The last word may not be whole yet.")]
 Facets = Annotated[Flag, Query(description="Count what is found by facet, too.")]
-FACETS = ("type", "project", "domain", "owner", "format", "tag", "freshness", "state")
 
 
 def _asked(

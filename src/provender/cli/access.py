@@ -6,10 +6,12 @@ from typing import Any
 import click
 
 from provender.cli.output import as_json, show, table
+from provender.core import policy
 from provender.core.audit import EventKind
+from provender.core.policy import Action
 
-GRANTED = ("discover", "read", "serve", "publish", "define")
-ASKED = (*GRANTED, "steward")
+GRANTED = [action.value for action in policy.GRANTED]
+ASKED = [*GRANTED, Action.STEWARD.value]
 
 
 @click.group()
