@@ -102,10 +102,13 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
         Denied: ``by`` may not govern.
         Problems: ``desired`` does not fit together, or forgets a dataset that has versions.
     """
+    return _planned(db, by, form.settled(desired), now=now)
+
+
+def _planned(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
     existing = current(db)
     if existing != Governance():
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
-    desired = form.settled(desired)
     steps = governance.diff(existing, desired, applied.said(db))
     becomes = governance.together(desired, steps)
     _check(db, becomes, steps)
@@ -128,7 +131,8 @@ def apply(
         PreconditionFailed: the plan is not any more the one with the digest that was ``expected``.
         Conflict: a step undoes what somebody did since, and is not to ``overwrite`` it.
     """
-    steps = plan(db, by, desired, now=change.at)
+    desired = form.settled(desired)
+    steps = _planned(db, by, desired, now=change.at)
     if expected not in (None, governance.plan_digest(steps)):
         raise PreconditionFailed(
             "this is not any more the plan that was looked at: the catalog or the files changed",
@@ -138,7 +142,7 @@ def apply(
     if drifted and not overwrite:
         raise _overwriting(drifted)
     changed = [step for step in steps if step.change is not Change.KEEP]
-    said_anew = applied.remember(db, form.settled(desired), change=change)
+    said_anew = applied.remember(db, desired, change=change)
     if changed or said_anew:
         _make(db, changed, change=change)
     return steps
@@ -192,12 +196,13 @@ def withdraw(
         Problems: something rests on it.
     """
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
-    existing = governance.objects(current(db))
+    whole = current(db)
+    existing = governance.objects(whole)
     if (kind, name) not in existing:
         raise unknown(kind, name, (other for of, other in existing if of == kind))
     revisions.check_object(db, kind, name, expected)
-    rest = governance.without(current(db), kind, name)
-    (step,) = (s for s in governance.diff(current(db), rest) if s.change is Change.REMOVE)
+    rest = governance.without(whole, kind, name)
+    (step,) = (s for s in governance.diff(whole, rest) if s.change is Change.REMOVE)
     _check(db, rest, [step])
     _make(db, [step], reason=reason, change=change)
     return step
