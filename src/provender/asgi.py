@@ -43,11 +43,12 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = str(scope.get("path", ""))
-        headers = Headers(raw=list(scope.get("headers", ())))
         if path == PREFIX or path.startswith(f"{PREFIX}/"):
             scope["root_path"] = scope.get("root_path", "") + PREFIX
             await self._api(scope, receive, send)
-        elif is_embedded(headers):
+            return
+        headers = Headers(raw=list(scope.get("headers", ())))
+        if is_embedded(headers):
             refusal = PlainTextResponse("another site's page asked for this\n", 403)
             await refusal(scope, receive, send)
         elif self._metrics is not None and path == self._metrics.path:

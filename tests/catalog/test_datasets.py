@@ -134,7 +134,8 @@ def test_inputs_that_are_hidden_are_left_out_and_the_digest_stays_that_of_the_wh
     assert ops.resolve(HOURLY) == versions_of(ops, HOURLY)[0] == made
 
 
-def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Connect):
+def publish_from_hidden(connect: Connect) -> None:
+    """Publish a version that sam stewards, made from data that is hidden from them."""
     governed = governing(
         replace(declared(SALARIES), stewards=("person:ops",)),
         replace(declared(HOURLY), stewards=("person:sam",)),
@@ -142,6 +143,10 @@ def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Conn
     connect("gov").desk.apply(governed)
     connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
+
+
+def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Connect):
+    publish_from_hidden(connect)
     (event,) = connect("sam").records.audit_events(subject=str(HOURLY.at(1)))
     assert event.detail["manifest"] == connect("sam").resolve(HOURLY).manifest.digest
     assert "salaries" not in str(event.detail)
@@ -156,13 +161,7 @@ def test_the_trail_names_no_input_that_is_hidden_from_who_reads_it(connect: Conn
 def test_a_publisher_is_not_told_the_hidden_inputs_of_the_version_that_has_the_content(
     connect: Connect,
 ):
-    governed = governing(
-        replace(declared(SALARIES), stewards=("person:ops",)),
-        replace(declared(HOURLY), stewards=("person:sam",)),
-    )
-    connect("gov").desk.apply(governed)
-    connect("ops").publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
-    connect("ops").publish(HOURLY, manifest(inputs=(SALARIES.at(1),), of=HOURLY))
+    publish_from_hidden(connect)
     assert connect("sam").publish(HOURLY, manifest(of=HOURLY)).manifest.inputs == ()
 
 

@@ -22,17 +22,17 @@ def dataset(catalog: Library, ref: DatasetRef) -> Callable[[], str]:
 
 def contract(catalog: Library, ref: DatasetRef) -> Callable[[], str]:
     """Return how to find the name of the contract of a dataset."""
-    return lambda: f"contract {catalog.finder.entry(ref).dataset.ref.dataset}"
+    return lambda: _called("contract", catalog.finder.entry(ref).dataset.ref.dataset)
 
 
 def contract_state(found: ContractText) -> State:
     """Return what the answer is the state of that a contract is."""
-    return State(f"contract {found.dataset}", found.revision)
+    return State(_called("contract", found.dataset), found.revision)
 
 
 def thing(kind: str, key: str) -> Callable[[], str]:
     """Return how to find the name of what is called by its kind and key alone."""
-    return lambda: f"{kind} {key}"
+    return lambda: _called(kind, key)
 
 
 def thing_state(catalog: Library, kind: str, key: str) -> State | None:
@@ -44,4 +44,8 @@ def thing_state(catalog: Library, kind: str, key: str) -> State | None:
         last = catalog.desk.history(kind, key, limit=1).items
     except NotFound:
         return None
-    return State(f"{kind} {key}", last[0].revision) if last else None
+    return State(_called(kind, key), last[0].revision) if last else None
+
+
+def _called(kind: str, key: str) -> str:
+    return f"{kind} {key}"

@@ -43,11 +43,11 @@ def summaries(
         NotFound: datasets cannot be filtered by that.
     """
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    newest = aliased(VersionRow)
+    last = aliased(VersionRow)
     newest_state = (
-        select(newest.state)
-        .where(newest.dataset == DatasetRow.id)
-        .order_by(newest.number.desc())
+        select(last.state)
+        .where(last.dataset == DatasetRow.id)
+        .order_by(last.number.desc())
         .limit(1)
         .scalar_subquery()
     )
