@@ -135,12 +135,13 @@ def test_generated_tables_are_the_same_every_time_and_each_tie_has_one_latest_ro
         feature_table(tmp_path / name, 0, 5_000, Entities(100)) for name in ("one", "other")
     )
     assert pq.read_table(one).equals(pq.read_table(other))
-    rows, stamps, created = duckdb.execute(
-        f"""
-        SELECT count(*), count(DISTINCT (entity_id, event_timestamp)),
-               count(DISTINCT (entity_id, event_timestamp, created_timestamp)) FROM '{one}'
-        """
-    ).fetchone()
+    with duckdb.connect() as db:
+        rows, stamps, created = db.execute(
+            f"""
+            SELECT count(*), count(DISTINCT (entity_id, event_timestamp)),
+                   count(DISTINCT (entity_id, event_timestamp, created_timestamp)) FROM '{one}'
+            """
+        ).fetchone()
     assert rows == created == 5_000
     assert rows - stamps >= 100
 

@@ -72,9 +72,11 @@ def test_every_type_comes_back_as_duckdb_gives_it(engine, tmp_path, form, column
 
 def test_a_type_that_spark_does_not_have_is_named_with_its_column(engine, tmp_path):
     path = tmp_path / "view.parquet"
-    duckdb.sql(
-        "SELECT 'a' AS k, TIMESTAMPTZ '2026-01-01 00:01:00+00' AS event, INTERVAL 3 DAYS AS waited"
-    ).write_parquet(str(path))
+    with duckdb.connect() as db:
+        db.sql(
+            "SELECT 'a' AS k, TIMESTAMPTZ '2026-01-01 00:01:00+00' AS event, "
+            "INTERVAL 3 DAYS AS waited"
+        ).write_parquet(str(path))
     question = plan(Table(format=Format.PARQUET, location=str(path)), "waited")
     with pytest.raises(InvalidInput, match=r"column waited has the type .*interval.*Spark"):
         run(engine, question, pa.table({"p": ["a"], "t": [at(2)]}))

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -142,9 +141,11 @@ def test_a_comparison_with_nan_in_the_lake_looks_at_the_values(
     for fmt in (Format.PARQUET, Format.DELTA):
         manifest = write_version(lake, declare(fmt, event_timestamp=None), table)
         file = lake / manifest.location / manifest.files[0].path
-        count = duckdb.sql(
-            f"SELECT count(*) FROM read_parquet($${file}$$, hive_partitioning=false) WHERE x > 1e300"
-        ).fetchall()
+        with session() as connection:
+            count = connection.sql(
+                "SELECT count(*) FROM "
+                f"read_parquet($${file}$$, hive_partitioning=false) WHERE x > 1e300"
+            ).fetchall()
         assert count == [(1,)], fmt
 
 
