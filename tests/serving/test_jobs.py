@@ -164,7 +164,7 @@ def test_every_request_for_a_taken_view_has_an_answer_and_starts_no_job(
     wait_until_free(shop)
     with lock_of(shop).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        done = fuzzed(shop, tmp_path, "--max-examples", "25")
+        done = fuzzed(shop, tmp_path, "--max-examples", "10")
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
         assert "Tested: 2" in done.stdout
         assert jobs_of(shop) == 0
