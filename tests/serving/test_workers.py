@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +16,12 @@ from tests.serving.wires import Wire, lookup
 BODY = {"features": ["weather:temp"], "entities": {"origin": ["JFK"]}}
 
 
-def ask_until_closed(address: str) -> tuple[int, int]:
-    """Ask without a pause until the server says it closes; return requests sent and answered."""
+def ask_until_closed(address: str, begun: threading.Barrier) -> tuple[int, int]:
+    """Ask without a pause until the server says it closes; return requests sent and answered.
+
+    All who ask go on together once each had an answer: a connection that is waiting to be taken
+    when the server ends is reset, and nothing was asked over it.
+    """
     wire = Wire(address)
     sent = answered = 0
     while True:
@@ -24,6 +29,8 @@ def ask_until_closed(address: str) -> tuple[int, int]:
         sent += 1
         status, headers, _ = wire.answer()
         answered += status == 200
+        if sent == 1:
+            begun.wait(timeout=20)
         if status != 200 or headers.get("connection") == "close":
             wire.close()
             return sent, answered
@@ -56,8 +63,10 @@ def test_a_server_told_to_end_under_load_answers_all_it_was_asked(
 ) -> None:
     running = start()
     assert answers(running)
+    begun = threading.Barrier(9)
     with ThreadPoolExecutor(8) as pool:
-        clients = [pool.submit(ask_until_closed, running.address) for _ in range(8)]
+        clients = [pool.submit(ask_until_closed, running.address, begun) for _ in range(8)]
+        begun.wait(timeout=20)
         time.sleep(0.5)
         running.process.send_signal(signal.SIGTERM)
         counts = [client.result(timeout=20) for client in clients]
@@ -70,9 +79,11 @@ def test_workers_told_to_end_under_load_answer_all_they_were_asked(
 ) -> None:
     running = start(workers=2)
     wait_for(running, 2)
+    begun = threading.Barrier(9)
     with ThreadPoolExecutor(8) as pool:
-        clients = [pool.submit(ask_until_closed, running.address) for _ in range(8)]
-        time.sleep(1)
+        clients = [pool.submit(ask_until_closed, running.address, begun) for _ in range(8)]
+        begun.wait(timeout=20)
+        time.sleep(0.5)
         running.process.send_signal(signal.SIGTERM)
         counts = [client.result(timeout=20) for client in clients]
     assert running.process.wait(timeout=20) == 0

@@ -130,7 +130,7 @@ def test_sigterm_ends_a_server_whose_pushes_get_no_answer(
             asked: list[Future[Any]] = [
                 clients.submit(timed, running, "/push", PUSH) for _ in range(6)
             ]
-            time.sleep(0.5)
+            time.sleep(1.5)
             running.process.terminate()
             assert running.process.wait(timeout=10) == 0
             assert {one.result()[0].status_code for one in asked} == {503}
