@@ -13,7 +13,7 @@ from provender.cli.counting import telling
 from provender.cli.getting import convert_dataset, get_dataset
 from provender.cli.instants import Instant
 from provender.cli.measured import show_difference, show_profile
-from provender.cli.output import as_json, fields, show, size, table
+from provender.cli.output import as_json, fields, lasting, show, size, table
 from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
                 ("terms", described.terms),
                 ("links", described.links),
                 ("event timestamp", described.event_timestamp),
-                ("fresh within", described.fresh_within),
+                ("fresh within", described.fresh_within and lasting(described.fresh_within)),
                 ("documentation", described.documentation),
                 ("revision", entry.revision),
             )
