@@ -69,5 +69,22 @@ def test_the_age_is_said_in_words(granted):
     assert get("--version", "1").code == 0
 
 
+def test_an_instant_may_have_a_zone_and_one_that_is_none_is_refused_in_words(granted):
+    def get(*options):
+        return granted(
+            "dataset", "get", "shop.orders", "--purpose", "reporting", *options, actor="person:ana"
+        )
+
+    first = "2000-01-01T12:00:00+00:00"
+    for written in ("2000-01-01T12:00", "2000-01-01T12:00:00Z", "2000-01-01T14:00:00+02:00"):
+        told = get("--as-of", written)
+        assert told.code == 3, told.err
+        assert f"shop.orders had no version at {first}" in told.err
+    wrong = get("--as-of", "yesterday")
+    assert wrong.code == 2
+    assert "'yesterday' is not an instant; write for example 2026-03-01" in wrong.err
+    assert "%Y" not in wrong.err
+
+
 def test_who_may_not_read_gets_no_path(published):
     assert published("dataset", "get", "shop.orders", actor="person:max").code == 4

@@ -70,8 +70,31 @@ def test_what_breaks_without_a_column_is_listed_nearest_first(defined):
     ]
     key = defined("lineage", "impact", "dataset:shop.orders", "customer").out
     assert "churn_v1" in key
-    none = defined("lineage", "impact", "shop.orders", "colour")
-    assert none.out == "nothing is known to break without colour of dataset:shop.orders\n"
+
+
+def test_a_column_that_is_not_there_is_not_called_safe_to_go(defined):
+    typo = defined("lineage", "impact", "shop.orders", "amuont")
+    assert (typo.code, typo.out) == (3, "")
+    assert "column 'amuont' not found" in typo.err
+    assert "did you mean amount?" in typo.err
+
+
+def test_what_is_made_from_a_dataset_as_a_whole_is_named_beside_columns_that_lead_nowhere(
+    defined, home
+):
+    totals = {"description": "D.", "owner": "team:shop", "format": "parquet"}
+    file = home / "catalog" / "datasets" / "shop" / "totals.yml"
+    lines = (f"{key}: {value}\n" for key, value in totals.items())
+    file.write_text("name: shop.totals\n" + "".join(lines))
+    assert defined("governance", "apply").code == 0
+    made = ("dataset", "publish", "shop.totals", home / "orders.parquet")
+    assert defined(*made, "--input", "shop.orders@1").code == 0
+    hit = defined("lineage", "impact", "shop.orders", "ordered_at")
+    assert hit.code == 0, hit.err
+    assert "dataset:shop.totals" in hit.err
+    assert "spending" not in hit.err, "its columns are told of"
+    machine = defined("lineage", "impact", "shop.orders", "ordered_at", "--json").json
+    assert [node["name"] for node in machine["unattributed"]] == ["shop.totals"]
 
 
 @pytest.mark.parametrize(

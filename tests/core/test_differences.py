@@ -2,7 +2,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from provender.core.datasets import DatasetVersion, EventRange, Format, Manifest
-from provender.core.differences import Difference, FindingKind, diff
+from provender.core.differences import Difference, FindingKind, diff, told_mean
 from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, KeyCount, Profile, Relation
 from provender.core.schema import Column, Schema, Verdict
@@ -125,6 +125,9 @@ def test_shares_of_nulls_are_told_in_percent() -> None:
         return said(found).get(FindingKind.NULLS)
 
     assert nulls(796, 40) == "4.0% of gust is null; it was 79.6%"
+    assert told_mean(1_372_723_200.0, "timestamp") == "2013-07-02 00:00"
+    assert told_mean(1_372_723_200.0, "float64") == "1.37272e+09"
+    assert told_mean(None, "timestamp") == ""
     assert nulls(0, 5) == "gust has nulls now, 0.5% of it; it had none"
     assert nulls(5, 0) == "gust has no nulls any more; 0.5% of it was null"
     assert nulls(100, 105) is None

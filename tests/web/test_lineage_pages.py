@@ -70,3 +70,9 @@ def test_lineage_that_is_whole_says_what_it_reaches(ana):
         assert "at least" not in page.text
         assert "There is more than is looked at" not in page.text
         assert ana.get("/lineage.json", params={"node": node}).json()["truncated"] is False
+
+
+def test_a_column_that_leads_nowhere_points_to_what_the_whole_dataset_leads_to(sam):
+    page = sam.get("/datasets/aviation.carriers/column", params={"name": "name"}).text
+    assert "No column is known to be made from it." in page
+    assert '<a href="/datasets/aviation.carriers#lineage">its lineage</a>' in page

@@ -7,10 +7,12 @@ import pytest
 from provender.catalog.local import LocalCatalog
 from provender.core.lifecycle import Step
 from provender.core.names import DatasetRef
+from provender.core.retention import Retention
 from tests.web.clock import NOW
 from tests.web.conftest import Reader, copied
 
 STALE = '<span aria-hidden="true">◐</span> stale'
+GONE = '<span aria-hidden="true">∅</span> data gone'
 RECALLED = '<span aria-hidden="true">✕</span> recalled'
 DEPRECATED = '<span aria-hidden="true">○</span> deprecated'
 
@@ -64,3 +66,19 @@ def test_a_list_says_in_json_where_datasets_stand(sam):
     assert stand["aviation.carriers"] == (1, "deprecated", None)
     assert stand["aviation.flights"] == (2, "published", False)
     assert stand["aviation.unpublished"] == (None, "", None)
+
+
+def test_data_that_is_gone_is_marked_and_no_way_to_read_it_is_offered(sam):
+    ref = DatasetRef.parse("aviation.flights")
+    only = Retention(keep_versions=1)
+    sam.catalog.desk.retention(ref, only, expected=None, dry_run=False)
+    sam.catalog.desk.retention(ref, None, expected=None, dry_run=False)
+    page = sam.get("/datasets/aviation.flights/versions/1").text
+    assert GONE in page
+    assert "It cannot be read any more." in page
+    assert "read(&#34;aviation.flights@1" not in page
+    assert sam.get("/datasets/aviation.flights").text.count(GONE) == 1
+    assert sam.get("/datasets/aviation.flights/versions").text.count(GONE) == 1
+    newest = sam.get("/datasets/aviation.flights/versions/2").text
+    assert GONE not in newest
+    assert "read(&#34;aviation.flights@2" in newest

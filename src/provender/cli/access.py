@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, table
 from provender.core import policy
 from provender.core.audit import EventKind
@@ -65,7 +66,7 @@ def explain_access(
 @click.option("--action", type=click.Choice(GRANTED), default="read", show_default=True)
 @click.option("--columns", default="", help="Comma-separated; protected columns must be named.")
 @click.option("--purpose", "purposes", multiple=True, help="May be given more than once.")
-@click.option("--until", type=click.DateTime(), default=None, help="UTC; default: for ever.")
+@click.option("--until", type=Instant(), default=None, help="UTC; default: for ever.")
 @click.option("--reason", default="", help="Why.")
 @as_json
 def grant_access(
@@ -79,7 +80,6 @@ def grant_access(
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Grant access to DATASET, as one of its stewards or its owner."""
-    from provender.core.clock import to_utc
     from provender.core.names import DatasetRef
     from provender.core.policy import EVERY, Action
     from provender.sdk import connect
@@ -91,7 +91,7 @@ def grant_access(
             action=Action(action),
             columns=_split(columns),
             purposes=purposes or (EVERY,),
-            until=to_utc(until) if until else None,
+            until=until,
             reason=reason,
         )
     show(

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,9 @@ import click
 from provender.cli.contracts import BROKEN, show_checks
 from provender.cli.counting import telling
 from provender.cli.getting import convert_dataset, get_dataset
+from provender.cli.instants import Instant
 from provender.cli.measured import show_difference, show_profile
-from provender.cli.output import as_json, fields, show, size, table
+from provender.cli.output import as_json, fields, lasting, show, size, table
 from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ for about_data in (retention, hold, expire):
 @click.option("--owner", multiple=True, help="Only what that team or person has an office over.")
 @click.option("--tag", multiple=True, help="Only with that tag.")
 @click.option("--term", multiple=True, help="Only about that term.")
-@click.option("--as-of", type=click.DateTime(), help="What there was at that instant, UTC.")
+@click.option("--as-of", type=Instant(), help="What there was at that instant, UTC.")
 @as_json
 def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str, ...]) -> None:
     """List the datasets that you may discover; several values of one option are either."""
@@ -47,10 +48,9 @@ def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str,
     from provender.sdk import connect
 
     filters = {name: values for name, values in chosen.items() if values}
-    then = as_of and as_of.replace(tzinfo=UTC)
     with connect() as workspace:
         finder = workspace.catalog.finder
-        found = whole(lambda after: finder.entries(filters, as_of=then, limit=200, after=after))
+        found = whole(lambda after: finder.entries(filters, as_of=as_of, limit=200, after=after))
     show(
         found,
         machine=as_json,
@@ -61,7 +61,7 @@ def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str,
                 for s in found
             ),
             empty="none fits"
-            if filters or then
+            if filters or as_of
             else "no datasets yet; declare them in catalog/ and run: provender governance apply",
         ),
     )
@@ -96,7 +96,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
                 ("terms", described.terms),
                 ("links", described.links),
                 ("event timestamp", described.event_timestamp),
-                ("fresh within", described.fresh_within),
+                ("fresh within", described.fresh_within and lasting(described.fresh_within)),
                 ("documentation", described.documentation),
                 ("revision", entry.revision),
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from provender.cli.counting import counting
+from provender.cli.instants import Instant
 from provender.cli.output import as_json, fields, show, table
 
 RUN_HEADINGS = (
@@ -120,11 +121,11 @@ def list_definitions(as_json: bool) -> None:  # noqa: FBT001
 @repo_argument
 @click.option(
     "--start",
-    type=click.DateTime(),
+    type=Instant(),
     default=None,
     help="UTC; default: go on where the last run ended.",
 )
-@click.option("--end", type=click.DateTime(), default=None, help="UTC; default: now.")
+@click.option("--end", type=Instant(), default=None, help="UTC; default: now.")
 @click.option("--view", "views", multiple=True, help="Only this view; may be given more than once.")
 @click.option(
     "--lookback",
@@ -150,7 +151,7 @@ def materialize_views(
     Running it again is safe, and goes on where a run that was killed was.
     """
     from provender import bootstrap
-    from provender.core.clock import duration, to_utc
+    from provender.core.clock import duration
     from provender.feast_plugin import runs as repository
 
     settings = bootstrap.settings()
@@ -160,8 +161,8 @@ def materialize_views(
             repository.materialize(
                 repo or settings.feature_repo,
                 settings=settings,
-                start=to_utc(start) if start else None,
-                end=to_utc(end) if end else None,
+                start=start,
+                end=end,
                 views=views,
                 lookback=duration(lookback) if lookback else None,
                 force=force,

@@ -2,13 +2,14 @@
 
 import re
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from provender.cli.counting import telling
+from provender.cli.instants import Instant
 from provender.cli.measured import purpose_option
 from provender.cli.output import as_json, fields, show, size
 
@@ -36,7 +37,7 @@ class Age(click.ParamType[timedelta]):
 @click.command("get")
 @click.argument("name")
 @click.option("--version", type=int, help="That version; default: the latest.")
-@click.option("--as-of", type=click.DateTime(), help="The latest of that instant, UTC.")
+@click.option("--as-of", type=Instant(), help="The latest of that instant, UTC.")
 @click.option("--max-age", type=Age(), help="Refuse data that is older, for example 12h.")
 @click.option("--format", "wanted", help="In that format; converted if nobody did yet.")
 @click.option(
@@ -63,7 +64,7 @@ def get_dataset(
         reading = workspace.get(
             name,
             version=version,
-            as_of=as_of and as_of.replace(tzinfo=UTC),
+            as_of=as_of,
             max_age=max_age,
             format=wanted,
             purpose=purpose,

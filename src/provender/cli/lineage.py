@@ -8,8 +8,10 @@ from provender.cli.output import as_json, show, table
 
 if TYPE_CHECKING:
     from provender.core.lineage import Node
+    from provender.core.protocols import Library
 
 MOST_STEPS = 100
+MOST_NAMED = 8
 steps = click.IntRange(1, MOST_STEPS)
 
 
@@ -61,17 +63,28 @@ def around(node: str, columns: bool, depth: int, direction: str, as_json: bool) 
 def impact(node: str, column: str, as_json: bool) -> None:  # noqa: FBT001
     """Show what breaks if COLUMN of NODE goes, the nearest first."""
     from provender.core.lineage import impact as breaking
+    from provender.core.lineage import unattributed
     from provender.sdk import connect
 
     with connect() as workspace:
         asked = _node(node)
         found = workspace.catalog.finder.lineage(asked, depth=MOST_STEPS, columns=True)
-    hit = sorted(
-        (steps, node, to) for (node, to), steps in breaking(asked, column, found.columns).items()
-    )
+        hit = sorted(
+            (steps, node, to)
+            for (node, to), steps in breaking(asked, column, found.columns).items()
+        )
+        if not hit:
+            _check_column(workspace.catalog, asked, column)
+    whole = unattributed(asked, found)
     broken = [{"node": node, "column": to, "steps": steps} for steps, node, to in hit]
     show(
-        {"node": asked, "column": column, "breaks": broken, "truncated": found.truncated},
+        {
+            "node": asked,
+            "column": column,
+            "breaks": broken,
+            "unattributed": whole,
+            "truncated": found.truncated,
+        },
         machine=as_json,
         human=lambda: table(
             ("kind", "name", "column", "steps"),
@@ -79,6 +92,9 @@ def impact(node: str, column: str, as_json: bool) -> None:  # noqa: FBT001
             empty=f"nothing is known to break without {column} of {asked}",
         ),
     )
+    if whole:
+        named = ", ".join(map(str, whole[:MOST_NAMED])) + (", …" if len(whole) > MOST_NAMED else "")
+        _warn(f"made from {asked}, and nobody said of which columns, so it may break: {named}")
     if found.truncated:
         _warn(f"there is more around {asked} than is looked at: other things may break too")
 
@@ -89,6 +105,23 @@ def _node(text: str) -> "Node":
     from provender.core.names import DatasetRef
 
     return Node.parse(text) if ":" in text else dataset_node(DatasetRef.parse(text))
+
+
+def _check_column(catalog: "Library", node: "Node", column: str) -> None:
+    """Check that a dataset has ``column``: what it has not breaks nothing, and would seem safe to go.
+
+    Raises:
+        NotFound: it has none called so; the hint names a near one.
+    """
+    from provender.core.lineage import NodeKind
+    from provender.core.names import DatasetRef
+
+    if node.kind is not NodeKind.DATASET:
+        return
+    ref = DatasetRef.parse(node.name)
+    after = str(ref.version + 1) if ref.version else ""
+    for release in catalog.finder.releases(ref.at(None), limit=1, after=after).items:
+        release.version.manifest.schema.column(column)
 
 
 def _warn(text: str) -> None:

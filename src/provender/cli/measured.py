@@ -99,10 +99,13 @@ def _show_difference(found: "Difference") -> None:
 
 
 def _compared(one: "ColumnDifference") -> tuple[object, ...]:
+    from provender.core.differences import told_mean
+
     before, after = one.before, one.after
     if before is None or after is None or one.distance is None:
         return one.column, "", "", ""
-    means = [_number(found.mean) for found in (before, after)]
+    sides = ((before, one.was), (after, one.now))
+    means = [told_mean(found.mean, kind) for found, kind in sides]
     return (
         one.column,
         f"{before.null_share:.1%} → {after.null_share:.1%}" if before.nulls or after.nulls else "",

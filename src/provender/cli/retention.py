@@ -116,6 +116,10 @@ def _in_force(catalog: "Library", name: str) -> "tuple[DatasetRef, Retention]":
     return ref, from_json(Retention, canonical(last.value))
 
 
+def _last(versions: int) -> str:
+    return "the last version" if versions == 1 else f"the last {versions:,} versions"
+
+
 def _tell(
     found: "list[Due]",
     rule: "Retention",
@@ -125,7 +129,7 @@ def _tell(
     more: dict[str, Any] | None = None,
 ) -> None:
     def human() -> None:
-        kept = [f"the last {rule.keep_versions} versions"] if rule.keep_versions else []
+        kept = [_last(rule.keep_versions)] if rule.keep_versions else []
         kept += [f"{rule.keep_days} days"] if rule.keep_days is not None else []
         click.echo(f"kept: {' or '.join(kept) or 'everything'}")
         if rule.hold:

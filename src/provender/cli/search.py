@@ -1,11 +1,12 @@
 """``provender search``: what fits the words, narrowed by values, now or as of an instant."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
 
+from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, table
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 
@@ -42,7 +43,7 @@ def narrowed(command: Callable[..., None]) -> Callable[..., None]:
     help="At most so many hits.",
 )
 @click.option("--after", default="", help="Go on where the last answer ended: its next.")
-@click.option("--as-of", type=click.DateTime(), help="What was found at that instant, UTC.")
+@click.option("--as-of", type=Instant(), help="What was found at that instant, UTC.")
 @click.option("--explain", is_flag=True, help="Say what each score is made of.")
 @click.option("--facets", is_flag=True, help="Count what fits by type, domain, owner and so on.")
 @as_json
@@ -65,7 +66,7 @@ def search(
     question = Question(
         text=" ".join(text),
         filters={name.removeprefix("in_"): values for name, values in chosen.items() if values},
-        as_of=as_of and as_of.replace(tzinfo=UTC),
+        as_of=as_of,
         explain=explain,
     )
     with connect() as workspace:

@@ -6,7 +6,7 @@ by what they may break: how much a reader must mind them, from 0 to 1.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from provender.core.compatibility import compare
@@ -250,7 +250,19 @@ def _middle(one: ColumnDifference) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.001 else f"{share:.1g}"
+    return f"{share:.1%}" if share >= 0.001 else f"{100 * share:.1g}%"
+
+
+def told_mean(mean: float | None, kind: str) -> str:
+    """Return a mean for people: of values of an instant's type ``kind`` an instant; empty for None."""
+    if mean is None:
+        return ""
+    if kind not in INSTANTS:
+        return f"{mean:.6g}"
+    try:
+        return _day(datetime.fromtimestamp(mean, UTC))
+    except (ValueError, OverflowError, OSError):
+        return f"{mean:.6g}"
 
 
 def _day(instant: datetime) -> str:

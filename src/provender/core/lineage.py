@@ -148,6 +148,15 @@ def impact(node: Node, column: str, edges: Iterable[ColumnEdge]) -> dict[tuple[N
     return _reach(sorted(starts | {(node, column)}), steps)
 
 
+def unattributed(node: Node, found: Neighbourhood) -> tuple[Node, ...]:
+    """Return what was made from ``node`` while no column of it is known to lead there."""
+    steps = [((e.upstream, e.column), (e.downstream, e.to)) for e in found.columns]
+    starts = {near for near, _ in steps if near[0].whole == node.whole}
+    told = {place.whole for place, _ in (*starts, *_reach(sorted(starts), steps))}
+    made = {edge.downstream.whole for edge in found.edges if edge.upstream.whole == node.whole}
+    return tuple(sorted(made - told - {node.whole}))
+
+
 def towards(found: Neighbourhood, node: Node, direction: Direction) -> Neighbourhood:
     """Return the part of what was found around ``node`` that lies in one direction."""
     if direction is Direction.BOTH:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from provender.core.differences import told_mean
 from provender.core.digest import digest_bytes, short
 from provender.web import wording
 from provender.web.drawing import KIND_WORDS
@@ -28,6 +29,7 @@ FILTERS = {
     "in_short": wording.in_short,
     "plural": wording.plural,
     "many": wording.many,
+    "told_mean": told_mean,
 }
 
 
