@@ -23,7 +23,7 @@ from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, listed, manifest, searched
 from tests.stress import times
 
-ROWS = 300
+ROWS = 1_000
 SOME = 100
 INDICES = ("search_index", "search_past_index")
 """Full-text indices, which differ by database."""
@@ -189,7 +189,7 @@ def populated(engine: Engine) -> Engine:
     return engine
 
 
-def test_many_rows_in_every_table_go_up_and_down_without_a_change(engine: Engine):
+def test_thousands_of_rows_in_every_table_go_up_and_down_without_a_change(engine: Engine):
     downgrade(engine, "0002")
     populate(engine, versions=times(ROWS), at_least=times(ROWS))
     every = revisions(engine)
