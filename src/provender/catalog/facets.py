@@ -292,11 +292,13 @@ def _tags(db: Session, place: Place, sought: Sought) -> dict[tuple[int, Any], in
 
 
 def _select(db: Session, facet: int, *, now: datetime) -> str:
-    if facet == TAG:
-        return (
-            f"SELECT {facet}, t.tag, count(*) FROM m CROSS JOIN search_tags t "  # else SQLite
-            "WHERE t.document = m.id GROUP BY t.tag"  # goes through every tag there is
-        )
+    if facet == TAG:  # by document: both databases would go through every tag there is
+        held = "search_tags t WHERE t.document = m.id"
+        if is_postgresql(db):
+            each = f"FROM m CROSS JOIN LATERAL (SELECT t.tag FROM {held} OFFSET 0) t"
+        else:
+            each = f"FROM m CROSS JOIN {held}"
+        return f"SELECT {facet}, t.tag, count(*) {each} GROUP BY t.tag"
     if facet == FRESHNESS:
         fresh = f"CASE WHEN m.fresh_until > {instant(db, now)} THEN 1 ELSE 0 END"
         return (

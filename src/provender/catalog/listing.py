@@ -3,7 +3,17 @@
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
-from sqlalchemy import Boolean, ColumnElement, and_, func, literal_column, or_, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    and_,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import epoch
@@ -21,8 +31,10 @@ from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 
+AFTER_POINT = chr(ord(".") + 1)
 FILTERS = ("domain", "owner", "tag", "term")
-FEW = 1_000
+FEW = 5_000
+"""Datasets that are sorted by name; more are looked for in the order of their names."""
 NO_FILTERS: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -43,6 +55,7 @@ def summaries(
         NotFound: datasets cannot be filtered by that.
     """
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    fitting = (DatasetRow.name > after, among(db, visible), *_filtered(filters))
     last = aliased(VersionRow)
     newest_state = (
         select(last.state)
@@ -51,26 +64,27 @@ def summaries(
         .limit(1)
         .scalar_subquery()
     )
-    wanted = (
-        select(
-            DatasetRow.value,
-            func.coalesce(VersionRow.state, newest_state, ""),
-            VersionRow.number,
-            VersionRow.row_count,
-            VersionRow.size_bytes,
-            VersionRow.published_at,
-            VersionRow.earliest,
-            VersionRow.latest,
-        )
-        .outerjoin(
-            VersionRow,
-            and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
-        )
-        .where(DatasetRow.name > after, among(db, visible), *_filtered(db, filters))
-        .order_by(DatasetRow.name)
-        .limit(limit)
+    wanted = select(
+        DatasetRow.value,
+        func.coalesce(VersionRow.state, newest_state, ""),
+        VersionRow.number,
+        VersionRow.row_count,
+        VersionRow.size_bytes,
+        VersionRow.published_at,
+        VersionRow.earliest,
+        VersionRow.latest,
+    ).outerjoin(
+        VersionRow,
+        and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
     )
-    return [summary(*row, now=now) for row in db.execute(wanted)]
+    if _are_few(db, filters):
+        few = select(DatasetRow.id, DatasetRow.name).where(*fitting).cte("few")
+        few = few.prefix_with("MATERIALIZED")
+        first = select(few.c.id).order_by(few.c.name).limit(limit)
+        wanted = wanted.where(DatasetRow.id.in_(first))
+    else:
+        wanted = wanted.where(*fitting).limit(limit)
+    return [summary(*row, now=now) for row in db.execute(wanted.order_by(DatasetRow.name))]
 
 
 def among(db: Session, visible: Visible) -> ColumnElement[bool]:
@@ -85,28 +99,38 @@ def among(db: Session, visible: Visible) -> ColumnElement[bool]:
     return and_(DatasetRow.withdrawn_at.is_(None), inside)
 
 
-def _filtered(db: Session, filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
+def _filtered(filters: Mapping[str, tuple[str, ...]]) -> Iterator[ColumnElement[bool]]:
     for name, values in filters.items():
-        match name:
-            case "domain":
-                yield DatasetRow.domain.in_(values)
-            case "owner":
-                yield _has(db, OwnerRow, OwnerRow.actor.in_(values))
-            case "tag":
-                yield _has(db, AssignmentRow, AssignmentRow.tag.in_(values))
-            case "term":
-                yield _has(db, DatasetTermRow, DatasetTermRow.term.in_(values))
-            case _:
-                raise unknown("filter of datasets", name, FILTERS)
+        if name == "domain":
+            yield or_(false(), *(_in_domain(domain) for domain in values))
+        else:
+            yield DatasetRow.id.in_(_that_have(name, values))
 
 
-def _has(
-    db: Session, kind: type[OwnerRow | AssignmentRow | DatasetTermRow], fits: ColumnElement[bool]
-) -> ColumnElement[bool]:
-    """A few are named: else PostgreSQL may go through all datasets by name to find them."""
-    there = select(kind.dataset).where(fits)
-    some = db.scalars(there.distinct().limit(FEW + 1)).all()
-    return DatasetRow.id.in_(some if len(some) <= FEW else there)
+def _in_domain(domain: str) -> ColumnElement[bool]:
+    """By the name, that begins with the domain and is in the order of which it is listed."""
+    return and_(DatasetRow.name > f"{domain}.", DatasetRow.name < f"{domain}{AFTER_POINT}")
+
+
+def _that_have(name: str, values: tuple[str, ...]) -> Select[int]:
+    match name:
+        case "owner":
+            return select(OwnerRow.dataset).where(OwnerRow.actor.in_(values))
+        case "tag":
+            return select(AssignmentRow.dataset).where(AssignmentRow.tag.in_(values))
+        case "term":
+            return select(DatasetTermRow.dataset).where(DatasetTermRow.term.in_(values))
+    raise unknown("filter of datasets", name, FILTERS)
+
+
+def _are_few(db: Session, filters: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether so few datasets have a value that is asked for that they are better sorted."""
+    for name, values in filters.items():
+        if name != "domain":
+            some = _that_have(name, values).distinct().limit(FEW + 1).subquery()
+            if db.scalar(select(func.count()).select_from(some)) <= FEW:
+                return True
+    return False
 
 
 def summary(

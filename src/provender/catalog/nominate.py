@@ -284,8 +284,10 @@ def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) ->
 
 
 def _post(place: Place, sought: Sought, limit: int, *further: str) -> str:
+    """PostgreSQL takes words that few have to be in many: it is not to go by impact for them."""
     fits = _condition(sought, _fits(sought), *further)
-    return f"FROM {place.table} d WHERE {fits} ORDER BY d.impact DESC, d.id DESC LIMIT {limit}"
+    impact = "d.impact + 0" if sought.words else "d.impact"
+    return f"FROM {place.table} d WHERE {fits} ORDER BY {impact} DESC, d.id DESC LIMIT {limit}"
 
 
 def _condition(sought: Sought, *further: str) -> str:

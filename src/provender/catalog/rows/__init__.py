@@ -57,7 +57,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0010"
+SCHEMA = "0011"
 
 __all__ = [
     "SCHEMA",

@@ -2,7 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Integer, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import (
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provender.catalog.rows.columns import Name, Row, UtcDateTime
@@ -41,6 +49,7 @@ class SearchDocumentRow(_Found, Row):
     """A document. Facets are ids of ``facet_values``. In PostgreSQL a ``vector`` lies beside."""
 
     __tablename__ = "search_documents"
+    __table_args__ = (Index("ix_search_documents_impact", "impact", "id"),)
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
 
 
