@@ -1,3 +1,5 @@
+from difflib import get_close_matches
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,3 +68,13 @@ def test_an_unknown_name_is_answered_with_a_near_one_or_what_there_is() -> None:
         str(unknown("dataset", "a.c", ["a.b"]))
         == "dataset 'a.c' not found\n hint: did you mean a.b?"
     )
+
+
+@given(
+    st.text("abc_", min_size=1, max_size=8),
+    st.sets(st.text("abc_", min_size=1, max_size=8), min_size=1, max_size=9),
+)
+def test_the_name_that_difflib_finds_nearest_is_meant(name: str, known: set[str]):
+    near = get_close_matches(name, sorted(known), n=1, cutoff=0.5)
+    meant = f"did you mean {near[0]}?" if near else f"there are: {', '.join(sorted(known)[:8])}"
+    assert suggest(name, known).removesuffix(", …") == meant

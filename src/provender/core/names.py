@@ -3,11 +3,13 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 
 from provender.core.errors import InvalidInput, NotFound
 
 PART = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
+NEAR = 0.5
+"""From this likeness on, of 1, a name is taken to be meant."""
 DATASET_REF = re.compile(r"(?P<domain>[^.@]+)\.(?P<name>[^.@]+)(?:@(?P<version>[^@]+))?\Z")
 VERSION = re.compile(r"0*[1-9][0-9]{0,8}\Z")
 
@@ -106,11 +108,32 @@ def suggest(name: str, available: Iterable[str]) -> str:
     known = sorted(set(available))
     if not known:
         return "there are none yet"
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
+    near = _nearest(name, known)
     if near:
-        return f"did you mean {near[0]}?"
+        return f"did you mean {near}?"
     more = ", …" if len(known) > 8 else ""
     return f"there are: {', '.join(known[:8])}{more}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Return what `difflib.get_close_matches` finds first, by less: empty if nothing is near.
+
+    What cannot be nearer than what was found is not compared letter by letter.
+    """
+    matcher = SequenceMatcher()
+    matcher.set_seq2(name)
+    possible: list[tuple[float, str]] = []
+    for one in known:
+        matcher.set_seq1(one)
+        if matcher.real_quick_ratio() >= NEAR and (most := matcher.quick_ratio()) >= NEAR:
+            possible.append((most, one))
+    best = (NEAR, "")
+    for most, one in sorted(possible, reverse=True):
+        if most < best[0]:
+            break
+        matcher.set_seq1(one)
+        best = max(best, (matcher.ratio(), one))
+    return best[1]
 
 
 def unknown(what: str, name: str, available: Iterable[str]) -> NotFound:
