@@ -230,7 +230,7 @@ def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:
         NotFound: there are none, or all of them rest on data that ``who`` may not discover.
     """
     row = _last(db, RepoRow, project)
-    known = known_part(db, who, row.value, now=now) if row else None
+    known = known_part(db, who, row.value, whole=row.digest, now=now) if row else None
     if known is None:
         raise unknown("project", project, named_projects(db, who, now=now))
     return known
@@ -247,9 +247,15 @@ def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
     return [name for name in names if seen.get(name, True)]
 
 
-def known_part(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> RepoSpec | None:
-    """Return the part of ``repo`` that ``who`` may know; None if it is all hidden."""
-    part = derivation.part(repo, visibility.shown(db, who, derivation.resting(repo), now=now))
+def known_part(
+    db: Session, who: Actor, repo: RepoSpec, *, whole: str = "", now: datetime
+) -> RepoSpec | None:
+    """Return the part of ``repo``, of the digest ``whole``, that ``who`` may know.
+
+    None if it is all hidden.
+    """
+    shown = visibility.shown(db, who, derivation.resting(repo), now=now)
+    part = derivation.part(repo, shown, whole=whole)
     return None if repo.views and not part.views else part
 
 

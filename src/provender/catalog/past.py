@@ -111,8 +111,10 @@ def views_by_project(db: Session, view: View) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for place, shown in view.places:
         query = (
-            f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM {place.table} d "
-            f"JOIN facet_values v ON v.id = d.project WHERE d.kind = {VIEW} GROUP BY v.value"
+            f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM nodes n "
+            f"CROSS JOIN {place.table} d CROSS JOIN facet_values v "  # by nodes, which are few
+            f"WHERE n.kind = '{NodeKind.VIEW.value}' AND n.column_name = '' AND d.node = n.id "
+            f"AND d.kind = {VIEW} AND v.id = d.project GROUP BY v.value"
         )
         found |= {name: bool(seen) for name, seen in db.connection().exec_driver_sql(query)}
     return found

@@ -92,8 +92,11 @@ def sources(repo: RepoSpec) -> dict[Node, set[str]]:
     return found
 
 
-def part(repo: RepoSpec, datasets: Collection[str]) -> RepoSpec:
-    """Return what of ``repo`` rests on ``datasets`` only (and on files), with the same digest."""
+def part(repo: RepoSpec, datasets: Collection[str], *, whole: str = "") -> RepoSpec:
+    """Return what of ``repo`` rests on ``datasets`` only (and on files), with the same digest.
+
+    ``whole`` is that digest, where it is known.
+    """
     hidden = {node for node, rests in sources(repo).items() if not is_seen(node, rests, datasets)}
     if not hidden:
         return repo
@@ -109,7 +112,7 @@ def part(repo: RepoSpec, datasets: Collection[str]) -> RepoSpec:
         on_demand=tuple(view for view in repo.on_demand if views[view.name] not in hidden),
         services=shown(NodeKind.SERVICE, repo.services),
         saved=shown(NodeKind.SAVED_DATASET, repo.saved),
-        whole=repo.digest,
+        whole=whole or repo.digest,
     )
 
 
