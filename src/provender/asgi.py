@@ -1,5 +1,6 @@
 """The catalog's API and its pages as one application: ``uvicorn --factory provender.asgi:app``."""
 
+import gc
 import sys
 from collections.abc import Collection
 
@@ -97,12 +98,18 @@ def _watched(site: ASGIApp, chosen: Settings, metrics: Metrics) -> ASGIApp:
 
 def run(settings: Settings, *, host: str, port: int) -> None:
     """Serve both until the process is told to stop."""
-    uvicorn.run(
-        app(settings, host=host),
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        lifespan="off",
-    )
+    site = app(settings, host=host)
+    gc.collect()
+    gc.freeze()  # what is there now stays: a request need not wait until it is walked through
+    try:
+        uvicorn.run(
+            site,
+            host=host,
+            port=port,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+        )
+    finally:
+        gc.unfreeze()
