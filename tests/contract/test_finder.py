@@ -68,6 +68,20 @@ def test_what_is_found_is_counted(connect: Connect):
     assert found.facets == counted
 
 
+def test_of_what_is_found_some_facets_are_counted_alone(connect: Connect):
+    connect("dev").record(VISIBLE)
+    finder = connect("ana").finder
+    for question in (
+        Question(),
+        Question(text="weather"),
+        Question(filters={"type": ("dataset",)}),
+    ):
+        whole = finder.facets(question)
+        for among in (("domain",), ("type", "owner"), ("tag", "freshness", "state"), ()):
+            wanted = {name: values for name, values in whole.items() if name in among}
+            assert finder.facets(question, among=among) == wanted
+
+
 def test_an_entry_is_a_dataset_with_its_urn_and_revision(connect: Connect):
     entry = connect("ana").finder.entry(FLIGHTS)
     assert entry.dataset == connect("ana").dataset(FLIGHTS)

@@ -176,12 +176,18 @@ def with_totals(counts: Counts) -> Counts:
 
 
 def browse(
-    db: Session, visible: Visible, besides: Sequence[int], *, most: int, now: datetime
+    db: Session,
+    visible: Visible,
+    besides: Sequence[int],
+    wanted: Collection[int],
+    *,
+    most: int,
+    now: datetime,
 ) -> dict[str, tuple[FacetValue, ...]]:
     """Return the values of all documents in the visible scopes and of those ``besides``, most first."""
     found: Counter[tuple[int, Any]] = Counter()
     border, ends_within = hour_of(now), 0
-    for facet, value, number in _kept(db, visible):
+    for facet, value, number in _kept(db, visible, _of_facets({TYPE, *wanted})):
         if facet != FRESHNESS:
             found[facet, value] += number
         elif value == border:
@@ -196,8 +202,13 @@ def browse(
         found[FRESHNESS, FRESH] += ends_within
     if besides:
         here = Sought(words=(), shown=among("d.id", besides))
-        found.update(_counted(db, NOW, here, range(len(FACETS)), now=now))
-    return _named(db, found, most=most, approximate=() if exact else (FRESHNESS,))
+        found.update(_counted(db, NOW, here, wanted, now=now))
+    listed = Counter({key: n for key, n in found.items() if key[0] in wanted})
+    return _named(db, listed, most=most, approximate=() if exact else (FRESHNESS,))
+
+
+def _of_facets(wanted: Collection[int]) -> str:
+    return "1 = 1" if len(wanted) == len(FACETS) else among("facet", wanted)
 
 
 def ended(db: Session, visible: Visible, *, now: datetime) -> int:

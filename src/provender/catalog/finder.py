@@ -1,6 +1,6 @@
 """What is there and where it comes from, for one actor."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from provender.catalog import (
@@ -22,7 +22,7 @@ from provender.catalog.records import check_limit
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
 from provender.core.errors import InvalidInput
-from provender.core.finding import FacetValue, Found, Hit, Question
+from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
 
@@ -51,10 +51,13 @@ class LocalFinder:
         """Return what a text that is not whole yet may become."""
         return self.search(Question(text=text, typing=True), limit=limit).hits
 
-    def facets(self, question: Question) -> dict[str, tuple[FacetValue, ...]]:
+    def facets(
+        self, question: Question, *, among: Collection[str] = FACETS
+    ) -> dict[str, tuple[FacetValue, ...]]:
         """Return how many documents that fit have each value, each facet without its own filter."""
         with self._door.reading() as db:
-            return search.counted(db, self._door.who(db), question, now=self._now())
+            who, now = self._door.who(db), self._now()
+            return search.counted(db, who, question, among=among, now=now)
 
     def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry:
         """Return a dataset as it is in the catalog, or was at ``as_of``: its URN, its revision."""

@@ -128,7 +128,7 @@ def _are_few(db: Session, filters: Mapping[str, tuple[str, ...]]) -> bool:
     for name, values in filters.items():
         if name != "domain":
             some = _that_have(name, values).distinct().limit(FEW + 1).subquery()
-            if db.scalar(select(func.count()).select_from(some)) <= FEW:
+            if db.scalars(select(func.count()).select_from(some)).one() <= FEW:
                 return True
     return False
 

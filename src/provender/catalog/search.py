@@ -6,7 +6,7 @@ counted, corrected to, suggested or found, so that what is hidden and what is no
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -101,9 +101,15 @@ def search(
 
 
 def counted(
-    db: Session, who: Actor, question: Question, *, most: int = facets.LISTED, now: datetime
+    db: Session,
+    who: Actor,
+    question: Question,
+    *,
+    among: Collection[str] = FACETS,
+    most: int = facets.LISTED,
+    now: datetime,
 ) -> dict[str, tuple[FacetValue, ...]]:
-    """Return how many documents that fit the question have each value of each facet.
+    """Return how many documents that fit the question have each value of facets ``among`` all.
 
     Each facet is counted without what the question asks of it: what else could be chosen.
 
@@ -116,10 +122,12 @@ def counted(
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
-        return facets.browse(db, visible, besides, most=most, now=now)
+        wanted = [FACETS.index(facet) for facet in among]
+        return facets.browse(db, visible, besides, wanted, most=most, now=now)
     view = _view(db, who, question, now=now)
     reading = reading_of(db, view, text, typing=question.typing)
-    return _counted(db, view, question, reading, None, most=most, now=question.as_of or now)
+    moment = question.as_of or now
+    return _counted(db, view, question, reading, None, among=among, most=most, now=moment)
 
 
 def _facets(
@@ -148,14 +156,18 @@ def _counted(
     reading: Reading,
     whole: _Nominated | None,
     *,
+    among: Collection[str] = FACETS,
     most: int,
     now: datetime,
 ) -> dict[str, tuple[FacetValue, ...]]:
     """The counts beside a question that was read; ``whole``: what was nominated for all of it."""
     found: dict[str, tuple[FacetValue, ...]] = {}
-    kept = FACETS if question.as_of is None else KEPT_FACETS
+    possible = FACETS if question.as_of is None else KEPT_FACETS
+    kept = [facet for facet in possible if facet in among]
     free = [facet for facet in kept if facet not in question.filters]
-    for group in (free, *([facet] for facet in question.filters)):
+    for group in (free, *([facet] for facet in kept if facet in question.filters)):
+        if not group:
+            continue
         filters = {name: v for name, v in question.filters.items() if name not in group}
         narrowed = narrowing(db, filters, now=now)
         if narrowed is None or (reading.text and not reading.codes):

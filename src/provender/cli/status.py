@@ -28,7 +28,8 @@ def status(as_json: bool) -> None:  # noqa: FBT001
 
         with connect() as workspace:
             finder, records = workspace.catalog.finder, workspace.catalog.records
-            kinds = {one.value: one.documents for one in finder.facets(Question()).get("type", ())}
+            counted = finder.facets(Question(), among=("type",))
+            kinds = {one.value: one.documents for one in counted.get("type", ())}
             made = whole(lambda after: records.training_sets(limit=200, after=after))
             facts["actor"] = workspace.catalog.actor.id
             facts["datasets"] = kinds.get("dataset", 0)

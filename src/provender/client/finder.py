@@ -1,13 +1,13 @@
 """What is there and where it comes from, asked over HTTP."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from provender.client.wire import PAGE, Wire
 from provender.core.audit import ChangeRecord
 from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Release
-from provender.core.finding import FacetValue, Found, Hit, Question
+from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
 
@@ -38,9 +38,12 @@ class HttpFinder:
         """Return what a text that is not whole yet may become."""
         return self._wire.listed(Hit, "suggest", q=text, limit=limit).items
 
-    def facets(self, question: Question) -> dict[str, tuple[FacetValue, ...]]:
+    def facets(
+        self, question: Question, *, among: Collection[str] = FACETS
+    ) -> dict[str, tuple[FacetValue, ...]]:
         """Return how much of what fits there is by type, project, owner and so on."""
-        return self._wire.get(dict[str, tuple[FacetValue, ...]], "facets", **_asked(question))
+        every = self._wire.get(dict[str, tuple[FacetValue, ...]], "facets", **_asked(question))
+        return {name: values for name, values in every.items() if name in among}
 
     def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry:
         """Return a dataset as it is in the catalog, with its URN and its revision."""

@@ -6,7 +6,7 @@ up by their ids (`Records`). The actor is the catalog's, not the caller's: each 
 ``expected`` is the revision that a caller had looked at; None says that nobody looked.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,7 +27,7 @@ from provender.core.datasets import (
 )
 from provender.core.editing import Edit
 from provender.core.features import RepoSpec
-from provender.core.finding import FacetValue, Found, Hit, Question
+from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
@@ -134,7 +134,9 @@ class Finder(Protocol):
 
     def suggest(self, text: str, *, limit: int = 8) -> tuple[Hit, ...]: ...
 
-    def facets(self, question: Question) -> dict[str, tuple[FacetValue, ...]]: ...
+    def facets(
+        self, question: Question, *, among: Collection[str] = FACETS
+    ) -> dict[str, tuple[FacetValue, ...]]: ...
 
     def entry(self, ref: DatasetRef, *, as_of: datetime | None = None) -> Entry: ...
 

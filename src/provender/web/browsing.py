@@ -10,6 +10,8 @@ from provender.web.search import hit_facts
 AT_A_TIME = 50
 SHOWN = 6
 MOST_DOMAINS = 12
+COUNTED = ("type", "domain", "tag")
+"""Facets of the first page."""
 NARROWED_BY = ("domain", "tag", "owner")
 """Facets of the list of datasets."""
 
@@ -17,7 +19,7 @@ NARROWED_BY = ("domain", "tag", "owner")
 def home(visit: Visit) -> Page:
     """The search box, what is worth most, what is one's own, and where to begin to look."""
     finder = visit.catalog.finder
-    counted = finder.facets(Question())
+    counted = finder.facets(Question(), among=COUNTED)
     published = Question(filters={"type": ("dataset",), "state": ("published",)})
     worth = finder.search(published, limit=SHOWN).hits
     mine = finder.entries({"owner": _names(visit)}, limit=SHOWN)
@@ -72,7 +74,7 @@ def _counted(visit: Visit, chosen: dict[str, tuple[str, ...]]) -> dict[str, tupl
     """
     names = NARROWED_BY if chosen else ("domain",)
     question = Question(filters={"type": ("dataset",), **chosen} if chosen else {})
-    counted = visit.catalog.finder.facets(question)
+    counted = visit.catalog.finder.facets(question, among=names)
     return {name: counted[name] for name in names if name in counted}
 
 
