@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes
@@ -15,17 +17,36 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 
 
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """One transaction that several questions are asked in, and what is to be done after it."""
+
+    db: Session
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+    loaded: list[object] = field(default_factory=list)
+    """Rows, which a session forgets as soon as nobody holds them."""
+
+
 class Door:
     """What everything that speaks to the catalog as ``actor`` shares. Safe between threads.
 
     ``request`` is the id of the request that all of it is for, where one came over the network.
     """
 
-    def __init__(self, engine: Engine, *, actor: str, clock: Clock, request: str = "") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        actor: str,
+        clock: Clock,
+        request: str = "",
+        together: _Together | None = None,
+    ) -> None:
         self.engine = engine
         self.actor = check_actor_id(actor)
         self.clock = clock
         self.request = request
+        self._together = together
 
     def as_actor(self, actor: str, *, request: str = "") -> "Door":
         """Return the way into the same database for another actor, and for one request of theirs."""
@@ -40,10 +61,43 @@ class Door:
         return lambda: access.discovered(db, self.who(db), ref.dataset, now=change.at)
 
     @contextmanager
+    def at_once(self) -> Iterator["Door"]:
+        """The same way in, all that is read by it in one transaction. Not for several threads."""
+        afterwards: list[Callable[[], None]] = []
+        try:
+            with transaction(self.engine) as db:
+                together = _Together(db, afterwards)
+                event.listen(db, "loaded_as_persistent", lambda _, row: together.loaded.append(row))
+                yield Door(
+                    self.engine,
+                    actor=self.actor,
+                    clock=self.clock,
+                    request=self.request,
+                    together=together,
+                )
+        finally:
+            for work in afterwards:
+                work()
+
+    def afterwards(self, work: Callable[[], None]) -> None:
+        """Do ``work``, that writes, as soon as nothing is read here."""
+        if self._together is None:
+            work()
+        else:
+            self._together.afterwards.append(work)
+
+    @contextmanager
     def reading(self) -> Iterator[Session]:
         """A transaction that sees one state; what is refused in it is written down in another."""
-        with self._refusing(write=False) as db:
-            yield db
+        if self._together is None:
+            with self._refusing(write=False) as db:
+                yield db
+            return
+        try:
+            yield self._together.db
+        except (access.Refused, access.Hidden) as refusal:
+            self.afterwards(partial(self._write_down, refusal, self.request))
+            raise
 
     @contextmanager
     def writing(self, *, request: str = "") -> Iterator[tuple[Session, Change]]:
@@ -58,16 +112,19 @@ class Door:
             with transaction(self.engine, write=write) as db:
                 yield db
         except (access.Refused, access.Hidden) as refusal:
-            with transaction(self.engine, write=True) as db:
-                change = self._change(db, request)
-                access.write_down(
-                    db,
-                    refusal.decision,
-                    EventKind.ACCESS_DENY,
-                    at=change.at,
-                    request=change.request,
-                )
+            self._write_down(refusal, request)
             raise
+
+    def _write_down(self, refusal: access.Refused | access.Hidden, request: str) -> None:
+        with transaction(self.engine, write=True) as db:
+            change = self._change(db, request)
+            access.write_down(
+                db,
+                refusal.decision,
+                EventKind.ACCESS_DENY,
+                at=change.at,
+                request=change.request,
+            )
 
     def _change(self, db: Session, request: str) -> Change:
         request = request or self.request

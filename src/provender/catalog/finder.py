@@ -44,7 +44,7 @@ class LocalFinder:
             who = self._door.who(db)
             found = search.search(db, who, question, limit=limit, first=first, now=self._now())
         if unanswered.is_one(question, found):
-            unanswered.note(self._door, question.text)
+            self._door.afterwards(lambda: unanswered.note(self._door, question.text))
         return found
 
     def suggest(self, text: str, *, limit: int = 8) -> tuple[Hit, ...]:

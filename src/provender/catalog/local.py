@@ -1,6 +1,7 @@
 """The catalog in this process: `core.protocols.Catalog` and the read models, for one actor."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from datetime import datetime, timedelta
 from types import NoneType
@@ -63,6 +64,17 @@ class LocalCatalog(Closing):
         other = copy(self)
         other._door = self._door.as_actor(actor, request=request)
         return other
+
+    @contextmanager
+    def at_once(self) -> Iterator["LocalCatalog"]:
+        """The same catalog as it is at one instant: what is read of it is read in one transaction.
+
+        For one thread. What is written through it is not seen by it.
+        """
+        with self._door.at_once() as door:
+            other = copy(self)
+            other._door = door
+            yield other
 
     @property
     def finder(self) -> LocalFinder:

@@ -1,6 +1,7 @@
 """A catalog that is asked over HTTP: `core.protocols.Library`, spoken to /api/v1."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from provender.client.desk import HttpDesk
@@ -36,6 +37,11 @@ class HttpCatalog(Closing):
 
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         self._wire = Wire(url, headers=headers)
+
+    @contextmanager
+    def at_once(self) -> Iterator["HttpCatalog"]:
+        """The same catalog: every request is answered from the state that it finds."""
+        yield self
 
     @property
     def finder(self) -> HttpFinder:

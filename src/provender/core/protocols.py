@@ -7,6 +7,7 @@ up by their ids (`Records`). The actor is the catalog's, not the caller's: each 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -331,6 +332,10 @@ class Library(Catalog, Protocol):
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""
+        ...
+
+    def at_once(self) -> "AbstractContextManager[Library]":
+        """Return the same catalog, for many questions by one thread: at one instant, if it can."""
         ...
 
     def close(self) -> None: ...

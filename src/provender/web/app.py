@@ -120,8 +120,9 @@ class Site:
         """Return an endpoint that runs in a thread, since the catalog is synchronous."""
 
         def answer(request: Request) -> Response:
-            visit = Visit(self._catalog, request, self._clock())
-            return self._answer(visit, show(visit))
+            with self._catalog.at_once() as catalog:
+                visit = Visit(catalog, request, self._clock())
+                return self._answer(visit, show(visit))
 
         return answer
 
