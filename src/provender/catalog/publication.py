@@ -5,12 +5,11 @@ a version of a dataset moves in one, the versions that it is held against in ano
 seldom (a first version, a new schema, inputs, a draft that is published) goes the general way.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, func, insert, select, union_all, update
+from sqlalchemy import Row, bindparam, exists, insert, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.util import identity_key
 
@@ -20,6 +19,7 @@ from provender.catalog import (
     changes,
     contracts,
     datasets,
+    deciders,
     declarations,
     findable,
     history,
@@ -86,27 +86,6 @@ TARGET = (
     .where(DatasetNameRow.name == bindparam("name"))
 )
 """A dataset by any name of its, who publishes, and what a new version of it moves."""
-_there = VersionRow.dataset == bindparam("dataset")
-EQUAL = 20
-"""How many versions of equal content are looked at, the newest: there may be many that came back."""
-_equal = (
-    select(VersionRow.number)
-    .where(_there, VersionRow.content == bindparam("content"))
-    .order_by(VersionRow.number.desc())
-    .limit(EQUAL)
-    .subquery()
-)
-_deciding = union_all(
-    select(_equal.c.number),
-    select(func.max(VersionRow.number)).where(_there),
-    select(bindparam("latest", type_=VersionRow.__table__.c.number.type)),
-).subquery()
-DECIDING = (
-    select(*VersionRow.__table__.c)
-    .where(_there, VersionRow.number.in_(select(_deciding.c[0])))
-    .order_by(VersionRow.number)
-)
-"""The versions that decide about a new one: of equal content, the newest for readers, the last."""
 ADD_VERSION = insert(VersionRow)
 ADD_NODE = insert(NodeRow)
 MOVE_LATEST = (
@@ -179,7 +158,7 @@ def publish(
     manifests.check_inputs(db, by, manifest, now=change.at)
     if evidence.profile is not None:
         manifests.check_profile(manifest, evidence.profile)
-    rows = _deciders(db, target, manifest)
+    rows = deciders.of(db, target.id, manifest.content, latest=target.latest)
     version = next_version(
         [naming.called(row.value, target.name) for row in rows],
         target.value.ref,
@@ -244,11 +223,6 @@ def _holds_office(row: Row[Any], change: Change) -> bool:
         now=change.at,
     )
     return decision.allowed
-
-
-def _deciders(db: Session, target: Target, manifest: Manifest) -> Sequence[Any]:
-    asked = {"dataset": target.id, "content": manifest.content, "latest": target.latest}
-    return db.connection().execute(DECIDING, asked).all()
 
 
 def _judged(
