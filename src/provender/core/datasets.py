@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Generic, TypeVar
 
 from provender.core.contracts import CheckResult
@@ -130,14 +131,17 @@ class Manifest:
     @property
     def content(self) -> str:
         """The identity of the content: equal for equal rows, whatever files hold them."""
-        return digest(
-            {
-                "rows": self.logical_digest,
-                "count": self.row_count,
-                "event_timestamp": self.event_timestamp,
-                "schema": [(column.name, column.type) for column in self.schema.columns],
-            }
-        )
+        columns = tuple((column.name, column.type) for column in self.schema.columns)
+        return _content(self.logical_digest, self.row_count, self.event_timestamp, columns)
+
+
+@lru_cache(maxsize=64)  # publishing asks for it several times
+def _content(
+    rows: str, count: int, event_timestamp: str | None, columns: tuple[tuple[str, str], ...]
+) -> str:
+    return digest(
+        {"rows": rows, "count": count, "event_timestamp": event_timestamp, "schema": columns}
+    )
 
 
 FIRST = Compatibility(Verdict.IDENTICAL)

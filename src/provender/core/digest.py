@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from provender.core.errors import InvalidInput
 
 CHUNK_BYTES = 1 << 20
 KEYED_BYTES = 16
+ATOMS = frozenset({type(None), bool, int, float, str})
+OTHERWISE = (int, float, str, Enum, date, timedelta, Path, Mapping, list, tuple, set, frozenset)
+"""What has a form of its own, be it a dataclass or not."""
 
 
 def plain(value: Any) -> Any:
@@ -21,8 +25,14 @@ def plain(value: Any) -> Any:
     Raises:
         TypeError: a value that has no agreed JSON form.
     """
+    kind: type = type(value)
+    if kind in ATOMS:
+        return value
+    names = _field_names(kind)
+    if names is not None:
+        return {name: plain(getattr(value, name)) for name in names}
     match value:
-        case None | bool() | int() | float():
+        case bool() | int() | float():
             return value
         case Enum():
             return value.value
@@ -40,9 +50,15 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case set() | frozenset():
             return sorted((plain(item) for item in value), key=canonical)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no canonical JSON form")
+    raise TypeError(f"{kind.__name__} has no canonical JSON form")
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...] | None:
+    """Return the names of a dataclass's fields; None of what is none, or is something else, too."""
+    if not is_dataclass(kind) or issubclass(kind, OTHERWISE):
+        return None
+    return tuple(field.name for field in fields(kind))
 
 
 def canonical(value: Any) -> str:

@@ -128,7 +128,8 @@ def _state(version: DatasetVersion, standings: Mapping[int, Standing]) -> State:
 def _is_same(there: Manifest, offered: Manifest) -> bool:
     """Content does not say which columns may be null; readers rely on that as well."""
     return (
-        there.content == offered.content
+        there.logical_digest == offered.logical_digest
+        and there.content == offered.content
         and there.schema == offered.schema
         and offered.layout in (None, there.layout)
     )
