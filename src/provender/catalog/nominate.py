@@ -174,6 +174,15 @@ def named(
     return [row[0] for row in db.connection().exec_driver_sql(query, (*names, key))]
 
 
+def is_document(db: Session, place: Place, number: int) -> str:
+    """Return the condition that ``d``, found by a facet, is the document with that number."""
+    same = f"d.id = {number}"
+    if is_postgresql(db):
+        return same
+    row = f"e.impact << {DOCUMENT_BITS} | e.id FROM {place.table} e WHERE e.id = {number}"
+    return f"{same} AND {place.index}.rowid = (SELECT {row})"  # else all with the facet are read
+
+
 def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) -> list[int]:
     """Return the ids of documents whose short name begins with ``key``, by their names."""
     mark = "%s" if is_postgresql(db) else "?"

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, past
+from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, nominate, past
 from provender.catalog.narrowing import Narrowing, narrowing
 from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
@@ -175,8 +175,8 @@ def _counted(
         narrow = view.narrowed(narrowed.condition)
         sought = Sought((), narrowed.groups)
         if reading.text:
-            nominated = whole if whole is not None and group is free else None
-            sought = (nominated or _nominate(db, narrow, reading.codes, narrowed)).sought
+            same = whole.sought if whole is not None and group is free else None
+            sought = same or _sought(db, narrow, reading.codes, narrowed)
         numbers = [FACETS.index(facet) for facet in group]
         found |= facets.over(db, narrow, sought, numbers, most=most, now=now)
     return {facet: found[facet] for facet in FACETS if facet in found}
@@ -230,6 +230,18 @@ def _nominate(
         if len(numbers) >= ENOUGH:
             break
     return _Nominated(list(numbers), sought, is_complete)
+
+
+def _sought(
+    db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing
+) -> Sought:
+    """The loosest thing that `_nominate` would seek, without what it would find."""
+    sought = Sought((), narrowed.groups)
+    for missing in range(len(groups)):
+        sought = Sought(groups, narrowed.groups, missing)
+        if view.counts(db, [sought], most=ENOUGH)[0] >= ENOUGH:
+            break
+    return sought
 
 
 def _others(db: Session, view: View, found: _Nominated) -> list[Number]:
@@ -305,7 +317,8 @@ def _fitting(
     """Those of ``numbers`` that have the values asked for."""
     kept: list[Number] = []
     for place, number in numbers:
-        one = View(tuple((p, s) for p, s in view.places if p is place)).narrowed(f"d.id = {number}")
+        same = nominate.is_document(db, place, number)
+        one = View(tuple((p, s) for p, s in view.places if p is place)).narrowed(same)
         kept += one.nominated(db, Sought((), narrowed.groups), limit=1)
     return kept
 
