@@ -2,9 +2,9 @@
 
 There is one writer at a time: ``BEGIN IMMEDIATE`` in SQLite, an advisory lock held to the
 commit in PostgreSQL. A catalog writes rarely; in return versions and audit events are
-numbered without gaps in the order of their commits, and nothing needs a second try. SQLite lets
-those who wait for it guess when it is free, and the unlucky guess for seconds: writers of one
-process take turns before they come to it.
+numbered without gaps in the order of their commits, and nothing needs a second try. Writers of one
+process take turns before they come to it: SQLite lets those who wait guess when it is free, and
+the unlucky guess for seconds; in PostgreSQL each that waits would hold a connection.
 
 A reader sees one state of the database, however many questions it asks. A writer sees what was
 committed when it got the lock and after: a snapshot taken before would be one of the past.
@@ -38,6 +38,8 @@ from provender.core.errors import (
 
 BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
+CONNECTIONS = 25
+"""That are kept where so many were needed at once: to make one takes longer than most questions."""
 WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
 WRITING = "provender_writing"
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -52,7 +54,7 @@ def unheard(_stage: str, _done: float) -> None:
 
 
 _turns: dict[str, threading.Lock] = {}
-"""Who writes to which SQLite file, in this process."""
+"""Who writes to which database, in this process."""
 os.register_at_fork(after_in_child=_turns.clear)  # whoever held one is not in the child
 
 
@@ -114,12 +116,10 @@ def _for_reading(engine: Engine) -> Engine:
 
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
-    """Wait until no other thread of this process writes to the same SQLite file."""
-    if engine.dialect.name != "sqlite":
-        yield
-        return
-    turn = _turns.setdefault(str(engine.url.database), threading.Lock())
-    if not turn.acquire(timeout=TURN_SECONDS):
+    """Wait until no other thread of this process writes to the same database."""
+    is_file = engine.dialect.name == "sqlite"
+    turn = _turns.setdefault(str(engine.url.database if is_file else engine.url), threading.Lock())
+    if not turn.acquire(timeout=TURN_SECONDS if is_file else -1):
         raise Unavailable(
             f"the catalog {_place(engine.url)} was busy for {TURN_SECONDS} s",
             hint="another thread is writing for long; try again when it is done",
@@ -260,13 +260,15 @@ def _engine(url: URL) -> Engine:
             url,
             pool_pre_ping=True,
             hide_parameters=True,
-            max_overflow=20,
+            pool_size=CONNECTIONS,
+            max_overflow=0,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "provender"},
         )
         event.listen(engine, "connect", connections.prepare_postgresql)
     else:
         engine = create_engine(
             url,
+            pool_size=CONNECTIONS,
             max_overflow=-1,
             hide_parameters=True,  # errors would say what somebody wrote
             connect_args={"timeout": BUSY_SECONDS},
