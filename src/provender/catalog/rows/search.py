@@ -68,10 +68,9 @@ class SearchTextRow(Row):
 
 class SearchTagRow(Row):
     __tablename__ = "search_tags"
+    __table_args__ = (Index("ix_search_tags_document_tag", "document", "tag"),)
     tag: Mapped[int] = mapped_column(Integer, primary_key=True)
-    document: Mapped[int] = mapped_column(
-        ForeignKey("search_documents.id"), primary_key=True, index=True
-    )
+    document: Mapped[int] = mapped_column(ForeignKey("search_documents.id"), primary_key=True)
 
 
 class FacetValueRow(Row):
