@@ -146,18 +146,28 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
 def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> list[int]:
     """Return the ids of documents that hold what is sought: of great impact first, then the newest."""
     if not is_postgresql(db):
-        return [row[0] for row in _rows(db, f"SELECT d.id {_lite(place, sought, limit)}", sought)]
-    wanted = "SELECT d.id {}"
-    if place is NOW:
-        found = [
-            row[0]
-            for row in _rows(
-                db, wanted.format(_post(place, sought, limit, f"d.impact >= {HIGH_IMPACT}")), sought
-            )
-        ]
-        if len(found) == limit:
-            return found
-    return [row[0] for row in _rows(db, wanted.format(_post(place, sought, limit)), sought)]
+        query = f"SELECT d.id {_lite(place, sought, limit)}"
+    elif place is NOW:
+        query = _high_first(place, sought, limit)
+    else:
+        query = f"SELECT d.id {_post(place, sought, limit)}"
+    return [row[0] for row in _rows(db, query, sought)]
+
+
+def _high_first(place: Place, sought: Sought, limit: int) -> str:
+    """Those of high impact, and where these are not enough the others: they are not looked at else."""
+    high, low = (
+        f"SELECT d.id, d.impact {_post(place, sought, limit, *further)}"
+        for further in (
+            (f"d.impact >= {HIGH_IMPACT}",),
+            (f"d.impact < {HIGH_IMPACT}", f"(SELECT count(*) FROM high) < {limit}"),
+        )
+    )
+    return (
+        f"WITH high AS MATERIALIZED ({high}) "
+        f"SELECT id FROM (SELECT * FROM high UNION ALL ({low})) c "
+        f"ORDER BY impact DESC, id DESC LIMIT {limit}"
+    )
 
 
 def named(
@@ -260,8 +270,10 @@ def _insert(table: str, columns: tuple[str, ...], *, with_vector: bool) -> TextC
 
 
 def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
+    """What ``query`` selects; each of its marks stands for what is sought."""
     match = _match(db, sought)
-    return db.connection().exec_driver_sql(query, (match,) if match else ()).all()
+    matches = (match,) * query.count("%s" if is_postgresql(db) else "?") if match else ()
+    return db.connection().exec_driver_sql(query, matches).all()
 
 
 def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
