@@ -7,7 +7,8 @@ first: SQLite's rowids are made of both, so that it reads no further than it is 
 PostgreSQL looks through those of high impact first, in an index of their own.
 """
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +27,6 @@ ALPHABET = digits + ascii_lowercase.rstrip("z")
 FACET = "z"
 HIGH_IMPACT = 4
 """From here on PostgreSQL has an index of its own."""
-COUNTED_AT_ONCE = 100
-"""Counts in one statement, of which SQLite takes 500."""
 DOCUMENT_BITS = 32
 LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
@@ -196,18 +195,32 @@ def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) ->
 
 
 def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> list[int]:
-    """Return how many documents hold each of what is sought; ``most`` if there are more."""
-    totals: list[int] = []
-    for start in range(0, len(every), COUNTED_AT_ONCE):
-        portion = every[start : start + COUNTED_AT_ONCE]
-        each = [
-            f"SELECT {at}, count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c{at}"
-            for at, sought in enumerate(portion)
-        ]
-        matches = tuple(match for sought in portion if (match := _match(db, sought)))
-        found = db.connection().exec_driver_sql(" UNION ALL ".join(each), matches).all()
-        totals += [int(number) for _, number in sorted(tuple(row) for row in found)]
+    """Return how many documents hold each of what is sought; ``most`` if there are more.
+
+    What is sought are values of one query, for what is shown may take thousands of letters to say.
+    """
+    totals = [0] * len(every)
+    alike: dict[str, list[int]] = defaultdict(list)
+    for at, sought in enumerate(every):
+        alike[_from(db, place, sought, most)].append(at)
+    for body, some in alike.items():
+        found = _counted(db, body, [_match(db, every[at]) for at in some])
+        for at, number in zip(some, found, strict=True):
+            totals[at] = number
     return totals
+
+
+def _counted(db: Session, body: str, matches: list[str]) -> list[int]:
+    """How many rows ``body`` has for each of ``matches``, in their order."""
+    if is_postgresql(db):
+        asked, given = "unnest(%s::text[]) WITH ORDINALITY a (match, at)", (matches,)
+    else:
+        asked, given = (
+            "(SELECT key AS at, value AS match FROM json_each(?)) a",
+            (json.dumps(matches),),
+        )
+    query = f"SELECT (SELECT count(*) FROM (SELECT 1 {body}) c) FROM {asked} ORDER BY a.at"
+    return [row[0] for row in db.connection().exec_driver_sql(query, given).all()]
 
 
 def grouped(
@@ -277,13 +290,16 @@ def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
 
 
 def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
-    """The documents in no order: for counting."""
+    """The documents in no order, that match ``a.match``: for counting."""
     if is_postgresql(db):
-        return f"FROM {place.table} d WHERE {_condition(sought, _fits(sought))} LIMIT {limit}"
-    return _lite(place, sought, limit, in_order=False)
+        fits = _condition(sought, _fits(sought, "a.match"))
+        return f"FROM {place.table} d WHERE {fits} LIMIT {limit}"
+    return _lite(place, sought, limit, match="a.match", in_order=False)
 
 
-def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) -> str:
+def _lite(
+    place: Place, sought: Sought, limit: int, *, match: str = "?", in_order: bool = True
+) -> str:
     if not (sought.words or sought.facets):
         order = "ORDER BY d.impact DESC, d.id DESC " if in_order else ""
         return f"FROM {place.table} d WHERE {_condition(sought)} {order}LIMIT {limit}"
@@ -291,7 +307,7 @@ def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) ->
     return (
         f"FROM {place.index} CROSS JOIN {place.table} d "
         f"ON d.id = ({place.index}.rowid & {NUMBER_OF_DOCUMENT}) "
-        f"WHERE {_condition(sought, f'{place.index} MATCH ?')} {order}LIMIT {limit}"
+        f"WHERE {_condition(sought, f'{place.index} MATCH {match}')} {order}LIMIT {limit}"
     )
 
 
@@ -304,8 +320,8 @@ def _condition(sought: Sought, *further: str) -> str:
     return " AND ".join(f"({one})" for one in (*further, sought.shown) if one) or "1 = 1"
 
 
-def _fits(sought: Sought) -> str:
-    return "d.vector @@ %s::tsquery" if sought.words or sought.facets else ""
+def _fits(sought: Sought, match: str = "%s") -> str:
+    return f"d.vector @@ {match}::tsquery" if sought.words or sought.facets else ""
 
 
 def _match(db: Session, sought: Sought) -> str:
