@@ -199,28 +199,23 @@ def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> 
 
     What is sought are values of one query, for what is shown may take thousands of letters to say.
     """
-    totals = [0] * len(every)
-    alike: dict[str, list[int]] = defaultdict(list)
-    for at, sought in enumerate(every):
-        alike[_from(db, place, sought, most)].append(at)
-    for body, some in alike.items():
-        found = _counted(db, body, [_match(db, every[at]) for at in some])
-        for at, number in zip(some, found, strict=True):
-            totals[at] = number
-    return totals
+    asked = [(_from(db, place, sought, most), _match(db, sought)) for sought in every]
+    alike: dict[str, dict[str, int]] = defaultdict(dict)
+    for body, match in asked:
+        alike[body][match] = 0
+    for body, totals in alike.items():
+        alike[body] = dict(zip(totals, _counted(db, body, list(totals)), strict=True))
+    return [alike[body][match] for body, match in asked]
 
 
 def _counted(db: Session, body: str, matches: list[str]) -> list[int]:
     """How many rows ``body`` has for each of ``matches``, in their order."""
-    if is_postgresql(db):
-        asked, given = "unnest(%s::text[]) WITH ORDINALITY a (match, at)", (matches,)
-    else:
-        asked, given = (
-            "(SELECT key AS at, value AS match FROM json_each(?)) a",
-            (json.dumps(matches),),
-        )
+    given: list[str] | str = matches
+    asked = "unnest(%s::text[]) WITH ORDINALITY a (match, at)"
+    if not is_postgresql(db):
+        given, asked = json.dumps(matches), "(SELECT key AS at, value AS match FROM json_each(?)) a"
     query = f"SELECT (SELECT count(*) FROM (SELECT 1 {body}) c) FROM {asked} ORDER BY a.at"
-    return [row[0] for row in db.connection().exec_driver_sql(query, given).all()]
+    return [row[0] for row in db.connection().exec_driver_sql(query, (given,)).all()]
 
 
 def grouped(
