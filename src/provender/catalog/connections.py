@@ -2,6 +2,10 @@
 
 from typing import Any
 
+MAPPED_BYTES = 1 << 31
+"""Of a SQLite file that are read as memory, of which the system gives back what it needs: search
+reads thousands of pages all over the file, and asking for each takes longer than reading it."""
+
 
 def prepare_postgresql(connection: Any, _record: object) -> None:
     """Let it use indices: for words that it knows nothing of it would rather read everything.
@@ -18,3 +22,4 @@ def prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")

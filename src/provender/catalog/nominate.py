@@ -7,7 +7,8 @@ first: SQLite's rowids are made of both, so that it reads no further than it is 
 PostgreSQL looks through those of high impact first, in an index of their own.
 """
 
-from collections import Counter
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +27,6 @@ ALPHABET = digits + ascii_lowercase.rstrip("z")
 FACET = "z"
 HIGH_IMPACT = 4
 """From here on PostgreSQL has an index of its own."""
-COUNTED_AT_ONCE = 100
-"""Counts in one statement, of which SQLite takes 500."""
 DOCUMENT_BITS = 32
 LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
@@ -146,18 +145,28 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
 def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> list[int]:
     """Return the ids of documents that hold what is sought: of great impact first, then the newest."""
     if not is_postgresql(db):
-        return [row[0] for row in _rows(db, f"SELECT d.id {_lite(place, sought, limit)}", sought)]
-    wanted = "SELECT d.id {}"
-    if place is NOW and sought.words:
-        found = [
-            row[0]
-            for row in _rows(
-                db, wanted.format(_post(place, sought, limit, f"d.impact >= {HIGH_IMPACT}")), sought
-            )
-        ]
-        if len(found) == limit:
-            return found
-    return [row[0] for row in _rows(db, wanted.format(_post(place, sought, limit)), sought)]
+        query = f"SELECT d.id {_lite(place, sought, limit)}"
+    elif place is NOW and sought.words:
+        query = _high_first(place, sought, limit)
+    else:
+        query = f"SELECT d.id {_post(place, sought, limit)}"
+    return [row[0] for row in _rows(db, query, sought)]
+
+
+def _high_first(place: Place, sought: Sought, limit: int) -> str:
+    """Those of high impact, and where these are not enough the others: they are not looked at else."""
+    high, low = (
+        f"SELECT d.id, d.impact {_post(place, sought, limit, *further)}"
+        for further in (
+            (f"d.impact >= {HIGH_IMPACT}",),
+            (f"d.impact < {HIGH_IMPACT}", f"(SELECT count(*) FROM high) < {limit}"),
+        )
+    )
+    return (
+        f"WITH high AS MATERIALIZED ({high}) "
+        f"SELECT id FROM (SELECT * FROM high UNION ALL ({low})) c "
+        f"ORDER BY impact DESC, id DESC LIMIT {limit}"
+    )
 
 
 def named(
@@ -195,18 +204,27 @@ def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) ->
 
 
 def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> list[int]:
-    """Return how many documents hold each of what is sought; ``most`` if there are more."""
-    totals: list[int] = []
-    for start in range(0, len(every), COUNTED_AT_ONCE):
-        portion = every[start : start + COUNTED_AT_ONCE]
-        each = [
-            f"SELECT {at}, count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c{at}"
-            for at, sought in enumerate(portion)
-        ]
-        matches = tuple(match for sought in portion if (match := _match(db, sought)))
-        found = db.connection().exec_driver_sql(" UNION ALL ".join(each), matches).all()
-        totals += [int(number) for _, number in sorted(tuple(row) for row in found)]
-    return totals
+    """Return how many documents hold each of what is sought; ``most`` if there are more.
+
+    What is sought are values of one query, for what is shown may take thousands of letters to say.
+    """
+    asked = [(_from(db, place, sought, most), _match(db, sought)) for sought in every]
+    alike: dict[str, dict[str, int]] = defaultdict(dict)
+    for body, match in asked:
+        alike[body][match] = 0
+    for body, totals in alike.items():
+        alike[body] = dict(zip(totals, _counted(db, body, list(totals)), strict=True))
+    return [alike[body][match] for body, match in asked]
+
+
+def _counted(db: Session, body: str, matches: list[str]) -> list[int]:
+    """How many rows ``body`` has for each of ``matches``, in their order."""
+    given: list[str] | str = matches
+    asked = "unnest(%s::text[]) WITH ORDINALITY a (match, at)"
+    if not is_postgresql(db):
+        given, asked = json.dumps(matches), "(SELECT key AS at, value AS match FROM json_each(?)) a"
+    query = f"SELECT (SELECT count(*) FROM (SELECT 1 {body}) c) FROM {asked} ORDER BY a.at"
+    return [row[0] for row in db.connection().exec_driver_sql(query, (given,)).all()]
 
 
 def grouped(
@@ -269,20 +287,25 @@ def _insert(table: str, columns: tuple[str, ...], *, with_vector: bool) -> TextC
 
 
 def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
+    """What ``query`` selects; each of its marks stands for what is sought."""
     match = _match(db, sought)
-    return db.connection().exec_driver_sql(query, (match,) if match else ()).all()
+    matches = (match,) * query.count("%s" if is_postgresql(db) else "?") if match else ()
+    return db.connection().exec_driver_sql(query, matches).all()
 
 
 def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
-    """The documents in no order: for counting."""
+    """The documents in no order, that match ``a.match``: for counting."""
     if is_postgresql(db):
         if not sought.words:  # in order they are the sooner enough
-            return _post(place, sought, limit)
-        return f"FROM {place.table} d WHERE {_condition(sought, _fits(sought))} LIMIT {limit}"
-    return _lite(place, sought, limit, in_order=False)
+            return _post(place, sought, limit, match="a.match")
+        fits = _condition(sought, _fits(sought, "a.match"))
+        return f"FROM {place.table} d WHERE {fits} LIMIT {limit}"
+    return _lite(place, sought, limit, match="a.match", in_order=False)
 
 
-def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) -> str:
+def _lite(
+    place: Place, sought: Sought, limit: int, *, match: str = "?", in_order: bool = True
+) -> str:
     if not (sought.words or sought.facets):
         order = "ORDER BY d.impact DESC, d.id DESC " if in_order else ""
         return f"FROM {place.table} d WHERE {_condition(sought)} {order}LIMIT {limit}"
@@ -290,13 +313,13 @@ def _lite(place: Place, sought: Sought, limit: int, *, in_order: bool = True) ->
     return (
         f"FROM {place.index} CROSS JOIN {place.table} d "
         f"ON d.id = ({place.index}.rowid & {NUMBER_OF_DOCUMENT}) "
-        f"WHERE {_condition(sought, f'{place.index} MATCH ?')} {order}LIMIT {limit}"
+        f"WHERE {_condition(sought, f'{place.index} MATCH {match}')} {order}LIMIT {limit}"
     )
 
 
-def _post(place: Place, sought: Sought, limit: int, *further: str) -> str:
+def _post(place: Place, sought: Sought, limit: int, *further: str, match: str = "%s") -> str:
     """PostgreSQL takes words that few have to be in many: it is not to go by impact for them."""
-    fits = _condition(sought, _fits(sought), *further)
+    fits = _condition(sought, _fits(sought, match), *further)
     impact = "d.impact + 0" if sought.words else "d.impact"
     return f"FROM {place.table} d WHERE {fits} ORDER BY {impact} DESC, d.id DESC LIMIT {limit}"
 
@@ -305,8 +328,8 @@ def _condition(sought: Sought, *further: str) -> str:
     return " AND ".join(f"({one})" for one in (*further, sought.shown) if one) or "1 = 1"
 
 
-def _fits(sought: Sought) -> str:
-    return "d.vector @@ %s::tsquery" if sought.words or sought.facets else ""
+def _fits(sought: Sought, match: str = "%s") -> str:
+    return f"d.vector @@ {match}::tsquery" if sought.words or sought.facets else ""
 
 
 def _match(db: Session, sought: Sought) -> str:

@@ -53,13 +53,12 @@ class View:
 
     def counts(self, db: Session, every: Sequence[Sought], *, most: int) -> list[int]:
         """Return how many documents hold each of what is sought; ``most`` if there are more."""
-        once = [sought for at, sought in enumerate(every) if sought not in every[:at]]
-        totals = [0] * len(once)
+        totals = [0] * len(every)
         for place, shown in self.places:
-            asked = [_shown(sought, shown) for sought in once]
+            asked = [_shown(sought, shown) for sought in every]
             for at, number in enumerate(nominate.counts(db, place, asked, most=most)):
                 totals[at] += number
-        return [min(most, totals[once.index(sought)]) for sought in every]
+        return [min(most, total) for total in totals]
 
     def named(self, db: Session, names: Sequence[str], key: str, *, limit: int) -> list[Number]:
         """Return documents with one of ``names``, or whose short name runs together as ``key``."""

@@ -34,7 +34,7 @@ from provender.core.words import asked_words, legible, run_together
 
 MOST_LETTERS = 400
 """Of a question; what is behind them is not read."""
-NOMINATED = 200
+NOMINATED = 100
 """Documents of each kind of nomination."""
 ENOUGH = 50
 """Nominees from which on words that are missing are not tried."""

@@ -5,10 +5,11 @@ equals points: how telling each word is, where it stands and how it was read, th
 was found is used, how fresh and how well kept it is. Every number is here.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
 
 from provender.core.documents import Texts, halves_of, lines_of, name_of
 from provender.core.finding import KINDS, Part, Points
@@ -109,12 +110,42 @@ STANDING: dict[str, float] = {
 TELLING = ((8, 3.0), (64, 2.2), (255, 1.6))
 """How telling a word is that so many visible documents hold; more do than the last: 1."""
 MOST_PARTS = 5
+DIGITS = 3
+"""Of points behind the dot."""
 
 Key = tuple[str, int]
 """A document: which of all that there are, and its number among them."""
 
 
+LOOKED_AT = (
+    Place.NAME,
+    Place.NAME,
+    Place.LABEL,
+    Place.COLUMN,
+    Place.SAID,
+    Place.SAID_OF_COLUMN,
+    Place.AROUND,
+    Place.AROUND,
+)
+"""The texts of a document that hold words, as `_looked_at` has them."""
+
+
 @dataclass(frozen=True, slots=True)
+class Look:
+    """Whether a text holds a word: ``text`` and ``place`` say which one, ``token`` how it lies there.
+
+    ``read`` is what the reading is worth, ``points`` what a document has that holds it there.
+    """
+
+    points: float
+    text: int
+    place: Place
+    word: str
+    token: str
+    read: float
+
+
+@dataclass(frozen=True)
 class AskedWord:
     """A word asked for, what it is read as and how, and how telling it is."""
 
@@ -122,11 +153,25 @@ class AskedWord:
     readings: tuple[tuple[str, How], ...]
     weight: float = 1.0
 
-    @property
-    def tokens(self) -> tuple[tuple[str, float], ...]:
-        """The readings as they lie in texts, with what each is worth; the best first."""
+    @cached_property
+    def looks(self) -> tuple[Look, ...]:
+        """Where to look for each reading, what gives most first: the first that is there is it."""
         read = sorted(self.readings, key=lambda one: (one[1], one[0]))
-        return tuple((f" {word} ", READ[how]) for word, how in read)
+        every = [
+            (WEIGHTS[place] * READ[how], at, text, word, how)
+            for at, (word, how) in enumerate(read)
+            for text, place in enumerate(LOOKED_AT)
+        ]
+        every.sort(key=lambda one: (-one[0], one[1], one[2]))
+        return tuple(
+            Look(weight * self.weight, text, LOOKED_AT[text], word, f" {word} ", READ[how])
+            for weight, _, text, word, how in every
+        )
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """The readings as they lie in texts, the best first."""
+        return tuple(dict.fromkeys(look.token for look in self.looks if look.text == 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +233,11 @@ class Rated:
     @property
     def points(self) -> tuple[Points, ...]:
         """What the score is made of."""
-        return tuple(Points(because=because, points=points) for because, points in self.gained)
+        return tuple(
+            Points(because=because, points=round(points, DIGITS))
+            for because, points in self.gained
+            if round(points, DIGITS)
+        )
 
 
 def telling(count: int) -> float:
@@ -198,8 +247,7 @@ def telling(count: int) -> float:
 
 def rank(candidates: Iterable[Candidate], asked: Asked, *, now: datetime) -> list[Rated]:
     """Return the candidates with their points, the best first; equal ones by kind and name."""
-    tokens = [term.tokens for term in asked.terms]
-    rated = [_rate(candidate, asked, tokens, now=now) for candidate in candidates]
+    rated = [_rate(candidate, asked, now=now) for candidate in candidates]
     rated.sort(key=_order)
     return rated
 
@@ -231,12 +279,13 @@ def parts(rated: Rated, asked: Asked) -> tuple[Part, ...]:
     ]
     names, said = map(lines_of, halves_of(rated.candidate.texts.columns))
     found: list[tuple[int, int, Part]] = []
-    kind = part_kind(rated.candidate.kind)
+    kind, of = part_kind(rated.candidate.kind), run_together(rated.candidate.name)
     for position, (line, about) in enumerate(zip(names, said, strict=True)):
         if not line:
             continue
         name = name_of(line)
-        whole = asked.key in (run_together(name), run_together(rated.candidate.name + " " + name))
+        key = run_together(name)
+        whole = asked.key in (key, of + key)
         why = ["exactly that name"] if whole else []
         held = {at: word for at in rated.held if (word := _held_by(asked.terms[at], line, about))}
         why += held.values()
@@ -245,47 +294,25 @@ def parts(rated: Rated, asked: Asked) -> tuple[Part, ...]:
     return tuple(part for _, _, part in sorted(found, key=lambda one: one[:2])[:MOST_PARTS])
 
 
-def _rate(
-    candidate: Candidate,
-    asked: Asked,
-    tokens: Sequence[tuple[tuple[str, float], ...]],
-    *,
-    now: datetime,
-) -> Rated:
-    own, joined, before = lines_of(candidate.texts.title)
-    labels, said, around = lines_of(candidate.texts.body)
-    labels += f"{candidate.state} "
-    names, said_of_columns = halves_of(candidate.texts.columns)
-    places = (
-        (Place.NAME, own),
-        (Place.NAME, joined),
-        (Place.LABEL, labels),
-        (Place.COLUMN, names),
-        (Place.SAID, said),
-        (Place.SAID_OF_COLUMN, said_of_columns),
-        (Place.AROUND, before),
-        (Place.AROUND, around),
-    )
+def _rate(candidate: Candidate, asked: Asked, *, now: datetime) -> Rated:
+    texts = _looked_at(candidate)
+    own, joined, _, names, *_ = texts
     held: dict[int, tuple[Place, str]] = {}
     gained: list[tuple[str, float]] = []
     in_own, in_joined, is_guessed = 0.0, False, False
-    for at, readings in enumerate(tokens):
-        best, where, word, read = 0.0, Place.AROUND, "", 0.0
-        for token, worth in readings:
-            for place, text in places:
-                weight = WEIGHTS[place] * worth
-                if weight <= best:
-                    break
-                if token in text:
-                    best, where, word, read = weight, place, token[1:-1], worth
-                    break
-        if best:
-            held[at] = where, word
-            gained.append((word, best * asked.terms[at].weight))
-            is_guessed = is_guessed or read <= GUESSED
-            if where is Place.NAME and read > GUESSED:
-                in_own += read * (f" {word} " in own)
-                in_joined = in_joined or (read > READ[How.BEGINNING] and f" {word} " in joined)
+    for at, term in enumerate(asked.terms):
+        for look in term.looks:
+            if look.token in texts[look.text]:
+                break
+        else:
+            continue
+        held[at] = look.place, look.word
+        gained.append((look.word, look.points))
+        if look.read <= GUESSED:
+            is_guessed = True
+        elif look.place is Place.NAME:
+            in_own += look.read * (look.token in own)
+            in_joined = in_joined or (look.read > READ[How.BEGINNING] and look.token in joined)
     closeness = _closeness(candidate, asked, held, names)
     if is_guessed:
         closeness = min(closeness, Closeness.ALL_WORDS)
@@ -295,9 +322,16 @@ def _rate(
     gained.append(("share of the name", WHOLE_NAME * min(1.0, share)))
     gained.append(("a short name", SHORT.get(own_words, 0.0)))
     gained += _merits(candidate, now=now)
-    kept = tuple((because, round(points, 3)) for because, points in gained if points)
-    score = round(sum(points for _, points in kept), 3)
-    return Rated(candidate, closeness, score, held, kept)
+    score = round(sum([round(points, DIGITS) for _, points in gained]), DIGITS)
+    return Rated(candidate, closeness, score, held, tuple(gained))
+
+
+def _looked_at(candidate: Candidate) -> tuple[str, ...]:
+    """The texts that hold words, in the order of `LOOKED_AT`."""
+    own, joined, before = lines_of(candidate.texts.title)
+    labels, said, around = lines_of(candidate.texts.body)
+    names, said_of_columns = halves_of(candidate.texts.columns)
+    return own, joined, f"{labels}{candidate.state} ", names, said, said_of_columns, before, around
 
 
 def _closeness(
@@ -356,6 +390,6 @@ def _said(term: AskedWord, word: str) -> str:
 
 def _held_by(term: AskedWord, line: str, about: str) -> str:
     return next(
-        (_said(term, t[1:-1]) for t, _ in term.tokens if t in line or t in about),
+        (_said(term, token[1:-1]) for token in term.tokens if token in line or token in about),
         "",
     )

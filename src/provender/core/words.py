@@ -113,6 +113,7 @@ def name_words(name: str) -> tuple[str, ...]:
     return (*found, *(word for word in joined if word not in found))
 
 
+@lru_cache(maxsize=50_000)
 def run_together(text: str) -> str:
     """Return the words of ``text`` as one: equal for names that differ in how they are written."""
     return "".join(words(text))[: 4 * LONGEST]
