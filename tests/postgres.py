@@ -92,8 +92,8 @@ def find_binaries() -> Path | None:
 
 
 @contextmanager
-def running(binaries: Path) -> Iterator[str]:
-    """A server of our own while the body runs; nothing is left of it afterwards."""
+def running(binaries: Path, *more: str) -> Iterator[str]:
+    """A server of our own while the body runs, with ``more`` settings; nothing is left of it."""
     home = Path(tempfile.mkdtemp(prefix="provender-pg-", dir="/tmp"))
     user = NOBODY if os.getuid() == 0 else None
     if user is not None:
@@ -115,6 +115,7 @@ def running(binaries: Path) -> Iterator[str]:
             f"unix_socket_directories={home}",
             "max_connections=200",
             "fsync=off",
+            *more,
         )
         with (home / "log").open("wb") as log:
             server = subprocess.Popen(
