@@ -15,7 +15,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes, history, naming, rulebook
-from provender.catalog.listing import FILTERS, summary
+from provender.catalog.listing import FILTERS, OF_A_VERSION, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
 from provender.core.datasets import Dataset, DatasetSummary, Entry
 from provender.core.errors import InvalidInput, NotFound
@@ -302,13 +302,6 @@ def _fits(dataset: Dataset, filters: Mapping[str, tuple[str, ...]]) -> bool:
 
 def _summary(db: Session, urn: str, then: Dataset, as_of: datetime) -> DatasetSummary:
     number, state = _stands(db, urn, as_of)
-    wanted = select(
-        VersionRow.number,
-        VersionRow.row_count,
-        VersionRow.size_bytes,
-        VersionRow.published_at,
-        VersionRow.earliest,
-        VersionRow.latest,
-    ).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
+    wanted = select(*OF_A_VERSION).join(DatasetRow, DatasetRow.id == VersionRow.dataset)
     version = db.execute(wanted.where(DatasetRow.urn == urn, VersionRow.number == number)).first()
-    return summary(then, state, *(version or (None,) * 6), now=as_of)
+    return summary(then, state, *(version or (None,) * len(OF_A_VERSION)), now=as_of)

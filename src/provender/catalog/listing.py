@@ -35,6 +35,15 @@ AFTER_POINT = chr(ord(".") + 1)
 FILTERS = ("domain", "owner", "tag", "term")
 FEW = 5_000
 """Datasets that are sorted by name; more are looked for in the order of their names."""
+OF_A_VERSION = (
+    VersionRow.number,
+    VersionRow.row_count,
+    VersionRow.size_bytes,
+    VersionRow.published_at,
+    VersionRow.earliest,
+    VersionRow.latest,
+)
+"""What a summary says of a version, in the order of `summary`."""
 NO_FILTERS: Mapping[str, tuple[str, ...]] = {}
 
 
@@ -67,12 +76,7 @@ def summaries(
     wanted = select(
         DatasetRow.value,
         func.coalesce(VersionRow.state, newest_state, ""),
-        VersionRow.number,
-        VersionRow.row_count,
-        VersionRow.size_bytes,
-        VersionRow.published_at,
-        VersionRow.earliest,
-        VersionRow.latest,
+        *OF_A_VERSION,
     ).outerjoin(
         VersionRow,
         and_(VersionRow.dataset == DatasetRow.id, VersionRow.number == DatasetRow.latest),
