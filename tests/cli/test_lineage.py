@@ -3,7 +3,7 @@
 import pytest
 
 from provender.catalog.local import LocalCatalog
-from provender.core.features import FieldSpec, RepoSpec, ServiceSpec, ViewSpec
+from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
 from provender.core.names import DatasetRef, FeatureRef
 
 ORDERS = DatasetRef("shop", "orders")
@@ -17,6 +17,25 @@ REPO = RepoSpec(
             features=(FieldSpec(name="spent", type="float64", column="amount"),),
             dataset=ORDERS,
             event_timestamp="ordered_at",
+        ),
+        ViewSpec(
+            name="weather",
+            entities=(),
+            join_keys=(),
+            features=(FieldSpec(name="temp", type="float64"),),
+            dataset=None,
+            event_timestamp="at",
+        ),
+    ),
+    on_demand=(
+        OnDemandSpec(
+            name="rounded",
+            inputs=(FeatureRef("spending", "spent"),),
+            request=(),
+            features=(FieldSpec(name="rounded", type="float64"),),
+            module="features",
+            function="rounded",
+            code_digest="sha256:0",
         ),
     ),
     services=(ServiceSpec(name="churn_v1", features=(FeatureRef("spending", "spent"),)),),
@@ -67,6 +86,7 @@ def test_what_breaks_without_a_column_is_listed_nearest_first(defined):
     assert [(b["node"]["name"], b["column"], b["steps"]) for b in hit["breaks"]] == [
         ("sales/spending", "spent", 1),
         ("sales/churn_v1", "spending:spent", 2),
+        ("sales/rounded", "rounded", 2),
     ]
     key = defined("lineage", "impact", "dataset:shop.orders", "customer").out
     assert "churn_v1" in key
@@ -75,8 +95,30 @@ def test_what_breaks_without_a_column_is_listed_nearest_first(defined):
 def test_a_column_that_is_not_there_is_not_called_safe_to_go(defined):
     typo = defined("lineage", "impact", "shop.orders", "amuont")
     assert (typo.code, typo.out) == (3, "")
-    assert "column 'amuont' not found" in typo.err
+    assert "column of dataset:shop.orders 'amuont' not found" in typo.err
     assert "did you mean amount?" in typo.err
+
+
+@pytest.mark.parametrize(
+    ("node", "typo", "meant"),
+    [
+        ("feature-view:sales/spending", "spnet", "spent"),
+        ("on-demand-view:sales/rounded", "roundd", "rounded"),
+        ("feature-service:sales/churn_v1", "spending:spnt", "spending:spent"),
+    ],
+)
+def test_a_feature_that_is_not_there_is_not_called_safe_to_go(defined, node, typo, meant):
+    wrong = defined("lineage", "impact", node, typo)
+    assert (wrong.code, wrong.out) == (3, "")
+    assert f"column of {node} '{typo}' not found" in wrong.err
+    assert f"did you mean {meant}?" in wrong.err
+    assert defined("lineage", "impact", node, meant).code == 0
+
+
+def test_a_feature_of_a_file_that_no_catalog_governs_is_known_all_the_same(defined):
+    free = defined("lineage", "impact", "feature-view:sales/weather", "temp")
+    assert free.code == 0, free.err
+    assert "nothing is known to break without temp" in free.out
 
 
 def test_what_is_made_from_a_dataset_as_a_whole_is_named_beside_columns_that_lead_nowhere(

@@ -46,3 +46,11 @@ def test_the_first_state_of_all_is_when_a_view_was_defined(filled, tmp_path):
     assert [one["words"] for one in facts["changes"]] == [["defined"]]
     assert facts["changes"][0]["at"].startswith("2026-11-22T12:00")
     assert facts["older_changes"] is False
+
+
+def test_a_feature_that_a_view_has_not_is_said_not_to_be_there(ana):
+    page = ana.get("/features/weather", params={"feature": "tmep"}).text
+    assert "It has no feature &#39;tmep&#39;; did you mean temp?" in page
+    computed = ana.get("/features/departure", params={"feature": "nothing_like_it"}).text
+    assert "It has no feature &#39;nothing_like_it&#39;" in computed
+    assert "It has no feature" not in ana.get("/features/weather", params={"feature": "temp"}).text

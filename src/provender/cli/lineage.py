@@ -7,6 +7,8 @@ import click
 from provender.cli.output import as_json, show, table
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from provender.core.lineage import Node
     from provender.core.protocols import Library
 
@@ -108,20 +110,33 @@ def _node(text: str) -> "Node":
 
 
 def _check_column(catalog: "Library", node: "Node", column: str) -> None:
-    """Check that a dataset has ``column``: what it has not breaks nothing, and would seem safe to go.
+    """Check that ``node`` has ``column``: what it has not breaks nothing, and would seem safe to go.
 
     Raises:
         NotFound: it has none called so; the hint names a near one.
     """
+    from provender.core.names import unknown
+
+    known = _columns(catalog, node)
+    if known and column not in known:
+        raise unknown(f"column of {node}", column, known)
+
+
+def _columns(catalog: "Library", node: "Node") -> "Collection[str]":
+    """The columns of a node; empty where nobody knows them, as of a dataset without a version."""
+    from provender.core.derivation import columns
     from provender.core.lineage import NodeKind
     from provender.core.names import DatasetRef
 
-    if node.kind is not NodeKind.DATASET:
-        return
-    ref = DatasetRef.parse(node.name)
-    after = str(ref.version + 1) if ref.version else ""
-    for release in catalog.finder.releases(ref.at(None), limit=1, after=after).items:
-        release.version.manifest.schema.column(column)
+    match node.kind:
+        case NodeKind.DATASET:
+            ref = DatasetRef.parse(node.name)
+            after = str(ref.version + 1) if ref.version else ""
+            last = catalog.finder.releases(ref.at(None), limit=1, after=after).items
+            return last[0].version.manifest.schema.names if last else ()
+        case NodeKind.TRAINING_SET:
+            return catalog.records.training_set(node.name).columns
+    return columns(catalog.repo(node.name.partition("/")[0]), node)
 
 
 def _warn(text: str) -> None:

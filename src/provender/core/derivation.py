@@ -67,6 +67,26 @@ def column_edges(repo: RepoSpec) -> list[ColumnEdge]:
     return list(found)
 
 
+def columns(repo: RepoSpec, node: Node) -> frozenset[str]:
+    """Return the columns that a definition of ``repo`` has, as its lineage calls them."""
+    found = {edge.to for edge in column_edges(repo) if edge.downstream == node}
+    views = view_nodes(repo)
+    for view in repo.views:
+        if views[view.name] == node:
+            fields = (*view.join_keys, *view.features)
+            found |= {*(field.name for field in fields), *_times(view)}
+    for computed in repo.on_demand:
+        if views[computed.name] == node:
+            found |= {output.name for output in computed.features}
+    for entity in repo.entities:
+        if _node(repo, NodeKind.ENTITY, entity.name) == node:
+            found.add(entity.join_key)
+    for saved in repo.saved:
+        if _node(repo, NodeKind.SAVED_DATASET, saved.name) == node:
+            found |= {*map(saved.column, saved.features), *saved.join_keys}
+    return frozenset(found)
+
+
 def sources(repo: RepoSpec) -> dict[Node, set[str]]:
     """Return the datasets that each definition of ``repo`` rests on in the end.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from provender.core.features import OnDemandSpec, RepoSpec, ViewSpec, view_names
 from provender.core.lineage import Node, NodeKind
-from provender.core.names import FeatureRef
+from provender.core.names import FeatureRef, suggest
 from provender.web.definitions import (
     closed,
     find,
@@ -47,6 +47,7 @@ def view(visit: Visit) -> Page:
         shown={
             "picture": lineage,
             "shelf": shelf(visit, "features", found.features, most=AT_A_TIME, around="feature"),
+            "missed": _missed(visit.asked("feature"), names_of(found.features)),
         },
     )
 
@@ -70,6 +71,13 @@ def service(visit: Visit) -> Page:
         },
         shown={"picture": lineage, "shelf": part},
     )
+
+
+def _missed(asked: str, names: list[str]) -> str:
+    """Return what to say of a feature that the address asks for and the view has not."""
+    if not asked or asked in names:
+        return ""
+    return f"It has no feature {asked!r}; {suggest(asked, names)}"
 
 
 def _view_names(repo: RepoSpec) -> list[str]:
