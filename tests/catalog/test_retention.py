@@ -149,8 +149,11 @@ def declared_with(**changes: object):  # type: ignore[no-untyped-def]
 def test_a_recalled_version_goes_and_what_readers_get_then_stays(ops: LocalCatalog):
     ops.desk.step(FLIGHTS.at(4), Step.RECALL, reason="wrong", severity=Severity.REFUSE)
     found = keep(ops, Retention(keep_versions=1))
-    assert [one.goes for one in found] == [True, True, False, False]
+    assert [one.goes for one in found] == [True, True, False, True]
     assert found[2].because == "it is what readers get"
+    assert found[3].because == "not for readers, so not among the last 1"
+    held = keep(ops, Retention(keep_versions=1, hold="case 7"))
+    assert held[3].because == "on hold: case 7"
 
 
 def test_readers_get_the_newest_whose_data_is_there(

@@ -77,8 +77,29 @@ def test_what_readers_get_stays_however_old_it_is():
 
 def test_versions_that_readers_do_not_get_do_not_take_the_place_of_others():
     recalled = version(4, readable=False)
-    assert goes(Retention(keep_versions=2), version(1), version(2), version(3), recalled) == [1]
+    assert goes(Retention(keep_versions=2), version(1), version(2), version(3), recalled) == [1, 4]
     assert goes(Retention(keep_versions=1), version(1, readable=False), version(2)) == [1]
+
+
+def test_what_readers_do_not_get_is_never_said_to_be_among_the_last():
+    between, newest = version(2, readable=False), version(4, readable=False)
+    told = why(Retention(keep_versions=2), version(1), between, version(3), newest)
+    assert told == [
+        "among the last 2",
+        "not for readers, so not among the last 2",
+        "it is what readers get",
+        "not for readers, so not among the last 2",
+    ]
+    assert goes(Retention(keep_versions=9), between, version(3), newest) == [2, 4]
+    young = why(Retention(keep_versions=1, keep_days=30), version(3), newest)[1]
+    assert young == "published 2026-03-01, within 30 days"
+    assert why(Retention(keep_versions=1, hold="case 7"), version(3), newest)[1] == (
+        "on hold: case 7"
+    )
+    old = why(
+        Retention(keep_versions=1, keep_days=30), version(3), version(4, age=40, readable=False)
+    )
+    assert old[1] == "not for readers, so not among the last 1 and older than 30 days"
 
 
 def test_what_waits_for_its_steward_stays_unless_something_newer_is_read_or_it_is_old():

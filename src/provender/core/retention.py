@@ -69,8 +69,8 @@ def due(rule: Retention, stored: Sequence[Stored], *, now: datetime) -> list[Due
 
     ``stored`` are those whose data is there, oldest first. What readers get stays, and what is
     pinned; on hold, everything does. Where both a number and an age are given, data goes that
-    is past both. Versions that readers do not get are not counted among the last ones; one that
-    waits for its steward, newer than what readers get, is past no number of them.
+    is past both. Versions that readers do not get, such as those recalled, are not among the last
+    ones; one that waits for its steward, newer than what readers get, is past no number of them.
     """
     readable = [version for version in stored if version.is_readable]
     newest = readable[-1] if readable else None
@@ -99,7 +99,7 @@ def _judged(
     return Due(
         ref=version.ref,
         goes=not stays,
-        because=stays or _past(rule),
+        because=stays or _past(rule, version),
         size_bytes=version.size_bytes,
     )
 
@@ -122,7 +122,7 @@ def _needed(version: Stored, newest: Stored | None) -> str:
 
 
 def _among_the_last(rule: Retention, version: Stored, first_kept: Stored | None) -> str:
-    if first_kept is None or (version.ref.version or 0) < (first_kept.ref.version or 0):
+    if first_kept is None or not version.is_readable or _number(version) < _number(first_kept):
         return ""
     return f"among the last {rule.keep_versions}"
 
@@ -130,7 +130,7 @@ def _among_the_last(rule: Retention, version: Stored, first_kept: Stored | None)
 def _awaited(rule: Retention, version: Stored, newest: Stored | None) -> str:
     if rule.keep_versions is None or not version.is_waiting:
         return ""
-    is_newer = newest is None or (version.ref.version or 0) > (newest.ref.version or 0)
+    is_newer = newest is None or _number(version) > _number(newest)
     return "waiting for its steward" if is_newer else ""
 
 
@@ -140,10 +140,15 @@ def _young(rule: Retention, version: Stored, *, now: datetime) -> str:
     return f"published {version.published_at:%Y-%m-%d}, within {rule.keep_days} days"
 
 
-def _past(rule: Retention) -> str:
+def _past(rule: Retention, version: Stored) -> str:
     past = []
     if rule.keep_versions is not None:
-        past.append(f"not among the last {rule.keep_versions}")
+        counted = "" if version.is_readable else "not for readers, so "
+        past.append(f"{counted}not among the last {rule.keep_versions}")
     if rule.keep_days is not None:
         past.append(f"older than {rule.keep_days} days")
     return " and ".join(past)
+
+
+def _number(version: Stored) -> int:
+    return version.ref.version or 0
