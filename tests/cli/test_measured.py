@@ -45,6 +45,8 @@ def test_versions_are_compared_and_what_matters_most_comes_first(published, home
     assert shown.code == 0, shown.err
     lines = [line for line in shown.out.splitlines() if line[:2] == "0."]
     assert lines[0] == "0.67  75.0% of amount is null; it was 33.3%"
+    (instant,) = [line for line in shown.out.splitlines() if line.startswith("ordered_at")]
+    assert instant.split()[1:] == ["2023-11-14", "22:13", "→", "2023-11-14", "22:13"]
     machine = published("dataset", "diff", "shop.orders@1", "shop.orders@2", "--json").json
     assert machine["findings"][0]["column"] == "amount"
     assert machine["rows"] == [3, 4]

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from provender.core.datasets import DatasetVersion, EventRange, Format, Manifest
 from provender.core.differences import Difference, FindingKind, diff, told_mean
 from provender.core.names import DatasetRef
@@ -131,6 +133,9 @@ def test_shares_of_nulls_are_told_in_percent() -> None:
     assert nulls(0, 5) == "gust has nulls now, 0.5% of it; it had none"
     assert nulls(5, 0) == "gust has no nulls any more; 0.5% of it was null"
     assert nulls(100, 105) is None
+    many = replace(column("gust", nulls=9), count=10_000)
+    found = diff(version(1), version(2), before=profile(column("gust")), after=profile(many))
+    assert said(found)[FindingKind.NULLS] == "gust has nulls now, 0.09% of it; it had none"
 
 
 def test_values_that_lie_otherwise_are_found_but_not_instants() -> None:
@@ -143,6 +148,8 @@ def test_values_that_lie_otherwise_are_found_but_not_instants() -> None:
     assert (
         found.findings[0].says == "the values of speed are spread quite differently (distance 0.88)"
     )
+    distances = {one.column: one.distance for one in found.columns if one.before}
+    assert distances == {"speed": pytest.approx(0.88, abs=0.01), "at": None}
 
 
 def test_keys_that_were_unique_and_are_not_are_found() -> None:
@@ -172,4 +179,6 @@ def test_events_that_end_earlier_than_they_did_outrank_a_new_column() -> None:
 def test_of_a_handful_of_rows_nothing_is_said_about_how_values_lie() -> None:
     before, after = column("speed", a=99), column("speed", b=99)
     few = [profile(replace(one, count=99)) for one in (before, after)]
-    assert diff(version(1), version(2), before=few[0], after=few[1]).findings == ()
+    found = diff(version(1), version(2), before=few[0], after=few[1])
+    assert found.findings == ()
+    assert {one.distance for one in found.columns} == {None}

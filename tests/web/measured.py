@@ -46,6 +46,7 @@ def instants(name: str, rows: int, *, low: datetime, high: datetime) -> ColumnPr
         distinct=rows // 3,
         lowest=f"{low:%Y-%m-%d %H:%M:%S}",
         highest=f"{high:%Y-%m-%d %H:%M:%S}",
+        mean=(low.timestamp() + high.timestamp()) / 2,
         edges=tuple(edges),
         counts=tuple(rows // BINS + (at * 37) % 900 for at in range(BINS)),
     )

@@ -377,3 +377,15 @@ def test_a_version_page_says_who_has_read_it(ana):
         "Nobody, as far as the catalog was told"
         in ana.get("/datasets/aviation.flights/versions/1").text
     )
+
+
+def test_instants_are_compared_by_the_day_that_is_their_mean_and_by_no_distance(ana):
+    asked = "/datasets/aviation.flights/diff{}?from=1&to=2"
+    changed = ana.get(asked.format(".json")).json()["changed"]
+    (instants,) = [one for one in changed if one["column"] == "sched_dep_ts"]
+    assert instants["distance"] is None
+    (row,) = re.findall(
+        r"<code>sched_dep_ts</code>.*?</tr>", ana.get(asked.format("")).text, re.DOTALL
+    )
+    assert "2013-07-02 16:52<br>2023-07-02 16:52" in row
+    assert row.endswith('<td class="right">–</td></tr>')

@@ -92,17 +92,17 @@ def _show_difference(found: "Difference") -> None:
         click.echo(f"{finding.weight:.2f}  {finding.says}")
     if not found.findings:
         click.echo("no differences")
-    moved = [one for one in found.columns if one.distance is not None]
+    moved = [row for row in map(_compared, found.columns) if any(row[1:])]
     if moved:
         click.echo()
-        table(("column", "nulls", "mean", "distance"), map(_compared, moved), empty="")
+        table(("column", "nulls", "mean", "distance"), moved, empty="")
 
 
 def _compared(one: "ColumnDifference") -> tuple[object, ...]:
     from provender.core.differences import told_mean
 
     before, after = one.before, one.after
-    if before is None or after is None or one.distance is None:
+    if before is None or after is None:
         return one.column, "", "", ""
     sides = ((before, one.was), (after, one.now))
     means = [told_mean(found.mean, kind) for found, kind in sides]
@@ -110,5 +110,5 @@ def _compared(one: "ColumnDifference") -> tuple[object, ...]:
         one.column,
         f"{before.null_share:.1%} → {after.null_share:.1%}" if before.nulls or after.nulls else "",
         f"{means[0]} → {means[1]}" if all(means) else "",
-        f"{one.distance:.3f}",
+        "" if one.distance is None else f"{one.distance:.3f}",
     )

@@ -59,7 +59,7 @@ class Finding:
 class ColumnDifference:
     """One column in both versions; a type is empty, a profile None, where it is not there.
 
-    ``distance`` is that of its values, None where nothing can be said.
+    ``distance`` is that of its values, None where nothing can be said: of instants, of few values.
     """
 
     column: str
@@ -127,8 +127,16 @@ def _columns(
             now=now.get(name, ""),
             before=first,
             after=second,
-            distance=distance(first, second) if first and second else None,
+            distance=_distance(now.get(name, ""), first, second),
         )
+
+
+def _distance(kind: str, before: ColumnProfile | None, after: ColumnProfile | None) -> float | None:
+    """How far values moved; None for instants, which newer versions are to move, and for a few."""
+    if before is None or after is None or kind in INSTANTS:
+        return None
+    is_enough = min(before.filled, after.filled) >= LEAST_FILLED
+    return distance(before, after) if is_enough else None
 
 
 def _of_schema(columns: tuple[ColumnDifference, ...]) -> Iterator[Finding]:
@@ -171,8 +179,7 @@ def _of_values(columns: tuple[ColumnDifference, ...]) -> Iterator[Finding]:
             continue
         yield from _of_nulls(one.column, one.before.null_share, one.after.null_share)
         moved = one.distance or 0.0
-        is_enough = min(one.before.filled, one.after.filled) >= LEAST_FILLED
-        if is_enough and moved >= MOVED and one.now not in INSTANTS:
+        if moved >= MOVED:
             yield Finding(
                 kind=FindingKind.DISTRIBUTION,
                 column=one.column,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from provender.core.datasets import Release
-from provender.core.differences import MOVED, ColumnDifference, diff
+from provender.core.differences import INSTANTS, MOVED, ColumnDifference, diff
 from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
 from provender.core.profiles import Profile
@@ -59,8 +59,12 @@ def _profile(visit: Visit, release: Release) -> Profile | None:
 
 def _is_changed(one: ColumnDifference) -> bool:
     before, after = one.before, one.after
-    nulls = before and after and before.null_share != after.null_share
-    return one.was != one.now or bool(nulls) or (one.distance or 0.0) >= MOVED
+    if one.was != one.now or (one.distance or 0.0) >= MOVED:
+        return True
+    if before is None or after is None:
+        return False
+    is_later = one.now in INSTANTS and before.mean != after.mean
+    return is_later or before.null_share != after.null_share
 
 
 def _in_short(one: ColumnDifference) -> dict[str, Any]:
