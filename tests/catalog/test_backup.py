@@ -250,7 +250,7 @@ def test_other_files_are_no_backups(tmp_path: Path, target: str):
     with pytest.raises(InvalidInput, match="no backup"):
         restored(file, target)
     (tmp_path / "empty").touch()
-    with pytest.raises(Corrupt):
+    with pytest.raises(InvalidInput, match="no backup"):
         restored(tmp_path / "empty", target)
     with pytest.raises(NotFound, match="no file"):
         restored(tmp_path / "nothing.tar", target)

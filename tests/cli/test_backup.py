@@ -1,6 +1,7 @@
 """``provender backup`` and ``provender restore``: what they do, say and exit with."""
 
 import pyarrow.parquet as pq
+import pytest
 
 
 def test_a_catalog_goes_into_a_file_and_comes_back_in_another_home(published, home):
@@ -39,4 +40,15 @@ def test_a_damaged_file_is_named(published, home):
 def test_who_does_not_govern_makes_no_backup(published, home):
     refused = published("backup", "catalog.tar", actor="person:max")
     assert refused.code == 4
+    assert "person:max may not back up the catalog" in refused.err
     assert not (home / "catalog.tar").exists()
+
+
+@pytest.mark.parametrize("name", ["README.md", "notes.tgz", "nothing.tar"])
+def test_a_file_that_is_no_backup_is_told_so_in_one_line(published, home, name):
+    (home / name).write_bytes(b"" if name == "nothing.tar" else b"# Read me\n" * 200)
+    wrong = published("restore", name, PROVENDER_HOME=home / "new")
+    assert wrong.code == 2
+    assert wrong.err == (
+        f"error: {name} is no backup of a catalog\n hint: make one: provender backup FILE\n"
+    )

@@ -110,16 +110,23 @@ def _opened(source: Path) -> Iterator[tarfile.TarFile]:
     if not source.is_file():
         raise NotFound(f"there is no file {source}", hint="name a file of provender backup")
     try:
-        with tarfile.open(source) as tar:
+        with _archive(source) as tar:
             yield tar
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _damaged(source, str(error) or type(error).__name__) from error
 
 
+def _archive(source: Path) -> tarfile.TarFile:
+    try:
+        return tarfile.open(source)
+    except tarfile.ReadError as error:  # its words are of every compression that it tried
+        raise _no_backup(source) from error
+
+
 def _contents(tar: tarfile.TarFile, source: Path) -> Contents:
     first = tar.next()
     if first is None or first.name != MANIFEST:
-        raise InvalidInput(f"{source} is no backup of a catalog", hint="make one: provender backup")
+        raise _no_backup(source)
     try:
         contents = from_json(Contents, _file(tar, first, source).read())
     except Corrupt as error:
@@ -221,6 +228,12 @@ def _file(tar: tarfile.TarFile, member: tarfile.TarInfo, source: Path) -> IO[byt
     if file is None:
         raise _damaged(source, f"{member.name} is no file")
     return file
+
+
+def _no_backup(source: Path) -> InvalidInput:
+    return InvalidInput(
+        f"{source} is no backup of a catalog", hint="make one: provender backup FILE"
+    )
 
 
 def _damaged(source: Path, why: str) -> Corrupt:
