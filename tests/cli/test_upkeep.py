@@ -114,7 +114,13 @@ def test_damage_is_named_and_a_changed_file_is_not_read(published, lake):
     assert refused.code == 6
     assert file.name in refused.err
     file.unlink()
-    assert "is missing" in published("fsck").out
+    lost = published("fsck").out
+    assert "is missing" in lost
+    *_, hint = lost.splitlines()
+    assert hint == (
+        "for what is damaged: put the lake's files back from a backup, or publish the same rows "
+        "again; to keep readers away: provender dataset recall shop.orders@1 --reason …"
+    )
 
 
 def test_only_who_governs_may_check_the_lake(published, lake):
@@ -122,6 +128,8 @@ def test_only_who_governs_may_check_the_lake(published, lake):
     orphan.mkdir()
     refused = published("fsck", "--remove", actor="person:ana")
     assert refused.code == 4
+    assert "person:ana may not check the catalog" in refused.err
+    assert "team:shop can" in refused.err
     assert orphan.exists()
 
 

@@ -144,5 +144,10 @@ def _report(report: "Report") -> None:
         empty="nothing is left over, and nothing is damaged",
     )
     click.echo(f"{report.files:,} files of {report.versions:,} versions were checked")
+    if damaged := sorted({v for f in report.findings if f.kind == "damaged" for v in f.versions}):
+        click.echo(
+            "for what is damaged: put the lake's files back from a backup, or publish the same rows "
+            f"again; to keep readers away: provender dataset recall {damaged[0]} --reason …"
+        )
     if any(found.kind == "orphan" and not found.removed for found in report.findings):
         click.echo("to remove the orphans: provender fsck --remove")
