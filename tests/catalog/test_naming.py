@@ -298,7 +298,7 @@ def test_what_is_no_new_name_is_refused(connect: Connect):
         ops.desk.rename(FLIGHTS.at(1), "aviation.trips", expected=None)
     with pytest.raises(PreconditionFailed, match="not 7"):
         ops.desk.rename(FLIGHTS, "aviation.trips", expected=7)
-    with pytest.raises(Denied, match="may not change governance"):
+    with pytest.raises(Denied, match="may not move a dataset to domain people"):
         ops.desk.rename(FLIGHTS, "people.flights", expected=None)
     made = governing(
         replace(declared(FLIGHTS), stewards=("person:gov",)),

@@ -119,7 +119,7 @@ def test_a_hold_keeps_everything_until_who_governs_lifts_it(ops: LocalCatalog, c
     keep(ops, LAST_TWO)
     assert going(keep(ops, Retention(keep_versions=2, hold="case 7"))) == []
     assert keep(ops, None)[0].because == "on hold: case 7"
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match=r"may not lift or change the hold on aviation\.flights"):
         keep(ops, LAST_TWO)
     with pytest.raises(Denied):
         keep(ops, Retention(keep_versions=2, hold="nothing"))

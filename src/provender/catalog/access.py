@@ -122,10 +122,12 @@ def check(
     versions: Iterable[DatasetRef] = (),
     now: datetime,
     request: str = "",
+    doing: str = "change governance",
 ) -> Permit:
     """Return proof that ``who`` may do ``action`` to ``columns``. Call it through a `Door`.
 
-    ``versions``, where given, are those that are read: written down with the permit.
+    ``versions``, where given, are those that are read: written down with the permit. Who does
+    not govern is told what they were ``doing``.
 
     Raises:
         Denied: they may not; the hint names who can grant it.
@@ -145,7 +147,7 @@ def check(
         if name != EVERY and not _may_discover(db, who, name, now=now):
             raise Hidden(decision, unknown_dataset(db, who, asked_for[name], now=now))
     if action is Action.GOVERN:
-        raise Refused(decision, f"{who} may not change governance", hint=_who_governs(db))
+        raise Refused(decision, f"{who} may not {doing}", hint=_who_governs(db))
     try:
         return decision.require()
     except Denied as error:

@@ -86,7 +86,7 @@ def write(door: Door, target: Path, *, progress: Progress = unheard) -> Contents
     if target.exists():
         raise Conflict(f"{target} is there already", hint="name a new file")
     with door.writing() as (db, change):
-        check_operates(db, door.who(db), now=change.at)
+        check_operates(db, door.who(db), doing="back up the catalog", now=change.at)
         changes.tell(db, change, EventKind.CATALOG_BACKUP, "catalog", {"file": target.name})
     with door.reading() as db, _placed(target) as file:
         return write_tables(

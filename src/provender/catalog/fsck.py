@@ -65,7 +65,7 @@ def examine(door: Door, *, repair: bool = False, progress: Progress = unheard) -
         Denied: the actor may not govern.
     """
     with door.reading() as db:
-        check_operates(db, door.who(db), now=door.clock())
+        check_operates(db, door.who(db), doing="check the catalog", now=door.clock())
         found = list(faults(db, progress=progress))
     wrong = [name for name in REPAIRS if any(fault.check == name for fault in found)]
     if not repair or not wrong:

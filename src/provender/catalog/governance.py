@@ -102,13 +102,15 @@ def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[
         Denied: ``by`` may not govern.
         Problems: ``desired`` does not fit together, or forgets a dataset that has versions.
     """
-    return _planned(db, by, form.settled(desired), now=now)
+    return _planned(db, by, form.settled(desired), doing="plan governance", now=now)
 
 
-def _planned(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:
+def _planned(
+    db: Session, by: Actor, desired: Governance, *, doing: str, now: datetime
+) -> list[Step]:
     existing = current(db)
     if existing != Governance():
-        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now, doing=doing)
     steps = governance.diff(existing, desired, applied.said(db))
     becomes = governance.together(desired, steps)
     _check(db, becomes, steps)
@@ -132,7 +134,7 @@ def apply(
         Conflict: a step undoes what somebody did since, and is not to ``overwrite`` it.
     """
     desired = form.settled(desired)
-    steps = _planned(db, by, desired, now=change.at)
+    steps = _planned(db, by, desired, doing="change governance", now=change.at)
     if expected not in (None, governance.plan_digest(steps)):
         raise PreconditionFailed(
             "this is not any more the plan that was looked at: the catalog or the files changed",

@@ -11,11 +11,11 @@ from provender.core.people import Actor
 from provender.core.policy import Action
 
 
-def check_operates(db: Session, who: Actor, *, now: datetime) -> None:
+def check_operates(db: Session, who: Actor, *, doing: str, now: datetime) -> None:
     """Return if ``who`` governs; while there are no rules, everybody may, as with the first ones.
 
     Raises:
         Denied: they do not.
     """
     if db.scalar(select(RuleRow.id).limit(1)) is not None:
-        access.check(db, who, Action.GOVERN, [access.EVERYTHING], now=now)
+        access.check(db, who, Action.GOVERN, [access.EVERYTHING], now=now, doing=doing)

@@ -84,7 +84,8 @@ def every_release(
     Raises:
         Denied: ``by`` may not govern.
     """
-    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now)
+    doing = "list the versions of every dataset"
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now, doing=doing)
     return _every(db, select(VersionRow), limit=limit, after=after)
 
 

@@ -75,7 +75,7 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
         if db.get(PersonRow, key) is None and not access.governs(db, who, now=now):
             raise _unknown(db, kind, key)
     elif kind == "task":
-        access.check(db, who, Action.GOVERN, [EVERYTHING], now=now)
+        access.check(db, who, Action.GOVERN, [EVERYTHING], now=now, doing="read a task's history")
     return key
 
 

@@ -92,7 +92,8 @@ def _check_target(
             )
     if target.domain == old.domain:
         return
-    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
+    doing = f"move a dataset to domain {target.domain}"
+    access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     if db.get(DomainRow, target.domain) is None:
         raise unknown("domain", target.domain, db.scalars(select(DomainRow.name)))
 

@@ -72,7 +72,8 @@ def set_rule(
     before = _rule(db, row.id)
     if before != rule:
         if before.hold and before.hold != rule.hold:
-            access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at)
+            doing = f"lift or change the hold on {row.name}"
+            access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
         _hold(db, row, before.hold, rule.hold, change=change)
         db.merge(RetentionRow(dataset=row.id, value=rule))
         revisions.further(row, change)
