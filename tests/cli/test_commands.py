@@ -60,6 +60,22 @@ def test_datasets_are_listed_and_found(published):
     assert found["total"] == len(found["hits"])
 
 
+def test_values_that_nothing_has_are_named_with_a_near_one(published):
+    typo = published("search", "orders", "--domain", "shpo", "--owner", "team:shop")
+    assert (typo.code, typo.out) == (0, "nothing fits that you may discover\n")
+    assert typo.err == "nothing that you may see is of domain 'shpo'; did you mean shop?\n"
+    assert "has the tag" not in published("search", "orders", "--tag", "personal.direct").err
+    both = published("search", "--tag", "persnal.direct", "--format", "parqet").err
+    assert "has the tag 'persnal.direct'; did you mean personal.direct?" in both
+    assert "is in format 'parqet'; did you mean parquet?" in both
+    elsewhere = published("search", "nothinglikethis", "--domain", "shop")
+    assert "is of domain" not in elsewhere.err, "the domain is not what does not fit"
+    listed = published("dataset", "list", "--domain", "shpo", "--tag", "personal.direct")
+    assert (listed.code, listed.out) == (0, "none fits\n")
+    assert listed.err == typo.err
+    assert published("dataset", "list", "--domain", "shop").err == ""
+
+
 def test_what_is_found_is_narrowed_counted_and_explained(published):
     chosen = published("search", "--domain", "shop", "--format", "parquet", "--json").json
     assert [hit["name"] for hit in chosen["hits"]] == ["shop.orders"]
@@ -71,6 +87,7 @@ def test_what_is_found_is_narrowed_counted_and_explained(published):
     refused = published("search", "orders", "--state", "gone")
     assert refused.code != 0
     assert "state 'gone' not found" in refused.err
+    assert "there are: deprecated, draft, published, quarantined, recalled" in refused.err
     late = published("search", "orders", "--as-of", "2000-01-01")
     assert "history begins at" in late.err
 

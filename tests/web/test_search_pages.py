@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from provender.core.finding import FacetValue
@@ -103,3 +105,18 @@ def test_an_instant_of_another_zone_is_asked_again_as_the_one_it_is(ana):
     page = ana.get("/search", params={"q": "weather", "as_of": "2026-11-22T15:30+02:00"})
     assert page.status_code == 200
     assert 'name="as_of" form="search" value="2026-11-22T13:30"' in page.text
+
+
+def test_a_value_that_nothing_has_looks_as_one_that_is_hidden(ana, sam):
+    def told(reader, domain):
+        page = reader.get("/search", params={"q": "weather", "domain": domain}).text
+        return re.findall(r"<p>(Nothing that you may see .*?)</p>", page)
+
+    (hidden,), (absent,) = told(ana, "people"), told(ana, "poeple")
+    assert hidden.replace("people", "poeple") == absent
+    assert "aviation" in absent
+    assert told(ana, "aviatoin") == [
+        "Nothing that you may see is of domain &#39;aviatoin&#39;; did you mean aviation?"
+    ]
+    assert "did you mean people?" in told(sam, "poeple")[0]
+    assert told(sam, "people") == []

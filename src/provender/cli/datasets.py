@@ -19,7 +19,7 @@ from provender.cli.retention import expire, hold, retention
 if TYPE_CHECKING:
     from provender.core.datasets import Release
     from provender.core.names import DatasetRef
-    from provender.core.protocols import Library
+    from provender.core.protocols import Finder, Library
 
 
 @click.group()
@@ -51,10 +51,10 @@ def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str,
     with connect() as workspace:
         finder = workspace.catalog.finder
         found = whole(lambda after: finder.entries(filters, as_of=as_of, limit=200, after=after))
-    show(
-        found,
-        machine=as_json,
-        human=lambda: table(
+        missed = [] if found else _unmet(finder, filters, as_of)
+
+    def human() -> None:
+        table(
             ("dataset", "latest", "format", "rows", "owner", "tags", "description"),
             (
                 (s.name, s.latest, s.format, s.row_count, s.owner, s.tags, s.description)
@@ -63,7 +63,24 @@ def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str,
             empty="none fits"
             if filters or as_of
             else "no datasets yet; declare them in catalog/ and run: provender governance apply",
-        ),
+        )
+        for text in missed:
+            click.echo(text, err=True)
+
+    show(found, machine=as_json, human=human)
+
+
+def _unmet(
+    finder: "Finder", filters: dict[str, tuple[str, ...]], as_of: datetime | None
+) -> list[str]:
+    from provender.core.finding import Question
+    from provender.core.unmet import unmet
+
+    question = Question(filters={"type": ("dataset",)}, as_of=as_of)
+    return unmet(
+        filters,
+        has=lambda name, value: bool(finder.entries({name: (value,)}, as_of=as_of, limit=1).items),
+        seen=lambda: finder.facets(question),
     )
 
 

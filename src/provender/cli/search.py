@@ -61,6 +61,7 @@ def search(
 
     Without words, everything is found, or everything that has the chosen values.
     """
+    from provender.core.unmet import unmet_in_search
     from provender.sdk import connect
 
     question = Question(
@@ -73,10 +74,11 @@ def search(
         finder = workspace.catalog.finder
         found = finder.search(question, limit=limit, after=after)
         counts = finder.facets(question) if facets else {}
+        missed = [] if found.hits or after else unmet_in_search(finder, question)
     show(
         {**_plain(found), "facets": counts},
         machine=as_json,
-        human=lambda: _print(found, counts, explain=explain),
+        human=lambda: _print(found, counts, missed, explain=explain),
     )
 
 
@@ -92,7 +94,13 @@ def _plain(found: Found) -> dict[str, Any]:
     }
 
 
-def _print(found: Found, counts: dict[str, tuple[FacetValue, ...]], *, explain: bool) -> None:
+def _print(
+    found: Found,
+    counts: dict[str, tuple[FacetValue, ...]],
+    missed: list[str],
+    *,
+    explain: bool,
+) -> None:
     if found.ignored:
         click.echo(f"the last {found.ignored} words of the question are not looked for", err=True)
     for asked, read_as in found.read_as.items():
@@ -102,6 +110,8 @@ def _print(found: Found, counts: dict[str, tuple[FacetValue, ...]], *, explain: 
         ((h.kind, h.name, h.description, h.owner, _why(h, explain=explain)) for h in found.hits),
         empty="nothing fits that you may discover",
     )
+    for text in missed:
+        click.echo(text, err=True)
     if counts:
         click.echo()
         table(("facet", "value", "found"), _counted(counts), empty="")

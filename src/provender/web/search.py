@@ -4,6 +4,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from provender.core.finding import Found, Hit, Question
+from provender.core.unmet import unmet_in_search
 from provender.web import facets
 from provender.web.page import Page, Visit
 from provender.web.wording import address
@@ -52,6 +53,7 @@ def results(visit: Visit) -> Page:
             "listed": [hit_facts(hit) for hit in found.hits],
             "narrow": facets.facets(PATH, found.facets, chosen, kept=kept),
             "instead": _instead(kept, chosen, found),
+            "unmet": [] if found.hits else unmet_in_search(finder, question),
             "more": facets.address(PATH, kept, chosen, after=found.next or ""),
             "first": facets.address(PATH, kept, chosen),
             "explained": facets.address(
