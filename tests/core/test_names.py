@@ -65,8 +65,19 @@ def test_an_unknown_name_is_answered_with_a_near_one_or_what_there_is() -> None:
     assert suggest("zzz", ["b", "a"]) == "there are: a, b"
     assert suggest("zzz", [f"name{n}" for n in range(9)]).endswith(", …")
     assert (
-        str(unknown("dataset", "a.c", ["a.b"]))
-        == "dataset 'a.c' not found\n hint: did you mean a.b?"
+        str(unknown("dataset", "a.cab", ["a.cb"]))
+        == "dataset 'a.cab' not found\n hint: did you mean a.cb?"
+    )
+
+
+def test_a_name_is_not_near_for_its_domain_alone() -> None:
+    there = ["aviation.y", "aviation.carriers", "people.nothing"]
+    assert suggest("aviation.nothing", there[:2]) == "there are: aviation.carriers, aviation.y"
+    assert suggest("aviation.nothing", there) == "did you mean people.nothing?"
+    assert suggest("aviation.carier", there) == "did you mean aviation.carriers?"
+    assert suggest("aviatoin.carriers", there) == "did you mean aviation.carriers?"
+    assert suggest("flights/wether", ["flights/x", "flights/weather"]) == (
+        "did you mean flights/weather?"
     )
 
 

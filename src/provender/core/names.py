@@ -116,7 +116,7 @@ def suggest(name: str, available: Iterable[str]) -> str:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """Return what `difflib.get_close_matches` finds first, by less: empty if nothing is near.
+    """Return what `difflib.get_close_matches` finds first that is near, by less: empty if nothing is.
 
     What cannot be nearer than what was found is not compared letter by letter.
     """
@@ -132,8 +132,20 @@ def _nearest(name: str, known: Iterable[str]) -> str:
         if most < best[0]:
             break
         matcher.set_seq1(one)
-        best = max(best, (matcher.ratio(), one))
+        found = (matcher.ratio(), one)
+        if found > best and _is_near(name, one):
+            best = found
     return best[1]
+
+
+def _is_near(name: str, other: str) -> bool:
+    """Return whether names are alike in what is not the same: a domain makes no names near."""
+    begins = 0
+    for at, (letter, against) in enumerate(zip(name, other, strict=False), 1):
+        if letter != against:
+            break
+        begins = at if letter in ".:/" else begins
+    return SequenceMatcher(None, other[begins:], name[begins:]).ratio() >= NEAR
 
 
 def unknown(what: str, name: str, available: Iterable[str]) -> NotFound:
