@@ -105,7 +105,11 @@ def test_unknown_keys_are_refused_by_file_and_key(tmp_path: Path):
         ("tags", "name: personal", "Input should be a valid tuple"),
         ("tags", "- {name: a, name: b}", "key 'name' is there twice"),
         ("purposes", "delay: [1]", "delay: Input should be a valid string"),
-        ("purposes", "a: [", "cannot be read: while parsing"),
+        (
+            "purposes",
+            "a: [",
+            "cannot be read: while parsing a flow node, expected the node content, but found '<stream end>', line 1, column 5",
+        ),
         ("policies__read", "- {id: r, actors: [], actions: [read]}", "r: actors: "),
         ("policies__read", "- {id: r, actors: [a], actions: [reed]}", "Input should be 'discover'"),
         ("datasets__aviation__flights", "name: aviation.planes", "key 'owner' is missing"),

@@ -23,6 +23,7 @@ from pydantic import (
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode
 
+from provender.catalog import yamlfaults
 from provender.core import form, governance
 from provender.core.datasets import Dataset, Format
 from provender.core.errors import InvalidInput, Problems, ProvenderError
@@ -256,9 +257,7 @@ class Reader:
                 f"{self._name(path)}: {text}" for text in _in_words(error, content, kind)
             ]
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            self.problems.append(
-                f"{self._name(path)}: cannot be read: {' '.join(str(error).split())}"
-            )
+            self.problems.append(f"{self._name(path)}: cannot be read: {yamlfaults.said(error)}")
         return default
 
     def _name(self, path: Path) -> str:

@@ -18,7 +18,7 @@ from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from provender.catalog import expectations
+from provender.catalog import expectations, yamlfaults
 from provender.core.contracts import CheckResult, Contract, Expectation, Outcome, Promise
 from provender.core.errors import InvalidInput, Problems
 from provender.core.lifecycle import Severity
@@ -123,7 +123,7 @@ def _document(raw: bytes) -> Mapping[str, Any]:
             f"the contract is not UTF-8: {error}", hint="save it as UTF-8"
         ) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        said = " ".join(str(error).split()) or "it is nested too deep"
+        said = yamlfaults.said(error) or "it is nested too deep"
         raise InvalidInput(f"the contract is no YAML: {said}", hint="correct it there") from error
     if not isinstance(found, dict):
         raise InvalidInput(
