@@ -25,6 +25,7 @@ from provender.core.errors import NotFound, Stale
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
+from provender.core.wording import lasting
 
 TOLD = 5
 """How many versions are told of where readers get none."""
@@ -139,7 +140,8 @@ def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> 
     """
     if now - version.newest > max_age:
         raise Stale(
-            f"the data of {version.ref} is of {version.newest.isoformat()}, older than {max_age}",
+            f"the data of {version.ref} is of {version.newest.isoformat()}, "
+            f"older than {lasting(max_age)}",
             hint="publish a newer version, or ask for data of a greater age",
         )
 

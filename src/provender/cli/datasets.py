@@ -13,7 +13,7 @@ from provender.cli.counting import telling
 from provender.cli.getting import convert_dataset, get_dataset
 from provender.cli.instants import Instant
 from provender.cli.measured import show_difference, show_profile
-from provender.cli.output import as_json, fields, lasting, show, size, table
+from provender.cli.output import as_json, fields, show, size, table
 from provender.cli.retention import expire, hold, retention
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def show_dataset(name: str, as_json: bool) -> None:  # noqa: FBT001
     """Show a dataset and its versions; NAME is domain.name or domain.name@version."""
     from provender.core.lifecycle import said
     from provender.core.names import DatasetRef
+    from provender.core.wording import lasting
     from provender.sdk import connect
 
     with connect() as workspace:

@@ -4,7 +4,6 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 import click
@@ -91,15 +90,6 @@ def fields(pairs: Iterable[tuple[str, object]]) -> None:
     for name, text in listed:
         indented = text.replace("\n", "\n" + " " * (width + 2))
         click.echo(click.style(name.ljust(width), bold=True) + "  " + indented)
-
-
-def lasting(time: timedelta) -> str:
-    """Return a time for people, in its largest whole unit: ``2 d``."""
-    seconds = time.total_seconds()
-    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:,g} s"
 
 
 def size(count: int) -> str:

@@ -14,6 +14,7 @@ from provender.core.clock import to_utc
 from provender.core.digest import short
 from provender.core.lineage import Consumer, Node, NodeKind
 from provender.core.names import DatasetRef
+from provender.core.wording import lasting, shortened
 
 NOTHING = "–"
 FOLDERS = {
@@ -97,13 +98,7 @@ def age(value: datetime | None, now: datetime) -> str:
 
 def duration(value: timedelta | None) -> str:
     """Return a duration in its largest whole unit: ``3 h``."""
-    if value is None:
-        return "unbounded"
-    seconds = value.total_seconds()
-    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:,.0f} {unit}"
-    return f"{seconds:,g} s"
+    return "unbounded" if value is None else lasting(value)
 
 
 def plural(count: int, word: str) -> str:
@@ -163,9 +158,7 @@ def first_sentence(text: str, *, most: int = 160) -> str:
     told = text if plain else unescape(nh3.clean(MARKDOWN.render(text), tags=set()))
     line = " ".join(told.split())
     sentence = line.split(". ", 1)[0].rstrip(".")
-    if len(sentence) <= most:
-        return sentence
-    return sentence[:most].rsplit(" ", 1)[0] + " …"
+    return shortened(sentence, most=most)
 
 
 def dataset_address(ref: DatasetRef | str) -> str:
