@@ -1,5 +1,6 @@
 """What each command does, says and exits with."""
 
+import re
 import socket
 from datetime import UTC, datetime
 
@@ -74,6 +75,17 @@ def test_values_that_nothing_has_are_named_with_a_near_one(published):
     assert (listed.code, listed.out) == (0, "none fits\n")
     assert listed.err == typo.err
     assert published("dataset", "list", "--domain", "shop").err == ""
+
+
+def test_a_long_description_ends_at_a_word(published, home):
+    said = " ".join(f"word{n:03}" for n in range(60))
+    file = home / "catalog" / "datasets" / "shop" / "orders.yml"
+    file.write_text(file.read_text().replace("One row per order.", said))
+    assert published("governance", "apply").code == 0
+    told = published("search", "orders").out
+    assert "word036" in told
+    assert "…" in told
+    assert set(re.findall(r"word\w*", told)) == {f"word{n:03}" for n in range(37)}
 
 
 def test_what_is_found_is_narrowed_counted_and_explained(published):

@@ -8,7 +8,9 @@ import click
 
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, table
+from provender.core.documents import SHOWN_LETTERS
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
+from provender.core.wording import shortened
 
 LIMIT = 200
 HELP = {
@@ -107,7 +109,7 @@ def _print(
         click.echo(f"{asked} is read as {' or '.join(read_as)}", err=True)
     table(
         ("kind", "name", "description", "owner", "why"),
-        ((h.kind, h.name, h.description, h.owner, _why(h, explain=explain)) for h in found.hits),
+        ((h.kind, h.name, _said(h), h.owner, _why(h, explain=explain)) for h in found.hits),
         empty="nothing fits that you may discover",
     )
     for text in missed:
@@ -115,6 +117,11 @@ def _print(
     if counts:
         click.echo()
         table(("facet", "value", "found"), _counted(counts), empty="")
+
+
+def _said(hit: Hit) -> str:
+    """The description; what the index keeps of a long one ends anywhere, so at a word here."""
+    return shortened(hit.description, most=SHOWN_LETTERS - 1)
 
 
 def _why(hit: Hit, *, explain: bool) -> str:
