@@ -88,3 +88,17 @@ def test_an_instant_may_have_a_zone_and_one_that_is_none_is_refused_in_words(gra
 
 def test_who_may_not_read_gets_no_path(published):
     assert published("dataset", "get", "shop.orders", actor="person:max").code == 4
+
+
+def test_what_cannot_be_copied_is_refused_before_it_is_converted(granted, home):
+    def get(*options):
+        return granted("dataset", "get", "shop.orders@1", "--purpose", "reporting", *options)
+
+    (home / "here").mkdir()
+    table = get("--format", "delta", "--output", home / "there")
+    assert table.code == 2
+    assert "shop.orders@1 is a table in delta, which cannot be copied by its files" in table.err
+    taken = get("--format", "csv", "--output", home / "here")
+    assert (taken.code, "is there already" in taken.err) == (5, True)
+    versions = granted("dataset", "convert", "shop.orders@1", "jsonl").out
+    assert versions.startswith("shop.orders@1 is there as parquet, jsonl;"), "nothing else is"

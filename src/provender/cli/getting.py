@@ -60,6 +60,8 @@ def get_dataset(
     """Get dataset NAME in the age and the format that you want."""
     from provender.sdk import connect
 
+    if output:
+        _check_target(name, wanted or "", output)
     with connect() as workspace, telling() as progress:
         reading = workspace.get(
             name,
@@ -112,24 +114,33 @@ def convert_dataset(name: str, format: str, as_json: bool) -> None:  # noqa: A00
     )
 
 
-def _copied(reading: "Reading", target: Path) -> Path:
-    """Copy the files to ``target``: a file where there is one, else a folder of them.
+def _check_target(name: str, wanted: str, target: Path) -> None:
+    """Check that ``name`` can be copied to ``target`` in the format ``wanted``.
 
     Raises:
-        InvalidInput: the version is a table, which is more than its files.
+        InvalidInput: it is a table, which is more than its files.
         Conflict: ``target`` is there already.
     """
     from provender.core.datasets import Format
     from provender.core.errors import Conflict, InvalidInput
 
-    found = reading.version.manifest.format
-    if found in (Format.DELTA, Format.ICEBERG):
+    if wanted in (Format.DELTA, Format.ICEBERG):
         raise InvalidInput(
-            f"{reading.version.ref} is a table of {found}, which cannot be copied by its files",
+            f"{name} is a table in {wanted}, which cannot be copied by its files",
             hint="add --format parquet, or leave --output out and read the table where it is",
         )
     if target.exists():
         raise Conflict(f"{target} is there already", hint="give another path, or move it away")
+
+
+def _copied(reading: "Reading", target: Path) -> Path:
+    """Copy the files to ``target``: a file where there is one, else a folder of them.
+
+    Raises:
+        InvalidInput, Conflict: they cannot be copied there; see `_check_target`.
+    """
+    version = reading.version
+    _check_target(str(version.ref), version.manifest.format, target)
     files = reading.files
     if len(files) == 1:
         return Path(shutil.copyfile(files[0], target))
