@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence, Run
 from provender.core.lifecycle import Severity
-from provender.core.profiles import ColumnProfile, Profile, Relation
+from provender.core.profiles import QUANTILES, ColumnProfile, Profile, Relation
 from tests.web.clock import NOW
 
 BINS = 32
@@ -27,13 +27,23 @@ def bell(name: str, rows: int, *, low: float, high: float, middle: float, nulls:
         nulls=nulls,
         distinct=min(there, 1200),
         lowest=f"{low:g}",
-        highest=f"{high:g}",
+        highest=repr(high + 1e-7),
         mean=middle + (high - low) / 40,
         deviation=(high - low) / 8,
-        quantiles=(low, middle - (high - low) / 12, middle, middle + (high - low) / 9, high),
+        quantiles=tuple(below(share, edges, counts) for share in QUANTILES),
         edges=edges,
         counts=counts,
     )
+
+
+def below(share: float, edges: tuple[float, ...], counts: tuple[int, ...]) -> float:
+    """The value that ``share`` of the values are below, as evenly as each bin is filled."""
+    left = share * sum(counts)
+    for low, high, count in zip(edges, edges[1:], counts, strict=False):
+        if left <= count:
+            return low + (high - low) * left / count
+        left -= count
+    return edges[-1]
 
 
 def instants(name: str, rows: int, *, low: datetime, high: datetime) -> ColumnProfile:

@@ -75,7 +75,9 @@ def _profiled(one: "ColumnProfile") -> tuple[object, ...]:
 
 
 def _number(value: float | None) -> str | None:
-    return None if value is None else f"{value:.6g}"
+    from provender.core.wording import rounded
+
+    return None if value is None else rounded(value)
 
 
 def _show_difference(found: "Difference") -> None:

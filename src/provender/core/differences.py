@@ -14,6 +14,7 @@ from provender.core.datasets import DatasetVersion, EventRange
 from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, Profile, Relation, distance
 from provender.core.schema import Compatibility
+from provender.core.wording import rounded
 
 MOVED = 0.1
 """Distances from here on are told; the usual reading is: from 0.1 a shift, from 0.25 a large one."""
@@ -265,11 +266,11 @@ def told_mean(mean: float | None, kind: str) -> str:
     if mean is None:
         return ""
     if kind not in INSTANTS:
-        return f"{mean:.6g}"
+        return rounded(mean)
     try:
         return _day(datetime.fromtimestamp(mean, UTC))
     except (ValueError, OverflowError, OSError):
-        return f"{mean:.6g}"
+        return rounded(mean)
 
 
 def _day(instant: datetime) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from provender.core.datasets import Dataset, DatasetVersion, Evidence
+from provender.core.differences import INSTANTS
 from provender.core.errors import NotFound
 from provender.core.lineage import Node, NodeKind, impact
 from provender.core.names import DatasetRef, unknown
-from provender.core.profiles import ColumnProfile, Profile, Relation
+from provender.core.profiles import QUANTILES, ColumnProfile, Profile, Relation
 from provender.core.tags import Assignment
 from provender.web import plots
 from provender.web.page import Page, Visit
@@ -86,6 +87,8 @@ def column(visit: Visit) -> Page:
         shown={
             "tagged": tags_of(described, name),
             "plot": plots.histogram(found, before, kind=every[name]["type"]) if found else "",
+            "levels": _levels(found) if found else [],
+            "instants": INSTANTS,
             "bins": _bins(found, every[name]["type"]) if found else [],
             "parent": version.parent if version else None,
             "more_broken": len(breaks) - MOST_BROKEN,
@@ -174,6 +177,12 @@ def _known(dataset: Dataset, version: DatasetVersion | None) -> Iterator[dict[st
             "tags": sorted(dataset.column_tags.get(name, ())),
             "description": dataset.column_descriptions.get(name, ""),
         }
+
+
+def _levels(profile: ColumnProfile) -> list[tuple[str, float]]:
+    """The quantiles, each with the part of the values below it, in percent."""
+    levels = [f"{100 * share:.0f}" for share in QUANTILES]
+    return list(zip(levels, profile.quantiles, strict=False))
 
 
 def _bins(profile: ColumnProfile, kind: str) -> list[tuple[str, str, int]]:

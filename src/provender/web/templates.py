@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from provender.core.differences import told_mean
 from provender.core.digest import digest_bytes, short
+from provender.core.wording import brief, rounded, told
 from provender.web import wording
 from provender.web.drawing import KIND_WORDS
 from provender.web.guard import twin_of
@@ -30,6 +31,9 @@ FILTERS = {
     "plural": wording.plural,
     "many": wording.many,
     "told_mean": told_mean,
+    "told": told,
+    "rounded": rounded,
+    "brief": brief,
 }
 
 
