@@ -52,6 +52,17 @@ def test_a_dataset_is_shown_with_its_versions_and_files(published):
     assert version["manifest"]["files"][0]["sha256"]
 
 
+def test_how_fresh_a_dataset_is_promised_to_be_is_told_in_its_largest_whole_unit(published, home):
+    file = home / "catalog" / "datasets" / "shop" / "orders.yml"
+    said = file.read_text()
+    for written, told in (("36h", "36 h"), ("48h", "2 d"), ("PT90M", "90 min")):
+        file.write_text(f"{said}fresh_within: {written}\n")
+        assert published("governance", "apply").code == 0
+        shown = published("dataset", "show", "shop.orders").out
+        (line,) = [line for line in shown.splitlines() if line.startswith("fresh within")]
+        assert line.split(maxsplit=2)[2] == told
+
+
 def test_datasets_are_listed_and_found(published):
     assert published("dataset", "list", "--json").json[0]["name"] == "shop.orders"
     assert published("dataset", "list", "--domain", "shop", "--json").json[0]["latest"] == 1

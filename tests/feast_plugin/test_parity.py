@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ from provender.online.store import OnlineStore
 from provender.sdk import connect
 from provender.settings import Settings
 from tests.feast_plugin import governed
-from tests.feast_plugin.plain import HOUR
+from tests.feast_plugin.plain import HOUR, NOON
 
 
 @pytest.fixture
@@ -268,3 +268,19 @@ def test_the_command_line_materialises_with_all_its_options(
     assert "null times" in run.stdout
     wrong = provender("features", "materialize", str(applied), "--lookback", "two days")
     assert "'two days' is not a duration" in wrong.stderr
+
+
+def test_the_window_that_the_command_line_materialises_may_be_told_with_a_zone(
+    applied: Path, settings: Settings, online: OnlineStore
+) -> None:
+    assert settings
+    online.delete("trips")
+    east = timezone(2 * HOUR)
+    first, last = NOON + HOUR / 2, NOON + 3 * HOUR / 2
+    window = ("--start", first.astimezone(east).isoformat(), "--end", f"{last:%Y-%m-%dT%H:%M}Z")
+    done = provender("features", "materialize", str(applied), *window, "--json")
+    (run,) = json.loads(done.stdout)
+    assert [datetime.fromisoformat(run[end]) for end in ("start", "end")] == [first, last]
+    assert (run["read"], run["written"]) == (3, 3)
+    wrong = provender("features", "materialize", str(applied), "--start", "noon")
+    assert (wrong.exit_code, "'noon' is not an instant" in wrong.stderr) == (2, True)
