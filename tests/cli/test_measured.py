@@ -52,3 +52,18 @@ def test_versions_are_compared_and_what_matters_most_comes_first(published, home
     assert machine["rows"] == [3, 4]
     same = published("dataset", "diff", "shop.orders@2", "shop.orders@2")
     assert "no differences" in same.out
+
+
+def test_the_ends_of_a_column_are_rounded_where_they_are_broken_numbers(governed, home):
+    path = orders(
+        home / "orders.parquet", amounts=[0.1, 43.70172207719999], code=["1.2345678", "2"]
+    )
+    published = governed("dataset", "publish", "shop.orders", path)
+    assert published.code == 0, published.err
+    shown = governed("dataset", "profile", "shop.orders").out
+    lines = {line.split()[0]: line for line in shown.splitlines() if line}
+    assert "43.7017 " in lines["amount"]
+    assert "43.70172" not in lines["amount"]
+    assert "1.2345678" in lines["code"], "words stay what they are"
+    machine = governed("dataset", "profile", "shop.orders", "--json").json
+    assert machine["columns"][2]["highest"] == "43.70172207719999"

@@ -66,12 +66,20 @@ def _profiled(one: "ColumnProfile") -> tuple[object, ...]:
         one.column,
         f"{one.null_share:.1%}" if one.nulls else "",
         None if one.distinct is None else f"{about}{one.distinct:,}",
-        one.lowest,
-        one.highest,
+        _end(one, one.lowest),
+        _end(one, one.highest),
         _number(one.mean),
         _number(one.median),
         [f"{value} ({count:,})" for value, count in one.frequent[:3]],
     )
+
+
+def _end(one: "ColumnProfile", value: str | None) -> str | None:
+    """The lowest or highest value; of numbers, which have a mean, what is broken is rounded."""
+    from provender.core.wording import told
+
+    is_broken = value is not None and one.mean is not None and "." in value
+    return told(value, "float64") if value is not None and is_broken else value
 
 
 def _number(value: float | None) -> str | None:
