@@ -142,7 +142,7 @@ def test_what_is_made_from_a_dataset_as_a_whole_is_named_beside_columns_that_lea
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (("node", "shop.nothing"), 3, "did you mean shop.orders?"),
+        (("node", "shop.ordrs"), 3, "did you mean shop.orders?"),
         (("node", "table:shop.orders"), 2, "is not a node of the lineage"),
         (("node", "shop.orders", "--depth", "0"), 2, "0 is not in the range"),
         (("impact", "feature-view:sales/nothing", "x"), 3, "sales/spending"),
