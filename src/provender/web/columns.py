@@ -18,6 +18,8 @@ from provender.web.wording import address as page_address
 from provender.web.wording import dataset_address
 
 AT_A_TIME = 20
+SHOWN = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+"""Quantiles of a page; all of them are in its JSON."""
 MOST_BINS = 32
 HOPS = 8
 MOST_BROKEN = 40
@@ -180,9 +182,9 @@ def _known(dataset: Dataset, version: DatasetVersion | None) -> Iterator[dict[st
 
 
 def _levels(profile: ColumnProfile) -> list[tuple[str, float]]:
-    """The quantiles, each with the part of the values below it, in percent."""
-    levels = [f"{100 * share:.0f}" for share in QUANTILES]
-    return list(zip(levels, profile.quantiles, strict=False))
+    """The quantiles that are shown, each with the part of the values below it, in percent."""
+    every = zip(QUANTILES, profile.quantiles, strict=False)
+    return [(f"{100 * share:.0f}", value) for share, value in every if share in SHOWN]
 
 
 def _bins(profile: ColumnProfile, kind: str) -> list[tuple[str, str, int]]:
