@@ -49,7 +49,11 @@ class LocalFinder:
 
     def suggest(self, text: str, *, limit: int = 8) -> tuple[Hit, ...]:
         """Return what a text that is not whole yet may become."""
-        return self.search(Question(text=text, typing=True), limit=limit).hits
+        check_limit(limit)
+        question = Question(text=text, typing=True)
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._now()
+            return search.search(db, who, question, limit=limit, totals=False, now=now).hits
 
     def facets(
         self, question: Question, *, among: Collection[str] = FACETS

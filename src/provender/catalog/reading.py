@@ -91,25 +91,31 @@ def _guessed(
     db: Session, view: View, word: str, own: Read, number: int
 ) -> list[tuple[str, Read, int]]:
     """What a word may stand for that nothing holds, or that may not be whole."""
+    held: dict[str, int] = {}
 
     def shown(read: Read) -> Read:
-        every = [Sought([[written]]) for written, _ in read.values()]
-        held = view.counts(db, every, most=1)
-        return {w: kept for (w, kept), here in zip(read.items(), held, strict=True) if here}
+        new = [written for written, _ in read.values() if written not in held]
+        counted = view.counts(db, [Sought([[written]]) for written in new], most=1)
+        held.update(zip(new, counted, strict=True))
+        return {other: kept for other, kept in read.items() if held[kept[0]]}
 
-    own = shown(own)
     if not own:
         apart = _apart(db, view, word)
         if apart:
             return apart
-    begun = vocabulary.beginnings(db, word, shown)
+    longer = vocabulary.beginnings(db, word)
+    shown({**dict(longer[: vocabulary.TRIED]), **own})  # at once, which is asked for below
+    own = shown(own)
+    begun = vocabulary.first_shown(longer, shown, most=vocabulary.MOST_BEGINNINGS)
     is_known = any(how in (How.EXACT, How.STEM, How.SYNONYM) for _, how in own.values())
     slipped = {} if is_known else vocabulary.slips(db, word, shown)
     read = {**slipped, **begun, **own}
     if not read:
         return [(word, {}, 0)]
-    (total,) = view.counts(db, [Sought([_codes(read)])], most=TELLING_UP_TO)
-    return [(word, read, max(total, number))]
+    if number < TELLING_UP_TO:  # else no more of them are counted
+        (total,) = view.counts(db, [Sought([_codes(read)])], most=TELLING_UP_TO)
+        number = max(total, number)
+    return [(word, read, number)]
 
 
 def _apart(db: Session, view: View, word: str) -> list[tuple[str, Read, int]]:

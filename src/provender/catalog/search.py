@@ -58,9 +58,18 @@ class _Nominated:
 
 
 def search(
-    db: Session, who: Actor, question: Question, *, limit: int, first: int = 0, now: datetime
+    db: Session,
+    who: Actor,
+    question: Question,
+    *,
+    limit: int,
+    first: int = 0,
+    totals: bool = True,
+    now: datetime,
 ) -> Found:
     """Return the hits from the one numbered ``first`` on, best first; without words, everything.
+
+    Without ``totals`` no more of them are counted than were ranked.
 
     Raises:
         NotFound: there is nothing like it to narrow by, or no such type.
@@ -86,7 +95,9 @@ def search(
         others = _others(db, view.narrowed(narrowed.condition), found)
         behind, goes_on = _behind(db, others, part, asked, narrowed, question, now=moment)
         shown += behind
-    total, more = _total(db, view, found, rated, narrowed)
+    total, more = len(rated), not found.is_complete
+    if totals and more and not narrowed.parts:
+        total, more = _total(db, view.narrowed(narrowed.condition), found, at_least=total)
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
         hits=_hits(db, shown, asked, explain=question.explain, now=moment),
@@ -175,8 +186,9 @@ def _counted(
         narrow = view.narrowed(narrowed.condition)
         sought = Sought((), narrowed.groups)
         if reading.text:
+            loosest = whole.sought.missing if whole is not None else len(reading.codes) - 1
             same = whole.sought if whole is not None and group is free else None
-            sought = same or _sought(db, narrow, reading.codes, narrowed)
+            sought = same or _sought(db, narrow, reading.codes, narrowed, loosest)
         numbers = [FACETS.index(facet) for facet in group]
         found |= facets.over(db, narrow, sought, numbers, most=most, now=now)
     return {facet: found[facet] for facet in FACETS if facet in found}
@@ -233,15 +245,21 @@ def _nominate(
 
 
 def _sought(
-    db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing
+    db: Session,
+    view: View,
+    groups: Sequence[Sequence[str]],
+    narrowed: Narrowing,
+    loosest: int,
 ) -> Sought:
-    """The loosest thing that `_nominate` would seek, without what it would find."""
-    sought = Sought((), narrowed.groups)
-    for missing in range(len(groups)):
+    """The loosest thing that `_nominate` would seek, without what it would find.
+
+    With less to narrow by there is more: no more than ``loosest`` words are missing then.
+    """
+    for missing in range(loosest):
         sought = Sought(groups, narrowed.groups, missing)
         if view.counts(db, [sought], most=ENOUGH)[0] >= ENOUGH:
-            break
-    return sought
+            return sought
+    return Sought(groups, narrowed.groups, loosest)
 
 
 def _others(db: Session, view: View, found: _Nominated) -> list[Number]:
@@ -283,15 +301,10 @@ def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
     return rated.candidate.kind in narrowed.kinds or not found_by.isdisjoint(narrowed.parts)
 
 
-def _total(
-    db: Session, view: View, found: _Nominated, rated: Sequence[Rated], narrowed: Narrowing
-) -> tuple[int, bool]:
+def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tuple[int, bool]:
     """How many documents there are, and whether there are more than that."""
-    if found.is_complete or narrowed.parts:
-        return len(rated), not found.is_complete
-    narrow = view.narrowed(narrowed.condition)
-    total = narrow.counts(db, [found.sought], most=TOTALLED)[0]
-    return max(total, len(rated)), total >= TOTALLED
+    total = view.counts(db, [found.sought], most=TOTALLED)[0]
+    return max(total, at_least), total >= TOTALLED
 
 
 def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:

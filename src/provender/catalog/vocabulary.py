@@ -152,18 +152,17 @@ def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     return found
 
 
-def beginnings(db: Session, word: str, shown: Shown) -> Read:
-    """Return the shortest words that begin with ``word``, of those ``shown``."""
+def beginnings(db: Session, word: str) -> list[tuple[str, Reading]]:
+    """Return words that begin with ``word``, the shortest first."""
     if len(word) < SHORTEST_BEGINNING:
-        return {}
+        return []
     wanted = (
         select(SearchWordRow.word, SearchWordRow.id)
         .where(SearchWordRow.word > word, SearchWordRow.word < word + LAST)
         .order_by(func.length(SearchWordRow.word), SearchWordRow.word)
     )
     rows = db.execute(wanted.limit(MOST_TRIED)).all()
-    begun = [(other, (code(number), How.BEGINNING)) for other, number in rows]
-    return _first_shown(begun, shown, most=MOST_BEGINNINGS)
+    return [(other, (code(number), How.BEGINNING)) for other, number in rows]
 
 
 def slips(db: Session, word: str, shown: Shown) -> Read:
@@ -185,14 +184,14 @@ def slips(db: Session, word: str, shown: Shown) -> Read:
         order = sorted(rated, key=lambda w: (rated[w][1], rated[w][0], w[:1] != word[:1], w))
         read = [(other, (code(near[other]), rated[other][1])) for other in order[:MOST_TRIED]]
         for _, alike in groupby(read, key=lambda one: one[1][1]):
-            found = _first_shown(list(alike), shown, most=MOST_SLIPS)
+            found = first_shown(list(alike), shown, most=MOST_SLIPS)
             if found:
                 return found
     return {}
 
 
-def _first_shown(read: Sequence[tuple[str, Reading]], shown: Shown, *, most: int) -> Read:
-    """The first of the readings that are shown, asked for in portions until there are enough."""
+def first_shown(read: Sequence[tuple[str, Reading]], shown: Shown, *, most: int) -> Read:
+    """Return the first of the readings that are shown, asked for in portions until enough are."""
     found: Read = {}
     for start in range(0, len(read), TRIED):
         found |= shown(dict(read[start : start + TRIED]))
