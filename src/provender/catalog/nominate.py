@@ -10,7 +10,7 @@ PostgreSQL looks through those of high impact first, in an index of their own.
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import combinations
@@ -208,22 +208,36 @@ def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> 
 
     What is sought are values of one query, for what is shown may take thousands of letters to say.
     """
-    asked = [(_from(db, place, sought, most), _match(db, sought)) for sought in every]
+    asked = [(_number(db, place, sought, most), _match(db, sought)) for sought in every]
     alike: dict[str, dict[str, int]] = defaultdict(dict)
-    for body, match in asked:
-        alike[body][match] = 0
-    for body, totals in alike.items():
-        alike[body] = dict(zip(totals, _counted(db, body, list(totals)), strict=True))
-    return [alike[body][match] for body, match in asked]
+    for number, match in asked:
+        alike[number][match] = 0
+    for number, totals in alike.items():
+        alike[number] = dict(zip(totals, _counted(db, number, list(totals)), strict=True))
+    return [alike[number][match] for number, match in asked]
 
 
-def _counted(db: Session, body: str, matches: list[str]) -> list[int]:
-    """How many rows ``body`` has for each of ``matches``, in their order."""
+def _number(db: Session, place: Place, sought: Sought, most: int) -> str:
+    """How many documents match ``a.match``, up to ``most``.
+
+    PostgreSQL gathers all of them before it counts the first: where those of high impact are
+    enough, the others are left alone.
+    """
+    every = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c)"
+    if not (is_postgresql(db) and place is NOW and sought.words):
+        return every
+    used = replace(sought, shown=_condition(sought, f"d.impact >= {HIGH_IMPACT}"))
+    high = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, used, most)}) c)"
+    return f"CASE WHEN {high} >= {most} THEN {most} ELSE {every} END"
+
+
+def _counted(db: Session, number: str, matches: list[str]) -> list[int]:
+    """What ``number`` is for each of ``matches``, in their order."""
     given: list[str] | str = matches
     asked = "unnest(%s::text[]) WITH ORDINALITY a (match, at)"
     if not is_postgresql(db):
         given, asked = json.dumps(matches), "(SELECT key AS at, value AS match FROM json_each(?)) a"
-    query = f"SELECT (SELECT count(*) FROM (SELECT 1 {body}) c) FROM {asked} ORDER BY a.at"
+    query = f"SELECT {number} FROM {asked} ORDER BY a.at"
     return [row[0] for row in db.connection().exec_driver_sql(query, (given,)).all()]
 
 
