@@ -161,6 +161,7 @@ def distance(one: str, other: str, *, most: int) -> int:
     """
     if abs(len(one) - len(other)) > most:
         return most + 1
+    one, other = _apart(one, other)
     before: list[int] = []
     above = list(range(len(other) + 1))
     for at, letter in enumerate(one, 1):
@@ -174,6 +175,16 @@ def distance(one: str, other: str, *, most: int) -> int:
             return most + 1
         before, above = above, row
     return min(above[-1], most + 1)
+
+
+def _apart(one: str, other: str) -> tuple[str, str]:
+    """Two words without the letters that both begin and end with: no slip lies there."""
+    least, begin, end = min(len(one), len(other)), 0, 0
+    while begin < least and one[begin] == other[begin]:
+        begin += 1
+    while end < least - begin and one[-1 - end] == other[-1 - end]:
+        end += 1
+    return one[begin : len(one) - end], other[begin : len(other) - end]
 
 
 def is_likely(typed: str, meant: str) -> bool:
