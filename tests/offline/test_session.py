@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Timer
+from threading import Event, Thread
 
 import duckdb
 import pytest
@@ -26,17 +26,38 @@ READ = {
 LIMITS = Limits(memory_limit="200MB", threads=1)
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """The signal is Python's own here, whatever tests before have made of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def run(
     area: Path, how: str, stop: Callable[[duckdb.DuckDBPyConnection], None], after: float = 0.3
 ) -> None:
-    """Run a query that takes minutes, of which ``stop`` makes an end."""
+    """Run a query that takes hours, of which ``stop`` makes an end."""
+    over, ended_otherwise = Event(), False
+
+    def stopping() -> None:
+        nonlocal ended_otherwise
+        if over.wait(after):
+            return
+        stop(session)
+        if not over.wait(30):
+            ended_otherwise = True
+            session.interrupt()
+
     with connect(LIMITS, area) as session:
-        timer = Timer(after, stop, [session])
-        timer.start()
+        stopper = Thread(target=stopping)
+        stopper.start()
         try:
             READ[how](session, area)
         finally:
-            timer.join()
+            over.set()
+            stopper.join()
+            assert not ended_otherwise, "what should have ended it did not"
 
 
 @pytest.mark.parametrize("how", READ)
