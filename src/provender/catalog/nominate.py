@@ -27,6 +27,7 @@ ALPHABET = digits + ascii_lowercase.rstrip("z")
 FACET = "z"
 HIGH_IMPACT = 4
 """From here on PostgreSQL has an index of its own."""
+OF_HIGH_IMPACT = f"d.impact >= {HIGH_IMPACT}"
 DOCUMENT_BITS = 32
 LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
@@ -146,11 +147,16 @@ def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> list[
     """Return the ids of documents that hold what is sought: of great impact first, then the newest."""
     if not is_postgresql(db):
         query = f"SELECT d.id {_lite(place, sought, limit)}"
-    elif place is NOW and sought.words:
+    elif _goes_by_impact(place, sought):
         query = _high_first(place, sought, limit)
     else:
         query = f"SELECT d.id {_post(place, sought, limit)}"
     return [row[0] for row in _rows(db, query, sought)]
+
+
+def _goes_by_impact(place: Place, sought: Sought) -> bool:
+    """Whether PostgreSQL is to look at documents of high impact first."""
+    return place is NOW and bool(sought.words)
 
 
 def _high_first(place: Place, sought: Sought, limit: int) -> str:
@@ -158,7 +164,7 @@ def _high_first(place: Place, sought: Sought, limit: int) -> str:
     high, low = (
         f"SELECT d.id, d.impact {_post(place, sought, limit, *further)}"
         for further in (
-            (f"d.impact >= {HIGH_IMPACT}",),
+            (OF_HIGH_IMPACT,),
             (f"d.impact < {HIGH_IMPACT}", f"(SELECT count(*) FROM high) < {limit}"),
         )
     )
@@ -224,9 +230,9 @@ def _number(db: Session, place: Place, sought: Sought, most: int) -> str:
     enough, the others are left alone.
     """
     every = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c)"
-    if not (is_postgresql(db) and place is NOW and sought.words):
+    if not (is_postgresql(db) and _goes_by_impact(place, sought)):
         return every
-    used = replace(sought, shown=_condition(sought, f"d.impact >= {HIGH_IMPACT}"))
+    used = replace(sought, shown=_condition(sought, OF_HIGH_IMPACT))
     high = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, used, most)}) c)"
     return f"CASE WHEN {high} >= {most} THEN {most} ELSE {every} END"
 
