@@ -5,6 +5,7 @@ is made once, as a SQLite file that is kept beside the data of the benchmarks; P
 same rows, which takes a tenth of the time of writing them again.
 """
 
+import gc
 import os
 import shutil
 import sqlite3
@@ -49,6 +50,17 @@ def empty(kind: str, options: Options) -> Iterator[str | None]:
                 return
             server = stack.enter_context(running(binaries, BUFFERS))
         yield stack.enter_context(database(server))
+
+
+@contextmanager
+def as_served() -> Iterator[None]:
+    """As the server does before it answers: what is there now is not walked through for garbage."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

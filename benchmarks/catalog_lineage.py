@@ -96,7 +96,8 @@ def _measured(url: str, size: Size, case: str, options: Options) -> Row:
         began = time.perf_counter()
         fill(engine, size)
         options.say(f"  filled in {time.perf_counter() - began:.0f} s")
-        return _asked(engine, size, case, options)
+        with catalog_databases.as_served():
+            return _asked(engine, size, case, options)
     finally:
         engine.dispose()
 

@@ -6,7 +6,6 @@ and the audit trail. Wall times are judged; on a busy machine look at the proces
 """
 
 import asyncio
-import gc
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -119,9 +118,7 @@ def measured(url: str, kind: str, options: Options) -> Iterator[Row]:
         apps = {
             who: application(catalog.as_actor(who), clock=lambda: NOW) for who in (READS, GOVERNS)
         }
-        gc.collect()
-        gc.freeze()  # as the server does before it answers
-        try:
+        with catalog_databases.as_served():
             for case, (who, addresses) in pages(world).items():
                 if options.wants(f"{case}, p95, {kind}"):
                     options.say(f"{NAME}: {case}, {kind}")
@@ -129,8 +126,6 @@ def measured(url: str, kind: str, options: Options) -> Iterator[Row]:
                         itertools.islice(itertools.cycle(addresses), ASKED[options.quick] + WARM)
                     )
                     yield asyncio.run(_page(apps[who], f"{case}, p95, {kind}", asked))
-        finally:
-            gc.unfreeze()
 
 
 async def _page(app: object, case: str, addresses: Sequence[str]) -> Row:

@@ -66,7 +66,10 @@ def run(options: Options) -> Iterator[Row]:
             if url is None:
                 continue
             asked = questions(size)
-            with LocalCatalog(url, actor="person:ana", clock=lambda: NOW) as catalog:
+            with (
+                LocalCatalog(url, actor="person:ana", clock=lambda: NOW) as catalog,
+                catalog_databases.as_served(),
+            ):
                 for name, case in wanted.items():
                     options.say(f"{NAME}: {case}")
                     yield _measured(catalog, name, case, asked, options)

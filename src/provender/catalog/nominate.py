@@ -33,6 +33,8 @@ LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
 NUMBER_OF_DOCUMENT = (1 << DOCUMENT_BITS) - 1
 INSTANTS = ("fresh_until", "from_at", "until_at")
+KEPT = ("id", "impact", "kind", "project", "domain", "owner", "format", "state", "fresh_until")
+"""Columns of documents that facets are counted by."""
 
 Groups = Sequence[Sequence[str]]
 """Codes of which one of each group is looked for."""
@@ -70,6 +72,14 @@ class Sought:
     in_title: bool = False
     shown: str = ""
     """A condition on ``d``, the document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nominees:
+    """Documents, and how many there are in all, where all had to be looked at anyway."""
+
+    numbers: list[int]
+    total: int | None = None
 
 
 def code(number: int) -> str:
@@ -143,15 +153,18 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
         )
 
 
-def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> list[int]:
-    """Return the ids of documents that hold what is sought: of great impact first, then the newest."""
+def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nominees:
+    """Return the documents that hold what is sought: of great impact first, then the newest."""
     if not is_postgresql(db):
-        query = f"SELECT d.id {_lite(place, sought, limit)}"
+        query = f"SELECT d.id, 0 {_lite(place, sought, limit)}"
     elif _goes_by_impact(place, sought):
-        query = _high_first(place, sought, limit)
+        query = f"SELECT id, others {_high_first(place, sought, limit, ('id', 'impact'))}"
     else:
-        query = f"SELECT d.id {_post(place, sought, limit)}"
-    return [row[0] for row in _rows(db, query, sought)]
+        query = f"SELECT d.id, 0 {_post(place, sought, limit)}"
+    rows = list(_rows(db, query, sought))
+    low = rows[-1][1] if rows else 0
+    high = sum(not row[1] for row in rows)
+    return Nominees([row[0] for row in rows], high + low if low else None)
 
 
 def _goes_by_impact(place: Place, sought: Sought) -> bool:
@@ -159,18 +172,18 @@ def _goes_by_impact(place: Place, sought: Sought) -> bool:
     return place is NOW and bool(sought.words)
 
 
-def _high_first(place: Place, sought: Sought, limit: int) -> str:
-    """Those of high impact, and where these are not enough the others: they are not looked at else."""
-    high, low = (
-        f"SELECT d.id, d.impact {_post(place, sought, limit, *further)}"
-        for further in (
-            (OF_HIGH_IMPACT,),
-            (f"d.impact < {HIGH_IMPACT}", f"(SELECT count(*) FROM high) < {limit}"),
-        )
-    )
+def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
+    """Those of high impact, and where these are not enough the others: they are not looked at else.
+
+    With each of the others is how many of them there are.
+    """
+    listed = ", ".join(f"d.{column}" for column in columns)
+    enough = f"(SELECT count(*) FROM high) < {limit}"
+    high = _post(place, sought, limit, OF_HIGH_IMPACT)
+    low = _post(place, sought, limit, f"d.impact < {HIGH_IMPACT}", enough)
     return (
-        f"WITH high AS MATERIALIZED ({high}) "
-        f"SELECT id FROM (SELECT * FROM high UNION ALL ({low})) c "
+        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, 0 AS others {high}) "
+        f"SELECT * FROM high UNION ALL (SELECT {listed}, count(*) OVER () {low})) c "
         f"ORDER BY impact DESC, id DESC LIMIT {limit}"
     )
 
@@ -251,11 +264,14 @@ def grouped(
     db: Session, place: Place, sought: Sought, selects: Sequence[str], *, most: int
 ) -> list[tuple[int, Any, int]]:
     """Return what ``selects`` count over the first ``most`` documents found, which they call ``m``."""
-    columns = (
-        "d.id, d.kind, d.project, d.domain, d.owner, d.format, d.state, d.fresh_until, d.impact"
-    )
-    body = _lite(place, sought, most) if not is_postgresql(db) else _post(place, sought, most)
-    query = f"WITH m AS MATERIALIZED (SELECT {columns} {body}) {' UNION ALL '.join(selects)}"
+    listed = ", ".join(f"d.{column}" for column in KEPT)
+    if not is_postgresql(db):
+        found = f"SELECT {listed} {_lite(place, sought, most)}"
+    elif _goes_by_impact(place, sought):
+        found = f"SELECT * {_high_first(place, sought, most, KEPT)}"
+    else:
+        found = f"SELECT {listed} {_post(place, sought, most)}"
+    query = f"WITH m AS MATERIALIZED ({found}) {' UNION ALL '.join(selects)}"
     return [(row[0], row[1], row[2]) for row in _rows(db, query, sought)]
 
 

@@ -45,11 +45,19 @@ class View:
 
     def nominated(self, db: Session, sought: Sought, *, limit: int) -> list[Number]:
         """Return documents that hold what is sought, up to ``limit`` from each place."""
-        return [
-            (place, number)
-            for place, shown in self.places
-            for number in nominate.nominated(db, place, _shown(sought, shown), limit=limit)
-        ]
+        return self.nominees(db, sought, limit=limit)[0]
+
+    def nominees(
+        self, db: Session, sought: Sought, *, limit: int
+    ) -> tuple[list[Number], int | None]:
+        """Return what `nominated` does, and how many there are in all where that is known."""
+        numbers: list[Number] = []
+        total: int | None = 0
+        for place, shown in self.places:
+            found = nominate.nominated(db, place, _shown(sought, shown), limit=limit)
+            numbers += ((place, number) for number in found.numbers)
+            total = None if total is None or found.total is None else total + found.total
+        return numbers, total
 
     def counts(self, db: Session, every: Sequence[Sought], *, most: int) -> list[int]:
         """Return how many documents hold each of what is sought; ``most`` if there are more."""

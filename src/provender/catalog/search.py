@@ -50,11 +50,12 @@ KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
 
 @dataclass(frozen=True, slots=True)
 class _Nominated:
-    """Documents, and the loosest thing that was sought to find them."""
+    """Documents, and the loosest thing that was sought to find them: how much holds it, if known."""
 
     numbers: list[Number]
     sought: Sought
     is_complete: bool
+    total: int | None = None
 
 
 def search(
@@ -230,10 +231,10 @@ def _nominate(
 ) -> _Nominated:
     """All the words first, in the name and anywhere; then one missing, until there are enough."""
     numbers: dict[Number, None] = {}
-    sought, is_complete = Sought((), narrowed.groups), True
+    sought, is_complete, total = Sought((), narrowed.groups), True, None
     for missing in range(len(groups)):
         sought = Sought(groups, narrowed.groups, missing)
-        anywhere = view.nominated(db, sought, limit=NOMINATED)
+        anywhere, total = view.nominees(db, sought, limit=NOMINATED)
         is_complete = len(anywhere) < NOMINATED
         if not is_complete:  # else those that have them in the name are all there
             titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
@@ -241,7 +242,7 @@ def _nominate(
         numbers.update(dict.fromkeys(anywhere))
         if len(numbers) >= ENOUGH:
             break
-    return _Nominated(list(numbers), sought, is_complete)
+    return _Nominated(list(numbers), sought, is_complete, total)
 
 
 def _sought(
@@ -303,7 +304,10 @@ def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
 
 def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tuple[int, bool]:
     """How many documents there are, and whether there are more than that."""
-    total = view.counts(db, [found.sought], most=TOTALLED)[0]
+    total = found.total
+    if total is None:
+        (total,) = view.counts(db, [found.sought], most=TOTALLED)
+    total = min(total, TOTALLED)
     return max(total, at_least), total >= TOTALLED
 
 
