@@ -6,7 +6,7 @@ from typing import TypeVar
 from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.orm import Session, aliased
 
-from provender.catalog import naming
+from provender.catalog import naming, queries
 from provender.catalog.rows import DatasetRow, NodeRow, RestsOnRow
 from provender.core.lineage import Node, NodeKind, dataset_node, defined_node
 
@@ -20,6 +20,7 @@ WHOLE = ""
 Part = tuple[Node, str]
 """A node and a column of it."""
 OF_KIND = {kind.value: kind for kind in NodeKind}
+NAMED = "SELECT id, kind, name, column_name FROM nodes WHERE id IN ({})"
 T = TypeVar("T")
 
 
@@ -121,9 +122,8 @@ def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
     """Return which node, and which column of it, each number is of."""
     found: dict[int, Part] = {}
     for portion in portions(numbers):
-        wanted = select(NodeRow.id, NodeRow.kind, NodeRow.name, NodeRow.column_name)
-        for number, kind, name, column in db.execute(wanted.where(NodeRow.id.in_(portion))):
-            found[number] = Node(NodeKind(kind), name), column
+        for number, kind, name, column in queries.rows(db, NAMED, portion):
+            found[number] = Node(OF_KIND[kind], name), column
     return found
 
 

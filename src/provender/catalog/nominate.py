@@ -76,10 +76,11 @@ class Sought:
 
 @dataclass(frozen=True, slots=True)
 class Nominees:
-    """Documents, and how many there are in all, where all had to be looked at anyway."""
+    """Documents, and how many were seen to hold what was sought; ``is_all``: there are no more."""
 
     numbers: list[int]
-    total: int | None = None
+    known: int
+    is_all: bool
 
 
 def code(number: int) -> str:
@@ -94,6 +95,11 @@ def code(number: int) -> str:
 def facet_code(value: int) -> str:
     """Return the code of a facet's value."""
     return FACET + code(value)
+
+
+def value_of(written: str) -> int:
+    """Return the value of a facet by its code."""
+    return int(written.removeprefix(FACET), len(ALPHABET))
 
 
 def add(
@@ -155,16 +161,15 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
 
 def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nominees:
     """Return the documents that hold what is sought: of great impact first, then the newest."""
-    if not is_postgresql(db):
-        query = f"SELECT d.id, 0 {_lite(place, sought, limit)}"
-    elif _goes_by_impact(place, sought):
-        query = f"SELECT id, others {_high_first(place, sought, limit, ('id', 'impact'))}"
-    else:
-        query = f"SELECT d.id, 0 {_post(place, sought, limit)}"
-    rows = list(_rows(db, query, sought))
-    low = rows[-1][1] if rows else 0
-    high = sum(not row[1] for row in rows)
-    return Nominees([row[0] for row in rows], high + low if low else None)
+    if not (is_postgresql(db) and _goes_by_impact(place, sought)):
+        found = (_post if is_postgresql(db) else _lite)(place, sought, limit)
+        numbers = [row[0] for row in _rows(db, f"SELECT d.id {found}", sought)]
+        return Nominees(numbers, len(numbers), len(numbers) < limit)
+    found = _high_first(place, sought, limit, ("id", "impact"))
+    rows = list(_rows(db, f"SELECT id, is_high, known {found}", sought))
+    known = {is_high: number for _, is_high, number in rows}
+    is_all = False in known or len(rows) < limit
+    return Nominees([row[0] for row in rows], sum(known.values()), is_all)
 
 
 def _goes_by_impact(place: Place, sought: Sought) -> bool:
@@ -175,15 +180,15 @@ def _goes_by_impact(place: Place, sought: Sought) -> bool:
 def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
     """Those of high impact, and where these are not enough the others: they are not looked at else.
 
-    With each of the others is how many of them there are.
+    Of each is said how many are ``known``, of high impact or of the others.
     """
-    listed = ", ".join(f"d.{column}" for column in columns)
+    listed, known = ", ".join(f"d.{c}" for c in columns), "count(*) OVER () AS known"
     enough = f"(SELECT count(*) FROM high) < {limit}"
     high = _post(place, sought, limit, OF_HIGH_IMPACT)
     low = _post(place, sought, limit, f"d.impact < {HIGH_IMPACT}", enough)
     return (
-        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, 0 AS others {high}) "
-        f"SELECT * FROM high UNION ALL (SELECT {listed}, count(*) OVER () {low})) c "
+        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, true AS is_high, {known} {high}) "
+        f"SELECT * FROM high UNION ALL (SELECT {listed}, false, {known} {low})) c "
         f"ORDER BY impact DESC, id DESC LIMIT {limit}"
     )
 
@@ -222,12 +227,14 @@ def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) ->
     return [row[0] for row in db.connection().exec_driver_sql(query, (key, key + LAST))]
 
 
-def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> list[int]:
+def counts(
+    db: Session, place: Place, every: Sequence[Sought], *, most: int, rare: bool = False
+) -> list[int]:
     """Return how many documents hold each of what is sought; ``most`` if there are more.
 
-    What is sought are values of one query, for what is shown may take thousands of letters to say.
+    ``rare``: those of high impact are known to be fewer. What is sought are values of one query, for what is shown may take thousands of letters to say.
     """
-    asked = [(_number(db, place, sought, most), _match(db, sought)) for sought in every]
+    asked = [(_number(db, place, sought, most, rare=rare), _match(db, sought)) for sought in every]
     alike: dict[str, dict[str, int]] = defaultdict(dict)
     for number, match in asked:
         alike[number][match] = 0
@@ -236,14 +243,14 @@ def counts(db: Session, place: Place, every: Sequence[Sought], *, most: int) -> 
     return [alike[number][match] for number, match in asked]
 
 
-def _number(db: Session, place: Place, sought: Sought, most: int) -> str:
+def _number(db: Session, place: Place, sought: Sought, most: int, *, rare: bool) -> str:
     """How many documents match ``a.match``, up to ``most``.
 
     PostgreSQL gathers all of them before it counts the first: where those of high impact are
     enough, the others are left alone.
     """
     every = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c)"
-    if not (is_postgresql(db) and _goes_by_impact(place, sought)):
+    if rare or not (is_postgresql(db) and _goes_by_impact(place, sought)):
         return every
     used = replace(sought, shown=_condition(sought, OF_HIGH_IMPACT))
     high = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, used, most)}) c)"
@@ -283,11 +290,11 @@ def facet_values(db: Session, place: Place, sought: Sought, *, most: int) -> Cou
             f"SELECT word, count(*) FROM ({body}) m, unnest(tsvector_to_array(m.vector)) word "
             f"WHERE left(word, 1) = '{FACET}' GROUP BY word"
         )
-        return Counter({_value(row[0]): int(row[1]) for row in _rows(db, query, sought)})
+        return Counter({value_of(row[0]): int(row[1]) for row in _rows(db, query, sought)})
     number = f"(d.impact << {DOCUMENT_BITS} | d.id)"
     held = f"SELECT (SELECT i.body FROM {place.index} i WHERE i.rowid = {number})"
     bodies = (row[0].split() for row in _rows(db, f"{held} {_lite(place, sought, most)}", sought))
-    return Counter(_value(code) for body in bodies for code in body if code.startswith(FACET))
+    return Counter(value_of(code) for body in bodies for code in body if code.startswith(FACET))
 
 
 def is_postgresql(db: Session) -> bool:
@@ -304,11 +311,6 @@ def instant(db: Session, at: datetime) -> str:
 def rowid(impact: int, document: int) -> int:
     """Return the number under which SQLite's index has a document."""
     return impact << DOCUMENT_BITS | document
-
-
-def _value(written: str) -> int:
-    """The value of a facet that `facet_code` wrote."""
-    return int(written.removeprefix(FACET), len(ALPHABET))
 
 
 @cache

@@ -49,22 +49,26 @@ class View:
 
     def nominees(
         self, db: Session, sought: Sought, *, limit: int
-    ) -> tuple[list[Number], int | None]:
-        """Return what `nominated` does, and how many there are in all where that is known."""
-        numbers: list[Number] = []
-        total: int | None = 0
-        for place, shown in self.places:
-            found = nominate.nominated(db, place, _shown(sought, shown), limit=limit)
-            numbers += ((place, number) for number in found.numbers)
-            total = None if total is None or found.total is None else total + found.total
-        return numbers, total
+    ) -> tuple[list[Number], int, bool]:
+        """Return what `nominated` does, how many were seen, and whether these are all there are."""
+        found = [
+            (place, nominate.nominated(db, place, _shown(sought, shown), limit=limit))
+            for place, shown in self.places
+        ]
+        return (
+            [(place, number) for place, some in found for number in some.numbers],
+            sum(some.known for _, some in found),
+            all(some.is_all for _, some in found),
+        )
 
-    def counts(self, db: Session, every: Sequence[Sought], *, most: int) -> list[int]:
+    def counts(
+        self, db: Session, every: Sequence[Sought], *, most: int, rare: bool = False
+    ) -> list[int]:
         """Return how many documents hold each of what is sought; ``most`` if there are more."""
         totals = [0] * len(every)
         for place, shown in self.places:
             asked = [_shown(sought, shown) for sought in every]
-            for at, number in enumerate(nominate.counts(db, place, asked, most=most)):
+            for at, number in enumerate(nominate.counts(db, place, asked, most=most, rare=rare)):
                 totals[at] += number
         return [min(most, total) for total in totals]
 

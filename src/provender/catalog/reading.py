@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, vocabulary
+from provender.catalog import commonness, facets, vocabulary
 from provender.catalog.facets import STATE, STATES
 from provender.catalog.nominate import Sought, code, facet_code
 from provender.catalog.past import View
@@ -56,8 +56,8 @@ def reading_of(db: Session, view: View, text: str, *, typing: bool) -> Reading:
         spelt[state].setdefault(state, (facet_code(number), How.EXACT))
     every = [(word, spelt[word]) for word in asked if spelt[word]]
     exact = [(word, {word: spelt[word][word]}) for word in asked if word in spelt[word]]
-    sought = [Sought([_codes(read_as)]) for _, read_as in (*every, *exact)]
-    counted = view.counts(db, sought, most=TELLING_UP_TO)
+    sought = [Sought((tuple(_codes(read_as)),)) for _, read_as in (*every, *exact)]
+    counted = commonness.counts(db, view, sought, most=TELLING_UP_TO)
     numbers = {word: n for (word, _), n in zip(every, counted, strict=False)}
     as_spelt = {word for (word, _), n in zip(exact, counted[len(every) :], strict=True) if n}
     read: list[tuple[str, Read, int]] = []

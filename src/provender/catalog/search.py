@@ -10,15 +10,23 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import candidates, epoch, facets, hindsight, naming, nodes, nominate, past
+from provender.catalog import (
+    candidates,
+    epoch,
+    facets,
+    hindsight,
+    naming,
+    nodes,
+    nominate,
+    past,
+    queries,
+)
 from provender.catalog.narrowing import Narrowing, narrowing
 from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
 from provender.catalog.reading import Reading, reading_of
-from provender.catalog.rows import DatasetNameRow, DatasetRow
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -44,18 +52,27 @@ TOTALLED = 1_000
 """Hits that are counted; where there are as many, there may be more."""
 NAMED = 50
 BEGUN = 20
+OF_URN = "SELECT name FROM datasets WHERE urn IN ({}) AND name NOT IN ({})"
+ONCE_CALLED = (
+    "SELECT d.name FROM dataset_names n JOIN datasets d ON d.id = n.dataset "
+    "WHERE n.name IN ({}) AND d.name NOT IN ({})"
+)
 KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
 """What is known of documents as of an instant."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Nominated:
-    """Documents, and the loosest thing that was sought to find them: how much holds it, if known."""
+    """Documents, and the loosest thing that was sought to find them.
+
+    How many were seen to hold that, at least; ``is_all`` if there are no more.
+    """
 
     numbers: list[Number]
     sought: Sought
     is_complete: bool
-    total: int | None = None
+    known: int = 0
+    is_all: bool = False
 
 
 def search(
@@ -231,10 +248,10 @@ def _nominate(
 ) -> _Nominated:
     """All the words first, in the name and anywhere; then one missing, until there are enough."""
     numbers: dict[Number, None] = {}
-    sought, is_complete, total = Sought((), narrowed.groups), True, None
+    sought, is_complete, known, is_all = Sought((), narrowed.groups), True, 0, True
     for missing in range(len(groups)):
         sought = Sought(groups, narrowed.groups, missing)
-        anywhere, total = view.nominees(db, sought, limit=NOMINATED)
+        anywhere, known, is_all = view.nominees(db, sought, limit=NOMINATED)
         is_complete = len(anywhere) < NOMINATED
         if not is_complete:  # else those that have them in the name are all there
             titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
@@ -242,7 +259,7 @@ def _nominate(
         numbers.update(dict.fromkeys(anywhere))
         if len(numbers) >= ENOUGH:
             break
-    return _Nominated(list(numbers), sought, is_complete, total)
+    return _Nominated(list(numbers), sought, is_complete, known, is_all)
 
 
 def _sought(
@@ -304,10 +321,9 @@ def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
 
 def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tuple[int, bool]:
     """How many documents there are, and whether there are more than that."""
-    total = found.total
-    if total is None:
-        (total,) = view.counts(db, [found.sought], most=TOTALLED)
-    total = min(total, TOTALLED)
+    total = min(found.known, TOTALLED)
+    if total < TOTALLED and not found.is_all:
+        (total,) = view.counts(db, [found.sought], most=TOTALLED, rare=True)
     return max(total, at_least), total >= TOTALLED
 
 
@@ -317,13 +333,11 @@ def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Numbe
     folded = text.casefold()
     names = list(dict.fromkeys((text, folded, folded.rpartition("/")[2])))
     exact = view.named(db, names, key, limit=NAMED)
-    wanted = select(DatasetRow.name).where(DatasetRow.name != folded)
     if text.startswith(naming.PREFIX):
-        wanted = wanted.where(DatasetRow.urn == text)
+        called = queries.rows(db, OF_URN, [text], [folded])
     else:
-        once = DatasetNameRow.dataset == DatasetRow.id
-        wanted = wanted.join(DatasetNameRow, once).where(DatasetNameRow.name == folded)
-    current = list(dict.fromkeys(db.scalars(wanted)))
+        called = queries.rows(db, ONCE_CALLED, [folded], [folded])
+    current = list(dict.fromkeys(name for (name,) in called))
     former = view.named(db, current, current[0], limit=NAMED) if current else []
     return [*former, *exact], former
 

@@ -13,7 +13,7 @@ import snowballstemmer
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import naming
+from provender.catalog import naming, queries
 from provender.catalog.nominate import LAST, code, is_postgresql
 from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
 from provender.core.glossary import Term
@@ -41,6 +41,8 @@ MOST_TRIED = 960
 """Words that are asked for, nearest first; those after them are not guessed."""
 SHORTEST_BEGINNING = 3
 LONGEST_WITH_STUBS = 32
+OF_ROOTS = "SELECT word, id, stem FROM search_words WHERE stem IN ({}) ORDER BY word"
+SYNONYMS = "SELECT word, means FROM synonyms WHERE word IN ({}) ORDER BY word, means"
 
 _english = snowballstemmer.stemmer("english")
 
@@ -133,11 +135,8 @@ def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     found: dict[str, Read] = {word: {} for word in asked}
     meant = _synonyms(db, asked)
     roots = {family(word) for word in (*asked, *(m for means in meant.values() for m in means))}
-    wanted = select(SearchWordRow.word, SearchWordRow.id, SearchWordRow.stem).where(
-        SearchWordRow.stem.in_(sorted(roots))
-    )
     by_root: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for word, number, its_root in db.execute(wanted.order_by(SearchWordRow.word)):
+    for word, number, its_root in queries.rows(db, OF_ROOTS, sorted(roots)) if roots else ():
         by_root[its_root].append((word, number))
     for word in asked:
         read_as: Read = {}
@@ -238,9 +237,8 @@ def _sharing(db: Session, shortened: Sequence[str]) -> dict[str, int]:
 
 
 def _synonyms(db: Session, asked: Sequence[str]) -> dict[str, list[str]]:
-    wanted = select(SynonymRow.word, SynonymRow.means).where(SynonymRow.word.in_(asked))
     found: dict[str, list[str]] = defaultdict(list)
-    for word, means in db.execute(wanted.order_by(SynonymRow.word, SynonymRow.means)):
+    for word, means in queries.rows(db, SYNONYMS, asked) if asked else ():
         found[word].append(means)
     return found
 
