@@ -328,9 +328,9 @@ def _named(
     numbers = sorted({value for _, value in found if isinstance(value, int)})
     names: dict[Any, str] = {}
     for start in range(0, len(numbers), PORTION):
-        portion = numbers[start : start + PORTION]
-        rows = select(FacetValueRow.id, FacetValueRow.value).where(FacetValueRow.id.in_(portion))
-        names |= dict(db.execute(rows).all())
+        portion = among("id", numbers[start : start + PORTION])  # written out: half the time
+        query = f"SELECT id, value FROM facet_values WHERE {portion}"
+        names |= dict(db.connection().exec_driver_sql(query).all())
     by_name: dict[int, Counter[str]] = defaultdict(Counter)
     for (facet, value), number in found.items():
         by_name[facet][names.get(value, value)] += number

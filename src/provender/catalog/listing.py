@@ -128,10 +128,16 @@ def _that_have(name: str, values: tuple[str, ...]) -> Select[int]:
 
 
 def _are_few(db: Session, filters: Mapping[str, tuple[str, ...]]) -> bool:
-    """Whether so few datasets have a value that is asked for that they are better sorted."""
+    """Whether so few datasets have a value that is asked for that they are better sorted.
+
+    A tag or a term may be on many columns of each. An owner it has in a few roles at most, which
+    are not told apart: PostgreSQL would look through all owners there are for that.
+    """
     for name, values in filters.items():
         if name != "domain":
-            some = _that_have(name, values).distinct().limit(FEW + 1).subquery()
+            wanted = _that_have(name, values)
+            wanted = wanted if name == "owner" else wanted.distinct()
+            some = wanted.limit(FEW + 1).subquery()
             if db.scalars(select(func.count()).select_from(some)).one() <= FEW:
                 return True
     return False
