@@ -11,9 +11,12 @@ def prepare_postgresql(connection: Any, _record: object) -> None:
     """Let it use indices: for words that it knows nothing of it would rather read everything.
 
     It takes a whole table to be cheap where the first row will do, and compiles long questions.
+    It starts other processes for what may be many rows, which takes longer than to read them, and
+    does so for what is then not needed.
     """
     connection.execute("SET enable_seqscan = off")
     connection.execute("SET jit = off")
+    connection.execute("SET max_parallel_workers_per_gather = 0")
     connection.commit()
 
 

@@ -1,10 +1,10 @@
-"""Nomination: the documents that hold the words asked for. The only file that knows FTS5 from tsvector.
+"""Nomination: the documents that hold what is asked for. Only here FTS5 is known from tsvector.
 
 The index holds whole words as codes, and the values of facets as codes of another alphabet;
 which words to look for is decided elsewhere, once for both databases. Documents come in the order
 of their impact, a handful of classes of how much they are used and how well kept, then the newest
 first: SQLite's rowids are made of both, so that it reads no further than it is asked to.
-PostgreSQL looks through those of high impact first, in an index of their own.
+PostgreSQL has an index of those of high impact; without words `prevalence` says where it looks.
 """
 
 import json
@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
+from provender.catalog import prevalence
 from provender.catalog.rows import UtcDateTime
 
 ALPHABET = digits + ascii_lowercase.rstrip("z")
@@ -67,7 +68,7 @@ class Sought:
     """What is looked for: words, of which ``missing`` may be missing, values of facets, and where."""
 
     words: Groups
-    facets: Groups = ()
+    facets: Sequence[prevalence.Held] = ()
     missing: int = 0
     in_title: bool = False
     shown: str = ""
@@ -161,7 +162,7 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
 
 def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nominees:
     """Return the documents that hold what is sought: of great impact first, then the newest."""
-    if not (is_postgresql(db) and _goes_by_impact(place, sought)):
+    if not (is_postgresql(db) and _goes_by_impact(place, sought, limit)):
         found = (_post if is_postgresql(db) else _lite)(place, sought, limit)
         numbers = [row[0] for row in _rows(db, f"SELECT d.id {found}", sought)]
         return Nominees(numbers, len(numbers), len(numbers) < limit)
@@ -172,9 +173,9 @@ def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nomin
     return Nominees([row[0] for row in rows], sum(known.values()), is_all)
 
 
-def _goes_by_impact(place: Place, sought: Sought) -> bool:
+def _goes_by_impact(place: Place, sought: Sought, limit: int) -> bool:
     """Whether PostgreSQL is to look at documents of high impact first."""
-    return place is NOW and bool(sought.words)
+    return place is NOW and (bool(sought.words) or prevalence.high_first(sought.facets, limit))
 
 
 def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
@@ -250,7 +251,7 @@ def _number(db: Session, place: Place, sought: Sought, most: int, *, rare: bool)
     enough, the others are left alone.
     """
     every = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c)"
-    if rare or not (is_postgresql(db) and _goes_by_impact(place, sought)):
+    if rare or not (is_postgresql(db) and _goes_by_impact(place, sought, most)):
         return every
     used = replace(sought, shown=_condition(sought, OF_HIGH_IMPACT))
     high = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, used, most)}) c)"
@@ -274,7 +275,7 @@ def grouped(
     listed = ", ".join(f"d.{column}" for column in KEPT)
     if not is_postgresql(db):
         found = f"SELECT {listed} {_lite(place, sought, most)}"
-    elif _goes_by_impact(place, sought):
+    elif _goes_by_impact(place, sought, most):
         found = f"SELECT * {_high_first(place, sought, most, KEPT)}"
     else:
         found = f"SELECT {listed} {_post(place, sought, most)}"
@@ -333,11 +334,11 @@ def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
 
 def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
     """The documents in no order, that match ``a.match``: for counting."""
+    if is_postgresql(db) and not sought.words:  # in order they are the sooner enough
+        return _post(place, sought, limit)
     if is_postgresql(db):
-        if not sought.words:  # in order they are the sooner enough
-            return _post(place, sought, limit, match="a.match")
-        fits = _condition(sought, _fits(sought, "a.match"))
-        return f"FROM {place.table} d WHERE {fits} LIMIT {limit}"
+        where = _condition(sought, "d.vector @@ a.match::tsquery")
+        return f"FROM {place.table} d WHERE {where} LIMIT {limit}"
     return _lite(place, sought, limit, match="a.match", in_order=False)
 
 
@@ -355,19 +356,18 @@ def _lite(
     )
 
 
-def _post(place: Place, sought: Sought, limit: int, *further: str, match: str = "%s") -> str:
+def _post(place: Place, sought: Sought, limit: int, *further: str) -> str:
     """PostgreSQL takes words that few have to be in many: it is not to go by impact for them."""
-    fits = _condition(sought, _fits(sought, match), *further)
-    impact = "d.impact + 0" if sought.words else "d.impact"
-    return f"FROM {place.table} d WHERE {fits} ORDER BY {impact} DESC, d.id DESC LIMIT {limit}"
+    if sought.words:
+        fits, impact = "d.vector @@ %s::tsquery", prevalence.SORTED
+    else:
+        fits, impact = prevalence.looked_for(sought.facets, limit=limit, counted=place is NOW)
+    where = _condition(sought, fits, *further)
+    return f"FROM {place.table} d WHERE {where} ORDER BY {impact} DESC, d.id DESC LIMIT {limit}"
 
 
 def _condition(sought: Sought, *further: str) -> str:
     return " AND ".join(f"({one})" for one in (*further, sought.shown) if one) or "1 = 1"
-
-
-def _fits(sought: Sought, match: str = "%s") -> str:
-    return f"d.vector @@ {match}::tsquery" if sought.words or sought.facets else ""
 
 
 def _match(db: Session, sought: Sought) -> str:
@@ -375,13 +375,13 @@ def _match(db: Session, sought: Sought) -> str:
     if is_postgresql(db):
         mark = "'+{}'" if sought.in_title else "'{}'"
         asked = _any(sought, mark.format, " & ", " | ")
-        facets = [" | ".join(f"'{c}'" for c in group) for group in sought.facets]
+        facets = map(prevalence.either, sought.facets)
         return " & ".join(f"({part})" for part in (asked, *facets) if part)
     asked = _any(sought, str, " AND ", " OR ")
     if asked and sought.in_title:
         asked = f"title : ({asked})"
     return " AND ".join(
-        f"({part})" for part in (asked, *(" OR ".join(group) for group in sought.facets)) if part
+        f"({part})" for part in (asked, *(" OR ".join(one.codes) for one in sought.facets)) if part
     )
 
 

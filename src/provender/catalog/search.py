@@ -23,7 +23,7 @@ from provender.catalog import (
     past,
     queries,
 )
-from provender.catalog.narrowing import Narrowing, narrowing
+from provender.catalog.narrowing import Narrowing, check, held, narrowing
 from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
 from provender.catalog.reading import Reading, reading_of
@@ -147,7 +147,7 @@ def counted(
     """
     text = legible(question.text[:MOST_LETTERS])
     past.check(db, question, now=now)
-    narrowing(db, question.filters, now=now)
+    check(question.filters)
     if not text and not question.filters and question.as_of is None:
         visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
         besides = past.opened_documents(db, visible)
@@ -191,6 +191,7 @@ def _counted(
 ) -> dict[str, tuple[FacetValue, ...]]:
     """The counts beside a question that was read; ``whole``: what was nominated for all of it."""
     found: dict[str, tuple[FacetValue, ...]] = {}
+    known = held(db, question.filters)
     possible = FACETS if question.as_of is None else KEPT_FACETS
     kept = [facet for facet in possible if facet in among]
     free = [facet for facet in kept if facet not in question.filters]
@@ -198,7 +199,7 @@ def _counted(
         if not group:
             continue
         filters = {name: v for name, v in question.filters.items() if name not in group}
-        narrowed = narrowing(db, filters, now=now)
+        narrowed = narrowing(db, filters, known=known, now=now)
         if narrowed is None or (reading.text and not reading.codes):
             continue
         narrow = view.narrowed(narrowed.condition)
@@ -230,8 +231,9 @@ def _find(
     narrow, text = view.narrowed(narrowed.condition), reading.text
     if not text:
         sought = Sought((), narrowed.groups)
-        numbers = narrow.nominated(db, sought, limit=2 * NOMINATED)
-        return Asked.of("", ()), _Nominated(numbers, sought, len(numbers) < 2 * NOMINATED)
+        numbers, known, is_all = narrow.nominees(db, sought, limit=2 * NOMINATED)
+        is_complete = len(numbers) < 2 * NOMINATED
+        return Asked.of("", ()), _Nominated(numbers, sought, is_complete, known, is_all)
     found = _nominate(db, narrow, reading.codes, narrowed)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
@@ -323,7 +325,8 @@ def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tupl
     """How many documents there are, and whether there are more than that."""
     total = min(found.known, TOTALLED)
     if total < TOTALLED and not found.is_all:
-        (total,) = view.counts(db, [found.sought], most=TOTALLED, rare=True)
+        rare = bool(found.sought.words)  # those of high impact were counted with the nomination
+        (total,) = view.counts(db, [found.sought], most=TOTALLED, rare=rare)
     return max(total, at_least), total >= TOTALLED
 
 
