@@ -41,7 +41,7 @@ STATES = ("", *(state.value for state in State))
 FRESH, STALE = "fresh", "stale"
 COUNTED = 10_000
 """Documents that are counted one by one; of more it is said that there are more."""
-OVER = 1_000
+OVER = 500
 """Documents that the values beside a question are counted over; of more it is said so, too."""
 SHOWN = 12
 """Values of each facet beside what a question found."""

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
-from itertools import combinations
 from string import ascii_lowercase, digits
 from typing import Any
 
 from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
-from provender.catalog import prevalence
+from provender.catalog import prevalence, queries
 from provender.catalog.rows import UtcDateTime
 
 ALPHABET = digits + ascii_lowercase.rstrip("z")
@@ -34,6 +33,8 @@ LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
 NUMBER_OF_DOCUMENT = (1 << DOCUMENT_BITS) - 1
 INSTANTS = ("fresh_until", "from_at", "until_at")
+KNOWN = "count(*) OVER () AS known"
+"""How many documents there are, of high impact or of the others."""
 KEPT = ("id", "impact", "kind", "project", "domain", "owner", "format", "state", "fresh_until")
 """Columns of documents that facets are counted by."""
 
@@ -166,7 +167,7 @@ def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nomin
         found = (_post if is_postgresql(db) else _lite)(place, sought, limit)
         numbers = [row[0] for row in _rows(db, f"SELECT d.id {found}", sought)]
         return Nominees(numbers, len(numbers), len(numbers) < limit)
-    found = _high_first(place, sought, limit, ("id", "impact"))
+    found = _high_first(place, sought, limit, ("id", "impact", KNOWN))
     rows = list(_rows(db, f"SELECT id, is_high, known {found}", sought))
     known = {is_high: number for _, is_high, number in rows}
     is_all = False in known or len(rows) < limit
@@ -179,17 +180,14 @@ def _goes_by_impact(place: Place, sought: Sought, limit: int) -> bool:
 
 
 def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
-    """Those of high impact, and where these are not enough the others: they are not looked at else.
-
-    Of each is said how many are ``known``, of high impact or of the others.
-    """
-    listed, known = ", ".join(f"d.{c}" for c in columns), "count(*) OVER () AS known"
+    """Those of high impact, and where these are not enough the others: they are not looked at else."""
+    listed = ", ".join(columns)
     enough = f"(SELECT count(*) FROM high) < {limit}"
     high = _post(place, sought, limit, OF_HIGH_IMPACT)
     low = _post(place, sought, limit, f"d.impact < {HIGH_IMPACT}", enough)
     return (
-        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, true AS is_high, {known} {high}) "
-        f"SELECT * FROM high UNION ALL (SELECT {listed}, false, {known} {low})) c "
+        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, true AS is_high {high}) "
+        f"SELECT * FROM high UNION ALL (SELECT {listed}, false {low})) c "
         f"ORDER BY impact DESC, id DESC LIMIT {limit}"
     )
 
@@ -367,31 +365,31 @@ def _post(place: Place, sought: Sought, limit: int, *further: str) -> str:
 
 
 def _condition(sought: Sought, *further: str) -> str:
-    return " AND ".join(f"({one})" for one in (*further, sought.shown) if one) or "1 = 1"
+    """What is asked of each document; beside words, to have values that most documents have."""
+    read = [one.column for one in sought.facets if sought.words and prevalence.is_read(one)]
+    return " AND ".join(f"({one})" for one in (*further, *read, sought.shown) if one) or "1 = 1"
 
 
 def _match(db: Session, sought: Sought) -> str:
     """What the index is asked, in the language of the database; empty: everything."""
+    held = [one for one in sought.facets if not (sought.words and prevalence.is_read(one))]
     if is_postgresql(db):
         mark = "'+{}'" if sought.in_title else "'{}'"
         asked = _any(sought, mark.format, " & ", " | ")
-        facets = map(prevalence.either, sought.facets)
+        facets = map(prevalence.either, held)
         return " & ".join(f"({part})" for part in (asked, *facets) if part)
     asked = _any(sought, str, " AND ", " OR ")
     if asked and sought.in_title:
         asked = f"title : ({asked})"
     return " AND ".join(
-        f"({part})" for part in (asked, *(" OR ".join(one.codes) for one in sought.facets)) if part
+        f"({part})" for part in (asked, *(" OR ".join(one.codes) for one in held)) if part
     )
 
 
 def _any(sought: Sought, mark: Any, both: str, either: str) -> str:
     """The words, in the database's language: any of so many groups as must not be missing."""
     groups = [f"({either.join(mark(word) for word in group)})" for group in sought.words]
-    kept = max(1, len(groups) - sought.missing)
-    if not groups:
-        return ""
-    return either.join(f"({both.join(some)})" for some in combinations(groups, kept))
+    return queries.at_least(max(1, len(groups) - sought.missing), groups, both, either)
 
 
 def _vector(codes: Codes) -> str:

@@ -121,9 +121,12 @@ def views_by_project(db: Session, view: View) -> dict[str, bool]:
     """Return the projects that have feature views now, and whether ``view`` shows one of them."""
     found: dict[str, bool] = {}
     for place, shown in view.places:
+        documents = f"{place.table} d"
+        if nominate.is_postgresql(db):  # which would read all of them
+            documents = f"LATERAL (SELECT * FROM {documents} WHERE d.node = n.id OFFSET 0) d"
         query = (
             f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM nodes n "
-            f"CROSS JOIN {place.table} d CROSS JOIN facet_values v "  # by nodes, which are few
+            f"CROSS JOIN {documents} CROSS JOIN facet_values v "  # by nodes, which are few
             f"WHERE n.kind = '{NodeKind.VIEW.value}' AND n.column_name = '' AND d.node = n.id "
             f"AND d.kind = {VIEW} AND v.id = d.project GROUP BY v.value"
         )

@@ -51,6 +51,11 @@ class Held:
         return min(1.0, self.documents / self.of) if self.of else 0.0
 
 
+def is_read(held: Held) -> bool:
+    """Return whether to have one of the values is seen in each document, not in the index."""
+    return bool(held.column) and held.share > MOSTLY
+
+
 def way_to(held: Sequence[Held], *, limit: int) -> Way:
     """Return how the first ``limit`` documents that have one of each are found with the least reading."""
     share = prod(one.share for one in held)
@@ -84,7 +89,7 @@ def _listed(held: Sequence[Held], way: Way) -> list[Held]:
     if way is Way.UNCOUNTED:
         return [*held]
     by_impact = way is Way.BY_IMPACT
-    return [one for one in held if not one.column or not (by_impact or one.share > MOSTLY)]
+    return [one for one in held if not ((by_impact and one.column) or is_read(one))]
 
 
 def _in_index(held: Sequence[Held]) -> list[str]:

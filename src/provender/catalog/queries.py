@@ -1,6 +1,6 @@
 """Queries as text, for those that every search asks: to put one together takes longer than its answer."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import Any
 
@@ -16,3 +16,15 @@ def rows(db: Session, query: str, *lists: Collection[int] | Collection[str]) -> 
     marks = (", ".join([mark] * len(values)) for values in lists)
     values = tuple(chain.from_iterable(lists))
     return list(db.connection().exec_driver_sql(query.format(*marks), values).all())
+
+
+def at_least(number: int, parts: Sequence[str], both: str, either: str) -> str:
+    """Return what holds where so many of the ``parts`` do, each said as seldom as can be.
+
+    Indices look at every part that is said: to list the choices takes them twice as long.
+    """
+    if number in (1, len(parts)):
+        return (either if number == 1 else both).join(parts)
+    first, *others = parts
+    with_first = at_least(number - 1, others, both, either)
+    return f"({first}{both}({with_first})){either}({at_least(number, others, both, either)})"
