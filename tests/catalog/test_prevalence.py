@@ -6,10 +6,12 @@ from dataclasses import replace
 import pytest
 from sqlalchemy.orm import Session
 
+from provender.catalog import prevalence
 from provender.catalog.db import open_database, transaction
 from provender.catalog.narrowing import held
 from provender.catalog.nominate import NOW, Sought, counts, grouped, nominated
 from provender.catalog.prevalence import IMPACT, SORTED, Held, Way, by, way_to
+from provender.core.finding import Question
 from tests.catalog.world import FLIGHTS, REPO, Connect, manifest
 
 EVERYTHING = 200_000
@@ -120,3 +122,21 @@ def test_the_same_is_found_whether_few_are_said_to_have_it_or_many(
             db, NOW, Sought((), way), ["SELECT 0, m.kind, count(*) FROM m GROUP BY m.kind"], most=50
         )
         assert sum(number for _, _, number in kinds) == documents
+
+
+@pytest.mark.parametrize("text", ["flights", "flights weather", "delay"])
+def test_beside_words_it_is_the_same_whether_values_are_read_or_looked_up(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch, text: str
+):
+    connect("ops").publish(FLIGHTS, manifest())
+    connect("dev").record(REPO)
+    filters = {"type": ("dataset", "feature-view"), "domain": ("aviation",)}
+    asked = Question(text=text, filters=filters, facets=True)
+    finder = connect("ana").finder
+    found = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(prevalence, "MOSTLY", share)
+        found.append(finder.search(asked))
+    assert found[0] == found[1]
+    assert found[0].hits
+    assert {hit.kind for hit in found[0].hits} <= {"dataset", "feature-view"}
