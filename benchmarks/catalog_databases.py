@@ -54,7 +54,7 @@ def empty(kind: str, options: Options) -> Iterator[str | None]:
 
 @contextmanager
 def as_served() -> Iterator[None]:
-    """As the server does before it answers: what is there now is not walked through for garbage."""
+    """As `asgi.run` does before it answers: what is there now is not walked through for garbage."""
     gc.collect()
     gc.freeze()
     try:

@@ -3,6 +3,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 
 from provender.catalog import access, commonness, epoch, past, reading, vocabulary
 from provender.catalog.db import open_database, transaction
@@ -43,14 +44,31 @@ def counted(governed_url: str) -> Iterator[Counted]:
 
 
 def test_a_common_word_is_believed_to_be_common_for_a_while(
-    connect: Connect, counted: Counted, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, counted: Counted, governed_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     connect("gov").desk.apply(governing(*flights(9)))
     assert counted("ana", "flights", "weather", "flights") == [MOST, 2, MOST]
-    connect("gov").desk.apply(governing())
+    lose_flights(governed_url)
     assert counted("ana", "flights") == [MOST]
     monkeypatch.setattr(commonness, "time", SimpleNamespace(monotonic=lambda: 1e12))
     assert counted("ana", "flights") < [MOST]
+
+
+def lose_flights(url: str) -> None:
+    """Let documents be gone without a change of rights."""
+    engine = open_database(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE search_documents SET scope = 0 WHERE name LIKE '%flights_%'")
+        )
+    engine.dispose()
+
+
+def test_what_is_withdrawn_is_forgotten_at_once(connect: Connect, counted: Counted):
+    connect("gov").desk.apply(governing(*flights(9)))
+    assert counted("ana", "flights") == [MOST]
+    connect("gov").desk.apply(governing())
+    assert counted("ana", "flights") == [1]
 
 
 def test_a_word_that_few_hold_is_counted_each_time(connect: Connect, counted: Counted):

@@ -1,7 +1,8 @@
 """Which words very many visible documents hold: remembered for a minute, as counting them takes longest.
 
 What is counted up to a limit and reaches it rarely falls below it soon. A word that fewer hold is
-counted each time, so that what was just written is found, and what is gone is not.
+counted each time, so that what was just written is found. What was remembered before rights
+changed, something was withdrawn or a catalog was restored is forgotten with the policy's epoch.
 """
 
 import time
@@ -13,25 +14,28 @@ from weakref import WeakKeyDictionary
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
+from provender.catalog import epoch
 from provender.catalog.nominate import Sought
 from provender.catalog.past import View
 
 SECONDS = 60.0
 MOST_VIEWS = 64
-MOST_WORDS = 20_000
+MOST_WORDS = 2_000
 
 Words = dict[Sought, float]
 """What was found often, and until when that is believed."""
+Counted = tuple[tuple[int, int], View, int]
+"""At which epoch, among what, and up to how many."""
 
 
 class _Remembered:
     """What was found often, by who sees what; those asked for last are the last. For all threads."""
 
     def __init__(self) -> None:
-        self._by_view: OrderedDict[View, Words] = OrderedDict()
+        self._by_view: OrderedDict[Counted, Words] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, view: View) -> Words:
+    def of(self, view: Counted) -> Words:
         """Return what is remembered of a view, to be read and written."""
         with self._lock:
             words = self._by_view.setdefault(view, {})
@@ -51,7 +55,8 @@ def counts(db: Session, view: View, every: Sequence[Sought], *, most: int) -> li
     """Return how many documents hold each of what is sought; ``most`` if there are, or were, more."""
     if len(view.places) > 1:  # as of an instant, which another is asked of next
         return view.counts(db, every, most=most)
-    words = _remembered.setdefault(db.get_bind().engine.pool, _Remembered()).of(view)
+    remembered = _remembered.setdefault(db.get_bind().engine.pool, _Remembered())
+    words = remembered.of((epoch.at(db), view, most))
     now = time.monotonic()
     new = [one for one in dict.fromkeys(every) if words.get(one, 0.0) <= now]
     counted = dict(zip(new, view.counts(db, new, most=most), strict=True)) if new else {}

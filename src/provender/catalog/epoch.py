@@ -105,6 +105,11 @@ def now(db: Session) -> int:
     return db.scalars(select(CounterRow.value).where(CounterRow.name == COUNTER)).one()
 
 
+def at(db: Session) -> tuple[int, int]:
+    """Return what `visible_scopes` holds for: the epoch that ``db`` sees, and how many scopes there are."""
+    return _current(db).at
+
+
 def bump(db: Session) -> None:
     """Let what was computed before hold no more: before what is written is asked for again."""
     naming.take(db, COUNTER)

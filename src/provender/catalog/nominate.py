@@ -1,4 +1,4 @@
-"""Nomination: the documents that hold what is asked for. Only here FTS5 is known from tsvector.
+"""Nomination: the documents that hold what is asked for. What knows FTS5 from tsvector.
 
 The index holds whole words as codes, and the values of facets as codes of another alphabet;
 which words to look for is decided elsewhere, once for both databases. Documents come in the order
@@ -231,7 +231,8 @@ def counts(
 ) -> list[int]:
     """Return how many documents hold each of what is sought; ``most`` if there are more.
 
-    ``rare``: those of high impact are known to be fewer. What is sought are values of one query, for what is shown may take thousands of letters to say.
+    ``rare``: those of high impact are known to be fewer. What is sought are values of one query,
+    for what is shown may take thousands of letters to say.
     """
     asked = [(_number(db, place, sought, most, rare=rare), _match(db, sought)) for sought in every]
     alike: dict[str, dict[str, int]] = defaultdict(dict)
