@@ -10,14 +10,13 @@ from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import nominate
 from provender.catalog.facets import EVERYWHERE, FRESH, KEPT, STALE, STATE, STATES, TYPE
+from provender.catalog.nodes import portions
 from provender.catalog.nominate import facet_code
 from provender.catalog.prevalence import Held
 from provender.catalog.rows import FacetCountRow, FacetValueRow
 from provender.catalog.scopes import among
 from provender.core.finding import FACETS, KINDS, PARTS
 from provender.core.names import unknown
-
-PORTION = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,9 @@ def held(db: Session, filters: Mapping[str, tuple[str, ...]]) -> dict[str, Held]
     asked = {(FACETS.index(name), value) for name, values in filters.items() for value in values}
     found: dict[int, list[tuple[int, str, int]]] = defaultdict(list)
     total = 0
-    texts = sorted({value for _, value in asked})
-    for start in range(0, len(texts), PORTION):
-        portion = FacetValueRow.value.in_(texts[start : start + PORTION])
-        for facet, value, number, documents, every in db.execute(_counted().where(portion)).all():
+    for texts in portions(sorted({value for _, value in asked})):
+        wanted = _counted().where(FacetValueRow.value.in_(texts))
+        for facet, value, number, documents, every in db.execute(wanted).all():
             if (facet, value) in asked:
                 found[facet].append((number, value, documents))
                 total = every
