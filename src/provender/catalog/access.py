@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, t
 from sqlalchemy.orm import Session
 
 from provender.catalog import audit, epoch, listing, naming
-from provender.catalog.nominate import LAST, is_postgresql
+from provender.catalog.nominate import LAST
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
     AuditRow,
     DatasetNameRow,

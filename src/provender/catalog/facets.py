@@ -23,9 +23,9 @@ from provender.catalog.nominate import (
     facet_values,
     grouped,
     instant,
-    is_postgresql,
 )
 from provender.catalog.past import View
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import FacetValueRow
 from provender.catalog.scopes import among, within
 from provender.core.documents import Document

@@ -9,7 +9,8 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import epoch, facets, findable, nodes, scopes, vocabulary
 from provender.catalog.indexed import Entry, entry_of, stored
-from provender.catalog.nominate import is_postgresql, rowid
+from provender.catalog.nominate import rowid
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
     DatasetRow,
     FacetCountRow,

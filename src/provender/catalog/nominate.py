@@ -20,6 +20,7 @@ from sqlalchemy import TextClause, bindparam, text
 from sqlalchemy.orm import Session
 
 from provender.catalog import prevalence, queries
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import UtcDateTime
 
 ALPHABET = digits + ascii_lowercase.rstrip("z")
@@ -295,11 +296,6 @@ def facet_values(db: Session, place: Place, sought: Sought, *, most: int) -> Cou
     held = f"SELECT (SELECT i.body FROM {place.index} i WHERE i.rowid = {number})"
     bodies = (row[0].split() for row in _rows(db, f"{held} {_lite(place, sought, most)}", sought))
     return Counter(value_of(code) for body in bodies for code in body if code.startswith(FACET))
-
-
-def is_postgresql(db: Session) -> bool:
-    """Return whether the database is PostgreSQL."""
-    return db.get_bind().dialect.name == "postgresql"
 
 
 def instant(db: Session, at: datetime) -> str:

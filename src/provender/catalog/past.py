@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import nominate
+from provender.catalog import nominate, queries
 from provender.catalog.epoch import Visible
 from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
@@ -122,7 +122,7 @@ def views_by_project(db: Session, view: View) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for place, shown in view.places:
         documents = f"{place.table} d"
-        if nominate.is_postgresql(db):  # which would read all of them
+        if queries.is_postgresql(db):  # which would read all of them
             documents = f"LATERAL (SELECT * FROM {documents} WHERE d.node = n.id OFFSET 0) d"
         query = (
             f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM nodes n "

@@ -7,12 +7,17 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 
+def is_postgresql(db: Session) -> bool:
+    """Return whether the database is PostgreSQL."""
+    return db.get_bind().dialect.name == "postgresql"
+
+
 def rows(db: Session, query: str, *lists: Collection[int] | Collection[str]) -> list[Any]:
     """Return the rows of ``query``, in which each ``{}`` is for the values of a list, not empty.
 
     What the session has yet to write is not seen.
     """
-    mark = "%s" if db.get_bind().dialect.name == "postgresql" else "?"
+    mark = "%s" if is_postgresql(db) else "?"
     marks = (", ".join([mark] * len(values)) for values in lists)
     values = tuple(chain.from_iterable(lists))
     return list(db.connection().exec_driver_sql(query.format(*marks), values).all())

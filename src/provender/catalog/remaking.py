@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, findable, indexing, nominate, vocabulary
+from provender.catalog import facets, findable, indexing, vocabulary
 from provender.catalog.nominate import NOW, PAST
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
     CounterRow,
     DatasetRow,
@@ -74,7 +75,7 @@ def _set_dates(db: Session, which: ColumnElement[bool], at: Any) -> None:
 
 
 def _clear(db: Session) -> None:
-    if not nominate.is_postgresql(db):
+    if not is_postgresql(db):
         for index in (NOW.index, PAST.index):
             db.connection().exec_driver_sql(f"DELETE FROM {index}")  # noqa: S608 - our own names
     for row in (

@@ -14,7 +14,8 @@ from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import naming, queries
-from provender.catalog.nominate import LAST, code, is_postgresql
+from provender.catalog.nominate import LAST, code
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import SearchWordRow, StubRow, SynonymRow
 from provender.core.glossary import Term
 from provender.core.ranking import How
