@@ -1,6 +1,7 @@
-"""The only hashing: canonical JSON, files and keyed digests, always as ``sha256:<hex>``."""
+"""The only hashing: canonical JSON, files and keyed digests, mostly as ``sha256:<hex>``."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -101,6 +102,11 @@ def keyed(secret: bytes, data: bytes) -> bytes:
     """Return 16 bytes that only who has ``secret`` can tell from others: BLAKE2b with a key."""
     key = secret if len(secret) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.sha256(secret).digest()
     return hashlib.blake2b(data, digest_size=KEYED_BYTES, key=key).digest()
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """Return the 32 bytes of HMAC-SHA-256 of ``data`` under ``key`` (RFC 2104)."""
+    return hmac.digest(key, data, "sha256")
 
 
 def short(identity: str, *, length: int = 12) -> str:

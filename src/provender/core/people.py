@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from provender.core.errors import InvalidInput
 
+PROJECT = "project:"
+"""What the name of a project begins with where it is meant as an actor."""
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -24,19 +26,27 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: an id and the teams that the catalog knows it to be in."""
+    """Who asks: an id, the teams and projects that the catalog knows it to be in, its attributes."""
 
     id: str
     teams: frozenset[str] = frozenset()
+    projects: frozenset[str] = frozenset()
+    attributes: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What may be written where the actor is meant: their id, a team of theirs, ``anyone``."""
-        return (self.id, *sorted(self.teams), "anyone")
+        """What may be written where the actor is meant: their id, a team or project, ``anyone``."""
+        projects = (f"{PROJECT}{name}" for name in sorted(self.projects))
+        return (self.id, *sorted(self.teams), *projects, "anyone")
 
     def is_one_of(self, names: tuple[str, ...]) -> bool:
-        """Return whether the actor, a team of theirs or ``anyone`` is among ``names``."""
-        return "anyone" in names or self.id in names or not self.teams.isdisjoint(names)
+        """Return whether the actor, a team or project of theirs or ``anyone`` is among ``names``."""
+        return (
+            "anyone" in names
+            or self.id in names
+            or not self.teams.isdisjoint(names)
+            or any(f"{PROJECT}{name}" in names for name in self.projects)
+        )
 
     def __str__(self) -> str:
         return self.id

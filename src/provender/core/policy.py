@@ -16,7 +16,9 @@ from fnmatch import fnmatchcase
 
 from provender.core.datasets import Dataset
 from provender.core.digest import digest, short
+from provender.core.effects import Mask
 from provender.core.errors import Denied
+from provender.core.filters import Filter
 from provender.core.people import Actor
 
 EVERY = "*"
@@ -93,7 +95,12 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permit:
-    """Proof of an allowed decision. Get one from `Decision.require`, never by hand."""
+    """Proof of an allowed decision. Get one from `Decision.require`, never by hand.
+
+    It may be for a part: ``masks`` are what becomes of columns, ``filters`` which rows of a
+    dataset there are (bound to the actor), ``computes`` columns that may feed a feature and are
+    never returned.
+    """
 
     decision: str
     actor: str
@@ -102,13 +109,41 @@ class Permit:
     columns: frozenset[ColumnRef]
     decided_at: datetime
     expires: datetime | None = None
+    masks: tuple[tuple[ColumnRef, Mask], ...] = ()
+    filters: tuple[tuple[str, Filter], ...] = ()
+    computes: frozenset[ColumnRef] = frozenset()
 
-    def cover(self, columns: Iterable[ColumnRef], *, now: datetime) -> None:
-        """Return if every one of ``columns`` may be touched at ``now``.
+    def require_whole(self) -> None:
+        """Return if nothing is masked, left out or for computing only.
 
         Raises:
-            Denied: the permit is over, or is not for one of them.
+            Denied: something is, and who asks cannot do that to rows.
         """
+        parts = [f"{column} is masked: {mask}" for column, mask in self.masks]
+        parts += [f"of {dataset} only rows with {rows}" for dataset, rows in self.filters]
+        parts += [f"{column} may feed a feature only" for column in sorted(self.computes)]
+        if parts:
+            shown = "; ".join(parts[:NAMED]) + (
+                f" and {len(parts) - NAMED} more" if parts[NAMED:] else ""
+            )
+            raise Denied(
+                f"the permit {self.decision} of {self.actor} is not for the whole ({shown}), "
+                "and this cannot give a part",
+                hint="leave those columns out, read the data where masks are applied, "
+                "or ask a steward for a grant that names the columns",
+            )
+
+    def cover(self, columns: Iterable[ColumnRef], *, now: datetime, shielded: bool = False) -> None:
+        """Return if every one of ``columns`` may be touched at ``now``, as it is.
+
+        Who applies masks and filters, and returns nothing that is for computing only, says
+        ``shielded``.
+
+        Raises:
+            Denied: the permit is over, is not for one of them, or is for a part and not ``shielded``.
+        """
+        if not shielded:
+            self.require_whole()
         if self.expires is not None and now >= self.expires:
             raise Denied(
                 f"the permit {self.decision} of {self.actor} ended at {self.expires.isoformat()}",

@@ -108,6 +108,7 @@ def ask(asked: Asked) -> None:
     catalog = collaborators.catalog(asked.settings)
     ends = _ends(catalog, asked, now)
     permit = catalog.permit(Action.SERVE, asked.columns, purpose=asked.purpose)
+    permit.require_whole()
     if permit.expires is not None:
         ends.append(permit.expires)
     with _LOCK:

@@ -48,6 +48,7 @@ def lookup_plan(
     """
     columns = served_columns(repo, asked.own_features)
     permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
+    permit.require_whole()
     manifest = catalog.records.serving_manifest(repo.project)
     needed = {ref.view for ref in asked.own_features}
     plan = compile_plan(

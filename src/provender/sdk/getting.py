@@ -83,7 +83,7 @@ class Reading:
             Denied: a column is closed to the actor.
             Corrupt: a file is gone or changed.
         """
-        self.allow(self.version)
+        self.allow(self.version).require_whole()
         return storage.verified_files(self.lake, Table.of(self.version))
 
     @property
