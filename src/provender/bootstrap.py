@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,6 +13,7 @@ from provender.hosts import without_password
 from provender.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from provender.catalog.checkpoints import Sealing
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
     from provender.client import HttpCatalog
@@ -33,6 +35,7 @@ __all__ = [
     "online_upkeep",
     "prepare_home",
     "retrieval",
+    "sealing",
     "settings",
 ]
 
@@ -111,7 +114,7 @@ def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return LocalCatalog(chosen.database_url, actor=chosen.actor)
+    return LocalCatalog(chosen.database_url, actor=chosen.actor, sealing=sealing(chosen))
 
 
 def door(chosen: Settings) -> "Door":
@@ -126,7 +129,26 @@ def door(chosen: Settings) -> "Door":
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return Door(open_catalog(chosen.database_url), actor=chosen.actor, clock=utc_now)
+    engine = sealing(chosen).bind(open_catalog(chosen.database_url))
+    return Door(engine, actor=chosen.actor, clock=utc_now)
+
+
+def sealing(chosen: Settings) -> "Sealing":
+    """Return how the audit trail is signed: by the keys of the settings, or by those in home."""
+    from provender.catalog.checkpoints import Sealing
+    from provender.catalog.signing import Keys
+    from provender.catalog.witness import Witness
+    from provender.core.checkpoints import Rhythm
+
+    named = chosen.audit_keys
+    return Sealing(
+        keys=Keys(named or chosen.home / "secrets" / "audit", makes=named is None),
+        rhythm=Rhythm(
+            events=chosen.audit_checkpoint_events,
+            time=timedelta(seconds=chosen.audit_checkpoint_seconds),
+        ),
+        witness=Witness(chosen.audit_witness) if chosen.audit_witness else None,
+    )
 
 
 def engine(chosen: Settings | None = None) -> "DuckEngine":

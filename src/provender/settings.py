@@ -88,6 +88,21 @@ class Settings(BaseModel):
         1024, ge=1, description="what logged lookups may take until they are published"
     )
 
+    audit_keys: Path | None = Field(
+        None,
+        description="folder of the keys that the audit trail is signed with; empty: one in home, made at need",
+    )
+    audit_witness: Path | None = Field(
+        None,
+        description="file that every signed checkpoint is appended to, out of reach of who may write the database",
+    )
+    audit_checkpoint_events: int = Field(
+        1000, ge=1, description="a checkpoint is signed after so many audit events, such as 1000"
+    )
+    audit_checkpoint_seconds: float = Field(
+        60.0, ge=0, description="and with the first event after so many seconds, such as 60"
+    )
+
     log_format: Literal["off", "text", "json"] = Field(
         "off", description="lines that the catalog's server writes to stderr: off, text or json"
     )
@@ -153,9 +168,11 @@ class Settings(BaseModel):
                 raise ValueError("the port is not a number between 0 and 65535") from None
         return value
 
-    @field_validator("home", "feature_repo", "governance")
+    @field_validator("home", "feature_repo", "governance", "audit_keys", "audit_witness")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - keeps symlinks as written
 
     @property

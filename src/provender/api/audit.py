@@ -19,9 +19,11 @@ from provender.api.parameters import (
 )
 from provender.api.routes import Routes
 from provender.core.audit import AuditEvent, ChangeRecord, EventKind
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.names import DatasetRef
+from provender.core.trail import Proof
 
 routes = Routes("audit")
 Whose = Annotated[Text, Query(max_length=200)]
@@ -71,10 +73,24 @@ def list_audit_events(
     return answers.answer(request, paging.paged(request, Listed(shown, following)))
 
 
-@routes.get("/audit/verification", bodies.Verified)
+@routes.get("/audit/verification", Proof)
 def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch = None) -> Response:
-    """Return how many events the audit trail has, if none was changed or taken out."""
-    return answers.answer(request, bodies.Verified(events=catalog.records.verify_audit()))
+    """Return how many events and checkpoints the audit trail has, if all hold."""
+    return answers.answer(request, catalog.records.audit_proof())
+
+
+@routes.get("/audit/checkpoints", Listed[Checkpoint])
+def list_checkpoints(
+    request: Request,
+    catalog: Asking,
+    limit: Limit = 50,
+    after: After = "",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return what was signed about the audit trail, newest first."""
+    begin = paging.place(request, after)
+    found = catalog.records.checkpoints(limit=limit, after=begin)
+    return answers.answer(request, paging.paged(request, found))
 
 
 @routes.post("/notes", None, status=204, raises=(Denied, NotFound, KeyReused))

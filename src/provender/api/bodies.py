@@ -216,13 +216,6 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """How many audit events there are, all as they were written."""
-
-    events: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """When a version was published, and the note that came with it."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Executable, Text, func, select, text, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, standings
+from provender.catalog import proving, standings
 from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
@@ -70,7 +70,7 @@ def values(db: Session) -> Wrong:
 def audit_trail(db: Session) -> Wrong:
     """The chain of events holds, and time does not fall along it."""
     try:
-        audit.verify(db)
+        proving.prove(db)
     except Corrupt as error:
         yield "audit trail", error.message
     fallen = text(

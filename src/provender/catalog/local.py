@@ -19,6 +19,7 @@ from provender.catalog import (
     releases,
 )
 from provender.catalog.access import ROWS_READ
+from provender.catalog.checkpoints import Sealing
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
@@ -49,12 +50,16 @@ class LocalCatalog(Closing):
 
     Every method is one transaction: it happens whole, with its audit event, or not at all.
     What the actor may not discover is not found, in the same words as what does not exist.
+    With ``sealing``, whoever changes something signs for the audit trail, too.
     """
 
-    def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, url: str, *, actor: str, clock: Clock = utc_now, sealing: Sealing | None = None
+    ) -> None:
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
-        self._door = Door(open_catalog(url), actor=actor, clock=clock)
+        engine = open_catalog(url)
+        self._door = Door(sealing.bind(engine) if sealing else engine, actor=actor, clock=clock)
 
     def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
         """Return the same catalog for another actor; what it changes, ``request`` asked for.

@@ -10,23 +10,28 @@ from sqlalchemy.orm import Session
 from provender.catalog import (
     access,
     audit,
+    checkpoints,
     datasets,
     features,
     grants,
     idempotency,
     naming,
     noting,
+    proving,
     releases,
     visibility,
 )
+from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.trail import Proof
 from provender.core.training import TrainingSetManifest
 
 MOST = 10_000
@@ -213,8 +218,21 @@ class LocalRecords:
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
+        return self.audit_proof().events
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
+        """Return what of the audit trail holds: that all does, if it returns."""
         with self._door.reading() as db:
-            return audit.verify(db)
+            return proving.prove(db, progress=progress or unheard)
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
+        """Return the signed checkpoints of the audit trail, the newest first."""
+        check_limit(limit)
+        below = position(after)
+        with self._door.reading() as db:
+            found = checkpoints.listed(db, below=below, limit=limit + 1)
+        shown = tuple(found[:limit])
+        return Listed(shown, str(shown[-1].size) if len(found) > limit else None)
 
     def _now(self) -> datetime:
         return self._door.clock()
@@ -243,6 +261,17 @@ def _inputs(event: AuditEvent) -> list[str]:
 
 def _dataset(ref: str) -> str:
     return ref.partition("@")[0]
+
+
+def position(after: str) -> int | None:
+    """Return the number that a list goes on before, None: from its beginning.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    if after and not (after.isascii() and after.isdecimal() and len(after) < 16):
+        raise InvalidInput(f"{after!r} is not where this list goes on", hint="begin again")
+    return int(after) if after else None
 
 
 def check_limit(limit: int) -> None:

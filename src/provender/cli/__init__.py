@@ -2,7 +2,8 @@
 
 import click
 
-from provender.cli.access import access, audit
+from provender.cli.access import access
+from provender.cli.audit import audit
 from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.contracts import contract

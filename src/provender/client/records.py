@@ -6,10 +6,12 @@ from datetime import datetime
 
 from provender.client.wire import PAGE, Wire, keyed
 from provender.core.audit import AuditEvent, EventKind
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.trail import Progress, Proof
 from provender.core.training import TrainingSetManifest
 
 
@@ -18,13 +20,6 @@ class Digest:
     """An answer that is one digest."""
 
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """An answer that is a number of events."""
-
-    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +160,12 @@ class HttpRecords:
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        return self._wire.get(Verified, "audit", "verification").events
+        return self.audit_proof().events
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
+        """Return what of the audit trail holds: that all does, if it returns."""
+        return self._wire.get(Proof, "audit", "verification")
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
+        """Return the signed checkpoints of the audit trail, the newest first."""
+        return self._wire.listed(Checkpoint, "audit", "checkpoints", limit=limit, after=after)

@@ -1,12 +1,12 @@
 """The audit trail: events chained by digest, so that a changed or missing one is found."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from provender.core.clock import to_utc
-from provender.core.digest import digest
+from provender.core.digest import canonical, digest_bytes
+from provender.core.errors import InvalidInput
 
 GENESIS = "sha256:" + "0" * 64
 
@@ -18,6 +18,8 @@ class EventKind(StrEnum):
     ACCESS_GRANT = "access:grant"
     ACCESS_PERMIT = "access:permit"
     ACCESS_REVOKE = "access:revoke"
+    AUDIT_EXPORT = "audit:export"
+    AUDIT_ROTATE_KEY = "audit:rotate-key"
     CATALOG_BACKUP = "catalog:backup"
     CATALOG_REPAIR = "catalog:repair"
     CATALOG_RESTORE = "catalog:restore"
@@ -90,6 +92,52 @@ class Remembered:
     revision: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredEvent:
+    """An event as the texts that it is sealed by: ``at`` in UTC, ``detail`` as canonical JSON.
+
+    What was changed so that it still means the same has other texts, and so another seal.
+    """
+
+    sequence: int
+    at: str
+    actor: str
+    kind: str
+    subject: str
+    detail: str
+    previous: str
+    digest: str
+    request: str
+
+    @property
+    def seal(self) -> str:
+        """What ``digest`` is to be. A request counts where there is one: older events have none."""
+        texts = (self.at, self.actor, self.kind, self.subject)
+        parts = [str(self.sequence), *map(_quoted, texts), self.detail, _quoted(self.previous)]
+        if self.request:
+            parts.append(_quoted(self.request))
+        return digest_bytes(f"[{','.join(parts)}]".encode())
+
+    def follows(self, sequence: int, previous: str) -> bool:
+        """Return whether it is number ``sequence``, behind ``previous``, and as it was sealed."""
+        return self.sequence == sequence and self.previous == previous and self.digest == self.seal
+
+
+def stored(event: AuditEvent) -> StoredEvent:
+    """Return the texts of ``event``."""
+    return StoredEvent(
+        sequence=event.sequence,
+        at=to_utc(event.at).isoformat(),
+        actor=event.actor,
+        kind=event.kind.value,
+        subject=event.subject,
+        detail=canonical(event.detail),
+        previous=event.previous,
+        digest=event.digest,
+        request=event.request,
+    )
+
+
 def chain(
     last: AuditEvent | None,
     *,
@@ -100,56 +148,34 @@ def chain(
     detail: dict[str, object],
     request: str = "",
 ) -> AuditEvent:
-    """Return the event that follows ``last`` (None: the first, with sequence 1)."""
-    sequence = last.sequence + 1 if last else 1
-    previous = last.digest if last else GENESIS
-    return AuditEvent(
-        sequence=sequence,
+    """Return the event that follows ``last`` (None: the first, with sequence 1).
+
+    Raises:
+        InvalidInput: a text has half of a character, which has no bytes.
+    """
+    unsealed = AuditEvent(
+        sequence=last.sequence + 1 if last else 1,
         at=at,
         actor=actor,
         kind=kind,
         subject=subject,
         detail=detail,
-        previous=previous,
-        digest=_seal(sequence, at, actor, kind, subject, detail, previous, request),
+        previous=last.digest if last else GENESIS,
         request=request,
     )
+    return replace(unsealed, digest=_sealed(unsealed))
 
 
-def verify(events: Iterable[AuditEvent]) -> int | None:
-    """Return the sequence number of the first event that does not fit, or None if all do.
-
-    ``events`` are in order and start with the first. A cut-off tail cannot be seen from
-    inside; keep the last digest elsewhere to see that.
-    """
-    expected, previous = 1, GENESIS
-    for event in events:
-        sealed = _seal(
-            event.sequence,
-            event.at,
-            event.actor,
-            event.kind,
-            event.subject,
-            event.detail,
-            previous,
-            event.request,
-        )
-        if event.sequence != expected or event.previous != previous or event.digest != sealed:
-            return expected
-        expected, previous = expected + 1, event.digest
-    return None
+def _sealed(event: AuditEvent) -> str:
+    try:
+        return stored(event).seal
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            f"{error.object[error.start - 40 : error.end]!r} ends with half of a character",
+            hint="leave that character out",
+        ) from error
 
 
-def _seal(
-    sequence: int,
-    at: datetime,
-    actor: str,
-    kind: EventKind,
-    subject: str,
-    detail: dict[str, object],
-    previous: str,
-    request: str,
-) -> str:
-    """The digest of an event. A request counts where there is one: older events have none."""
-    sealed = [sequence, to_utc(at), actor, kind, subject, detail, previous]
-    return digest([*sealed, request] if request else sealed)
+def _quoted(text: str) -> str:
+    """Return ``text`` as canonical JSON has it."""
+    return canonical(text)

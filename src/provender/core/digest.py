@@ -15,6 +15,8 @@ from provender.core.errors import InvalidInput
 
 CHUNK_BYTES = 1 << 20
 KEYED_BYTES = 16
+PREFIX = "sha256:"
+SHA256_BYTES = 32
 ATOMS = frozenset({type(None), bool, int, float, str})
 OTHERWISE = (int, float, str, Enum, date, timedelta, Path, Mapping, list, tuple, set, frozenset)
 """What has a form of its own, be it a dataclass or not."""
@@ -88,6 +90,23 @@ def digest(value: Any) -> str:
 def digest_bytes(data: bytes) -> str:
     """Return ``sha256:<hex>`` of ``data``."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def sha256(data: bytes) -> bytes:
+    """Return the 32 bytes of the SHA-256 of ``data``, for trees of hashes."""
+    return hashlib.sha256(data).digest()
+
+
+def raw(identity: str) -> bytes:
+    """Return the 32 bytes that ``sha256:<hex>`` says.
+
+    Raises:
+        ValueError: it is no such digest.
+    """
+    found = bytes.fromhex(identity.removeprefix(PREFIX))
+    if identity != f"{PREFIX}{found.hex()}" or len(found) != SHA256_BYTES:
+        raise ValueError(f"{identity!r} is no SHA-256 digest")
+    return found
 
 
 def digest_stream(chunks: Iterable[bytes]) -> str:

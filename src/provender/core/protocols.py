@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered
+from provender.core.checkpoints import Checkpoint
 from provender.core.contracts import ContractText
 from provender.core.datasets import (
     NO_EVIDENCE,
@@ -39,6 +40,7 @@ from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
 from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
 from provender.core.tasks import Task
+from provender.core.trail import Progress, Proof
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
 
 
@@ -313,6 +315,17 @@ class Records(Protocol):
     ) -> list[AuditEvent]: ...
 
     def verify_audit(self) -> int: ...
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
+        """Return what of the audit trail holds: that all does, if it returns.
+
+        ``progress`` is told how far it is, where it is done in this process.
+        """
+        ...
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
+        """Return the signed checkpoints of the audit trail, the newest first."""
+        ...
 
 
 class Library(Catalog, Protocol):

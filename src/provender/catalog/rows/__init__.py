@@ -4,7 +4,7 @@ There are no relationships, so nothing loads lazily. ``SCHEMA`` is the Alembic r
 makes these tables; the full-text indices beside them differ by database and are made there too.
 """
 
-from provender.catalog.rows.audit import AuditRow
+from provender.catalog.rows.audit import AuditRow, CheckpointRow
 from provender.catalog.rows.columns import Row, UtcDateTime, Value
 from provender.catalog.rows.datasets import (
     AssignmentRow,
@@ -57,13 +57,14 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0011"
+SCHEMA = "0012"
 
 __all__ = [
     "SCHEMA",
     "AssignmentRow",
     "AuditRow",
     "CheckRow",
+    "CheckpointRow",
     "ConsumptionRow",
     "ContractRow",
     "CounterRow",

@@ -1,0 +1,124 @@
+"""``provender audit …``."""
+
+from typing import Any
+
+import click
+
+from provender.cli.counting import telling
+from provender.cli.output import as_json, show, table
+from provender.core.audit import EventKind
+from provender.core.digest import plain
+
+
+@click.group()
+def audit() -> None:
+    """Read and verify the audit trail."""
+
+
+@audit.command("list")
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(1, 10_000),
+    help="The last so many events.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice([kind.value for kind in EventKind]),
+    help="Only events of that kind.",
+)
+@click.option("--actor", default="", help="Only what that actor did.")
+@click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
+@click.option("--before", type=int, help="Only before the event of that number.")
+@as_json
+def list_events(*, kind: str | None, as_json: bool, **asked: Any) -> None:
+    """List the last events, newest first."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        of_kind = EventKind(kind) if kind else None
+        events = workspace.catalog.records.audit_events(kind=of_kind, **asked)
+    show(
+        events,
+        machine=as_json,
+        human=lambda: table(
+            ("#", "at", "actor", "event", "subject", "digest"),
+            ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
+            empty="nothing that you may see",
+        ),
+    )
+
+
+@audit.command("verify")
+@as_json
+def verify_trail(as_json: bool) -> None:  # noqa: FBT001
+    """Check that no event was changed, added, moved or taken out, and every signature.
+
+    The first that does not hold is named, with exit code 6. A tail that was cut off is seen by
+    the checkpoints, or by the witness where those were taken out too.
+    """
+    from provender.sdk import connect
+
+    with connect() as workspace, telling() as heard:
+        proof = workspace.catalog.records.audit_proof(progress=heard)
+    signed = (
+        f"the last of {proof.checkpoints} checkpoints is of {proof.last.size:,}"
+        if proof.last
+        else "no checkpoint yet"
+    )
+    show(
+        {"ok": True, **plain(proof), "since": proof.since},
+        machine=as_json,
+        human=lambda: click.echo(f"{proof.events:,} events, the chain holds; {signed}"),
+    )
+
+
+@audit.command("checkpoint")
+@as_json
+def make_checkpoint(as_json: bool) -> None:  # noqa: FBT001
+    """Sign for all events there are, now; the witness is told. Signs nothing twice."""
+    from provender.bootstrap import door, settings
+    from provender.catalog import notary
+
+    made = notary.checkpoint(door(settings()))
+    show(
+        made,
+        machine=as_json,
+        human=lambda: click.echo(
+            f"{made.size:,} events signed with key {made.key}, root {made.root}"
+            if made
+            else "there are no events yet"
+        ),
+    )
+
+
+@audit.command("checkpoints")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@as_json
+def list_checkpoints(limit: int, as_json: bool) -> None:  # noqa: FBT001
+    """List what was signed, newest first."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        found = workspace.catalog.records.checkpoints(limit=limit).items
+    show(
+        found,
+        machine=as_json,
+        human=lambda: table(
+            ("events", "at", "root", "key"),
+            ((one.size, one.at, one.root, one.key) for one in found),
+            empty="nothing was signed yet",
+        ),
+    )
+
+
+@audit.command("rotate-key")
+@as_json
+def rotate_key(as_json: bool) -> None:  # noqa: FBT001
+    """Sign with a new key from now on; what the old one signed can still be checked."""
+    from provender.bootstrap import door, settings
+    from provender.catalog import notary
+
+    made = notary.rotate(door(settings()))
+    show({"key": made}, machine=as_json, human=lambda: click.echo(f"key {made} signs from now on"))
