@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
-from provender.catalog import epoch, scopes
+from provender.catalog import access, epoch, scopes
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.core.errors import Denied
@@ -67,6 +67,20 @@ def test_the_epoch_rises_with_what_may_change_a_decision(governed_url: str, conn
         connect("max").desk.apply(replace(GOVERNANCE, rules=GOVERNANCE.rules[:1]))
     assert now() == seen[-1]
     engine.dispose()
+
+
+def test_who_leaves_a_team_reads_as_its_member_no_more(governed_url: str, connect: Connect):
+    with opened(governed_url) as engine:
+
+        def teams() -> frozenset[str]:
+            with transaction(engine) as db:
+                return access.actor(db, "person:ana").teams
+
+        assert teams() == teams() == {"team:models"}
+        ana, *others = GOVERNANCE.people
+        people = (replace(ana, teams=()), *others)
+        connect("gov").desk.apply(replace(GOVERNANCE, people=people))
+        assert teams() == frozenset()
 
 
 @pytest.mark.parametrize(

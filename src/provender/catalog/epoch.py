@@ -7,6 +7,7 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import randbits
@@ -70,6 +71,7 @@ class _Kept:
     policy: Policy | None = None
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
+    actors: dict[str, Actor] = field(default_factory=dict)
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
     lock: Lock = field(default_factory=Lock)
@@ -89,11 +91,20 @@ class _Kept:
             while len(self.decided) > MOST_KEPT:
                 self.decided.popitem(last=False)
 
+    def know(self, who: Actor) -> Actor:
+        """Keep and return who somebody is, in place of who has been known for longest."""
+        with self.lock:
+            self.actors[who.id] = who
+            while len(self.actors) > MOST_KEPT:
+                del self.actors[next(iter(self.actors))]
+        return who
+
     def copy(self) -> "_Kept":
         """Return the same, to be changed by itself."""
         with self.lock:
             decided = OrderedDict(self.decided)
-            return _Kept(self.at, self.policy, self.answering, self.grantees, decided)
+            actors = dict(self.actors)
+            return _Kept(self.at, self.policy, self.answering, self.grantees, actors, decided)
 
 
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
@@ -130,6 +141,14 @@ def policy(db: Session) -> Policy:
             protected=frozenset(db.scalars(select(TagRow.name).where(TagRow.protected))),
         )
     return kept.policy
+
+
+def actor(db: Session, identity: str, known: Callable[[], Actor]) -> Actor:
+    """Return who ``identity`` is; what is ``known`` of them is asked for once an epoch by who reads."""
+    if db.get_bind().get_execution_options().get(WRITING) is not False:
+        return known()
+    kept = _current(db)
+    return kept.actors.get(identity) or kept.know(known())
 
 
 def answering(db: Session) -> frozenset[str]:

@@ -30,14 +30,8 @@ from provender.catalog.reading import Reading, reading_of
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.people import Actor
 from provender.core.policy import Action
-from provender.core.ranking import (
-    Asked,
-    Closeness,
-    Rated,
-    in_words,
-    parts,
-    rank,
-)
+from provender.core.ranking import Asked, Closeness, Rated, rank
+from provender.core.reasons import in_words, parts
 from provender.core.words import asked_words, legible, run_together
 
 MOST_LETTERS = 400

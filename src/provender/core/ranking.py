@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from provender.core.documents import Texts, halves_of, lines_of, name_of
-from provender.core.finding import KINDS, Part, Points
+from provender.core.finding import KINDS, Points
 from provender.core.lifecycle import State
 from provender.core.words import run_together, words
 
@@ -72,14 +72,6 @@ READ: dict[How, float] = {
 }
 GUESSED = READ[How.ODD_SLIP]
 """What was read as badly as this is in no name as asked."""
-IN_WORDS: dict[Place, str] = {
-    Place.AROUND: "around it",
-    Place.SAID_OF_COLUMN: "in what is said of a {part}",
-    Place.SAID: "in the description",
-    Place.COLUMN: "in a {part}",
-    Place.LABEL: "in its tags or terms",
-    Place.NAME: "in the name",
-}
 STEP = 100.0
 """Points between one closeness and the next: more than everything else may give."""
 ASKED: dict[Closeness, str] = {
@@ -109,7 +101,6 @@ STANDING: dict[str, float] = {
 }
 TELLING = ((8, 3.0), (64, 2.2), (255, 1.6))
 """How telling a word is that so many visible documents hold; more do than the last: 1."""
-MOST_PARTS = 5
 DIGITS = 3
 """Of points behind the dot."""
 
@@ -164,8 +155,8 @@ class AskedWord:
         ]
         every.sort(key=lambda one: (-one[0], one[1], one[2]))
         return tuple(
-            Look(weight * self.weight, text, LOOKED_AT[text], word, f" {word} ", READ[how])
-            for weight, _, text, word, how in every
+            Look(_rounded(points * self.weight), at, LOOKED_AT[at], word, f" {word} ", READ[how])
+            for points, _, at, word, how in every
         )
 
     @cached_property
@@ -197,9 +188,12 @@ class Asked:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Candidate:
-    """A document that was nominated, with what ranks it."""
+    """A document that was nominated, with what ranks it.
+
+    Not frozen, nor is `Rated`: hundreds are made a question, and frozen ones take four times as long.
+    """
 
     id: Key
     node: int
@@ -220,9 +214,9 @@ class Candidate:
         return None if self.fresh_until is None else self.fresh_until > now
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rated:
-    """A candidate with its points and, for each term it holds, where and how it was read."""
+    """A candidate with its points, rounded, and for each term it holds where and how it was read."""
 
     candidate: Candidate
     closeness: Closeness
@@ -234,9 +228,7 @@ class Rated:
     def points(self) -> tuple[Points, ...]:
         """What the score is made of."""
         return tuple(
-            Points(because=because, points=round(points, DIGITS))
-            for because, points in self.gained
-            if round(points, DIGITS)
+            Points(because=because, points=points) for because, points in self.gained if points
         )
 
 
@@ -250,48 +242,6 @@ def rank(candidates: Iterable[Candidate], asked: Asked, *, now: datetime) -> lis
     rated = [_rate(candidate, asked, now=now) for candidate in candidates]
     rated.sort(key=_order)
     return rated
-
-
-def in_words(rated: Rated, asked: Asked) -> str:
-    """Return why something was found."""
-    reasons = [ASKED[rated.closeness]] if rated.closeness >= Closeness.SHORT_NAME else []
-    part = part_kind(rated.candidate.kind)
-    for place in reversed(Place):
-        there = [
-            _said(asked.terms[at], word)
-            for at, (where, word) in rated.held.items()
-            if where is place
-        ]
-        if there:
-            reasons.append(f"{', '.join(there)} {IN_WORDS[place].format(part=part)}")
-    return "; ".join(reasons)
-
-
-def part_kind(kind: str) -> str:
-    """Return what the parts of a kind of document are."""
-    return "column" if kind in ("dataset", "saved-dataset") else "feature"
-
-
-def parts(rated: Rated, asked: Asked) -> tuple[Part, ...]:
-    """Return the columns or features that were found, those with the most of the words first."""
-    wanted = [
-        at for at, (place, _) in rated.held.items() if place in (Place.COLUMN, Place.SAID_OF_COLUMN)
-    ]
-    names, said = map(lines_of, halves_of(rated.candidate.texts.columns))
-    found: list[tuple[int, int, Part]] = []
-    kind, of = part_kind(rated.candidate.kind), run_together(rated.candidate.name)
-    for position, (line, about) in enumerate(zip(names, said, strict=True)):
-        if not line:
-            continue
-        name = name_of(line)
-        key = run_together(name)
-        whole = asked.key in (key, of + key)
-        why = ["exactly that name"] if whole else []
-        held = {at: word for at in rated.held if (word := _held_by(asked.terms[at], line, about))}
-        why += held.values()
-        if whole or not held.keys().isdisjoint(wanted):
-            found.append((-len(why), position, Part(kind=kind, name=name, why=", ".join(why))))
-    return tuple(part for _, _, part in sorted(found, key=lambda one: one[:2])[:MOST_PARTS])
 
 
 def _rate(candidate: Candidate, asked: Asked, *, now: datetime) -> Rated:
@@ -319,10 +269,17 @@ def _rate(candidate: Candidate, asked: Asked, *, now: datetime) -> Rated:
     gained.append((ASKED[closeness], STEP * closeness))
     own_words = max(1, own.count(" ") - 1)
     share = 1.0 if in_joined and not in_own else in_own / own_words
-    gained.append(("share of the name", WHOLE_NAME * min(1.0, share)))
+    gained.append(("share of the name", _rounded(WHOLE_NAME * min(1.0, share))))
     gained.append(("a short name", SHORT.get(own_words, 0.0)))
-    gained += _merits(candidate, now=now)
-    score = round(sum([round(points, DIGITS) for _, points in gained]), DIGITS)
+    gained += _merits(
+        described=candidate.described,
+        owned=bool(candidate.owner),
+        used=candidate.used,
+        fresh=candidate.is_fresh(now=now),
+        checked=candidate.checked,
+        state=candidate.state,
+    )
+    score = _rounded(sum([points for _, points in gained]))
     return Rated(candidate, closeness, score, held, tuple(gained))
 
 
@@ -363,20 +320,20 @@ def _has_column(names: str, key: str) -> bool:
     return any(run_together(name_of(line)) == key for line in lines_of(names))
 
 
-def _merits(candidate: Candidate, *, now: datetime) -> list[tuple[str, float]]:
+@lru_cache(maxsize=1_000)
+def _merits(
+    *, described: bool, owned: bool, used: int, fresh: bool | None, checked: int, state: str
+) -> tuple[tuple[str, float], ...]:
     """What speaks for a document whatever was asked."""
-    merits = [("described", DESCRIBED * candidate.described)]
-    merits.append(("has an owner", OWNED * bool(candidate.owner)))
-    merits += [(how, points) for least, how, points in USED if candidate.used >= least][:1]
-    fresh = candidate.is_fresh(now=now)
+    merits = [("described", DESCRIBED * described), ("has an owner", OWNED * owned)]
+    merits += [(how, points) for least, how, points in USED if used >= least][:1]
     if fresh is not None:
         merits.append(("fresh", FRESH) if fresh else ("stale", -FRESH))
-    if candidate.checked:
-        passed = "checks pass" if candidate.checked > 0 else "a check fails"
-        merits.append((passed, CHECKED * candidate.checked))
-    if candidate.state in STANDING:
-        merits.append((f"it is {candidate.state}", STANDING[candidate.state]))
-    return merits
+    if checked:
+        merits.append(("checks pass" if checked > 0 else "a check fails", CHECKED * checked))
+    if state in STANDING:
+        merits.append((f"it is {state}", STANDING[state]))
+    return tuple(merits)
 
 
 def _order(rated: Rated) -> tuple[float, int, str, str, Key]:
@@ -384,12 +341,5 @@ def _order(rated: Rated) -> tuple[float, int, str, str, Key]:
     return -rated.score, KINDS.index(of.kind), of.name, of.project, of.id
 
 
-def _said(term: AskedWord, word: str) -> str:
-    return word if word == term.asked else f"{word} (for {term.asked})"
-
-
-def _held_by(term: AskedWord, line: str, about: str) -> str:
-    return next(
-        (_said(term, token[1:-1]) for token in term.tokens if token in line or token in about),
-        "",
-    )
+def _rounded(points: float) -> float:
+    return round(points, DIGITS)
