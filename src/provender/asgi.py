@@ -3,9 +3,11 @@
 import gc
 import sys
 from collections.abc import Collection
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -13,15 +15,19 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from provender import bootstrap
 from provender.api.app import application as api_of
 from provender.api.guard import is_embedded
-from provender.api.identity import local
+from provender.api.identity import governed, local
 from provender.api.logs import FORMATS, Log
 from provender.api.metrics import Metrics
 from provender.api.traces import Traces, provider_to
 from provender.api.watching import Observer, Watch
+from provender.catalog.local import LocalCatalog
 from provender.core.clock import utc_now
+from provender.core.errors import Misconfigured
+from provender.core.identity import Identity, Mode
 from provender.hosts import LOOPBACK_NAMES, host_name
 from provender.settings import Settings
 from provender.web.app import application as pages_of
+from provender.web.visitors import Visitor, Visitors
 
 PREFIX = "/api/v1"
 
@@ -66,30 +72,76 @@ class Site:
 def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     """Return the API under /api/v1 and the pages under /, over the catalog of the settings.
 
-    Listening on a loopback ``host`` they answer to loopback names only; the API, which takes
-    everybody for the actor of the settings, wherever it listens. Numbers about both are at
-    /metrics.
+    Whoever takes everybody for one actor, as `local` mode does, answers on loopback and to its
+    names only. Numbers about both are at /metrics.
+
+    Raises:
+        Misconfigured: it would be reached from elsewhere in a mode that is not for that.
     """
-    hosts = LOOPBACK_NAMES if host in LOOPBACK_NAMES else None
     chosen = chosen or bootstrap.settings()
+    check_reach(chosen, host)
+    hosts = names_of(chosen)
     catalog = bootstrap.local_catalog(chosen)
-    api = api_of(
-        lambda actor, request: catalog.as_actor(actor, request=request),
-        identify=local(chosen.actor),
-        hosts=LOOPBACK_NAMES,
-    )
+    mode = mode_of(chosen)
+    identify = local(chosen.actor)
+    if not mode.is_local:
+        identify = governed(catalog.identify, anonymous=mode.anonymous)
+
+    def speaks(identity: Identity, request: str) -> LocalCatalog:
+        return catalog.as_actor(identity, request=request)
+
+    def visitor(request: Request) -> Visitor:
+        identity = identify(request)
+        return Visitor(catalog=speaks(identity, ""), identity=identity)
+
+    api = api_of(speaks, identify=identify, hosts=hosts, mode=mode)
+    visitors = Visitors(mode=mode, known=visitor)
     metrics = Metrics()
     metrics.gauge("connections_in_use", "Connections to the database in use.", catalog.in_use)
-    pages = pages_of(catalog, hosts=hosts)
+    pages = pages_of(catalog, hosts=hosts, visitors=visitors)
     return _watched(Site(api=api, pages=pages, metrics=metrics, hosts=hosts), chosen, metrics)
+
+
+def mode_of(chosen: Settings) -> Mode:
+    """Return how the server of these settings knows who asks, as it tells everybody."""
+    governs = chosen.mode == "governed"
+    return Mode(mode=chosen.mode, anonymous=chosen.anonymous and governs)
+
+
+def names_of(chosen: Settings) -> Collection[str]:
+    """Return the names that the server of these settings is asked by."""
+    public = host_name(urlsplit(chosen.public_url).netloc)
+    return LOOPBACK_NAMES | ({public} if public and chosen.mode == "governed" else frozenset())
+
+
+def check_reach(chosen: Settings, host: str) -> None:
+    """Check that a server on ``host`` is in a mode that is for whoever can reach it there.
+
+    Raises:
+        Misconfigured: it is not.
+    """
+    public = urlsplit(chosen.public_url)
+    if host in LOOPBACK_NAMES or host_name(public.netloc) in LOOPBACK_NAMES:
+        return
+    if chosen.mode == "local":
+        raise Misconfigured(
+            f"in local mode everybody who reaches {host} would be {chosen.actor}",
+            hint="listen on 127.0.0.1, or set PROVENDER_MODE=governed, see docs/how-to/run-governed.md",
+        )
+    if public.scheme != "https":
+        raise Misconfigured(
+            f"on {host} tokens would travel in the clear",
+            hint="let a proxy speak TLS, and set PROVENDER_PUBLIC_URL to its https:// address",
+        )
 
 
 def _watched(site: ASGIApp, chosen: Settings, metrics: Metrics) -> ASGIApp:
     """What looks at every request from outside: numbers, lines and spans."""
     observers: list[Observer] = [metrics]
+    actor = chosen.actor if chosen.mode == "local" else ""
     if chosen.log_format != "off":
         write = FORMATS[chosen.log_format]
-        observers.append(Log(sys.stderr, write=write, clock=utc_now, actor=chosen.actor))
+        observers.append(Log(sys.stderr, write=write, clock=utc_now, actor=actor))
     traced = site
     if chosen.otel_endpoint:
         traced = Traces(site, provider=provider_to(chosen.otel_endpoint))

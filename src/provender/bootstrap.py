@@ -79,8 +79,9 @@ def catalog(chosen: Settings | None = None) -> "Library":
     if not chosen.is_remote:
         return local_catalog(chosen)
     from provender.client import HttpCatalog
+    from provender.client.credentials import token_for
 
-    remote = HttpCatalog(chosen.catalog_url)
+    remote = HttpCatalog(chosen.catalog_url, token=chosen.token or token_for(chosen.catalog_url))
     if "actor" in chosen.model_fields_set:
         _check_actor(chosen, remote)
     return remote

@@ -18,6 +18,7 @@ from provender.hosts import without_password
 PREFIX = "PROVENDER_"
 SECRET_LENGTH = 16
 REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
+TOKEN = re.compile(r"[\x21-\x7e]{1,8192}\Z")
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -37,6 +38,19 @@ class Settings(BaseModel):
         "empty: embedded Valkey in home",
     )
     actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
+    token: str = Field(
+        "", description="what says who asks, to a catalog that is a service", repr=False
+    )
+    mode: Literal["local", "governed"] = Field(
+        "local",
+        description="how a server knows who asks: local (all are its actor) or governed (by token)",
+    )
+    anonymous: bool = Field(
+        default=False, description="whether whoever has no token may look around in governed mode"
+    )
+    public_url: str = Field(
+        "", description="where people reach the pages, such as https://catalog.example.org"
+    )
     purpose: str = Field(
         "", description="what governed rows are read for, where a call does not say"
     )
@@ -130,9 +144,16 @@ class Settings(BaseModel):
             _check_address(value)
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
-    @field_validator("otel_endpoint")
+    @field_validator("token")
     @classmethod
-    def _otel_endpoint(cls, value: str) -> str:
+    def _token(cls, value: str) -> str:
+        if value and not TOKEN.match(value):
+            raise ValueError("write the token as it was shown, without spaces")
+        return value
+
+    @field_validator("otel_endpoint", "public_url")
+    @classmethod
+    def _http_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write http://host:port or https://host:port")
         if value:
@@ -239,7 +260,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         shown = (
-            "" if name.endswith(("_url", "_secret")) else f"={given[name]!r}"
+            "" if name.endswith(("_url", "_secret", "token")) else f"={given[name]!r}"
         )  # those may hold passwords
         raise Misconfigured(
             f"setting {PREFIX}{name.upper()}{shown} is not usable: {first['msg'].removeprefix('Value error, ')}",

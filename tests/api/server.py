@@ -13,17 +13,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender.api.app import application
-from provender.api.identity import Identity
+from provender.api.identity import governed
 from provender.asgi import Site
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import Clock, utc_now
+from provender.core.identity import LOCAL, How, Identity, Mode
 from provender.hosts import LOOPBACK_NAMES
 
 
 def by_test_token(request: Request) -> Identity:
     """Who a test says it is: servers of ours take no such word."""
     _, _, actor = request.headers.get("authorization", "").partition(" ")
-    return Identity(actor=actor or "person:ops", how="test")
+    return Identity(actor=actor or "person:ops", how=How.LOCAL)
 
 
 @contextmanager
@@ -32,16 +33,20 @@ def catalog_api(
     *,
     clock: Clock = utc_now,
     identify: Callable[[Request], Identity] = by_test_token,
+    governs: bool = False,
+    anonymous: bool = False,
 ) -> Iterator[str]:
     """The address of the API over the catalog at ``url``, for as long as the block runs.
 
-    It lies where it lies in our server, under /api/v1.
+    It lies where it lies in our server, under /api/v1. Where it ``governs`` it wants real tokens.
     """
     with LocalCatalog(url, actor="service:api", clock=clock) as catalog:
+        mode = Mode(mode="governed", anonymous=anonymous) if governs else LOCAL
         api = application(
             lambda actor, request: catalog.as_actor(actor, request=request),
-            identify=identify,
+            identify=governed(catalog.identify, anonymous=anonymous) if governs else identify,
             hosts=LOOPBACK_NAMES,
+            mode=mode,
         )
         front = the_front()
         front.show(Site(api=api, pages=api))

@@ -51,6 +51,37 @@ def test_every_request_has_an_answer_that_the_description_foresees(
         assert httpx.get(f"{address}/datasets").status_code == 200
 
 
+def test_a_governed_server_asks_for_a_token_wherever_its_description_says_so(
+    governed_sqlite: str, tmp_path: Path
+) -> None:
+    fill(governed_sqlite)
+    with LocalCatalog(governed_sqlite, actor=WHO) as gov:
+        secret = gov.keyring.create("fuzz").secret
+    configuration = tmp_path / "schemathesis.toml"
+    expected = CONFIGURATION.replace('statuses = ["403"', 'statuses = ["401", "403"')
+    configuration.write_text(expected)
+    with catalog_api(governed_sqlite, governs=True) as address:
+        done = subprocess.run(
+            [
+                *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
+                *(str(configuration), "run", f"{address}/openapi.json", "--url", address),
+                *("--checks", "all", "--max-examples", str(times(1))),
+                *("--generation-deterministic", "--max-response-time", "5"),
+                *("--phases", "examples,fuzzing", "--header", f"Authorization: Bearer {secret}"),
+                *(
+                    "--exclude-operation-id",
+                    "rotate_token",
+                    "--exclude-operation-id",
+                    "revoke_token",
+                ),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+
+
 def phases(url: str) -> list[str]:
     """All of them; the one of a request per border of every parameter on one database, unless STRESS."""
     everywhere = ["examples", "fuzzing", "stateful"]

@@ -294,7 +294,14 @@ NOT_KEPT = {
         "search_words",
         "synonyms",
     },
-    "what happened, not what is said": {"consumption", "counters", "idempotency", "unanswered"},
+    "what happened, not what is said": {
+        "audit_checkpoints",
+        "consumption",
+        "counters",
+        "idempotency",
+        "tokens",
+        "unanswered",
+    },
 }
 """Tables without history, by the reason."""
 

@@ -17,6 +17,7 @@ from provender.core.editing import Edit
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
+from provender.core.limits import NO_LIMITS, Limits
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.retention import Retention
 from provender.core.training import TrainingSetManifest
@@ -173,6 +174,16 @@ class GrantWanted(Body):
     purposes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=MANY)] = (EVERY,)
     until: datetime | None = None
     reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenWanted(Body):
+    """A token to make; ``actor`` None is the caller, ``until`` None the usual 90 days."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    actor: ActorName | None = None
+    limits: Limits = NO_LIMITS
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

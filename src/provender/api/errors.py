@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from provender.core.errors import InvalidInput, NotFound, Problems, ProvenderError
+from provender.core.errors import InvalidInput, NotFound, Problems, ProvenderError, Unauthenticated
 from provender.values import to_json
 
 JSON = "application/json"
@@ -108,6 +108,9 @@ def explain(request: Request, error: Exception) -> Response:
             )
         case HTTPException():
             told = Refused(HTTPStatus(error.status_code), str(error.detail), hint=MALFORMED_HINT)
+        case Unauthenticated():
+            headers["www-authenticate"] = 'Bearer realm="provender"'
+            told = error
         case ProvenderError():
             told = error
         case _:

@@ -18,7 +18,7 @@ class Operation:
     """One method of one address. ``answers`` is the core type of a success, None: nothing.
 
     ``also`` are other statuses of success, ``raises`` the errors that its work may end with.
-    The last part of a ``deep`` path may have slashes.
+    The last part of a ``deep`` path may have slashes. One that is ``open`` answers everybody.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Operation:
     media: str
     tag: str
     deep: bool
+    open: bool
 
     @property
     def pattern(self) -> str:
@@ -79,6 +80,7 @@ class Routes:
         raises: Errors = (),
         media: str = "application/json",
         deep: bool = False,
+        open: bool = False,  # noqa: A002 - what else to call it
     ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that puts a function into the table."""
 
@@ -95,6 +97,7 @@ class Routes:
                     media=media,
                     tag=self.tag,
                     deep=deep,
+                    open=open,
                 )
             )
             return endpoint

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from sqlalchemy import Engine, event
@@ -13,6 +13,7 @@ from provender.catalog.changes import Change
 from provender.catalog.db import transaction
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
+from provender.core.identity import Identity
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 
@@ -32,7 +33,8 @@ class _Together:
 class Door:
     """What everything that speaks to the catalog as ``actor`` shares. Safe between threads.
 
-    ``request`` is the id of the request that all of it is for, where one came over the network.
+    ``request`` is the id of the request that all of it is for, where one came over the network,
+    and ``identity`` what is known of who sent it.
     """
 
     def __init__(
@@ -42,26 +44,42 @@ class Door:
         actor: str,
         clock: Clock,
         request: str = "",
+        identity: Identity | None = None,
         together: _Together | None = None,
     ) -> None:
         self.engine = engine
         self.actor = check_actor_id(actor)
+        self.identity = identity
         self.clock = clock
         self.request = request
         self._together = together
 
-    def as_actor(self, actor: str, *, request: str = "") -> "Door":
+    def as_actor(self, actor: str | Identity, *, request: str = "") -> "Door":
         """Return the way into the same database for another actor, and for one request of theirs."""
-        return Door(self.engine, actor=actor, clock=self.clock, request=request)
+        identity = actor if isinstance(actor, Identity) else None
+        name = identity.actor if identity else str(actor)
+        return Door(self.engine, actor=name, clock=self.clock, request=request, identity=identity)
 
     def who(self, db: Session) -> Actor:
-        """Return the actor, with the teams that the catalog knows them to be in."""
+        """Return the actor, with the teams that the catalog knows them to be in, and their limits."""
         if self._together is None or self._together.db is not db:
-            return access.actor(db, self.actor)
+            return self._who(db)
         known = self._together.actors
         if self.actor not in known:
-            known[self.actor] = access.actor(db, self.actor)
+            known[self.actor] = self._who(db)
         return known[self.actor]
+
+    def _who(self, db: Session) -> Actor:
+        known, said = access.actor(db, self.actor), self.identity
+        if said is None:
+            return known
+        project = said.limits.project
+        projects = known.projects & {project} if project else known.projects
+        return replace(known, teams=known.teams | said.teams, projects=projects, limits=said.limits)
+
+    def purpose(self, asked: str) -> str:
+        """Return what is read for, where a call does not say: what the token is for."""
+        return asked or (self.identity.limits.purpose if self.identity else "")
 
     def knowing(self, db: Session, change: Change, ref: DatasetRef) -> Callable[[], object]:
         """Return what raises if the actor may not discover a dataset any more."""
@@ -80,6 +98,7 @@ class Door:
                     actor=self.actor,
                     clock=self.clock,
                     request=self.request,
+                    identity=self.identity,
                     together=together,
                 )
         finally:

@@ -8,7 +8,7 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import randbits
 from threading import Lock
@@ -30,6 +30,7 @@ from provender.catalog.rows import (
     TagRow,
 )
 from provender.catalog.scopes import Policy
+from provender.core.limits import EVERY
 from provender.core.people import Actor
 from provender.core.policy import Action
 
@@ -213,6 +214,8 @@ def _current(db: Session) -> _Kept:
 
 
 def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime) -> _Decided:
+    if not who.limits.of_every_dataset:
+        return _within_names(db, who, action, policy, now=now)
     keys = dict(db.execute(select(ScopeRow.id, ScopeRow.key)).all())
     opened = scopes.decided(keys, who, action, policy, now=now)
     wanted = (
@@ -228,3 +231,20 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
         and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
     )
     return _Decided(opened, frozenset(keys) - opened, granted)
+
+
+def _within_names(
+    db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime
+) -> _Decided:
+    """What is open to whose token is for some datasets: no scope whole, and of each those.
+
+    Names are not what scopes are made of.
+    """
+    of_all = replace(who, limits=replace(who.limits, datasets=(EVERY,)))
+    whole = _decide(db, of_all, action, policy, now=now)
+    there = DatasetRow.withdrawn_at.is_(None)
+    rows = db.execute(select(DatasetRow.id, DatasetRow.name, DatasetRow.scope).where(there))
+    reached = {dataset: scope for dataset, name, scope in rows if who.limits.reaches(name)}
+    opened = tuple((dataset, None) for dataset, scope in reached.items() if scope in whole.scopes)
+    granted = tuple(one for one in whole.granted if one[0] in reached)
+    return _Decided(frozenset(), whole.scopes | whole.closed, opened + granted)

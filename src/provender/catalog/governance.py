@@ -21,6 +21,7 @@ from provender.catalog import (
     nodes,
     revisions,
     rulebook,
+    tokens,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -296,6 +297,7 @@ def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> Non
     else:
         if kind in ("person", "team"):
             grants.revoke_all(db, step.name, change=change)
+            tokens.revoke_all(db, change, step.name)
         db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
     db.flush()
     said = None if step.change is Change.REMOVE else step.value

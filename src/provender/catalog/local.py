@@ -17,12 +17,15 @@ from provender.catalog import (
     idempotency,
     publication,
     releases,
+    tokens,
 )
 from provender.catalog.access import ROWS_READ
 from provender.catalog.checkpoints import Sealing
+from provender.catalog.db import transaction
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
+from provender.catalog.keyring import LocalKeyring
 from provender.catalog.records import LocalRecords
 from provender.catalog.reindexing import open_catalog
 from provender.core.clock import Clock, utc_now
@@ -38,6 +41,7 @@ from provender.core.datasets import (
 )
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
+from provender.core.identity import Identity
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import Action, ColumnRef, Permit
@@ -61,7 +65,7 @@ class LocalCatalog(Closing):
         engine = open_catalog(url)
         self._door = Door(sealing.bind(engine) if sealing else engine, actor=actor, clock=clock)
 
-    def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
+    def as_actor(self, actor: str | Identity, *, request: str = "") -> "LocalCatalog":
         """Return the same catalog for another actor; what it changes, ``request`` asked for.
 
         It is closed with this one, and only with it.
@@ -69,6 +73,19 @@ class LocalCatalog(Closing):
         other = copy(self)
         other._door = self._door.as_actor(actor, request=request)
         return other
+
+    def identify(self, secret: str) -> Identity:
+        """Return who holds the secret of a token in force.
+
+        Raises:
+            Unauthenticated: nobody does.
+        """
+        with self._door.reading() as db:
+            found, is_news = tokens.identified(db, secret, now=self._clock())
+        if is_news:
+            with transaction(self._door.engine, write=True) as db:
+                tokens.used(db, found.token, at=self._clock())
+        return found
 
     @contextmanager
     def at_once(self) -> Iterator["LocalCatalog"]:
@@ -95,6 +112,11 @@ class LocalCatalog(Closing):
     def records(self) -> LocalRecords:
         """The same catalog, for whoever knows what they ask for."""
         return LocalRecords(self._door)
+
+    @property
+    def keyring(self) -> LocalKeyring:
+        """The API tokens of the actor, and of services for who governs."""
+        return LocalKeyring(self._door)
 
     @property
     def actor(self) -> Actor:
@@ -190,6 +212,7 @@ class LocalCatalog(Closing):
         versions: Sequence[DatasetRef] = (),
     ) -> Permit:
         """Return proof that the actor may read ``versions``; that is written down, and every refusal."""
+        purpose = self._door.purpose(purpose)
         if action not in ROWS_READ:
             with self._door.reading() as db:
                 who = self._door.who(db)

@@ -38,6 +38,11 @@ def check_owner(
             and ``by`` does not govern.
         InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
+    if by.limits.project not in ("", repo.project):
+        raise Denied(
+            f"outside the token's scope: it is for project {by.limits.project}, not {repo.project}",
+            hint="ask with a token for that project",
+        )
     _check_declared(db, repo)
     row = db.get(ProjectRow, repo.project)
     owner = row.value.owner if row is not None else ""

@@ -125,6 +125,7 @@ class LocalRecords:
         with self._door.reading() as db:
             own = self._door.who(db)
             who = own if actor is None else access.actor(db, check_actor_id(actor))
+            purpose = purpose if actor else self._door.purpose(purpose)
             return access.explain(
                 db, who, action, columns, purpose=purpose, now=self._now(), seen_by=own
             )

@@ -20,6 +20,7 @@ from provender.cli.output import ErrorsInWords
 from provender.cli.search import search
 from provender.cli.serve import down, serve, up
 from provender.cli.status import status
+from provender.cli.tokens import login, logout, token
 from provender.cli.training import training
 from provender.cli.upkeep import fsck
 
@@ -55,7 +56,10 @@ for command in (
     restore,
     search,
     serve,
+    login,
+    logout,
     status,
+    token,
     training,
     up,
 ):

@@ -13,6 +13,7 @@ KINDS: dict[str, type[ProvenderError]] = {
         errors.KeyReused,
         errors.Misconfigured,
         errors.NotFound,
+        errors.Unauthenticated,
         errors.Gone,
         errors.Denied,
         errors.Conflict,

@@ -37,6 +37,9 @@ class EventKind(StrEnum):
     RETENTION_FORGET = "retention:forget"
     RETENTION_SET = "retention:set"
     TASK_SETTLE = "task:settle"
+    TOKEN_CREATE = "token:create"  # noqa: S105 - not a password
+    TOKEN_REVOKE = "token:revoke"  # noqa: S105 - not a password
+    TOKEN_ROTATE = "token:rotate"  # noqa: S105 - not a password
     TRAINING_SET_RECORD = "training-set:record"
     VERSION_DEPRECATE = "version:deprecate"
     VERSION_PUBLISH = "version:publish"

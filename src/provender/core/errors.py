@@ -75,6 +75,14 @@ class Denied(ProvenderError):
     exit_code = 4
 
 
+class Unauthenticated(ProvenderError):
+    """It is not known who asks: no token, or none that is in force."""
+
+    code = "unauthenticated"
+    status = 401
+    exit_code = 4
+
+
 class Conflict(ProvenderError):
     """Somebody else was first, or the state does not allow the step."""
 

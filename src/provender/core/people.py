@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from provender.core.errors import InvalidInput
+from provender.core.limits import NO_LIMITS, Limits
 
 PROJECT = "project:"
 """What the name of a project begins with where it is meant as an actor."""
@@ -26,12 +27,16 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: an id, the teams and projects that the catalog knows it to be in, its attributes."""
+    """Who asks: an id, the teams and projects that the catalog knows it to be in, its attributes.
+
+    ``limits`` are those of the token that they ask with.
+    """
 
     id: str
     teams: frozenset[str] = frozenset()
     projects: frozenset[str] = frozenset()
     attributes: frozenset[tuple[str, str]] = frozenset()
+    limits: Limits = NO_LIMITS
 
     @property
     def names(self) -> tuple[str, ...]:

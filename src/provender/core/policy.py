@@ -3,7 +3,8 @@
 Deny unless allowed. A rule or a grant allows; nothing else does, but that a dataset's owner
 and stewards may publish it and decide about access to it. A column with a protected tag is
 reached only by a rule that lists the tag or a grant that names the column. Whoever may do
-anything to a dataset may discover it; discovering needs no purpose.
+anything to a dataset may discover it; discovering needs no purpose. What is outside the limits
+of the token that an actor asks with is closed, whatever a rule or a grant says.
 
 Everything that reads governed rows takes a `Permit`, which only an allowed `Decision` yields.
 """
@@ -19,6 +20,7 @@ from provender.core.digest import digest, short
 from provender.core.effects import Mask
 from provender.core.errors import Denied
 from provender.core.filters import Filter
+from provender.core.limits import OUTSIDE
 from provender.core.people import Actor
 
 EVERY = "*"
@@ -210,6 +212,8 @@ class Decision:
         )
 
     def _hint(self, closed: Sequence[Reason]) -> str:
+        if closed[0].because.startswith(OUTSIDE):
+            return "ask with a token that is for it: provender token create"
         if not self.purpose and self.action in (Action.READ, Action.SERVE):
             return (
                 "say what for: --purpose NAME, purpose=…, or PROVENDER_PURPOSE; "
@@ -270,6 +274,10 @@ def decide(
     reasons: list[Reason] = []
     ends: list[datetime] = []
     for column in asked:
+        barred = actor.limits.bars(action, column.dataset, purpose)
+        if barred:
+            reasons.append(Reason(column=column, allowed=False, because=barred))
+            continue
         dataset = datasets.get(column.dataset)
         because, until = _opens(
             actor, action, column, dataset, purpose, protected, rules, grants, now

@@ -33,6 +33,7 @@ from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
+from provender.core.limits import NO_LIMITS, Limits
 from provender.core.lineage import Consumer, Neighbourhood, Node
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -40,6 +41,7 @@ from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
 from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
 from provender.core.tasks import Task
+from provender.core.tokens import IssuedToken, Token
 from provender.core.trail import Progress, Proof
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
 
@@ -328,6 +330,25 @@ class Records(Protocol):
         ...
 
 
+class Keyring(Protocol):
+    """The API tokens of the actor; those of services, for who governs."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        actor: str | None = None,
+        limits: Limits = NO_LIMITS,
+        until: datetime | None = None,
+    ) -> IssuedToken: ...
+
+    def tokens(self, *, limit: int = 50, after: str = "") -> Listed[Token]: ...
+
+    def revoke(self, identity: str) -> Token: ...
+
+    def rotate(self, identity: str) -> IssuedToken: ...
+
+
 class Library(Catalog, Protocol):
     """A catalog with all that can be asked of it, for the actor it speaks for."""
 
@@ -342,6 +363,9 @@ class Library(Catalog, Protocol):
 
     @property
     def records(self) -> Records: ...
+
+    @property
+    def keyring(self) -> Keyring: ...
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""

@@ -1,6 +1,7 @@
 """The application of the pages: addresses, answers in HTML or JSON, and errors in words."""
 
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
 from provender.core.errors import NotFound, ProvenderError
+from provender.core.identity import How, Identity
 from provender.core.protocols import Library
 from provender.web import (
     audit,
@@ -41,6 +43,7 @@ from provender.web.forms import ActionFunction, received
 from provender.web.guard import Guard, Twins, wants_json
 from provender.web.page import Elsewhere, Page, PageFunction, Visit
 from provender.web.templates import Templates
+from provender.web.visitors import Visitor, Visitors, everybody
 
 PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/", browsing.home),
@@ -84,14 +87,18 @@ AsyncEndpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(
-    catalog: Library, *, clock: Clock = utc_now, hosts: Collection[str] | None = None
+    catalog: Library,
+    *,
+    clock: Clock = utc_now,
+    hosts: Collection[str] | None = None,
+    visitors: Visitors | None = None,
 ) -> Starlette:
-    """Return the pages of ``catalog``, shown to the actor that it speaks for.
+    """Return the pages of ``catalog``: to ``visitors``, else to the actor that it speaks for.
 
     ``hosts`` are the names it may be asked by; None is any. A page on this machine's loopback
     address should answer to loopback names only, so that no other site's script can read it.
     """
-    site = Site(catalog, clock)
+    site = Site(catalog, clock, visitors or _of_one(catalog))
     return Starlette(
         routes=[
             *(Route(path, site.endpoint(show), methods=["GET"]) for path, show in PAGES),
@@ -111,17 +118,19 @@ def application(
 class Site:
     """Turns page functions into endpoints, and errors into pages."""
 
-    def __init__(self, catalog: Library, clock: Clock) -> None:
+    def __init__(self, catalog: Library, clock: Clock, visitors: Visitors) -> None:
         self._catalog = catalog
         self._clock = clock
+        self._visitors = visitors
         self._templates = Templates(STATIC)
 
     def endpoint(self, show: PageFunction) -> Endpoint:
         """Return an endpoint that runs in a thread, since the catalog is synchronous."""
 
         def answer(request: Request) -> Response:
-            with self._catalog.at_once() as catalog:
-                visit = Visit(catalog, request, self._clock())
+            visitor = self._visitors.known(request)
+            with visitor.catalog.at_once() as catalog:
+                visit = self._visit(request, replace(visitor, catalog=catalog))
                 return self._answer(visit, show(visit))
 
         return answer
@@ -131,10 +140,17 @@ class Site:
 
         async def answer(request: Request) -> Response:
             form = await received(request)
-            visit = Visit(self._catalog, request, self._clock())
-            return await run_in_threadpool(lambda: self._answer(visit, do(visit, form)))
+
+            def work() -> Response:
+                visit = self._visit(request, self._visitors.known(request))
+                return self._answer(visit, do(visit, form))
+
+            return await run_in_threadpool(work)
 
         return answer
+
+    def _visit(self, request: Request, visitor: Visitor | None) -> Visit:
+        return Visit(visitor, request, self._clock(), self._visitors.mode)
 
     def health(self, request: Request) -> Response:
         """Say whether the catalog can be read."""
@@ -146,7 +162,7 @@ class Site:
         shown = _in_words(request, error)
         if wants_json(request.scope):
             return _json({"error": shown}, status=shown["status"])
-        visit = Visit(self._catalog, request, self._clock())
+        visit = self._visit(request, self._visitor(request))
         page = Page(
             template="error.html",
             title=str(shown["title"]),
@@ -156,12 +172,23 @@ class Site:
         )
         return self._answer(visit, page)
 
+    def _visitor(self, request: Request) -> Visitor | None:
+        """Who visits; None if nobody knows."""
+        try:
+            return self._visitors.known(request)
+        except ProvenderError:
+            return None
+
     def _answer(self, visit: Visit, page: Page | Elsewhere) -> Response:
         if isinstance(page, Elsewhere):
             return RedirectResponse(page.address, status_code=308 if page.permanent else 303)
         if wants_json(visit.request.scope):
             return _json(page.facts, status=page.status)
         return HTMLResponse(self._templates.render(page, visit), status_code=page.status)
+
+
+def _of_one(catalog: Library) -> Visitors:
+    return everybody(catalog, Identity(actor=catalog.actor.id, how=How.LOCAL))
 
 
 def _json(facts: Any, *, status: int) -> Response:

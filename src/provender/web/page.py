@@ -8,8 +8,11 @@ from typing import Any
 from starlette.requests import Request
 
 from provender.core.clock import to_utc
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, Unauthenticated
+from provender.core.identity import LOCAL, Mode
+from provender.core.people import Actor
 from provender.core.protocols import Library
+from provender.web.visitors import Visitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +43,28 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request for a page: whose catalog, what was asked, and when."""
+    """One request for a page: by whom, what was asked, and when."""
 
-    catalog: Library
+    visitor: Visitor | None
     request: Request
     now: datetime
+    mode: Mode = LOCAL
+
+    @property
+    def catalog(self) -> Library:
+        """The catalog, as it speaks to the visitor.
+
+        Raises:
+            Unauthenticated: nobody knows who that is.
+        """
+        if self.visitor is None:
+            raise Unauthenticated("it is not known who asks", hint="sign in")
+        return self.visitor.catalog
+
+    @property
+    def who(self) -> Actor | None:
+        """Who visits, with their teams; None if nobody knows."""
+        return self.visitor.catalog.actor if self.visitor else None
 
     def part(self, name: str) -> str:
         """Return a part of the path."""

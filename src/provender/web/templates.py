@@ -67,7 +67,8 @@ class Templates:
             content,
             page_title=page.title,
             twin=twin_of(url.path, url.query),
-            who=visit.catalog.actor,
+            who=visit.who,
+            mode=visit.mode,
         )
 
 

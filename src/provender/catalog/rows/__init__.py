@@ -47,6 +47,7 @@ from provender.catalog.rows.search import (
     SynonymRow,
     UnansweredRow,
 )
+from provender.catalog.rows.tokens import TokenRow
 from provender.catalog.rows.versions import (
     CheckRow,
     ConsumptionRow,
@@ -57,7 +58,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0012"
+SCHEMA = "0013"
 
 __all__ = [
     "SCHEMA",
@@ -106,6 +107,7 @@ __all__ = [
     "TagRow",
     "TeamRow",
     "TermRow",
+    "TokenRow",
     "TrainingSetRow",
     "UnansweredRow",
     "UtcDateTime",

@@ -1,0 +1,57 @@
+"""Who asks, and how that is known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from provender.core.limits import NO_LIMITS, ONLY_LOOKING, Limits
+
+ANONYMOUS = "service:anonymous"
+
+
+class How(StrEnum):
+    """What an identity rests on."""
+
+    LOCAL = "local"  # the server speaks for one person, who sits before it
+    TOKEN = "token"  # noqa: S105 - an API token of ours
+    OIDC = "oidc"  # a token of the identity provider
+    SESSION = "session"  # a browser that signed in
+    ANONYMOUS = "anonymous"  # nothing: a setting lets everybody look
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """An actor, with what a token says of them: ``teams`` beside those that the catalog knows.
+
+    ``token`` is the id of an API token that it rests on; ``until`` when it ends.
+    """
+
+    actor: str
+    how: How
+    teams: frozenset[str] = frozenset()
+    limits: Limits = NO_LIMITS
+    token: str = ""
+    until: datetime | None = None
+
+
+NOBODY = Identity(actor=ANONYMOUS, how=How.ANONYMOUS, limits=ONLY_LOOKING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mode:
+    """How a server knows who asks: ``local`` takes everybody for one person, ``governed`` nobody.
+
+    ``anonymous``: who says nothing may look around. ``sign_in``: the name of the identity
+    provider that pages send people to; empty where there is none.
+    """
+
+    mode: str
+    anonymous: bool = False
+    sign_in: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        return self.mode == "local"
+
+
+LOCAL = Mode(mode="local")
