@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -23,11 +22,11 @@ from provender.api.watching import Observer, Watch
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import utc_now
 from provender.core.errors import Misconfigured
-from provender.core.identity import Identity, Mode
+from provender.core.identity import LOCAL, Identity, Mode
 from provender.hosts import LOOPBACK_NAMES, host_name
 from provender.settings import Settings
 from provender.web.app import application as pages_of
-from provender.web.visitors import Visitor, Visitors
+from provender.web.visitors import signed_in
 
 PREFIX = "/api/v1"
 
@@ -90,12 +89,8 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     def speaks(identity: Identity, request: str) -> LocalCatalog:
         return catalog.as_actor(identity, request=request)
 
-    def visitor(request: Request) -> Visitor:
-        identity = identify(request)
-        return Visitor(catalog=speaks(identity, ""), identity=identity)
-
     api = api_of(speaks, identify=identify, hosts=hosts, mode=mode)
-    visitors = Visitors(mode=mode, known=visitor)
+    visitors = None if mode.is_local else signed_in(catalog.as_actor, catalog, identify, mode=mode)
     metrics = Metrics()
     metrics.gauge("connections_in_use", "Connections to the database in use.", catalog.in_use)
     pages = pages_of(catalog, hosts=hosts, visitors=visitors)
@@ -104,8 +99,11 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
 
 def mode_of(chosen: Settings) -> Mode:
     """Return how the server of these settings knows who asks, as it tells everybody."""
-    governs = chosen.mode == "governed"
-    return Mode(mode=chosen.mode, anonymous=chosen.anonymous and governs)
+    if chosen.mode == "local":
+        return LOCAL
+    public = urlsplit(chosen.public_url)
+    host = public.netloc.lower() if public.scheme == "https" else ""
+    return Mode(mode=chosen.mode, anonymous=chosen.anonymous, public_host=host)
 
 
 def names_of(chosen: Settings) -> Collection[str]:

@@ -299,6 +299,7 @@ NOT_KEPT = {
         "consumption",
         "counters",
         "idempotency",
+        "sessions",
         "tokens",
         "unanswered",
     },

@@ -21,6 +21,7 @@ from provender.catalog import (
     nodes,
     revisions,
     rulebook,
+    sessions,
     tokens,
 )
 from provender.catalog.changes import Change as CatalogChange
@@ -298,6 +299,7 @@ def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> Non
         if kind in ("person", "team"):
             grants.revoke_all(db, step.name, change=change)
             tokens.revoke_all(db, change, step.name)
+            sessions.end_all(db, change, step.name)
         db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
     db.flush()
     said = None if step.change is Change.REMOVE else step.value

@@ -17,6 +17,7 @@ from provender.catalog import (
     idempotency,
     publication,
     releases,
+    sessions,
     tokens,
 )
 from provender.catalog.access import ROWS_READ
@@ -86,6 +87,31 @@ class LocalCatalog(Closing):
             with transaction(self._door.engine, write=True) as db:
                 tokens.used(db, found.token, at=self._clock())
         return found
+
+    def sign_in(self, identity: Identity, *, instead_of: str = "") -> str:
+        """Return the secret of a new session of ``identity``, in place of the one of a browser."""
+        with self.as_actor(identity)._door.writing() as (db, change):
+            if instead_of:
+                sessions.end(db, instead_of, change=change)
+            return sessions.begin(db, identity, change=change)
+
+    def signed_in(self, secret: str) -> Identity:
+        """Return whose session it is.
+
+        Raises:
+            Unauthenticated: nobody's, or it is over.
+        """
+        with self._door.reading() as db:
+            found, is_news = sessions.known(db, secret, now=self._clock())
+        if is_news:
+            with transaction(self._door.engine, write=True) as db:
+                sessions.seen(db, secret, at=self._clock())
+        return found
+
+    def sign_out(self, secret: str) -> None:
+        """End a session."""
+        with self._door.writing() as (db, change):
+            sessions.end(db, secret, change=change)
 
     @contextmanager
     def at_once(self) -> Iterator["LocalCatalog"]:

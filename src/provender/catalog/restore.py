@@ -19,7 +19,7 @@ from sqlalchemy import Connection, DateTime, LargeBinary, Table, inspect, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, epoch, fsck, fulltext, reindexing, remaking, tokens
+from provender.catalog import changes, epoch, fsck, fulltext, reindexing, remaking, sessions, tokens
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -40,7 +40,10 @@ from provender.core.digest import digest_stream
 from provender.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from provender.values import from_json
 
-AFTER_RESTORE: list[Callable[[Session, Change], None]] = [tokens.revoke_all]
+AFTER_RESTORE: list[Callable[[Session, Change], None]] = [
+    tokens.revoke_all,
+    sessions.end_all,
+]
 """What has to happen to a restored catalog before anybody may look at it: a token that was revoked
 after the backup must not open it."""
 GIVEN = frozenset({"alembic_version", "counters"})

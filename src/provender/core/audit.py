@@ -36,6 +36,8 @@ class EventKind(StrEnum):
     HOLD_PLACE = "hold:place"
     RETENTION_FORGET = "retention:forget"
     RETENTION_SET = "retention:set"
+    SESSION_BEGIN = "session:begin"
+    SESSION_END = "session:end"
     TASK_SETTLE = "task:settle"
     TOKEN_CREATE = "token:create"  # noqa: S105 - not a password
     TOKEN_REVOKE = "token:revoke"  # noqa: S105 - not a password

@@ -42,12 +42,14 @@ class Mode:
     """How a server knows who asks: ``local`` takes everybody for one person, ``governed`` nobody.
 
     ``anonymous``: who says nothing may look around. ``sign_in``: the name of the identity
-    provider that pages send people to; empty where there is none.
+    provider that pages send people to; empty where there is none. ``public_host`` is where
+    people reach it over TLS, with its port, if any.
     """
 
     mode: str
     anonymous: bool = False
     sign_in: str = ""
+    public_host: str = ""
 
     @property
     def is_local(self) -> bool:

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
-from provender.core.errors import NotFound, ProvenderError
+from provender.core.errors import NotFound, ProvenderError, Unauthenticated
 from provender.core.identity import How, Identity
 from provender.core.protocols import Library
 from provender.web import (
@@ -30,10 +30,12 @@ from provender.web import (
     edits,
     features,
     inbox,
+    keyring,
     people,
     projects,
     remembrance,
     search,
+    signing,
     taxonomy,
     tracing,
     training,
@@ -43,7 +45,7 @@ from provender.web.forms import ActionFunction, received
 from provender.web.guard import Guard, Twins, wants_json
 from provender.web.page import Elsewhere, Page, PageFunction, Visit
 from provender.web.templates import Templates
-from provender.web.visitors import Visitor, Visitors, everybody
+from provender.web.visitors import SIGNING, Visitor, Visitors, check_csrf, everybody, is_secure
 
 PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/", browsing.home),
@@ -74,12 +76,20 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/people/{id}", people.person),
     ("/inbox", inbox.inbox),
     ("/audit", audit.events),
+    ("/tokens", keyring.tokens),
+    ("/sign-in", signing.form),
 )
+OPEN = frozenset({"/sign-in"})
+"""Pages and forms of people who are not known yet."""
 ACTIONS: tuple[tuple[str, ActionFunction], ...] = (
     ("/datasets/{name}/edit", edits.save),
     ("/datasets/{name}/rename", edits.rename),
     ("/datasets/{name}/versions/{number}/state", edits.state),
     ("/inbox/{id}/settle", inbox.settle),
+    ("/tokens", keyring.create),
+    ("/tokens/{id}/revoke", keyring.revoke),
+    ("/sign-in", signing.sign_in),
+    ("/sign-out", signing.sign_out),
 )
 STATIC = Path(__file__).parent / "static"
 Endpoint = Callable[[Request], Response]
@@ -99,10 +109,14 @@ def application(
     address should answer to loopback names only, so that no other site's script can read it.
     """
     site = Site(catalog, clock, visitors or _of_one(catalog))
-    return Starlette(
+    pages = (
+        (path, site.entrance(show) if path in OPEN else site.endpoint(show)) for path, show in PAGES
+    )
+    forms = ((path, site.action(do, known=path not in OPEN)) for path, do in ACTIONS)
+    app = Starlette(
         routes=[
-            *(Route(path, site.endpoint(show), methods=["GET"]) for path, show in PAGES),
-            *(Route(path, site.action(do), methods=["POST"]) for path, do in ACTIONS),
+            *(Route(path, answer, methods=["GET"]) for path, answer in pages),
+            *(Route(path, answer, methods=["POST"]) for path, answer in forms),
             Route("/healthz", site.health, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -113,6 +127,8 @@ def application(
             Exception: site.explain,
         },
     )
+    app.state.visitors = site.visitors
+    return app
 
 
 class Site:
@@ -121,28 +137,43 @@ class Site:
     def __init__(self, catalog: Library, clock: Clock, visitors: Visitors) -> None:
         self._catalog = catalog
         self._clock = clock
-        self._visitors = visitors
+        self.visitors = visitors
         self._templates = Templates(STATIC)
 
     def endpoint(self, show: PageFunction) -> Endpoint:
         """Return an endpoint that runs in a thread, since the catalog is synchronous."""
 
         def answer(request: Request) -> Response:
-            visitor = self._visitors.known(request)
+            visitor = self.visitors.known(request)
             with visitor.catalog.at_once() as catalog:
                 visit = self._visit(request, replace(visitor, catalog=catalog))
                 return self._answer(visit, show(visit))
 
         return answer
 
-    def action(self, do: ActionFunction) -> AsyncEndpoint:
-        """Return an endpoint that takes a form of ours, and does what it says in a thread."""
+    def entrance(self, show: PageFunction) -> Endpoint:
+        """Return an endpoint for whoever is not known yet."""
+
+        def answer(request: Request) -> Response:
+            visit = self._visit(request, self._visitor(request))
+            return self._answer(visit, show(visit))
+
+        return answer
+
+    def action(self, do: ActionFunction, *, known: bool = True) -> AsyncEndpoint:
+        """Return an endpoint that takes a form of ours, and does what it says in a thread.
+
+        It was made for who sends it: for somebody who is ``known``, else for a browser.
+        """
 
         async def answer(request: Request) -> Response:
-            form = await received(request)
+            token, form = await received(request)
 
             def work() -> Response:
-                visit = self._visit(request, self._visitors.known(request))
+                visitor = self.visitors.known(request) if known else None
+                signing = SIGNING.read(request, self.visitors.mode)
+                check_csrf(token, visitor.secret if visitor else signing)
+                visit = self._visit(request, visitor)
                 return self._answer(visit, do(visit, form))
 
             return await run_in_threadpool(work)
@@ -150,7 +181,7 @@ class Site:
         return answer
 
     def _visit(self, request: Request, visitor: Visitor | None) -> Visit:
-        return Visit(visitor, request, self._clock(), self._visitors.mode)
+        return Visit(visitor, request, self._clock(), self.visitors)
 
     def health(self, request: Request) -> Response:
         """Say whether the catalog can be read."""
@@ -162,6 +193,8 @@ class Site:
         shown = _in_words(request, error)
         if wants_json(request.scope):
             return _json({"error": shown}, status=shown["status"])
+        if isinstance(error, Unauthenticated) and _may_sign_in(request, self.visitors):
+            return RedirectResponse(signing.address(request), status_code=303)
         visit = self._visit(request, self._visitor(request))
         page = Page(
             template="error.html",
@@ -175,11 +208,24 @@ class Site:
     def _visitor(self, request: Request) -> Visitor | None:
         """Who visits; None if nobody knows."""
         try:
-            return self._visitors.known(request)
+            return self.visitors.known(request)
         except ProvenderError:
             return None
 
     def _answer(self, visit: Visit, page: Page | Elsewhere) -> Response:
+        answer = self._answered(visit, page)
+        for cookie, value in page.cookies:
+            answer.set_cookie(
+                cookie.called(visit.request, visit.mode),
+                value or "",
+                max_age=cookie.seconds if value else 0,
+                secure=is_secure(visit.request, visit.mode),
+                httponly=True,
+                samesite="lax",
+            )
+        return answer
+
+    def _answered(self, visit: Visit, page: Page | Elsewhere) -> Response:
         if isinstance(page, Elsewhere):
             return RedirectResponse(page.address, status_code=308 if page.permanent else 303)
         if wants_json(visit.request.scope):
@@ -189,6 +235,12 @@ class Site:
 
 def _of_one(catalog: Library) -> Visitors:
     return everybody(catalog, Identity(actor=catalog.actor.id, how=How.LOCAL))
+
+
+def _may_sign_in(request: Request, visitors: Visitors) -> bool:
+    """Whether somebody looks at a page who can go and sign in; no script, no program."""
+    asks = request.method in ("GET", "HEAD") and "authorization" not in request.headers
+    return visitors.sessions is not None and asks and "hx-request" not in request.headers
 
 
 def _json(facts: Any, *, status: int) -> Response:

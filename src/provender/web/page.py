@@ -9,17 +9,20 @@ from starlette.requests import Request
 
 from provender.core.clock import to_utc
 from provender.core.errors import InvalidInput, Unauthenticated
-from provender.core.identity import LOCAL, Mode
+from provender.core.identity import Mode
 from provender.core.people import Actor
 from provender.core.protocols import Library
-from provender.web.visitors import Visitor
+from provender.web.visitors import Cookie, Visitor, Visitors
+
+Cookies = tuple[tuple[Cookie, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """``facts`` are the page's content and its JSON twin; ``shown`` is only for the template.
 
-    ``fragment`` is the template of the part that a script on the page may ask for by itself.
+    ``fragment`` is the template of the part that a script on the page may ask for by itself;
+    ``cookies`` what the browser is to remember, None: to forget.
     """
 
     template: str
@@ -28,6 +31,9 @@ class Page:
     shown: Mapping[str, Any] = field(default_factory=dict)
     fragment: str = ""
     status: int = 200
+    cookies: Cookies = ()
+    csrf: str = ""
+    """What its forms carry, where nobody is known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,7 @@ class Elsewhere:
 
     address: str
     permanent: bool = False
+    cookies: Cookies = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +55,12 @@ class Visit:
     visitor: Visitor | None
     request: Request
     now: datetime
-    mode: Mode = LOCAL
+    visitors: Visitors
+
+    @property
+    def mode(self) -> Mode:
+        """How it is known who visits."""
+        return self.visitors.mode
 
     @property
     def catalog(self) -> Library:

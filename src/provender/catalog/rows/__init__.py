@@ -47,6 +47,7 @@ from provender.catalog.rows.search import (
     SynonymRow,
     UnansweredRow,
 )
+from provender.catalog.rows.sessions import SessionRow
 from provender.catalog.rows.tokens import TokenRow
 from provender.catalog.rows.versions import (
     CheckRow,
@@ -58,7 +59,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0013"
+SCHEMA = "0014"
 
 __all__ = [
     "SCHEMA",
@@ -102,6 +103,7 @@ __all__ = [
     "SearchTextRow",
     "SearchWordRow",
     "ServingManifestRow",
+    "SessionRow",
     "StubRow",
     "SynonymRow",
     "TagRow",
