@@ -1,6 +1,7 @@
 """A damage of every kind is found by its check, and put right where it follows from facts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, text
@@ -21,6 +22,7 @@ from tests.catalog.world import (
     REPO,
     WEATHER,
     Clock,
+    declared,
     governing,
     manifest,
 )
@@ -29,6 +31,9 @@ from tests.catalog.world import (
 @pytest.fixture
 def engine(governed_url: str) -> Iterator[Engine]:
     """A catalog in which all has happened that leaves rows."""
+    with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
+        made = replace(declared(HOURLY), column_from={"tail": ("aviation.flights.tailnum",)})
+        catalog.desk.apply(governing(made))
     with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
         first = catalog.publish(FLIGHTS, manifest(1))
         catalog.publish(FLIGHTS, manifest(2))
@@ -114,6 +119,10 @@ DAMAGES = {
     "latest": ("UPDATE datasets SET latest = 1 WHERE id = 1", "has the latest version 1"),
     "said-of-datasets": ("DELETE FROM owners WHERE actor = 'person:sam'", "its offices lack"),
     "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
+    "carried": (
+        "DELETE FROM carried WHERE distance > 0 AND tag = 'personal'",
+        "its tag personal is not kept",
+    ),
     "counters": ("UPDATE counters SET value = 0 WHERE name = 'node'", "stands at 0"),
     "index": (
         "UPDATE search_texts SET title = 'else' WHERE title LIKE '%flights%'",

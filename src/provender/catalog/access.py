@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, epoch, listing, naming
+from provender.catalog import audit, epoch, listing, naming, whence
 from provender.catalog.nominate import LAST
 from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
@@ -114,7 +114,8 @@ def weigh(
         }
         called = {name: now if now in datasets else name for name, now in called.items()}
     asked = [replace(column, dataset=called[column.dataset]) for column in asked]
-    return _decide(db, who, action, asked, datasets, purpose=purpose, now=now)
+    told = seen_by or who
+    return _decide(db, who, action, asked, datasets, purpose=purpose, now=now, told=told)
 
 
 def check(
@@ -287,19 +288,24 @@ def _decide(
     *,
     purpose: str,
     now: datetime,
+    told: Actor | None = None,
 ) -> Decision:
+    """What `core.policy.decide` says of datasets with the tags that their columns carry."""
+    asked = list(columns)
+    carried = whence.of_columns(db, asked)
     policy = epoch.policy(db)
-    return decide(
+    decision = decide(
         who,
         action,
-        columns,
+        asked,
         purpose=purpose,
-        datasets=datasets,
+        datasets=whence.carrying(datasets, carried),
         protected=policy.protected,
         rules=policy.rules,
         grants=_grants(db, who, datasets),
         now=now,
     )
+    return whence.explained(db, decision, carried, told or who, now=now) if carried else decision
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:

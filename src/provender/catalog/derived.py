@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, reindexing, scopes, vocabulary
+from provender.catalog import carried, facets, reindexing, scopes, vocabulary
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
@@ -170,6 +170,15 @@ def _lost() -> Iterator[tuple[str, Any, Any]]:
     )
     ends = or_(RestsOnRow.node.not_in(nodes), RestsOnRow.dataset.not_in(select(DatasetRow.id)))
     yield "rest", RestsOnRow, ends
+
+
+def carried_tags(db: Session) -> Wrong:
+    """Columns carry the tags that travel to them, and no others."""
+    yield from carried.check(db)
+
+
+def repair_carried_tags(db: Session, change: Change) -> None:
+    carried.remake(db)
 
 
 def counters(db: Session) -> Wrong:

@@ -32,7 +32,7 @@ from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, check_name, suggest
 from provender.core.people import Person, check_actor_id
 from provender.core.policy import EVERY, Action, Rule
-from provender.core.tags import TARGETS, Tag
+from provender.core.tags import TARGETS, Tag, Way
 
 FILES = ("domains.yml", "glossary.yml", "people.yml", "purposes.yml", "tags.yml")
 FOLDERS = ("datasets", "policies")
@@ -98,6 +98,8 @@ class TagDocument(Document):
     values: Names = ()
     on: Names = TARGETS
     assigners: Names = ()
+    travels: bool = True
+    stops_at: Annotated[tuple[Way, ...], BeforeValidator(_listed)] = ()
 
 
 class TermDocument(Document):
@@ -120,6 +122,8 @@ class RuleDocument(Document):
 class ColumnDocument(Document):
     description: str = ""
     tags: Names = ()
+    sources: Names = Field(default=(), alias="from")
+    anonymises: str = ""
 
 
 class DatasetDocument(Document):
@@ -330,6 +334,8 @@ def _dataset(document: DatasetDocument, *, path: Path) -> Dataset:
         tags=document.tags,
         column_tags={name: c.tags for name, c in columns.items() if c.tags},
         column_descriptions={n: c.description for n, c in columns.items() if c.description},
+        column_from={name: c.sources for name, c in columns.items() if c.sources},
+        column_anonymises={n: c.anonymises for n, c in columns.items() if c.anonymises},
         event_timestamp=document.event_timestamp,
         links=document.links,
     )

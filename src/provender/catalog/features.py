@@ -104,7 +104,7 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     """Write down definitions that are new, and all that is read from them, which heals."""
     last = _last(db, RepoRow, repo.project)
-    recorded = lineage.record_repo(db, repo)
+    recorded = lineage.record_repo(db, repo, last.value if last else None)
     same = last is not None and replace(last.value, commit=repo.commit) == repo
     if recorded.is_new or not same:
         documents = findable.of_repo(db, repo)

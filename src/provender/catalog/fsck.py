@@ -34,6 +34,7 @@ CHECKS: dict[str, Check] = {
     "latest": derived.latest,
     "said-of-datasets": derived.said_of_datasets,
     "graph": derived.graph,
+    "carried": derived.carried_tags,
     "counters": derived.counters,
     "index": derived.index,
 }
@@ -42,6 +43,7 @@ REPAIRS: dict[str, Callable[[Session, Change], None]] = {
     "latest": derived.repair_latest,
     "said-of-datasets": derived.repair_said_of_datasets,
     "graph": derived.repair_graph,
+    "carried": derived.repair_carried_tags,
     "counters": derived.repair_counters,
     "index": derived.repair_index,
 }

@@ -36,12 +36,12 @@ def open_catalog(url: str, *, progress: Progress = unheard) -> Engine:
 
 
 def _freshen(engine: Engine, progress: Progress) -> None:
-    """Fill the index where a revision of the tables left it to be made anew."""
+    """Make what a revision of the tables left to be made anew."""
     with transaction(engine) as db:
         if not remaking.is_stale(db):
             return
     progress("search index", 0.0)
     with transaction(engine, write=True) as db:
         if remaking.is_stale(db):
-            remaking.rebuild(db)
+            remaking.freshen(db)
     progress("search index", 1.0)

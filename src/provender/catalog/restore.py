@@ -19,7 +19,7 @@ from sqlalchemy import Connection, DateTime, LargeBinary, Table, inspect, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, epoch, fsck, fulltext, reindexing, remaking, sessions, tokens
+from provender.catalog import changes, epoch, fsck, fulltext, remaking, sessions, tokens
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -93,7 +93,7 @@ def _finish(
         epoch.leap(db)
         if remaking.is_stale(db):  # made by an older Provender, or before its index was
             progress("making the index", 0.0)
-            reindexing.rebuild(db, change)
+            remaking.freshen(db)
         for hook in AFTER_RESTORE:
             hook(db, change)
         detail = {"file": source.name, "made_at": contents.made_at, "digest": contents.digest}

@@ -120,13 +120,19 @@ def _of_dataset(dataset: Dataset) -> Iterator[str]:
     within = dataset.fresh_within
     if within is not None and not timedelta(0) < within <= LONGEST_FRESH:
         yield f"fresh_within: {within} is not more than nothing and at most 100 years"
-    for column in dict.fromkeys([*dataset.column_tags, *dataset.column_descriptions]):
+    spoken_of = (*dataset.column_tags, *dataset.column_descriptions, *dataset.column_from)
+    for column in dict.fromkeys(spoken_of):
         if column == EVERY:
             yield "columns: * is not a column; use tags for the whole dataset"
         yield from _said("a column's name", column)
         yield from text_problems(f"column {column[:80]!r}", column, "link")
     for column, text in dataset.column_descriptions.items():
         yield from text_problems(f"description of column {column[:80]!r}", text)
+    for column, text in dataset.column_anonymises.items():
+        yield from text_problems(f"anonymises of column {column!r}", text)
+    for column, names in dataset.column_from.items():
+        for name in names:
+            yield from text_problems(f"from of column {column!r}", name, "link")
     yield from text_problems("event_timestamp", dataset.event_timestamp or "", "link")
 
 

@@ -12,8 +12,10 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from provender.core import derivation
 from provender.core.datasets import Dataset
 from provender.core.digest import canonical, digest, plain, short
+from provender.core.errors import InvalidInput
 from provender.core.glossary import Term
 from provender.core.names import suggest
 from provender.core.people import Person
@@ -150,6 +152,7 @@ def check(desired: Governance) -> list[str]:
         problems += _unknown(where, "deputy", dataset.deputies, people)
         problems += _unknown(where, "term", dataset.terms, terms)
         problems += desired.taxonomy.misuses(dataset.assignments, where=where)
+        problems += _unmade(where, dataset)
     for rule in desired.rules:
         where = f"rule {rule.id}"
         problems += _unknown(where, "actor", rule.actors, people | {"anyone"})
@@ -304,6 +307,20 @@ def _names(governance: Governance) -> dict[str, list[str]]:
         "rule": [rule.id for rule in governance.rules],
         "dataset": [dataset.ref.dataset for dataset in governance.datasets],
     }
+
+
+def _unmade(where: str, dataset: Dataset) -> Iterator[str]:
+    """What is wrong with what columns are said to be made from."""
+    for column in sorted(dataset.column_anonymises.keys() - dataset.column_from.keys()):
+        yield f"{where}: column {column!r} says that it anonymises, but not what; add from: […]"
+    try:
+        edges = derivation.declared(dataset)
+    except InvalidInput as error:
+        yield f"{where}: {error.message} ({error.hint})"
+        return
+    for edge in edges:
+        if (edge.upstream, edge.column) == (edge.downstream, edge.to):
+            yield f"{where}: column {edge.to!r} is made from itself"
 
 
 def _unfit(tag: Tag, people: Iterable[str]) -> list[str]:

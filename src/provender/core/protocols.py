@@ -44,6 +44,7 @@ from provender.core.tasks import Task
 from provender.core.tokens import IssuedToken, Token
 from provender.core.trail import Progress, Proof
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
+from provender.core.travel import ColumnTag
 
 
 class Catalog(Protocol):
@@ -54,11 +55,7 @@ class Catalog(Protocol):
         ...
 
     def resolve(
-        self,
-        ref: DatasetRef,
-        *,
-        as_of: datetime | None = None,
-        max_age: timedelta | None = None,
+        self, ref: DatasetRef, *, as_of: datetime | None = None, max_age: timedelta | None = None
     ) -> DatasetVersion:
         """Return the version ``ref`` names, else the latest (as it was at ``as_of``).
 
@@ -159,13 +156,10 @@ class Finder(Protocol):
     def evidence(self, ref: DatasetRef) -> Evidence: ...
 
     def lineage(
-        self,
-        node: Node,
-        *,
-        depth: int = 3,
-        columns: bool = False,
-        as_of: datetime | None = None,
+        self, node: Node, *, depth: int = 3, columns: bool = False, as_of: datetime | None = None
     ) -> Neighbourhood: ...
+
+    def tags(self, node: Node) -> tuple[ColumnTag, ...]: ...
 
     def consumers(
         self, ref: DatasetRef, *, limit: int = 50, after: str = ""

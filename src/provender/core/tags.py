@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from provender.core.names import suggest
 from provender.core.people import Actor
@@ -10,12 +11,23 @@ TARGETS = ("dataset", "column")
 """What a tag may be put on."""
 
 
+class Way(StrEnum):
+    """How values can be anonymised: what came out does not tell what went in."""
+
+    HASH = "hash"  # the same for the same, and nobody without the key can go back
+    TRUNCATE = "truncate"  # a beginning is left
+    BUCKET = "bucket"  # only which range it is in
+    AGGREGATE = "aggregate"  # of many together
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
     """One allowed tag, ``group.name``. A protected tag closes a column until it is named in a rule or grant.
 
     ``values`` are those it may have, none: it has no value. ``on`` says what it may be put on,
-    ``assigners`` who may put it there, none: whoever stewards the dataset.
+    ``assigners`` who may put it there, none: whoever stewards the dataset. What is made from a
+    tagged column has the tag too if it ``travels``, except past what anonymises in a way that it
+    ``stops_at``.
     """
 
     name: str
@@ -24,6 +36,8 @@ class Tag:
     values: tuple[str, ...] = ()
     on: tuple[str, ...] = TARGETS
     assigners: tuple[str, ...] = ()
+    travels: bool = True
+    stops_at: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -32,7 +32,7 @@ from provender.catalog.rows.governance import (
     TermRow,
 )
 from provender.catalog.rows.history import GovernedRow, HistoryRow, IdempotencyRow
-from provender.catalog.rows.lineage import EdgeRow, FactRow, NodeRow, RestsOnRow
+from provender.catalog.rows.lineage import CarriedRow, EdgeRow, FactRow, NodeRow, RestsOnRow
 from provender.catalog.rows.search import (
     FacetCountRow,
     FacetValueRow,
@@ -59,12 +59,13 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0014"
+SCHEMA = "0015"
 
 __all__ = [
     "SCHEMA",
     "AssignmentRow",
     "AuditRow",
+    "CarriedRow",
     "CheckRow",
     "CheckpointRow",
     "ConsumptionRow",
