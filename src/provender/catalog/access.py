@@ -26,7 +26,7 @@ from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
 from provender.core.names import DatasetRef, suggest, unknown
-from provender.core.people import Actor
+from provender.core.people import Actor, Person
 from provender.core.policy import (
     EVERY,
     Action,
@@ -34,6 +34,7 @@ from provender.core.policy import (
     Decision,
     Grant,
     Permit,
+    Reason,
     decide,
 )
 
@@ -49,7 +50,7 @@ class Refused(Denied):
     """The decision was no, and is to be written down."""
 
     def __init__(self, decision: Decision, message: str, *, hint: str) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, facts=decision.facts)
         self.decision = decision
 
 
@@ -62,13 +63,19 @@ class Hidden(NotFound):
 
 
 def actor(db: Session, identity: str) -> Actor:
-    """Return who ``identity`` is, with the teams that the catalog knows them to be in."""
+    """Return who ``identity`` is, with the teams, projects and attributes that the catalog knows."""
     return epoch.actor(db, identity, lambda: _actor(db, identity))
 
 
 def _actor(db: Session, identity: str) -> Actor:
-    person = db.get(PersonRow, identity)
-    return Actor(identity, frozenset(person.value.teams) if person else frozenset())
+    row = db.get(PersonRow, identity)
+    person = row.value if row else Person(id=identity)
+    return Actor(
+        identity,
+        frozenset(person.teams),
+        epoch.projects(db, [identity, *person.teams]),
+        frozenset(person.attributes.items()),
+    )
 
 
 def explain(
@@ -146,7 +153,9 @@ def check(
         if action in ROWS_READ:
             write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now, request=request)
         permit = decision.require()
-        return replace(permit, columns=permit.columns | frozenset(asked))
+        if permit.columns.issuperset(asked):
+            return permit
+        return permit.under(naming.current(db, {column.dataset for column in asked}))
     called = naming.current(db, [column.dataset for column in asked])
     asked_for = {current: name for name, current in called.items()}
     for name in _closed_datasets(decision):
@@ -195,7 +204,7 @@ def told_values(
 ) -> set[str]:
     """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
 
-    Who may read them for some purpose, or may publish them: they measure what they publish.
+    Who may read them for some purpose, whole, or may publish them: they measure what they publish.
     """
     asked = [(Action.PUBLISH, ""), (Action.READ, "")]
     asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
@@ -204,7 +213,7 @@ def told_values(
     for action, purpose in asked:
         left = [ColumnRef(row.name, column) for column in closed]
         decision = _decide(db, who, action, left, datasets, purpose=purpose, now=now)
-        closed -= {reason.column.column for reason in decision.reasons if reason.allowed}
+        closed -= {reason.column.column for reason in decision.reasons if reason.is_whole}
         if not closed:
             break
     return set(columns) - closed
@@ -303,7 +312,7 @@ def _decide(
         protected=policy.protected,
         rules=policy.rules,
         grants=_grants(db, who, datasets),
-        now=now,
+        now=epoch.settled(db, now),
     )
     return whence.explained(db, decision, carried, told or who, now=now) if carried else decision
 
@@ -379,11 +388,12 @@ def write_down(
                 "action": decision.action,
                 "purpose": decision.purpose,
                 "decision": decision.id,
-                "reasons": {
-                    reason.column.column: reason.because
-                    for reason in decision.reasons
-                    if reason.column.dataset == name
-                },
+                "reasons": _told(decision.reasons, name),
                 **({"versions": [n for of, n in read if of == name]} if read else {}),
+                **({"shadow": shadow} if (shadow := _told(decision.shadow, name)) else {}),
             },
         )
+
+
+def _told(reasons: Iterable[Reason], dataset: str) -> dict[str, str]:
+    return {r.column.column: r.because for r in reasons if r.column.dataset == dataset}

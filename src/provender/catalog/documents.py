@@ -26,12 +26,13 @@ from yaml.nodes import MappingNode
 from provender.catalog import yamlfaults
 from provender.core import form, governance
 from provender.core.datasets import Dataset, Format
+from provender.core.effects import Effect
 from provender.core.errors import InvalidInput, Problems, ProvenderError
 from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, check_name, suggest
 from provender.core.people import Person, check_actor_id
-from provender.core.policy import EVERY, Action, Rule
+from provender.core.policy import EVERY, Action, Mode, Rule
 from provender.core.tags import TARGETS, Tag, Way
 
 FILES = ("domains.yml", "glossary.yml", "people.yml", "purposes.yml", "tags.yml")
@@ -84,6 +85,7 @@ class PersonDocument(Document):
     name: str = ""
     teams: Names = ()
     contact: str = ""
+    attributes: dict[str, str] = Field(default_factory=dict)
 
 
 class PeopleDocument(Document):
@@ -117,6 +119,12 @@ class RuleDocument(Document):
     datasets: tuple[str, ...] = (EVERY,)
     purposes: tuple[str, ...] = (EVERY,)
     tags: Names = ()
+    effect: Effect = Effect.SEE
+    mask: str = ""
+    filter: str = ""
+    projects: Names = ()
+    attributes: dict[str, Names] = Field(default_factory=dict)
+    mode: Mode = Mode.ENFORCE
 
 
 class ColumnDocument(Document):

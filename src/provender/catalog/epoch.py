@@ -1,13 +1,13 @@
 """The policy's epoch: a number that rises with everything that may change a decision.
 
-What was computed from rules, tags, people, owners, names and grants holds as long as the epoch
+What was computed from rules, tags, people, owners, projects, names and grants holds as long as the epoch
 is the same, if both are read in one transaction. Time changes decisions without it: what ends
 at an instant has to be asked for that instant. A transaction that writes keeps nothing for later:
 it may be rolled back, and another one be given its epoch. Threads share what is kept.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import randbits
@@ -21,10 +21,12 @@ from sqlalchemy.pool import Pool
 from provender.catalog import naming, scopes
 from provender.catalog.db import WRITING
 from provender.catalog.rows import (
+    AuditRow,
     CounterRow,
     DatasetRow,
     GrantRow,
     PersonRow,
+    ProjectRow,
     RuleRow,
     ScopeRow,
     TagRow,
@@ -37,6 +39,8 @@ from provender.core.policy import Action
 COUNTER = "policy_epoch"
 SEEN = "policy_epoch"
 """Where a session that reads keeps what was computed at its epoch."""
+LAST = "last_change_at"
+"""Where a session that reads keeps the instant of the last change that it sees."""
 LEAP = 60
 """Bits of an epoch that is leapt to."""
 MOST_KEPT = 256
@@ -73,6 +77,7 @@ class _Kept:
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
     actors: dict[str, Actor] = field(default_factory=dict)
+    projects: dict[str, frozenset[str]] | None = None
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
     lock: Lock = field(default_factory=Lock)
@@ -104,10 +109,14 @@ class _Kept:
         """Return the same, to be changed by itself."""
         with self.lock:
             decided = OrderedDict(self.decided)
-            actors = dict(self.actors)
-            return _Kept(self.at, self.policy, self.answering, self.grantees, actors, decided)
+            return replace(self, actors=dict(self.actors), decided=decided, lock=Lock())
 
 
+COUNTERS = select(
+    CounterRow.name,
+    CounterRow.value,
+    select(AuditRow.at).order_by(AuditRow.sequence.desc()).limit(1).scalar_subquery().label("last"),
+).where(CounterRow.name.in_((COUNTER, scopes.COUNTER)))
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
 """By database: engines that differ in options only share a pool."""
 
@@ -170,12 +179,30 @@ def grantees(db: Session) -> frozenset[str]:
     return kept.grantees
 
 
+def projects(db: Session, names: Iterable[str]) -> frozenset[str]:
+    """Return the projects that are owned by one of ``names``."""
+    kept = _current(db)
+    if kept.projects is None:
+        owned: dict[str, set[str]] = {}
+        for project in db.scalars(select(ProjectRow.value)):
+            owned.setdefault(project.owner, set()).add(project.name)
+        kept.projects = {owner: frozenset(names) for owner, names in owned.items()}
+    return frozenset[str]().union(*(kept.projects.get(name, ()) for name in names if name))
+
+
+def settled(db: Session, now: datetime) -> datetime:
+    """Return ``now``, but never before the last change: what ended stays over, whatever a clock does."""
+    _current(db)
+    last: datetime | None = db.info.get(LAST)
+    return now if last is None else max(now, last)
+
+
 def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
     """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
 
     The same as asking `access.check` about each dataset as a whole, without a purpose.
     """
-    kept = _current(db)
+    kept, now = _current(db), settled(db, now)
     found = kept.known(who, action)
     if found is None:
         found = _decide(db, who, action, policy(db), now=now)
@@ -194,10 +221,10 @@ def _current(db: Session) -> _Kept:
     seen: _Kept | None = db.info.get(SEEN)
     if seen is not None and writing is False:
         return seen
-    wanted = select(CounterRow.name, CounterRow.value).where(
-        CounterRow.name.in_((COUNTER, scopes.COUNTER))
-    )
-    counters = dict(db.execute(wanted).all())
+    rows = db.execute(COUNTERS).all()
+    counters = {name: value for name, value, _ in rows}
+    if writing is False and rows:
+        db.info[LAST] = rows[0].last
     at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
     if seen is not None and seen.at == at:
         return seen

@@ -155,7 +155,7 @@ def _document(value: Any) -> dict[str, Any]:
     return {
         part.name: plain(said)
         for part in fields(value)
-        if (said := getattr(value, part.name)) != part.default or part.name in always
+        if (said := getattr(value, part.name)) not in (part.default, {}) or part.name in always
     }
 
 

@@ -200,6 +200,7 @@ class LocalCatalog(Closing):
             def work() -> DatasetVersion:
                 return publication.publish(
                     db,
+                    self._door.who(db),
                     ref,
                     manifest,
                     parent=parent,

@@ -64,7 +64,7 @@ def _judge(
         return access.weigh(db, server, Action.SERVE, asked, purpose=PURPOSE, now=now)
 
     whole = decide(column for needed in columns.values() for column in needed)
-    because = {r.column: r.because for r in whole.reasons if not r.allowed}
+    because = {r.column: r.because for r in whole.reasons if not r.is_whole}
     for ref, needed in columns.items():
         if not because.keys().isdisjoint(needed):
             openness.closed[ref] = _why_not_served(needed, because)

@@ -20,7 +20,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.profiles import Profile
 from provender.core.schema import Compatibility, Schema, Verdict
-from provender.core.tags import Assignment
+from provender.core.tags import Assignment, tag_name
 
 T = TypeVar("T")
 
@@ -224,8 +224,11 @@ class Dataset:
 
     def tags_of(self, column: str) -> frozenset[str]:
         """Return the names of the tags in force on ``column``: the dataset's and its own."""
-        written = (*self.tags, *self.column_tags.get(column, ()))
-        return frozenset(Assignment.parse(text).tag for text in written)
+        return frozenset(map(tag_name, self.written_tags_of(column)))
+
+    def written_tags_of(self, column: str) -> frozenset[str]:
+        """Return the same with their values, as they are written."""
+        return frozenset((*self.tags, *self.column_tags.get(column, ())))
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:

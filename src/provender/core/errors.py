@@ -4,6 +4,8 @@
 ``exit_code`` is the process's. Nothing here knows HTTP or a terminal.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -67,12 +69,33 @@ class Gone(NotFound):
     status = 410
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Why columns of a dataset are closed: none, the dataset as a whole.
+
+    ``because`` says it in words; ``rule`` is the id of the one that denies, ``tags`` the protected
+    ones that close them. ``who_can_grant`` them runs ``command``; nobody, where no grant helps.
+    """
+
+    dataset: str
+    columns: tuple[str, ...]
+    because: str
+    rule: str = ""
+    tags: tuple[str, ...] = ()
+    who_can_grant: tuple[str, ...] = ()
+    command: str = ""
+
+
 class Denied(ProvenderError):
-    """The decision was no; the hint says who can grant it."""
+    """The decision was no; the hint says who can grant it, ``facts`` why, for programs."""
 
     code = "denied"
     status = 403
     exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", facts: Sequence[Fact] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.facts = tuple(facts)
 
 
 class Unauthenticated(ProvenderError):

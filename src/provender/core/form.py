@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from provender.core import rules
 from provender.core.datasets import Dataset
 from provender.core.errors import InvalidInput
 from provender.core.glossary import Term
@@ -17,6 +18,7 @@ from provender.core.governance import Domain, Governance, objects
 from provender.core.names import DatasetRef, check_name, is_legible
 from provender.core.people import Person, check_actor_id
 from provender.core.policy import EVERY, Rule
+from provender.core.rules import attribute_faults
 from provender.core.tags import Tag
 
 LONGEST = {
@@ -81,6 +83,8 @@ def _problems(kind: str, name: str, value: Any) -> Iterator[str]:
             yield from _named(check_actor_id, name)
             yield from text_problems("name", value.name, "name")
             yield from text_problems("contact", value.contact, "link")
+            for attribute, said in value.attributes.items():
+                yield from attribute_faults(attribute, said)
         case Tag():
             yield from _name_problems(name)
             if any(letter.isspace() for letter in name):
@@ -101,6 +105,7 @@ def _problems(kind: str, name: str, value: Any) -> Iterator[str]:
                 for part in ("actors", "actions")
                 if not getattr(value, part)
             )
+            yield from rules.faults(value)
         case _ if kind == "team":
             yield from _named(check_actor_id, name)
         case _:

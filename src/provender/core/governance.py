@@ -13,12 +13,13 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from provender.core import derivation
+from provender.core.conflicts import conflicts
 from provender.core.datasets import Dataset
 from provender.core.digest import canonical, digest, plain, short
 from provender.core.errors import InvalidInput
 from provender.core.glossary import Term
 from provender.core.names import suggest
-from provender.core.people import Person
+from provender.core.people import PROJECT, Actor, Person
 from provender.core.policy import EVERY, Rule
 from provender.core.tags import TARGETS, Tag, Taxonomy
 
@@ -155,9 +156,10 @@ def check(desired: Governance) -> list[str]:
         problems += _unmade(where, dataset)
     for rule in desired.rules:
         where = f"rule {rule.id}"
-        problems += _unknown(where, "actor", rule.actors, people | {"anyone"})
+        known = people | {"anyone"} | {one for one in rule.actors if one.startswith(PROJECT)}
+        problems += _unknown(where, "actor", rule.actors, known)
         problems += _unknown(where, "purpose", rule.purposes, {*desired.purposes, "*"})
-        problems += desired.taxonomy.problems(rule.tags, where=where)
+        problems += desired.taxonomy.misnamed(rule.tags, where=where)
     return problems
 
 
@@ -183,13 +185,23 @@ def diff(current: Governance, desired: Governance, applied: Governance | None = 
 
 
 def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
-    """Return ``steps`` with warnings: of rules whose patterns fit no dataset that there will be."""
+    """Return ``steps`` with warnings: of rules that fit no dataset, or contradict one another."""
     names = [dataset.ref.dataset for dataset in becomes.datasets]
+    told, written = list(steps), (Change.ADD, Change.CHANGE)
+    new = [step.value for step in told if step.kind == "rule" and step.change in written]
+    against = conflicts(
+        new,
+        becomes.rules,
+        people={person.id: Actor(person.id, frozenset(person.teams)) for person in becomes.people},
+        datasets=becomes.datasets,
+        protected=becomes.taxonomy.protected,
+    )
+    warnings = {rule.id: (*_unfitting(rule, names), *against.get(rule.id, ())) for rule in new}
     return [
-        replace(step, warnings=tuple(_unfitting(step.value, names)))
-        if step.kind == "rule" and step.change in (Change.ADD, Change.CHANGE)
+        replace(step, warnings=warnings[step.name])
+        if step.kind == "rule" and step.change in written
         else step
-        for step in steps
+        for step in told
     ]
 
 

@@ -1,7 +1,7 @@
 """Who acts: people, services and the teams they belong to."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provender.core.errors import InvalidInput
@@ -14,12 +14,16 @@ ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who can act or own: ``person:…`` or ``service:…``, with the teams they are in."""
+    """Somebody who can act or own: ``person:…`` or ``service:…``, with the teams they are in.
+
+    ``attributes`` are what rules may ask for, such as a region or a clearance.
+    """
 
     id: str
     name: str = ""
     teams: tuple[str, ...] = ()
     contact: str = ""
+    attributes: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_actor_id(self.id)

@@ -83,6 +83,17 @@ class Taxonomy:
             for tag in sorted(set(used) - self.names)
         ]
 
+    def misnamed(self, named: Iterable[str], *, where: str) -> list[str]:
+        """Return a sentence for each tag of ``named`` that there is not, or not with that value."""
+        written = [Assignment.parse(text) for text in named]
+        unknown = self.problems((one.tag for one in written), where=where)
+        return unknown + [
+            f"{where}: {problem}"
+            for one in written
+            if one.value and (tag := self.of(one.tag)) is not None
+            for problem in _misvalued(tag, one, "")
+        ]
+
     def misuses(self, put: Iterable[Assignment], *, where: str) -> list[str]:
         """Return a sentence for each of ``put`` that names no tag, or not as it may be put there."""
         assignments = list(put)
@@ -95,6 +106,11 @@ class Taxonomy:
         ]
 
 
+def tag_name(written: str) -> str:
+    """Return the name of a tag that is ``written`` with a value or without."""
+    return written.partition("=")[0]
+
+
 def may_put(tag: Tag, by: Actor) -> bool:
     """Return whether ``by``, who stewards the dataset, may put ``tag`` on it or take it off."""
     return not tag.assigners or by.is_one_of(tag.assigners)
@@ -105,8 +121,12 @@ def _misuse(tag: Tag, put: Assignment) -> Iterator[str]:
     place = f"column {put.column!r}" if put.column else "the dataset"
     if target not in tag.on:
         yield f"tag {tag.name!r} on {place}: it is for a {' or a '.join(tag.on)}"
+    yield from _misvalued(tag, put, f" on {place}")
+
+
+def _misvalued(tag: Tag, put: Assignment, place: str) -> Iterator[str]:
     if put.value and not tag.values:
-        yield f"tag {str(put)!r} on {place}: {tag.name} has no value"
+        yield f"tag {str(put)!r}{place}: {tag.name} has no value"
     elif put.value not in tag.values and tag.values:
         allowed = ", ".join(f"{tag.name}={value}" for value in tag.values)
-        yield f"tag {str(put)!r} on {place}: write one of {allowed}"
+        yield f"tag {str(put)!r}{place}: write one of {allowed}"
