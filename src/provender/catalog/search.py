@@ -42,8 +42,8 @@ ENOUGH = 50
 """Nominees from which on words that are missing are not tried."""
 REACHED = 10_000
 """Documents that can be paged to; those behind the rated ones come by their impact."""
-TOTALLED = 1_000
-"""Hits that are counted; where there are as many, there may be more."""
+TOTALLED = facets.OVER
+"""Hits that are counted, as many as the values beside them; where there are as many, there may be more."""
 NAMED = 50
 BEGUN = 20
 OF_URN = "SELECT name FROM datasets WHERE urn IN ({}) AND name NOT IN ({})"
