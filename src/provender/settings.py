@@ -61,6 +61,16 @@ class Settings(BaseModel):
     online_deadline: float = Field(
         1.0, gt=0, le=60, description="seconds an online lookup may take, such as 0.5"
     )
+    online_policy: Literal["live", "applied"] = Field(
+        "live",
+        description="what the online server serves by: the policy of now (live, needs a catalog) "
+        "or of when features were applied (applied)",
+    )
+    online_unconfirmed: Literal["deny", "public"] = Field(
+        "deny",
+        description="what is served while the catalog cannot confirm the policy: "
+        "nothing (deny) or what everybody may have (public)",
+    )
     feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
     governance: Path = Field(Path("catalog"), description="the folder of governance as code")
     memory_limit: str = Field(

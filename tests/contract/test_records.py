@@ -47,6 +47,21 @@ def test_what_is_in_force_is_told_as_far_as_it_may_be_known(connect: Connect):
     assert governance.purposes["report"] == "Count."
 
 
+def test_a_lease_changes_with_the_policy_and_its_state_with_it(connect: Connect):
+    connect("dev").record(VISIBLE)
+    records = connect("ana").records
+    lease = records.policy_lease("delays")
+    assert lease.state == records.policy_state("delays")
+    assert lease.holders.keys() == {"service:online"}
+    assert "weather:temp" in lease.verdict("service:online").closed
+    connect("sam").records.grant(FLIGHTS, grantee="person:max", action=Action.READ)
+    assert records.policy_state("delays") != lease.state
+    assert records.policy_lease("delays").digest == lease.digest
+    assert records.policy_state("nothing") != records.policy_state("delays")
+    with pytest.raises(NotFound, match="project 'delay' not found"):
+        records.policy_lease("delay")
+
+
 def test_definitions_are_served_as_they_were_recorded(connect: Connect):
     connect("dev").record(VISIBLE)
     records = connect("ana").records

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
@@ -34,16 +34,18 @@ from provender.catalog.rows import (
     ServingManifestRow,
     TrainingSetRow,
 )
-from provender.catalog.serving import compile_serving
+from provender.catalog.serving import compile_lease, compile_serving
 from provender.core import derivation
 from provender.core.audit import EventKind
+from provender.core.digest import digest, short
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
+from provender.core.leases import PolicyLease
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
-from provender.core.serving import ServingManifest
+from provender.core.serving import SERVER, ServingManifest
 from provender.core.training import TrainingSetManifest
 
 SUGGESTED = 2000
@@ -273,6 +275,22 @@ def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> s
     repo(db, who, project, now=now)
     row = _last(db, RepoRow, project)
     return compile_serving(db, row.value, now=now).digest if row else ""
+
+
+def policy_state(db: Session, project: str) -> str:
+    """Return what changes with all that may change what ``project`` serves, but for time."""
+    last = select(func.max(RepoRow.number)).where(RepoRow.project == project)
+    return short(digest([project, epoch.now(db), db.scalar(last)]), length=16)
+
+
+def policy_lease(db: Session, who: Actor, project: str, *, now: datetime) -> PolicyLease:
+    """Return what servers may serve of ``project``, as far as ``who`` may know it.
+
+    The server knows all of it: it has the manifest, and says why something is closed.
+    """
+    row = _last(db, RepoRow, project) if who.id == SERVER else None
+    known = row.value if row else repo(db, who, project, now=now)
+    return compile_lease(db, known, state=policy_state(db, project), now=now)
 
 
 def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> TrainingSetManifest:

@@ -27,6 +27,7 @@ from provender.core.audit import AuditEvent, EventKind
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
+from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
@@ -57,6 +58,16 @@ class LocalRecords:
         """
         with self._door.reading() as db:
             return features.serving_digest(db, self._door.who(db), project, now=self._now())
+
+    def policy_state(self, project: str) -> str:
+        """Return a word that changes with all that may change what ``project`` serves, but for time."""
+        with self._door.reading() as db:
+            return features.policy_state(db, project)
+
+    def policy_lease(self, project: str) -> PolicyLease:
+        """Return what servers may serve of ``project`` now, as far as the actor may know it."""
+        with self._door.reading() as db:
+            return features.policy_lease(db, self._door.who(db), project, now=self._now())
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""

@@ -1,7 +1,8 @@
 """What servers are told: compiled here, from recorded definitions and the policy as it is now.
 
 An online server asks nobody, so what it may serve, and which pushed rows it may take, is decided
-for ``service:online`` when definitions are recorded. Nobody hands a manifest in.
+for ``service:online`` when definitions are recorded; what it may serve is decided again with every
+change of the policy, in a lease. Nobody hands either in.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,10 +13,14 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access
 from provender.core.features import RepoSpec, ViewSpec
+from provender.core.leases import PolicyLease, Verdict
 from provender.core.names import FeatureRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision
 from provender.core.serving import PURPOSE, SERVER, ServingManifest, compile_manifest
+
+ANYONE = Actor("anyone")
+"""Who is nobody in particular: what they may be served, everybody may."""
 
 
 @dataclass(slots=True)
@@ -34,14 +39,11 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
     One computed on demand is as closed as any of its inputs. Features of files are open: no
     catalog governs them.
     """
-    openness = Openness()
     server = access.actor(db, SERVER)
+    openness = _opened(db, server, repo, now=now)
     for view in repo.views:
         if view.online and view.dataset is not None:
-            _judge(db, server, view, view.dataset.dataset, openness, now=now)
-    for computed in repo.on_demand:
-        for feature in computed.features:
-            _inherit(FeatureRef(computed.name, feature.name), computed.inputs, openness)
+            _judge_writing(db, server, view, view.dataset.dataset, openness, now=now)
     return compile_manifest(
         repo,
         closed=openness.closed,
@@ -49,6 +51,33 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
         write_closed=openness.write_closed,
         now=now,
     )
+
+
+def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> PolicyLease:
+    """Return what servers may serve of ``repo`` by the policy at ``now``, of which ``state`` tells."""
+    server = _opened(db, access.actor(db, SERVER), repo, now=now)
+    anyone = _opened(db, ANYONE, repo, now=now)
+    served = [FeatureRef(v.name, f.name) for v in repo.views if v.online for f in v.features]
+    served += [FeatureRef(v.name, f.name) for v in repo.on_demand for f in v.features]
+    opened = [ref for ref in served if ref not in server.closed]
+    verdict = Verdict(
+        opened={str(ref): server.open_until.get(ref) for ref in sorted(opened)},
+        closed={str(ref): why for ref, why in sorted(server.closed.items())},
+        public=tuple(sorted(str(ref) for ref in opened if ref not in anyone.closed)),
+    )
+    return PolicyLease(project=repo.project, state=state, holders={SERVER: verdict})
+
+
+def _opened(db: Session, who: Actor, repo: RepoSpec, *, now: datetime) -> Openness:
+    """Return which features of ``repo`` may be served to ``who``."""
+    openness = Openness()
+    for view in repo.views:
+        if view.online and view.dataset is not None:
+            _judge(db, who, view, view.dataset.dataset, openness, now=now)
+    for computed in repo.on_demand:
+        for feature in computed.features:
+            _inherit(FeatureRef(computed.name, feature.name), computed.inputs, openness)
+    return openness
 
 
 def _judge(
@@ -67,9 +96,14 @@ def _judge(
     because = {r.column: r.because for r in whole.reasons if not r.is_whole}
     for ref, needed in columns.items():
         if not because.keys().isdisjoint(needed):
-            openness.closed[ref] = _why_not_served(needed, because)
+            openness.closed[ref] = _why_not_served(server, needed, because)
         elif whole.expires is not None and (until := decide(needed).expires) is not None:
             openness.open_until[ref] = until
+
+
+def _judge_writing(
+    db: Session, server: Actor, view: ViewSpec, dataset: str, openness: Openness, *, now: datetime
+) -> None:
     written = access.weigh(db, server, Action.PUBLISH, [ColumnRef(dataset)], purpose="", now=now)
     if not written.allowed or written.expires is not None:
         standing = "" if not written.allowed else " for good"
@@ -79,11 +113,11 @@ def _judge(
         )
 
 
-def _why_not_served(needed: list[ColumnRef], because: Mapping[ColumnRef, str]) -> str:
+def _why_not_served(who: Actor, needed: list[ColumnRef], because: Mapping[ColumnRef, str]) -> str:
     """Say which column is closed: the feature's own, before the join keys of its view."""
     column = next(column for column in needed if column in because)
     what = str(column) if column == needed[0] else f"the join key {column}"
-    return f"{SERVER} may not serve {what} ({because[column]})"
+    return f"{who} may not serve {what} ({because[column]})"
 
 
 def _inherit(ref: FeatureRef, inputs: tuple[FeatureRef, ...], openness: Openness) -> None:

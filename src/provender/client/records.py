@@ -8,6 +8,7 @@ from provender.client.wire import PAGE, Wire, keyed
 from provender.core.audit import AuditEvent, EventKind
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
+from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
@@ -43,6 +44,14 @@ class HttpRecords:
     def serving_digest(self, project: str) -> str:
         """Return the digest of the whole serving manifest of ``project`` by the policy of now."""
         return self._wire.get(Digest, "projects", project, "serving-digest").digest
+
+    def policy_state(self, project: str) -> str:
+        """Return a word that changes with all that may change what ``project`` serves, but for time."""
+        return self._wire.get(Digest, "projects", project, "policy-state").digest
+
+    def policy_lease(self, project: str) -> PolicyLease:
+        """Return what servers may serve of ``project`` now, as far as it may be known."""
+        return self._wire.get(PolicyLease, "projects", project, "policy-lease")
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which may be known."""

@@ -32,6 +32,7 @@ from provender.core.features import RepoSpec
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
+from provender.core.leases import Leasing
 from provender.core.lifecycle import Severity, Step
 from provender.core.limits import NO_LIMITS, Limits
 from provender.core.lineage import Consumer, Neighbourhood, Node
@@ -234,7 +235,7 @@ class Desk(Protocol):
     ) -> list[Due]: ...
 
 
-class Records(Protocol):
+class Records(Leasing, Protocol):
     """What is known by its id: projects, training sets, versions, grants, audit events."""
 
     def serving_manifest(self, project: str) -> ServingManifest: ...

@@ -88,6 +88,7 @@ class Run:
 class LookupPlan:
     """A compiled lookup. ``join_keys`` and ``request`` must be given.
 
+    ``used`` are the features that are read, for others or to be given.
     ``echoed`` columns come back before the features where they are given: join keys, and
     never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
     ``names`` theirs, in JSON too, less the brackets. ``alike`` says of each read which is the first
@@ -102,6 +103,7 @@ class LookupPlan:
     request: dict[str, FieldSpec]
     echoed: frozenset[str]
     open_until: dict[str, datetime]
+    used: tuple[str, ...] = ()
     readers: tuple[ViewReader, ...] = field(init=False)
     runs: tuple[Run, ...] = field(init=False)
     names: tuple[str, ...] = field(init=False)
@@ -187,6 +189,7 @@ def compile_plan(
         join_keys=join_keys,
         request=request,
         echoed=frozenset(known | join_keys.keys()) - {output.name for output in outputs},
+        used=tuple(sorted(set(map(str, used)))),
         open_until={
             ref: until
             for ref in sorted(set(map(str, used)))

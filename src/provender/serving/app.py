@@ -17,10 +17,12 @@ from typing import Any, Protocol
 
 import orjson
 
-from provender.core.clock import Clock
+from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Lookups, Question
+from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
+from provender.online.tenure import Tenure
 from provender.serving import openapi, wire
 from provender.serving.aside import Aside
 from provender.serving.compat import Compat
@@ -247,12 +249,17 @@ class OnlineApp:
             )
         snapshot = self._snapshots.current
         plan = snapshot.plan(asked)
+        tenure = self._snapshots.tenure
+        if tenure is not None and tenure.refuses(plan, utc_now()):
+            await self._refuse(tenure, plan)
         rows = max(map(len, asked.entities.values()), default=1)
         keys = self.load.begin(rows, len(plan.reads), len(plan.outputs))
         try:
             entities = self._compat.entities(plan, asked.entities, rows)
             question = Question(plan, entities, self._now())
             stored = await self._stored(question.keys)
+            if tenure is not None:
+                await self._confirm(tenure, plan, bool(question.keys))
         finally:
             self.load.end(keys)
         request.deadline = inf
@@ -277,6 +284,23 @@ class OnlineApp:
         if aside is None:
             return Response(200, render(plan, answer, bodies, **about))
         return Response(200, await aside.run(partial(render, plan, answer, **about)))
+
+    async def _refuse(self, tenure: Tenure, plan: LookupPlan) -> None:
+        """Raise, before anything is looked at, what the lease refuses, if the newest does too."""
+        await asyncio.to_thread(tenure.renew)
+        tenure.require(plan, utc_now(), confirmed=True)
+
+    async def _confirm(self, tenure: Tenure, plan: LookupPlan, has_rows: bool) -> None:  # noqa: FBT001
+        """Return if the lease of the word that came with the rows lets them be handed out.
+
+        Raises:
+            Denied: it does not, or nobody confirms what is open.
+        """
+        word = self._snapshots.epoch.told.word
+        confirmed = not has_rows or tenure.holds(word)
+        if not confirmed and word.digest:
+            confirmed = await asyncio.to_thread(tenure.renew, word)
+        tenure.require(plan, utc_now(), confirmed=confirmed)
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"

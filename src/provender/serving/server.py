@@ -12,8 +12,10 @@ from typing import Any
 from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Unavailable
 from provender.core.features import OnDemandSpec
+from provender.core.leases import Unconfirmed
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
+from provender.online.tenure import Tenure
 from provender.serving.app import OnlineApp
 from provender.serving.aside import Timed
 from provender.serving.compat import Compat
@@ -42,6 +44,8 @@ class Application:
 
     ``home`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
     a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
+    ``leased`` says that a policy lease decides what is served, and what is without one; None: the
+    manifest decides, by the policy as it was when features were applied.
     """
 
     url: str
@@ -53,6 +57,7 @@ class Application:
     catalog_url: str = ""
     compat: Compat = COMPAT
     log: LogOptions = NO_LOG
+    leased: Unconfirmed | None = None
     slot: int = 0
     board: Path | None = None
 
@@ -64,7 +69,9 @@ class Application:
         """Return the application, with a store of its own; nothing is connected yet."""
         KEYRING.look_in(self.home / "secrets")
         store = OnlineStore(self.url)
-        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, self._load)
+        tenure = Tenure(store, self.project, without=self.leased) if self.leased else None
+        folder = self.home / MANIFESTS
+        snapshots = Snapshots(store, self.project, folder, self._load, tenure=tenure)
         now = frozen_at(self.clock) if self.clock else utc_now
         metrics = Metrics(self.board / f"{self.slot}.json" if self.board else None)
         logged = not self.log.is_off
@@ -97,6 +104,7 @@ def application(
     catalog_url: str = "",
     compat: Compat = COMPAT,
     log: LogOptions = NO_LOG,
+    leased: Unconfirmed | None = None,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
@@ -115,6 +123,7 @@ def application(
         catalog_url=catalog_url,
         compat=compat,
         log=log,
+        leased=leased,
     )
 
 

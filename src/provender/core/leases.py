@@ -1,0 +1,136 @@
+"""Policy leases: what may be served by the policy of a moment, for as long as somebody confirms it.
+
+An online server asks nobody. So whoever reaches the catalog compiles for it, feature by feature,
+what it may serve, and confirms every moment that the policy is still that one. What nobody
+confirmed for a `LEASE` is over. Pure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from provender.core.digest import digest
+from provender.core.errors import Denied
+
+LEASE = timedelta(milliseconds=900)
+"""From the moment before the catalog was asked: what is revoked is served no longer than that."""
+ASK_A_STEWARD = "ask a steward of its dataset for a grant to serve it"
+
+
+class Unconfirmed(StrEnum):
+    """What is served while nobody confirms the policy."""
+
+    DENY = "deny"  # nothing
+    PUBLIC = "public"  # what everybody may be served, by rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which features somebody may be served; what is in neither is closed.
+
+    ``opened`` says until when, exclusive; None: for good. ``closed`` says why. ``public`` are
+    those of ``opened`` that rules open to everybody, and those that no catalog governs.
+    """
+
+    opened: dict[str, datetime | None] = field(default_factory=dict)
+    closed: dict[str, str] = field(default_factory=dict)
+    public: tuple[str, ...] = ()
+
+    @property
+    def first_end(self) -> datetime | None:
+        """When the first feature that is open for a time closes."""
+        return min((until for until in self.opened.values() if until is not None), default=None)
+
+    def standing(self, features: Iterable[str]) -> "Standing":
+        """Return how it stands with a lookup that uses ``features``."""
+        used = tuple(dict.fromkeys(features))
+        closed = next((ref for ref in used if ref not in self.opened), None)
+        if closed is not None:
+            why = self.closed.get(closed, "the policy in force does not know it yet")
+            return Standing(refusal=f"feature {closed} is closed for serving: {why}")
+        ends = [(until, ref) for ref in used if (until := self.opened[ref]) is not None]
+        until, ending = min(ends, default=(None, ""))
+        is_public = frozenset(self.public).issuperset(used)
+        return Standing(until=until, ending=ending, is_public=is_public)
+
+
+NOTHING = Verdict()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Whether a lookup may be answered: ``refusal`` says why not; ``ending`` is closed from ``until`` on."""
+
+    refusal: str = ""
+    until: datetime | None = None
+    ending: str = ""
+    is_public: bool = False
+
+    def is_closed(self, now: datetime) -> bool:
+        """Whether `require` raises at ``now``."""
+        return bool(self.refusal) or (self.until is not None and now >= self.until)
+
+    def require(self, now: datetime) -> None:
+        """Return if the lookup may be answered at ``now``.
+
+        Raises:
+            Denied: a feature is closed, or was open for a time that is over.
+        """
+        if self.refusal:
+            raise Denied(self.refusal, hint=ASK_A_STEWARD)
+        if self.until is not None and now >= self.until:
+            raise Denied(
+                f"feature {self.ending} was open for serving until {self.until.isoformat()}",
+                hint="ask a steward of its dataset to renew the grant",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyLease:
+    """What each of ``holders`` may be served of a project, by the policy of one moment.
+
+    ``state`` is that of the policy and of the definitions, as the catalog names it: it may be
+    asked for alone, and while it is the same, so is the lease until its `first_end`.
+    """
+
+    project: str
+    state: str
+    holders: dict[str, Verdict] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The identity of the verdicts, whatever became of the policy otherwise."""
+        return digest([self.project, self.holders])
+
+    @property
+    def first_end(self) -> datetime | None:
+        """When the first verdict changes by itself."""
+        ends = [verdict.first_end for verdict in self.holders.values()]
+        return min((end for end in ends if end is not None), default=None)
+
+    def verdict(self, holder: str) -> Verdict:
+        """Return what ``holder`` may be served: nothing, where the lease does not know them."""
+        return self.holders.get(holder, NOTHING)
+
+
+class Leasing(Protocol):
+    """What of a catalog leases are renewed from."""
+
+    def policy_state(self, project: str) -> str:
+        """Return a word that changes with all that may change what is served, but for time."""
+        ...
+
+    def policy_lease(self, project: str) -> PolicyLease:
+        """Return what servers may serve of ``project`` now, as far as the actor may know it."""
+        ...
+
+
+def unconfirmed(why: str) -> Denied:
+    """Return the error for what may not be served since nobody confirms the policy."""
+    return Denied(
+        f"what may be served is not known: {why}",
+        hint="see that the catalog answers and that provender serve policy runs; "
+        "PROVENDER_ONLINE_UNCONFIRMED=public serves what everybody may have meanwhile",
+    )
