@@ -25,7 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from provender.catalog import connections
-from provender.catalog.legibility import refuse_illegible
+from provender.catalog.legibility import AS_IT_WAS, refuse_illegible
 from provender.catalog.rows import SCHEMA
 from provender.catalog.troubles import (
     BUSY_SECONDS,
@@ -164,7 +164,7 @@ def upgrade(engine: Engine, revision: str = "head", *, progress: Progress = unhe
         Corrupt: the database holds tables of something else.
         Misconfigured: the tables are of a newer Provender.
     """
-    with engine.execution_options(**{WRITING: True}).begin() as connection:
+    with engine.execution_options(**{WRITING: True, AS_IT_WAS: True}).begin() as connection:
         take_write_lock(connection)
         if _stamp(connection) != SCHEMA or revision != "head":
             upgrade_in(connection, revision, progress=progress)
@@ -216,7 +216,8 @@ def rewriting(url: str) -> Iterator[Connection]:
     try:
         with _turn(engine), explained(engine):
             _use_write_ahead_log(engine)
-            with engine.execution_options(**{WRITING: True}).begin() as connection:
+            options = {WRITING: True, AS_IT_WAS: True}
+            with engine.execution_options(**options).begin() as connection:
                 take_write_lock(connection)
                 _stamp(connection)
                 yield connection

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import indextruth, remaking
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, open_database, transaction, unheard
+from provender.catalog.legibility import AS_IT_WAS
 
 
 def check(db: Session) -> Iterator[tuple[str, str]]:
@@ -41,7 +42,7 @@ def _freshen(engine: Engine, progress: Progress) -> None:
         if not remaking.is_stale(db):
             return
     progress("search index", 0.0)
-    with transaction(engine, write=True) as db:
+    with transaction(engine.execution_options(**{AS_IT_WAS: True}), write=True) as db:
         if remaking.is_stale(db):
             remaking.freshen(db)
     progress("search index", 1.0)

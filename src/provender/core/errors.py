@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from provender.core.credentials import redacted
+
 
 class ProvenderError(Exception):
     """Something that a caller can understand and act upon."""
@@ -17,8 +19,8 @@ class ProvenderError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redacted(message)  # it may repeat what was sent
+        super().__init__(self.message)
         self.hint = hint
 
     def __str__(self) -> str:
