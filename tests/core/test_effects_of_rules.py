@@ -11,7 +11,7 @@ from provender.core.effects import Effect, Mask
 from provender.core.errors import Denied
 from provender.core.filters import Filter
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef, Decision, Mode, Reason, Rule
+from provender.core.policy import EVERY, Action, ColumnRef, Decision, Mode, Reason, Rule, concerning
 from tests.core.test_policy import ANA, DELAY, FLIGHTS, GRANT, NOW, RULE, TAILNUM, WHOLE, ask
 
 SAM = Actor("person:sam")
@@ -314,3 +314,11 @@ def test_owners_of_another_dataset_decide_nothing_here():
     other = Dataset(ref=FLIGHTS.ref, description="", owner="person:bob", format=FLIGHTS.format)
     assert not ask(WHOLE, action=Action.PUBLISH, actor=SAM, datasets=(other,)).allowed
     assert not ask(WHOLE, action=Action.DEFINE, actor=SAM).allowed
+
+
+@pytest.mark.parametrize("action", [Action.DISCOVER, Action.READ])
+def test_rules_that_concern_nobody_who_asks_may_be_left_out(action: Action):
+    rules = (replace(RULE, actors=("person:bob",)), RULE, replace(DENY, purposes=("ads",)), MASK)
+    left = concerning(ANA, action, rules, purpose="delays")
+    assert [rule.id for rule in left] == [RULE.id, MASK.id]
+    assert ask(DELAY, action=action, rules=rules) == ask(DELAY, action=action, rules=tuple(left))

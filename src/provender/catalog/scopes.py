@@ -25,7 +25,7 @@ from provender.core.effects import Effect
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, decide
+from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, concerning, decide
 from provender.core.tags import tag_name
 
 COUNTER = "scope"
@@ -199,11 +199,12 @@ def decided(
 ) -> frozenset[int]:
     """Return which of the scopes ``keys`` are open to ``who``."""
     read: dict[int, Any] = {number: json.loads(key) for number, key in keys.items()}
+    rules = concerning(who, action, policy.rules, purpose="")
     opened = {
         number
         for number, key in read.items()
         if "deciders" in key
-        and _is_open(key, _stand_in(key, STAND_IN), who, action, policy, policy.rules, (), now=now)
+        and _is_open(key, _stand_in(key, STAND_IN), who, action, policy, rules, (), now=now)
     }
     several = {n for n, key in read.items() if ALL in key and opened.issuperset(key[ALL])}
     any_of = {n for n, key in read.items() if ANY in key and not opened.isdisjoint(key[ANY])}

@@ -54,7 +54,7 @@ class Actor:
             "anyone" in names
             or self.id in names
             or not self.teams.isdisjoint(names)
-            or any(f"{PROJECT}{name}" in names for name in self.projects)
+            or (bool(self.projects) and any(f"{PROJECT}{name}" in names for name in self.projects))
         )
 
     def __str__(self) -> str:

@@ -90,6 +90,12 @@ def decide(
     )
 
 
+def concerning(actor: Actor, action: Action, rules: Iterable[Rule], *, purpose: str) -> list[Rule]:
+    """Return those of ``rules`` that say anything about that: `decide` by these is as by all."""
+    question = _Question(actor, action, purpose, frozenset(), {})
+    return [rule for rule in rules if question.concerns(rule)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Verdict:
     """The reason for one column, and when what it rests on ends."""
@@ -140,10 +146,7 @@ class _Question:
             self._is_act_of(rule)
             and self.actor.is_one_of(rule.actors)
             and (not rule.projects or not self.actor.projects.isdisjoint(rule.projects))
-            and all(
-                any((name, value) in self.actor.attributes for value in values)
-                for name, values in rule.attributes.items()
-            )
+            and (not rule.attributes or self._has(rule.attributes))
             and (self._is_for(rule.purposes) or (not self.purpose and _restricts(rule)))
         )
 
@@ -244,13 +247,19 @@ class _Question:
             found.add(rows.bound(has).text)
         return replace(verdict, reason=replace(reason, filters=tuple(sorted(found))))
 
+    def _has(self, attributes: Mapping[str, Sequence[str]]) -> bool:
+        return all(
+            any((name, value) in self.actor.attributes for value in values)
+            for name, values in attributes.items()
+        )
+
     def _is_act_of(self, rule: Rule) -> bool:
+        if rule.effect is Effect.SEE:
+            return self.action is Action.DISCOVER or self.action in rule.actions
         if rule.effect is Effect.DENY:
             acts = self.action in rule.actions or Action.DISCOVER in rule.actions
             return acts and self.action is not Action.GOVERN
-        if rule.effect is Effect.SEE or self.action in ROWS:
-            return self.action is Action.DISCOVER or self.action in rule.actions
-        return self.action is Action.DISCOVER
+        return self.action is Action.DISCOVER or self.action in {*ROWS}.intersection(rule.actions)
 
     def _is_for(self, purposes: Sequence[str]) -> bool:
         return self.action is Action.DISCOVER or EVERY in purposes or self.purpose in purposes
