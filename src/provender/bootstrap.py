@@ -30,6 +30,7 @@ __all__ = [
     "engine",
     "has_catalog",
     "local_catalog",
+    "mask_key",
     "online",
     "online_address",
     "online_upkeep",
@@ -180,6 +181,19 @@ def retrieval(
         memory_limit=duck.memory_limit,
     )
     return Engines(duck, spark, engine or chosen.engine)
+
+
+def mask_key(chosen: Settings, project: str) -> bytes:
+    """Return the key by which values are hashed for ``project``; its secret is that of entity ids.
+
+    Raises:
+        Misconfigured: the secret cannot be read or made.
+    """
+    from provender.core.effects import project_key
+    from provender.online.secrets import KEYRING
+
+    KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
+    return project_key(KEYRING.secret(project), project)
 
 
 @contextmanager

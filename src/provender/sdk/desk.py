@@ -44,6 +44,10 @@ class Desk(Closing):
             )
         return self.catalog.repo(project or names[0])
 
+    def _key(self) -> bytes:
+        """The key by which values are hashed where no project is said: that of the only one."""
+        return bootstrap.mask_key(self.settings, self.repo().project)
+
     def close(self) -> None:
         """Give back connections; an embedded server that nobody else uses stops."""
         if self._online is not None:

@@ -171,7 +171,9 @@ class Getting(Desk):
             schema.column(column)
         permit = self._permit(version, wanted, purpose)
         with upkeep.unless_gone(self.catalog, version.ref):
-            return self._engine.read(Table.of(version), wanted, permit, now=utc_now())
+            return self._engine.read(
+                Table.of(version), wanted, permit, now=utc_now(), key=self._key
+            )
 
     def _permit(self, version: DatasetVersion, columns: Sequence[str], purpose: str) -> Permit:
         read = sorted(Table.of(version).columns(columns))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from provender.bootstrap import mask_key
 from provender.core.clock import utc_now
 from provender.core.features import RepoSpec
 from provender.core.policy import Action
@@ -44,14 +45,18 @@ class Retrieval:
 
         Raises:
             Conflict: somebody has put a file there meanwhile, and it may not be overwritten.
-            Denied: a feature's column is closed to the actor for the purpose.
+            Denied: a feature's column is closed to the actor for the purpose, or for computing only.
         """
         began = time.perf_counter()
-        plan, spec = self.plan, self.spec
+        spec = self.spec
         permit = self.catalog.permit(
-            Action.READ, sorted(plan.reads), purpose=spec.purpose, versions=plan.pins
+            Action.READ, sorted(self.plan.reads), purpose=spec.purpose, versions=self.plan.pins
         )
-        stored = self.engine.run(plan, self.spine, permit, now=utc_now(), progress=progress)
+        plan = self.plan.under(permit)
+        stored = self.engine.run(
+            plan, self.spine, permit, now=utc_now(), progress=progress,
+            key=lambda: mask_key(self.settings, spec.project),
+        )  # fmt: skip
         names, folder = self.spine.column_names, self.settings.feature_repo
         answer = with_on_demand(stored, names, self.repo, spec, folder=folder)
         running = RunningDigest(answer.schema)
