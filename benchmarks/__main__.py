@@ -30,6 +30,7 @@ NAMES = (
     "catalog_pages",
     "catalog_publish",
     "catalog_search",
+    "governance_training",
 )
 MODULES = {"offline_b5": "flagship"}
 """Of those that are not named as their module."""
