@@ -129,7 +129,7 @@ def test_a_filter_keeps_the_rows_that_it_holds_for(text):
 def test_every_cell_under_a_permit_for_a_part_is_the_one_found_by_hand(name, tmp_path):
     engine = ENGINES[name]
 
-    @settings(max_examples=times(40), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=times(25), deadline=None, suppress_health_check=list(HealthCheck))
     @given(options=option_sets(without=engine.cannot | {"csv", "jsonl", "ns utc", "ns naive"}))
     def asks(options):
         options = replace(
