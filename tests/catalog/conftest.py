@@ -97,7 +97,7 @@ def trail_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{copied}"
     found: str = request.getfixturevalue("empty_postgres")
     with create_engine(found).begin() as connection:
-        connection.execute(text("TRUNCATE audit_events, audit_checkpoints"))
+        connection.execute(text("TRUNCATE audit_events, audit_checkpoints, rules"))
     connection.engine.dispose()
     return found
 

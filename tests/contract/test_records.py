@@ -1,5 +1,6 @@
 """What all Records must do, whatever they are made of."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,7 +12,7 @@ from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import Action, ColumnRef
+from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.protocols import Library
 from tests.catalog.world import (
     FLIGHTS,
@@ -220,3 +221,34 @@ def test_what_may_not_be_recorded_is_refused_in_the_same_words(connect: Connect)
     ) as error:
         connect("max").record(VISIBLE)
     assert "can grant it" in error.value.hint
+
+
+def test_the_audit_trail_is_proven_listed_as_checkpoints_and_exported(connect: Connect):
+    gov = connect("gov").records
+    proof = gov.audit_proof()
+    assert (proof.events, proof.checkpoints, proof.last) == (gov.verify_audit(), 0, None)
+    assert gov.checkpoints().items == ()
+    lines = [json.loads(line) for line in gov.audit_bundle(since=NOW - timedelta(days=1))]
+    assert lines[0]["first"] == 1
+    assert [line["event"]["sequence"] for line in lines[1:]] == [*range(1, proof.events + 2)]
+    assert lines[-1]["event"]["kind"] == "audit:export"
+    with pytest.raises(InvalidInput, match="no audit event is in that range"):
+        gov.audit_bundle(until=NOW - timedelta(days=1))
+    with pytest.raises(Denied, match="person:ana may not read the whole audit trail"):
+        connect("ana").records.audit_bundle()
+    with pytest.raises(InvalidInput, match="list"):
+        gov.checkpoints(after="x")
+
+
+def test_a_rule_that_names_the_trail_lets_read_all_of_it(connect: Connect, governed_url: str):
+    ana = connect("ana").records
+    assert ana.audit_events() == []
+    named = Rule(
+        id="audit", actors=("person:ana",), actions=(Action.READ,), datasets=("catalog.audit",)
+    )
+    wide = replace(named, id="wide", actors=("person:max",), datasets=("*",))
+    for rule in (named, wide):
+        connect("gov").desk.declare(rule)
+    assert len(ana.audit_events(limit=100)) == ana.verify_audit()
+    assert connect("max").records.audit_events() == []
+    assert next(iter(ana.audit_bundle()))

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query, Request, Response
+from starlette.responses import StreamingResponse
 
 from provender.api import answers, bodies, paging
 from provender.api.parameters import (
@@ -26,6 +27,7 @@ from provender.core.names import DatasetRef
 from provender.core.trail import Proof
 
 routes = Routes("audit")
+NDJSON = "application/x-ndjson"
 Whose = Annotated[Text, Query(max_length=200)]
 Since = Annotated[Instant | None, Query(description="From that instant on.")]
 Of = Annotated[DatasetName | None, Query(description="Versions of this dataset only.")]
@@ -77,6 +79,15 @@ def list_audit_events(
 def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch = None) -> Response:
     """Return how many events and checkpoints the audit trail has, if all hold."""
     return answers.answer(request, catalog.records.audit_proof())
+
+
+@routes.get("/audit/bundle", None, media=NDJSON, raises=(Denied,))
+def export_audit(
+    request: Request, catalog: Asking, since: Since = None, until: Until = None
+) -> Response:
+    """Return the audit trail as lines that prove themselves, for who may read all of it."""
+    lines = catalog.records.audit_bundle(since=since, until=until)
+    return StreamingResponse(lines, media_type=NDJSON)
 
 
 @routes.get("/audit/checkpoints", Listed[Checkpoint])

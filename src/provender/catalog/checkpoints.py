@@ -12,7 +12,7 @@ from provender.catalog.signing import Keys, signed_by
 from provender.catalog.witness import Witness
 from provender.core.audit import GENESIS, AuditEvent
 from provender.core.checkpoints import Checkpoint, Rhythm, leaf_of, state
-from provender.core.errors import Conflict, ProvenderError
+from provender.core.errors import Corrupt, ProvenderError
 from provender.core.merkle import Frontier
 from provender.core.trail import BEGINNING, Signed, Start
 
@@ -135,7 +135,7 @@ def grown(db: Session, size: int) -> Start:
     """Return the tree of the first ``size`` events, from the newest checkpoint on.
 
     Raises:
-        Conflict: there are not so many.
+        Corrupt: there are not so many.
     """
     wanted = select(CheckpointRow).where(CheckpointRow.size <= size)
     row = db.scalars(wanted.order_by(CheckpointRow.size.desc()).limit(1)).first()
@@ -148,8 +148,8 @@ def grown(db: Session, size: int) -> Start:
     for digest in db.scalars(later.execution_options(yield_per=BATCH)):
         tree, head = tree.with_leaf(leaf_of(digest)), digest
     if tree.size != size:
-        raise Conflict(
-            f"the audit trail has no {size} events in order, but {tree.size}",
+        raise Corrupt(
+            f"the audit trail has not {size} events in order, but {tree.size}",
             hint="run provender audit verify",
         )
     return Start(tree, head)

@@ -40,7 +40,7 @@ from provender.catalog.rows import (
     VersionRow,
 )
 from provender.core import derivation, form, governance
-from provender.core.audit import EventKind
+from provender.core.audit import TRAIL, EventKind
 from provender.core.datasets import Dataset
 from provender.core.digest import digest
 from provender.core.errors import Conflict, InvalidInput, PreconditionFailed, Problems
@@ -341,7 +341,7 @@ def _misnamed(db: Session, becomes: Governance, written: Iterable[Step]) -> Iter
 
     Patterns may be of datasets to come.
     """
-    there = {dataset.ref.dataset for dataset in becomes.datasets}
+    there = {dataset.ref.dataset for dataset in becomes.datasets} | {TRAIL}
     names = applied.renamed(db)
     for rule in (step.value for step in written if step.kind == "rule"):
         for name in rulebook.literal(rule.datasets):

@@ -1,6 +1,6 @@
 """What is known by its id, for one actor: projects, training sets, versions, grants, audit events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import NoneType
@@ -10,6 +10,8 @@ from sqlalchemy.orm import Session
 from provender.catalog import (
     access,
     audit,
+    auditors,
+    bundle,
     checkpoints,
     datasets,
     features,
@@ -214,7 +216,7 @@ class LocalRecords:
         check_limit(limit)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
-            readable = access.readable_events(db, who, now=now)
+            readable = auditors.readable(db, who, now=now)
             found = audit.events(
                 db,
                 readable=readable,
@@ -237,6 +239,12 @@ class LocalRecords:
         with self._door.reading() as db:
             return proving.prove(db, progress=progress or unheard)
 
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """Return the lines of the audit trail as a bundle, for who may read all of it."""
+        return bundle.export(self._door, since=since, until=until)
+
     def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
         """Return the signed checkpoints of the audit trail, the newest first."""
         check_limit(limit)
@@ -255,7 +263,7 @@ def _without_hidden_inputs(
 ) -> list[AuditEvent]:
     """Events of publishing named the inputs once; ``who`` is told of those they may discover."""
     named = [ref for event in events for ref in _inputs(event)]
-    if not named or access.governs(db, who, now=now):
+    if not named or auditors.reads_all(db, who, now=now):
         return events
     shown = visibility.shown(db, who, map(_dataset, named), now=now)
     return [

@@ -1,11 +1,14 @@
 """``provender audit …``."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from provender.cli.counting import telling
-from provender.cli.output import as_json, show, table
+from provender.cli.instants import Instant
+from provender.cli.output import as_json, show, size, table
 from provender.core.audit import EventKind
 from provender.core.digest import plain
 
@@ -122,3 +125,36 @@ def rotate_key(as_json: bool) -> None:  # noqa: FBT001
 
     made = notary.rotate(door(settings()))
     show({"key": made}, machine=as_json, human=lambda: click.echo(f"key {made} signs from now on"))
+
+
+@audit.command("export")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="A new file, or a folder to put one into; a name that ends with .gz is compressed.",
+)
+@click.option("--since", type=Instant(), default=None, help="From that instant on, UTC.")
+@click.option("--until", type=Instant(), default=None, help="Before that instant; default: now.")
+@as_json
+def export_trail(
+    out: Path,
+    since: datetime | None,
+    until: datetime | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Write the audit trail to a file that proves itself, with its checkpoints and public keys.
+
+    tools/verify_audit.py checks it anywhere, with a public key alone. The same range is the same bytes.
+    """
+    from provender.sdk import connect
+    from provender.sdk.exporting import write_bundle
+
+    with connect() as workspace:
+        lines = workspace.catalog.records.audit_bundle(since=since, until=until)
+        path, count = write_bundle(lines, out)
+    show(
+        {"file": path, "bytes": count},
+        machine=as_json,
+        human=lambda: click.echo(f"wrote {path}, {size(count)}"),
+    )

@@ -1,6 +1,6 @@
 """What is known by its id, asked over HTTP: projects, training sets, versions, grants, audit events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -174,6 +174,12 @@ class HttpRecords:
     def audit_proof(self, *, progress: Progress | None = None) -> Proof:
         """Return what of the audit trail holds: that all does, if it returns."""
         return self._wire.get(Proof, "audit", "verification")
+
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """Return the lines of the audit trail as a bundle, for who may read all of it."""
+        return self._wire.lines("audit", "bundle", since=since, until=until)
 
     def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
         """Return the signed checkpoints of the audit trail, the newest first."""

@@ -4,7 +4,7 @@ Answers are read leniently: a later server may say more than we know.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -90,6 +90,37 @@ class Wire:
     ) -> None:
         """Send what has no answer but that it is done."""
         self._send(method, parts, body=body, headers=headers, again=again)
+
+    def lines(self, *parts: object, **asked: object) -> Iterator[bytes]:
+        """Return the lines at the address of ``parts``, as they come; asked for once.
+
+        Raises:
+            Unavailable: the server is away, or went away before the end; that may be while they
+                are read.
+        """
+        path = "/".join(("", *map(_segment, parts)))
+        given = {name: _written(value) for name, value in asked.items() if value is not None}
+        streamed = self._http.build_request("GET", path, params=given)
+        try:
+            answered = self._http.send(streamed, stream=True)
+            if not answered.is_success:
+                raise as_raised(answered.status_code, answered.read(), url=self.url)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        return self._streamed(answered)
+
+    def _streamed(self, answered: httpx.Response) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for chunk in answered.iter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line + b"\n" for line in lines)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        finally:
+            answered.close()
+        if rest:
+            yield rest
 
     def close(self) -> None:
         """Give the connections back."""

@@ -8,6 +8,8 @@ from provender.core.clock import to_utc
 from provender.core.digest import canonical, digest_bytes
 from provender.core.errors import InvalidInput
 
+TRAIL = "catalog.audit"
+"""What rules call the trail itself: a dataset that is always there."""
 GENESIS = "sha256:" + "0" * 64
 
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from provender.core import derivation
+from provender.core.audit import TRAIL
 from provender.core.conflicts import conflicts
 from provender.core.datasets import Dataset
 from provender.core.digest import canonical, digest, plain, short
@@ -207,7 +208,7 @@ def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
 
 def _unfitting(rule: Rule, names: Iterable[str]) -> Iterator[str]:
     for pattern in rule.datasets:
-        if pattern != EVERY and not any(fnmatchcase(name, pattern) for name in names):
+        if pattern not in (EVERY, TRAIL) and not any(fnmatchcase(name, pattern) for name in names):
             yield f"rule {rule.id}: no dataset fits {pattern!r} now"
 
 

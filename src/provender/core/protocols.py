@@ -6,7 +6,7 @@ up by their ids (`Records`). The actor is the catalog's, not the caller's: each 
 ``expected`` is the revision that a caller had looked at; None says that nobody looked.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -317,6 +317,15 @@ class Records(Leasing, Protocol):
         """Return what of the audit trail holds: that all does, if it returns.
 
         ``progress`` is told how far it is, where it is done in this process.
+        """
+        ...
+
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """Return the lines of the audit trail as a bundle, for who may read all of it.
+
+        From ``since`` on and before ``until``; without it, up to the event that it was taken.
         """
         ...
 
