@@ -116,7 +116,12 @@ def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return LocalCatalog(chosen.database_url, actor=chosen.actor, sealing=sealing(chosen))
+    return LocalCatalog(
+        chosen.database_url,
+        actor=chosen.actor,
+        sealing=sealing(chosen),
+        unrecorded=chosen.unrecorded == "public",
+    )
 
 
 def door(chosen: Settings) -> "Door":

@@ -127,6 +127,11 @@ class Settings(BaseModel):
         60.0, ge=0, description="and with the first event after so many seconds, such as 60"
     )
 
+    unrecorded: Literal["public", "nothing"] = Field(
+        "nothing",
+        description="what may be read while the audit trail cannot be written: public columns, or nothing",
+    )
+
     log_format: Literal["off", "text", "json"] = Field(
         "off", description="lines that the catalog's server writes to stderr: off, text or json"
     )

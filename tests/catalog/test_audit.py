@@ -1,4 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -72,22 +71,6 @@ def fail_after_appending(engine) -> None:
     with transaction(engine, write=True) as db:
         append(db)
         raise KeyError
-
-
-def test_many_writers_make_one_chain(governed_url: str):
-    def write(writer: int) -> None:
-        engine = open_database(governed_url)
-        for number in range(10):
-            with transaction(engine, write=True) as db:
-                append(db, subject=f"{writer}-{number}")
-        engine.dispose()
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(write, range(16)))
-    engine = open_database(governed_url)
-    with transaction(engine) as db:
-        assert prove(db).events == APPLIED + 160
-    engine.dispose()
 
 
 def test_events_are_found_by_what_who_when_and_page(connect: Connect, clock: Clock):

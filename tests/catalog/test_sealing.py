@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +26,7 @@ from provender.values import to_json
 from tests.catalog.sealed import sealing
 from tests.catalog.test_audit import append
 from tests.catalog.world import NOW, Clock
+from tests.stress import times
 
 
 @pytest.fixture
@@ -349,3 +352,36 @@ def test_the_witness_tells_nothing_where_nothing_was_said(tmp_path: Path):
     assert witness.read() == []
     assert witness.catch_up(lambda _: []) == 0
     assert to_json(witness.read()) == "[]"
+
+
+PROCESSES, THREADS = 4, 4
+EACH = times(50)
+"""Events of each of 16 writers: 8,000 in all under STRESS=10."""
+
+
+def test_many_writers_make_one_sealed_chain(trail_url: str, tmp_path: Path):
+    """T2: without a gap, each behind another; and the witness knows every checkpoint."""
+    processes = [
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "tests.catalog.chainers", trail_url, str(tmp_path)),
+                *map(str, (THREADS * n, THREADS * (n + 1), EACH)),
+            ],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", *filter(None, sys.path)])},
+            cwd=Path(__file__).parents[2],
+        )
+        for n in range(PROCESSES)
+    ]
+    assert [process.wait() for process in processes] == [0] * PROCESSES
+    engine = sealing(tmp_path).bind(open_database(trail_url))
+    count = PROCESSES * THREADS * EACH
+    with transaction(engine) as db:
+        proof = prove(db)
+        rows = db.execute(
+            text("SELECT sequence, previous, subject FROM audit_events ORDER BY sequence")
+        )
+        sequences, previous, subjects = zip(*rows, strict=True)
+    engine.dispose()
+    assert sequences == tuple(range(1, count + 1))
+    assert len(set(previous)) == len(set(subjects)) == proof.events == count
+    assert proof.checkpoints == proof.witnessed == 1 + (count - 1) // 50

@@ -124,7 +124,8 @@ def start_at(db: Session, size: int, *, is_signed: Signed) -> Start:
     One whose peaks do not have the root that was signed is no place to begin at.
     """
     wanted = select(CheckpointRow).where(CheckpointRow.size <= size)
-    for row in db.scalars(wanted.order_by(CheckpointRow.size.desc())):
+    largest_first = wanted.order_by(CheckpointRow.size.desc())
+    for row in db.scalars(largest_first.execution_options(yield_per=1)):
         made, tree = _of(row), _tree(row)
         if made.root == f"sha256:{tree.root.hex()}" and is_signed(made):
             return Start(tree, made.head)

@@ -19,6 +19,7 @@ from provender.catalog import (
     releases,
     sessions,
     tokens,
+    unrecorded,
 )
 from provender.catalog.access import ROWS_READ
 from provender.catalog.checkpoints import Sealing
@@ -40,6 +41,7 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
+from provender.core.errors import Unavailable
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.identity import Identity
@@ -55,14 +57,22 @@ class LocalCatalog(Closing):
 
     Every method is one transaction: it happens whole, with its audit event, or not at all.
     What the actor may not discover is not found, in the same words as what does not exist.
-    With ``sealing``, whoever changes something signs for the audit trail, too.
+    With ``sealing``, whoever changes something signs for the audit trail, too. With
+    ``unrecorded``, public columns are read also where nothing can be written down.
     """
 
     def __init__(
-        self, url: str, *, actor: str, clock: Clock = utc_now, sealing: Sealing | None = None
+        self,
+        url: str,
+        *,
+        actor: str,
+        clock: Clock = utc_now,
+        sealing: Sealing | None = None,
+        unrecorded: bool = False,
     ) -> None:
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
+        self._unrecorded = unrecorded
         engine = open_catalog(url)
         self._door = Door(sealing.bind(engine) if sealing else engine, actor=actor, clock=clock)
 
@@ -244,6 +254,31 @@ class LocalCatalog(Closing):
             with self._door.reading() as db:
                 who = self._door.who(db)
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        try:
+            return self._recorded(action, columns, purpose, versions)
+        except Unavailable as error:
+            if not self._unrecorded:
+                raise
+            with self._door.reading() as db:
+                return unrecorded.permit(
+                    db,
+                    self._door.who(db),
+                    action,
+                    columns,
+                    versions,
+                    purpose=purpose,
+                    unavailable=error,
+                    now=self._clock(),
+                )
+
+    def _recorded(
+        self,
+        action: Action,
+        columns: Sequence[ColumnRef],
+        purpose: str,
+        versions: Sequence[DatasetRef],
+    ) -> Permit:
+        """Return a permit that is written down, in the same transaction."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
             permit = access.check(

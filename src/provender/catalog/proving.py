@@ -4,7 +4,7 @@ Rows are read as the texts they are: what was changed so that it still means the
 be read at all, is a change like any other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from provender.catalog import checkpoints
 from provender.catalog.db import Progress, unheard
 from provender.catalog.rows import AuditRow
 from provender.core.audit import StoredEvent
+from provender.core.checkpoints import Checkpoint
 from provender.core.trail import BEGINNING, Breach, Proof, Start, examine
 
 BATCH = 2000
@@ -50,12 +51,20 @@ def prove(db: Session, *, progress: Progress = unheard) -> Proof:
     )
 
 
-def first_breach(db: Session, *, start: Start = BEGINNING, until: int) -> Breach | None:
-    """Return the first event behind ``start`` that does not hold, up to the one numbered ``until``."""
+def first_breach(
+    db: Session, *, start: Start = BEGINNING, until: int, told: Iterable[Checkpoint] = ()
+) -> Breach | None:
+    """Return the first event behind ``start`` that does not hold, up to the one numbered ``until``.
+
+    ``told`` are checkpoints that a witness knows, too.
+    """
     sealing = checkpoints.sealing_of(db)
     found = examine(
         events(db, after=start.tree.size, until=until),
-        stated=checkpoints.since(db, start.tree.size + 1, until=until),
+        stated=[
+            *checkpoints.since(db, start.tree.size + 1, until=until),
+            *(one for one in told if start.tree.size < one.size <= until),
+        ],
         is_signed=sealing.is_signed if sealing else lambda _: True,
         start=start,
     )

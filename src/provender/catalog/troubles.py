@@ -15,8 +15,8 @@ from provender.core.errors import (
 )
 
 BUSY_SECONDS = 30
-NO_ROOM = ("53", "58")
-"""Classes of PostgreSQL's errors: of resources that ran out, and of the system below it."""
+NO_ROOM = ("53", "58", "XX")
+"""Classes of PostgreSQL's errors: of resources that ran out, the system below it, and itself."""
 
 
 def explain(error: DBAPIError | sqlite3.Error, url: URL) -> ProvenderError | None:
