@@ -19,7 +19,7 @@ from provender.api.parameters import (
     Text,
 )
 from provender.api.routes import Routes
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Verdict
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
@@ -55,6 +55,8 @@ def list_audit_events(
     subject: Whose = "",
     since: Since = None,
     until: Until = None,
+    purpose: Whose = "",
+    verdict: Annotated[Verdict | None, Query()] = None,
     before: Annotated[Position | None, Query(description="Before that event.")] = None,
     limit: Limit = 50,
     after: After = "",
@@ -67,6 +69,8 @@ def list_audit_events(
         subject=subject,
         since=since,
         until=until,
+        purpose=purpose,
+        verdict=verdict,
         before=_sequence(paging.place(request, after)) or before,
         limit=limit + 1,
     )

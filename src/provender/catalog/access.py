@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, epoch, listing, naming, whence
+from provender.catalog import audit, epoch, listing, naming, testimony, whence
 from provender.catalog.nominate import LAST
 from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
@@ -386,6 +386,7 @@ def write_down(
             request=request,
             detail={
                 "action": decision.action,
+                **testimony.of(db, decision, name),
                 "purpose": decision.purpose,
                 "decision": decision.id,
                 "reasons": _told(decision.reasons, name),

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Row,
     Text,
+    cast,
     event,
     func,
     insert,
@@ -19,9 +21,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from provender.catalog import checkpoints
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import AuditRow
 from provender.core import audit
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import DECIDED, AuditEvent, EventKind, Verdict
 from provender.core.digest import plain
 from provender.core.policy import Action
 
@@ -97,6 +100,8 @@ def events(
     subjects: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
+    purpose: str = "",
+    verdict: Verdict | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[AuditEvent]:
@@ -116,10 +121,22 @@ def events(
         wanted = wanted.where(AuditRow.at >= since)
     if until is not None:
         wanted = wanted.where(AuditRow.at < until)
+    if purpose:
+        wanted = wanted.where(_purpose(db) == purpose)
+    if verdict is not None:
+        wanted = wanted.where(AuditRow.kind == DECIDED[verdict].value)
     if before is not None:
         wanted = wanted.where(AuditRow.sequence < before)
     found = db.scalars(wanted.order_by(AuditRow.sequence.desc()).limit(limit))
     return [event_of(row) for row in found]
+
+
+def _purpose(db: Session) -> ColumnElement[str]:
+    """What an event says it was for."""
+    detail = type_coerce(AuditRow.detail, Text)
+    if is_postgresql(db):
+        return func.json_extract_path_text(cast(detail, JSON), "purpose")
+    return func.json_extract(detail, "$.purpose")
 
 
 def following(

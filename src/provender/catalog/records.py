@@ -25,7 +25,7 @@ from provender.catalog import (
 )
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import AuditEvent, EventKind, Verdict
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
@@ -206,6 +206,8 @@ class LocalRecords:
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Verdict | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
@@ -225,6 +227,8 @@ class LocalRecords:
                 subjects=naming.every(db, subject),
                 since=since,
                 until=until,
+                purpose=purpose,
+                verdict=verdict,
                 before=before,
                 limit=limit,
             )

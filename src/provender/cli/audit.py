@@ -9,7 +9,7 @@ import click
 from provender.cli.counting import telling
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, size, table
-from provender.core.audit import EventKind
+from provender.core.audit import EventKind, Verdict
 from provender.core.digest import plain
 
 
@@ -33,15 +33,24 @@ def audit() -> None:
 )
 @click.option("--actor", default="", help="Only what that actor did.")
 @click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
+@click.option("--purpose", default="", help="Only what was asked for that purpose.")
+@click.option(
+    "--verdict",
+    type=click.Choice([verdict.value for verdict in Verdict]),
+    help="Only decisions that allowed, or that denied.",
+)
+@click.option("--since", type=Instant(), default=None, help="From that instant on, UTC.")
+@click.option("--until", type=Instant(), default=None, help="Before that instant.")
 @click.option("--before", type=int, help="Only before the event of that number.")
 @as_json
-def list_events(*, kind: str | None, as_json: bool, **asked: Any) -> None:
+def list_events(*, kind: str | None, verdict: str | None, as_json: bool, **asked: Any) -> None:
     """List the last events, newest first."""
     from provender.sdk import connect
 
     with connect() as workspace:
         of_kind = EventKind(kind) if kind else None
-        events = workspace.catalog.records.audit_events(kind=of_kind, **asked)
+        said = Verdict(verdict) if verdict else None
+        events = workspace.catalog.records.audit_events(kind=of_kind, verdict=said, **asked)
     show(
         events,
         machine=as_json,

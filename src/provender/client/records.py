@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provender.client.wire import PAGE, Wire, keyed
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import AuditEvent, EventKind, Verdict
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
 from provender.core.leases import PolicyLease
@@ -150,6 +150,8 @@ class HttpRecords:
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Verdict | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
@@ -163,6 +165,8 @@ class HttpRecords:
             subject=subject,
             since=since,
             until=until,
+            purpose=purpose or None,
+            verdict=verdict,
             before=before,
         )
         return list(found.items)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from provender.core.clock import to_utc
-from provender.core.digest import canonical, digest_bytes
+from provender.core.digest import canonical, digest_bytes, keyed
 from provender.core.errors import InvalidInput
 
 TRAIL = "catalog.audit"
@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     GOVERNANCE_APPLY = "governance:apply"
     HOLD_LIFT = "hold:lift"
     HOLD_PLACE = "hold:place"
+    LOOKUPS_RECORD = "lookups:record"
     RETENTION_FORGET = "retention:forget"
     RETENTION_SET = "retention:set"
     SESSION_BEGIN = "session:begin"
@@ -52,6 +53,25 @@ class EventKind(StrEnum):
     VERSION_RELEASE = "version:release"
     VERSION_REPRESENT = "version:represent"
     VERSION_RESTORE = "version:restore"
+
+
+class Verdict(StrEnum):
+    """What a decision said."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+DECIDED = {Verdict.ALLOW: EventKind.ACCESS_PERMIT, Verdict.DENY: EventKind.ACCESS_DENY}
+"""The kind of the events that tell a decision with that verdict."""
+
+
+def pseudonym(secret: bytes, name: str, value: str) -> str:
+    """Return what stands in an event where ``value`` of the column ``name`` identifies a person.
+
+    Who has ``secret`` can tell that two events are of one subject, and nobody who it is.
+    """
+    return f"{name}=keyed:{keyed(secret, f'{name}={value}'.encode()).hex()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered, Verdict
 from provender.core.checkpoints import Checkpoint
 from provender.core.contracts import ContractText
 from provender.core.datasets import (
@@ -307,6 +307,8 @@ class Records(Leasing, Protocol):
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Verdict | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]: ...

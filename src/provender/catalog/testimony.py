@@ -1,0 +1,25 @@
+"""What an audit event tells of a decision beside its reasons: the verdict, and the tags as they were then."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from provender.catalog.rows import DatasetRow
+from provender.core.audit import Verdict
+from provender.core.policy import Decision
+
+
+def of(db: Session, decision: Decision, name: str) -> dict[str, object]:
+    """Return what is told of the part of ``decision`` that is about the dataset called ``name``.
+
+    Tags change; an event says which ones the columns had. Of what is not there it says none.
+    """
+    here = [reason for reason in decision.reasons if reason.column.dataset == name]
+    verdict = Verdict.ALLOW if all(reason.allowed for reason in here) else Verdict.DENY
+    said: dict[str, object] = {"verdict": verdict}
+    value = db.scalar(select(DatasetRow.value).where(DatasetRow.name == name))
+    if value is not None:
+        columns = [reason.column.column for reason in here]
+        tags = {column: sorted(found) for column in columns if (found := value.tags_of(column))}
+        if tags:
+            said["tags"] = tags
+    return said
