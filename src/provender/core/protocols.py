@@ -315,25 +315,13 @@ class Records(Leasing, Protocol):
 
     def verify_audit(self) -> int: ...
 
-    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
-        """Return what of the audit trail holds: that all does, if it returns.
-
-        ``progress`` is told how far it is, where it is done in this process.
-        """
-        ...
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof: ...
 
     def audit_bundle(
         self, *, since: datetime | None = None, until: datetime | None = None
-    ) -> Iterator[bytes]:
-        """Return the lines of the audit trail as a bundle, for who may read all of it.
+    ) -> Iterator[bytes]: ...
 
-        From ``since`` on and before ``until``; without it, up to the event that it was taken.
-        """
-        ...
-
-    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
-        """Return the signed checkpoints of the audit trail, the newest first."""
-        ...
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]: ...
 
 
 class Keyring(Protocol):
