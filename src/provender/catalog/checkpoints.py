@@ -125,10 +125,11 @@ def start_at(db: Session, size: int, *, is_signed: Signed) -> Start:
     """
     wanted = select(CheckpointRow).where(CheckpointRow.size <= size)
     largest_first = wanted.order_by(CheckpointRow.size.desc())
-    for row in db.scalars(largest_first.execution_options(yield_per=1)):
-        made, tree = _of(row), _tree(row)
-        if made.root == f"sha256:{tree.root.hex()}" and is_signed(made):
-            return Start(tree, made.head)
+    with db.scalars(largest_first.execution_options(yield_per=1)) as rows:
+        for row in rows:
+            made, tree = _of(row), _tree(row)
+            if made.root == f"sha256:{tree.root.hex()}" and is_signed(made):
+                return Start(tree, made.head)
     return BEGINNING
 
 
