@@ -8,6 +8,7 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.datasets import Format, whole
+from provender.core.effects import Effect
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
@@ -247,8 +248,11 @@ def test_a_rule_that_names_the_trail_lets_read_all_of_it(connect: Connect, gover
         id="audit", actors=("person:ana",), actions=(Action.READ,), datasets=("catalog.audit",)
     )
     wide = replace(named, id="wide", actors=("person:max",), datasets=("*",))
-    for rule in (named, wide):
+    denied = replace(named, id="denied", actors=("person:ops",), effect=Effect.DENY)
+    for rule in (named, wide, denied):
         connect("gov").desk.declare(rule)
     assert len(ana.audit_events(limit=100)) == ana.verify_audit()
     assert connect("max").records.audit_events() == []
+    with pytest.raises(Denied):
+        connect("ops").records.audit_bundle()
     assert next(iter(ana.audit_bundle()))

@@ -11,18 +11,32 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, epoch
 from provender.core.audit import TRAIL
+from provender.core.datasets import Dataset, Format
 from provender.core.errors import Denied
+from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import Action
+from provender.core.policy import Action, ColumnRef, decide
+
+DATASET = Dataset(
+    ref=DatasetRef.parse(TRAIL), description="What happened.", owner="", format=Format.PARQUET
+)
 
 
 def reads_all(db: Session, who: Actor, *, now: datetime) -> bool:
     """Return whether ``who`` may read every event."""
-    named = any(
-        TRAIL in rule.datasets and Action.READ in rule.actions and who.is_one_of(rule.actors)
-        for rule in epoch.policy(db).rules
+    policy = epoch.policy(db)
+    decision = decide(
+        who,
+        Action.READ,
+        [ColumnRef(TRAIL)],
+        purpose="",
+        datasets={TRAIL: DATASET},
+        protected=policy.protected,
+        rules=[rule for rule in policy.rules if TRAIL in rule.datasets],
+        grants=(),
+        now=now,
     )
-    return named or access.governs(db, who, now=now)
+    return decision.is_whole or access.governs(db, who, now=now)
 
 
 def readable(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from provender.catalog import whence
 from provender.catalog.rows import DatasetRow
 from provender.core.audit import Verdict
 from provender.core.policy import Decision
@@ -18,8 +19,13 @@ def of(db: Session, decision: Decision, name: str) -> dict[str, object]:
     said: dict[str, object] = {"verdict": verdict}
     value = db.scalar(select(DatasetRow.value).where(DatasetRow.name == name))
     if value is not None:
-        columns = [reason.column.column for reason in here]
-        tags = {column: sorted(found) for column in columns if (found := value.tags_of(column))}
+        columns = [reason.column for reason in here]
+        carrying = whence.carrying({name: value}, whence.of_columns(db, columns))[name]
+        tags = {
+            column.column: sorted(found)
+            for column in columns
+            if (found := carrying.tags_of(column.column))
+        }
         if tags:
             said["tags"] = tags
     return said

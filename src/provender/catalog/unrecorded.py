@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, epoch, naming
+from provender.catalog import access, datasets, epoch, naming, whence
 from provender.catalog.rows import DatasetRow
 from provender.core.errors import Unavailable
 from provender.core.names import DatasetRef
@@ -40,4 +40,8 @@ def permit(
 def _is_restricted(db: Session, column: ColumnRef) -> bool:
     """Whether a protected tag closes the column, or its dataset."""
     row: DatasetRow | None = naming.locate(db, column.dataset)
-    return row is None or bool(row.value.tags_of(column.column) & epoch.policy(db).protected)
+    if row is None:
+        return True
+    carried = whence.of_columns(db, [ColumnRef(row.name, column.column)])
+    carrying = whence.carrying({row.name: row.value}, carried)[row.name]
+    return bool(carrying.tags_of(column.column) & epoch.policy(db).protected)
