@@ -26,8 +26,10 @@ from provender.catalog.local import LocalCatalog
 from provender.core.datasets import Format
 from provender.core.glossary import Term
 from provender.core.limits import Limits
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Person
+from provender.core.requests import Wanted
 from provender.values import to_json
 from tests.api.server import catalog_api
 from tests.catalog.conftest import govern
@@ -108,9 +110,13 @@ def request(operation: Operation, ref: DatasetRef) -> Json:
 
 
 def identity(operation: Operation) -> str:
-    """One that is there: a token that is over, a grant of the reader's, a training set."""
+    """One that is there: a token that is over, a grant or request of the reader's, a training set."""
     if "tokens" in operation.path:
         return "t7"
+    if "requests" in operation.path:
+        return "r1"
+    if "break-glass" in operation.path:
+        return "b1"
     return MADE.id if "training-sets" in operation.path else "g1"
 
 
@@ -124,6 +130,8 @@ QUERIES = {
     "list_grants": {"dataset": "{name}"},
     "list_every_version": {"dataset": "{name}"},
     "list_notes": {"since": PAST},
+    "list_expiring": {"until": "2100-01-01T00:00:00Z"},
+    "list_unused": {"since": PAST},
     "list_audit_events": {"subject": "{name}"},
 }
 
@@ -134,6 +142,7 @@ def body(operation: str, ref: DatasetRef) -> Json:
     value = {"name": "new", "description": "x"}
     said = json.loads(to_json(dataset(ref, "x", owner="team:nobody")))
     defined = replace(VISIBLE, project="delays" if ref.domain == "aviation" else "pay")
+    asked = {"about": {"kind": "dataset", "name": name}, "purpose": "delay", "reason": "x"}
     bodies: dict[str, Any] = {
         "publish_version": {"manifest": manifest(9, of=ref), "parent": 99},
         "add_representation": {"manifest": manifest(9, of=ref, format=Format.CSV)},
@@ -148,6 +157,13 @@ def body(operation: str, ref: DatasetRef) -> Json:
         "get_permit": {"action": "read", "columns": [column], "purpose": "delay"},
         "decide": {"action": "read", "columns": [column], "purpose": "report"},
         "give_grant": {"dataset": name, "grantee": "team:hr", "until": PAST},
+        "foresee_request": asked,
+        "make_request": asked | {"until": PAST},
+        "answer_request": {"step": "reject", "reason": "x"},
+        "renew_grant": {"until": PAST},
+        "break_glass": {"dataset": name, "reason": "x"},
+        "review_broken": {"justified": True, "note": "x"},
+        "simulate_governance": {"desired": {}, "since": PAST},
         "plan_governance": {"desired": {}},
         "apply_governance": {"desired": {}},
         "put_domain": {"value": {"name": ref.domain}},
@@ -184,6 +200,8 @@ def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:
         sam.desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
         ops.record(replace(MADE, decision=permitted(ops, HOURLY)))
         sam.records.grant(FLIGHTS, grantee="person:ana", purposes=("delay",))
+        asked = Node(NodeKind.DATASET, str(FLIGHTS))
+        ana.access.ask(Wanted(about=asked, columns=("tailnum",), purpose="delay", reason="x"))
         soon = clock() + timedelta(hours=1)
         ops.records.grant(HOURLY, grantee="person:ana", purposes=("delay",), until=soon)
         speaking("person:dev").record(VISIBLE)

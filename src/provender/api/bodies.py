@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -18,7 +18,9 @@ from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
 from provender.core.limits import NO_LIMITS, Limits
+from provender.core.lineage import Node
 from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.requests import RequestStep, Wanted
 from provender.core.retention import Retention
 from provender.core.training import TrainingSetManifest
 
@@ -187,6 +189,60 @@ class TokenWanted(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccessWanted(Body):
+    """What somebody asks for; ``grantee`` of "" is the caller."""
+
+    about: Node
+    grantee: ActorName | Literal[""] = ""
+    columns: Annotated[tuple[Word, ...], Field(max_length=MANY)] = ()
+    action: Action = Action.READ
+    purpose: Word = ""
+    until: datetime | None = None
+    reason: Short = ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is asked for, as the core has it."""
+        return Wanted(**{part.name: getattr(self, part.name) for part in fields(Wanted)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerWanted(Body):
+    """An answer to a request for access, or that it is withdrawn."""
+
+    step: RequestStep
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Body):
+    """What somebody takes without asking, for how many hours, and why."""
+
+    dataset: DatasetName
+    columns: Annotated[tuple[Word, ...], Field(max_length=MANY)] = ()
+    action: Action = Action.READ
+    purpose: Word = ""
+    hours: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewWanted(Body):
+    """Whether what was taken was justified, and what was looked at."""
+
+    justified: bool
+    note: Short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalWanted(Body):
+    """Until when a grant is to hold; None: for ever."""
+
+    until: datetime | None
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Body):
     """Something that happened outside of the catalog."""
 
@@ -200,6 +256,14 @@ class Desired(Body):
     """Everything that should be in force."""
 
     desired: Governance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supposed(Body):
+    """Everything that might be in force, and since when decisions are decided again by it."""
+
+    desired: Governance
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,8 +40,7 @@ from provender.core.policy import (
 
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
-SUGGESTED = 300
-"""How many names of each kind of nearness a suggestion is chosen from."""
+SUGGESTED = 300  # names of each kind of nearness, to choose a suggestion from
 ROWS_READ = (Action.READ, Action.SERVE)
 """Actions whose permits are written down: each lets rows out."""
 
@@ -106,8 +105,9 @@ def weigh(
     purpose: str,
     now: datetime,
     seen_by: Actor | None = None,
+    also: Sequence[Grant] = (),
 ) -> Decision:
-    """`explain`, for a purpose that need not be declared: one that is not is opened by nothing."""
+    """`explain`, as if ``also`` were in force; a purpose that is not declared opens nothing."""
     asked = list(columns)
     called = naming.current(db, {column.dataset for column in asked})
     datasets = _datasets(db, called.values())
@@ -122,7 +122,7 @@ def weigh(
         called = {name: now if now in datasets else name for name, now in called.items()}
     asked = [replace(column, dataset=called[column.dataset]) for column in asked]
     told = seen_by or who
-    return _decide(db, who, action, asked, datasets, purpose=purpose, now=now, told=told)
+    return _decide(db, who, action, asked, datasets, purpose=purpose, also=also, now=now, told=told)
 
 
 def check(
@@ -296,6 +296,7 @@ def _decide(
     datasets: Mapping[str, Dataset],
     *,
     purpose: str,
+    also: Sequence[Grant] = (),
     now: datetime,
     told: Actor | None = None,
 ) -> Decision:
@@ -311,7 +312,7 @@ def _decide(
         datasets=whence.carrying(datasets, carried),
         protected=policy.protected,
         rules=policy.rules,
-        grants=_grants(db, who, datasets),
+        grants=(*_grants(db, who, datasets), *also),
         now=epoch.settled(db, now),
     )
     return whence.explained(db, decision, carried, told or who, now=now) if carried else decision

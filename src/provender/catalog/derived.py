@@ -14,6 +14,7 @@ from provender.catalog import carried, facets, reindexing, scopes, vocabulary
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
+    BreakGlassRow,
     ContractRow,
     CounterRow,
     DatasetRow,
@@ -26,6 +27,7 @@ from provender.catalog.rows import (
     NodeRow,
     OwnerRow,
     PastDocumentRow,
+    RequestRow,
     RestsOnRow,
     ScopeRow,
     SearchDocumentRow,
@@ -44,6 +46,8 @@ COUNTED: dict[str, Any] = {
     "history": HistoryRow.id,
     "hold": HoldRow.id,
     "contracts": ContractRow.id,
+    "request": RequestRow.number,
+    "break_glass": BreakGlassRow.number,
     "document": SearchDocumentRow.id,
     "past_document": PastDocumentRow.id,
     facets.COUNTER: FacetValueRow.id,

@@ -102,6 +102,7 @@ class TagDocument(Document):
     assigners: Names = ()
     travels: bool = True
     stops_at: Annotated[tuple[Way, ...], BeforeValidator(_listed)] = ()
+    four_eyes: bool = False
 
 
 class TermDocument(Document):

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "names": invariants.names,
     "versions": invariants.versions,
     "grants": invariants.grants,
+    "requests": invariants.requests,
     "holds": invariants.holds,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,

@@ -22,6 +22,7 @@ from provender.catalog import (
     unrecorded,
 )
 from provender.catalog.access import ROWS_READ
+from provender.catalog.asking import LocalAccess
 from provender.catalog.checkpoints import Sealing
 from provender.catalog.db import transaction
 from provender.catalog.desk import LocalDesk
@@ -143,6 +144,11 @@ class LocalCatalog(Closing):
     def desk(self) -> LocalDesk:
         """The same catalog, for stewards."""
         return LocalDesk(self._door)
+
+    @property
+    def access(self) -> LocalAccess:
+        """The same catalog, for whoever needs access, and whoever gives it."""
+        return LocalAccess(self._door)
 
     @property
     def records(self) -> LocalRecords:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from provender.client.access import HttpAccess
 from provender.client.desk import HttpDesk
 from provender.client.finder import HttpFinder
 from provender.client.keyring import HttpKeyring
@@ -59,6 +60,11 @@ class HttpCatalog(Closing):
     def desk(self) -> HttpDesk:
         """The same catalog, for stewards."""
         return HttpDesk(self._wire)
+
+    @property
+    def access(self) -> HttpAccess:
+        """The same catalog, for whoever needs access, and whoever gives it."""
+        return HttpAccess(self._wire)
 
     @property
     def records(self) -> HttpRecords:

@@ -16,10 +16,17 @@ GENESIS = "sha256:" + "0" * 64
 class EventKind(StrEnum):
     """``object:verb``, one alphabetised list."""
 
+    ACCESS_APPROVE = "access:approve"
+    ACCESS_BREAK_GLASS = "access:break-glass"
     ACCESS_DENY = "access:deny"
     ACCESS_GRANT = "access:grant"
     ACCESS_PERMIT = "access:permit"
+    ACCESS_REJECT = "access:reject"
+    ACCESS_RENEW = "access:renew"
+    ACCESS_REQUEST = "access:request"
+    ACCESS_REVIEW = "access:review"
     ACCESS_REVOKE = "access:revoke"
+    ACCESS_WITHDRAW = "access:withdraw"
     AUDIT_EXPORT = "audit:export"
     AUDIT_ROTATE_KEY = "audit:rotate-key"
     CATALOG_BACKUP = "catalog:backup"

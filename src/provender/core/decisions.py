@@ -238,6 +238,8 @@ class Decision:
         if not self.who_decides:
             return "nobody is its steward yet; name one in catalog/datasets/"
         dataset = closed[0].column.dataset
+        if self.action is Action.BREAK_GLASS:
+            return f"ask who governs for a rule that lets {self.actor} break the glass of {dataset}"
         if self.action not in GRANTED:
             return f"ask who governs to name {self.actor} a steward of {dataset}"
         columns = [

@@ -139,6 +139,30 @@ def part(repo: RepoSpec, datasets: Collection[str], *, whole: str = "") -> RepoS
     )
 
 
+def read_by(repo: RepoSpec, node: Node) -> dict[str, frozenset[str]]:
+    """Return the columns of datasets that are read for a view or service, keys and times too."""
+    above: dict[tuple[Node, str], list[tuple[Node, str]]] = {}
+    for edge in column_edges(repo):
+        above.setdefault((edge.downstream, edge.to), []).append((edge.upstream, edge.column))
+    stored = {view_nodes(repo)[view.name]: view for view in repo.views}
+    waiting = [(node, column) for column in columns(repo, node)]
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[Node, str]] = set()
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if at[0].kind is NodeKind.DATASET:
+            found.setdefault(at[0].name, set()).add(at[1])
+        if at[0] in stored:
+            view = stored[at[0]]
+            reached = (*(key.name for key in view.join_keys), *_times(view))
+            waiting += [(at[0], column) for column in reached]
+        waiting += above.get(at, ())
+    return {dataset: frozenset(names) for dataset, names in found.items()}
+
+
 def is_seen(node: Node, rests_on: Collection[T], shown: Collection[T]) -> bool:
     """Return whether a definition that rests on these is seen by who is ``shown`` those."""
     seen = [one in shown for one in rests_on]

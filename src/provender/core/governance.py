@@ -351,6 +351,8 @@ def _unfit(tag: Tag, people: Iterable[str]) -> list[str]:
         problems.append(f"{where}: a name holds no =; list what follows it under values")
     if not all(tag.values):
         problems.append(f"{where}: a value is empty")
+    if tag.four_eyes and not tag.protected:
+        problems.append(f"{where}: four_eyes closes nothing; write protected: true, too")
     return problems
 
 

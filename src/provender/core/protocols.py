@@ -1,9 +1,10 @@
 """The few seams: what is asked of a catalog, a table format and an engine.
 
-A catalog is asked by four kinds of callers, each with a Protocol of its own: data planes
-(`Catalog`), whoever looks for something (`Finder`), stewards (`Desk`), and whoever looks things
-up by their ids (`Records`). The actor is the catalog's, not the caller's: each is for one. What
-``expected`` is the revision that a caller had looked at; None says that nobody looked.
+A catalog is asked by five kinds of callers, each with a Protocol of its own: data planes
+(`Catalog`), whoever looks for something (`Finder`), stewards (`Desk`), whoever needs access or
+gives it (`core.access.Access`), and whoever looks things up by their ids (`Records`). The actor
+is the catalog's, not the caller's: each is for one. What ``expected`` is the revision that a
+caller had looked at; None says that nobody looked.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from provender.core.access import Access
 from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered, Verdict
 from provender.core.checkpoints import Checkpoint
 from provender.core.contracts import ContractText
@@ -251,10 +253,7 @@ class Records(Leasing, Protocol):
     def every_version(
         self, *, of: DatasetRef | None = None, limit: int = 200, after: str = ""
     ) -> Listed[Release]:
-        """Return every version, once for each format that it was made in, wherever it stands.
-
-        For who governs; those ``of`` a dataset, for its stewards.
-        """
+        """Return every version in each of its formats, to who governs; ``of`` one, to its stewards."""
         ...
 
     def notes(
@@ -291,9 +290,7 @@ class Records(Leasing, Protocol):
 
     def revoke(self, identity: str) -> Grant: ...
 
-    def granted(self, identity: str) -> Grant:
-        """Return one of the grants that the actor may see."""
-        ...
+    def granted(self, identity: str) -> Grant: ...
 
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
@@ -360,6 +357,9 @@ class Library(Catalog, Protocol):
 
     @property
     def keyring(self) -> Keyring: ...
+
+    @property
+    def access(self) -> Access: ...
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""

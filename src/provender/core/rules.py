@@ -30,10 +30,12 @@ class Action(StrEnum):
     PUBLISH = "publish"  # a new version
     STEWARD = "steward"  # grant and revoke access
     GOVERN = "govern"  # change people, tags, rules and datasets
+    BREAK_GLASS = "break-glass"  # take access for a few hours, and be reviewed after
 
 
-GRANTED = tuple(action for action in Action if action not in (Action.STEWARD, Action.GOVERN))
-"""What a steward grants: stewards are named where a dataset is declared, governors by a rule."""
+BY_RULE = (Action.STEWARD, Action.GOVERN, Action.BREAK_GLASS)
+GRANTED = tuple(action for action in Action if action not in BY_RULE)
+"""What a steward grants: stewards are named where a dataset is declared, the others by a rule."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -99,7 +101,8 @@ class Grant:
 
     Without ``columns`` it is for every column of the dataset that no protected tag closes.
     ``effect`` and ``mask`` say what it gives of them; ``through`` is the project that the grantee
-    has to be in, if any. ``request`` is the id of the request that it answers, and
+    has to be in, if any. ``request`` is the id of the request that it answers, ``asked_for`` the
+    view or service that was asked for, if it was not the dataset itself, and
     ``review_due_at`` when somebody has to look at it again.
     """
 
@@ -119,6 +122,7 @@ class Grant:
     through: str = ""
     request: str = ""
     review_due_at: datetime | None = None
+    asked_for: str = ""
 
     def in_force(self, now: datetime) -> bool:
         """Return whether the grant is neither revoked nor over at ``now``."""

@@ -28,6 +28,7 @@ class Tag:
     ``assigners`` who may put it there, none: whoever stewards the dataset. What is made from a
     tagged column has the tag too if it ``travels``, except past what anonymises in a way that it
     ``stops_at``.
+    Access to what has a tag of ``four_eyes`` takes two people's approval.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Tag:
     assigners: tuple[str, ...] = ()
     travels: bool = True
     stops_at: tuple[Way, ...] = ()
+    four_eyes: bool = False
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +73,10 @@ class Taxonomy:
     @property
     def protected(self) -> frozenset[str]:
         return frozenset(tag.name for tag in self.tags if tag.protected)
+
+    @property
+    def four_eyes(self) -> frozenset[str]:
+        return frozenset(tag.name for tag in self.tags if tag.four_eyes)
 
     def of(self, name: str) -> Tag | None:
         """Return the tag called ``name``, if there is one."""

@@ -33,6 +33,7 @@ FILTERS = {
     "outside_link": wording.outside_link,
     "in_short": wording.in_short,
     "plural": wording.plural,
+    "pair": lambda value, name: (name, value),
     "many": wording.many,
     "told_mean": told_mean,
     "told": told,

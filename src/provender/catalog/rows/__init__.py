@@ -33,6 +33,7 @@ from provender.catalog.rows.governance import (
 )
 from provender.catalog.rows.history import GovernedRow, HistoryRow, IdempotencyRow
 from provender.catalog.rows.lineage import CarriedRow, EdgeRow, FactRow, NodeRow, RestsOnRow
+from provender.catalog.rows.requests import BreakGlassRow, RequestedRow, RequestRow
 from provender.catalog.rows.search import (
     FacetCountRow,
     FacetValueRow,
@@ -59,12 +60,13 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0015"
+SCHEMA = "0017"
 
 __all__ = [
     "SCHEMA",
     "AssignmentRow",
     "AuditRow",
+    "BreakGlassRow",
     "CarriedRow",
     "CheckRow",
     "CheckpointRow",
@@ -94,6 +96,8 @@ __all__ = [
     "PurposeRow",
     "RepoRow",
     "RepresentationRow",
+    "RequestRow",
+    "RequestedRow",
     "RestsOnRow",
     "RetentionRow",
     "Row",
