@@ -41,8 +41,7 @@ from provender.core.policy import (
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
 SUGGESTED = 300  # names of each kind of nearness, to choose a suggestion from
-ROWS_READ = (Action.READ, Action.SERVE)
-"""Actions whose permits are written down: each lets rows out."""
+ROWS_READ = (Action.READ, Action.SERVE)  # their permits are written down: each lets rows out
 
 
 class Refused(Denied):
