@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -123,6 +124,24 @@ def test_a_filter_keeps_the_rows_that_it_holds_for(text):
         found = kept(session.from_arrow(ROWS), rows).to_arrow_table()
     by_hand = oracle.kept(ROWS, rows)
     assert str(found.to_pylist()) == str(by_hand.to_pylist())
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()], ids=str)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "f <= 1.5", "f < 1.5", "f > 0.5", "f >= 0.5", "f = 1.0", "f != 1.0", "f in (1.0)", "f in (1.0, 2.0)",
+        "not f <= 1.5", "not f > 1.5", "not f = 1.0", "not f != 1.0", "not f in (1.0)", "f is not null",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("numbers", [(1.0, 1.0), (1.0, 1.25), (1.0, None)], ids=str)
+def test_nan_passes_no_filter_because_a_file_does_not_count_it(kind, text, numbers, tmp_path):
+    table = pa.table({"f": pa.array([*numbers, float("nan")], kind)})
+    pq.write_table(table, tmp_path / "a.parquet")
+    rows = Filter(text)
+    with duckdb.connect() as session:
+        found = kept(session.read_parquet(str(tmp_path / "a.parquet")), rows).to_arrow_table()
+    assert str(found.to_pylist()) == str(oracle.kept(table, rows).to_pylist())
 
 
 @pytest.mark.parametrize("name", HERE)

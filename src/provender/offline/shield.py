@@ -7,7 +7,7 @@ values where they come out, of rows that were chosen by what they are.
 
 import functools
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 
 import duckdb
@@ -27,7 +27,6 @@ from provender.tables.arrow import quote
 NUMBERS = count()
 """For the names of functions that mask keys."""
 FLOATS = ("FLOAT", "DOUBLE")
-ABOVE = (">", ">=")
 MEANS = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt,
     "<=": operator.le, ">": operator.gt, ">=": operator.ge,
@@ -112,7 +111,7 @@ def _expression(tree: Tree, types: Mapping[str, str]) -> Expression:
         case Compare(column, sign, value):
             return _compared(column, sign, value, types[column])
         case Among(column, values):
-            return _column(column).isin(*map(Constant, values))
+            return _among(column, values, types[column])
         case Not(part):
             return ~_expression(part, types)
         case And(parts):
@@ -122,8 +121,22 @@ def _expression(tree: Tree, types: Mapping[str, str]) -> Expression:
 
 
 def _compared(column: str, sign: str, value: Value, kind: str) -> Expression:
-    """The comparison; NaN, which DuckDB takes for the greatest number, is above nothing."""
+    """The comparison. NaN, which DuckDB takes for the greatest number, only differs from another."""
     found: Expression = MEANS[sign](_column(column), Constant(value))
-    if kind in FLOATS and sign in ABOVE:
-        return found & ~Function("isnan", _column(column))
-    return found
+    if kind not in FLOATS:
+        return found
+    return found | _is_nan(column) if sign == "!=" else found & ~_is_nan(column)
+
+
+def _among(column: str, values: Sequence[Value], kind: str) -> Expression:
+    found: Expression = _column(column).isin(*map(Constant, values))
+    return found & ~_is_nan(column) if kind in FLOATS else found
+
+
+def _is_nan(column: str) -> Expression:
+    """Whether it is NaN, asked of each value: what is added to it is nothing, which DuckDB cannot foresee.
+
+    Else it asks Parquet's least and greatest value, which leave NaN out, and believes it of all.
+    """
+    nothing = Function("least", Function("random"), Constant(0.0))
+    return Function("isnan", _column(column) + nothing)
