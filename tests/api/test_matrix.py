@@ -126,6 +126,7 @@ QUERIES = {
     "search": {"q": "weather"},
     "suggest": {"q": "wea"},
     "get_lineage": {"node": "dataset:{name}"},
+    "get_tags": {"node": "dataset:{name}"},
     "get_impact": {"node": "dataset:{name}"},
     "list_grants": {"dataset": "{name}"},
     "list_every_version": {"dataset": "{name}"},

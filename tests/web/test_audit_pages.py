@@ -39,7 +39,7 @@ def test_the_page_tells_what_was_signed_last_and_what_came_since(site):
     assert "2 since that you may read" in page
     proven = ask(site, "/audit.json?verify=1").json()["verified"]
     assert proven["whole"]
-    assert "as 1 checkpoints say and 1 of the witness" in proven["message"]
+    assert "as 1 checkpoint says and 1 of the witness" in proven["message"]
 
 
 def test_the_page_is_narrowed_by_purpose_verdict_and_time(site):

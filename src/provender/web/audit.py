@@ -85,7 +85,10 @@ def _verify(visit: Visit) -> dict[str, object]:
         proof = visit.catalog.records.audit_proof()
     except Corrupt as error:
         return {"whole": False, "message": error.message, "at": visit.now}
-    told = f"{proof.events:,} events fit together, as {proof.checkpoints:,} checkpoints say"
+    signed = (
+        "1 checkpoint says" if proof.checkpoints == 1 else f"{proof.checkpoints:,} checkpoints say"
+    )
+    told = f"{proof.events:,} events fit together, as {signed}"
     if proof.witnessed:
         told += f" and {proof.witnessed:,} of the witness"
     return {"whole": True, "message": told, "at": visit.now}
