@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import create_engine, text
 
-from provender.core.audit import EventKind, Verdict, pseudonym
+from provender.core.audit import EventKind, Outcome, pseudonym
 from provender.core.datasets import Evidence
 from provender.core.editing import Edit
 from provender.core.errors import Denied
@@ -41,7 +41,7 @@ def test_a_permit_tells_verdict_purpose_columns_rule_version_and_tags_as_they_we
 def test_a_refusal_tells_the_tags_that_closed_the_column(connect: Connect):
     with pytest.raises(Denied):
         connect("max").permit(Action.READ, [TAILNUM, DELAY], purpose="report")
-    (event,) = connect("gov").records.audit_events(verdict=Verdict.DENY)
+    (event,) = connect("gov").records.audit_events(verdict=Outcome.DENY)
     assert event.detail["verdict"] == "deny"
     assert "personal" in event.detail["tags"]["tailnum"]
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from provender.core.errors import Denied
-from provender.core.leases import PolicyLease, Verdict
+from provender.core.leases import PolicyLease, Ruling
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
-VERDICT = Verdict(
+VERDICT = Ruling(
     opened={"v:good": None, "v:soon": NOW + timedelta(minutes=1), "v:later": LATER},
     closed={"v:shut": "tagged personal"},
     public=("v:good", "v:later"),

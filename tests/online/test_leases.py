@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from provender.core.errors import Denied, Unavailable
-from provender.core.leases import LEASE, PolicyLease, Unconfirmed, Verdict
+from provender.core.leases import LEASE, PolicyLease, Ruling, Unconfirmed
 from provender.core.names import FeatureRef
 from provender.core.serving import SERVER
 from provender.online.epoch import Epoch
@@ -37,7 +37,7 @@ class Policy:
         self.set("1", **verdict)
 
     def set(self, state: str, **verdict: Any) -> None:
-        self.lease = PolicyLease(project="p", state=state, holders={SERVER: Verdict(**verdict)})
+        self.lease = PolicyLease(project="p", state=state, holders={SERVER: Ruling(**verdict)})
 
     def policy_state(self, project: str) -> str:
         if not self.answers:

@@ -19,7 +19,7 @@ from provender.api.parameters import (
     Text,
 )
 from provender.api.routes import Routes
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Verdict
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
@@ -56,7 +56,7 @@ def list_audit_events(
     since: Since = None,
     until: Until = None,
     purpose: Whose = "",
-    verdict: Annotated[Verdict | None, Query()] = None,
+    verdict: Annotated[Outcome | None, Query()] = None,
     before: Annotated[Position | None, Query(description="Before that event.")] = None,
     limit: Limit = 50,
     after: After = "",

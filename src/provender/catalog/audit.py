@@ -24,7 +24,7 @@ from provender.catalog import checkpoints
 from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import AuditRow
 from provender.core import audit
-from provender.core.audit import DECIDED, AuditEvent, EventKind, Verdict
+from provender.core.audit import DECIDED, AuditEvent, EventKind, Outcome
 from provender.core.digest import plain
 from provender.core.policy import Action
 
@@ -101,7 +101,7 @@ def events(
     since: datetime | None = None,
     until: datetime | None = None,
     purpose: str = "",
-    verdict: Verdict | None = None,
+    verdict: Outcome | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[AuditEvent]:

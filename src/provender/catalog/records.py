@@ -25,7 +25,7 @@ from provender.catalog import (
 )
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
-from provender.core.audit import AuditEvent, EventKind, Verdict
+from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
@@ -207,7 +207,7 @@ class LocalRecords:
         since: datetime | None = None,
         until: datetime | None = None,
         purpose: str = "",
-        verdict: Verdict | None = None,
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access
 from provender.core.features import RepoSpec, ViewSpec
-from provender.core.leases import PolicyLease, Verdict
+from provender.core.leases import PolicyLease, Ruling
 from provender.core.names import FeatureRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision
@@ -60,7 +60,7 @@ def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> 
     served = [FeatureRef(v.name, f.name) for v in repo.views if v.online for f in v.features]
     served += [FeatureRef(v.name, f.name) for v in repo.on_demand for f in v.features]
     opened = [ref for ref in served if ref not in server.closed]
-    verdict = Verdict(
+    verdict = Ruling(
         opened={str(ref): server.open_until.get(ref) for ref in sorted(opened)},
         closed={str(ref): why for ref, why in sorted(server.closed.items())},
         public=tuple(sorted(str(ref) for ref in opened if ref not in anyone.closed)),

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import whence
 from provender.catalog.rows import DatasetRow
-from provender.core.audit import Verdict
+from provender.core.audit import Outcome
 from provender.core.policy import Decision
 
 
@@ -15,7 +15,7 @@ def of(db: Session, decision: Decision, name: str) -> dict[str, object]:
     Tags change; an event says which ones the columns had. Of what is not there it says none.
     """
     here = [reason for reason in decision.reasons if reason.column.dataset == name]
-    verdict = Verdict.ALLOW if all(reason.allowed for reason in here) else Verdict.DENY
+    verdict = Outcome.ALLOW if all(reason.allowed for reason in here) else Outcome.DENY
     said: dict[str, object] = {"verdict": verdict}
     value = db.scalar(select(DatasetRow.value).where(DatasetRow.name == name))
     if value is not None:

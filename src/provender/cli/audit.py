@@ -9,7 +9,7 @@ import click
 from provender.cli.counting import telling
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, size, table
-from provender.core.audit import EventKind, Verdict
+from provender.core.audit import EventKind, Outcome
 from provender.core.digest import plain
 
 
@@ -36,7 +36,7 @@ def audit() -> None:
 @click.option("--purpose", default="", help="Only what was asked for that purpose.")
 @click.option(
     "--verdict",
-    type=click.Choice([verdict.value for verdict in Verdict]),
+    type=click.Choice([verdict.value for verdict in Outcome]),
     help="Only decisions that allowed, or that denied.",
 )
 @click.option("--since", type=Instant(), default=None, help="From that instant on, UTC.")
@@ -49,7 +49,7 @@ def list_events(*, kind: str | None, verdict: str | None, as_json: bool, **asked
 
     with connect() as workspace:
         of_kind = EventKind(kind) if kind else None
-        said = Verdict(verdict) if verdict else None
+        said = Outcome(verdict) if verdict else None
         events = workspace.catalog.records.audit_events(kind=of_kind, verdict=said, **asked)
     show(
         events,

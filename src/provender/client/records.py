@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from provender.client.wire import PAGE, Wire, keyed
-from provender.core.audit import AuditEvent, EventKind, Verdict
+from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
 from provender.core.leases import PolicyLease
@@ -151,7 +151,7 @@ class HttpRecords:
         since: datetime | None = None,
         until: datetime | None = None,
         purpose: str = "",
-        verdict: Verdict | None = None,
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:

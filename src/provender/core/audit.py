@@ -62,14 +62,14 @@ class EventKind(StrEnum):
     VERSION_RESTORE = "version:restore"
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What a decision said."""
 
     ALLOW = "allow"
     DENY = "deny"
 
 
-DECIDED = {Verdict.ALLOW: EventKind.ACCESS_PERMIT, Verdict.DENY: EventKind.ACCESS_DENY}
+DECIDED = {Outcome.ALLOW: EventKind.ACCESS_PERMIT, Outcome.DENY: EventKind.ACCESS_DENY}
 """The kind of the events that tell a decision with that verdict."""
 
 

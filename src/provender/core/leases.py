@@ -27,7 +27,7 @@ class Unconfirmed(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Ruling:
     """Which features somebody may be served; what is in neither is closed.
 
     ``opened`` says until when, exclusive; None: for good. ``closed`` says why. ``public`` are
@@ -56,7 +56,7 @@ class Verdict:
         return Standing(until=until, ending=ending, is_public=is_public)
 
 
-NOTHING = Verdict()
+NOTHING = Ruling()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class PolicyLease:
 
     project: str
     state: str
-    holders: dict[str, Verdict] = field(default_factory=dict)
+    holders: dict[str, Ruling] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -110,7 +110,7 @@ class PolicyLease:
         ends = [verdict.first_end for verdict in self.holders.values()]
         return min((end for end in ends if end is not None), default=None)
 
-    def verdict(self, holder: str) -> Verdict:
+    def verdict(self, holder: str) -> Ruling:
         """Return what ``holder`` may be served: nothing, where the lease does not know them."""
         return self.holders.get(holder, NOTHING)
 

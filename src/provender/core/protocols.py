@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provender.core.access import Access
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered, Verdict
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Outcome, Remembered
 from provender.core.checkpoints import Checkpoint
 from provender.core.contracts import ContractText
 from provender.core.datasets import (
@@ -305,7 +305,7 @@ class Records(Leasing, Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         purpose: str = "",
-        verdict: Verdict | None = None,
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]: ...

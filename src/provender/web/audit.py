@@ -3,7 +3,7 @@
 from datetime import datetime
 from urllib.parse import urlencode
 
-from provender.core.audit import EventKind, Verdict
+from provender.core.audit import EventKind, Outcome
 from provender.core.clock import to_utc
 from provender.core.errors import Corrupt, InvalidInput
 from provender.core.names import unknown
@@ -21,13 +21,13 @@ def events(visit: Visit) -> Page:
     if kind and kind not in list(EventKind):
         raise unknown("kind of event", kind, list(EventKind))
     verdict = visit.asked("verdict")
-    if verdict and verdict not in list(Verdict):
-        raise unknown("verdict", verdict, list(Verdict))
+    if verdict and verdict not in list(Outcome):
+        raise unknown("verdict", verdict, list(Outcome))
     wanted = {name: visit.asked(name) for name in ("actor", "subject", "purpose")}
     times = {name: visit.asked(name) for name in ("since", "until")}
     found = visit.catalog.records.audit_events(
         kind=EventKind(kind) if kind else None,
-        verdict=Verdict(verdict) if verdict else None,
+        verdict=Outcome(verdict) if verdict else None,
         actor=wanted["actor"],
         subject=wanted["subject"],
         purpose=wanted["purpose"],
@@ -50,7 +50,7 @@ def events(visit: Visit) -> Page:
         },
         shown={
             "kinds": list(EventKind),
-            "verdicts": list(Verdict),
+            "verdicts": list(Outcome),
             "asked": asked,
             "older": f"/audit?{urlencode(older)}" if older else "",
         },
