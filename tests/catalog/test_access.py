@@ -119,6 +119,8 @@ def test_a_permit_to_read_is_written_down_with_what_opened_it(connect: Connect):
         "purpose": "report",
         "decision": permit.decision,
         "reasons": {"arr_delay": "rule report"},
+        "tags": {"arr_delay": ["source.bts"]},
+        "verdict": "allow",
     }
 
 

@@ -276,6 +276,7 @@ NOT_KEPT = {
     },
     "history itself, and what catalog/ said last": {"governed", "history"},
     "made from what is in history": {
+        "carried",
         "documents",
         "trigrams",
         "edges",
@@ -296,9 +297,12 @@ NOT_KEPT = {
     },
     "what happened, not what is said": {
         "audit_checkpoints",
+        "break_glass",
         "consumption",
         "counters",
         "idempotency",
+        "requested_datasets",
+        "requests",
         "sessions",
         "tokens",
         "unanswered",

@@ -30,7 +30,7 @@ routes = Routes("access")
 Standing = Annotated[RequestState | None, Query(description="Requests that stand there only.")]
 
 
-@routes.post("/requests/foresee", Foreseen, raises=(NotFound,))
+@routes.post("/foresight", Foreseen, raises=(NotFound,))
 def foresee_request(
     request: Request,
     catalog: Asking,

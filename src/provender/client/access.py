@@ -21,7 +21,7 @@ class HttpAccess:
 
     def foresee(self, wanted: Wanted) -> Foreseen:
         """Return what a request for ``wanted`` would show; nothing is written."""
-        return self._wire.send("POST", Foreseen, "requests", "foresee", body=wanted, again=True)
+        return self._wire.send("POST", Foreseen, "foresight", body=wanted, again=True)
 
     def ask(self, wanted: Wanted, *, key: str = "") -> AccessRequest:
         """Return the request that is made for ``wanted``; an equal one that is open as it is."""
