@@ -13,6 +13,8 @@ from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.datasets import Format
 from provender.core.errors import Denied
+from provender.core.lineage import Node, NodeKind
+from provender.core.requests import Wanted
 from provender.core.retention import Retention
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
@@ -48,6 +50,8 @@ def engine(governed_url: str) -> Iterator[Engine]:
         )
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
+        about = Node(NodeKind.DATASET, FLIGHTS.dataset)
+        catalog.access.ask(Wanted(about=about, purpose="report", reason="to count"))
     engine = open_database(governed_url)
     yield engine
     engine.dispose()
@@ -100,6 +104,10 @@ DAMAGES = {
     "grants": (
         "UPDATE grants SET grantee = 'person:max' WHERE number = 1",
         "has the grantee person:max, its value person:ana",
+    ),
+    "requests": (
+        "UPDATE requests SET state = 'approved'",
+        "has the state approved, its value open",
     ),
     "holds": ("UPDATE holds SET until_at = at", "is on hold for [], its retention says ['case 7']"),
     "history": (
