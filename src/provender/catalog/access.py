@@ -19,7 +19,6 @@ from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
     GrantRow,
-    PersonRow,
     PurposeRow,
 )
 from provender.core.audit import EventKind
@@ -63,12 +62,7 @@ class Hidden(NotFound):
 
 def actor(db: Session, identity: str) -> Actor:
     """Return who ``identity`` is, with the teams that the catalog knows them to be in."""
-    return epoch.actor(db, identity, lambda: _actor(db, identity))
-
-
-def _actor(db: Session, identity: str) -> Actor:
-    person = db.get(PersonRow, identity)
-    return Actor(identity, frozenset(person.value.teams) if person else frozenset())
+    return epoch.actor(db, identity)
 
 
 def explain(

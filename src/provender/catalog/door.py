@@ -25,8 +25,6 @@ class _Together:
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     loaded: list[object] = field(default_factory=list)
     """Rows, which a session forgets as soon as nobody holds them."""
-    actors: dict[str, Actor] = field(default_factory=dict)
-    """Who was asked for; a session does not remember whom it does not know."""
 
 
 class Door:
@@ -56,12 +54,7 @@ class Door:
 
     def who(self, db: Session) -> Actor:
         """Return the actor, with the teams that the catalog knows them to be in."""
-        if self._together is None or self._together.db is not db:
-            return access.actor(db, self.actor)
-        known = self._together.actors
-        if self.actor not in known:
-            known[self.actor] = access.actor(db, self.actor)
-        return known[self.actor]
+        return access.actor(db, self.actor)
 
     def knowing(self, db: Session, change: Change, ref: DatasetRef) -> Callable[[], object]:
         """Return what raises if the actor may not discover a dataset any more."""

@@ -7,7 +7,6 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from secrets import randbits
@@ -71,9 +70,10 @@ class _Kept:
     policy: Policy | None = None
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
-    actors: dict[str, Actor] = field(default_factory=dict)
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
+    actors: dict[str, Actor] = field(default_factory=dict)
+    """Who somebody is, for who reads."""
     lock: Lock = field(default_factory=Lock)
 
     def known(self, who: Actor, action: Action) -> _Decided | None:
@@ -103,8 +103,7 @@ class _Kept:
         """Return the same, to be changed by itself."""
         with self.lock:
             decided = OrderedDict(self.decided)
-            actors = dict(self.actors)
-            return _Kept(self.at, self.policy, self.answering, self.grantees, actors, decided)
+            return _Kept(self.at, self.policy, self.answering, self.grantees, decided)
 
 
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
@@ -143,12 +142,12 @@ def policy(db: Session) -> Policy:
     return kept.policy
 
 
-def actor(db: Session, identity: str, known: Callable[[], Actor]) -> Actor:
-    """Return who ``identity`` is; what is ``known`` of them is asked for once an epoch by who reads."""
+def actor(db: Session, identity: str) -> Actor:
+    """Return who ``identity`` is, with their teams; who reads asks for them once an epoch."""
     if db.get_bind().get_execution_options().get(WRITING) is not False:
-        return known()
+        return _actor(db, identity)
     kept = _current(db)
-    return kept.actors.get(identity) or kept.know(known())
+    return kept.actors.get(identity) or kept.know(_actor(db, identity))
 
 
 def answering(db: Session) -> frozenset[str]:
@@ -181,6 +180,11 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
         kept.keep(who, action, found)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
     return Visible(found.scopes, frozenset(opened), found.closed)
+
+
+def _actor(db: Session, identity: str) -> Actor:
+    person = db.get(PersonRow, identity)
+    return Actor(identity, frozenset(person.value.teams) if person else frozenset())
 
 
 def _current(db: Session) -> _Kept:
