@@ -19,14 +19,13 @@ from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
     GrantRow,
-    PersonRow,
     PurposeRow,
 )
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
 from provender.core.names import DatasetRef, suggest, unknown
-from provender.core.people import Actor, Person
+from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
     Action,
@@ -62,18 +61,7 @@ class Hidden(NotFound):
 
 def actor(db: Session, identity: str) -> Actor:
     """Return who ``identity`` is, with the teams, projects and attributes that the catalog knows."""
-    return epoch.actor(db, identity, lambda: _actor(db, identity))
-
-
-def _actor(db: Session, identity: str) -> Actor:
-    row = db.get(PersonRow, identity)
-    person = row.value if row else Person(id=identity)
-    return Actor(
-        identity,
-        frozenset(person.teams),
-        epoch.projects(db, [identity, *person.teams]),
-        frozenset(person.attributes.items()),
-    )
+    return epoch.actor(db, identity)
 
 
 def explain(

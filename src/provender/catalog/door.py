@@ -26,8 +26,6 @@ class _Together:
     afterwards: list[Callable[[], None]] = field(default_factory=list)
     loaded: list[object] = field(default_factory=list)
     """Rows, which a session forgets as soon as nobody holds them."""
-    actors: dict[str, Actor] = field(default_factory=dict)
-    """Who was asked for; a session does not remember whom it does not know."""
 
 
 class Door:
@@ -62,14 +60,6 @@ class Door:
 
     def who(self, db: Session) -> Actor:
         """Return the actor, with the teams that the catalog knows them to be in, and their limits."""
-        if self._together is None or self._together.db is not db:
-            return self._who(db)
-        known = self._together.actors
-        if self.actor not in known:
-            known[self.actor] = self._who(db)
-        return known[self.actor]
-
-    def _who(self, db: Session) -> Actor:
         known, said = access.actor(db, self.actor), self.identity
         if said is None:
             return known

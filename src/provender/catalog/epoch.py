@@ -7,7 +7,7 @@ it may be rolled back, and another one be given its epoch. Threads share what is
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import randbits
@@ -33,7 +33,7 @@ from provender.catalog.rows import (
 )
 from provender.catalog.scopes import Policy
 from provender.core.limits import EVERY
-from provender.core.people import Actor
+from provender.core.people import Actor, Person
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
@@ -76,10 +76,11 @@ class _Kept:
     policy: Policy | None = None
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
-    actors: dict[str, Actor] = field(default_factory=dict)
     projects: dict[str, frozenset[str]] | None = None
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
+    actors: dict[str, Actor] = field(default_factory=dict)
+    """Who somebody is, for who reads."""
     lock: Lock = field(default_factory=Lock)
 
     def known(self, who: Actor, action: Action) -> _Decided | None:
@@ -153,12 +154,12 @@ def policy(db: Session) -> Policy:
     return kept.policy
 
 
-def actor(db: Session, identity: str, known: Callable[[], Actor]) -> Actor:
-    """Return who ``identity`` is; what is ``known`` of them is asked for once an epoch by who reads."""
+def actor(db: Session, identity: str) -> Actor:
+    """Return who ``identity`` is, with their teams; who reads asks for them once an epoch."""
     if db.get_bind().get_execution_options().get(WRITING) is not False:
-        return known()
+        return _actor(db, identity)
     kept = _current(db)
-    return kept.actors.get(identity) or kept.know(known())
+    return kept.actors.get(identity) or kept.know(_actor(db, identity))
 
 
 def answering(db: Session) -> frozenset[str]:
@@ -209,6 +210,17 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
         kept.keep(who, action, found)
     opened = {dataset for dataset, until in found.granted if until is None or now < until}
     return Visible(found.scopes, frozenset(opened), found.closed)
+
+
+def _actor(db: Session, identity: str) -> Actor:
+    row = db.get(PersonRow, identity)
+    person = row.value if row else Person(id=identity)
+    return Actor(
+        identity,
+        frozenset(person.teams),
+        projects(db, [identity, *person.teams]),
+        frozenset(person.attributes.items()),
+    )
 
 
 def _current(db: Session) -> _Kept:
