@@ -44,6 +44,8 @@ WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
 WRITING = "provender_writing"
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 TURN_SECONDS = 30
+WROTE = "provender_wrote"
+"""Where a connection has whether its transaction asked for anything but what is there."""
 AFTERWARDS = "afterwards"
 
 Progress = Callable[[str, float], object]
@@ -104,6 +106,7 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Session]:
         with explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
             db.info[AFTERWARDS] = works
             take_write_lock(db.connection())
+            db.connection().info[WROTE] = False
             yield db
         for work in works:
             work()
@@ -114,6 +117,11 @@ def afterwards(db: Session, work: Callable[[], object]) -> None:
     works = db.info.get(AFTERWARDS)
     if works is not None:
         works.append(work)
+
+
+def has_written(db: Session) -> bool:
+    """Return whether ``db`` may see what it wrote itself, and not only what was committed."""
+    return bool(db.connection().info.get(WROTE, True))
 
 
 def take_write_lock(connection: Connection) -> None:
@@ -289,8 +297,14 @@ def _engine(url: URL) -> Engine:
         )
         event.listen(engine, "connect", connections.prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "before_cursor_execute", _note_writing)
     refuse_illegible(engine)
     return engine
+
+
+def _note_writing(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    if not statement.startswith("SELECT"):
+        connection.info[WROTE] = True
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -2,8 +2,8 @@
 
 What was computed from rules, tags, people, owners, projects, names and grants holds as long as the epoch
 is the same, if both are read in one transaction. Time changes decisions without it: what ends
-at an instant has to be asked for that instant. A transaction that writes keeps nothing for later:
-it may be rolled back, and another one be given its epoch. Threads share what is kept.
+at an instant has to be asked for that instant. A transaction that has written keeps nothing for
+later: it may be rolled back, and another one be given its epoch. Threads share what is kept.
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from provender.catalog import naming, scopes
-from provender.catalog.db import WRITING
+from provender.catalog.db import WRITING, has_written
 from provender.catalog.rows import (
     AuditRow,
     CounterRow,
@@ -38,9 +38,11 @@ from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
 SEEN = "policy_epoch"
-"""Where a session that reads keeps what was computed at its epoch."""
+"""Where a session that wrote nothing has what was computed at its epoch, by whomever."""
+OWN = "policy_epoch_of_its_own"
+"""Where a session has what was computed after it wrote."""
 LAST = "last_change_at"
-"""Where a session that reads keeps the instant of the last change that it sees."""
+"""Where a session keeps the instant of the last change that it saw."""
 LEAP = 60
 """Bits of an epoch that is leapt to."""
 MOST_KEPT = 256
@@ -155,9 +157,7 @@ def policy(db: Session) -> Policy:
 
 
 def actor(db: Session, identity: str) -> Actor:
-    """Return who ``identity`` is, with their teams; who reads asks for them once an epoch."""
-    if db.get_bind().get_execution_options().get(WRITING) is not False:
-        return _actor(db, identity)
+    """Return who ``identity`` is, with the teams, projects and attributes that the catalog knows."""
     kept = _current(db)
     return kept.actors.get(identity) or kept.know(_actor(db, identity))
 
@@ -226,30 +226,43 @@ def _actor(db: Session, identity: str) -> Actor:
 def _current(db: Session) -> _Kept:
     """What is kept for the epoch that ``db`` sees; nothing yet if it is new.
 
-    Who reads sees one epoch all the time, so that it is asked for once.
+    Who reads sees one epoch all the time, so that it is asked for once; so does who is about to
+    write, and knows what every reader does. What is seen after that may be rolled back, and is
+    kept for nobody else.
     """
-    engine = db.get_bind().engine
-    writing = engine.get_execution_options().get(WRITING)
-    seen: _Kept | None = db.info.get(SEEN)
-    if seen is not None and writing is False:
+    writing = db.get_bind().get_execution_options().get(WRITING)
+    touched = writing and has_written(db)
+    seen: _Kept | None = db.info.get(OWN if touched else SEEN)
+    if seen is not None and not touched:
         return seen
-    rows = db.execute(COUNTERS).all()
-    counters = {name: value for name, value, _ in rows}
-    if writing is False and rows:
-        db.info[LAST] = rows[0].last
-    at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
+    at = _at(db)
     if seen is not None and seen.at == at:
         return seen
-    kept = _kept.get(engine.pool)
-    if kept is None or kept.at != at:
-        kept = _Kept(at)
-        if not writing:
-            _kept[engine.pool] = kept
-    elif writing:
-        kept = kept.copy()
+    kept = _own(db, at) if touched else _shared(db, at)
     if writing is not None:
-        db.info[SEEN] = kept
+        db.info[OWN if touched else SEEN] = kept
     return kept
+
+
+def _at(db: Session) -> tuple[int, int]:
+    rows = db.execute(COUNTERS).all()
+    counters = {name: value for name, value, _ in rows}
+    if rows:
+        db.info[LAST] = rows[0].last
+    return counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
+
+
+def _shared(db: Session, at: tuple[int, int]) -> _Kept:
+    pool = db.get_bind().engine.pool
+    kept = _kept.get(pool)
+    if kept is None or kept.at != at:
+        kept = _kept[pool] = _Kept(at)
+    return kept
+
+
+def _own(db: Session, at: tuple[int, int]) -> _Kept:
+    kept = _kept.get(db.get_bind().engine.pool)
+    return kept.copy() if kept is not None and kept.at == at else _Kept(at)
 
 
 def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime) -> _Decided:
