@@ -34,6 +34,7 @@ from provender.catalog.backup import (
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, downgrade_in, rewriting, unheard, upgrade_in
 from provender.catalog.rows import SCHEMA
+from provender.catalog.signing import Keys
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
 from provender.core.digest import digest_stream
@@ -52,9 +53,17 @@ SHOWN = 5
 
 
 def restore(
-    source: Path, url: str, *, actor: str, clock: Clock, progress: Progress = unheard
+    source: Path,
+    url: str,
+    *,
+    actor: str,
+    clock: Clock,
+    keys: Keys | None = None,
+    progress: Progress = unheard,
 ) -> Contents:
     """Make the empty catalog at ``url`` what the backup ``source`` holds; return what that is.
+
+    Its public keys go to ``keys``, so that its audit trail can be checked where it is now.
 
     A backup of an older Provender is upgraded. The catalog is checked (`fsck`) and everything
     in `AFTER_RESTORE` done before it counts.
@@ -63,6 +72,7 @@ def restore(
         NotFound: there is no file ``source``.
         InvalidInput: it is no backup.
         Misconfigured: it is a newer Provender's.
+            Or what is to hold the keys cannot be written.
         Conflict: the catalog at ``url`` is not empty.
         Corrupt: the backup is damaged, or was made of a damaged catalog.
     """
@@ -75,6 +85,8 @@ def restore(
             _fill(connection, tar, contents, source, progress=progress)
             upgrade_in(connection, progress=progress)
             _finish(connection, contents, source, actor=actor, clock=clock, progress=progress)
+            if keys is not None:
+                keys.trust(map(bytes.fromhex, contents.keys))
     return contents
 
 

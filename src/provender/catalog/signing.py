@@ -7,7 +7,7 @@ its public half: what it signed can be checked for ever, and nothing more be sig
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +73,21 @@ class Keys:
             found = [bytes.fromhex(path.read_text()) for path in sorted(self.folder.glob("*.pub"))]
         return {key_id(public): public for public in found}
 
-    def _make(self, *, first: bool) -> str:
+    def trust(self, public: Iterable[bytes]) -> None:
+        """Believe what was signed with keys of another folder, too; sign with none of them."""
+        with self._explained():
+            self._prepare()
+            for key in public:
+                path = self.folder / f"{key_id(key)}.pub"
+                if not path.exists():
+                    Ed25519PublicKey.from_public_bytes(key)
+                    _write(path, key.hex())
+
+    def _prepare(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _make(self, *, first: bool) -> str:
+        self._prepare()
         with _alone(self.folder):
             if first and (self.folder / CURRENT).exists():  # another process was first
                 return (self.folder / CURRENT).read_text().strip()
