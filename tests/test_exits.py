@@ -25,7 +25,7 @@ EXITS = {
     "api/access.py:get_permit": HANDS_ON,
     "feast_plugin/engine.py:ProvenderEngine.run": HANDS_ON,
     "feast_plugin/filling.py:Work.permit": HANDS_ON,
-    "feast_plugin/gate.py:ask": WHOLE,
+    "feast_plugin/gate.py:Pass._ask": WHOLE,
     "feast_plugin/offline.py:_saved.read": HANDS_ON,
     "feast_plugin/offline.py:_window.read": HANDS_ON,
     "feast_plugin/parity.py:compare": HANDS_ON,

@@ -63,7 +63,7 @@ class Settings(BaseModel):
     )
     online_policy: Literal["live", "applied"] = Field(
         "live",
-        description="what the online server serves by: the policy of now (live, needs a catalog) "
+        description="what is served online by: the policy of now (live, needs a catalog) "
         "or of when features were applied (applied)",
     )
     online_unconfirmed: Literal["deny", "public"] = Field(

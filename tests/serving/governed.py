@@ -14,11 +14,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import Dataset, EventRange, FileEntry, Format, Manifest
+from provender.core.errors import Denied
 from provender.core.features import EntitySpec, FieldSpec, RepoSpec, ViewSpec
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef
@@ -28,8 +30,11 @@ from provender.core.schema import Column, Schema
 from provender.core.serving import SERVER
 from provender.core.tags import Tag
 from provender.online.columns import ColumnEncoder
-from provender.online.pump import Pump
+from provender.online.pump import Pump, carry
 from provender.online.store import OnlineStore
+from provender.sdk import connect
+from provender.sdk.online import OnlineLookup
+from provender.settings import Settings
 from tests.online.views import covering
 
 PROJECT = "shop"
@@ -154,6 +159,43 @@ class Asker:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class Caller:
+    """Asks as `Asker` does, in this process: one compiled lookup for each list of features."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._workspace = connect(settings=settings)
+        self._lookups: dict[tuple[str, ...], OnlineLookup] = {}
+
+    def ask(self, *features: str) -> tuple[int, str]:
+        """Return 200 and the values, or 403 and what was refused."""
+        try:
+            if features not in self._lookups:
+                named = [f"orders:{name}" for name in features]
+                self._lookups[features] = self._workspace.online(features=named, project=PROJECT)
+            found = self._lookups[features]({"id": [1]}).to_dict()
+        except Denied as error:
+            return 403, error.message
+        return 200, str([found[name][0] for name in features])
+
+    def close(self) -> None:
+        self._workspace.close()
+
+
+@contextmanager
+def carrying(url: str, redis_url: str) -> Iterator[None]:
+    """The policy is carried to the store by a thread of this process."""
+    ended = Event()
+    with LocalCatalog(url, actor=SERVER) as catalog, OnlineStore(redis_url) as store:
+        arguments = (store, catalog.records, PROJECT)
+        carrier = Thread(target=carry, args=arguments, kwargs={"ended": ended})
+        carrier.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            carrier.join()
 
 
 @contextmanager

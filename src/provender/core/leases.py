@@ -115,6 +115,29 @@ class PolicyLease:
         return self.holders.get(holder, NOTHING)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footing:
+    """What a yes in process rests on: the ``state`` of the policy that it was asked for by.
+
+    ``told`` is the state that the word beside the rows named before; ``asked`` when that was, in
+    seconds of a clock that never falls. Asked for by itself it is good for ``lasts``.
+    """
+
+    state: str
+    told: str
+    asked: float
+    lasts: timedelta = LEASE
+
+    def holds(self, told: str, ticks: float) -> bool:
+        """Whether the yes counts at ``ticks`` for rows that came with a word of the state ``told``.
+
+        A word is as young as its `LEASE`: what names the same state confirms it. Where nobody
+        carries it, or who does is behind, the yes counts for as long as a lease would.
+        """
+        is_young = ticks < self.asked + self.lasts.total_seconds()
+        return told == self.state or (told == self.told and is_young)
+
+
 class Leasing(Protocol):
     """What of a catalog leases are renewed from."""
 

@@ -92,7 +92,8 @@ class LookupPlan:
     ``echoed`` columns come back before the features where they are given: join keys, and
     never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
     ``names`` theirs, in JSON too, less the brackets. ``alike`` says of each read which is the first
-    with the same join keys.
+    with the same join keys. ``is_public`` says that everybody may be served all of it, as far as
+    that was asked.
     """
 
     project: str
@@ -104,6 +105,7 @@ class LookupPlan:
     echoed: frozenset[str]
     open_until: dict[str, datetime]
     used: tuple[str, ...] = ()
+    is_public: bool = False
     readers: tuple[ViewReader, ...] = field(init=False)
     runs: tuple[Run, ...] = field(init=False)
     names: tuple[str, ...] = field(init=False)

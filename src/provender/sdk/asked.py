@@ -5,11 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from provender.core.clock import utc_now
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec, ServiceSpec, resolve
+from provender.core.leases import Ruling
 from provender.core.names import FeatureRef
 from provender.core.policy import Action, ColumnRef
-from provender.core.serving import PURPOSE
+from provender.core.serving import PURPOSE, SERVER
 from provender.online.plan import LookupPlan, compile_plan
 from provender.settings import Settings
 from provender.transforms import load_transform
@@ -40,7 +42,7 @@ def lookup_plan(
 ) -> LookupPlan:
     """Return the plan of looking up what is ``asked``, with ``full`` names or short ones.
 
-    It ends when the actor's permit does.
+    It ends when the actor's permit does, or the server's.
 
     Raises:
         NotFound: a name is unknown.
@@ -50,9 +52,10 @@ def lookup_plan(
     permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
     permit.require_whole()
     manifest = catalog.records.serving_manifest(repo.project)
+    is_live = settings.online_policy == "live"
     needed = {ref.view for ref in asked.own_features}
     plan = compile_plan(
-        manifest,
+        manifest.left_to_leases if is_live else manifest,
         asked.features,
         full_feature_names=full,
         transforms={
@@ -62,7 +65,17 @@ def lookup_plan(
         },
         projections=asked.projections,
     )
+    if is_live:
+        plan = _leased(plan, catalog.records.policy_lease(repo.project).verdict(SERVER))
     return plan if permit.expires is None else _until(permit.expires, plan, asked)
+
+
+def _leased(plan: LookupPlan, ruling: Ruling) -> LookupPlan:
+    """Return the plan as far as servers may answer it by the policy of now."""
+    standing = ruling.standing(plan.used)
+    standing.require(utc_now())
+    ends = {standing.ending: standing.until} if standing.until is not None else {}
+    return replace(plan, open_until=ends, is_public=standing.is_public)
 
 
 def _until(end: datetime, plan: LookupPlan, asked: ServiceSpec) -> LookupPlan:
