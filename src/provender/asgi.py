@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from provender import bootstrap
 from provender.api.app import application as api_of
 from provender.api.guard import is_embedded
-from provender.api.identity import governed, local
+from provender.api.identity import either, governed, local
 from provender.api.logs import FORMATS, Log
 from provender.api.metrics import Metrics
 from provender.api.traces import Traces, provider_to
@@ -84,7 +84,9 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     mode = mode_of(chosen)
     identify = local(chosen.actor)
     if not mode.is_local:
-        identify = governed(catalog.identify, anonymous=mode.anonymous)
+        provider = bootstrap.identity_provider(chosen)
+        known = either(catalog.identify, provider.identify if provider else None)
+        identify = governed(known, anonymous=mode.anonymous)
 
     def speaks(identity: Identity, request: str) -> LocalCatalog:
         return catalog.as_actor(identity, request=request)

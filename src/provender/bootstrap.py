@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
+    from provender.oidc.bearer import Provider
     from provender.online.parity import Parity
     from provender.online.store import OnlineStore
     from provender.online.upkeep import Rebuilt, Watcher
@@ -29,6 +30,7 @@ __all__ = [
     "door",
     "engine",
     "has_catalog",
+    "identity_provider",
     "local_catalog",
     "mask_key",
     "online",
@@ -155,6 +157,46 @@ def sealing(chosen: Settings) -> "Sealing":
             time=timedelta(seconds=chosen.audit_checkpoint_seconds),
         ),
         witness=Witness(chosen.audit_witness) if chosen.audit_witness else None,
+    )
+
+
+def identity_provider(chosen: Settings) -> "Provider | None":
+    """Return what knows people by tokens of the settings' identity provider; None: there is none.
+
+    Nothing is asked of it yet.
+
+    Raises:
+        Misconfigured: it is not said whom its tokens are for, or a package is missing.
+    """
+    if not chosen.oidc_issuer:
+        return None
+    if not chosen.oidc_audience:
+        raise Misconfigured(
+            f"tokens of {chosen.oidc_issuer} for anybody would be taken",
+            hint="set PROVENDER_OIDC_AUDIENCE to what its tokens for this server say as aud",
+        )
+    try:
+        from provender.oidc.bearer import Provider
+        from provender.oidc.keys import ProviderKeys
+    except ImportError as error:
+        raise Misconfigured(
+            f"tokens of an identity provider need {error.name}", hint="install provender[oidc]"
+        ) from error
+    from provender.core.claims import Claims
+
+    return Provider(
+        keys=ProviderKeys(
+            issuer=chosen.oidc_issuer, url=chosen.oidc_keys_url, algorithms=chosen.oidc_algorithms
+        ),
+        audience=chosen.oidc_audience,
+        claims=Claims(
+            actor=chosen.oidc_actor_claim,
+            domain=chosen.oidc_domain,
+            teams=chosen.oidc_teams_claim,
+            project=chosen.oidc_project_claim,
+            purpose=chosen.oidc_purpose_claim,
+        ),
+        leeway=timedelta(seconds=chosen.oidc_leeway),
     )
 
 

@@ -4,21 +4,26 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from provender.core.clock import Clock, frozen_at, utc_now
-from provender.core.errors import Misconfigured
+from provender.core.errors import InvalidInput, Misconfigured
 from provender.core.names import suggest
 from provender.core.people import ACTOR_ID
+from provender.core.reach import check_url
 from provender.hosts import without_password
 
 PREFIX = "PROVENDER_"
 SECRET_LENGTH = 16
 REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
 TOKEN = re.compile(r"[\x21-\x7e]{1,8192}\Z")
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+"""How tokens of identity providers may be signed: by keys that only the provider has."""
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -47,6 +52,38 @@ class Settings(BaseModel):
     )
     anonymous: bool = Field(
         default=False, description="whether whoever has no token may look around in governed mode"
+    )
+    oidc_issuer: str = Field(
+        "",
+        description="the identity provider whose bearer tokens a governed server takes, as its tokens name it",
+    )
+    oidc_audience: str = Field(
+        "", description="whom the identity provider's tokens have to be for: this server"
+    )
+    oidc_algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = Field(
+        ("RS256", "ES256", "EdDSA"),
+        description="how such tokens may be signed, such as RS256,ES256",
+    )
+    oidc_leeway: float = Field(
+        30.0, ge=0, le=300, description="seconds that the identity provider's clock may differ"
+    )
+    oidc_keys_url: str = Field(
+        "", description="where its keys are, if elsewhere than on the issuer's own server"
+    )
+    oidc_actor_claim: str = Field(
+        "sub", min_length=1, description="the claim that says which person asks"
+    )
+    oidc_domain: str = Field(
+        "", description="where that claim is name@domain: the domain, which is left out"
+    )
+    oidc_teams_claim: str = Field(
+        "", description="the claim that lists groups, which are teams; empty: none does"
+    )
+    oidc_project_claim: str = Field(
+        "", description="the claim that keeps a token to a project; empty: none does"
+    )
+    oidc_purpose_claim: str = Field(
+        "", description="the claim that keeps a token to a purpose; empty: none does"
     )
     public_url: str = Field(
         "", description="where people reach the pages, such as https://catalog.example.org"
@@ -174,6 +211,19 @@ class Settings(BaseModel):
         if value:
             _check_address(value)
         return value
+
+    @field_validator("oidc_issuer", "oidc_keys_url")
+    @classmethod
+    def _fetched(cls, value: str) -> str:
+        try:
+            return check_url(value) if value else value
+        except InvalidInput as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("oidc_algorithms", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @field_validator("entity_secret")
     @classmethod

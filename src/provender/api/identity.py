@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from provender.core.errors import Unauthenticated
 from provender.core.identity import NOBODY, How, Identity
+from provender.core.tokens import PREFIX
 
 Identify = Callable[[Request], Identity]
 Known = Callable[[str], Identity]
@@ -21,6 +22,17 @@ def local(actor: str) -> Identify:
     """
     known = Identity(actor=actor, how=How.LOCAL)
     return lambda request: known
+
+
+def either(tokens: Known, provider: Known | None) -> Known:
+    """Return who knows secrets of ours by ``tokens``, and all others by an identity ``provider``."""
+
+    def known(secret: str) -> Identity:
+        if provider is None or secret.startswith(PREFIX):
+            return tokens(secret)
+        return provider(secret)
+
+    return known
 
 
 def governed(known: Known, *, anonymous: bool = False) -> Identify:

@@ -29,6 +29,8 @@ from provender.core.digest import plain
 from provender.core.policy import Action
 
 LAST = "last audit event"
+BESIDE = "beside what audit events tell"
+"""In a session: what each event of it tells of who acts."""
 ENDING = select(*AuditRow.__table__.c).order_by(AuditRow.sequence.desc()).limit(1)
 ADD = insert(AuditRow)
 
@@ -50,7 +52,7 @@ def append(
         actor=actor,
         kind=kind,
         subject=subject,
-        detail=plain(detail),
+        detail=plain({**db.info.get(BESIDE, {}), **detail}),
         request=request,
     )
     db.flush()

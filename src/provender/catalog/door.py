@@ -9,6 +9,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes
+from provender.catalog.audit import BESIDE
 from provender.catalog.changes import Change
 from provender.catalog.db import transaction
 from provender.core.audit import EventKind
@@ -144,4 +145,6 @@ class Door:
 
     def _change(self, db: Session, request: str) -> Change:
         request = request or self.request
+        if self.identity is not None:
+            db.info[BESIDE] = self.identity.testimony
         return changes.begin(db, clock=self.clock, actor=self.actor, request=request)

@@ -33,6 +33,11 @@ class Identity:
     token: str = ""
     until: datetime | None = None
 
+    @property
+    def testimony(self) -> dict[str, str]:
+        """What the audit trail tells of it beside the actor, who an identity provider vouched for."""
+        return {"how": self.how.value} if self.how is How.OIDC else {}
+
 
 NOBODY = Identity(actor=ANONYMOUS, how=How.ANONYMOUS, limits=ONLY_LOOKING)
 
