@@ -169,12 +169,20 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     """Return the row of the dataset that is called ``name``, or was once; raises as `discover`."""
     row = naming.locate(db, name)
     if row is None or row.withdrawn_at is not None:
-        raise unknown_dataset(db, who, name, now=now)
-    asked, there = [ColumnRef(row.name)], {row.name: row.value}
-    decision = _decide(db, who, Action.DISCOVER, asked, there, purpose="", now=now)
+        raise absent(db, who, name, now=now)
+    decision = _discovers(db, who, row.name, {row.name: row.value}, now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row
+
+
+def absent(db: Session, who: Actor, name: str, *, now: datetime) -> Hidden:
+    """Return the error for a dataset that is not there for anybody.
+
+    It is written down as one that is hidden: else who asks could tell them apart by the time.
+    """
+    decision = _discovers(db, who, name, {}, now=now)
+    return Hidden(decision, unknown_dataset(db, who, name, now=now))
 
 
 def discoverable(
@@ -239,14 +247,15 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """Return the condition on audit events that ``who`` may read.
 
     Who governs reads all; others what they did, and what befell datasets they are steward of.
-    That they were refused what they may not discover is not theirs to read: it would say that
-    it is there.
+    That they were refused what they may not discover, there or not, is not theirs to read: it
+    would say which.
     """
     if governs(db, who, now=now):
         return true()
     about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
-    hidden = _subject_is(db, ~is_visible(db, who, Action.DISCOVER, now=now))
-    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, hidden)
+    known = _subject_is(db, is_visible(db, who, Action.DISCOVER, now=now))
+    denied = AuditRow.kind == EventKind.ACCESS_DENY.value
+    telling = and_(denied, AuditRow.subject != EVERY, ~known)
     return or_(and_(AuditRow.actor == who.id, ~telling), about)
 
 
@@ -263,6 +272,13 @@ def _subject_is(db: Session, shown: ColumnElement[bool]) -> ColumnElement[bool]:
 def governs(db: Session, who: Actor, *, now: datetime) -> bool:
     """Return whether ``who`` may change governance, and so may know all."""
     return explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
+
+
+def _discovers(
+    db: Session, who: Actor, name: str, datasets: Mapping[str, Dataset], *, now: datetime
+) -> Decision:
+    asked = [ColumnRef(name)]
+    return _decide(db, who, Action.DISCOVER, asked, datasets, purpose="", now=now)
 
 
 def _may_discover(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
