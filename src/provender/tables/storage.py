@@ -42,10 +42,15 @@ def resolve(root: Path, location: str) -> Path:
     """Return the path of ``location`` in the lake at ``root``; it need not exist.
 
     Raises:
-        InvalidInput: it is absolute, or leads out of the lake by ``..`` or a symbolic link.
+        InvalidInput: it is absolute, leads out of the lake by ``..`` or a symbolic link, or is
+            no name of a file at all.
     """
     base = root.resolve()
-    path = (base / location).resolve()
+    try:
+        path = (base / location).resolve()
+        path.exists()
+    except (OSError, ValueError):  # too long, or with what no file system keeps
+        path = base.parent
     if Path(location).is_absolute() or ".." in Path(location).parts or not _within(path, base):
         raise InvalidInput(
             f"{location!r} is not a place in the lake {root}",
@@ -75,6 +80,7 @@ def faults(root: Path, table: Table, *, again: bool = False) -> dict[Path, str]:
 
     ``again``: hash also what was hashed before.
     """
+    resolve(root, table.location)
     hashed.load(root, table.location)
     wrong: dict[Path, str] = {}
     fresh = []
