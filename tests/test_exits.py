@@ -45,6 +45,7 @@ EXITS = {
     "offline/latest.py:latest_rows": COVERS,
     "offline/scan.py:permitted": COVERS,
     "offline/scan.py:scan": HANDS_ON,
+    "offline/scan.py:scanned": HANDS_ON,
     "offline/spark.py:SparkEngine.run": COVERS,
     "offline/window.py:distinct_instants": COVERS,
     "sdk/asked.py:lookup_plan": WHOLE,
@@ -52,8 +53,9 @@ EXITS = {
     "sdk/getting.py:Getting._rows": HANDS_ON,
     "sdk/getting.py:Getting.get": HANDS_ON,
     "sdk/getting.py:Reading.files": WHOLE,
+    "sdk/getting.py:Getting.stream": HANDS_ON,
     "sdk/measuring.py:profile_now": WHOLE,
-    "sdk/retrieval.py:Retrieval.make": HANDS_ON,
+    "sdk/retrieval.py:Retrieval._running": HANDS_ON,
 }
 ROWS = {"READ", "SERVE"}
 ASKING = {"permit", "_permit", "allow"}

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender import bootstrap
 from provender.api.app import application as api_of
+from provender.api.gate import Gate
 from provender.api.guard import is_embedded
 from provender.api.identity import either, governed, local
 from provender.api.logs import FORMATS, Log
@@ -24,6 +25,7 @@ from provender.core.clock import utc_now
 from provender.core.errors import Misconfigured
 from provender.core.identity import LOCAL, Identity, Mode
 from provender.hosts import LOOPBACK_NAMES, host_name
+from provender.sdk.gateway import LakeGateway
 from provender.settings import Settings
 from provender.web.app import application as pages_of
 from provender.web.visitors import signed_in
@@ -91,12 +93,25 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     def speaks(identity: Identity, request: str) -> LocalCatalog:
         return catalog.as_actor(identity, request=request)
 
-    api = api_of(speaks, identify=identify, hosts=hosts, mode=mode)
+    gate = gate_of(chosen)
+    api = api_of(speaks, identify=identify, hosts=hosts, mode=mode, gate=gate)
     visitors = None if mode.is_local else signed_in(catalog.as_actor, catalog, identify, mode=mode)
     metrics = Metrics()
     metrics.gauge("connections_in_use", "Connections to the database in use.", catalog.in_use)
+    metrics.gauge("retrievals", "Retrievals of rows at work.", lambda: gate.inside)
     pages = pages_of(catalog, hosts=hosts, visitors=visitors)
     return _watched(Site(api=api, pages=pages, metrics=metrics, hosts=hosts), chosen, metrics)
+
+
+def gate_of(chosen: Settings) -> Gate:
+    """Return the gate to the lake of these settings."""
+    return Gate(
+        LakeGateway(chosen),
+        chosen.spill,
+        at_once=chosen.retrieve_at_once,
+        seconds=chosen.retrieve_seconds,
+        largest=chosen.retrieve_megabytes << 20,
+    )
 
 
 def mode_of(chosen: Settings) -> Mode:

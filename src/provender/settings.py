@@ -169,6 +169,16 @@ class Settings(BaseModel):
         description="what may be read while the audit trail cannot be written: public columns, or nothing",
     )
 
+    retrieve_at_once: int = Field(
+        4, ge=1, description="how many a catalog's server retrieves rows for at once"
+    )
+    retrieve_seconds: float = Field(
+        900.0, gt=0, description="seconds such a retrieval may take until its last row is sent"
+    )
+    retrieve_megabytes: int = Field(
+        1024, ge=1, description="what the rows may take that features are asked for at"
+    )
+
     log_format: Literal["off", "text", "json"] = Field(
         "off", description="lines that the catalog's server writes to stderr: off, text or json"
     )

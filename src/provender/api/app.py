@@ -27,6 +27,7 @@ from provender.api import (
     reference,
     requests,
     retention,
+    retrieval,
     search,
     tokens,
     training,
@@ -35,6 +36,7 @@ from provender.api import (
 from provender.api.deprecated import DEPRECATED, Deprecations
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
+from provender.api.gate import Gate
 from provender.api.guard import Guard
 from provender.api.identity import Identify, local
 from provender.api.parameters import known, only_known
@@ -52,6 +54,7 @@ PARTS = (
     inbox,
     projects,
     training,
+    retrieval,
     access,
     requests,
     breakglass,
@@ -76,10 +79,11 @@ def application(
     hosts: Collection[str] | None = None,
     deprecated: Deprecations = DEPRECATED,
     mode: Mode = LOCAL,
+    gate: Gate | None = None,
 ) -> FastAPI:
     """Return the API over a catalog; ``identify`` says who asks, as ``mode`` tells everybody.
 
-    ``hosts`` are the names it may be asked by; None is any.
+    ``hosts`` are the names it may be asked by; None is any. Rows come through the ``gate``.
     """
     app = FastAPI(
         openapi_url=None,
@@ -106,6 +110,7 @@ def application(
         )
     app.state.mode = mode
     app.state.identify = identify
+    app.state.gate = gate
     app.state.library = lambda request: speaks(request.state.identity, request_id(request))
     _add_description(app)
     return app

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from provender.core.errors import (
+    Busy,
     Denied,
     Fact,
     InvalidInput,
@@ -119,6 +120,9 @@ def explain(request: Request, error: Exception) -> Response:
             told = Refused(HTTPStatus(error.status_code), str(error.detail), hint=MALFORMED_HINT)
         case Unauthenticated():
             headers["www-authenticate"] = 'Bearer realm="provender"'
+            told = error
+        case Busy():
+            headers["retry-after"] = str(error.retry_after)
             told = error
         case ProvenderError():
             told = error

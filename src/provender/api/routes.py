@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fastapi.params import Depends
 
+from provender.api.gate import Upload
 from provender.api.reading import Reader, Verbatim
 from provender.core.errors import ProvenderError
 
@@ -43,13 +44,13 @@ class Operation:
         return self.endpoint.__name__
 
     @property
-    def body(self) -> Reader[Any] | Verbatim | None:
+    def body(self) -> Reader[Any] | Verbatim | Upload | None:
         """What reads the body of a request; None where it has none."""
         for hint in get_type_hints(self.endpoint, include_extras=True).values():
             if get_origin(hint) is Annotated:
                 for extra in get_args(hint)[1:]:
                     reads = extra.dependency if isinstance(extra, Depends) else None
-                    if isinstance(reads, Reader | Verbatim):
+                    if isinstance(reads, Reader | Verbatim | Upload):
                         return reads
         return None
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from provender.client.access import HttpAccess
 from provender.client.desk import HttpDesk
 from provender.client.finder import HttpFinder
+from provender.client.gateway import HttpGateway
 from provender.client.keyring import HttpKeyring
 from provender.client.records import HttpRecords
 from provender.client.wire import Wire, keyed, matching
@@ -75,6 +76,11 @@ class HttpCatalog(Closing):
     def keyring(self) -> HttpKeyring:
         """The API tokens of whoever the server takes us for."""
         return HttpKeyring(self._wire)
+
+    @property
+    def gateway(self) -> HttpGateway:
+        """Rows of the lake that the service has."""
+        return HttpGateway(self._wire)
 
     @property
     def mode(self) -> Mode:

@@ -27,6 +27,8 @@ KINDS: dict[str, type[ProvenderError]] = {
         errors.PreconditionRequired,
         errors.Corrupt,
         errors.Unavailable,
+        errors.Busy,
+        errors.TooLarge,
         errors.Problems,
     )
 }

@@ -41,6 +41,13 @@ class KeyReused(InvalidInput):
     code = "idempotency-key-reused"
 
 
+class TooLarge(InvalidInput):
+    """More was sent at once than is taken."""
+
+    code = "too-large"
+    status = 413
+
+
 class Misconfigured(ProvenderError):
     """A setting is unknown or malformed, or the state folder is not what it should be."""
 
@@ -163,6 +170,17 @@ class Unavailable(ProvenderError):
     code = "unavailable"
     status = 503
     exit_code = 7
+
+
+class Busy(Unavailable):
+    """As many are served as may be at once; ``retry_after`` so many seconds there may be room."""
+
+    code = "busy"
+    status = 429
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class Problems(InvalidInput):

@@ -15,7 +15,8 @@ from provender.core.policy import Permit
 from provender.core.schema import Schema
 from provender.core.shielding import WHOLE, Shield, refuse_computed, shield_of
 from provender.core.training import Table
-from provender.offline.answer import Answer
+from provender.offline.answer import Answer, Progress
+from provender.offline.deadline import interrupted_in_time
 from provender.offline.masks import Key, no_key
 from provender.offline.session import Limits, connect
 from provender.offline.shield import kept, masked_answer
@@ -86,25 +87,43 @@ def scan(
     now: datetime,
     key: Key = no_key,
 ) -> pa.RecordBatchReader:
+    """Return what `scanned` does, as Arrow's reader."""
+    return scanned(room, table, columns, permit, now=now, key=key).reader()
+
+
+def scanned(
+    room: Room,
+    table: Table,
+    columns: Sequence[str],
+    permit: Permit,
+    *,
+    now: datetime,
+    key: Key = no_key,
+    progress: Progress | None = None,
+) -> Answer:
     """Return ``columns`` of the rows of ``table`` that ``permit`` leaves as a stream; of none, a null per row.
 
     Raises:
         Denied: ``permit`` is not for every one of them, or for computing only.
         InvalidInput: the table has no such column.
+        Unavailable: the deadline that ``progress`` is is over, now or while it is read.
     """
     shield = permitted(table, columns, permit, now=now)
-    batches = _batches(room, table, columns, shield.rows)
+    batches = _batches(room, table, columns, shield.rows, progress)
     first = next(batches)
-    found = masked_answer(Answer(first.schema, _again(first, batches)), shield.among(columns), key)
-    return found.reader()
+    return masked_answer(Answer(first.schema, _again(first, batches)), shield.among(columns), key)
 
 
 def _batches(
-    room: Room, table: Table, columns: Sequence[str], rows: Filter | None
+    room: Room,
+    table: Table,
+    columns: Sequence[str],
+    rows: Filter | None,
+    progress: Progress | None,
 ) -> Iterator[pa.RecordBatch]:
     """The rows in batches, of which the first has none but tells the schema."""
     listed = ", ".join(quote(name) for name in columns) or 'NULL::BOOLEAN AS "no column"'
-    with bounded_session(room) as session:
+    with bounded_session(room) as session, interrupted_in_time(session, progress):
         relation = format_for(table.format).relation(table, room.lake, session)
         missing = sorted(set(columns) - set(relation.columns))
         if missing:

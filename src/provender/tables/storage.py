@@ -59,6 +59,11 @@ def resolve(root: Path, location: str) -> Path:
     return path
 
 
+def is_here(root: Path, location: str) -> bool:
+    """Return whether the lake at ``root`` has anything at ``location``."""
+    return resolve(root, location).exists()
+
+
 def verified_files(root: Path, table: Table) -> list[Path]:
     """Return the paths of the files of a governed ``table``, each with the bytes that were published.
 
