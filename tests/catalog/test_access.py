@@ -66,11 +66,8 @@ def test_a_refusal_is_written_down_even_though_nothing_else_happened(connect: Co
     with pytest.raises(NotFound):
         ana.permit(Action.READ, [SALARY], purpose="report")
     hidden, denied = gov.records.audit_events(limit=gov.records.verify_audit() - before)
-    assert (denied.actor, denied.kind, denied.subject) == (
-        "person:ana",
-        EventKind.ACCESS_DENY,
-        "aviation.flights",
-    )
+    assert (denied.actor, denied.subject) == ("person:ana", "aviation.flights")
+    assert denied.kind is EventKind.ACCESS_DENY
     assert denied.detail["reasons"] == {
         "tailnum": "tagged personal, for purpose delay",
         "arr_delay": "no rule or grant, for purpose delay",

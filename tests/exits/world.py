@@ -137,7 +137,9 @@ def visits(count: int = 40) -> pa.Table:
             ),
             "region": ["south" if one else "north" for one in south],
             "fare": [FARE if one else n / 4 for n, one in enumerate(south)],
-            "remark": [f"{FILTERED}{n}" if one else f"fine{n % 3}" for n, one in enumerate(south)],
+            "remark": [
+                f"{FILTERED}{n % 4}" if one else f"fine{n % 3}" for n, one in enumerate(south)
+            ],
             "plate": [f"{MASKED}{n % 7}" for n in range(count)],
             "address": [f"{CLOSED}{n}" for n in range(count)],
         }

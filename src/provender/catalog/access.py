@@ -14,13 +14,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import audit, epoch, listing, naming, testimony, whence
 from provender.catalog.nominate import LAST
 from provender.catalog.queries import is_postgresql
-from provender.catalog.rows import (
-    AuditRow,
-    DatasetNameRow,
-    DatasetRow,
-    GrantRow,
-    PurposeRow,
-)
+from provender.catalog.rows import AuditRow, DatasetNameRow, DatasetRow, GrantRow, PurposeRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
