@@ -48,7 +48,7 @@ EXITS = {
     "offline/scan.py:scanned": HANDS_ON,
     "offline/spark.py:SparkEngine.run": COVERS,
     "offline/window.py:distinct_instants": COVERS,
-    "sdk/asked.py:lookup_plan": WHOLE,
+    "sdk/asked.py:lookable": COVERS,
     "sdk/getting.py:Getting._permit": HANDS_ON,
     "sdk/getting.py:Getting._rows": HANDS_ON,
     "sdk/getting.py:Getting.get": HANDS_ON,
@@ -60,7 +60,7 @@ EXITS = {
 ROWS = {"READ", "SERVE"}
 ASKING = {"permit", "_permit", "allow"}
 NOT_OURS = {
-    "core/protocols.py", "core/policy.py", "core/joins.py", "core/shielding.py", "core/training.py",
+    "core/parted.py", "core/protocols.py", "core/policy.py", "core/joins.py", "core/shielding.py", "core/training.py",
     "catalog/local.py", "client/catalog.py",
 }  # fmt: skip
 """Where a permit is said or made: no rows come out there."""
@@ -174,6 +174,7 @@ SHIELDS = {
     "offline/scan.py:permitted": {"shield_of"},
     "offline/spark.py:SparkEngine.run": {"under"},
     "offline/window.py:distinct_instants": {"under"},
+    "sdk/asked.py:lookable": {"permitted", "over"},
 }
 """Who takes a permit for a part, and what they call to keep to it."""
 

@@ -3,15 +3,19 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from feast import FeatureStore
 
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import utc_now
+from provender.core.effects import Effect
 from provender.core.errors import Denied
 from provender.core.leases import LEASE
+from provender.core.policy import Action, Rule
 from provender.core.serving import SERVER
 from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import materialize
@@ -20,7 +24,16 @@ from provender.online.store import OnlineStore
 from provender.sdk import connect
 from provender.sdk.online import OnlineLookup
 from provender.settings import Settings
-from tests.feast_plugin.governed import DEFINITIONS, MAX, SAM, repository, speaking_as
+from tests.feast_plugin.governed import (
+    ANA,
+    DATASET,
+    DEFINITIONS,
+    GOVERNANCE,
+    MAX,
+    SAM,
+    repository,
+    speaking_as,
+)
 from tests.feast_plugin.plain import HOUR, NOON
 from tests.feast_plugin.test_gate import catalog_url, grant_serving
 
@@ -140,3 +153,30 @@ def commands(online: OnlineStore) -> dict[str, int]:
     with online.commands() as client:
         told = client.info("commandstats")
     return {name.removeprefix("cmdstat_"): said["calls"] for name, said in told.items()}
+
+
+def test_what_servers_give_masked_comes_masked_in_process_and_not_at_all_by_plain_feast(
+    opened: Open, applied: Path, settings: Settings, catalog: LocalCatalog
+) -> None:
+    lookup = opened(ANA, "trips:value")
+    assert called(lookup) == [11]
+    mask = Rule(
+        id="rough",
+        actors=(SERVER,),
+        actions=(Action.SERVE,),
+        effect=Effect.MASK,
+        mask="bucket(10)",
+    )
+    catalog.desk.apply(replace(GOVERNANCE, rules=(*GOVERNANCE.rules, mask)))
+    time.sleep(LEASE.total_seconds())
+    with pytest.raises(Denied, match=r"may not serve the join key shop\.trips\.driver_id"):
+        called(lookup)
+    among = replace(mask, tags=("quality.gold",))
+    gold = replace(DATASET, column_tags={**DATASET.column_tags, "value": ("quality.gold",)})
+    rules = (*GOVERNANCE.rules, among)
+    catalog.desk.apply(replace(GOVERNANCE, rules=rules, datasets=(gold,)))
+    lookup._looked -= 1  # a second later
+    assert called(lookup) == [10]
+    store = FeatureStore(repo_path=str(applied))
+    with pytest.raises(Denied, match=r"trips:value is served in part \(masked: bucket\(10\)\)"):
+        store.get_online_features(["trips:value"], [{"driver_id": 1}])

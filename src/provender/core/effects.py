@@ -217,7 +217,8 @@ def _lower_bound(value: Any, width: Any, type: str) -> Any:  # noqa: A002 - as a
     """The greatest multiple of the width that is not above the value, or the type's least value."""
     if type in INTEGERS:
         return max(value // width * width, INTEGERS[type][0])
-    return math.floor(value / width) * width if math.isfinite(value) else value
+    parts = value / width
+    return math.floor(parts) * width if math.isfinite(parts) else parts
 
 
 def _fits_constant(mask: Mask, type: str) -> bool:  # noqa: A002 - as above

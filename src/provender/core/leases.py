@@ -13,6 +13,7 @@ from typing import Protocol
 
 from provender.core.digest import digest
 from provender.core.errors import Denied
+from provender.core.parted import WHOLE, Parts
 
 LEASE = timedelta(milliseconds=900)
 """From the moment before the catalog was asked: what is revoked is served no longer than that."""
@@ -32,20 +33,24 @@ class Ruling:
 
     ``opened`` says until when, exclusive; None: for good. ``closed`` says why. ``public`` are
     those of ``opened`` that rules open to everybody, and those that no catalog governs.
+    ``parts`` are those of ``opened`` of which there is a part.
     """
 
     opened: dict[str, datetime | None] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
     public: tuple[str, ...] = ()
+    parts: Parts = WHOLE
 
     @property
     def first_end(self) -> datetime | None:
         """When the first feature that is open for a time closes."""
         return min((until for until in self.opened.values() if until is not None), default=None)
 
-    def standing(self, features: Iterable[str]) -> "Standing":
-        """Return how it stands with a lookup that uses ``features``."""
+    def standing(self, features: Iterable[str], given: Iterable[str] = ()) -> "Standing":
+        """Return how it stands with a lookup that uses ``features``, and returns those ``given``."""
         used = tuple(dict.fromkeys(features))
+        if never := self.parts.refusal(given):
+            return Standing(refusal=never)
         closed = next((ref for ref in used if ref not in self.opened), None)
         if closed is not None:
             why = self.closed.get(closed, "the policy in force does not know it yet")

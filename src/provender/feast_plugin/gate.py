@@ -199,6 +199,11 @@ def _live(records: "Records", asked: Asked) -> Standing:
     except NotFound:
         return Standing()
     refs = [str(ref) for ref in asked.features]
+    if parted := next((ref for ref in refs if ruling.parts.of(ref)), None):
+        return Standing(
+            refusal=f"feature {parted} is served in part ({ruling.parts.of(parted)}), "
+            "which plain Feast calls cannot give"
+        )
     known = [ref for ref in refs if ref in ruling.opened or ref in ruling.closed]
     standing = ruling.standing(known)
     return standing if known == refs else replace(standing, is_public=False)

@@ -120,6 +120,15 @@ class LookupPlan:
         object.__setattr__(self, "alike", _alike(self.reads))
 
     @property
+    def given(self) -> list[str]:
+        """The stored features that are returned, each by its view and name."""
+        sources = [output.source for output in self.outputs if output.source is not None]
+        reads = self.reads
+        return [
+            f"{reads[at.read].view.name}:{reads[at.read].features[at.column]}" for at in sources
+        ]
+
+    @property
     def versions(self) -> dict[str, int]:
         """The versions of the views that are read, by the names they were asked for by."""
         return {read.name: read.view.version for read in self.reads}

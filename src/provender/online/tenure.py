@@ -5,20 +5,39 @@ plan is worked out once.
 """
 
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from provender.core.effects import project_key
 from provender.core.errors import Corrupt, ProvenderError
-from provender.core.leases import PolicyLease, Standing, Unconfirmed, unconfirmed
+from provender.core.leases import PolicyLease, Ruling, Standing, Unconfirmed, unconfirmed
+from provender.core.parted import WHOLE
 from provender.core.serving import SERVER
 from provender.online.beside import LOOK_SECONDS
 from provender.online.leasing import Word, lease_key
 from provender.online.plan import LookupPlan
+from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
+from provender.online.veil import Veil, Veils, veiled
 from provender.values import from_json
 
 KEPT = 2000
 """Plans whose standing is kept."""
 NOBODY = "nobody confirmed the policy within a second: the catalog, or what carries its policy here, is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the lease says of a plan: whether it is answered, and what lies over its rows."""
+
+    plan: LookupPlan
+    standing: Standing
+    veils: tuple[Veil | None, ...] = ()
+
+    def left(self, stored: Sequence[bytes | None], size: int) -> Sequence[bytes | None]:
+        """Return what is left of the rows read, of which each read has ``size``."""
+        return veiled(self.veils, stored, size)
 
 
 class Tenure:
@@ -33,7 +52,11 @@ class Tenure:
         self._project = project
         self._without = without
         self._digest = ""
-        self._standings: dict[int, tuple[LookupPlan, Standing]] = {}
+        self._taken: tuple[PolicyLease | None, dict[int, Held], Veils] = (
+            None,
+            {},
+            Veils(WHOLE, self._key),
+        )
         self._lock = threading.Lock()
 
     def holds(self, word: Word) -> bool:
@@ -52,19 +75,20 @@ class Tenure:
 
     def refuses(self, plan: LookupPlan, now: datetime) -> bool:
         """Whether the lease that is held lets a lookup not be answered at ``now``."""
-        return self.lease is not None and self._standing(plan).is_closed(now)
+        return self.lease is not None and self._held(plan).standing.is_closed(now)
 
-    def require(self, plan: LookupPlan, now: datetime, *, confirmed: bool) -> None:
-        """Return if a lookup may be answered at ``now`` with rows whose word was ``confirmed``.
+    def require(self, plan: LookupPlan, now: datetime, *, confirmed: bool) -> Held:
+        """Return what is left of rows for a lookup at ``now``, whose word was ``confirmed``.
 
         Raises:
             Denied: a feature is closed, or nobody confirms what is open.
         """
-        standing = self._standing(plan)
-        standing.require(now)
-        served = standing.is_public and self._without is Unconfirmed.PUBLIC
+        held = self._held(plan)
+        held.standing.require(now)
+        served = held.standing.is_public and self._without is Unconfirmed.PUBLIC
         if self.lease is None or not (confirmed or served):
             raise unconfirmed(self.problem or NOBODY)
+        return held
 
     def look(self, word: Word) -> None:
         """Take in what a look beside the rows found: the lease is there before it is needed."""
@@ -89,19 +113,30 @@ class Tenure:
         return True
 
     def _take(self, lease: PolicyLease) -> None:
-        self._standings = {}
+        self._taken = lease, {}, Veils(lease.verdict(SERVER).parts, self._key)
         self.lease, self._digest, self.problem = lease, lease.digest, ""
 
-    def _standing(self, plan: LookupPlan) -> Standing:
-        lease, standings = self.lease, self._standings
+    def _held(self, plan: LookupPlan) -> Held:
+        lease, standings, veils = self._taken
         kept = standings.get(id(plan))
         if kept is not None:
-            return kept[1]
-        found = lease.verdict(SERVER).standing(plan.used) if lease else Standing()
+            return kept
+        found = (
+            self._compiled(plan, lease.verdict(SERVER), veils) if lease else Held(plan, Standing())
+        )
         if len(standings) >= KEPT:
             standings.clear()
-        standings[id(plan)] = plan, found
+        standings[id(plan)] = found
         return found
+
+    def _compiled(self, plan: LookupPlan, ruling: Ruling, veils: Veils) -> Held:
+        standing = ruling.standing(plan.used, plan.given)
+        if standing.refusal:
+            return Held(plan, standing)
+        return Held(plan, standing, veils.over(plan))
+
+    def _key(self) -> bytes:
+        return project_key(KEYRING.secret(self._project), self._project)
 
 
 def read_lease(store: OnlineStore, project: str, *, deadline: float) -> PolicyLease | None:

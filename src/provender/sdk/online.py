@@ -28,6 +28,7 @@ from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 from provender.sdk.answers import Answer
+from provender.sdk.asked import Lookable
 from provender.sdk.rows import arrow_table
 
 COMPILE_SECONDS = 60.0
@@ -45,7 +46,7 @@ class OnlineLookup:
         self,
         store: OnlineStore,
         project: str,
-        compiled: Callable[[], LookupPlan],
+        compiled: Callable[[], Lookable],
         *,
         now: Clock,
         ticks: Callable[[], float] = time.monotonic,
@@ -204,7 +205,8 @@ class OnlineLookup:
         self._refusal, self.problem = None, ""
 
     def _take(self) -> None:
-        self._folios = Folios(self._compiled())
+        found = self._compiled()
+        self._folios = Folios(found.plan, found.veils)
 
     def _beside(self) -> tuple[int, Beside | None]:
         """Return what lies beside the rows, and the epoch's changes before it was looked at.

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from provender import bootstrap
 from provender.core.leases import Unconfirmed
 from provender.online.assent import Assent
-from provender.online.plan import LookupPlan
-from provender.sdk.asked import asked_of, lookup_plan
+from provender.sdk.asked import Lookable, asked_of, lookable
 from provender.sdk.desk import Desk
 from provender.sdk.online import OnlineLookup
 
@@ -36,10 +35,10 @@ class Serving(Desk):
         """
         named = self.repo(project).project
 
-        def compiled() -> LookupPlan:
+        def compiled() -> Lookable:
             repo = self.repo(named)
             asked = asked_of(repo, service, features)
-            return lookup_plan(self.catalog, self.settings, repo, asked, full=full_feature_names)
+            return lookable(self.catalog, self.settings, repo, asked, full=full_feature_names)
 
         def state() -> str:
             return self.catalog.records.policy_state(named)

@@ -22,7 +22,7 @@ from provender.core.errors import InvalidInput, ProvenderError, Unavailable
 from provender.online.lookup import Lookups, Question
 from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
-from provender.online.tenure import Tenure
+from provender.online.tenure import Held, Tenure
 from provender.serving import openapi, wire
 from provender.serving.aside import Aside
 from provender.serving.compat import Compat
@@ -259,7 +259,8 @@ class OnlineApp:
             question = Question(plan, entities, self._now())
             stored = await self._stored(question.keys)
             if tenure is not None:
-                await self._confirm(tenure, plan, bool(question.keys))
+                held = await self._confirm(tenure, plan, bool(question.keys))
+                stored = held.left(stored, question.rows)
         finally:
             self.load.end(keys)
         request.deadline = inf
@@ -290,8 +291,8 @@ class OnlineApp:
         await asyncio.to_thread(tenure.renew)
         tenure.require(plan, utc_now(), confirmed=True)
 
-    async def _confirm(self, tenure: Tenure, plan: LookupPlan, has_rows: bool) -> None:  # noqa: FBT001
-        """Return if the lease of the word that came with the rows lets them be handed out.
+    async def _confirm(self, tenure: Tenure, plan: LookupPlan, has_rows: bool) -> Held:  # noqa: FBT001
+        """Return what the lease of the word that came with the rows leaves of them.
 
         Raises:
             Denied: it does not, or nobody confirms what is open.
@@ -300,7 +301,7 @@ class OnlineApp:
         confirmed = not has_rows or tenure.holds(word)
         if not confirmed and word.digest:
             confirmed = await asyncio.to_thread(tenure.renew, word)
-        tenure.require(plan, utc_now(), confirmed=confirmed)
+        return tenure.require(plan, utc_now(), confirmed=confirmed)
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"
@@ -311,7 +312,7 @@ class OnlineApp:
         told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
         return Response(200, orjson.dumps(told))
 
-    async def _stored(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def _stored(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return what is stored for a lookup, and count it."""
         began = perf_counter()
         rows = await self._read(keys)
