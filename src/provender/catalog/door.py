@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from sqlalchemy import Engine, event
@@ -14,7 +14,7 @@ from provender.catalog.changes import Change
 from provender.catalog.db import transaction
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
-from provender.core.identity import Identity
+from provender.core.identity import Identity, acting
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 
@@ -61,12 +61,8 @@ class Door:
 
     def who(self, db: Session) -> Actor:
         """Return the actor, with the teams that the catalog knows them to be in, and their limits."""
-        known, said = access.actor(db, self.actor), self.identity
-        if said is None:
-            return known
-        project = said.limits.project
-        projects = known.projects & {project} if project else known.projects
-        return replace(known, teams=known.teams | said.teams, projects=projects, limits=said.limits)
+        known = access.actor(db, self.actor)
+        return acting(known, self.identity) if self.identity is not None else known
 
     def purpose(self, asked: str) -> str:
         """Return what is read for, where a call does not say: what the token is for."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import (
     access,
     audit,
+    bearers,
     changes,
     consumption,
     datasets,
@@ -23,6 +24,7 @@ from provender.catalog import (
     past,
     projects,
     revisions,
+    tokens,
     visibility,
 )
 from provender.catalog.changes import Change
@@ -280,17 +282,22 @@ def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> s
 def policy_state(db: Session, project: str) -> str:
     """Return what changes with all that may change what ``project`` serves, but for time."""
     last = select(func.max(RepoRow.number)).where(RepoRow.project == project)
-    return short(digest([project, epoch.now(db), db.scalar(last)]), length=16)
+    return short(digest([project, epoch.now(db), db.scalar(last), tokens.state(db)]), length=16)
 
 
 def policy_lease(db: Session, who: Actor, project: str, *, now: datetime) -> PolicyLease:
     """Return what servers may serve of ``project``, as far as ``who`` may know it.
 
-    The server knows all of it: it has the manifest, and says why something is closed.
+    The server knows all of it: it has the manifest, says why something is closed, and has to
+    know whoever asks it.
     """
     row = _last(db, RepoRow, project) if who.id == SERVER else None
     known = row.value if row else repo(db, who, project, now=now)
-    return compile_lease(db, known, state=policy_state(db, project), now=now)
+    lease = compile_lease(db, known, state=policy_state(db, project), now=now)
+    if row is None:
+        return lease
+    found, rulings = bearers.compile_bearers(db, known, lease.verdict(SERVER), now=now)
+    return replace(lease, holders=lease.holders | rulings, bearers=found)
 
 
 def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> TrainingSetManifest:

@@ -58,7 +58,7 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
     catalog governs them.
     """
     server = access.actor(db, SERVER)
-    openness = _opened(db, server, repo, now=now)
+    openness = opened(db, server, repo, now=now)
     for view in repo.views:
         if view.online and view.dataset is not None:
             _judge_writing(db, server, view, view.dataset.dataset, openness, now=now)
@@ -73,28 +73,35 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
 
 def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> PolicyLease:
     """Return what servers may serve of ``repo`` by the policy at ``now``, of which ``state`` tells."""
-    server = _opened(db, access.actor(db, SERVER), repo, parted=True, now=now)
-    anyone = _opened(db, ANYONE, repo, now=now)
+    server = opened(db, access.actor(db, SERVER), repo, parted=True, now=now)
+    anyone = opened(db, ANYONE, repo, now=now)
     served = [FeatureRef(v.name, f.name) for v in repo.views if v.online for f in v.features]
     served += [FeatureRef(v.name, f.name) for v in repo.on_demand for f in v.features]
-    opened = [ref for ref in served if ref not in server.closed]
+    open_now = [ref for ref in served if ref not in server.closed]
     verdict = Ruling(
-        opened={str(ref): server.open_until.get(ref) for ref in sorted(opened)},
+        opened={str(ref): server.open_until.get(ref) for ref in sorted(open_now)},
         closed={str(ref): why for ref, why in sorted(server.closed.items())},
-        public=tuple(sorted(str(ref) for ref in opened if ref not in anyone.closed)),
+        public=tuple(sorted(str(ref) for ref in open_now if ref not in anyone.closed)),
         parts=server.parts,
     )
     return PolicyLease(project=repo.project, state=state, holders={SERVER: verdict})
 
 
-def _opened(
-    db: Session, who: Actor, repo: RepoSpec, *, parted: bool = False, now: datetime
+def opened(
+    db: Session,
+    who: Actor,
+    repo: RepoSpec,
+    *,
+    purpose: str = PURPOSE,
+    parted: bool = False,
+    now: datetime,
 ) -> Openness:
-    """Return which features of ``repo`` may be served to ``who``: whole, or also ``parted``."""
+    """Return which features of ``repo`` may be served to ``who`` for ``purpose``: whole, or also ``parted``."""
     openness = Openness()
     for view in repo.views:
         if view.online and view.dataset is not None:
-            _judge(db, who, view, view.dataset.dataset, openness, parted=parted, now=now)
+            dataset = view.dataset.dataset
+            _judge(db, who, view, dataset, openness, purpose=purpose, parted=parted, now=now)
     for computed in repo.on_demand:
         for feature in computed.features:
             _inherit(FeatureRef(computed.name, feature.name), computed.inputs, openness)
@@ -108,6 +115,7 @@ def _judge(
     dataset: str,
     openness: Openness,
     *,
+    purpose: str,
     parted: bool,
     now: datetime,
 ) -> None:
@@ -118,7 +126,7 @@ def _judge(
     }
 
     def decide(asked: Iterable[ColumnRef]) -> Decision:
-        return access.weigh(db, server, Action.SERVE, asked, purpose=PURPOSE, now=now)
+        return access.weigh(db, server, Action.SERVE, asked, purpose=purpose, now=now)
 
     whole = decide(column for needed in columns.values() for column in needed)
     reasons = {reason.column: reason for reason in whole.reasons}

@@ -32,6 +32,8 @@ from provender.core.tokens import (
 USED = timedelta(minutes=5)
 """How exactly it is known when a token was used last: writing that down takes the writer's turn."""
 SERVICE = "service:"
+ASKING = frozenset({Action.SERVE, Action.PUBLISH})
+"""What a token has to name, for servers to know it."""
 
 
 def create(
@@ -139,10 +141,27 @@ def identified(db: Session, secret: str, *, now: datetime) -> tuple[Identity, bo
         )
     token = _token(row)
     token.check(now)
-    identity = Identity(
-        actor=token.actor, how=How.TOKEN, limits=token.limits, token=token.id, until=token.until
-    )
-    return identity, token.used_at is None or now - token.used_at >= USED
+    return _identity(token), token.used_at is None or now - token.used_at >= USED
+
+
+def for_serving(db: Session, project: str, *, now: datetime) -> list[tuple[str, Identity]]:
+    """Return whoever may ask servers of ``project``: what is kept of their secrets, and who they are.
+
+    Those of tokens that name one of the actions `ASKING`: one that is for everything stays here.
+    """
+    wanted = select(TokenRow).where(TokenRow.revoked_at.is_(None), TokenRow.until > now)
+    rows = db.scalars(wanted.order_by(TokenRow.number)).all()
+    return [
+        (row.sealed, _identity(_token(row)))
+        for row in rows
+        if not ASKING.isdisjoint(row.limits.actions) and row.limits.project in ("", project)
+    ]
+
+
+def state(db: Session) -> list[int]:
+    """Return what changes with each token that is made or revoked."""
+    last, revoked = func.max(TokenRow.number), func.count(TokenRow.revoked_at)
+    return [count or 0 for count in db.execute(select(last, revoked)).one()]
 
 
 def used(db: Session, identity: str, *, at: datetime) -> None:
@@ -251,6 +270,12 @@ def _number(identity: str) -> int:
     number = identity.removeprefix("t")
     fits = number.isascii() and number.isdecimal() and len(number) < 10
     return int(number) if fits and identity.startswith("t") else 0
+
+
+def _identity(token: Token) -> Identity:
+    return Identity(
+        actor=token.actor, how=How.TOKEN, limits=token.limits, token=token.id, until=token.until
+    )
 
 
 def _token(row: TokenRow) -> Token:

@@ -74,6 +74,7 @@ def serve_online(
                 ship=has_catalog,
             ),
             leased=Unconfirmed(settings.online_unconfirmed) if live else None,
+            governed=settings.mode == "governed",
         )
         if live:
             stack.enter_context(carrying(make.project))

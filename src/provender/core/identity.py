@@ -1,10 +1,11 @@
 """Who asks, and how that is known."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from provender.core.limits import NO_LIMITS, ONLY_LOOKING, Limits
+from provender.core.people import Actor
 
 ANONYMOUS = "service:anonymous"
 
@@ -37,6 +38,13 @@ class Identity:
     def testimony(self) -> dict[str, str]:
         """What the audit trail tells of it beside the actor, who an identity provider vouched for."""
         return {"how": self.how.value} if self.how is How.OIDC else {}
+
+
+def acting(known: Actor, said: Identity) -> Actor:
+    """Return who asks: as the catalog knows them, within what their token says of them."""
+    project = said.limits.project
+    projects = known.projects & {project} if project else known.projects
+    return replace(known, teams=known.teams | said.teams, projects=projects, limits=said.limits)
 
 
 NOBODY = Identity(actor=ANONYMOUS, how=How.ANONYMOUS, limits=ONLY_LOOKING)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from provender.core.digest import digest
-from provender.core.errors import Denied
+from provender.core.errors import Denied, NotFound, Unauthenticated
 from provender.core.parted import WHOLE, Parts
 
 LEASE = timedelta(milliseconds=900)
@@ -33,13 +33,16 @@ class Ruling:
 
     ``opened`` says until when, exclusive; None: for good. ``closed`` says why. ``public`` are
     those of ``opened`` that rules open to everybody, and those that no catalog governs.
-    ``parts`` are those of ``opened`` of which there is a part.
+    ``parts`` are those of ``opened`` of which there is a part. Rows may be ``written`` to those
+    views. To who may not know of everything, what is in neither is ``absent``.
     """
 
     opened: dict[str, datetime | None] = field(default_factory=dict)
     closed: dict[str, str] = field(default_factory=dict)
     public: tuple[str, ...] = ()
     parts: Parts = WHOLE
+    written: tuple[str, ...] = ()
+    absent: bool = False
 
     @property
     def first_end(self) -> datetime | None:
@@ -49,6 +52,8 @@ class Ruling:
     def standing(self, features: Iterable[str], given: Iterable[str] = ()) -> "Standing":
         """Return how it stands with a lookup that uses ``features``, and returns those ``given``."""
         used = tuple(dict.fromkeys(features))
+        if self.absent and not self.knows(used):
+            return Standing(is_absent=True)
         if never := self.parts.refusal(given):
             return Standing(refusal=never)
         closed = next((ref for ref in used if ref not in self.opened), None)
@@ -59,6 +64,27 @@ class Ruling:
         until, ending = min(ends, default=(None, ""))
         is_public = frozenset(self.public).issuperset(used)
         return Standing(until=until, ending=ending, is_public=is_public)
+
+    def knows(self, features: Iterable[str]) -> bool:
+        """Return whether all of ``features`` are there, open or closed."""
+        return all(ref in self.opened or ref in self.closed for ref in features)
+
+    def check_writing(self, views: Iterable[str]) -> None:
+        """Return if rows may be written to all of ``views``.
+
+        Raises:
+            NotFound: one is not there, or is nothing that they may know of.
+            Denied: they may not.
+        """
+        barred = [view for view in views if view not in self.written]
+        seen = {ref.partition(":")[0] for ref in (*self.opened, *self.closed)}
+        if not seen.issuperset(barred):
+            raise absent()
+        if barred:
+            raise Denied(
+                f"rows of feature view {barred[0]} are not for this token to write",
+                hint="take a token with the action publish, of who may publish its dataset",
+            )
 
 
 NOTHING = Ruling()
@@ -72,17 +98,23 @@ class Standing:
     until: datetime | None = None
     ending: str = ""
     is_public: bool = False
+    is_absent: bool = False
 
     def is_closed(self, now: datetime) -> bool:
         """Whether `require` raises at ``now``."""
-        return bool(self.refusal) or (self.until is not None and now >= self.until)
+        return (
+            bool(self.refusal) or self.is_absent or (self.until is not None and now >= self.until)
+        )
 
     def require(self, now: datetime) -> None:
         """Return if the lookup may be answered at ``now``.
 
         Raises:
             Denied: a feature is closed, or was open for a time that is over.
+            NotFound: a feature is nothing that who asks may know of.
         """
+        if self.is_absent:
+            raise absent()
         if self.refusal:
             raise Denied(self.refusal, hint=ASK_A_STEWARD)
         if self.until is not None and now >= self.until:
@@ -93,9 +125,18 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bearer:
+    """Whoever has a certain API token, ``until`` it ends; they may be served what ``holder`` may."""
+
+    holder: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLease:
     """What each of ``holders`` may be served of a project, by the policy of one moment.
 
+    ``bearers`` are those of tokens for serving, by what is kept of their secrets.
     ``state`` is that of the policy and of the definitions, as the catalog names it: it may be
     asked for alone, and while it is the same, so is the lease until its `first_end`.
     """
@@ -103,11 +144,13 @@ class PolicyLease:
     project: str
     state: str
     holders: dict[str, Ruling] = field(default_factory=dict)
+    bearers: dict[str, Bearer] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """The identity of the verdicts, whatever became of the policy otherwise."""
-        return digest([self.project, self.holders])
+        said = [self.bearers] if self.bearers else []
+        return digest([self.project, self.holders, *said])
 
     @property
     def first_end(self) -> datetime | None:
@@ -118,6 +161,25 @@ class PolicyLease:
     def verdict(self, holder: str) -> Ruling:
         """Return what ``holder`` may be served: nothing, where the lease does not know them."""
         return self.holders.get(holder, NOTHING)
+
+    def check(self, bearer: str, now: datetime) -> None:
+        """Return if ``bearer``, or nobody in particular, may ask at ``now``.
+
+        Raises:
+            Unauthenticated: the token is none for serving, was revoked, or is over.
+        """
+        known = self.bearers.get(bearer) if bearer else None
+        if bearer and (known is None or now >= known.until):
+            raise Unauthenticated(
+                "that token is not known here, is over, or is not for serving",
+                hint="who governs makes one: provender token create … --for service:… --action serve; "
+                "it counts after a second",
+            )
+
+    def ruling(self, bearer: str, server: str) -> Ruling:
+        """Return what ``bearer`` may be served; for nobody in particular, what ``server`` may serve."""
+        known = self.bearers.get(bearer)
+        return self.verdict((known.holder if known else "") if bearer else server)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +215,15 @@ class Leasing(Protocol):
     def policy_lease(self, project: str) -> PolicyLease:
         """Return what servers may serve of ``project`` now, as far as the actor may know it."""
         ...
+
+
+def absent() -> NotFound:
+    """Return the error for what is not there, and for what who asks may not know of: the same."""
+    return NotFound(
+        "something that is asked for is not here, or is not yours to know of",
+        hint="see the names; a steward of its dataset can let you discover it",
+        what="feature view",
+    )
 
 
 def unconfirmed(why: str) -> Denied:

@@ -6,20 +6,19 @@ plan is worked out once.
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from provender.core.effects import project_key
 from provender.core.errors import Corrupt, ProvenderError
-from provender.core.leases import PolicyLease, Ruling, Standing, Unconfirmed, unconfirmed
-from provender.core.parted import WHOLE
+from provender.core.leases import PolicyLease, Standing, Unconfirmed, unconfirmed
 from provender.core.serving import SERVER
 from provender.online.beside import LOOK_SECONDS
-from provender.online.leasing import Word, lease_key
+from provender.online.leasing import Word, lease_key, leased_key
 from provender.online.plan import LookupPlan
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
-from provender.online.veil import Veil, Veils, veiled
+from provender.online.veil import Key, Veil, Veils, veiled
 from provender.values import from_json
 
 KEPT = 2000
@@ -40,6 +39,36 @@ class Held:
         return veiled(self.veils, stored, size)
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A lease and its digest, with what it says of plans to bearers, worked out once: swapped as one."""
+
+    lease: PolicyLease
+    digest: str
+    key: Key
+    held: dict[tuple[int, str], Held] = field(default_factory=dict)
+    veils: dict[str, Veils] = field(default_factory=dict)
+
+    def of(self, plan: LookupPlan, bearer: str) -> Held:
+        """Return what it says of ``plan`` to ``bearer``."""
+        kept = self.held.get((id(plan), bearer))
+        if kept is not None:
+            return kept
+        if len(self.held) >= KEPT:
+            self.held.clear()
+        found = self.held[id(plan), bearer] = self._compiled(plan, bearer)
+        return found
+
+    def _compiled(self, plan: LookupPlan, bearer: str) -> Held:
+        ruling = self.lease.ruling(bearer, SERVER)
+        standing = ruling.standing(plan.used, plan.given)
+        if standing.refusal or standing.is_absent:
+            return Held(plan, standing)
+        if bearer not in self.veils:
+            self.veils[bearer] = Veils(ruling.parts, self.key)
+        return Held(plan, standing, self.veils[bearer].over(plan))
+
+
 class Tenure:
     """The lease of one project, renewed out of the store. Safe to share between threads."""
 
@@ -47,21 +76,21 @@ class Tenure:
         self, store: OnlineStore, project: str, *, without: Unconfirmed = Unconfirmed.DENY
     ) -> None:
         self.problem = "no policy lease was seen yet"
-        self.lease: PolicyLease | None = None
         self._store = store
         self._project = project
         self._without = without
-        self._digest = ""
-        self._taken: tuple[PolicyLease | None, dict[int, Held], Veils] = (
-            None,
-            {},
-            Veils(WHOLE, self._key),
-        )
+        self._taken: Taken | None = None
         self._lock = threading.Lock()
+
+    @property
+    def lease(self) -> PolicyLease | None:
+        """The lease that is held."""
+        return self._taken.lease if self._taken else None
 
     def holds(self, word: Word) -> bool:
         """Whether the lease that the word says is in force is the one that is held."""
-        return bool(word.digest) and word.digest == self._digest
+        taken = self._taken
+        return bool(word.digest) and taken is not None and word.digest == taken.digest
 
     def renew(self, word: Word | None = None) -> bool:
         """Take up the lease in the store; whether what is held is as new as the word now.
@@ -73,22 +102,56 @@ class Tenure:
                 return self.holds(word)
             return self._renew()
 
-    def refuses(self, plan: LookupPlan, now: datetime) -> bool:
+    def refuses(self, plan: LookupPlan, now: datetime, bearer: str = "") -> bool:
         """Whether the lease that is held lets a lookup not be answered at ``now``."""
-        return self.lease is not None and self._held(plan).standing.is_closed(now)
+        taken = self._taken
+        return taken is not None and taken.of(plan, bearer).standing.is_closed(now)
 
-    def require(self, plan: LookupPlan, now: datetime, *, confirmed: bool) -> Held:
+    def require(
+        self, plan: LookupPlan, now: datetime, *, confirmed: bool, bearer: str = ""
+    ) -> Held:
         """Return what is left of rows for a lookup at ``now``, whose word was ``confirmed``.
 
         Raises:
             Denied: a feature is closed, or nobody confirms what is open.
+            NotFound: a feature is nothing that ``bearer`` may know of.
+            Unauthenticated: the token of ``bearer`` is over.
         """
-        held = self._held(plan)
+        taken = self._taken
+        if taken is None:
+            raise unconfirmed(self.problem or NOBODY)
+        taken.lease.check(bearer, now)
+        held = taken.of(plan, bearer)
         held.standing.require(now)
         served = held.standing.is_public and self._without is Unconfirmed.PUBLIC
-        if self.lease is None or not (confirmed or served):
+        if not (confirmed or served):
             raise unconfirmed(self.problem or NOBODY)
         return held
+
+    def confirm(self) -> bool:
+        """Whether what is held is in force, by the word that lies in the store now.
+
+        One trip; for what reads no rows. Never raises.
+        """
+        try:
+            [text] = self._store.asked(LOOK_SECONDS, ("GET", leased_key(self._project)))
+        except ProvenderError as error:
+            self.problem = error.message
+            return False
+        return self.renew(Word.of(text))
+
+    def check_writing(self, views: Sequence[str], bearer: str, now: datetime) -> None:
+        """Return if ``bearer`` may write rows to ``views``; the store is asked whether that holds.
+
+        Raises:
+            Denied, NotFound: they may not, or nobody confirms it.
+            Unauthenticated: their token is over.
+        """
+        confirmed, lease = self.confirm(), self.lease
+        if lease is None or not confirmed:
+            raise unconfirmed(self.problem or NOBODY)
+        lease.check(bearer, now)
+        lease.ruling(bearer, SERVER).check_writing(views)
 
     def look(self, word: Word) -> None:
         """Take in what a look beside the rows found: the lease is there before it is needed."""
@@ -108,32 +171,10 @@ class Tenure:
         if lease is None:
             self.problem = f"the online store has no policy lease of project {self._project}"
             return False
-        if lease.digest != self._digest:
-            self._take(lease)
+        digest = lease.digest
+        if self._taken is None or digest != self._taken.digest:
+            self._taken, self.problem = Taken(lease, digest, self._key), ""
         return True
-
-    def _take(self, lease: PolicyLease) -> None:
-        self._taken = lease, {}, Veils(lease.verdict(SERVER).parts, self._key)
-        self.lease, self._digest, self.problem = lease, lease.digest, ""
-
-    def _held(self, plan: LookupPlan) -> Held:
-        lease, standings, veils = self._taken
-        kept = standings.get(id(plan))
-        if kept is not None:
-            return kept
-        found = (
-            self._compiled(plan, lease.verdict(SERVER), veils) if lease else Held(plan, Standing())
-        )
-        if len(standings) >= KEPT:
-            standings.clear()
-        standings[id(plan)] = found
-        return found
-
-    def _compiled(self, plan: LookupPlan, ruling: Ruling, veils: Veils) -> Held:
-        standing = ruling.standing(plan.used, plan.given)
-        if standing.refusal:
-            return Held(plan, standing)
-        return Held(plan, standing, veils.over(plan))
 
     def _key(self) -> bytes:
         return project_key(KEYRING.secret(self._project), self._project)

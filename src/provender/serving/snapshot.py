@@ -112,6 +112,21 @@ class Snapshot:
         asked = () if request.service else request.features
         return self._plan((request.service, asked, request.full_feature_names))
 
+    def refs(self, request: FeaturesRequest) -> list[str]:
+        """Return the features that ``request`` asks for, as policy leases call them.
+
+        Raises:
+            NotFound: there is no such service.
+            InvalidInput: what is asked for is no name of a feature.
+        """
+        if request.service:
+            return [str(ref) for ref in self.manifest.service(request.service).own_features]
+        return [str(FeatureRef.parse(text)) for text in request.features]
+
+    def fed(self, push_source: str) -> list[str]:
+        """Return the feature views that ``push_source`` feeds."""
+        return [view.name for view in self.manifest.views if push_source in view.push_sources]
+
     def _plan(self, key: PlanKey) -> LookupPlan:
         plan = self._plans.get(key)
         if plan is not None:
@@ -161,7 +176,7 @@ class Snapshot:
             Denied: the server may not write rows of one of them.
         """
         views = self.manifest.views
-        fed = [view.name for view in views if push_source in view.push_sources]
+        fed = self.fed(push_source)
         if not fed:
             known = [name for view in views for name in view.push_sources]
             raise unknown("push source", push_source, known)
