@@ -70,8 +70,10 @@ class Site:
             await self._pages(scope, receive, send)
 
 
-def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
-    """Return the API under /api/v1 and the pages under /, over the catalog of the settings.
+def app(
+    chosen: Settings | None = None, *, host: str = "127.0.0.1", catalog: LocalCatalog | None = None
+) -> ASGIApp:
+    """Return the API under /api/v1 and the pages under /, over the ``catalog`` of the settings.
 
     Whoever takes everybody for one actor, as `local` mode does, answers on loopback and to its
     names only. Numbers about both are at /metrics.
@@ -82,7 +84,7 @@ def app(chosen: Settings | None = None, *, host: str = "127.0.0.1") -> ASGIApp:
     chosen = chosen or bootstrap.settings()
     check_reach(chosen, host)
     hosts = names_of(chosen)
-    catalog = bootstrap.local_catalog(chosen)
+    catalog = catalog or bootstrap.local_catalog(chosen)
     mode = mode_of(chosen)
     identify = local(chosen.actor)
     if not mode.is_local:

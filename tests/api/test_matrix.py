@@ -128,7 +128,7 @@ def identity(operation: Operation) -> str:
 
 
 QUERIES = {
-    # who may have rows is told (500) that the files, which these catalogs never had, are gone
+    # who may have rows is told (503) that there is no lake, which these catalogs never had
     "retrieve_rows": {"dataset": "{name}", "column": "arr_delay", "purpose": "delay"},
     "retrieve_features": {"feature": "weather:temp", "purpose": "delay"},
     "resolve_version": {"name": "{name}"},

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from provender import bootstrap
 from provender.asgi import app
 from provender.core.datasets import Dataset, Format
 from provender.core.effects import Effect
@@ -206,6 +207,10 @@ def fill(settings: Settings) -> dict[str, str]:
 def serving(settings: Settings, folder: Path) -> Iterator[World]:
     """A world on ``settings``, whose server is up while the block runs."""
     world = World(settings, folder, fill(settings))
-    with world.opened, listening(app(settings)) as address:
+    with (
+        bootstrap.local_catalog(settings) as catalog,
+        world.opened,
+        listening(app(settings, catalog=catalog)) as address,
+    ):
         world.address = address
         yield world

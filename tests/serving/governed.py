@@ -199,7 +199,9 @@ def carrying(url: str, redis_url: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(home: Path, catalog_url: str, redis_url: str, **settings: str) -> Iterator[str]:
+def serving(
+    home: Path, catalog_url: str, redis_url: str, project: str = PROJECT, **settings: str
+) -> Iterator[str]:
     """The address of ``provender serve online`` in a process of its own, as a user starts it."""
     named = {
         "PROVENDER_HOME": str(home),
@@ -210,7 +212,7 @@ def serving(home: Path, catalog_url: str, redis_url: str, **settings: str) -> It
     }
     command = [sys.executable, "-m", "provender.cli.main", "serve", "online", "--port", "0"]
     with subprocess.Popen(
-        [*command, "--project", PROJECT],
+        [*command, "--project", project],
         env=os.environ | named,
         stderr=subprocess.PIPE,
         text=True,

@@ -71,7 +71,13 @@ def verified_files(root: Path, table: Table) -> list[Path]:
 
     Raises:
         Corrupt: files are gone, or have other bytes; every such file is named.
+        Unavailable: there is no lake.
     """
+    if not root.exists():
+        raise Unavailable(
+            f"there is no lake at {root}, where the files of {table.version} would be",
+            hint="read its rows through the catalog's service, which has the lake: Workspace.read, training_set",
+        )
     if wrong := faults(root, table):
         raise Corrupt(
             f"{table.version}: {'; '.join(f'file {path} {why}' for path, why in wrong.items())}",
