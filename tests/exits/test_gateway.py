@@ -23,6 +23,7 @@ from provender.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from provender.core.limits import Limits
 from provender.sdk import connect
 from tests.exits.world import ANA, CLOSED, FARE, FILTERED, MASKED, SAM, World, spine, visits
 
@@ -252,3 +253,16 @@ def test_the_command_line_goes_the_same_way(world: World, tmp_path, monkeypatch)
     here = world.inside(ANA).training_set(spine(), service="open_v1")
     assert json.loads(made.output)["id"] == here.id
     bootstrap.settings.cache_clear()
+
+
+def test_a_token_that_is_for_a_purpose_reads_for_it_where_nothing_else_is_said(world: World):
+    limits = Limits(purpose="research")
+    token = world.inside(ANA).catalog.keyring.create("narrow", limits=limits).secret
+    alone = world.outside(ANA).settings.model_copy(update={"token": token, "purpose": ""})
+    with connect(settings=alone) as outside:
+        made = outside.training_set(spine(), service="open_v1")
+        assert made.manifest.spec.purpose == "research"
+        assert made.id == world.inside(ANA).training_set(spine(), service="open_v1").id
+        assert outside.read("shop.visits@1", ["fare"]).num_rows == 20
+        with pytest.raises(Denied, match="outside the token's scope"):
+            outside.read("shop.visits@1", ["fare"], purpose="serving")

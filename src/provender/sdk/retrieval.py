@@ -109,6 +109,7 @@ class Retrieval:
         pinned = replace(
             asked,
             project=self.spec.project,
+            purpose=self.spec.purpose,
             pins=tuple(str(version.ref) for version in self.versions),
             as_of=None,
         )

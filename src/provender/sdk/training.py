@@ -87,7 +87,7 @@ class Training(Desk):
             project=repo.project,
             features=wanted.features,
             projections=wanted.projections,
-            purpose=asked.purpose,
+            purpose=asked.purpose or self.catalog.actor.limits.purpose,
             service=asked.service,
             event_timestamp=asked.event_timestamp,
             full_feature_names=asked.full_feature_names,
