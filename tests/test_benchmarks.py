@@ -28,7 +28,7 @@ ONLINE = [
     "online_w1", "online_w2", "online_soak",
 ]  # fmt: skip
 CATALOG = ["catalog_lineage", "catalog_mix", "catalog_pages", "catalog_publish", "catalog_search"]
-GOVERNANCE = ["governance_training"]
+GOVERNANCE = ["governance_training", "governance_lookup"]
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b6", "W7", ("ours", "polars")),
@@ -113,6 +113,15 @@ def test_masks_are_measured_beside_a_permit_for_all(data):
     assert (whole["name"], masked["name"]) == ("whole", "masked")
     assert masked["differing"] > 1_000
     assert row["peer_over_ours"] > 0
+
+
+def test_lookups_by_the_policy_of_now_are_measured_beside_those_without(data):
+    document, _ = quick(data, "governance_lookup", "--case", "1 views x 1 entities")
+    (row,) = document["rows"]
+    on, off = row["contenders"]
+    assert (on["name"], off["name"]) == ("policy on", "policy off")
+    assert [on["differing"], off["differing"]] == [0, 0]
+    assert 0 < row["peer_over_ours"] < 2
 
 
 def test_selective_spines_read_datasets_of_the_catalog(data):

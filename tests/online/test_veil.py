@@ -59,7 +59,7 @@ def written(view: ServedView, cells: list[object], created: dt.datetime | None =
     st.tuples(*(st.none() | CELLS[word] for word in CELLS)),
     st.sampled_from([None, T0, T0 + dt.timedelta(days=9000)]),
 )
-@settings(max_examples=times(30), deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(15), deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_row_is_split_and_joined_byte_for_byte(cells, created):
     view = view_of(*CELLS)
     row = written(view, list(cells), created)
@@ -78,7 +78,7 @@ def test_a_veiled_value_is_the_one_that_is_masked_offline(word):
     view, kind = view_of(word, *OTHERS), arrow_type(word)
     beside = [st.none() | CELLS[other] for other in OTHERS]
 
-    @settings(max_examples=times(25), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=times(10), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(fitting), st.none() | CELLS[word], st.tuples(*beside))
     def asks(mask, cell, others):
         veil = Veil(view, {"c00": mask}, None, lambda: KEY)
@@ -111,7 +111,7 @@ FILTERS = ["n > 3", "t = 'a' or n is null", "not n >= 0", "f != 1.5", "t in ('a'
     st.none() | st.sampled_from(["a", "b", "c"]),
     st.none() | st.sampled_from([1.5, 2.5, float("nan")]),
 )
-@settings(max_examples=times(60), deadline=None)
+@settings(max_examples=times(30), deadline=None)
 def test_a_row_that_the_filter_does_not_hold_for_is_not_found(text, n, t, f):
     """A filter names the columns of the dataset, which features may be called otherwise than."""
     named = (("a", "int64", "n"), ("b", "string", "t"), ("c", "float64", "f"))
