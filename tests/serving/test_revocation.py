@@ -166,7 +166,8 @@ def revoke_under(
         thread.join()
     late, lags = [], []
     for one in revoked:
-        answers = [a for a in traffic.served[one.feature] if one.at < a[1] and a[0] < one.until]
+        # who asked before it was granted again, and was answered after, may have been by that grant
+        answers = [a for a in traffic.served[one.feature] if one.at < a[1] < one.until]
         lags.append(max((answered for _, answered in answers), default=one.at) - one.at)
         late += [a for a in answers if a[0] > one.at + ALLOWED]
     denied = [n for one in revoked for n in traffic.denied[one.feature] if one.at < n < one.until]
