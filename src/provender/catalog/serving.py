@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access
+from provender.catalog import access, naming
 from provender.core.decisions import Reason
 from provender.core.effects import Effect
 from provender.core.features import RepoSpec, ViewSpec
@@ -98,9 +98,10 @@ def opened(
 ) -> Openness:
     """Return which features of ``repo`` may be served to ``who`` for ``purpose``: whole, or also ``parted``."""
     openness = Openness()
+    called = naming.current(db, {view.dataset.dataset for view in repo.views if view.dataset})
     for view in repo.views:
         if view.online and view.dataset is not None:
-            dataset = view.dataset.dataset
+            dataset = called[view.dataset.dataset]
             _judge(db, who, view, dataset, openness, purpose=purpose, parted=parted, now=now)
     for computed in repo.on_demand:
         for feature in computed.features:
