@@ -17,6 +17,7 @@ from provender.core.effects import Mask
 from provender.core.errors import Corrupt
 from provender.core.filters import Filter
 from provender.core.filtertext import Among, And, Compare, IsNull, Not, Or
+from provender.core.gateway import Streamed
 from provender.core.governance import Drift, Step
 from provender.core.limits import Limits
 from provender.core.merkle import Frontier
@@ -77,8 +78,9 @@ ANY = (Drift, Step, Listed)
 """These hold any value."""
 PARSED = (And, Or, Not, Among, Compare, IsNull)
 """Of a filter, which goes as its text."""
-KEPT_OTHERWISE = (Frontier, Start, Policy)
-"""Trees go as their peaks in hexadecimal digits, and a policy as the objects that are declared."""
+KEPT_OTHERWISE = (Frontier, Start, Policy, Streamed)
+"""Trees go as their peaks in hexadecimal digits, a policy as the objects that are declared, and
+what is streamed as its bytes."""
 VALUES = [kind for kind in core_values() if kind not in (*ANY, *PARSED, *KEPT_OTHERWISE)]
 
 

@@ -18,7 +18,7 @@ from provender.catalog.rows import AuditRow, DatasetNameRow, DatasetRow, GrantRo
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
-from provender.core.names import DatasetRef, suggest, unknown
+from provender.core.names import DatasetRef, is_dataset_name, suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
@@ -170,13 +170,14 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     return row
 
 
-def absent(db: Session, who: Actor, name: str, *, now: datetime) -> Hidden:
+def absent(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
     """Return the error for a dataset that is not there for anybody.
 
-    It is written down as one that is hidden: else who asks could tell them apart by the time.
+    It is written down as one that is hidden, if there could be one: else who asks could tell
+    them apart by the time.
     """
-    decision = _discovers(db, who, name, {}, now=now)
-    return Hidden(decision, unknown_dataset(db, who, name, now=now))
+    error = unknown_dataset(db, who, name, now=now)
+    return Hidden(_discovers(db, who, name, {}, now=now), error) if is_dataset_name(name) else error
 
 
 def discoverable(
