@@ -19,7 +19,12 @@ from provender.settings import Settings, read_settings
 from tests.api.server import listening
 from tests.oidc.issuer import AUDIENCE, Issuer, issuing, key
 
-NOW = int(time.time())
+
+def now() -> int:
+    """Return the second that a token is made in."""
+    return int(time.time())
+
+
 EC, RSA, ED, OTHER = key("ec"), key("rsa", "RS256"), key("ed", "EdDSA"), key("other")
 
 
@@ -47,7 +52,7 @@ def ask(server: str, token: str, path: str = "/api/v1/actor") -> httpx.Response:
 
 @pytest.mark.parametrize("by", [EC, RSA, ED], ids=lambda one: one.algorithm)
 def test_a_token_of_the_provider_says_who_asks(server: str, issuer: Issuer, by: Any) -> None:
-    answer = ask(server, issuer.token(by, aud=["other", AUDIENCE], nbf=NOW - 5))
+    answer = ask(server, issuer.token(by, aud=["other", AUDIENCE], nbf=now() - 5))
     assert (answer.status_code, answer.json()["id"]) == (200, "person:ana")
     assert ask(server, issuer.token(by), "/").status_code == 200
 
@@ -71,7 +76,7 @@ def signed_by_the_public_key(issuer: Issuer) -> str:
 
 
 def claims(issuer: Issuer) -> dict[str, Any]:
-    return {"iss": issuer.url, "aud": AUDIENCE, "sub": "ana", "iat": NOW, "exp": NOW + 300}
+    return {"iss": issuer.url, "aud": AUDIENCE, "sub": "ana", "iat": now(), "exp": now() + 300}
 
 
 def turned(token: str) -> str:
@@ -101,7 +106,7 @@ WRONG: dict[str, Any] = {
     "a part of the audience": lambda i: i.token(EC, aud=AUDIENCE[:4]),
     "no audience": lambda i: i.token(EC, aud=None),
     "no end": lambda i: i.token(EC, exp=None),
-    "over": lambda i: i.token(EC, exp=NOW - 60),
+    "over": lambda i: i.token(EC, exp=now() - 60),
     "an end that is no number": lambda i: i.token(EC, exp="never"),
     "an endless end": lambda i: i.token(EC, exp=float("inf")),
     "an end after all ends": lambda i: i.token(EC, exp=float("nan")),
@@ -160,8 +165,8 @@ def test_api_tokens_go_on_beside_it_and_a_token_made_with_one_lasts_no_longer(
     bearer = {"authorization": f"Bearer {issuer.token(EC)}"}
     made = httpx.post(f"{server}/api/v1/tokens", headers=bearer, json={"name": "x"}).json()
     assert ask(server, made["secret"]).json()["id"] == "person:ana"
-    assert made["token"]["until"] < time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW + 400))
-    longer = {"name": "x", "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW + 4000))}
+    assert made["token"]["until"] < time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now() + 400))
+    longer = {"name": "x", "until": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now() + 4000))}
     assert httpx.post(f"{server}/api/v1/tokens", headers=bearer, json=longer).status_code == 403
 
 
