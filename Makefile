@@ -5,7 +5,7 @@ UV_COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 -
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test stress check bench up down lock clean
+.PHONY: help setup demo test stress mutants check bench up down lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -21,7 +21,11 @@ test: setup  ## all tests; installs the browser that some need, where it can
 	$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 stress: setup  ## the reliability tests at ten times their numbers
-	STRESS=10 $(VENV)/python -m pytest tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/offline/test_stretches.py tests/offline/test_concurrency.py tests/feast_plugin/test_threads.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/faults
+	STRESS=10 $(VENV)/python -m pytest tests/catalog/test_access.py tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/offline/test_shield.py tests/offline/test_injections.py tests/offline/test_stretches.py tests/offline/test_concurrency.py tests/feast_plugin/test_threads.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_carried_anew.py tests/core/test_travel.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/api/test_matrix.py tests/api/test_existence.py tests/serving/test_revocation.py tests/serving/test_overhead.py tests/online/test_veil.py tests/faults tests/catalog/test_sealing.py tests/catalog/test_tampering.py tests/catalog/test_unrecorded.py tests/sdk/test_journal.py tests/tools/test_verify_audit.py tests/catalog/test_approvers.py tests/catalog/test_simulation.py tests/oidc/test_keys.py tests/api/test_addresses.py tests/serving/test_callers.py tests/exits/test_canary.py
+
+mutants: setup  ## mutation tests of the policy: no survivor without a reason
+	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
+	$(VENV)/python tools/mutants.py
 
 check: setup  ## format, lint, types, import contracts, dependencies
 	$(VENV)/ruff format --check
@@ -43,6 +47,8 @@ lock: setup  ## requirements/*.lock from pyproject.toml; versions move only wher
 	$(VENV)/python -m pip install --quiet "uv>=0.9"
 	$(UV_COMPILE) --all-extras --group dev --group bench --output-file requirements/dev.lock
 	$(UV_COMPILE) --all-extras --constraint requirements/dev.lock --output-file requirements/runtime.lock
+	$(UV_COMPILE:pyproject.toml=) --group mutants --constraint requirements/dev.lock \
+		--output-file requirements/mutants.lock
 	$(UV_COMPILE:pyproject.toml=) --group build --constraint requirements/dev.lock \
 		--output-file requirements/build.lock
 

@@ -30,6 +30,8 @@ NAMES = (
     "catalog_pages",
     "catalog_publish",
     "catalog_search",
+    "governance_training",
+    "governance_lookup",
 )
 MODULES = {"offline_b5": "flagship"}
 """Of those that are not named as their module."""

@@ -174,11 +174,12 @@ def _plan(population: Population, views: int) -> Any:
 def _online(population: Population, port: int, views: int) -> Callable[[dict[str, Entities]], Any]:
     """Return what ``connect().online(...)`` gives, over a plan of our own."""
     from provender.online.store import OnlineStore
+    from provender.sdk.asked import Lookable
     from provender.sdk.online import OnlineLookup
 
-    plan = _plan(population, views)
+    asked = Lookable(_plan(population, views))
     store = OnlineStore(f"redis://127.0.0.1:{port}/0")
-    return OnlineLookup(store, PROJECT, lambda: plan, now=utc_now)
+    return OnlineLookup(store, PROJECT, lambda: asked, now=utc_now)
 
 
 def _keys(population: Population, views: int) -> Callable[[Entities], list[bytes]]:

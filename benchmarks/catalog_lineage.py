@@ -342,7 +342,7 @@ def _edges(size: Size, dice: random.Random) -> Iterator[dict[str, Any]]:
         made.add((near if dice.random() < 0.9 else dice.randrange(1, size.nodes), down))
     how = How.DECLARED.value
     for up, down in sorted(made):
-        yield {"upstream": up, "downstream": down, "fact": 1, "how": how, "masking": False}
+        yield {"upstream": up, "downstream": down, "fact": 1, "how": how, "way": ""}
 
 
 BENCHMARK = Benchmark(

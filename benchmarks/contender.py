@@ -24,6 +24,8 @@ KINDS = {
     "feast": "benchmarks.retrieval",
     "polars": "benchmarks.polars_join",
     "floor": "benchmarks.floor",
+    "whole": "benchmarks.shielded",
+    "masked": "benchmarks.shielded",
 }
 
 

@@ -177,7 +177,7 @@ def _measure(
             _times(f"{TIMES_FEAST[shape]} times Feast's requests per second", TIMES_FEAST[shape]),
             Claim("no cell unlike Feast's", "feast_differing", 0),
         ),
-        seen=_seen(turns),
+        seen=seen_of(turns),
     )
     if shape == P99_SHAPE:
         yield Row(
@@ -208,7 +208,7 @@ def _two_workers(options: Options, stage: Stage, one_each: Sequence[Server]) -> 
         unit="req/s",
         lower_is_better=False,
         claims=(scales,),
-        seen=_seen(turns),
+        seen=seen_of(turns),
     )
 
 
@@ -217,7 +217,8 @@ def figures(turns: dict[str, Turns], measure: str) -> tuple[Figure, ...]:
     return tuple(one.figure(name, measure) for name, one in turns.items())
 
 
-def _seen(turns: dict[str, Turns]) -> dict[str, str]:
+def seen_of(turns: dict[str, Turns]) -> dict[str, str]:
+    """Return the latencies of each server, and its answers per second of processors."""
     latencies = {
         f"{name}, p50 / p95 / p99": " / ".join(
             f"{one.middle(measure):.2f}" for measure in ("p50_ms", "p95_ms", "p99_ms")

@@ -126,15 +126,17 @@ def valkey(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def ours(folder: Path, store_port: int, *, workers: int = 1) -> Iterator[Server]:
-    """Our server over the store, started by its command."""
+def ours(
+    folder: Path, store_port: int, *, workers: int = 1, name: str = "ours", **settings: str
+) -> Iterator[Server]:
+    """Our server over the store, started by its command; ``settings`` are of its environment."""
     port = free_port()
-    name = _called("ours", workers)
+    name = _called(name, workers)
     home = folder / name.replace(" ", "-")
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "provender.cli.main", "serve", "online"]
     options = ["--project", PROJECT, "--port", str(port), "--workers", str(workers)]
-    seen = environment(str(home)) | {"PROVENDER_REDIS_URL": url_of(store_port)}
+    seen = environment(str(home)) | {"PROVENDER_REDIS_URL": url_of(store_port)} | settings
     with running(name, [*command, *options], home, port, env=seen) as server:
         yield server
 

@@ -28,6 +28,7 @@ ONLINE = [
     "online_w1", "online_w2", "online_soak",
 ]  # fmt: skip
 CATALOG = ["catalog_lineage", "catalog_mix", "catalog_pages", "catalog_publish", "catalog_search"]
+GOVERNANCE = ["governance_training", "governance_lookup"]
 QUICK = [
     ("offline_b1", "20k x 200k, TTL", ("ours", "polars", "floor")),
     ("offline_b6", "W7", ("ours", "polars")),
@@ -59,7 +60,12 @@ def test_they_are_listed_with_their_claims():
     listed = benchmarks("list")
     assert listed.returncode == 0
     names = [line.split()[0] for line in listed.stdout.splitlines()]
-    assert names == [*(f"offline_b{number}" for number in range(1, 7)), *ONLINE, *CATALOG]
+    assert names == [
+        *(f"offline_b{number}" for number in range(1, 7)),
+        *ONLINE,
+        *CATALOG,
+        *GOVERNANCE,
+    ]
     assert "flagship" in listed.stdout
     assert benchmarks("run", "flagshp").returncode == 2
 
@@ -98,6 +104,24 @@ def test_a_quick_benchmark_runs_and_its_contenders_agree(data, name, case, conte
     assert ended == dict.fromkeys(contenders, "")
     compared = [f["differing"] for f in row["contenders"] if f["differing"] is not None]
     assert compared == [0]
+
+
+def test_masks_are_measured_beside_a_permit_for_all(data):
+    document, _ = quick(data, "governance_training", "--case", "20k x 200k")
+    (row,) = document["rows"]
+    whole, masked = row["contenders"]
+    assert (whole["name"], masked["name"]) == ("whole", "masked")
+    assert masked["differing"] > 1_000
+    assert row["peer_over_ours"] > 0
+
+
+def test_lookups_by_the_policy_of_now_are_measured_beside_those_without(data):
+    document, _ = quick(data, "governance_lookup", "--case", "1 views x 1 entities")
+    (row,) = document["rows"]
+    on, off = row["contenders"]
+    assert (on["name"], off["name"]) == ("policy on", "policy off")
+    assert [on["differing"], off["differing"]] == [0, 0]
+    assert 0 < row["peer_over_ours"] < 2
 
 
 def test_selective_spines_read_datasets_of_the_catalog(data):

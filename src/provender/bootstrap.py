@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -12,12 +13,14 @@ from provender.hosts import without_password
 from provender.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from provender.catalog.checkpoints import Sealing
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
     from provender.client import HttpCatalog
     from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
+    from provender.oidc.bearer import Provider
     from provender.online.parity import Parity
     from provender.online.store import OnlineStore
     from provender.online.upkeep import Rebuilt, Watcher
@@ -27,12 +30,15 @@ __all__ = [
     "door",
     "engine",
     "has_catalog",
+    "identity_provider",
     "local_catalog",
+    "mask_key",
     "online",
     "online_address",
     "online_upkeep",
     "prepare_home",
     "retrieval",
+    "sealing",
     "settings",
 ]
 
@@ -76,8 +82,9 @@ def catalog(chosen: Settings | None = None) -> "Library":
     if not chosen.is_remote:
         return local_catalog(chosen)
     from provender.client import HttpCatalog
+    from provender.client.credentials import token_for
 
-    remote = HttpCatalog(chosen.catalog_url)
+    remote = HttpCatalog(chosen.catalog_url, token=chosen.token or token_for(chosen.catalog_url))
     if "actor" in chosen.model_fields_set:
         _check_actor(chosen, remote)
     return remote
@@ -111,7 +118,12 @@ def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return LocalCatalog(chosen.database_url, actor=chosen.actor)
+    return LocalCatalog(
+        chosen.database_url,
+        actor=chosen.actor,
+        sealing=sealing(chosen),
+        unrecorded=chosen.unrecorded == "public",
+    )
 
 
 def door(chosen: Settings) -> "Door":
@@ -126,7 +138,66 @@ def door(chosen: Settings) -> "Door":
 
     if not chosen.catalog_url:
         prepare_home(chosen)
-    return Door(open_catalog(chosen.database_url), actor=chosen.actor, clock=utc_now)
+    engine = sealing(chosen).bind(open_catalog(chosen.database_url))
+    return Door(engine, actor=chosen.actor, clock=utc_now)
+
+
+def sealing(chosen: Settings) -> "Sealing":
+    """Return how the audit trail is signed: by the keys of the settings, or by those in home."""
+    from provender.catalog.checkpoints import Sealing
+    from provender.catalog.signing import Keys
+    from provender.catalog.witness import Witness
+    from provender.core.checkpoints import Rhythm
+
+    named = chosen.audit_keys
+    return Sealing(
+        keys=Keys(named or chosen.home / "secrets" / "audit", makes=named is None),
+        rhythm=Rhythm(
+            events=chosen.audit_checkpoint_events,
+            time=timedelta(seconds=chosen.audit_checkpoint_seconds),
+        ),
+        witness=Witness(chosen.audit_witness) if chosen.audit_witness else None,
+    )
+
+
+def identity_provider(chosen: Settings) -> "Provider | None":
+    """Return what knows people by tokens of the settings' identity provider; None: there is none.
+
+    Nothing is asked of it yet.
+
+    Raises:
+        Misconfigured: it is not said whom its tokens are for, or a package is missing.
+    """
+    if not chosen.oidc_issuer:
+        return None
+    if not chosen.oidc_audience:
+        raise Misconfigured(
+            f"tokens of {chosen.oidc_issuer} for anybody would be taken",
+            hint="set PROVENDER_OIDC_AUDIENCE to what its tokens for this server say as aud",
+        )
+    try:
+        from provender.oidc.bearer import Provider
+        from provender.oidc.keys import ProviderKeys
+    except ImportError as error:
+        raise Misconfigured(
+            f"tokens of an identity provider need {error.name}", hint="install provender[oidc]"
+        ) from error
+    from provender.core.claims import Claims
+
+    return Provider(
+        keys=ProviderKeys(
+            issuer=chosen.oidc_issuer, url=chosen.oidc_keys_url, algorithms=chosen.oidc_algorithms
+        ),
+        audience=chosen.oidc_audience,
+        claims=Claims(
+            actor=chosen.oidc_actor_claim,
+            domain=chosen.oidc_domain,
+            teams=chosen.oidc_teams_claim,
+            project=chosen.oidc_project_claim,
+            purpose=chosen.oidc_purpose_claim,
+        ),
+        leeway=timedelta(seconds=chosen.oidc_leeway),
+    )
 
 
 def engine(chosen: Settings | None = None) -> "DuckEngine":
@@ -157,6 +228,19 @@ def retrieval(
         memory_limit=duck.memory_limit,
     )
     return Engines(duck, spark, engine or chosen.engine)
+
+
+def mask_key(chosen: Settings, project: str) -> bytes:
+    """Return the key by which values are hashed for ``project``; its secret is that of entity ids.
+
+    Raises:
+        Misconfigured: the secret cannot be read or made.
+    """
+    from provender.core.effects import project_key
+    from provender.online.secrets import KEYRING
+
+    KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
+    return project_key(KEYRING.secret(project), project)
 
 
 @contextmanager

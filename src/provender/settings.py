@@ -4,20 +4,26 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from provender.core.clock import Clock, frozen_at, utc_now
-from provender.core.errors import Misconfigured
+from provender.core.errors import InvalidInput, Misconfigured
 from provender.core.names import suggest
 from provender.core.people import ACTOR_ID
+from provender.core.reach import check_url
 from provender.hosts import without_password
 
 PREFIX = "PROVENDER_"
 SECRET_LENGTH = 16
 REDIS_URL = re.compile(r"(rediss?(\+cluster|\+sentinel)?|unix)://")
+TOKEN = re.compile(r"[\x21-\x7e]{1,8192}\Z")
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+"""How tokens of identity providers may be signed: by keys that only the provider has."""
 MEMORY = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?B|B|%)\Z", re.IGNORECASE)
 
 
@@ -37,6 +43,51 @@ class Settings(BaseModel):
         "empty: embedded Valkey in home",
     )
     actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
+    token: str = Field(
+        "", description="what says who asks, to a catalog that is a service", repr=False
+    )
+    mode: Literal["local", "governed"] = Field(
+        "local",
+        description="how a server knows who asks: local (all are its actor) or governed (by token)",
+    )
+    anonymous: bool = Field(
+        default=False, description="whether whoever has no token may look around in governed mode"
+    )
+    oidc_issuer: str = Field(
+        "",
+        description="the identity provider whose bearer tokens a governed server takes, as its tokens name it",
+    )
+    oidc_audience: str = Field(
+        "", description="whom the identity provider's tokens have to be for: this server"
+    )
+    oidc_algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = Field(
+        ("RS256", "ES256", "EdDSA"),
+        description="how such tokens may be signed, such as RS256,ES256",
+    )
+    oidc_leeway: float = Field(
+        30.0, ge=0, le=300, description="seconds that the identity provider's clock may differ"
+    )
+    oidc_keys_url: str = Field(
+        "", description="where its keys are, if elsewhere than on the issuer's own server"
+    )
+    oidc_actor_claim: str = Field(
+        "sub", min_length=1, description="the claim that says which person asks"
+    )
+    oidc_domain: str = Field(
+        "", description="where that claim is name@domain: the domain, which is left out"
+    )
+    oidc_teams_claim: str = Field(
+        "", description="the claim that lists groups, which are teams; empty: none does"
+    )
+    oidc_project_claim: str = Field(
+        "", description="the claim that keeps a token to a project; empty: none does"
+    )
+    oidc_purpose_claim: str = Field(
+        "", description="the claim that keeps a token to a purpose; empty: none does"
+    )
+    public_url: str = Field(
+        "", description="where people reach the pages, such as https://catalog.example.org"
+    )
     purpose: str = Field(
         "", description="what governed rows are read for, where a call does not say"
     )
@@ -46,6 +97,16 @@ class Settings(BaseModel):
     )
     online_deadline: float = Field(
         1.0, gt=0, le=60, description="seconds an online lookup may take, such as 0.5"
+    )
+    online_policy: Literal["live", "applied"] = Field(
+        "live",
+        description="what is served online by: the policy of now (live, needs a catalog) "
+        "or of when features were applied (applied)",
+    )
+    online_unconfirmed: Literal["deny", "public"] = Field(
+        "deny",
+        description="what is served while the catalog cannot confirm the policy: "
+        "nothing (deny) or what everybody may have (public)",
     )
     feature_repo: Path = Field(Path("feature_repo"), description="the Feast repository")
     governance: Path = Field(Path("catalog"), description="the folder of governance as code")
@@ -88,6 +149,36 @@ class Settings(BaseModel):
         1024, ge=1, description="what logged lookups may take until they are published"
     )
 
+    audit_keys: Path | None = Field(
+        None,
+        description="folder of the keys that the audit trail is signed with; empty: one in home, made at need",
+    )
+    audit_witness: Path | None = Field(
+        None,
+        description="file that every signed checkpoint is appended to, out of reach of who may write the database",
+    )
+    audit_checkpoint_events: int = Field(
+        1000, ge=1, description="a checkpoint is signed after so many audit events, such as 1000"
+    )
+    audit_checkpoint_seconds: float = Field(
+        60.0, ge=0, description="and with the first event after so many seconds, such as 60"
+    )
+
+    unrecorded: Literal["public", "nothing"] = Field(
+        "nothing",
+        description="what may be read while the audit trail cannot be written: public columns, or nothing",
+    )
+
+    retrieve_at_once: int = Field(
+        4, ge=1, description="how many a catalog's server retrieves rows for at once"
+    )
+    retrieve_seconds: float = Field(
+        900.0, gt=0, description="seconds such a retrieval may take until its last row is sent"
+    )
+    retrieve_megabytes: int = Field(
+        1024, ge=1, description="what the rows may take that features are asked for at"
+    )
+
     log_format: Literal["off", "text", "json"] = Field(
         "off", description="lines that the catalog's server writes to stderr: off, text or json"
     )
@@ -115,14 +206,34 @@ class Settings(BaseModel):
             _check_address(value)
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
-    @field_validator("otel_endpoint")
+    @field_validator("token")
     @classmethod
-    def _otel_endpoint(cls, value: str) -> str:
+    def _token(cls, value: str) -> str:
+        if value and not TOKEN.match(value):
+            raise ValueError("write the token as it was shown, without spaces")
+        return value
+
+    @field_validator("otel_endpoint", "public_url")
+    @classmethod
+    def _http_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("write http://host:port or https://host:port")
         if value:
             _check_address(value)
         return value
+
+    @field_validator("oidc_issuer", "oidc_keys_url")
+    @classmethod
+    def _fetched(cls, value: str) -> str:
+        try:
+            return check_url(value) if value else value
+        except InvalidInput as error:
+            raise ValueError(error.message) from None
+
+    @field_validator("oidc_algorithms", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @field_validator("entity_secret")
     @classmethod
@@ -153,9 +264,11 @@ class Settings(BaseModel):
                 raise ValueError("the port is not a number between 0 and 65535") from None
         return value
 
-    @field_validator("home", "feature_repo", "governance")
+    @field_validator("home", "feature_repo", "governance", "audit_keys", "audit_witness")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
         return Path(os.path.abspath(value.expanduser()))  # noqa: PTH100 - keeps symlinks as written
 
     @property
@@ -222,7 +335,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         first = error.errors()[0]
         name = str(first["loc"][0])
         shown = (
-            "" if name.endswith(("_url", "_secret")) else f"={given[name]!r}"
+            "" if name.endswith(("_url", "_secret", "token")) else f"={given[name]!r}"
         )  # those may hold passwords
         raise Misconfigured(
             f"setting {PREFIX}{name.upper()}{shown} is not usable: {first['msg'].removeprefix('Value error, ')}",

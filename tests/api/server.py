@@ -5,25 +5,29 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from provender.api.app import application
-from provender.api.identity import Identity
-from provender.asgi import Site
+from provender.api.identity import governed
+from provender.asgi import Site, gate_of
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import Clock, utc_now
+from provender.core.identity import LOCAL, How, Identity, Mode
 from provender.hosts import LOOPBACK_NAMES
+from provender.settings import Settings
 
 
 def by_test_token(request: Request) -> Identity:
     """Who a test says it is: servers of ours take no such word."""
     _, _, actor = request.headers.get("authorization", "").partition(" ")
-    return Identity(actor=actor or "person:ops", how="test")
+    return Identity(actor=actor or "person:ops", how=How.LOCAL)
 
 
 @contextmanager
@@ -32,16 +36,23 @@ def catalog_api(
     *,
     clock: Clock = utc_now,
     identify: Callable[[Request], Identity] = by_test_token,
+    governs: bool = False,
+    anonymous: bool = False,
 ) -> Iterator[str]:
     """The address of the API over the catalog at ``url``, for as long as the block runs.
 
-    It lies where it lies in our server, under /api/v1.
+    It lies where it lies in our server, under /api/v1. Where it ``governs`` it wants real tokens.
     """
-    with LocalCatalog(url, actor="service:api", clock=clock) as catalog:
+    with ExitStack() as stack:
+        catalog = stack.enter_context(LocalCatalog(url, actor="service:api", clock=clock))
+        home = Path(stack.enter_context(TemporaryDirectory()))
+        mode = Mode(mode="governed", anonymous=anonymous) if governs else LOCAL
         api = application(
             lambda actor, request: catalog.as_actor(actor, request=request),
-            identify=identify,
+            identify=governed(catalog.identify, anonymous=anonymous) if governs else identify,
             hosts=LOOPBACK_NAMES,
+            mode=mode,
+            gate=gate_of(Settings(home=home)),
         )
         front = the_front()
         front.show(Site(api=api, pages=api))

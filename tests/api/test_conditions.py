@@ -12,7 +12,7 @@ from tests.api.conftest import Ask
 from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest
 
 YAML = {"content-type": "application/yaml"}
-FAULT = {"status", "title", "code", "message", "hint", "what", "request_id", "problems"}
+FAULT = {"status", "title", "code", "message", "hint", "what", "request_id", "problems", "facts"}
 
 
 def publish(client: httpx.Client, rows: int = 1, **headers: str) -> httpx.Response:

@@ -15,6 +15,8 @@ from tests.stress import times
 
 EXAMPLES = times(3)
 WHO = "person:gov"
+ROWS = ("--exclude-operation-id-regex", "^retrieve_")
+"""These catalogs have no files, and nobody makes Arrow up: tests/exits/test_gateway.py sends what is wrong."""
 CONFIGURATION = """
 # A well-formed request may name what is not there or not allowed (403, 404, 409), what rules
 # beyond its form refuse (422: an unknown tag, a cursor of another question), and a state that
@@ -41,7 +43,7 @@ def test_every_request_has_an_answer_that_the_description_foresees(
                 *("--checks", "all", "--max-examples", str(EXAMPLES)),
                 *("--generation-deterministic", "--max-response-time", "5"),
                 *("--phases", ",".join(phases(governed_url))),
-                *("--header", f"Authorization: Bearer {WHO}"),
+                *("--header", f"Authorization: Bearer {WHO}", *ROWS),
             ],
             cwd=tmp_path,
             capture_output=True,
@@ -49,6 +51,38 @@ def test_every_request_has_an_answer_that_the_description_foresees(
         )
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
         assert httpx.get(f"{address}/datasets").status_code == 200
+
+
+def test_a_governed_server_asks_for_a_token_wherever_its_description_says_so(
+    governed_sqlite: str, tmp_path: Path
+) -> None:
+    fill(governed_sqlite)
+    with LocalCatalog(governed_sqlite, actor=WHO) as gov:
+        secret = gov.keyring.create("fuzz").secret
+    configuration = tmp_path / "schemathesis.toml"
+    expected = CONFIGURATION.replace('statuses = ["403"', 'statuses = ["401", "403"')
+    configuration.write_text(expected)
+    with catalog_api(governed_sqlite, governs=True) as address:
+        done = subprocess.run(
+            [
+                *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
+                *(str(configuration), "run", f"{address}/openapi.json", "--url", address),
+                *("--checks", "all", "--max-examples", str(times(1))),
+                *("--generation-deterministic", "--max-response-time", "5"),
+                *("--phases", "examples,fuzzing", "--header", f"Authorization: Bearer {secret}"),
+                *ROWS,
+                *(
+                    "--exclude-operation-id",
+                    "rotate_token",
+                    "--exclude-operation-id",
+                    "revoke_token",
+                ),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
 def phases(url: str) -> list[str]:

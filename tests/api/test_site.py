@@ -19,7 +19,8 @@ from tests.api.server import listening
 def test_pages_and_api_are_on_one_port_and_the_api_for_this_machine_only(
     tmp_path: Path, host: str
 ) -> None:
-    settings = Settings(home=tmp_path / "state", actor="person:sam")
+    public = "http://127.0.0.1:8400"
+    settings = Settings(home=tmp_path / "state", actor="person:sam", public_url=public)
     with listening(app(settings, host=host)) as address:
         assert httpx.get(f"{address}/datasets").headers["content-type"].startswith("text/html")
         assert httpx.get(f"{address}/api/v1/datasets").json() == {"items": [], "next": None}

@@ -259,6 +259,7 @@ def test_the_server_counts_and_logs_what_it_answers_and_tells_no_secret(
     counted = 'provender_catalog_requests_total{method="GET",route="/api/v1/datasets/{name}"'
     assert f'{counted},status="200"}} 1.0' in page.text
     assert "provender_catalog_connections_in_use " in page.text
+    assert "provender_catalog_retrievals 0.0" in page.text
     told = ""
     while told.count("\n") < 7:
         told += capsys.readouterr().err

@@ -9,12 +9,14 @@ from itertools import count
 from threading import Event, get_ident
 
 import pytest
+from sqlalchemy import delete
 from sqlalchemy.event import listen
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, epoch, scopes
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
+from provender.catalog.rows import RuleRow, TagRow
 from provender.core.errors import Denied
 from provender.core.finding import Question
 from provender.core.people import Actor
@@ -130,6 +132,45 @@ def test_what_was_decided_for_the_busiest_is_kept(
     engine.dispose()
 
 
+def test_what_a_writer_undid_was_never_known(governed_url: str):
+    engine, who = open_database(governed_url), Actor("person:ana", frozenset())
+
+    def open_to_ana(db: Session) -> int:
+        return len(epoch.visible_scopes(db, who, Action.DISCOVER, now=NOW).scopes)
+
+    def is_rule(db: Session) -> bool:
+        return OPEN_PEOPLE in epoch.policy(db).rules
+
+    with transaction(engine, write=True) as db:  # asks before anybody has read
+        before = open_to_ana(db)
+        db.add(RuleRow(id=OPEN_PEOPLE.id, value=OPEN_PEOPLE))
+        db.flush()
+        assert not is_rule(db)  # of an epoch, all that was kept holds
+        epoch.bump(db)
+        assert is_rule(db)
+        db.rollback()
+    for write in (False, True):
+        with transaction(engine, write=write) as db:
+            assert not is_rule(db)
+            assert open_to_ana(db) == before
+    engine.dispose()
+
+
+def test_who_is_about_to_write_asks_for_nothing_that_readers_know(governed_url: str):
+    engine = open_database(governed_url)
+    with transaction(engine) as db:
+        epoch.policy(db)
+        epoch.actor(db, "person:sam")
+    asked: list[str] = []
+    with transaction(engine, write=True) as db:
+        listen(engine, "before_cursor_execute", lambda *said: asked.append(said[2]))
+        epoch.policy(db)
+        assert epoch.actor(db, "person:sam").id == "person:sam"
+    assert len(asked) == 1
+    assert "counters" in asked[0]
+    engine.dispose()
+
+
 def test_a_writer_may_copy_what_readers_keep_meanwhile(governed_sqlite: str):
     engine, done = open_database(governed_sqlite), Event()
     interval = sys.getswitchinterval()
@@ -137,6 +178,8 @@ def test_a_writer_may_copy_what_readers_keep_meanwhile(governed_sqlite: str):
     def decide(*, write: bool) -> int:
         while not done.is_set():
             with transaction(engine, write=write) as db:
+                if write:
+                    db.execute(delete(TagRow).where(TagRow.name == "nobody's"))
                 for _ in range(1 if write else 50):
                     who = Actor(f"person:{get_ident()}-{next(number)}", frozenset())
                     epoch.visible_scopes(db, who, Action.DISCOVER, now=NOW)

@@ -1,6 +1,7 @@
 """A damage of every kind is found by its check, and put right where it follows from facts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Engine, text
@@ -12,6 +13,8 @@ from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.datasets import Format
 from provender.core.errors import Denied
+from provender.core.lineage import Node, NodeKind
+from provender.core.requests import Wanted
 from provender.core.retention import Retention
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
@@ -21,6 +24,7 @@ from tests.catalog.world import (
     REPO,
     WEATHER,
     Clock,
+    declared,
     governing,
     manifest,
 )
@@ -29,6 +33,9 @@ from tests.catalog.world import (
 @pytest.fixture
 def engine(governed_url: str) -> Iterator[Engine]:
     """A catalog in which all has happened that leaves rows."""
+    with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
+        made = replace(declared(HOURLY), column_from={"tail": ("aviation.flights.tailnum",)})
+        catalog.desk.apply(governing(made))
     with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
         first = catalog.publish(FLIGHTS, manifest(1))
         catalog.publish(FLIGHTS, manifest(2))
@@ -43,6 +50,8 @@ def engine(governed_url: str) -> Iterator[Engine]:
         )
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
+        about = Node(NodeKind.DATASET, FLIGHTS.dataset)
+        catalog.access.ask(Wanted(about=about, purpose="report", reason="to count"))
     engine = open_database(governed_url)
     yield engine
     engine.dispose()
@@ -96,6 +105,10 @@ DAMAGES = {
         "UPDATE grants SET grantee = 'person:max' WHERE number = 1",
         "has the grantee person:max, its value person:ana",
     ),
+    "requests": (
+        "UPDATE requests SET state = 'approved'",
+        "has the state approved, its value open",
+    ),
     "holds": ("UPDATE holds SET until_at = at", "is on hold for [], its retention says ['case 7']"),
     "history": (
         "INSERT INTO history SELECT id + 1000, kind, key, from_sequence + 1000, from_at, to_sequence, "
@@ -114,6 +127,10 @@ DAMAGES = {
     "latest": ("UPDATE datasets SET latest = 1 WHERE id = 1", "has the latest version 1"),
     "said-of-datasets": ("DELETE FROM owners WHERE actor = 'person:sam'", "its offices lack"),
     "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
+    "carried": (
+        "DELETE FROM carried WHERE distance > 0 AND tag = 'personal'",
+        "its tag personal is not kept",
+    ),
     "counters": ("UPDATE counters SET value = 0 WHERE name = 'node'", "stands at 0"),
     "index": (
         "UPDATE search_texts SET title = 'else' WHERE title LIKE '%flights%'",

@@ -276,6 +276,7 @@ NOT_KEPT = {
     },
     "history itself, and what catalog/ said last": {"governed", "history"},
     "made from what is in history": {
+        "carried",
         "documents",
         "trigrams",
         "edges",
@@ -294,7 +295,18 @@ NOT_KEPT = {
         "search_words",
         "synonyms",
     },
-    "what happened, not what is said": {"consumption", "counters", "idempotency", "unanswered"},
+    "what happened, not what is said": {
+        "audit_checkpoints",
+        "break_glass",
+        "consumption",
+        "counters",
+        "idempotency",
+        "requested_datasets",
+        "requests",
+        "sessions",
+        "tokens",
+        "unanswered",
+    },
 }
 """Tables without history, by the reason."""
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
+    access,
     consumption,
     declarations,
     epoch,
@@ -106,7 +107,10 @@ class World:
         )
         draft = self.random.random() < 0.2
         reason = {"breaking_reason": "because"}
-        publication.publish(self.db, row.value.ref, made, draft=draft, change=self.change, **reason)
+        who = access.actor(self.db, self.change.actor)
+        publication.publish(
+            self.db, who, row.value.ref, made, draft=draft, change=self.change, **reason
+        )
 
     def step(self) -> None:
         ref = self.ref().at(self.random.randrange(1, 4))

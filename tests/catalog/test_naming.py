@@ -227,6 +227,16 @@ def test_the_trail_and_the_history_are_one(connect: Connect, clock: Clock):
     ]
 
 
+def test_features_of_a_renamed_dataset_are_judged_by_what_it_is_called_now(connect: Connect):
+    ops, dev, gov = connect("ops"), connect("dev"), connect("gov")
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
+    dev.record(REPO)
+    closed = gov.records.serving_manifest(REPO.project).closed
+    ops.desk.rename(HOURLY, "aviation.weather_by_hour", expected=None)
+    dev.record(REPO)
+    assert gov.records.serving_manifest(REPO.project).closed.keys() == closed.keys()
+
+
 def test_search_finds_a_dataset_by_its_new_name_only_once(connect: Connect):
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))

@@ -169,8 +169,11 @@ def test_publishers_in_threads_and_processes_make_contiguous_versions_of_files_t
         verify_version(lake, version.manifest)
 
 
-def test_another_version_of_a_dataset_takes_ten_statements(governed_url: str):
-    """What is published all day: same schema, no inputs, by somebody with an office over it."""
+def test_another_version_of_a_dataset_takes_eleven_statements(governed_url: str):
+    """What is published all day: same schema, no inputs, by somebody with an office over it.
+
+    One of them asks whether what is known of rules and people still holds.
+    """
     statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -184,4 +187,4 @@ def test_another_version_of_a_dataset_takes_ten_statements(governed_url: str):
             assert catalog.publish(FLIGHTS, manifest(2)).number == 2
         finally:
             event.remove(Engine, "before_cursor_execute", note)
-    assert 0 < len(statements) <= 10, statements
+    assert 0 < len(statements) <= 11, statements

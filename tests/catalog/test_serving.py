@@ -168,3 +168,38 @@ def test_what_is_recorded_is_what_was_compiled(connect: Connect):
     assert connect("ana").records.serving_manifest("delays") == connect("ana").compile_serving(
         VISIBLE
     )
+
+
+def test_a_lease_says_what_the_manifest_would_and_what_is_public(connect: Connect, served):
+    public = Rule(id="public", actors=("anyone",), actions=(Action.SERVE,))
+    manifest_ = served(BY_TAIL, public, rule(Action.SERVE, "personal"))
+    connect("dev").record(BY_TAIL)
+    lease = connect("ana").records.policy_lease("delays")
+    verdict = lease.verdict(SERVER.id)
+    assert (manifest_.closed, verdict.closed, verdict.public) == ({}, {}, ())
+    assert verdict.opened == dict.fromkeys(
+        ("arrivals:aircraft", "arrivals:delay", "both:celsius", "heat:celsius")
+    )
+    connect("dev").record(ARRIVALS)
+    again = connect("ana").records.policy_lease("delays")
+    assert again.state != lease.state
+    assert again.verdict(SERVER.id).public == ("arrivals:delay", "heat:celsius")
+
+
+def test_a_lease_opens_and_closes_without_another_apply(connect: Connect, served):
+    served(ARRIVALS)
+    connect("dev").record(ARRIVALS)
+    ask = connect("ana").records.policy_lease
+    connect("ops").publish(FLIGHTS, manifest())
+    for column in ("arr_delay", "carrier_code"):
+        before = ask("delays").verdict(SERVER.id)
+        assert "arrivals:delay" in before.closed
+        until = NOW + timedelta(days=1)
+        terms = {"grantee": SERVER.id, "action": Action.SERVE, "columns": (column,), "until": until}
+        if column == "carrier_code":
+            terms.pop("columns")
+        given = connect("sam").records.grant(FLIGHTS, **terms)
+    after = ask("delays")
+    assert after.verdict(SERVER.id).opened["arrivals:delay"] == after.first_end == until
+    connect("sam").records.revoke(given.id)
+    assert "arrivals:delay" in ask("delays").verdict(SERVER.id).closed

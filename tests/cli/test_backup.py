@@ -16,6 +16,8 @@ def test_a_catalog_goes_into_a_file_and_comes_back_in_another_home(published, ho
     (home / ".provender" / "lake").rename(home / "elsewhere" / "lake")
     assert published("fsck", "--json", **elsewhere).json["ok"] is True
     assert published("dataset", "show", "shop.orders@1", **elsewhere).code == 0
+    assert published("audit", "verify", **elsewhere).code == 0
+    assert len(list((home / "elsewhere" / "secrets" / "audit").glob("*.key"))) <= 1
     assert (
         pq.read_table(next((home / "elsewhere" / "lake").glob("shop/**/*.parquet"))).num_rows == 3
     )

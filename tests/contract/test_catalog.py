@@ -250,6 +250,10 @@ def test_a_protected_column_is_closed_and_the_hint_says_who_opens_it(catalog: Ca
         catalog.permit(Action.READ, [DELAY, TAILNUM], purpose="report")
     assert "person:sam or team:ops can grant it" in error.value.hint
     assert "--columns tailnum --purpose report" in error.value.hint
+    (fact,) = error.value.facts
+    assert (fact.dataset, fact.columns, fact.tags) == (FLIGHTS.dataset, ("tailnum",), ("personal",))
+    assert fact.who_can_grant == ("person:sam", "team:ops")
+    assert fact.command in error.value.hint
 
 
 def test_an_undeclared_purpose_is_not_found(catalog: Catalog):

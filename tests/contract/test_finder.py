@@ -1,5 +1,6 @@
 """What every Finder must do, whatever it is made of."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from provender.core.finding import Question
 from provender.core.lineage import Edge, Node
 from provender.core.names import DatasetRef
 from provender.core.profiles import ColumnProfile, Profile
+from provender.core.travel import ColumnTag, Whence
 from tests.catalog.world import (
     FLIGHTS,
     HOURLY,
@@ -17,6 +19,8 @@ from tests.catalog.world import (
     SALARIES,
     VISIBLE,
     WEATHER,
+    declared,
+    governing,
     manifest,
     training_set,
 )
@@ -139,6 +143,23 @@ def test_lineage_goes_both_ways(connect: Connect):
     assert Edge(Node.parse("dataset:aviation.weather@1"), Node.parse("dataset:aviation.weather_hourly@1")) in found.edges  # fmt: skip
     assert Node.parse("feature-view:delays/weather") in {edge.downstream for edge in found.edges}
     assert not found.truncated
+
+
+def test_tags_on_columns_are_told_with_where_they_came_from(connect: Connect):
+    made = replace(declared(HOURLY), column_from={"tail": (f"{FLIGHTS}.tailnum",)})
+    connect("gov").desk.apply(governing(made))
+    connect("ops").publish(FLIGHTS, manifest(1))
+    finder = connect("ana").finder
+    came = finder.tags(Node.parse("dataset:aviation.weather_hourly"))
+    source = Whence(Node.parse("dataset:aviation.flights"), "tailnum")
+    assert came == (
+        ColumnTag(column="tail", tag="personal", carried=True, whence=source),
+        ColumnTag(column="tail", tag="source.bts", carried=True, whence=source),
+    )
+    put = finder.tags(Node.parse("dataset:aviation.flights@1"))
+    assert ColumnTag(column="tailnum", tag="personal", carried=False) in put
+    with pytest.raises(NotFound):
+        finder.tags(Node.parse("dataset:people.salaries"))
 
 
 def test_who_reads_a_dataset_is_listed(connect: Connect):

@@ -1,5 +1,6 @@
 """What all Records must do, whatever they are made of."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -7,11 +8,12 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.datasets import Format, whole
+from provender.core.effects import Effect
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import Action, ColumnRef
+from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.protocols import Library
 from tests.catalog.world import (
     FLIGHTS,
@@ -45,6 +47,21 @@ def test_what_is_in_force_is_told_as_far_as_it_may_be_known(connect: Connect):
     assert FLIGHTS in named
     assert SALARIES not in named
     assert governance.purposes["report"] == "Count."
+
+
+def test_a_lease_changes_with_the_policy_and_its_state_with_it(connect: Connect):
+    connect("dev").record(VISIBLE)
+    records = connect("ana").records
+    lease = records.policy_lease("delays")
+    assert lease.state == records.policy_state("delays")
+    assert lease.holders.keys() == {"service:online"}
+    assert "weather:temp" in lease.verdict("service:online").closed
+    connect("sam").records.grant(FLIGHTS, grantee="person:max", action=Action.READ)
+    assert records.policy_state("delays") != lease.state
+    assert records.policy_lease("delays").digest == lease.digest
+    assert records.policy_state("nothing") != records.policy_state("delays")
+    with pytest.raises(NotFound, match="project 'delay' not found"):
+        records.policy_lease("delay")
 
 
 def test_definitions_are_served_as_they_were_recorded(connect: Connect):
@@ -205,3 +222,37 @@ def test_what_may_not_be_recorded_is_refused_in_the_same_words(connect: Connect)
     ) as error:
         connect("max").record(VISIBLE)
     assert "can grant it" in error.value.hint
+
+
+def test_the_audit_trail_is_proven_listed_as_checkpoints_and_exported(connect: Connect):
+    gov = connect("gov").records
+    proof = gov.audit_proof()
+    assert (proof.events, proof.checkpoints, proof.last) == (gov.verify_audit(), 0, None)
+    assert gov.checkpoints().items == ()
+    lines = [json.loads(line) for line in gov.audit_bundle(since=NOW - timedelta(days=1))]
+    assert lines[0]["first"] == 1
+    assert [line["event"]["sequence"] for line in lines[1:]] == [*range(1, proof.events + 2)]
+    assert lines[-1]["event"]["kind"] == "audit:export"
+    with pytest.raises(InvalidInput, match="no audit event is in that range"):
+        gov.audit_bundle(until=NOW - timedelta(days=1))
+    with pytest.raises(Denied, match="person:ana may not read the whole audit trail"):
+        connect("ana").records.audit_bundle()
+    with pytest.raises(InvalidInput, match="list"):
+        gov.checkpoints(after="x")
+
+
+def test_a_rule_that_names_the_trail_lets_read_all_of_it(connect: Connect, governed_url: str):
+    ana = connect("ana").records
+    assert ana.audit_events() == []
+    named = Rule(
+        id="audit", actors=("person:ana",), actions=(Action.READ,), datasets=("catalog.audit",)
+    )
+    wide = replace(named, id="wide", actors=("person:max",), datasets=("*",))
+    denied = replace(named, id="denied", actors=("person:ops",), effect=Effect.DENY)
+    for rule in (named, wide, denied):
+        connect("gov").desk.declare(rule)
+    assert len(ana.audit_events(limit=100)) == ana.verify_audit()
+    assert connect("max").records.audit_events() == []
+    with pytest.raises(Denied):
+        connect("ops").records.audit_bundle()
+    assert len(list(ana.audit_bundle())) > ana.verify_audit()

@@ -6,12 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provender.core.audit import GENESIS, AuditEvent, EventKind, chain, verify
+from provender.core.audit import GENESIS, AuditEvent, EventKind, chain, stored
+from provender.core.digest import digest
+from provender.core.errors import InvalidInput
+from provender.core.trail import Breach, examine
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DETAILS = st.dictionaries(
     st.text(max_size=3), st.none() | st.booleans() | st.integers() | st.text(max_size=3), max_size=2
 )
+
+
+def verify(events: list[AuditEvent]) -> int | None:
+    """The number of the first event that does not fit."""
+    found = examine(map(stored, events))
+    return found.sequence if isinstance(found, Breach) else None
 
 
 def trail(length: int, details: list[dict[str, Any]] | None = None) -> list[AuditEvent]:
@@ -103,3 +112,33 @@ def test_the_kinds_are_one_alphabetised_list_of_object_and_verb() -> None:
     kinds = [str(kind) for kind in EventKind]
     assert kinds == sorted(kinds)
     assert all(kind.count(":") == 1 for kind in kinds)
+
+
+@pytest.mark.parametrize("request_id", ["", "r1"])
+@given(detail=DETAILS)
+def test_a_seal_is_the_digest_of_the_canonical_list(
+    request_id: str, detail: dict[str, Any]
+) -> None:
+    event = chain(
+        None,
+        at=NOW,
+        actor="person:zoë",
+        kind=EventKind.ACCESS_DENY,
+        subject='a."b"\n',
+        detail=detail,
+        request=request_id,
+    )
+    said = [1, NOW, "person:zoë", "access:deny", 'a."b"\n', detail, GENESIS]
+    assert event.digest == digest([*said, request_id] if request_id else said)
+
+
+def test_half_of_a_character_is_refused_with_its_words() -> None:
+    with pytest.raises(InvalidInput, match="half of a character"):
+        chain(
+            None,
+            at=NOW,
+            actor="person:ana",
+            kind=EventKind.ACCESS_DENY,
+            subject="a\ud800",
+            detail={},
+        )

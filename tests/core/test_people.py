@@ -24,3 +24,10 @@ def test_an_actor_is_themselves_their_teams_and_anyone() -> None:
         assert actor.is_one_of(names)
     assert not actor.is_one_of(("person:bob", "team:ops"))
     assert not actor.is_one_of(())
+
+
+def test_an_actor_is_meant_by_the_names_of_their_projects_too() -> None:
+    actor = Actor("person:ana", frozenset({"team:ml"}), frozenset({"risk", "a"}))
+    assert actor.names == ("person:ana", "team:ml", "project:a", "project:risk", "anyone")
+    assert actor.is_one_of(("project:risk",))
+    assert not actor.is_one_of(("risk", "project:fraud_risk"))

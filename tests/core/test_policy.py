@@ -7,10 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provender.core.datasets import Dataset, Format
+from provender.core.effects import Mask
 from provender.core.errors import Denied
+from provender.core.filters import Filter
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, Rule, decide
+from provender.core.policy import (
+    EVERY,
+    Action,
+    ColumnRef,
+    Decision,
+    Grant,
+    Permit,
+    Rule,
+    decide,
+)
+from provender.values import from_json, to_json
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -321,3 +333,43 @@ def test_the_id_of_a_decision_is_that_of_its_content() -> None:
     assert ask().id == ask().id
     assert ask().id != ask(rules=(RULE,)).id
     assert ask().id.startswith("dec_")
+
+
+PERMIT = Permit(
+    decision="dec_1", actor="person:ana", action=Action.READ, purpose="delays",
+    columns=frozenset({DELAY, TAILNUM}), decided_at=NOW,
+)  # fmt: skip
+PARTS: list[tuple[dict[str, Any], str]] = [
+    ({"masks": ((TAILNUM, Mask.parse("hash")),)}, "aviation.flights.tailnum is masked: hash"),
+    (
+        {"filters": (("aviation.flights", Filter("delay > 0")),)},
+        "of aviation.flights only rows with delay > 0",
+    ),
+    ({"computes": frozenset({TAILNUM})}, "aviation.flights.tailnum may feed a feature only"),
+]
+
+
+@pytest.mark.parametrize(("part", "why"), PARTS)
+def test_a_permit_for_a_part_is_refused_by_who_gives_the_whole(part: dict[str, Any], why: str):
+    PERMIT.require_whole()
+    partial = replace(PERMIT, **part)
+    for ask_whole in (partial.require_whole, lambda: partial.cover([DELAY], now=NOW)):
+        with pytest.raises(Denied) as error:
+            ask_whole()
+        assert why in error.value.message
+    partial.cover([DELAY, TAILNUM], now=NOW, shielded=True)
+    with pytest.raises(Denied, match=r"is not for aviation\.flights\n"):
+        partial.cover([WHOLE], now=NOW, shielded=True)
+
+
+def test_a_permit_for_many_parts_names_a_few():
+    masks = tuple((ColumnRef("a.b", f"c{n}"), Mask.parse("null")) for n in range(5))
+    with pytest.raises(Denied, match=r"\(a\.b\.c0 is masked: null; .*c2 .* and 2 more\)"):
+        replace(PERMIT, masks=masks).require_whole()
+    with pytest.raises(Denied, match=r"\(a\.b\.c0 is masked: null; .*c2 is masked: null\)"):
+        replace(PERMIT, masks=masks[:3]).require_whole()
+
+
+def test_a_permit_for_a_part_keeps_it_on_the_wire():
+    partial = replace(PERMIT, **PARTS[0][0], **PARTS[1][0], **PARTS[2][0])
+    assert from_json(Permit, to_json(partial)) == partial

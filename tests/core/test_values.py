@@ -13,10 +13,18 @@ from hypothesis import strategies as st
 import provender.core
 from provender.core.audit import AuditEvent, EventKind, Remembered
 from provender.core.datasets import Listed, Manifest
+from provender.core.effects import Mask
 from provender.core.errors import Corrupt
+from provender.core.filters import Filter
+from provender.core.filtertext import Among, And, Compare, IsNull, Not, Or
+from provender.core.gateway import Streamed
 from provender.core.governance import Drift, Step
+from provender.core.limits import Limits
+from provender.core.merkle import Frontier
 from provender.core.people import Person
 from provender.core.schema import TYPES, Column, Schema
+from provender.core.simulation import Policy
+from provender.core.trail import Start
 from provender.values import from_json, to_json
 
 JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
@@ -32,6 +40,7 @@ def core_values() -> list[type[Any]]:
         for module in modules
         for kind in vars(module).values()
         if isinstance(kind, type) and is_dataclass(kind) and kind.__module__ == module.__name__
+        if not kind.__name__.startswith("_")
     }
     return sorted(kinds, key=lambda kind: (kind.__qualname__, kind.__module__))
 
@@ -50,6 +59,13 @@ def register() -> None:
         timedelta, st.timedeltas(timedelta(days=-90_000), timedelta(days=90_000))
     )
     st.register_type_strategy(float, st.floats(allow_nan=False, allow_infinity=False))
+    some = st.sampled_from(["*", "a.b", "a.*"])
+    lists = st.lists(some, min_size=1, max_size=2).map(tuple)
+    st.register_type_strategy(Limits, st.builds(Limits, actions=lists, datasets=lists))
+    masks = ("null", "hash", "constant('x')", "constant(3)", "truncate(2)", "bucket(0.5)")
+    st.register_type_strategy(Mask, st.sampled_from(masks).map(Mask.parse))
+    filters = st.sampled_from(["a = 1", "a = 'x' or not b is null", "c in (date '2020-01-01')"])
+    st.register_type_strategy(Filter, filters.map(Filter))
     details = st.dictionaries(st.text(max_size=3), JSON, max_size=2)
     st.register_type_strategy(
         AuditEvent, st.builds(AuditEvent, kind=st.sampled_from(EventKind), detail=details)
@@ -58,9 +74,14 @@ def register() -> None:
 
 
 register()
-VALUES = [
-    kind for kind in core_values() if kind not in (Drift, Step, Listed)
-]  # these hold any value
+ANY = (Drift, Step, Listed)
+"""These hold any value."""
+PARSED = (And, Or, Not, Among, Compare, IsNull)
+"""Of a filter, which goes as its text."""
+KEPT_OTHERWISE = (Frontier, Start, Policy, Streamed)
+"""Trees go as their peaks in hexadecimal digits, a policy as the objects that are declared, and
+what is streamed as its bytes."""
+VALUES = [kind for kind in core_values() if kind not in (*ANY, *PARSED, *KEPT_OTHERWISE)]
 
 
 def test_there_are_values_to_try() -> None:

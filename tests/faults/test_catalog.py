@@ -8,10 +8,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from tests.faults.processes import wait_for
-from tests.faults.traffic import only
+from provender.catalog.local import LocalCatalog
+from provender.core.features import EntitySpec, RepoSpec, ViewSpec
+from tests.faults.oracle import FEATURES, VIEW
+from tests.faults.processes import PROJECT, wait_for
+from tests.faults.traffic import RIGHT
 from tests.online.proxy import Proxy
 from tests.postgres import needed_binaries, running
+from tests.serving.governed import GOVERNANCE
 
 
 @pytest.fixture
@@ -24,12 +28,29 @@ def catalog():
             yield proxy.port, stack.close
 
 
-def test_lookups_go_on_while_the_catalog_is_down_and_health_says_so(
+def know(url: str) -> None:
+    """Let the catalog know the view that is served, of which it does not govern the source."""
+    known = ViewSpec(
+        name=VIEW.name,
+        entities=("entity",),
+        join_keys=VIEW.join_keys,
+        features=tuple(column for column in VIEW.columns if column.name in FEATURES),
+        dataset=None,
+        event_timestamp="at",
+    )
+    entities = (EntitySpec(name="entity", join_key="entity", type="int64"),)
+    with LocalCatalog(url, actor="person:gov") as catalog:
+        catalog.desk.apply(GOVERNANCE)
+        catalog.record(RepoSpec(project=PROJECT, entities=entities, views=(known,)))
+
+
+def test_public_lookups_go_on_while_the_catalog_is_down_and_health_says_so(
     catalog, redis_server, scene, say
 ):
     port, take_away = catalog
     url = f"postgresql://provender@127.0.0.1:{port}/postgres"
-    play = scene(redis_server.url, PROVENDER_CATALOG_URL=url)
+    know(url)
+    play = scene(redis_server.url, PROVENDER_CATALOG_URL=url, PROVENDER_ONLINE_UNCONFIRMED="public")
 
     def health():
         return httpx.get(f"{play.served.address}/health", timeout=5)
@@ -44,4 +65,6 @@ def test_lookups_go_on_while_the_catalog_is_down_and_health_says_so(
     assert found.status_code == 200
     assert found.json()["status"] == "degraded"
     assert found.json()["catalog"]["problem"]
-    only(play.traffic)
+    answers = [answer for answer in list(play.traffic.answers) if answer.due >= gone]
+    assert len(answers) > 200
+    assert {answer.kind for answer in answers} == {RIGHT}  # before, nobody had told of the policy

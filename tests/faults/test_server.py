@@ -27,7 +27,7 @@ def test_a_killed_worker_loses_what_it_had_in_hand_and_is_replaced(redis_server,
     say(play.traffic.report("one of two workers killed", killed))
     only(play.traffic, LOST)
     delay = DELAYS[min(times(1), len(DELAYS)) - 1]
-    assert play.traffic.kinds[LOST] < 40 * times(1)
+    assert play.traffic.kinds[LOST] < 200 * times(1)  # of those of a second
     assert play.traffic.lost_seconds(killed) < 3 + delay
     assert play.served.process.poll() is None
 

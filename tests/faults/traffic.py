@@ -159,6 +159,7 @@ class Traffic:
 
 def only(traffic: Traffic, *kinds: str) -> None:
     """Assert that every answer was right, or of one of ``kinds``: never wrong, and nothing else."""
-    assert not traffic.details(WRONG)
+    wrong = traffic.details(WRONG)
+    assert not wrong, wrong
     others = set(traffic.kinds) - {RIGHT, *kinds}
     assert not others, {kind: traffic.details(kind) for kind in others}

@@ -278,7 +278,7 @@ def test_a_feature_that_is_gone_is_said_and_a_catalog_that_is_down_is_not(
     def compiled() -> Any:
         if failures:
             raise failures[0]
-        return usual.plan
+        return usual._compiled()
 
     lookup = OnlineLookup(online, "trips", compiled, now=workspace.settings.now, ticks=ticks)
     published = online.manifest("trips")

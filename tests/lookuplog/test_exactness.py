@@ -74,7 +74,7 @@ def same(logged: Any, answered: Any) -> bool:
     return bool(logged == answered)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(stored=st.tuples(rows, rows))
 def test_rows_hold_what_was_answered(stored: tuple[dict[str, Any], dict[str, Any]]) -> None:
     plan = SNAPSHOT.plan(FeaturesRequest({}, (), SERVICE.name, False, False))

@@ -15,12 +15,14 @@ from provender.core.errors import Conflict, Denied, InvalidInput, Unavailable
 from provender.core.names import DatasetRef
 from provender.core.training import Table
 from provender.offline import sparksession
+from provender.offline.duck import DuckEngine
 from provender.offline.spark import SparkEngine
 from provender.offline.sparksession import Cluster
 from provender.offline.spine import Spine
 from tests.offline.cases import INSTANT, NOTHING_GOVERNED, START, compare
 from tests.offline.cluster import OPTIONS
 from tests.offline.questions import MINUTE, at, join, plan, run, together, written
+from tests.offline.shielding import KEY, cards, hashed, permit
 
 FORMS = ("window", "asof")
 
@@ -315,3 +317,22 @@ def test_explain_says_which_form_and_why_and_starts_nothing(tmp_path):
     asked_for = dataclasses.replace(nowhere, form="asof").explain(question, spine)
     assert "the form is asof: it was asked for" in asked_for
     assert "LEFT ASOF JOIN c0 AS g0 MATCH_CONDITION (e.t >= g0.known_at)" in asked_for
+
+
+@pytest.mark.parametrize(
+    ("rows", "masks"),
+    [
+        ("n > 10", {"x": "truncate(2)"}),
+        ("k = 'a' and not n = 30", {"k": "hash", "x": "hash", "n": "bucket(10)"}),
+    ],
+)
+def test_masks_and_filters_leave_what_they_leave_in_duckdb(engine, tmp_path, rows, masks):
+    engine, duck = dataclasses.replace(engine, lake=tmp_path), DuckEngine(tmp_path)
+    asked, some = plan(cards(tmp_path), "x", "n"), permit(masks=masks, rows=rows)
+    keys = [hashed("a"), hashed("b")] if "k" in masks else ["a", "b"]
+    spine = Spine(pa.table({"p": [*keys, None, "z"], "t": pa.array([at(5)] * 4)}))
+    found, expected = (
+        one.run(asked, spine, some, now=START, key=lambda: KEY).table() for one in (engine, duck)
+    )
+    assert found.to_pydict() == expected.to_pydict()
+    assert any(found.column("n").to_pylist())

@@ -51,8 +51,8 @@ def test_a_definition_that_is_applied_while_an_older_one_is_claimed_stays(
     store.claim("p", VIEW)
 
     class Overtaken(OnlineStore):
-        def _asked(self, deadline: float, *commands: Words) -> list[Any]:
-            replies = super()._asked(deadline, *commands)
+        def asked(self, deadline: float, *commands: Words) -> list[Any]:
+            replies = super().asked(deadline, *commands)
             store.declare("p", NEWEST)
             return replies
 
@@ -69,8 +69,8 @@ def test_who_claims_a_view_that_is_deleted_meanwhile_has_it(
     store.claim("p", VIEW)
 
     class Emptied(OnlineStore):
-        def _asked(self, deadline: float, *commands: Words) -> list[Any]:
-            replies = super()._asked(deadline, *commands)
+        def asked(self, deadline: float, *commands: Words) -> list[Any]:
+            replies = super().asked(deadline, *commands)
             store.delete("p", VIEW.name)
             return replies
 

@@ -225,8 +225,8 @@ def test_a_manifest_comes_back_as_it_was_published(store: OnlineStore) -> None:
     published = manifest(VIEW, closed={"weather:x": "tagged personal"}, open_until={"a:b": T0})
     digest = store.publish_manifest(published)
     assert store.manifest("flights") == published
-    assert store.manifest_digest("flights") == digest == published.digest
-    assert store.manifest_digest("other") is None
+    assert store.beside("flights").digest == digest == published.digest
+    assert store.beside("other").digest is None
 
 
 def test_a_manifest_that_is_not_what_its_digest_says_is_refused(

@@ -7,8 +7,11 @@ import pyarrow.compute as pc
 import pytest
 
 from demo import model
+from provender.asgi import app
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.sdk import connect
+from provender.settings import Settings
+from tests.api.server import listening
 from tests.oracle.flights import frame_oracle
 
 SERVICE = "delay_v1"
@@ -235,3 +238,15 @@ def test_a_plain_feast_retrieval_is_recorded_too(workspace, spine, as_ana):
     assert [str(ref) for ref in manifest.spec.features] == ["weather:temp", "plane:seats"]
     assert manifest.created_by == "person:ana"
     assert manifest.row_count == 300
+
+
+def test_the_service_makes_the_same_training_set_for_who_has_no_lake(flights, spine, tmp_path):
+    part = spine.slice(100_000, 20_000)
+    with listening(app(flights)) as address:
+        alone = Settings(home=tmp_path, catalog_url=address, purpose=flights.purpose)
+        with connect(settings=alone) as outside, connect(settings=flights) as inside:
+            theirs = outside.training_set(part, service=SERVICE)
+            ours = inside.training_set(part, service=SERVICE)
+            assert outside.read("aviation.weather").equals(inside.read("aviation.weather"))
+    assert theirs.id == ours.id
+    assert theirs.arrow().equals(ours.arrow())

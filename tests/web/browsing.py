@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 
 from provender.catalog.local import LocalCatalog
+from provender.core.clock import Clock
 from provender.web.app import application
 from tests.web.clock import NOW
 
@@ -33,13 +34,13 @@ needs_chromium = pytest.mark.skipif(
 
 
 @contextmanager
-def served(url: str, *, actor: str) -> Iterator[str]:
+def served(url: str, *, actor: str, clock: Clock = lambda: NOW) -> Iterator[str]:
     """Serve the pages of the catalog at ``url`` to ``actor``; gives their address."""
-    catalog = LocalCatalog(url, actor=actor, clock=lambda: NOW)
+    catalog = LocalCatalog(url, actor=actor, clock=clock)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            application(catalog, clock=lambda: NOW), log_level="warning", lifespan="off"
+            application(catalog, clock=clock), log_level="warning", lifespan="off"
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))

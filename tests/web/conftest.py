@@ -47,7 +47,17 @@ class Reader:
 
 
 def ask(app: Starlette, path: str, *, method: str = "GET", **options: Any) -> httpx.Response:
-    """Return the answer of ``app``; an unforeseen error is an answer too."""
+    """Return the answer of ``app``; an unforeseen error is an answer too.
+
+    A form that is sent carries what our own pages put into it.
+    """
+    if (
+        method == "POST"
+        and isinstance(options.get("content"), str)
+        and "csrf=" not in options["content"]
+    ):
+        visitor = app.state.visitors.known(None)
+        options["content"] = f"csrf={visitor.csrf}&{options['content']}"
 
     async def request() -> httpx.Response:
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)

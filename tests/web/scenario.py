@@ -11,8 +11,10 @@ from provender.core.datasets import (
 from provender.core.digest import digest
 from provender.core.editing import Edit
 from provender.core.lifecycle import Step
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
+from provender.core.requests import AccessRequest, Wanted
 from provender.core.tags import Assignment
 from tests.web import measured
 from tests.web.clock import NOW
@@ -149,6 +151,18 @@ def publish(
 ) -> None:
     made = manifest(name, columns, rows=rows, year=year, **more)
     catalog.publish(DatasetRef.parse(name), made, evidence=evidence)
+
+
+def asks(catalog: LocalCatalog, *, column: str = "tailnum") -> AccessRequest:
+    """Ask for a protected column of the flights."""
+    return catalog.access.ask(
+        Wanted(
+            about=Node(NodeKind.DATASET, "aviation.flights"),
+            columns=(column,),
+            purpose="delay-prediction",
+            reason="planes that come late leave late",
+        )
+    )
 
 
 def many_versions(catalog: LocalCatalog, count: int) -> None:

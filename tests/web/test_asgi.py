@@ -23,11 +23,14 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         ("127.0.0.1", "127.0.0.1:8400", 200),
         ("127.0.0.1", "evil.example", 421),
-        ("0.0.0.0", "catalog.example", 200),
+        ("0.0.0.0", "localhost", 200),
+        ("0.0.0.0", "catalog.example", 421),
     ],
 )
 def test_the_pages_stand_on_the_catalog_of_the_settings(tmp_path, listens_on, asked_as, status):
-    pages = app(Settings(home=tmp_path / "state"), host=listens_on)
+    pages = app(
+        Settings(home=tmp_path / "state", public_url="http://localhost:8400"), host=listens_on
+    )
     assert ask(pages, "/datasets.json", headers={"host": asked_as}).status_code == status
     assert (tmp_path / "state/catalog.db").exists()
 

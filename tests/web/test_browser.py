@@ -10,7 +10,7 @@ from tests.web.browsing import SCREENSHOTS, listened, needs_chromium, opened, se
 from tests.web.clock import NOW
 from tests.web.conftest import copied
 from tests.web.declared import training_manifest
-from tests.web.scenario import widest
+from tests.web.scenario import asks, widest
 
 PAGES = {
     "home": "/",
@@ -39,6 +39,12 @@ PAGES = {
     "training-set": "/training-sets/{training_set}",
     "lineage": "/lineage?node=dataset%3Aaviation.tail_last",
     "inbox": "/inbox",
+    "requests": "/requests",
+    "policy": "/policy",
+    "access": "/datasets/aviation.flights/access",
+    "request": "/requests/r1",
+    "request-new": "/requests/new?about=dataset:aviation.flights&columns=tailnum&purpose=reporting",
+    "why": "/datasets/aviation.flights/why?columns=tailnum&columns=carrier&purpose=serving",
     "tags": "/tags",
     "tag": "/tags/quality.level",
     "glossary": "/glossary",
@@ -77,6 +83,8 @@ def address(filled, tmp_path_factory) -> Iterator[str]:
     url = copied(filled, tmp_path_factory.mktemp("painted"))
     with LocalCatalog(url, actor="person:sam", clock=lambda: NOW) as catalog:
         widest(catalog)
+    with LocalCatalog(url, actor="person:max", clock=lambda: NOW) as catalog:
+        asks(catalog)
     with served(url, actor="person:sam") as found:
         yield found
 

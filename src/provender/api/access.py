@@ -12,6 +12,7 @@ from provender.api.parameters import (
     Id,
     IdempotencyKey,
     IfNoneMatch,
+    Instant,
     Limit,
 )
 from provender.api.routes import Routes
@@ -93,6 +94,28 @@ def give_grant(
     return answers.answer(request, given, status=201, location=where)
 
 
+@routes.get("/grants/expiring", Listed[Grant])
+def list_expiring(
+    request: Request,
+    catalog: Asking,
+    until: Annotated[Instant, Query(description="Which end before that instant.")],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the grants that the caller may see and that end soon, the next to end first."""
+    return answers.answer(request, catalog.access.expiring(until=until))
+
+
+@routes.get("/grants/unused", Listed[Grant])
+def list_unused(
+    request: Request,
+    catalog: Asking,
+    since: Annotated[Instant, Query(description="Not used since that instant.")],
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return the grants to read that no permit has rested on since an instant, oldest first."""
+    return answers.answer(request, catalog.access.unused(since=since))
+
+
 @routes.get("/grants/{id}", Grant, raises=(NotFound,))
 def get_grant(
     request: Request,
@@ -102,6 +125,18 @@ def get_grant(
 ) -> Response:
     """Return one of the grants that the caller may see."""
     return answers.answer(request, catalog.records.granted(id))
+
+
+@routes.post("/grants/{id}/renew", Grant, raises=(NotFound, Denied, Conflict))
+def renew_grant(
+    request: Request,
+    catalog: Asking,
+    id: Id,  # noqa: A002 - the word of the field
+    body: Annotated[bodies.RenewalWanted, bodies.taken(bodies.RenewalWanted)],
+) -> Response:
+    """Let a grant that was not revoked hold until another instant."""
+    renewed = catalog.access.renew(id, until=body.until, reason=body.reason)
+    return answers.answer(request, renewed)
 
 
 @routes.post("/grants/{id}/revoke", Grant, raises=(NotFound, Denied, Conflict))

@@ -36,6 +36,12 @@ def answer(
     return Response(body, status, headers=headers, media_type=JSON)
 
 
+def secret(answered: Response) -> Response:
+    """Return an answer that nothing on the way may keep."""
+    answered.headers["cache-control"] = "no-store"
+    return answered
+
+
 def verbatim(request: Request, body: bytes, *, media: str, state: conditions.State) -> Response:
     """Return the answer that ``body`` is, byte for byte."""
     tag = state.tag(body)

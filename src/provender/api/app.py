@@ -15,6 +15,7 @@ from provender.api import (
     access,
     answers,
     audit,
+    breakglass,
     contracts,
     datasets,
     declarations,
@@ -24,19 +25,24 @@ from provender.api import (
     lineage,
     projects,
     reference,
+    requests,
     retention,
+    retrieval,
     search,
+    tokens,
     training,
     versions,
 )
 from provender.api.deprecated import DEPRECATED, Deprecations
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
+from provender.api.gate import Gate
 from provender.api.guard import Guard
 from provender.api.identity import Identify, local
-from provender.api.parameters import only_known
+from provender.api.parameters import known, only_known
 from provender.api.routes import Operation
 from provender.core.errors import ProvenderError
+from provender.core.identity import LOCAL, Identity, Mode
 from provender.core.protocols import Library
 
 PARTS = (
@@ -48,18 +54,22 @@ PARTS = (
     inbox,
     projects,
     training,
+    retrieval,
     access,
+    requests,
+    breakglass,
     governance,
     declarations,
     search,
     lineage,
     audit,
+    tokens,
 )
 OPERATIONS: tuple[Operation, ...] = tuple(
     operation for part in PARTS for operation in part.routes.operations
 )
-Speaks = Callable[[str, str], Library]
-"""The catalog as spoken to by an actor, in a request of that id."""
+Speaks = Callable[[Identity, str], Library]
+"""The catalog as spoken to by whoever asks, in a request of that id."""
 
 
 def application(
@@ -68,10 +78,12 @@ def application(
     identify: Identify,
     hosts: Collection[str] | None = None,
     deprecated: Deprecations = DEPRECATED,
+    mode: Mode = LOCAL,
+    gate: Gate | None = None,
 ) -> FastAPI:
-    """Return the API over a catalog; ``identify`` says who asks.
+    """Return the API over a catalog; ``identify`` says who asks, as ``mode`` tells everybody.
 
-    ``hosts`` are the names it may be asked by; None is any.
+    ``hosts`` are the names it may be asked by; None is any. Rows come through the ``gate``.
     """
     app = FastAPI(
         openapi_url=None,
@@ -94,26 +106,30 @@ def application(
             methods=[operation.method],
             deprecated=operation.name in deprecated or None,
             response_model=None,
-            dependencies=[Depends(only_known)],
+            dependencies=[*([] if operation.open else [Depends(known)]), Depends(only_known)],
         )
-    app.state.library = lambda request: speaks(identify(request).actor, request_id(request))
+    app.state.mode = mode
+    app.state.identify = identify
+    app.state.gate = gate
+    app.state.library = lambda request: speaks(request.state.identity, request_id(request))
     _add_description(app)
     return app
 
 
-def description() -> dict[str, Any]:
-    """Return the description of the API, without a catalog."""
+def description(mode: Mode = LOCAL) -> dict[str, Any]:
+    """Return the description of the API of a server in ``mode``, without a catalog."""
 
-    def speaks(actor: str, request: str) -> Library:
+    def speaks(identity: Identity, request: str) -> Library:
         raise AssertionError("a description is asked for no catalog")
 
-    return describe(application(speaks, identify=local("service:nobody")), OPERATIONS)
+    app = application(speaks, identify=local("service:nobody"), mode=mode)
+    return describe(app, OPERATIONS, mode)
 
 
 def _add_description(app: FastAPI) -> None:
     @cache
     def whole() -> dict[str, Any]:
-        return describe(app, OPERATIONS)
+        return describe(app, OPERATIONS, app.state.mode)
 
     def openapi(request: Request) -> Response:
         return JSONResponse(whole())

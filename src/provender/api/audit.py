@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Query, Request, Response
+from starlette.responses import StreamingResponse
 
 from provender.api import answers, bodies, paging
 from provender.api.parameters import (
@@ -18,12 +19,15 @@ from provender.api.parameters import (
     Text,
 )
 from provender.api.routes import Routes
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Outcome
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import Denied, InvalidInput, KeyReused, NotFound
 from provender.core.names import DatasetRef
+from provender.core.trail import Proof
 
 routes = Routes("audit")
+NDJSON = "application/x-ndjson"
 Whose = Annotated[Text, Query(max_length=200)]
 Since = Annotated[Instant | None, Query(description="From that instant on.")]
 Of = Annotated[DatasetName | None, Query(description="Versions of this dataset only.")]
@@ -51,6 +55,8 @@ def list_audit_events(
     subject: Whose = "",
     since: Since = None,
     until: Until = None,
+    purpose: Whose = "",
+    verdict: Annotated[Outcome | None, Query()] = None,
     before: Annotated[Position | None, Query(description="Before that event.")] = None,
     limit: Limit = 50,
     after: After = "",
@@ -63,6 +69,8 @@ def list_audit_events(
         subject=subject,
         since=since,
         until=until,
+        purpose=purpose,
+        verdict=verdict,
         before=_sequence(paging.place(request, after)) or before,
         limit=limit + 1,
     )
@@ -71,10 +79,33 @@ def list_audit_events(
     return answers.answer(request, paging.paged(request, Listed(shown, following)))
 
 
-@routes.get("/audit/verification", bodies.Verified)
+@routes.get("/audit/verification", Proof)
 def verify_audit(request: Request, catalog: Asking, if_none_match: IfNoneMatch = None) -> Response:
-    """Return how many events the audit trail has, if none was changed or taken out."""
-    return answers.answer(request, bodies.Verified(events=catalog.records.verify_audit()))
+    """Return how many events and checkpoints the audit trail has, if all hold."""
+    return answers.answer(request, catalog.records.audit_proof())
+
+
+@routes.get("/audit/bundle", None, media=NDJSON, raises=(Denied,))
+def export_audit(
+    request: Request, catalog: Asking, since: Since = None, until: Until = None
+) -> Response:
+    """Return the audit trail as lines that prove themselves, for who may read all of it."""
+    lines = catalog.records.audit_bundle(since=since, until=until)
+    return StreamingResponse(lines, media_type=NDJSON)
+
+
+@routes.get("/audit/checkpoints", Listed[Checkpoint])
+def list_checkpoints(
+    request: Request,
+    catalog: Asking,
+    limit: Limit = 50,
+    after: After = "",
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return what was signed about the audit trail, newest first."""
+    begin = paging.place(request, after)
+    found = catalog.records.checkpoints(limit=limit, after=begin)
+    return answers.answer(request, paging.paged(request, found))
 
 
 @routes.post("/notes", None, status=204, raises=(Denied, NotFound, KeyReused))

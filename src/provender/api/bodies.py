@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass, field, fields, make_dataclass
 from datetime import datetime
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from fastapi import Depends
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue
@@ -17,7 +17,10 @@ from provender.core.editing import Edit
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
+from provender.core.limits import NO_LIMITS, Limits
+from provender.core.lineage import Node
 from provender.core.policy import EVERY, Action, ColumnRef
+from provender.core.requests import RequestStep, Wanted
 from provender.core.retention import Retention
 from provender.core.training import TrainingSetManifest
 
@@ -176,6 +179,70 @@ class GrantWanted(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenWanted(Body):
+    """A token to make; ``actor`` None is the caller, ``until`` None the usual 90 days."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80)]
+    actor: ActorName | None = None
+    limits: Limits = NO_LIMITS
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessWanted(Body):
+    """What somebody asks for; ``grantee`` of "" is the caller."""
+
+    about: Node
+    grantee: ActorName | Literal[""] = ""
+    columns: Annotated[tuple[Word, ...], Field(max_length=MANY)] = ()
+    action: Action = Action.READ
+    purpose: Word = ""
+    until: datetime | None = None
+    reason: Short = ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is asked for, as the core has it."""
+        return Wanted(**{part.name: getattr(self, part.name) for part in fields(Wanted)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerWanted(Body):
+    """An answer to a request for access, or that it is withdrawn."""
+
+    step: RequestStep
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GlassBroken(Body):
+    """What somebody takes without asking, for how many hours, and why."""
+
+    dataset: DatasetName
+    columns: Annotated[tuple[Word, ...], Field(max_length=MANY)] = ()
+    action: Action = Action.READ
+    purpose: Word = ""
+    hours: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewWanted(Body):
+    """Whether what was taken was justified, and what was looked at."""
+
+    justified: bool
+    note: Short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalWanted(Body):
+    """Until when a grant is to hold; None: for ever."""
+
+    until: datetime | None
+    reason: Short = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Body):
     """Something that happened outside of the catalog."""
 
@@ -189,6 +256,14 @@ class Desired(Body):
     """Everything that should be in force."""
 
     desired: Governance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supposed(Body):
+    """Everything that might be in force, and since when decisions are decided again by it."""
+
+    desired: Governance
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,13 +288,6 @@ class Digest:
     """The identity of something, alone."""
 
     digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """How many audit events there are, all as they were written."""
-
-    events: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from provender.api.errors import JSON, ErrorAnswer
 from provender.api.routes import Operation
 from provender.api.shapes import Wanted, described
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.errors import InvalidInput, ProvenderError, Unauthenticated, Unavailable
+from provender.core.identity import Mode
 
 Json = dict[str, Any]
 VERSION = "1.0"
@@ -28,6 +29,11 @@ TEXT = {"type": "string"}
 ANY: Json = {"description": "As it was written, byte for byte."}
 TAG = {"description": "What this answer is the state of.", "schema": TEXT}
 PLACE = {"description": "The address of it.", "schema": TEXT}
+BEARER: Json = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API token, or an access token of the identity provider.",
+}
 ABOUT = (
     "The catalog of Provender: datasets, their versions, owners, tags and contracts, feature "
     "definitions, access, lineage and search. Lists come in pages; changes need If-Match; what "
@@ -35,8 +41,8 @@ ABOUT = (
 )
 
 
-def describe(app: FastAPI, operations: Sequence[Operation]) -> Json:
-    """Return the description of the API that ``operations`` are."""
+def describe(app: FastAPI, operations: Sequence[Operation], mode: Mode) -> Json:
+    """Return the description of the API that ``operations`` are, on a server in ``mode``."""
     whole = get_openapi(
         title="Provender catalog", version=VERSION, description=ABOUT, routes=app.routes
     )
@@ -51,7 +57,12 @@ def describe(app: FastAPI, operations: Sequence[Operation]) -> Json:
         if body := operation.body:
             content = {body.media: {"schema": schemas.get(f"{operation.name} takes", ANY)}}
             told["requestBody"] = {"required": True, "content": content}
+        if not (mode.is_local or operation.open):
+            told["security"] = [{"token": []}]
+            told["responses"]["401"] = _told(401, [Unauthenticated.code], schemas["error"])
     whole["components"] = {"schemas": dict(sorted(definitions.items()))}
+    if not mode.is_local:
+        whole["components"]["securitySchemes"] = {"token": BEARER}
     return _named(whole)
 
 
@@ -101,12 +112,13 @@ def _errors(operation: Operation, schema: Json) -> Json:
         codes[HTTPStatus.REQUEST_ENTITY_TOO_LARGE] = ["too-large"]
         codes[HTTPStatus.UNSUPPORTED_MEDIA_TYPE] = ["unsupported-media-type"]
     codes[HTTPStatus.MISDIRECTED_REQUEST] = ["misdirected"]
+    return {str(int(status)): _told(status, names, schema) for status, names in codes.items()}
+
+
+def _told(status: int, codes: list[str], schema: Json) -> Json:
     return {
-        str(int(status)): {
-            "description": f"{HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(names))}.",
-            "content": {JSON: {"schema": schema}},
-        }
-        for status, names in codes.items()
+        "description": f"{HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}.",
+        "content": {JSON: {"schema": schema}},
     }
 
 

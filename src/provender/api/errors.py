@@ -11,7 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from provender.core.errors import InvalidInput, NotFound, Problems, ProvenderError
+from provender.core.errors import (
+    Busy,
+    Denied,
+    Fact,
+    InvalidInput,
+    NotFound,
+    Problems,
+    ProvenderError,
+    Unauthenticated,
+)
 from provender.values import to_json
 
 JSON = "application/json"
@@ -31,7 +40,7 @@ class Fault:
     """Why a request was not done. ``code`` is stable; ``hint`` says what to do about it.
 
     ``what`` is the kind of thing that was not found, or nothing. The request is in the server's
-    log by its ``request_id``.
+    log by its ``request_id``. ``facts`` say of what was denied what is closed, and who can grant it.
     """
 
     status: int
@@ -42,6 +51,7 @@ class Fault:
     what: str
     request_id: str
     problems: tuple[Problem, ...]
+    facts: tuple[Fact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +118,12 @@ def explain(request: Request, error: Exception) -> Response:
             )
         case HTTPException():
             told = Refused(HTTPStatus(error.status_code), str(error.detail), hint=MALFORMED_HINT)
+        case Unauthenticated():
+            headers["www-authenticate"] = 'Bearer realm="provender"'
+            told = error
+        case Busy():
+            headers["retry-after"] = str(error.retry_after)
+            told = error
         case ProvenderError():
             told = error
         case _:
@@ -139,6 +155,7 @@ def fault(
         what=error.what if isinstance(error, NotFound) else "",
         request_id=request,
         problems=problems,
+        facts=error.facts if isinstance(error, Denied) else (),
     )
     shown = to_json(ErrorAnswer(error=body))
     return Response(shown, int(status), headers=dict(headers or {}), media_type=JSON)

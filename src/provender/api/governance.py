@@ -17,6 +17,7 @@ from provender.core.errors import (
     Problems,
 )
 from provender.core.governance import Governance, Step, plan_digest
+from provender.core.simulation import Simulation
 
 routes = Routes("governance")
 
@@ -45,6 +46,16 @@ def plan_governance(
     found = answers.answer(request, Listed(tuple(steps)))
     found.headers["etag"] = f'"{plan_digest(steps)}"'
     return found
+
+
+@routes.post("/governance/simulate", Simulation, raises=(NotFound, Denied, Conflict, Problems))
+def simulate_governance(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.Supposed, bodies.taken(bodies.Supposed)],
+) -> Response:
+    """Return who would lose and gain if this was applied, by what was decided; nothing is written."""
+    return answers.answer(request, catalog.access.simulate(body.desired, since=body.since))
 
 
 @routes.post(

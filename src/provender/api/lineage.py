@@ -12,6 +12,7 @@ from provender.api.routes import Routes
 from provender.core.datasets import Listed
 from provender.core.errors import NotFound
 from provender.core.lineage import Neighbourhood, Node, downstream
+from provender.core.travel import ColumnTag
 
 routes = Routes("lineage")
 FAR = 20
@@ -44,6 +45,14 @@ def get_lineage(
     """Return the edges around a node that may be discovered."""
     found = catalog.finder.lineage(Node.parse(node), depth=depth, columns=columns)
     return answers.answer(request, found)
+
+
+@routes.get("/lineage/tags", tuple[ColumnTag, ...], raises=(NotFound,))
+def get_tags(
+    request: Request, catalog: Asking, node: NodeAsked, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the tags on the columns of a node: put there, or carried, and where from."""
+    return answers.answer(request, catalog.finder.tags(Node.parse(node)))
 
 
 @routes.get("/impact", Listed[Reached], raises=(NotFound,))

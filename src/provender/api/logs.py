@@ -12,6 +12,7 @@ from datetime import UTC
 from typing import TextIO
 
 from provender.api.watching import Answered
+from provender.core import credentials
 from provender.core.clock import Clock
 
 TOKENS = re.compile(
@@ -75,7 +76,7 @@ class Log:
 
 def redacted(text: str) -> str:
     """Return ``text`` without what has the shape of a token."""
-    return TOKENS.sub(HIDDEN, text)
+    return credentials.redacted(TOKENS.sub(HIDDEN, text))
 
 
 def places(error: BaseException) -> list[str]:

@@ -148,6 +148,15 @@ def _all(known: dict[str, bool]) -> str:
     return ", ".join(sorted(known)) or "none"
 
 
+def known(request: Request) -> None:
+    """Find out who sent ``request``, before anything else of it is looked at.
+
+    Raises:
+        Unauthenticated: it does not say, or what it says is not in force.
+    """
+    request.state.identity = request.app.state.identify(request)
+
+
 async def asking(request: Request) -> Library:
     """Return the catalog, speaking for whoever sent ``request``."""
     found: Library = request.app.state.library(request)

@@ -17,6 +17,7 @@ from provender.core.errors import (
     PreconditionRequired,
 )
 from provender.core.features import RepoSpec, ServiceSpec, ViewSpec
+from provender.core.leases import PolicyLease
 from provender.core.serving import ServingManifest
 
 routes = Routes("projects")
@@ -110,6 +111,23 @@ def get_serving_digest(
     """Return the digest that the whole serving manifest of a project has by the policy of now."""
     found = catalog.records.serving_digest(project)
     return answers.answer(request, bodies.Digest(digest=found))
+
+
+@routes.get("/projects/{project}/policy-state", bodies.Digest)
+def get_policy_state(
+    request: Request, catalog: Asking, project: Project, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return a word that changes with all that may change what a project serves, but for time."""
+    found = catalog.records.policy_state(project)
+    return answers.answer(request, bodies.Digest(digest=found))
+
+
+@routes.get("/projects/{project}/policy-lease", PolicyLease, raises=(NotFound,))
+def get_policy_lease(
+    request: Request, catalog: Asking, project: Project, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return what servers may serve of a project by the policy of now, as far as it may be known."""
+    return answers.answer(request, catalog.records.policy_lease(project))
 
 
 def _of(project: str, body: bodies.Definitions) -> RepoSpec:

@@ -32,8 +32,9 @@ RULES = (
     "`misdirected` (421).",
     "**Bodies** are read strictly: an unknown key, a number in quotes or an instant without its "
     "zone is refused, and every fault is named. So is a query parameter that the route does not have.",
-    "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`): it listens on this machine only, "
-    "answers to loopback names only, and no header names another.",
+    "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`) in local mode, which listens on this "
+    "machine only, and where no header names another. In governed mode every request but `GET /mode` needs "
+    "`Authorization: Bearer` with a [token](../how-to/run-governed.md), else it is a 401; `GET /mode` says which it is.",
     "**What goes** is announced first: its answers carry `Deprecation` and `Sunset` headers for two "
     "minor releases at least. Keys may be added to answers at any time: ignore those you do not know.",
 )  # fmt: skip

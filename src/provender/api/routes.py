@@ -6,6 +6,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from fastapi.params import Depends
 
+from provender.api.gate import Upload
 from provender.api.reading import Reader, Verbatim
 from provender.core.errors import ProvenderError
 
@@ -18,7 +19,7 @@ class Operation:
     """One method of one address. ``answers`` is the core type of a success, None: nothing.
 
     ``also`` are other statuses of success, ``raises`` the errors that its work may end with.
-    The last part of a ``deep`` path may have slashes.
+    The last part of a ``deep`` path may have slashes. One that is ``open`` answers everybody.
     """
 
     method: str
@@ -31,6 +32,7 @@ class Operation:
     media: str
     tag: str
     deep: bool
+    open: bool
 
     @property
     def pattern(self) -> str:
@@ -42,13 +44,13 @@ class Operation:
         return self.endpoint.__name__
 
     @property
-    def body(self) -> Reader[Any] | Verbatim | None:
+    def body(self) -> Reader[Any] | Verbatim | Upload | None:
         """What reads the body of a request; None where it has none."""
         for hint in get_type_hints(self.endpoint, include_extras=True).values():
             if get_origin(hint) is Annotated:
                 for extra in get_args(hint)[1:]:
                     reads = extra.dependency if isinstance(extra, Depends) else None
-                    if isinstance(reads, Reader | Verbatim):
+                    if isinstance(reads, Reader | Verbatim | Upload):
                         return reads
         return None
 
@@ -79,6 +81,7 @@ class Routes:
         raises: Errors = (),
         media: str = "application/json",
         deep: bool = False,
+        open: bool = False,  # noqa: A002 - what else to call it
     ) -> Callable[[Endpoint], Endpoint]:
         """Return a decorator that puts a function into the table."""
 
@@ -95,6 +98,7 @@ class Routes:
                     media=media,
                     tag=self.tag,
                     deep=deep,
+                    open=open,
                 )
             )
             return endpoint

@@ -11,20 +11,14 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, epoch, listing, naming
+from provender.catalog import audit, epoch, listing, naming, testimony, whence
 from provender.catalog.nominate import LAST
 from provender.catalog.queries import is_postgresql
-from provender.catalog.rows import (
-    AuditRow,
-    DatasetNameRow,
-    DatasetRow,
-    GrantRow,
-    PurposeRow,
-)
+from provender.catalog.rows import AuditRow, DatasetNameRow, DatasetRow, GrantRow, PurposeRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
-from provender.core.names import DatasetRef, suggest, unknown
+from provender.core.names import DatasetRef, is_dataset_name, suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
@@ -33,22 +27,21 @@ from provender.core.policy import (
     Decision,
     Grant,
     Permit,
+    Reason,
     decide,
 )
 
 EVERYTHING = ColumnRef(EVERY)
 """What GOVERN is asked of."""
-SUGGESTED = 300
-"""How many names of each kind of nearness a suggestion is chosen from."""
-ROWS_READ = (Action.READ, Action.SERVE)
-"""Actions whose permits are written down: each lets rows out."""
+SUGGESTED = 300  # names of each kind of nearness, to choose a suggestion from
+ROWS_READ = (Action.READ, Action.SERVE)  # their permits are written down: each lets rows out
 
 
 class Refused(Denied):
     """The decision was no, and is to be written down."""
 
     def __init__(self, decision: Decision, message: str, *, hint: str) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, facts=decision.facts)
         self.decision = decision
 
 
@@ -61,7 +54,7 @@ class Hidden(NotFound):
 
 
 def actor(db: Session, identity: str) -> Actor:
-    """Return who ``identity`` is, with the teams that the catalog knows them to be in."""
+    """Return who ``identity`` is, with the teams, projects and attributes that the catalog knows."""
     return epoch.actor(db, identity)
 
 
@@ -93,8 +86,9 @@ def weigh(
     purpose: str,
     now: datetime,
     seen_by: Actor | None = None,
+    also: Sequence[Grant] = (),
 ) -> Decision:
-    """`explain`, for a purpose that need not be declared: one that is not is opened by nothing."""
+    """`explain`, as if ``also`` were in force; a purpose that is not declared opens nothing."""
     asked = list(columns)
     called = naming.current(db, {column.dataset for column in asked})
     datasets = _datasets(db, called.values())
@@ -108,7 +102,8 @@ def weigh(
         }
         called = {name: now if now in datasets else name for name, now in called.items()}
     asked = [replace(column, dataset=called[column.dataset]) for column in asked]
-    return _decide(db, who, action, asked, datasets, purpose=purpose, now=now)
+    told = seen_by or who
+    return _decide(db, who, action, asked, datasets, purpose=purpose, also=also, now=now, told=told)
 
 
 def check(
@@ -139,7 +134,9 @@ def check(
         if action in ROWS_READ:
             write_down(db, decision, EventKind.ACCESS_PERMIT, versions, at=now, request=request)
         permit = decision.require()
-        return replace(permit, columns=permit.columns | frozenset(asked))
+        if permit.columns.issuperset(asked):
+            return permit
+        return permit.under(naming.current(db, {column.dataset for column in asked}))
     called = naming.current(db, [column.dataset for column in asked])
     asked_for = {current: name for name, current in called.items()}
     for name in _closed_datasets(decision):
@@ -166,12 +163,21 @@ def discovered(db: Session, who: Actor, name: str, *, now: datetime) -> DatasetR
     """Return the row of the dataset that is called ``name``, or was once; raises as `discover`."""
     row = naming.locate(db, name)
     if row is None or row.withdrawn_at is not None:
-        raise unknown_dataset(db, who, name, now=now)
-    asked, there = [ColumnRef(row.name)], {row.name: row.value}
-    decision = _decide(db, who, Action.DISCOVER, asked, there, purpose="", now=now)
+        raise absent(db, who, name, now=now)
+    decision = _discovers(db, who, row.name, {row.name: row.value}, now=now)
     if not decision.allowed:
         raise Hidden(decision, unknown_dataset(db, who, name, now=now))
     return row
+
+
+def absent(db: Session, who: Actor, name: str, *, now: datetime) -> NotFound:
+    """Return the error for a dataset that is not there for anybody.
+
+    It is written down as one that is hidden, if there could be one: else who asks could tell
+    them apart by the time.
+    """
+    error = unknown_dataset(db, who, name, now=now)
+    return Hidden(_discovers(db, who, name, {}, now=now), error) if is_dataset_name(name) else error
 
 
 def discoverable(
@@ -188,7 +194,7 @@ def told_values(
 ) -> set[str]:
     """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
 
-    Who may read them for some purpose, or may publish them: they measure what they publish.
+    Who may read them for some purpose, whole, or may publish them: they measure what they publish.
     """
     asked = [(Action.PUBLISH, ""), (Action.READ, "")]
     asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
@@ -197,7 +203,7 @@ def told_values(
     for action, purpose in asked:
         left = [ColumnRef(row.name, column) for column in closed]
         decision = _decide(db, who, action, left, datasets, purpose=purpose, now=now)
-        closed -= {reason.column.column for reason in decision.reasons if reason.allowed}
+        closed -= {reason.column.column for reason in decision.reasons if reason.is_whole}
         if not closed:
             break
     return set(columns) - closed
@@ -236,14 +242,15 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """Return the condition on audit events that ``who`` may read.
 
     Who governs reads all; others what they did, and what befell datasets they are steward of.
-    That they were refused what they may not discover is not theirs to read: it would say that
-    it is there.
+    That they were refused what they may not discover, there or not, is not theirs to read: it
+    would say which.
     """
     if governs(db, who, now=now):
         return true()
     about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
-    hidden = _subject_is(db, ~is_visible(db, who, Action.DISCOVER, now=now))
-    telling = and_(AuditRow.kind == EventKind.ACCESS_DENY.value, hidden)
+    known = _subject_is(db, is_visible(db, who, Action.DISCOVER, now=now))
+    denied = AuditRow.kind == EventKind.ACCESS_DENY.value
+    telling = and_(denied, AuditRow.subject != EVERY, ~known)
     return or_(and_(AuditRow.actor == who.id, ~telling), about)
 
 
@@ -260,6 +267,13 @@ def _subject_is(db: Session, shown: ColumnElement[bool]) -> ColumnElement[bool]:
 def governs(db: Session, who: Actor, *, now: datetime) -> bool:
     """Return whether ``who`` may change governance, and so may know all."""
     return explain(db, who, Action.GOVERN, [EVERYTHING], purpose="", now=now).allowed
+
+
+def _discovers(
+    db: Session, who: Actor, name: str, datasets: Mapping[str, Dataset], *, now: datetime
+) -> Decision:
+    asked = [ColumnRef(name)]
+    return _decide(db, who, Action.DISCOVER, asked, datasets, purpose="", now=now)
 
 
 def _may_discover(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
@@ -280,20 +294,26 @@ def _decide(
     datasets: Mapping[str, Dataset],
     *,
     purpose: str,
+    also: Sequence[Grant] = (),
     now: datetime,
+    told: Actor | None = None,
 ) -> Decision:
+    """What `core.policy.decide` says of datasets with the tags that their columns carry."""
+    asked = list(columns)
+    carried = whence.of_columns(db, asked)
     policy = epoch.policy(db)
-    return decide(
+    decision = decide(
         who,
         action,
-        columns,
+        asked,
         purpose=purpose,
-        datasets=datasets,
+        datasets=whence.carrying(datasets, carried),
         protected=policy.protected,
         rules=policy.rules,
-        grants=_grants(db, who, datasets),
-        now=now,
+        grants=(*_grants(db, who, datasets), *also),
+        now=epoch.settled(db, now),
     )
+    return whence.explained(db, decision, carried, told or who, now=now) if carried else decision
 
 
 def _datasets(db: Session, names: Iterable[str]) -> dict[str, Dataset]:
@@ -365,13 +385,15 @@ def write_down(
             request=request,
             detail={
                 "action": decision.action,
+                **testimony.of(db, decision, name),
                 "purpose": decision.purpose,
                 "decision": decision.id,
-                "reasons": {
-                    reason.column.column: reason.because
-                    for reason in decision.reasons
-                    if reason.column.dataset == name
-                },
+                "reasons": _told(decision.reasons, name),
                 **({"versions": [n for of, n in read if of == name]} if read else {}),
+                **({"shadow": shadow} if (shadow := _told(decision.shadow, name)) else {}),
             },
         )
+
+
+def _told(reasons: Iterable[Reason], dataset: str) -> dict[str, str]:
+    return {r.column.column: r.because for r in reasons if r.column.dataset == dataset}

@@ -1,14 +1,15 @@
 """The audit trail: appended in the transaction of what it tells, numbered without gaps."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Row,
-    ScalarResult,
     Text,
+    cast,
     event,
     func,
     insert,
@@ -19,15 +20,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from provender.catalog import checkpoints
+from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import AuditRow
 from provender.core import audit
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import DECIDED, AuditEvent, EventKind, Outcome
 from provender.core.digest import plain
-from provender.core.errors import Corrupt
 from provender.core.policy import Action
 
-BATCH = 1000
 LAST = "last audit event"
+BESIDE = "beside what audit events tell"
+"""In a session: what each event of it tells of who acts."""
 ENDING = select(*AuditRow.__table__.c).order_by(AuditRow.sequence.desc()).limit(1)
 ADD = insert(AuditRow)
 
@@ -49,7 +52,7 @@ def append(
         actor=actor,
         kind=kind,
         subject=subject,
-        detail=plain(detail),
+        detail=plain({**db.info.get(BESIDE, {}), **detail}),
         request=request,
     )
     db.flush()
@@ -68,6 +71,7 @@ def append(
         },
     )
     db.info[LAST] = added
+    checkpoints.make_if_due(db, added)
     return added
 
 
@@ -78,7 +82,7 @@ def last(db: Session) -> AuditEvent | None:
     """
     if LAST not in db.info:
         row = db.connection().execute(ENDING).first()
-        db.info[LAST] = _event(row) if row else None
+        db.info[LAST] = event_of(row) if row else None
     found: AuditEvent | None = db.info[LAST]
     return found
 
@@ -98,6 +102,8 @@ def events(
     subjects: Sequence[str] = (),
     since: datetime | None = None,
     until: datetime | None = None,
+    purpose: str = "",
+    verdict: Outcome | None = None,
     before: int | None = None,
     limit: int = 50,
 ) -> list[AuditEvent]:
@@ -117,10 +123,22 @@ def events(
         wanted = wanted.where(AuditRow.at >= since)
     if until is not None:
         wanted = wanted.where(AuditRow.at < until)
+    if purpose:
+        wanted = wanted.where(_purpose(db) == purpose)
+    if verdict is not None:
+        wanted = wanted.where(AuditRow.kind == DECIDED[verdict].value)
     if before is not None:
         wanted = wanted.where(AuditRow.sequence < before)
     found = db.scalars(wanted.order_by(AuditRow.sequence.desc()).limit(limit))
-    return [_event(row) for row in found]
+    return [event_of(row) for row in found]
+
+
+def _purpose(db: Session) -> ColumnElement[str]:
+    """What an event says it was for."""
+    detail = type_coerce(AuditRow.detail, Text)
+    if is_postgresql(db):
+        return func.json_extract_path_text(cast(detail, JSON), "purpose")
+    return func.json_extract(detail, "$.purpose")
 
 
 def following(
@@ -128,7 +146,7 @@ def following(
 ) -> list[AuditEvent]:
     """Return the first ``limit`` events beyond the one numbered ``after``, oldest first."""
     wanted = select(AuditRow).where(readable, AuditRow.sequence > after)
-    return [_event(row) for row in db.scalars(wanted.order_by(AuditRow.sequence).limit(limit))]
+    return [event_of(row) for row in db.scalars(wanted.order_by(AuditRow.sequence).limit(limit))]
 
 
 def count(db: Session, kind: EventKind) -> int:
@@ -151,32 +169,7 @@ def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> set[st
     }
 
 
-def verify(db: Session) -> int:
-    """Return how many events there are, after checking that the chain holds.
-
-    Raises:
-        Corrupt: an event was changed, added, moved or taken out; the first is named.
-    """
-    checked = 0
-
-    def stored(rows: ScalarResult[AuditRow]) -> Iterator[AuditEvent]:
-        nonlocal checked
-        for row in rows:
-            checked += 1
-            yield _event(row)
-
-    in_order = select(AuditRow).order_by(AuditRow.sequence)
-    with db.scalars(in_order.execution_options(yield_per=BATCH)) as rows:
-        broken = audit.verify(stored(rows))
-    if broken is not None:
-        raise Corrupt(
-            f"audit event {broken} does not fit the ones before it: the trail was changed",
-            hint=f"events 1–{broken - 1} hold; compare the rest with a backup",
-        )
-    return checked
-
-
-def _event(row: AuditRow | Row[Any]) -> AuditEvent:
+def event_of(row: AuditRow | Row[Any]) -> AuditEvent:
     return AuditEvent(
         sequence=row.sequence,
         at=row.at,

@@ -12,7 +12,7 @@ import json
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import IO, Any, ClassVar
 
 from sqlalchemy import Connection, MetaData, Table, select, text
 
-from provender.catalog import changes, fulltext
+from provender.catalog import changes, checkpoints, fulltext
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
 from provender.catalog.operators import check_operates
@@ -52,7 +52,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What is in a backup; ``digest`` is that of the rest."""
+    """What is in a backup; ``digest`` is that of the rest.
+
+    ``keys`` are the public keys, as 64 hex digits, that checkpoints of its audit trail are signed
+    with.
+    """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
     format: str
@@ -60,13 +64,14 @@ class Contents:
     made_at: datetime
     made_by: str
     tables: tuple[Part, ...]
+    keys: tuple[str, ...] = ()
     digest: str = ""
 
     @property
     def seal(self) -> str:
         """What ``digest`` is to be."""
         made = [self.format, self.revision, self.made_at, self.made_by, self.tables]
-        return digest(made)
+        return digest([*made, self.keys] if self.keys else made)
 
     @property
     def rows(self) -> int:
@@ -87,6 +92,7 @@ def write(door: Door, target: Path, *, progress: Progress = unheard) -> Contents
         raise Conflict(f"{target} is there already", hint="name a new file")
     with door.writing() as (db, change):
         check_operates(db, door.who(db), doing="back up the catalog", now=change.at)
+        sealing = checkpoints.sealing_of(db)
         changes.tell(db, change, EventKind.CATALOG_BACKUP, "catalog", {"file": target.name})
     with door.reading() as db, _placed(target) as file:
         return write_tables(
@@ -94,6 +100,7 @@ def write(door: Door, target: Path, *, progress: Progress = unheard) -> Contents
             file,
             by=door.actor,
             at=change.at,
+            keys=sealing.keys.public().values() if sealing else (),
             compress=target.suffix in COMPRESSED,
             progress=progress,
         )
@@ -105,6 +112,7 @@ def write_tables(
     *,
     by: str,
     at: datetime,
+    keys: Iterable[bytes] = (),
     compress: bool = False,
     progress: Progress = unheard,
 ) -> Contents:
@@ -117,7 +125,12 @@ def write_tables(
             parts.append(_write_table(connection, table, Path(folder) / table.name))
         revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
         contents = Contents(
-            format=FORMAT, revision=revision, made_at=at, made_by=by, tables=tuple(parts)
+            format=FORMAT,
+            revision=revision,
+            made_at=at,
+            made_by=by,
+            tables=tuple(parts),
+            keys=tuple(key.hex() for key in keys),
         )
         contents = replace(contents, digest=contents.seal)
         with tarfile.open(target, "w:gz" if compress else "w") as tar:

@@ -21,22 +21,22 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
 from provender.catalog import connections
-from provender.catalog.legibility import refuse_illegible
+from provender.catalog.legibility import AS_IT_WAS, refuse_illegible
 from provender.catalog.rows import SCHEMA
-from provender.core.errors import (
-    Conflict,
-    Corrupt,
-    InvalidInput,
-    Misconfigured,
-    ProvenderError,
-    Unavailable,
+from provender.catalog.troubles import (
+    BUSY_SECONDS,
+    explain,
+    is_busy,
+    place,
+    unusable,
+    unwritable,
 )
+from provender.core.errors import Corrupt, Misconfigured, Unavailable
 
-BUSY_SECONDS = 30
 CONNECT_SECONDS = 10
 CONNECTIONS = 25
 """That are kept where so many were needed at once: to make one takes longer than most questions."""
@@ -44,6 +44,9 @@ WRITE_LOCK = 5_072_760_301  # any number, the same in every Provender
 WRITING = "provender_writing"
 READING: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 TURN_SECONDS = 30
+WROTE = "provender_wrote"
+"""Where a connection has whether its transaction asked for anything but what is there."""
+AFTERWARDS = "afterwards"
 
 Progress = Callable[[str, float], object]
 """Told what is being done, and how much of it is, from 0 to 1."""
@@ -98,9 +101,27 @@ def transaction(engine: Engine, *, write: bool = False) -> Iterator[Session]:
             yield db
         return
     bound = engine.execution_options(**{WRITING: True})
-    with _turn(engine), explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
-        take_write_lock(db.connection())
-        yield db
+    works: list[Callable[[], object]] = []
+    with _turn(engine):
+        with explained(engine), Session(bound, expire_on_commit=False) as db, db.begin():
+            db.info[AFTERWARDS] = works
+            take_write_lock(db.connection())
+            db.connection().info[WROTE] = False
+            yield db
+        for work in works:
+            work()
+
+
+def afterwards(db: Session, work: Callable[[], object]) -> None:
+    """Do ``work`` once what ``db`` writes is committed, before anybody else of this process writes."""
+    works = db.info.get(AFTERWARDS)
+    if works is not None:
+        works.append(work)
+
+
+def has_written(db: Session) -> bool:
+    """Return whether ``db`` may see what it wrote itself, and not only what was committed."""
+    return bool(db.connection().info.get(WROTE, True))
 
 
 def take_write_lock(connection: Connection) -> None:
@@ -121,7 +142,7 @@ def _turn(engine: Engine) -> Iterator[None]:
     turn = _turns.setdefault(str(engine.url.database if is_file else engine.url), threading.Lock())
     if not turn.acquire(timeout=TURN_SECONDS if is_file else -1):
         raise Unavailable(
-            f"the catalog {_place(engine.url)} was busy for {TURN_SECONDS} s",
+            f"the catalog {place(engine.url)} was busy for {TURN_SECONDS} s",
             hint="another thread is writing for long; try again when it is done",
         )
     try:
@@ -151,7 +172,7 @@ def upgrade(engine: Engine, revision: str = "head", *, progress: Progress = unhe
         Corrupt: the database holds tables of something else.
         Misconfigured: the tables are of a newer Provender.
     """
-    with engine.execution_options(**{WRITING: True}).begin() as connection:
+    with engine.execution_options(**{WRITING: True, AS_IT_WAS: True}).begin() as connection:
         take_write_lock(connection)
         if _stamp(connection) != SCHEMA or revision != "head":
             upgrade_in(connection, revision, progress=progress)
@@ -203,7 +224,8 @@ def rewriting(url: str) -> Iterator[Connection]:
     try:
         with _turn(engine), explained(engine):
             _use_write_ahead_log(engine)
-            with engine.execution_options(**{WRITING: True}).begin() as connection:
+            options = {WRITING: True, AS_IT_WAS: True}
+            with engine.execution_options(**options).begin() as connection:
                 take_write_lock(connection)
                 _stamp(connection)
                 yield connection
@@ -228,7 +250,7 @@ def explained(engine: Engine) -> Iterator[None]:
     try:
         yield
     except (DBAPIError, sqlite3.Error) as error:  # a PRAGMA on connecting raises its own
-        ours = _explain(error, engine.url)
+        ours = explain(error, engine.url)
         if ours is None:
             raise
         raise ours from error
@@ -238,11 +260,11 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise _unusable(url) from error
+        raise unusable(url) from error
     if parsed.get_backend_name() == "postgresql":
         return parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        raise _unusable(url)
+        raise unusable(url)
     if not parsed.database or parsed.database == ":memory:":
         raise Misconfigured(
             "the catalog's SQLite URL names no file", hint="write sqlite:///path/to/catalog.db"
@@ -250,7 +272,7 @@ def _parse(url: str) -> URL:
     try:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _unwritable(parsed, error.strerror or str(error)) from error
+        raise unwritable(parsed, error.strerror or str(error)) from error
     return parsed
 
 
@@ -275,8 +297,14 @@ def _engine(url: URL) -> Engine:
         )
         event.listen(engine, "connect", connections.prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "before_cursor_execute", _note_writing)
     refuse_illegible(engine)
     return engine
+
+
+def _note_writing(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    if not statement.startswith("SELECT"):
+        connection.info[WROTE] = True
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -296,7 +324,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
             raw.cursor().execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if not _is_busy(error) or time.monotonic() > deadline:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
         finally:
@@ -314,7 +342,7 @@ def _stamp(connection: Connection) -> str | None:
     if "alembic_version" not in tables:
         if tables:
             raise Corrupt(
-                f"{_place(connection.engine.url)} is a database of something else: it has tables "
+                f"{place(connection.engine.url)} is a database of something else: it has tables "
                 + ", ".join(sorted(tables)[:5]),
                 hint="set PROVENDER_CATALOG_URL or PROVENDER_HOME to a place of its own",
             )
@@ -322,76 +350,8 @@ def _stamp(connection: Connection) -> str | None:
     stamp = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if stamp is not None and stamp > SCHEMA:
         raise Misconfigured(
-            f"the catalog {_place(connection.engine.url)} has schema {stamp}, "
+            f"the catalog {place(connection.engine.url)} has schema {stamp}, "
             f"this Provender knows up to {SCHEMA}",
             hint="it was written by a newer Provender: upgrade this one",
         )
     return None if stamp is None else str(stamp)
-
-
-def _explain(error: DBAPIError | sqlite3.Error, url: URL) -> ProvenderError | None:
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    reason = next(iter(str(cause).strip().splitlines()), "no reason is given")
-    if isinstance(error, IntegrityError):
-        return Conflict(
-            f"somebody else was first: {reason}", hint="look at what there is now, then try again"
-        )
-    if isinstance(error, DataError):
-        return InvalidInput(
-            f"the catalog cannot keep a value: {reason}", hint="take out what is not text"
-        )
-    if isinstance(cause, sqlite3.Error):
-        return _explain_sqlite(cause, url, reason)
-    if isinstance(error, OperationalError):
-        return Unavailable(
-            f"the catalog's PostgreSQL at {_place(url)} does not answer: {reason}",
-            hint="start it or correct PROVENDER_CATALOG_URL; without that setting SQLite is used",
-        )
-    return None
-
-
-def _explain_sqlite(error: sqlite3.Error, url: URL, reason: str) -> ProvenderError | None:
-    name = getattr(error, "sqlite_errorname", "")  # errors of the module itself have none
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return Corrupt(
-            f"the catalog {_place(url)} is damaged or not a database: {reason}",
-            hint="restore it from a backup, or move it away to start an empty one",
-        )
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH")):
-        return _unwritable(url, reason)
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return Unavailable(
-            f"the catalog {_place(url)} was busy for {BUSY_SECONDS} s",
-            hint="another process is writing for long; try again when it is done",
-        )
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return Unavailable(
-            f"the catalog {_place(url)} cannot be written: {reason}", hint="make room on the disk"
-        )
-    return None
-
-
-def _unwritable(url: URL, reason: str) -> Misconfigured:
-    return Misconfigured(
-        f"the catalog {_place(url)} cannot be opened for writing: {reason}",
-        hint="set PROVENDER_HOME to a folder that you may write",
-    )
-
-
-def _unusable(url: str) -> Misconfigured:
-    scheme = url.partition("://")[0]
-    return Misconfigured(
-        f"a catalog cannot be kept at a {scheme!r} URL",
-        hint="write postgresql://user@host/database or sqlite:///path",
-    )
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
-
-
-def _place(url: URL) -> str:
-    """Where it is, without a password."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return url.set(drivername="postgresql").render_as_string(hide_password=True)

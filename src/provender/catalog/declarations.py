@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import findable, indexing, naming, nodes
+from provender.catalog import carried, findable, indexing, lineage, naming, nodes
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
@@ -55,6 +55,7 @@ def keep(db: Session, datasets: Sequence[Dataset], *, change: Change) -> list[Da
     _keep_owners(db, rows)
     _keep_assignments(db, rows, change=change)
     _keep_terms(db, rows)
+    carried.of_datasets(db, [row.id for row in rows])
     indexing.settle(db, rows)
     return rows
 
@@ -74,6 +75,8 @@ def withdraw(db: Session, name: str, *, change: Change) -> None:
     nodes.rest_on(db, node, ())
     for kind in (OwnerRow, AssignmentRow, DatasetTermRow, GrantRow):
         db.execute(delete(kind).where(kind.dataset == row.id))
+    lineage.forget_declared(db, row)
+    carried.of_datasets(db, [row.id])
     row.withdrawn_at = row.changed_at = change.at
     row.revision += 1
     db.get_one(DatasetNameRow, name).until_at = change.at

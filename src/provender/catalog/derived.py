@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import and_, case, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, reindexing, scopes, vocabulary
+from provender.catalog import carried, facets, reindexing, scopes, vocabulary
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     AssignmentRow,
+    BreakGlassRow,
     ContractRow,
     CounterRow,
     DatasetRow,
@@ -26,6 +27,7 @@ from provender.catalog.rows import (
     NodeRow,
     OwnerRow,
     PastDocumentRow,
+    RequestRow,
     RestsOnRow,
     ScopeRow,
     SearchDocumentRow,
@@ -44,6 +46,8 @@ COUNTED: dict[str, Any] = {
     "history": HistoryRow.id,
     "hold": HoldRow.id,
     "contracts": ContractRow.id,
+    "request": RequestRow.number,
+    "break_glass": BreakGlassRow.number,
     "document": SearchDocumentRow.id,
     "past_document": PastDocumentRow.id,
     facets.COUNTER: FacetValueRow.id,
@@ -170,6 +174,15 @@ def _lost() -> Iterator[tuple[str, Any, Any]]:
     )
     ends = or_(RestsOnRow.node.not_in(nodes), RestsOnRow.dataset.not_in(select(DatasetRow.id)))
     yield "rest", RestsOnRow, ends
+
+
+def carried_tags(db: Session) -> Wrong:
+    """Columns carry the tags that travel to them, and no others."""
+    yield from carried.check(db)
+
+
+def repair_carried_tags(db: Session, change: Change) -> None:
+    carried.remake(db)
 
 
 def counters(db: Session) -> Wrong:

@@ -26,13 +26,14 @@ from yaml.nodes import MappingNode
 from provender.catalog import yamlfaults
 from provender.core import form, governance
 from provender.core.datasets import Dataset, Format
+from provender.core.effects import Effect
 from provender.core.errors import InvalidInput, Problems, ProvenderError
 from provender.core.glossary import Term
 from provender.core.governance import Domain, Governance
 from provender.core.names import DatasetRef, check_name, suggest
 from provender.core.people import Person, check_actor_id
-from provender.core.policy import EVERY, Action, Rule
-from provender.core.tags import TARGETS, Tag
+from provender.core.policy import EVERY, Action, Mode, Rule
+from provender.core.tags import TARGETS, Tag, Way
 
 FILES = ("domains.yml", "glossary.yml", "people.yml", "purposes.yml", "tags.yml")
 FOLDERS = ("datasets", "policies")
@@ -84,6 +85,7 @@ class PersonDocument(Document):
     name: str = ""
     teams: Names = ()
     contact: str = ""
+    attributes: dict[str, str] = Field(default_factory=dict)
 
 
 class PeopleDocument(Document):
@@ -98,6 +100,9 @@ class TagDocument(Document):
     values: Names = ()
     on: Names = TARGETS
     assigners: Names = ()
+    travels: bool = True
+    stops_at: Annotated[tuple[Way, ...], BeforeValidator(_listed)] = ()
+    four_eyes: bool = False
 
 
 class TermDocument(Document):
@@ -115,11 +120,19 @@ class RuleDocument(Document):
     datasets: tuple[str, ...] = (EVERY,)
     purposes: tuple[str, ...] = (EVERY,)
     tags: Names = ()
+    effect: Effect = Effect.SEE
+    mask: str = ""
+    filter: str = ""
+    projects: Names = ()
+    attributes: dict[str, Names] = Field(default_factory=dict)
+    mode: Mode = Mode.ENFORCE
 
 
 class ColumnDocument(Document):
     description: str = ""
     tags: Names = ()
+    sources: Names = Field(default=(), alias="from")
+    anonymises: str = ""
 
 
 class DatasetDocument(Document):
@@ -330,6 +343,8 @@ def _dataset(document: DatasetDocument, *, path: Path) -> Dataset:
         tags=document.tags,
         column_tags={name: c.tags for name, c in columns.items() if c.tags},
         column_descriptions={n: c.description for n, c in columns.items() if c.description},
+        column_from={name: c.sources for name, c in columns.items() if c.sources},
+        column_anonymises={n: c.anonymises for n, c in columns.items() if c.anonymises},
         event_timestamp=document.event_timestamp,
         links=document.links,
     )

@@ -9,10 +9,12 @@ from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes
+from provender.catalog.audit import BESIDE
 from provender.catalog.changes import Change
 from provender.catalog.db import transaction
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
+from provender.core.identity import Identity, acting
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 
@@ -30,7 +32,8 @@ class _Together:
 class Door:
     """What everything that speaks to the catalog as ``actor`` shares. Safe between threads.
 
-    ``request`` is the id of the request that all of it is for, where one came over the network.
+    ``request`` is the id of the request that all of it is for, where one came over the network,
+    and ``identity`` what is known of who sent it.
     """
 
     def __init__(
@@ -40,21 +43,30 @@ class Door:
         actor: str,
         clock: Clock,
         request: str = "",
+        identity: Identity | None = None,
         together: _Together | None = None,
     ) -> None:
         self.engine = engine
         self.actor = check_actor_id(actor)
+        self.identity = identity
         self.clock = clock
         self.request = request
         self._together = together
 
-    def as_actor(self, actor: str, *, request: str = "") -> "Door":
+    def as_actor(self, actor: str | Identity, *, request: str = "") -> "Door":
         """Return the way into the same database for another actor, and for one request of theirs."""
-        return Door(self.engine, actor=actor, clock=self.clock, request=request)
+        identity = actor if isinstance(actor, Identity) else None
+        name = identity.actor if identity else str(actor)
+        return Door(self.engine, actor=name, clock=self.clock, request=request, identity=identity)
 
     def who(self, db: Session) -> Actor:
-        """Return the actor, with the teams that the catalog knows them to be in."""
-        return access.actor(db, self.actor)
+        """Return the actor, with the teams that the catalog knows them to be in, and their limits."""
+        known = access.actor(db, self.actor)
+        return acting(known, self.identity) if self.identity is not None else known
+
+    def purpose(self, asked: str) -> str:
+        """Return what is read for, where a call does not say: what the token is for."""
+        return asked or (self.identity.limits.purpose if self.identity else "")
 
     def knowing(self, db: Session, change: Change, ref: DatasetRef) -> Callable[[], object]:
         """Return what raises if the actor may not discover a dataset any more."""
@@ -73,6 +85,7 @@ class Door:
                     actor=self.actor,
                     clock=self.clock,
                     request=self.request,
+                    identity=self.identity,
                     together=together,
                 )
         finally:
@@ -128,4 +141,6 @@ class Door:
 
     def _change(self, db: Session, request: str) -> Change:
         request = request or self.request
+        if self.identity is not None:
+            db.info[BESIDE] = self.identity.testimony
         return changes.begin(db, clock=self.clock, actor=self.actor, request=request)

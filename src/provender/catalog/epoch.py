@@ -1,13 +1,14 @@
 """The policy's epoch: a number that rises with everything that may change a decision.
 
-What was computed from rules, tags, people, owners, names and grants holds as long as the epoch
+What was computed from rules, tags, people, owners, projects, names and grants holds as long as the epoch
 is the same, if both are read in one transaction. Time changes decisions without it: what ends
-at an instant has to be asked for that instant. A transaction that writes keeps nothing for later:
-it may be rolled back, and another one be given its epoch. Threads share what is kept.
+at an instant has to be asked for that instant. A transaction that has written keeps nothing for
+later: it may be rolled back, and another one be given its epoch. Threads share what is kept.
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from secrets import randbits
 from threading import Lock
@@ -18,23 +19,30 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
 from provender.catalog import naming, scopes
-from provender.catalog.db import WRITING
+from provender.catalog.db import WRITING, has_written
 from provender.catalog.rows import (
+    AuditRow,
     CounterRow,
     DatasetRow,
     GrantRow,
     PersonRow,
+    ProjectRow,
     RuleRow,
     ScopeRow,
     TagRow,
 )
 from provender.catalog.scopes import Policy
-from provender.core.people import Actor
+from provender.core.limits import EVERY
+from provender.core.people import Actor, Person
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
 SEEN = "policy_epoch"
-"""Where a session that reads keeps what was computed at its epoch."""
+"""Where a session that wrote nothing has what was computed at its epoch, by whomever."""
+OWN = "policy_epoch_of_its_own"
+"""Where a session has what was computed after it wrote."""
+LAST = "last_change_at"
+"""Where a session keeps the instant of the last change that it saw."""
 LEAP = 60
 """Bits of an epoch that is leapt to."""
 MOST_KEPT = 256
@@ -70,6 +78,7 @@ class _Kept:
     policy: Policy | None = None
     answering: frozenset[str] | None = None
     grantees: frozenset[str] | None = None
+    projects: dict[str, frozenset[str]] | None = None
     decided: OrderedDict[tuple[Actor, Action], _Decided] = field(default_factory=OrderedDict)
     """Those asked for last are the last."""
     actors: dict[str, Actor] = field(default_factory=dict)
@@ -103,9 +112,14 @@ class _Kept:
         """Return the same, to be changed by itself."""
         with self.lock:
             decided = OrderedDict(self.decided)
-            return _Kept(self.at, self.policy, self.answering, self.grantees, decided)
+            return replace(self, actors=dict(self.actors), decided=decided, lock=Lock())
 
 
+COUNTERS = select(
+    CounterRow.name,
+    CounterRow.value,
+    select(AuditRow.at).order_by(AuditRow.sequence.desc()).limit(1).scalar_subquery().label("last"),
+).where(CounterRow.name.in_((COUNTER, scopes.COUNTER)))
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
 """By database: engines that differ in options only share a pool."""
 
@@ -143,9 +157,7 @@ def policy(db: Session) -> Policy:
 
 
 def actor(db: Session, identity: str) -> Actor:
-    """Return who ``identity`` is, with their teams; who reads asks for them once an epoch."""
-    if db.get_bind().get_execution_options().get(WRITING) is not False:
-        return _actor(db, identity)
+    """Return who ``identity`` is, with the teams, projects and attributes that the catalog knows."""
     kept = _current(db)
     return kept.actors.get(identity) or kept.know(_actor(db, identity))
 
@@ -168,12 +180,30 @@ def grantees(db: Session) -> frozenset[str]:
     return kept.grantees
 
 
+def projects(db: Session, names: Iterable[str]) -> frozenset[str]:
+    """Return the projects that are owned by one of ``names``."""
+    kept = _current(db)
+    if kept.projects is None:
+        owned: dict[str, set[str]] = {}
+        for project in db.scalars(select(ProjectRow.value)):
+            owned.setdefault(project.owner, set()).add(project.name)
+        kept.projects = {owner: frozenset(names) for owner, names in owned.items()}
+    return frozenset[str]().union(*(kept.projects.get(name, ()) for name in names if name))
+
+
+def settled(db: Session, now: datetime) -> datetime:
+    """Return ``now``, but never before the last change: what ended stays over, whatever a clock does."""
+    _current(db)
+    last: datetime | None = db.info.get(LAST)
+    return now if last is None else max(now, last)
+
+
 def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) -> Visible:
     """Return the scopes in which ``who`` may do ``action`` at ``now``, and what grants open besides.
 
     The same as asking `access.check` about each dataset as a whole, without a purpose.
     """
-    kept = _current(db)
+    kept, now = _current(db), settled(db, now)
     found = kept.known(who, action)
     if found is None:
         found = _decide(db, who, action, policy(db), now=now)
@@ -183,40 +213,61 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
 
 
 def _actor(db: Session, identity: str) -> Actor:
-    person = db.get(PersonRow, identity)
-    return Actor(identity, frozenset(person.value.teams) if person else frozenset())
+    row = db.get(PersonRow, identity)
+    person = row.value if row else Person(id=identity)
+    return Actor(
+        identity,
+        frozenset(person.teams),
+        projects(db, [identity, *person.teams]),
+        frozenset(person.attributes.items()),
+    )
 
 
 def _current(db: Session) -> _Kept:
     """What is kept for the epoch that ``db`` sees; nothing yet if it is new.
 
-    Who reads sees one epoch all the time, so that it is asked for once.
+    Who reads sees one epoch all the time, so that it is asked for once; so does who is about to
+    write, and knows what every reader does. What is seen after that may be rolled back, and is
+    kept for nobody else.
     """
-    engine = db.get_bind().engine
-    writing = engine.get_execution_options().get(WRITING)
-    seen: _Kept | None = db.info.get(SEEN)
-    if seen is not None and writing is False:
+    writing = db.get_bind().get_execution_options().get(WRITING)
+    touched = writing and has_written(db)
+    seen: _Kept | None = db.info.get(OWN if touched else SEEN)
+    if seen is not None and not touched:
         return seen
-    wanted = select(CounterRow.name, CounterRow.value).where(
-        CounterRow.name.in_((COUNTER, scopes.COUNTER))
-    )
-    counters = dict(db.execute(wanted).all())
-    at = counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
+    at = _at(db)
     if seen is not None and seen.at == at:
         return seen
-    kept = _kept.get(engine.pool)
-    if kept is None or kept.at != at:
-        kept = _Kept(at)
-        if not writing:
-            _kept[engine.pool] = kept
-    elif writing:
-        kept = kept.copy()
+    kept = _own(db, at) if touched else _shared(db, at)
     if writing is not None:
-        db.info[SEEN] = kept
+        db.info[OWN if touched else SEEN] = kept
     return kept
 
 
+def _at(db: Session) -> tuple[int, int]:
+    rows = db.execute(COUNTERS).all()
+    counters = {name: value for name, value, _ in rows}
+    if rows:
+        db.info[LAST] = rows[0].last
+    return counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
+
+
+def _shared(db: Session, at: tuple[int, int]) -> _Kept:
+    pool = db.get_bind().engine.pool
+    kept = _kept.get(pool)
+    if kept is None or kept.at != at:
+        kept = _kept[pool] = _Kept(at)
+    return kept
+
+
+def _own(db: Session, at: tuple[int, int]) -> _Kept:
+    kept = _kept.get(db.get_bind().engine.pool)
+    return kept.copy() if kept is not None and kept.at == at else _Kept(at)
+
+
 def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime) -> _Decided:
+    if not who.limits.of_every_dataset:
+        return _within_names(db, who, action, policy, now=now)
     keys = dict(db.execute(select(ScopeRow.id, ScopeRow.key)).all())
     opened = scopes.decided(keys, who, action, policy, now=now)
     wanted = (
@@ -232,3 +283,20 @@ def _decide(db: Session, who: Actor, action: Action, policy: Policy, *, now: dat
         and scopes.opens(grant, name, keys[scope], who, action, policy, now=now)
     )
     return _Decided(opened, frozenset(keys) - opened, granted)
+
+
+def _within_names(
+    db: Session, who: Actor, action: Action, policy: Policy, *, now: datetime
+) -> _Decided:
+    """What is open to whose token is for some datasets: no scope whole, and of each those.
+
+    Names are not what scopes are made of.
+    """
+    of_all = replace(who, limits=replace(who.limits, datasets=(EVERY,)))
+    whole = _decide(db, of_all, action, policy, now=now)
+    there = DatasetRow.withdrawn_at.is_(None)
+    rows = db.execute(select(DatasetRow.id, DatasetRow.name, DatasetRow.scope).where(there))
+    reached = {dataset: scope for dataset, name, scope in rows if who.limits.reaches(name)}
+    opened = tuple((dataset, None) for dataset, scope in reached.items() if scope in whole.scopes)
+    granted = tuple(one for one in whole.granted if one[0] in reached)
+    return _Decided(frozenset(), whole.scopes | whole.closed, opened + granted)

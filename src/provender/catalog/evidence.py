@@ -12,15 +12,17 @@ from typing import Any, TypeVar
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access
+from provender.catalog import access, whence
 from provender.catalog.rows import CheckRow, ContractRow, DatasetRow, ProfileRow, TagRow, VersionRow
 from provender.core.contracts import CheckResult, Outcome
+from provender.core.credentials import found, redacted
 from provender.core.datasets import Evidence
 from provender.core.digest import canonical
 from provender.core.lifecycle import Severity
 from provender.core.people import Actor
+from provender.core.policy import ColumnRef
 from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
-from provender.values import from_json
+from provender.values import from_json, to_json
 
 T = TypeVar("T")
 
@@ -42,11 +44,17 @@ def keep_profile(db: Session, dataset: int, number: int, profile: Profile) -> No
 
 
 def _add_profile(db: Session, dataset: int, number: int, profile: Profile) -> None:
-    closed = _closed(db, dataset, profile)
+    closed = _without_credentials(_closed(db, dataset, profile))
     db.add_all(
         ProfileRow(dataset=dataset, number=number, column_name=column, value=value)
         for column, value in _parts(closed)
     )
+
+
+def _without_credentials(profile: Profile) -> Profile:
+    """What was measured, without what looks like a credential: nobody wrote that here."""
+    said = to_json(profile)
+    return from_json(Profile, redacted(said)) if found(said) else profile
 
 
 def keep_checks(db: Session, dataset: int, number: int, checks: Sequence[CheckResult]) -> None:
@@ -112,8 +120,10 @@ def seen(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Evidence
 def _closed(db: Session, dataset: int, profile: Profile) -> Profile:
     """The profile with nothing but counts of the columns that are protected now."""
     tags = set(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    declared = db.get_one(DatasetRow, dataset).value
+    row = db.get_one(DatasetRow, dataset)
     names = [column.column for column in profile.columns]
+    came = whence.of_columns(db, [ColumnRef(row.name, name) for name in names])
+    declared = row.value.carrying({one.column: found for one, found in came.items()})
     return profile.closed({name for name in names if tags & declared.tags_of(name)})
 
 

@@ -155,7 +155,7 @@ def _document(value: Any) -> dict[str, Any]:
     return {
         part.name: plain(said)
         for part in fields(value)
-        if (said := getattr(value, part.name)) != part.default or part.name in always
+        if (said := getattr(value, part.name)) not in (part.default, {}) or part.name in always
     }
 
 
@@ -180,8 +180,8 @@ def _dataset(dataset: Dataset, before: Dataset) -> dict[str, Any]:
 
 def _columns(dataset: Dataset, before: Dataset) -> Iterable[str]:
     """The columns that are spoken of, in the order in which they were before."""
-    spoken_of = [*dataset.column_descriptions, *dataset.column_tags]
-    were = [*before.column_descriptions, *before.column_tags]
+    spoken_of = [*dataset.column_descriptions, *dataset.column_tags, *dataset.column_from]
+    were = [*before.column_descriptions, *before.column_tags, *before.column_from]
     return dict.fromkeys([*(name for name in were if name in spoken_of), *spoken_of])
 
 
@@ -190,6 +190,10 @@ def _column(dataset: Dataset, name: str) -> Iterator[tuple[str, Any]]:
         yield "tags", list(tags)
     if text := dataset.column_descriptions.get(name):
         yield "description", text
+    if sources := dataset.column_from.get(name):
+        yield "from", list(sources)
+    if text := dataset.column_anonymises.get(name):
+        yield "anonymises", text
 
 
 def _duration(span: timedelta) -> str:

@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, exists, func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
     audit,
+    bearers,
     changes,
     consumption,
     datasets,
@@ -23,6 +24,7 @@ from provender.catalog import (
     past,
     projects,
     revisions,
+    tokens,
     visibility,
 )
 from provender.catalog.changes import Change
@@ -34,16 +36,18 @@ from provender.catalog.rows import (
     ServingManifestRow,
     TrainingSetRow,
 )
-from provender.catalog.serving import compile_serving
+from provender.catalog.serving import compile_lease, compile_serving
 from provender.core import derivation
 from provender.core.audit import EventKind
+from provender.core.digest import digest, short
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
+from provender.core.leases import PolicyLease
 from provender.core.lineage import NodeKind
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
-from provender.core.serving import ServingManifest
+from provender.core.serving import SERVER, ServingManifest
 from provender.core.training import TrainingSetManifest
 
 SUGGESTED = 2000
@@ -104,7 +108,7 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:
     """Write down definitions that are new, and all that is read from them, which heals."""
     last = _last(db, RepoRow, repo.project)
-    recorded = lineage.record_repo(db, repo)
+    recorded = lineage.record_repo(db, repo, last.value if last else None)
     same = last is not None and replace(last.value, commit=repo.commit) == repo
     if recorded.is_new or not same:
         documents = findable.of_repo(db, repo)
@@ -273,6 +277,27 @@ def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> s
     repo(db, who, project, now=now)
     row = _last(db, RepoRow, project)
     return compile_serving(db, row.value, now=now).digest if row else ""
+
+
+def policy_state(db: Session, project: str) -> str:
+    """Return what changes with all that may change what ``project`` serves, but for time."""
+    last = select(func.max(RepoRow.number)).where(RepoRow.project == project)
+    return short(digest([project, epoch.now(db), db.scalar(last), tokens.state(db)]), length=16)
+
+
+def policy_lease(db: Session, who: Actor, project: str, *, now: datetime) -> PolicyLease:
+    """Return what servers may serve of ``project``, as far as ``who`` may know it.
+
+    The server knows all of it: it has the manifest, says why something is closed, and has to
+    know whoever asks it.
+    """
+    row = _last(db, RepoRow, project) if who.id == SERVER else None
+    known = row.value if row else repo(db, who, project, now=now)
+    lease = compile_lease(db, known, state=policy_state(db, project), now=now)
+    if row is None:
+        return lease
+    found, rulings = bearers.compile_bearers(db, known, lease.verdict(SERVER), now=now)
+    return replace(lease, holders=lease.holders | rulings, bearers=found)
 
 
 def training_set(db: Session, who: Actor, identity: str, *, now: datetime) -> TrainingSetManifest:

@@ -15,6 +15,7 @@ from provender.catalog import (
     listing,
     releases,
     search,
+    tagging,
     unanswered,
 )
 from provender.catalog.door import Door
@@ -25,6 +26,7 @@ from provender.core.errors import InvalidInput
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
+from provender.core.travel import ColumnTag
 
 
 class LocalFinder:
@@ -121,6 +123,11 @@ class LocalFinder:
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
             return lineage.neighbourhood(db, who, node, depth=depth, columns=columns, now=now)
+
+    def tags(self, node: Node) -> tuple[ColumnTag, ...]:
+        """Return the tags on the columns of ``node``: put there, or carried, and where from."""
+        with self._door.reading() as db:
+            return tagging.of_node(db, self._door.who(db), node, now=self._now())
 
     def consumers(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Consumer]:
         """Return who reads a dataset, or one version of it, by kind and name."""

@@ -27,6 +27,7 @@ CHECKS: dict[str, Check] = {
     "names": invariants.names,
     "versions": invariants.versions,
     "grants": invariants.grants,
+    "requests": invariants.requests,
     "holds": invariants.holds,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,
@@ -34,6 +35,7 @@ CHECKS: dict[str, Check] = {
     "latest": derived.latest,
     "said-of-datasets": derived.said_of_datasets,
     "graph": derived.graph,
+    "carried": derived.carried_tags,
     "counters": derived.counters,
     "index": derived.index,
 }
@@ -42,6 +44,7 @@ REPAIRS: dict[str, Callable[[Session, Change], None]] = {
     "latest": derived.repair_latest,
     "said-of-datasets": derived.repair_said_of_datasets,
     "graph": derived.repair_graph,
+    "carried": derived.repair_carried_tags,
     "counters": derived.repair_counters,
     "index": derived.repair_index,
 }

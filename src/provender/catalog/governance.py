@@ -12,15 +12,19 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from provender.catalog import (
     access,
     applied,
+    carried,
     changes,
     declarations,
     epoch,
     grants,
     history,
     indexing,
+    lineage,
     nodes,
     revisions,
     rulebook,
+    sessions,
+    tokens,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -35,11 +39,13 @@ from provender.catalog.rows import (
     TermRow,
     VersionRow,
 )
-from provender.core import form, governance
-from provender.core.audit import EventKind
+from provender.core import derivation, form, governance
+from provender.core.audit import TRAIL, EventKind
+from provender.core.datasets import Dataset
 from provender.core.digest import digest
-from provender.core.errors import Conflict, PreconditionFailed, Problems
+from provender.core.errors import Conflict, InvalidInput, PreconditionFailed, Problems
 from provender.core.governance import Change, Declared, Governance, Step
+from provender.core.lineage import ColumnEdge
 from provender.core.names import suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -218,6 +224,7 @@ def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
         problems.append("no rule has the action govern: nobody could change anything later")
     problems += _renamed(db, becomes)
     problems += _misnamed(db, becomes, written)
+    problems += _made_of_nothing(db, becomes)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(
@@ -262,6 +269,8 @@ def _index(db: Session, steps: Sequence[Step], *, change: CatalogChange) -> None
     """Let search know of rules and tags, which decide who sees what, of names and of synonyms."""
     if any(step.kind in ("tag", "rule") for step in steps):
         indexing.settle_all(db)
+    if any(step.kind == "tag" for step in steps):
+        carried.of_taxonomy(db)
     named = {kind: [s.name for s in steps if s.kind == kind] for kind in ("person", "term")}
     if named["person"]:
         indexing.rename_people(db, change, named["person"])
@@ -275,10 +284,13 @@ def _says_dataset(step: Step) -> bool:
 
 def _declare(db: Session, steps: Sequence[Step], *, reason: str, change: CatalogChange) -> None:
     """Say datasets, of which there may be thousands: many at a time."""
+    declared: list[DatasetRow] = []
     for portion in nodes.portions(steps):
         rows = declarations.declare(db, [step.value for step in portion], change=change)
         said = {row.urn: row.value for row in rows}
         history.keep_all(db, change, "dataset", said, reason=reason)
+        declared += rows
+    lineage.record_declared(db, declared)
     for step in steps:
         _tell(db, step, change=change)
 
@@ -296,6 +308,8 @@ def _take(db: Session, step: Step, *, reason: str, change: CatalogChange) -> Non
     else:
         if kind in ("person", "team"):
             grants.revoke_all(db, step.name, change=change)
+            tokens.revoke_all(db, change, step.name)
+            sessions.end_all(db, change, step.name)
         db.execute(delete(KEYS[kind].class_).where(KEYS[kind] == step.name))
     db.flush()
     said = None if step.change is Change.REMOVE else step.value
@@ -327,7 +341,7 @@ def _misnamed(db: Session, becomes: Governance, written: Iterable[Step]) -> Iter
 
     Patterns may be of datasets to come.
     """
-    there = {dataset.ref.dataset for dataset in becomes.datasets}
+    there = {dataset.ref.dataset for dataset in becomes.datasets} | {TRAIL}
     names = applied.renamed(db)
     for rule in (step.value for step in written if step.kind == "rule"):
         for name in rulebook.literal(rule.datasets):
@@ -336,6 +350,27 @@ def _misnamed(db: Session, becomes: Governance, written: Iterable[Step]) -> Iter
             elif name not in there:
                 hint = suggest(name, there)
                 yield f"rule {rule.id}: dataset {name!r} is not declared ({hint})"
+
+
+def _made_of_nothing(db: Session, becomes: Governance) -> Iterator[str]:
+    """Say which columns are declared to be made from datasets that there are not."""
+    there = {dataset.ref.dataset for dataset in becomes.datasets}
+    for dataset in becomes.datasets:
+        named = {edge.upstream.name: edge.to for edge in _declared(dataset)}
+        unknown_ones = sorted(named.keys() - there)
+        for name in set(unknown_ones) - applied.renamed(db).keys() if unknown_ones else ():
+            yield (
+                f"dataset {dataset.ref}: column {named[name]!r} is made from {name!r}, which is "
+                f"not declared ({suggest(name, there)})"
+            )
+
+
+def _declared(dataset: Dataset) -> list[ColumnEdge]:
+    """What columns are made from; nothing where that is said wrongly, which is told elsewhere."""
+    try:
+        return derivation.declared(dataset)
+    except InvalidInput:
+        return []
 
 
 def _forgotten(db: Session, steps: Iterable[Step]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, changes, datasets, epoch, history, naming
+from provender.catalog import access, audit, changes, datasets, epoch, history, naming, whence
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetNameRow,
@@ -15,6 +15,7 @@ from provender.catalog.rows import (
     GrantRow,
     PersonRow,
     PurposeRow,
+    TagRow,
     TeamRow,
 )
 from provender.core.audit import EventKind
@@ -58,9 +59,7 @@ def grant(
             f"{by} cannot grant access to themselves, nor to a team of theirs",
             hint=f"ask another of {', '.join(dataset.who_decides)}",
         )
-    _check_grantee(db, grantee)
-    _check_terms(db, action, purposes, until, now=change.at)
-    _check_columns(db, dataset, columns)
+    check_alone(db, dataset, columns)
     asked = Grant(
         id="",
         grantee=grantee,
@@ -73,6 +72,24 @@ def grant(
         until=until,
         reason=reason,
     )
+    return give(db, asked, change=change)
+
+
+def give(db: Session, asked: Grant, *, change: Change) -> Grant:
+    """Return the grant that is ``asked``, with its id; an equal one in force as it is.
+
+    Whoever calls has checked that it may be given.
+
+    Raises:
+        NotFound, InvalidInput: as `grant`.
+    """
+    row = naming.locate(db, asked.dataset)
+    if row is None or row.withdrawn_at is not None:
+        raise unknown("dataset", asked.dataset, ())
+    asked = replace(asked, dataset=row.name)
+    check_grantee(db, asked.grantee)
+    check_terms(db, asked.action, asked.purposes, asked.until, now=change.at)
+    check_columns(db, row.value, asked.columns)
     return _in_force_already(db, asked, now=change.at) or _add(db, asked, change=change)
 
 
@@ -83,11 +100,18 @@ def revoke(db: Session, by: Actor, identity: str, *, change: Change) -> Grant:
         NotFound: there is no such grant among those that ``by`` may see.
         Denied: ``by`` neither owns nor stewards its dataset.
     """
-    row = _granted(db, by, identity, now=change.at)
+    row = granted_row(db, by, identity, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(row.value.dataset)], now=change.at)
     if row.value.revoked_at is None:
         _end(db, row, change=change)
     return row.value
+
+
+def end(db: Session, identity: str, *, change: Change) -> None:
+    """End the grant called ``identity`` now, if it has not ended; whoever calls may."""
+    row = db.get(GrantRow, int(identity.removeprefix("g")))
+    if row is not None and row.value.in_force(change.at):
+        _end(db, row, change=change)
 
 
 def revoke_all(db: Session, concerning: str, *, change: Change) -> None:
@@ -123,10 +147,11 @@ def granted(db: Session, by: Actor, identity: str, *, now: datetime) -> Grant:
     Raises:
         NotFound: there is none of that id.
     """
-    return _granted(db, by, identity, now=now).value
+    return granted_row(db, by, identity, now=now).value
 
 
-def _granted(db: Session, by: Actor, identity: str, *, now: datetime) -> GrantRow:
+def granted_row(db: Session, by: Actor, identity: str, *, now: datetime) -> GrantRow:
+    """Return the row of one of the grants that ``by`` may see; raises as `granted`."""
     number = identity.removeprefix("g")
     if number.isascii() and number.isdecimal() and 0 < int(number[:10]) == int(number):
         for row in _rows(db, by, beyond=int(number) - 1, limit=1, now=now):
@@ -187,6 +212,8 @@ def _add(db: Session, asked: Grant, *, change: Change) -> Grant:
         GrantRow(
             number=number,
             dataset=naming.numbers(db, [given.dataset])[given.dataset],
+            object_kind=given.asked_for.partition(":")[0] or "dataset",
+            object=given.asked_for.partition(":")[2],
             grantee=given.grantee,
             action=given.action.value,
             whole=not given.columns,
@@ -211,6 +238,7 @@ def _add(db: Session, asked: Grant, *, change: Change) -> Grant:
             "purposes": given.purposes,
             "until": given.until,
             "reason": given.reason,
+            **({"asked_for": given.asked_for} if given.asked_for else {}),
         },
     )
     return given
@@ -229,7 +257,33 @@ def _in_force_already(db: Session, asked: Grant, *, now: datetime) -> Grant | No
     return None
 
 
-def _check_grantee(db: Session, grantee: str) -> None:
+def four_eyed(db: Session, dataset: Dataset, columns: Sequence[str]) -> list[str]:
+    """Return those of ``columns`` to which one person alone gives no access."""
+    protecting = db.scalars(select(TagRow.value).where(TagRow.protected))
+    tags = {tag.name for tag in protecting if tag.four_eyes}
+    full = carrying(db, dataset, columns)
+    return [column for column in columns if full.tags_of(column) & tags]
+
+
+def carrying(db: Session, dataset: Dataset, columns: Sequence[str]) -> Dataset:
+    """Return ``dataset`` with the tags, too, that came to ``columns`` of it."""
+    name = dataset.ref.dataset
+    came = whence.of_columns(db, [ColumnRef(name, column) for column in columns])
+    return whence.carrying({name: dataset}, came)[name]
+
+
+def check_alone(db: Session, dataset: Dataset, columns: Sequence[str]) -> None:
+    """Check that one person alone may give access to ``columns``; Denied if it takes two."""
+    if closed := four_eyed(db, dataset, columns):
+        raise Denied(
+            f"access to {dataset.ref}.{', '.join(closed)} takes the approval of two people",
+            hint=f"let who needs it ask: provender access request {dataset.ref} "
+            f"--columns {','.join(closed)}; then two of {', '.join(dataset.who_decides)} approve",
+        )
+
+
+def check_grantee(db: Session, grantee: str) -> None:
+    """Check that ``grantee`` is declared; NotFound, with a near one, if not."""
     if db.get(PersonRow, grantee) or db.get(TeamRow, grantee):
         return
     known = [*db.scalars(select(PersonRow.id)), *db.scalars(select(TeamRow.id))]
@@ -240,9 +294,15 @@ def _check_grantee(db: Session, grantee: str) -> None:
     )
 
 
-def _check_terms(
+def check_terms(
     db: Session, action: Action, purposes: Iterable[str], until: datetime | None, *, now: datetime
 ) -> None:
+    """Check that ``action`` can be granted for declared ``purposes``, until an instant to come.
+
+    Raises:
+        NotFound: a purpose is not declared.
+        InvalidInput: the rest.
+    """
     if action not in GRANTED:
         raise InvalidInput(
             f"{action} is not for granting",
@@ -263,7 +323,8 @@ def _check_terms(
         )
 
 
-def _check_columns(db: Session, dataset: Dataset, columns: Sequence[str]) -> None:
+def check_columns(db: Session, dataset: Dataset, columns: Sequence[str]) -> None:
+    """Check that ``dataset`` has ``columns``; NotFound, with a near one, if not."""
     known = datasets.column_names(db, dataset)
     for column in columns:
         if column not in known:

@@ -20,6 +20,7 @@ from provender.core import derivation
 from provender.core.lineage import How, Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import Action
+from provender.core.tags import Way
 
 MOST_EDGES = 2000
 """A walk ends after so many edges; more cannot be looked at anyway."""
@@ -30,10 +31,10 @@ MOST_READ = 50_000
 
 
 class Said(NamedTuple):
-    """How it is known that one node was made from another, and whether it tells nothing of it."""
+    """How it is known that one node was made from another, and how it was anonymised, if it was."""
 
     how: How
-    masking: bool = False
+    way: Way | None = None
 
 
 NODES = (
@@ -51,12 +52,14 @@ COLUMNS_RESTING = (
     " JOIN datasets ON datasets.id = rests_on.dataset WHERE part.id IN ({})"
 )
 EDGES = (
-    "SELECT upstream, downstream, fact, how, masking FROM edges WHERE {near} IN ({among}) {after}"
+    "SELECT upstream, downstream, fact, how, way FROM edges WHERE {near} IN ({among}) {after}"
     " ORDER BY {near}, {far}, fact LIMIT {limit}"
 )
 """A walk asks for other numbers each time, so that there is nothing to compile once."""
 SAID = {
-    (code, masking): Said(how, masking) for code, how in enumerate(How) for masking in (False, True)
+    (code, way): Said(how, known)
+    for code, how in enumerate(How)
+    for way, known in enumerate((None, *Way))
 }
 """By what the database has of an edge."""
 Pair = tuple[int, int]
@@ -163,8 +166,12 @@ def walk(
     return found
 
 
-def say(db: Session, facts: Mapping[str, Mapping[Pair, Said]]) -> bool:
-    """Let the edges of each fact be those given, in place of what it said; whether that is new."""
+def say(db: Session, facts: Mapping[str, Mapping[Pair, Said]]) -> frozenset[int]:
+    """Let the edges of each fact be those given, in place of what it said.
+
+    Returns the nodes of which other things are said than before: what edges that are gone led to,
+    and both ends of those that are new.
+    """
     known, before = _said(db, facts)
     stale = [
         (number, pair)
@@ -194,12 +201,13 @@ def say(db: Session, facts: Mapping[str, Mapping[Pair, Said]]) -> bool:
                     "downstream": down,
                     "fact": known[fact],
                     "how": said.how.value,
-                    "masking": said.masking,
+                    "way": said.way or "",
                 }
                 for fact, (up, down), said in fresh
             ],
         )
-    return bool(stale or fresh)
+    ends = (end for _, pair, _ in fresh for end in pair)
+    return frozenset((*(down for _, (_, down) in stale), *ends))
 
 
 def _said(db: Session, facts: Iterable[str]) -> tuple[dict[str, int], dict[str, dict[Pair, Said]]]:
@@ -211,18 +219,18 @@ def _said(db: Session, facts: Iterable[str]) -> tuple[dict[str, int], dict[str, 
             EdgeRow.upstream,
             EdgeRow.downstream,
             EdgeRow.how,
-            EdgeRow.masking,
+            EdgeRow.way,
         )
         .outerjoin(EdgeRow, EdgeRow.fact == FactRow.id)
         .where(FactRow.name.in_(sorted(facts)))
     )
     known: dict[str, int] = {}
     edges: dict[str, dict[Pair, Said]] = {}
-    for name, number, up, down, how, masking in db.execute(wanted):
+    for name, number, up, down, how, way in db.execute(wanted):
         known[name] = number
         said = edges.setdefault(name, {})
         if up is not None:
-            said[up, down] = Said(How(how), masking)
+            said[up, down] = Said(How(how), Way(way) if way else None)
     return known, edges
 
 
@@ -254,7 +262,7 @@ def _pages(
     while not reading.is_over:
         question = EDGES.format(near=near, far=far, among=_listed(numbers), after=after, limit=PAGE)
         rows = db.connection().exec_driver_sql(question).all()
-        yield [((up, to), SAID[how, bool(masking)]) for up, to, _, how, masking in rows]
+        yield [((up, to), SAID[how, way]) for up, to, _, how, way in rows]
         reading.left -= len(rows)
         if len(rows) < PAGE:
             return
@@ -269,6 +277,8 @@ def _listed(numbers: Iterable[int]) -> str:
 
 
 def _better(one: Said, other: Said) -> Said:
-    """What two facts say of one edge: the surer way; masking only if both say so."""
+    """What two facts say of one edge: how it is known best; anonymised only if both say so."""
     ranks = list(How)
-    return Said(min(one.how, other.how, key=ranks.index), one.masking and other.masking)
+    ways = [said.way for said in (one, other) if said.way]
+    way = min(ways, key=list(Way).index) if len(ways) == 2 else None
+    return Said(min(one.how, other.how, key=ranks.index), way)

@@ -14,19 +14,21 @@ from itertools import islice
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, epoch, history, listing
+from provender.catalog import access, changes, epoch, history, listing, pending, tasks
 from provender.catalog.changes import Change
 from provender.catalog.epoch import Visible
 from provender.catalog.rows import DatasetRow, HistoryRow, UnansweredRow
-from provender.catalog.tasks import FINDERS, PORTION, Sees, Waiting
+from provender.catalog.tasks import PORTION, Sees, Waiting
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
-from provender.core.errors import InvalidInput, NotFound, PreconditionFailed
+from provender.core.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from provender.core.names import is_legible, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
 from provender.core.tasks import Task, task_id, task_key
 
+FINDERS = {**pending.FINDERS, **tasks.FINDERS}
+"""Kinds of tasks, the most urgent first, and how each is looked for."""
 SETTLED = "task"
 """What history calls a task that was settled."""
 URN = re.compile(r"urn:provender:dataset:[0-9a-z]+")
@@ -59,6 +61,7 @@ def settle(db: Session, who: Actor, identity: str, *, expected: int | None, chan
     Raises:
         NotFound: no such task waits for ``who``.
         PreconditionFailed: it is not any more what was looked at.
+        Conflict: it waits for an answer, and nothing less.
     """
     kind, key = task_key(identity)
     waiting = _one(db, sees(db, who, now=change.at), kind, key)
@@ -69,6 +72,10 @@ def settle(db: Session, who: Actor, identity: str, *, expected: int | None, chan
             what="task",
         )
     task = waiting.task
+    if kind in pending.FINDERS:
+        raise Conflict(
+            f"task {identity} waits until it is answered: {task.says}", hint=task.suggests
+        )
     if expected is not None and expected != task.revision:
         raise PreconditionFailed(
             f"the task is at revision {task.revision}, not {expected}: it changed meanwhile",
@@ -93,6 +100,7 @@ def sees(db: Session, who: Actor, *, now: datetime) -> Sees:
     if governs:
         looked_after = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     return Sees(
+        who=who,
         shown=listing.among(db, looked_after),
         visible=looked_after,
         governs=governs,

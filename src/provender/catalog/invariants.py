@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Executable, Text, func, select, text, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, standings
+from provender.catalog import proving, standings
 from provender.catalog.rows import (
+    BreakGlassRow,
     DatasetNameRow,
     DatasetRow,
     DomainRow,
@@ -21,6 +22,8 @@ from provender.catalog.rows import (
     PersonRow,
     PurposeRow,
     RepoRow,
+    RequestedRow,
+    RequestRow,
     RetentionRow,
     Row,
     RuleRow,
@@ -70,7 +73,7 @@ def values(db: Session) -> Wrong:
 def audit_trail(db: Session) -> Wrong:
     """The chain of events holds, and time does not fall along it."""
     try:
-        audit.verify(db)
+        proving.prove(db)
     except Corrupt as error:
         yield "audit trail", error.message
     fallen = text(
@@ -151,6 +154,26 @@ def grants(db: Session) -> Wrong:
                 yield f"grant {given.id}", f"has the {what} {beside}, its value {inside}"
         if row.object_kind == "dataset" and row.dataset is None:
             yield f"grant {given.id}", "is on no dataset"
+
+
+def requests(db: Session) -> Wrong:
+    """What a request's row says beside its value, the value says too; its datasets are its parts."""
+    of: dict[int, set[str]] = {}
+    named = select(RequestedRow.request, DatasetRow.name)
+    for number, name in db.execute(named.join(DatasetRow, DatasetRow.id == RequestedRow.dataset)):
+        of.setdefault(number, set()).add(name)
+    for (row,) in _streamed(db, select(RequestRow)):
+        asked = row.value
+        said = {
+            "requester": (row.requester, asked.requester),
+            "grantee": (row.grantee, asked.grantee),
+            "state": (row.state, asked.state.value),
+            "end": (row.lapses_at, asked.lapses_at),
+            "datasets": (of.get(row.number, set()), set(asked.datasets)),
+        }
+        for what, (beside, inside) in said.items():
+            if beside != inside:
+                yield f"request {asked.id}", f"has the {what} {beside}, its value {inside}"
 
 
 def holds(db: Session) -> Wrong:
@@ -253,6 +276,14 @@ def _grants(db: Session) -> Iterator[tuple[str, Any]]:
     yield from ((grant.id, grant) for grant in db.scalars(select(GrantRow.value)))
 
 
+def _requests(db: Session) -> Iterator[tuple[str, Any]]:
+    yield from ((asked.id, asked) for asked in db.scalars(select(RequestRow.value)))
+
+
+def _broken(db: Session) -> Iterator[tuple[str, Any]]:
+    yield from ((taken.id, taken) for taken in db.scalars(select(BreakGlassRow.value)))
+
+
 def _definitions(db: Session) -> Iterator[tuple[str, Any]]:
     last = select(RepoRow.project, func.max(RepoRow.number).label("number"))
     newest = last.group_by(RepoRow.project).subquery()
@@ -278,6 +309,8 @@ CURRENT: dict[str, Callable[[Session], Iterator[tuple[str, Any]]]] = {
     "dataset": _datasets,
     "version": _standings,
     "grant": _grants,
+    "request": _requests,
+    "break-glass": _broken,
     "definitions": _definitions,
     "retention": _retentions,
 }

@@ -5,14 +5,14 @@ reads the dataset hangs on whatever is latest; older versions keep what was made
 Columns have edges of their own, between what definitions and training sets name.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, epoch, graph, naming, nodes, past
+from provender.catalog import access, carried, epoch, graph, naming, nodes, past
 from provender.catalog.graph import MOST_EDGES, Pair, Said, Sight, Walk
 from provender.catalog.nodes import PORTION, WHOLE, Part
 from provender.catalog.rows import DatasetRow, EdgeRow, NodeRow, SearchDocumentRow, VersionRow
@@ -47,7 +47,7 @@ def neighbourhood(
         NotFound: there is no such node for ``who``.
     """
     sight = Sight(db, who, now=now)
-    node = _check_known(db, who, node, sight, now=now)
+    node = check_known(db, who, node, sight, now=now)
     own = list(nodes.known(db, [node]).values())
     every = [*own, *_versions_of(db, node)]
     wholes = _both_ways(db, sight, own, every, depth)
@@ -96,18 +96,34 @@ class Recorded:
     rested: Mapping[int, frozenset[int]]
 
 
-def record_repo(db: Session, repo: RepoSpec) -> Recorded:
-    """Write down what the definitions of a project are made from, in place of what was."""
+def record_repo(db: Session, repo: RepoSpec, before: RepoSpec | None = None) -> Recorded:
+    """Write down what the definitions of a project are made from, in place of what was ``before``."""
     parts = _parts(derivation.column_edges(repo))
     changed = _write(
         db, {f"repo:{repo.project}": derivation.edges(repo)}, How.DECLARED, columns=parts
     )
+    carried.of_definitions(db, before, repo, changed)
     sources = derivation.sources(repo)
     declared = naming.known_numbers(db, {name for names in sources.values() for name in names})
     rested = dict(
         nodes.rest_on(db, node, datasets & declared.keys()) for node, datasets in sources.items()
     )
-    return Recorded(changed, rested)
+    return Recorded(bool(changed), rested)
+
+
+def record_declared(db: Session, datasets: Sequence[DatasetRow]) -> None:
+    """Write down what columns of ``datasets`` are declared to be made from, in place of what was.
+
+    All that they name are there.
+    """
+    facts = {f"columns:{row.id}": _parts(derivation.declared(row.value)) for row in datasets}
+    for portion in nodes.portions(facts):
+        carried.settle(db, _say(db, {fact: facts[fact] for fact in portion}))
+
+
+def forget_declared(db: Session, dataset: DatasetRow) -> None:
+    """Let nothing be declared of what columns of ``dataset`` are made from."""
+    carried.settle(db, _say(db, {f"columns:{dataset.id}": {}}))
 
 
 def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
@@ -118,7 +134,8 @@ def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
         service = defined_node(NodeKind.SERVICE, manifest.spec.project, manifest.spec.service)
         edges.append(Edge(service, made))
     columns = _parts(_trained_columns(db, manifest, made))
-    _write(db, {f"training-set:{manifest.id}": edges}, How.OBSERVED, columns=columns)
+    made_anew = _write(db, {f"training-set:{manifest.id}": edges}, How.OBSERVED, columns=columns)
+    carried.settle(db, made_anew)
     nodes.rest_on(db, made, [pin.dataset for pin in manifest.pins])
 
 
@@ -154,7 +171,7 @@ def _trained(manifest: TrainingSetManifest, ref: FeatureRef) -> str:
 
 
 def _parts(edges: Iterable[ColumnEdge]) -> dict[tuple[Part, Part], Said]:
-    return {((e.upstream, e.column), (e.downstream, e.to)): Said(e.how, e.masking) for e in edges}
+    return {((e.upstream, e.column), (e.downstream, e.to)): Said(e.how, e.way) for e in edges}
 
 
 def _write(
@@ -163,14 +180,18 @@ def _write(
     how: How,
     *,
     columns: Mapping[tuple[Part, Part], Said] | None = None,
-) -> bool:
-    """Let each fact say its edges, the only one also ``columns``; whether that is new."""
+) -> frozenset[int]:
+    """Let each fact say its edges, the only one also ``columns``; return what that is new for."""
     said: dict[str, dict[tuple[Part, Part], Said]] = {
         fact: {((e.upstream, WHOLE), (e.downstream, WHOLE)): Said(how) for e in edges}
         for fact, edges in facts.items()
     }
     for edges in said.values():
         edges |= columns or {}
+    return _say(db, said)
+
+
+def _say(db: Session, said: Mapping[str, Mapping[tuple[Part, Part], Said]]) -> frozenset[int]:
     ends = {part for edges in said.values() for pair in edges for part in pair}
     numbers = nodes.ensured_parts(db, ends)
     numbered: dict[str, dict[Pair, Said]] = {
@@ -217,8 +238,12 @@ def _versions_of(db: Session, node: Node) -> list[int]:
     return list(db.scalars(wanted))
 
 
-def _check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> Node:
-    """The node, if ``who`` may know it, under the name that it has now."""
+def check_known(db: Session, who: Actor, node: Node, sight: Sight, *, now: datetime) -> Node:
+    """Return the node under the name that it has now.
+
+    Raises:
+        NotFound: there is no such node for ``who``.
+    """
     if node.kind is NodeKind.DATASET:
         ref = DatasetRef.parse(node.name)
         row = access.discovered(db, who, ref.dataset, now=now)

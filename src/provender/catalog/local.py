@@ -17,11 +17,18 @@ from provender.catalog import (
     idempotency,
     publication,
     releases,
+    sessions,
+    tokens,
+    unrecorded,
 )
 from provender.catalog.access import ROWS_READ
+from provender.catalog.asking import LocalAccess
+from provender.catalog.checkpoints import Sealing
+from provender.catalog.db import transaction
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
 from provender.catalog.finder import LocalFinder
+from provender.catalog.keyring import LocalKeyring
 from provender.catalog.records import LocalRecords
 from provender.catalog.reindexing import open_catalog
 from provender.core.clock import Clock, utc_now
@@ -35,8 +42,10 @@ from provender.core.datasets import (
     Manifest,
     Release,
 )
+from provender.core.errors import Unavailable
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
+from provender.core.identity import Identity
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import Action, ColumnRef, Permit
@@ -49,14 +58,26 @@ class LocalCatalog(Closing):
 
     Every method is one transaction: it happens whole, with its audit event, or not at all.
     What the actor may not discover is not found, in the same words as what does not exist.
+    With ``sealing``, whoever changes something signs for the audit trail, too. With
+    ``unrecorded``, public columns are read also where nothing can be written down.
     """
 
-    def __init__(self, url: str, *, actor: str, clock: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        actor: str,
+        clock: Clock = utc_now,
+        sealing: Sealing | None = None,
+        unrecorded: bool = False,
+    ) -> None:
         check_actor_id(actor)  # before a database is made for nobody
         self._clock = clock
-        self._door = Door(open_catalog(url), actor=actor, clock=clock)
+        self._unrecorded = unrecorded
+        engine = open_catalog(url)
+        self._door = Door(sealing.bind(engine) if sealing else engine, actor=actor, clock=clock)
 
-    def as_actor(self, actor: str, *, request: str = "") -> "LocalCatalog":
+    def as_actor(self, actor: str | Identity, *, request: str = "") -> "LocalCatalog":
         """Return the same catalog for another actor; what it changes, ``request`` asked for.
 
         It is closed with this one, and only with it.
@@ -64,6 +85,44 @@ class LocalCatalog(Closing):
         other = copy(self)
         other._door = self._door.as_actor(actor, request=request)
         return other
+
+    def identify(self, secret: str) -> Identity:
+        """Return who holds the secret of a token in force.
+
+        Raises:
+            Unauthenticated: nobody does.
+        """
+        with self._door.reading() as db:
+            found, is_news = tokens.identified(db, secret, now=self._clock())
+        if is_news:
+            with transaction(self._door.engine, write=True) as db:
+                tokens.used(db, found.token, at=self._clock())
+        return found
+
+    def sign_in(self, identity: Identity, *, instead_of: str = "") -> str:
+        """Return the secret of a new session of ``identity``, in place of the one of a browser."""
+        with self.as_actor(identity)._door.writing() as (db, change):
+            if instead_of:
+                sessions.end(db, instead_of, change=change)
+            return sessions.begin(db, identity, change=change)
+
+    def signed_in(self, secret: str) -> Identity:
+        """Return whose session it is.
+
+        Raises:
+            Unauthenticated: nobody's, or it is over.
+        """
+        with self._door.reading() as db:
+            found, is_news = sessions.known(db, secret, now=self._clock())
+        if is_news:
+            with transaction(self._door.engine, write=True) as db:
+                sessions.seen(db, secret, at=self._clock())
+        return found
+
+    def sign_out(self, secret: str) -> None:
+        """End a session."""
+        with self._door.writing() as (db, change):
+            sessions.end(db, secret, change=change)
 
     @contextmanager
     def at_once(self) -> Iterator["LocalCatalog"]:
@@ -87,9 +146,19 @@ class LocalCatalog(Closing):
         return LocalDesk(self._door)
 
     @property
+    def access(self) -> LocalAccess:
+        """The same catalog, for whoever needs access, and whoever gives it."""
+        return LocalAccess(self._door)
+
+    @property
     def records(self) -> LocalRecords:
         """The same catalog, for whoever knows what they ask for."""
         return LocalRecords(self._door)
+
+    @property
+    def keyring(self) -> LocalKeyring:
+        """The API tokens of the actor, and of services for who governs."""
+        return LocalKeyring(self._door)
 
     @property
     def actor(self) -> Actor:
@@ -147,6 +216,7 @@ class LocalCatalog(Closing):
             def work() -> DatasetVersion:
                 return publication.publish(
                     db,
+                    self._door.who(db),
                     ref,
                     manifest,
                     parent=parent,
@@ -185,10 +255,36 @@ class LocalCatalog(Closing):
         versions: Sequence[DatasetRef] = (),
     ) -> Permit:
         """Return proof that the actor may read ``versions``; that is written down, and every refusal."""
+        purpose = self._door.purpose(purpose)
         if action not in ROWS_READ:
             with self._door.reading() as db:
                 who = self._door.who(db)
                 return access.check(db, who, action, columns, purpose=purpose, now=self._clock())
+        try:
+            return self._recorded(action, columns, purpose, versions)
+        except Unavailable as error:
+            if not self._unrecorded:
+                raise
+            with self._door.reading() as db:
+                return unrecorded.permit(
+                    db,
+                    self._door.who(db),
+                    action,
+                    columns,
+                    versions,
+                    purpose=purpose,
+                    unavailable=error,
+                    now=self._clock(),
+                )
+
+    def _recorded(
+        self,
+        action: Action,
+        columns: Sequence[ColumnRef],
+        purpose: str,
+        versions: Sequence[DatasetRef],
+    ) -> Permit:
+        """Return a permit that is written down, in the same transaction."""
         with self._door.writing() as (db, change):
             who = self._door.who(db)
             permit = access.check(

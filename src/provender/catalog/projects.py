@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, history
+from provender.catalog import access, epoch, history
 from provender.catalog.changes import Change
 from provender.catalog.rows import PersonRow, ProjectRow, TeamRow
 from provender.core.errors import Denied, InvalidInput
@@ -19,6 +19,8 @@ def keep(db: Session, change: Change, repo: RepoSpec) -> None:
     """Write down what ``repo`` says of its project."""
     said = Project(name=repo.project, description=repo.description, owner=repo.owner)
     row = db.get(ProjectRow, repo.project)
+    if repo.owner != (row.value.owner if row else ""):
+        epoch.bump(db)  # who is in a project may be let more
     if row is None:
         db.add(ProjectRow(name=repo.project, scope=0, value=said))
     else:
@@ -38,6 +40,11 @@ def check_owner(
             and ``by`` does not govern.
         InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
+    if by.limits.project not in ("", repo.project):
+        raise Denied(
+            f"outside the token's scope: it is for project {by.limits.project}, not {repo.project}",
+            hint="ask with a token for that project",
+        )
     _check_declared(db, repo)
     row = db.get(ProjectRow, repo.project)
     owner = row.value.owner if row is not None else ""

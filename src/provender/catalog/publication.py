@@ -21,6 +21,7 @@ from provender.catalog import (
     datasets,
     deciders,
     declarations,
+    epoch,
     findable,
     history,
     lineage,
@@ -39,7 +40,6 @@ from provender.catalog.rows import (
     EdgeRow,
     FactRow,
     NodeRow,
-    PersonRow,
     SearchDocumentRow,
     VersionRow,
 )
@@ -57,7 +57,6 @@ from provender.core.versioning import next_version
 
 _document = SearchDocumentRow.__table__.c
 _contract = exists().where(ContractRow.dataset == DatasetRow.id, ContractRow.until_at.is_(None))
-_person = select(PersonRow.value).where(PersonRow.id == bindparam("actor")).scalar_subquery()
 TARGET = (
     select(
         DatasetRow.id,
@@ -67,7 +66,6 @@ TARGET = (
         DatasetRow.value,
         DatasetRow.withdrawn_at,
         _contract.label("has_contract"),
-        _person.label("person"),
         NodeRow.id.label("node"),
         FactRow.id.label("fact"),
         _document.state,
@@ -85,7 +83,7 @@ TARGET = (
     .outerjoin(SearchDocumentRow, _document.node == NodeRow.id)
     .where(DatasetNameRow.name == bindparam("name"))
 )
-"""A dataset by any name of its, who publishes, and what a new version of it moves."""
+"""A dataset by any name of its, and what a new version of it moves."""
 ADD_VERSION = insert(VersionRow)
 ADD_NODE = insert(NodeRow)
 MOVE_LATEST = (
@@ -124,6 +122,7 @@ class Target:
 
 def publish(
     db: Session,
+    by: Actor,
     ref: DatasetRef,
     manifest: Manifest,
     *,
@@ -143,12 +142,12 @@ def publish(
 
     Raises:
         NotFound: the dataset is not declared, or an input was never published.
-        Denied: the actor of ``change`` may not publish it.
+        Denied: ``by`` may not publish it.
         InvalidInput: the manifest is not as the dataset is declared.
         Conflict: somebody published after ``parent``.
         Incompatible: the schema breaks readers and no ``breaking_reason`` is given.
     """
-    by, target = _looked(db, ref, change)
+    target = _looked(db, by, ref, change)
     manifest = replace(manifest, whole="")  # it is whole: what a reader was not told is not here
     if ref.version is not None:
         raise InvalidInput(
@@ -181,18 +180,16 @@ def publish(
     return datasets.seen(db, by, [version], now=change.at)[0]
 
 
-def _looked(db: Session, ref: DatasetRef, change: Change) -> tuple[Actor, Target]:
-    """Who publishes, and what; after they were found to be allowed to."""
+def _looked(db: Session, by: Actor, ref: DatasetRef, change: Change) -> Target:
+    """What ``by`` publishes to, after they were found to be allowed to."""
     db.flush()  # what follows goes past the session
-    asked = {"name": ref.dataset, "actor": change.actor}
-    row = db.connection().execute(TARGET, asked).first()
-    if row is None or row.withdrawn_at is not None or not _holds_office(row, change):
-        who = access.actor(db, change.actor)
-        access.discovered(db, who, ref.dataset, now=change.at)
-        access.check(db, who, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
+    row = db.connection().execute(TARGET, {"name": ref.dataset}).first()
+    if row is None or row.withdrawn_at is not None or not _holds_office(db, by, row, change):
+        access.discovered(db, by, ref.dataset, now=change.at)
+        access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     assert row is not None  # noqa: S101 - else it was not discovered
     shown = None if row.state is None else (row.state, row.checked, row.fresh_until)
-    return _actor(row, change), Target(
+    return Target(
         id=row.id,
         urn=row.urn,
         name=row.name,
@@ -205,20 +202,17 @@ def _looked(db: Session, ref: DatasetRef, change: Change) -> tuple[Actor, Target
     )
 
 
-def _actor(row: Row[Any], change: Change) -> Actor:
-    return Actor(change.actor, frozenset(row.person.teams) if row.person else frozenset())
-
-
-def _holds_office(row: Row[Any], change: Change) -> bool:
-    """Whether no rule has to be asked: rules and grants only open more."""
+def _holds_office(db: Session, who: Actor, row: Row[Any], change: Change) -> bool:
+    """Whether no grant has to be asked: by office, and what rules take away."""
+    policy = epoch.policy(db)
     decision = decide(
-        _actor(row, change),
+        who,
         Action.PUBLISH,
         [ColumnRef(row.name)],
         purpose="",
         datasets={row.name: row.value},
-        protected=frozenset(),
-        rules=(),
+        protected=policy.protected,
+        rules=policy.closing,
         grants=(),
         now=change.at,
     )

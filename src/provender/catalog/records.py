@@ -1,6 +1,6 @@
 """What is known by its id, for one actor: projects, training sets, versions, grants, audit events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import NoneType
@@ -10,23 +10,31 @@ from sqlalchemy.orm import Session
 from provender.catalog import (
     access,
     audit,
+    auditors,
+    bundle,
+    checkpoints,
     datasets,
     features,
     grants,
     idempotency,
     naming,
     noting,
+    proving,
     releases,
     visibility,
 )
+from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import AuditEvent, EventKind, Outcome
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
+from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.trail import Proof
 from provender.core.training import TrainingSetManifest
 
 MOST = 10_000
@@ -52,6 +60,16 @@ class LocalRecords:
         """
         with self._door.reading() as db:
             return features.serving_digest(db, self._door.who(db), project, now=self._now())
+
+    def policy_state(self, project: str) -> str:
+        """Return a word that changes with all that may change what ``project`` serves, but for time."""
+        with self._door.reading() as db:
+            return features.policy_state(db, project)
+
+    def policy_lease(self, project: str) -> PolicyLease:
+        """Return what servers may serve of ``project`` now, as far as the actor may know it."""
+        with self._door.reading() as db:
+            return features.policy_lease(db, self._door.who(db), project, now=self._now())
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which the actor may know."""
@@ -120,6 +138,7 @@ class LocalRecords:
         with self._door.reading() as db:
             own = self._door.who(db)
             who = own if actor is None else access.actor(db, check_actor_id(actor))
+            purpose = purpose if actor else self._door.purpose(purpose)
             return access.explain(
                 db, who, action, columns, purpose=purpose, now=self._now(), seen_by=own
             )
@@ -187,6 +206,8 @@ class LocalRecords:
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
@@ -197,7 +218,7 @@ class LocalRecords:
         check_limit(limit)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
-            readable = access.readable_events(db, who, now=now)
+            readable = auditors.readable(db, who, now=now)
             found = audit.events(
                 db,
                 readable=readable,
@@ -206,6 +227,8 @@ class LocalRecords:
                 subjects=naming.every(db, subject),
                 since=since,
                 until=until,
+                purpose=purpose,
+                verdict=verdict,
                 before=before,
                 limit=limit,
             )
@@ -213,8 +236,27 @@ class LocalRecords:
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
+        return self.audit_proof().events
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
+        """Return what of the audit trail holds: that all does, if it returns."""
         with self._door.reading() as db:
-            return audit.verify(db)
+            return proving.prove(db, progress=progress or unheard)
+
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """Return the lines of the audit trail as a bundle, for who may read all of it."""
+        return bundle.export(self._door, since=since, until=until)
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
+        """Return the signed checkpoints of the audit trail, the newest first."""
+        check_limit(limit)
+        below = position(after)
+        with self._door.reading() as db:
+            found = checkpoints.listed(db, below=below, limit=limit + 1)
+        shown = tuple(found[:limit])
+        return Listed(shown, str(shown[-1].size) if len(found) > limit else None)
 
     def _now(self) -> datetime:
         return self._door.clock()
@@ -225,7 +267,7 @@ def _without_hidden_inputs(
 ) -> list[AuditEvent]:
     """Events of publishing named the inputs once; ``who`` is told of those they may discover."""
     named = [ref for event in events for ref in _inputs(event)]
-    if not named or access.governs(db, who, now=now):
+    if not named or auditors.reads_all(db, who, now=now):
         return events
     shown = visibility.shown(db, who, map(_dataset, named), now=now)
     return [
@@ -243,6 +285,17 @@ def _inputs(event: AuditEvent) -> list[str]:
 
 def _dataset(ref: str) -> str:
     return ref.partition("@")[0]
+
+
+def position(after: str) -> int | None:
+    """Return the number that a list goes on before, None: from its beginning.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    if after and not (after.isascii() and after.isdecimal() and len(after) < 16):
+        raise InvalidInput(f"{after!r} is not where this list goes on", hint="begin again")
+    return int(after) if after else None
 
 
 def check_limit(limit: int) -> None:

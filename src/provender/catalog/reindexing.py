@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import indextruth, remaking
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, open_database, transaction, unheard
+from provender.catalog.legibility import AS_IT_WAS
 
 
 def check(db: Session) -> Iterator[tuple[str, str]]:
@@ -36,12 +37,12 @@ def open_catalog(url: str, *, progress: Progress = unheard) -> Engine:
 
 
 def _freshen(engine: Engine, progress: Progress) -> None:
-    """Fill the index where a revision of the tables left it to be made anew."""
+    """Make what a revision of the tables left to be made anew."""
     with transaction(engine) as db:
         if not remaking.is_stale(db):
             return
     progress("search index", 0.0)
-    with transaction(engine, write=True) as db:
+    with transaction(engine.execution_options(**{AS_IT_WAS: True}), write=True) as db:
         if remaking.is_stale(db):
-            remaking.rebuild(db)
+            remaking.freshen(db)
     progress("search index", 1.0)

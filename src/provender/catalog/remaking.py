@@ -1,4 +1,4 @@
-"""The search index made anew from what the catalog holds, after a migration or to put it right."""
+"""What is made anew from what the catalog holds, after a migration: the search index before all."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from provender.catalog import facets, findable, indexing, vocabulary
+from provender.catalog import carried, facets, findable, indexing, vocabulary
 from provender.catalog.nominate import NOW, PAST
 from provender.catalog.queries import is_postgresql
 from provender.catalog.rows import (
@@ -48,8 +48,22 @@ def rebuild(db: Session) -> int:
 
 
 def is_stale(db: Session) -> bool:
-    """Return whether the index has to be made anew before it answers."""
-    return bool(db.scalar(select(CounterRow.value).where(CounterRow.name == STALE)))
+    """Return whether something has to be made anew before it answers."""
+    return bool(_stale(db))
+
+
+def freshen(db: Session) -> None:
+    """Make anew what a revision of the tables left to be made: the index, or tags that travel."""
+    stale = _stale(db)
+    if carried.STALE in stale:
+        carried.remake(db)
+    if STALE in stale:
+        rebuild(db)
+
+
+def _stale(db: Session) -> set[str]:
+    raised = (CounterRow.name.in_((STALE, carried.STALE)), CounterRow.value > 0)
+    return set(db.scalars(select(CounterRow.name).where(*raised)))
 
 
 def _date(db: Session) -> None:

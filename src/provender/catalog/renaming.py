@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
+    breakglass,
     changes,
     declarations,
     epoch,
@@ -24,6 +25,8 @@ from provender.catalog.rows import (
     FactRow,
     GrantRow,
     NodeRow,
+    RequestedRow,
+    RequestRow,
     RuleRow,
 )
 from provender.core.audit import EventKind
@@ -65,6 +68,8 @@ def rename(
     db.flush()
     _rename_lineage(db, row.id, old, target)
     _rename_grants(db, change, row)
+    _rename_requests(db, change, row, old)
+    breakglass.rename(db, change, row)
     _rename_rules(db, change, old, target)
     history.keep(db, change, "dataset", row.urn, row.value)
     epoch.bump(db)
@@ -115,6 +120,13 @@ def _rename_grants(db: Session, change: Change, dataset: DatasetRow) -> None:
     for row in db.scalars(wanted).all():
         row.value = replace(row.value, dataset=dataset.name)
         history.keep(db, change, "grant", row.value.id, row.value)
+
+
+def _rename_requests(db: Session, change: Change, dataset: DatasetRow, old: DatasetRef) -> None:
+    of = select(RequestedRow.request).where(RequestedRow.dataset == dataset.id)
+    for row in db.scalars(select(RequestRow).where(RequestRow.number.in_(of))).all():
+        row.value = row.value.renamed(old.dataset, dataset.name)
+        history.keep(db, change, "request", row.value.id, row.value)
 
 
 def _rename_rules(db: Session, change: Change, old: DatasetRef, new: DatasetRef) -> None:

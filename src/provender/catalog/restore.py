@@ -19,7 +19,7 @@ from sqlalchemy import Connection, DateTime, LargeBinary, Table, inspect, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, epoch, fsck, fulltext, reindexing, remaking
+from provender.catalog import changes, epoch, fsck, fulltext, remaking, sessions, tokens
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -34,23 +34,36 @@ from provender.catalog.backup import (
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, downgrade_in, rewriting, unheard, upgrade_in
 from provender.catalog.rows import SCHEMA
+from provender.catalog.signing import Keys
 from provender.core.audit import EventKind
 from provender.core.clock import Clock
 from provender.core.digest import digest_stream
 from provender.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from provender.values import from_json
 
-AFTER_RESTORE: list[Callable[[Session, Change], None]] = []
-"""What has to happen to a restored catalog before anybody may look at it."""
+AFTER_RESTORE: list[Callable[[Session, Change], None]] = [
+    tokens.revoke_all,
+    sessions.end_all,
+]
+"""What has to happen to a restored catalog before anybody may look at it: a token that was revoked
+after the backup must not open it."""
 GIVEN = frozenset({"alembic_version", "counters"})
 """Tables that are not empty in an empty catalog."""
 SHOWN = 5
 
 
 def restore(
-    source: Path, url: str, *, actor: str, clock: Clock, progress: Progress = unheard
+    source: Path,
+    url: str,
+    *,
+    actor: str,
+    clock: Clock,
+    keys: Keys | None = None,
+    progress: Progress = unheard,
 ) -> Contents:
     """Make the empty catalog at ``url`` what the backup ``source`` holds; return what that is.
+
+    Its public keys go to ``keys``, so that its audit trail can be checked where it is now.
 
     A backup of an older Provender is upgraded. The catalog is checked (`fsck`) and everything
     in `AFTER_RESTORE` done before it counts.
@@ -59,6 +72,7 @@ def restore(
         NotFound: there is no file ``source``.
         InvalidInput: it is no backup.
         Misconfigured: it is a newer Provender's.
+            Or what is to hold the keys cannot be written.
         Conflict: the catalog at ``url`` is not empty.
         Corrupt: the backup is damaged, or was made of a damaged catalog.
     """
@@ -71,6 +85,8 @@ def restore(
             _fill(connection, tar, contents, source, progress=progress)
             upgrade_in(connection, progress=progress)
             _finish(connection, contents, source, actor=actor, clock=clock, progress=progress)
+            if keys is not None:
+                keys.trust(map(bytes.fromhex, contents.keys))
     return contents
 
 
@@ -89,7 +105,7 @@ def _finish(
         epoch.leap(db)
         if remaking.is_stale(db):  # made by an older Provender, or before its index was
             progress("making the index", 0.0)
-            reindexing.rebuild(db, change)
+            remaking.freshen(db)
         for hook in AFTER_RESTORE:
             hook(db, change)
         detail = {"file": source.name, "made_at": contents.made_at, "digest": contents.digest}

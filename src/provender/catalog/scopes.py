@@ -1,7 +1,7 @@
 """Scopes: what the decision to show something depends on, the same for all that shares it.
 
-Of a dataset these are who decides about it, which protected tags it has and which patterns of
-rules its name fits; of what rests on several datasets, the scopes of all of them. There are some
+Of a dataset these are who decides about it, which of its tags protect or are named by rules that
+close something, and which patterns of rules its name fits; of what rests on several datasets, the scopes of all of them. There are some
 hundred scopes where there are hundreds of thousands of datasets: deciding each once is deciding
 everything. `core.policy.decide` decides; nothing here does.
 """
@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from sqlalchemy import insert, select
@@ -21,10 +21,12 @@ from provender.catalog import naming
 from provender.catalog.rows import DatasetRow, NodeRow, RestsOnRow, ScopeRow
 from provender.core.datasets import Dataset, Format
 from provender.core.digest import canonical
+from provender.core.effects import Effect
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, decide
+from provender.core.policy import EVERY, Action, ColumnRef, Grant, Rule, concerning, decide
+from provender.core.tags import tag_name
 
 COUNTER = "scope"
 GONE = canonical({"gone": True})
@@ -36,27 +38,62 @@ FEW = 50
 """Scopes that a condition lists; of more it has a mark each."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """The rules in force and the tags that protect, at one epoch."""
 
     rules: tuple[Rule, ...]
     protected: frozenset[str]
 
-    @property
+    @cached_property
     def patterns(self) -> tuple[str, ...]:
         """Every pattern of dataset names that a rule has."""
         return tuple(sorted({pattern for rule in self.rules for pattern in rule.datasets}))
+
+    @cached_property
+    def closing(self) -> tuple[Rule, ...]:
+        """The rules that take something away, whatever else there is."""
+        return tuple(rule for rule in self.rules if rule.effect is not Effect.SEE or rule.filter)
+
+    @cached_property
+    def valued(self) -> frozenset[str]:
+        """Every tag that a rule names with a value."""
+        return frozenset(tag for rule in self.rules for tag in rule.tags if "=" in tag)
+
+    @cached_property
+    def of_datasets(self) -> frozenset[str]:
+        """Every tag that counts on a dataset as a whole: that protects, denies or masks."""
+        return self.protected.union(*(r.tags for r in self.rules if r.effect is not Effect.SEE))
+
+    @cached_property
+    def of_columns(self) -> frozenset[str]:
+        """Every tag that counts on a column for discovering the dataset: of which rules give a part."""
+        parts = (Effect.MASK, Effect.COMPUTE)
+        return frozenset(tag for rule in self.rules if rule.effect in parts for tag in rule.tags)
+
+    def kept(self, written: Iterable[str], counting: frozenset[str]) -> list[str]:
+        """Return those tags that count, with the values that rules name."""
+        return sorted(
+            {
+                tag if tag in self.valued else tag_name(tag)
+                for tag in written
+                if tag in counting or tag_name(tag) in counting
+            }
+        )
 
 
 def key_of(dataset: Dataset, policy: Policy) -> str:
     """Return what the decision about ``dataset`` as a whole depends on."""
     name = dataset.ref.dataset
+    within: list[str] = []
+    if policy.of_columns:
+        within = policy.kept(map(str, dataset.assignments), policy.of_columns)
     return canonical(
         {
             "deciders": sorted(dataset.who_decides),
-            "tags": sorted(dataset.tags_of(EVERY) & policy.protected),
+            "tags": policy.kept(dataset.written_tags_of(EVERY), policy.of_datasets),
             "patterns": [p for p in policy.patterns if fnmatchcase(name, p)],
+            **({"within": within} if within else {}),
         }
     )
 
@@ -162,10 +199,12 @@ def decided(
 ) -> frozenset[int]:
     """Return which of the scopes ``keys`` are open to ``who``."""
     read: dict[int, Any] = {number: json.loads(key) for number, key in keys.items()}
+    rules = concerning(who, action, policy.rules, purpose="")
     opened = {
         number
         for number, key in read.items()
-        if "deciders" in key and _is_open(key, who, action, policy, now=now)
+        if "deciders" in key
+        and _is_open(key, _stand_in(key, STAND_IN), who, action, policy, rules, (), now=now)
     }
     several = {n for n, key in read.items() if ALL in key and opened.issuperset(key[ALL])}
     any_of = {n for n, key in read.items() if ANY in key and not opened.isdisjoint(key[ANY])}
@@ -179,34 +218,31 @@ def opens(
     read = json.loads(key)
     if "deciders" not in read:
         return False
-    dataset = _stand_in(read, DatasetRef.parse(name))
-    return decide(
-        who,
-        action,
-        [ColumnRef(name)],
-        purpose="",
-        datasets={name: dataset},
-        protected=policy.protected,
-        rules=(),
-        grants=[replace(grant, until=None)],
-        now=now,
-    ).allowed
+    stand_in, endless = _stand_in(read, DatasetRef.parse(name)), replace(grant, until=None)
+    return _is_open(read, stand_in, who, action, policy, policy.closing, [endless], now=now)
 
 
 def _is_open(
-    key: Mapping[str, Sequence[str]], who: Actor, action: Action, policy: Policy, *, now: datetime
+    key: Mapping[str, Sequence[str]],
+    stand_in: Dataset,
+    who: Actor,
+    action: Action,
+    policy: Policy,
+    rules: Iterable[Rule],
+    grants: Sequence[Grant],
+    *,
+    now: datetime,
 ) -> bool:
-    fitting = frozenset(key["patterns"])
-    name = STAND_IN.dataset
+    fitting, name = frozenset(key["patterns"]), stand_in.ref.dataset
     return decide(
         who,
         action,
         [ColumnRef(name)],
         purpose="",
-        datasets={name: _stand_in(key, STAND_IN)},
+        datasets={name: stand_in},
         protected=policy.protected,
-        rules=[replace(r, datasets=(EVERY,)) for r in policy.rules if fitting & {*r.datasets}],
-        grants=(),
+        rules=[replace(r, datasets=(EVERY,)) for r in rules if fitting & {*r.datasets}],
+        grants=grants,
         now=now,
     ).allowed
 
@@ -221,4 +257,5 @@ def _stand_in(key: Mapping[str, Sequence[str]], ref: DatasetRef) -> Dataset:
         stewards=tuple(others),
         format=Format.PARQUET,
         tags=tuple(key["tags"]),
+        column_tags={"tagged": tuple(key.get("within", ()))},
     )

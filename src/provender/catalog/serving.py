@@ -1,30 +1,53 @@
 """What servers are told: compiled here, from recorded definitions and the policy as it is now.
 
 An online server asks nobody, so what it may serve, and which pushed rows it may take, is decided
-for ``service:online`` when definitions are recorded. Nobody hands a manifest in.
+for ``service:online`` when definitions are recorded; what it may serve is decided again with every
+change of the policy, in a lease. Nobody hands either in.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access
+from provender.catalog import access, naming
+from provender.core.decisions import Reason
+from provender.core.effects import Effect
 from provender.core.features import RepoSpec, ViewSpec
+from provender.core.filters import Filter, all_of
+from provender.core.leases import PolicyLease, Ruling
 from provender.core.names import FeatureRef
+from provender.core.parted import Parts, untold
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision
 from provender.core.serving import PURPOSE, SERVER, ServingManifest, compile_manifest
 
+ANYONE = Actor("anyone")
+"""Who is nobody in particular: what they may be served, everybody may."""
+
 
 @dataclass(slots=True)
 class Openness:
-    """Features that are closed, with the reason; until when others are open; views not to write."""
+    """Features that are closed, with the reason; until when others are open; views not to write.
+
+    ``masks``, ``filters`` and ``computes`` say of which features there is a part, if one is wanted.
+    """
 
     closed: dict[FeatureRef, str] = field(default_factory=dict)
     open_until: dict[FeatureRef, datetime] = field(default_factory=dict)
     write_closed: dict[str, str] = field(default_factory=dict)
+    masks: dict[FeatureRef, str] = field(default_factory=dict)
+    filters: dict[FeatureRef, str] = field(default_factory=dict)
+    computes: set[FeatureRef] = field(default_factory=set)
+
+    @property
+    def parts(self) -> Parts:
+        return Parts(
+            masks={str(ref): mask for ref, mask in sorted(self.masks.items())},
+            filters={str(ref): rows for ref, rows in sorted(self.filters.items())},
+            computes=tuple(sorted(map(str, self.computes))),
+        )
 
 
 def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingManifest:
@@ -34,14 +57,11 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
     One computed on demand is as closed as any of its inputs. Features of files are open: no
     catalog governs them.
     """
-    openness = Openness()
     server = access.actor(db, SERVER)
+    openness = opened(db, server, repo, now=now)
     for view in repo.views:
         if view.online and view.dataset is not None:
-            _judge(db, server, view, view.dataset.dataset, openness, now=now)
-    for computed in repo.on_demand:
-        for feature in computed.features:
-            _inherit(FeatureRef(computed.name, feature.name), computed.inputs, openness)
+            _judge_writing(db, server, view, view.dataset.dataset, openness, now=now)
     return compile_manifest(
         repo,
         closed=openness.closed,
@@ -51,8 +71,54 @@ def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingMan
     )
 
 
+def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> PolicyLease:
+    """Return what servers may serve of ``repo`` by the policy at ``now``, of which ``state`` tells."""
+    server = opened(db, access.actor(db, SERVER), repo, parted=True, now=now)
+    anyone = opened(db, ANYONE, repo, now=now)
+    served = [FeatureRef(v.name, f.name) for v in repo.views if v.online for f in v.features]
+    served += [FeatureRef(v.name, f.name) for v in repo.on_demand for f in v.features]
+    open_now = [ref for ref in served if ref not in server.closed]
+    verdict = Ruling(
+        opened={str(ref): server.open_until.get(ref) for ref in sorted(open_now)},
+        closed={str(ref): why for ref, why in sorted(server.closed.items())},
+        public=tuple(sorted(str(ref) for ref in open_now if ref not in anyone.closed)),
+        parts=server.parts,
+    )
+    return PolicyLease(project=repo.project, state=state, holders={SERVER: verdict})
+
+
+def opened(
+    db: Session,
+    who: Actor,
+    repo: RepoSpec,
+    *,
+    purpose: str = PURPOSE,
+    parted: bool = False,
+    now: datetime,
+) -> Openness:
+    """Return which features of ``repo`` may be served to ``who`` for ``purpose``: whole, or also ``parted``."""
+    openness = Openness()
+    called = naming.current(db, {view.dataset.dataset for view in repo.views if view.dataset})
+    for view in repo.views:
+        if view.online and view.dataset is not None:
+            dataset = called[view.dataset.dataset]
+            _judge(db, who, view, dataset, openness, purpose=purpose, parted=parted, now=now)
+    for computed in repo.on_demand:
+        for feature in computed.features:
+            _inherit(FeatureRef(computed.name, feature.name), computed.inputs, openness)
+    return openness
+
+
 def _judge(
-    db: Session, server: Actor, view: ViewSpec, dataset: str, openness: Openness, *, now: datetime
+    db: Session,
+    server: Actor,
+    view: ViewSpec,
+    dataset: str,
+    openness: Openness,
+    *,
+    purpose: str,
+    parted: bool,
+    now: datetime,
 ) -> None:
     keys = [ColumnRef(dataset, key.source_column) for key in view.join_keys]
     columns = {
@@ -61,15 +127,60 @@ def _judge(
     }
 
     def decide(asked: Iterable[ColumnRef]) -> Decision:
-        return access.weigh(db, server, Action.SERVE, asked, purpose=PURPOSE, now=now)
+        return access.weigh(db, server, Action.SERVE, asked, purpose=purpose, now=now)
 
     whole = decide(column for needed in columns.values() for column in needed)
-    because = {r.column: r.because for r in whole.reasons if not r.allowed}
+    reasons = {reason.column: reason for reason in whole.reasons}
     for ref, needed in columns.items():
-        if not because.keys().isdisjoint(needed):
-            openness.closed[ref] = _why_not_served(needed, because)
-        elif whole.expires is not None and (until := decide(needed).expires) is not None:
+        found = [reasons[column] for column in needed]
+        why = _why_closed(found, view) if parted else _first(found, lambda one: one.is_whole)
+        if why is not None:
+            openness.closed[ref] = f"{server} may not serve {why}"
+            continue
+        if parted:
+            _part(ref, found, openness)
+        if whole.expires is not None and (until := decide(needed).expires) is not None:
             openness.open_until[ref] = until
+
+
+def _why_closed(reasons: Sequence[Reason], view: ViewSpec) -> str | None:
+    """Say why there is not even a part; ``reasons`` are the feature's, and those of the join keys.
+
+    A key has to be as it is, or no row is found by it; a filter has to be told by the row.
+    """
+    feature, *keys = reasons
+    why = _first(reasons, lambda one: one.allowed)
+    why = why or _first([feature, *keys], lambda one: one is feature or one.effect is Effect.SEE)
+    if why is not None:
+        return why
+    why = untold([Filter(text) for one in reasons for text in one.filters], view)
+    return f"{feature.column}: {why}".rstrip(",") if why else None
+
+
+def _first(reasons: Sequence[Reason], is_good: Callable[[Reason], bool]) -> str | None:
+    """Say of the first that is not good what it is about, and why: a feature's column, or a join key."""
+    for reason in reasons:
+        if not is_good(reason):
+            key = "" if reason is reasons[0] else "the join key "
+            return f"{key}{reason.column} ({reason.because})"
+    return None
+
+
+def _part(ref: FeatureRef, reasons: Sequence[Reason], openness: Openness) -> None:
+    """Note what there is of a feature, if it is not all."""
+    feature = reasons[0]
+    if feature.effect is Effect.COMPUTE:
+        openness.computes.add(ref)
+    if feature.mask:
+        openness.masks[ref] = feature.mask
+    filters = {Filter(text) for one in reasons for text in one.filters}
+    if filters:
+        openness.filters[ref] = str(all_of(filters))
+
+
+def _judge_writing(
+    db: Session, server: Actor, view: ViewSpec, dataset: str, openness: Openness, *, now: datetime
+) -> None:
     written = access.weigh(db, server, Action.PUBLISH, [ColumnRef(dataset)], purpose="", now=now)
     if not written.allowed or written.expires is not None:
         standing = "" if not written.allowed else " for good"
@@ -77,13 +188,6 @@ def _judge(
             f"{SERVER} may not publish {dataset}{standing}; a rule in catalog/policies/ "
             "with the action publish lets it"
         )
-
-
-def _why_not_served(needed: list[ColumnRef], because: Mapping[ColumnRef, str]) -> str:
-    """Say which column is closed: the feature's own, before the join keys of its view."""
-    column = next(column for column in needed if column in because)
-    what = str(column) if column == needed[0] else f"the join key {column}"
-    return f"{SERVER} may not serve {what} ({because[column]})"
 
 
 def _inherit(ref: FeatureRef, inputs: tuple[FeatureRef, ...], openness: Openness) -> None:

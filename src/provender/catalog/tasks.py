@@ -28,7 +28,7 @@ from provender.core.datasets import Dataset
 from provender.core.digest import digest
 from provender.core.finding import KINDS
 from provender.core.lifecycle import Severity, State
-from provender.core.people import Role
+from provender.core.people import Actor, Role
 from provender.core.tasks import Task, task_id
 
 MOST_TIMES = 10**10 - 1
@@ -51,11 +51,12 @@ ACTORS = sql(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sees:
-    """Whose tasks are looked for: of datasets that are ``shown``, those of ``visible``.
+    """Whose tasks are looked for: what ``who`` answers, of datasets ``shown`` those ``visible``.
 
     ``only`` is what a task is about if one is looked for, and ``governs`` whether they do.
     """
 
+    who: Actor
     shown: ColumnElement[bool]
     visible: Visible
     governs: bool

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog.door import Door
 from provender.catalog.rows import UnansweredRow
+from provender.core.credentials import redacted
 from provender.core.errors import Unavailable
 from provender.core.finding import Found, Question
 from provender.core.words import legible, words
@@ -33,7 +34,7 @@ def note(door: Door, text: str) -> None:
 
 def record(db: Session, text: str, *, at: datetime) -> None:
     """Count the words of ``text`` once more as searched for in vain."""
-    key = _key(text)
+    key = _key(redacted(text))
     row = db.get(UnansweredRow, key)
     if row is not None:
         row.times, row.last_at, row.settled_at, row.settled_by = row.times + 1, at, None, ""

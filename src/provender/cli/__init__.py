@@ -2,7 +2,8 @@
 
 import click
 
-from provender.cli.access import access, audit
+from provender.cli.access import access
+from provender.cli.audit import audit
 from provender.cli.backup import backup, restore
 from provender.cli.catalog import catalog
 from provender.cli.contracts import contract
@@ -16,9 +17,13 @@ from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
+from provender.cli.policy import policy
+from provender.cli.requests import COMMANDS as REQUESTS
 from provender.cli.search import search
 from provender.cli.serve import down, serve, up
 from provender.cli.status import status
+from provender.cli.tenure import COMMANDS as TENURE
+from provender.cli.tokens import login, logout, token
 from provender.cli.training import training
 from provender.cli.upkeep import fsck
 
@@ -33,6 +38,8 @@ def main() -> None:
     """
 
 
+for command in (*REQUESTS, *TENURE):
+    access.add_command(command)
 for step in (*steps, edit, history):
     dataset.add_command(step)
 online.add_command(lookup_log)
@@ -50,11 +57,15 @@ for command in (
     inbox,
     lineage,
     online,
+    policy,
     push,
     restore,
     search,
     serve,
+    login,
+    logout,
     status,
+    token,
     training,
     up,
 ):

@@ -1,14 +1,12 @@
-"""``provender access …`` and ``provender audit …``."""
+"""``provender access …``."""
 
 from datetime import datetime
-from typing import Any
 
 import click
 
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, table
 from provender.core import policy
-from provender.core.audit import EventKind
 from provender.core.policy import Action
 
 GRANTED = [action.value for action in policy.GRANTED]
@@ -146,61 +144,6 @@ def list_grants(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
             ),
             empty="no grants",
         ),
-    )
-
-
-@click.group()
-def audit() -> None:
-    """Read and verify the audit trail."""
-
-
-@audit.command("list")
-@click.option(
-    "--limit",
-    default=50,
-    show_default=True,
-    type=click.IntRange(1, 10_000),
-    help="The last so many events.",
-)
-@click.option(
-    "--kind",
-    type=click.Choice([kind.value for kind in EventKind]),
-    help="Only events of that kind.",
-)
-@click.option("--actor", default="", help="Only what that actor did.")
-@click.option("--subject", default="", help="Only of that dataset, version, project and so on.")
-@click.option("--before", type=int, help="Only before the event of that number.")
-@as_json
-def list_events(*, kind: str | None, as_json: bool, **asked: Any) -> None:
-    """List the last events, newest first."""
-    from provender.sdk import connect
-
-    with connect() as workspace:
-        of_kind = EventKind(kind) if kind else None
-        events = workspace.catalog.records.audit_events(kind=of_kind, **asked)
-    show(
-        events,
-        machine=as_json,
-        human=lambda: table(
-            ("#", "at", "actor", "event", "subject", "digest"),
-            ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
-            empty="nothing that you may see",
-        ),
-    )
-
-
-@audit.command("verify")
-@as_json
-def verify_trail(as_json: bool) -> None:  # noqa: FBT001
-    """Check that no event was changed, added, moved or taken out."""
-    from provender.sdk import connect
-
-    with connect() as workspace:
-        count = workspace.catalog.records.verify_audit()
-    show(
-        {"events": count, "ok": True},
-        machine=as_json,
-        human=lambda: click.echo(f"{count:,} events, the chain holds"),
     )
 
 

@@ -41,7 +41,8 @@ def restore(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by
 
     A backup of an older Provender is upgraded. What is restored is checked before it counts: a
     damaged or cut-off FILE leaves the catalog as it was. The lake's files are not in it; put
-    them back, too, then run provender fsck.
+    them back, too, then run provender fsck. What the old keys signed can be checked; new events
+    are signed with the key of the settings.
     """
     from provender import bootstrap
     from provender.catalog.restore import restore as restore_from
@@ -52,7 +53,12 @@ def restore(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by
         bootstrap.prepare_home(chosen)
     with telling() as progress:
         contents = restore_from(
-            file, chosen.database_url, actor=chosen.actor, clock=utc_now, progress=progress
+            file,
+            chosen.database_url,
+            actor=chosen.actor,
+            clock=utc_now,
+            keys=bootstrap.sealing(chosen).keys,
+            progress=progress,
         )
     _tell(contents, file, "the catalog holds", machine=as_json)
     if not as_json:

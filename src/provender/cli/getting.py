@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from provender.cli.measured import purpose_option
 from provender.cli.output import as_json, fields, show, size
 
 if TYPE_CHECKING:
+    from provender.offline.answer import Progress
     from provender.sdk.getting import Reading
 
 AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
@@ -45,6 +47,12 @@ class Age(click.ParamType[timedelta]):
     type=click.Path(path_type=Path),
     help="Copy the files there; default: say where they are.",
 )
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    help="That column only, into the Parquet file --output; several may be said.",
+)
 @purpose_option
 @as_json
 def get_dataset(
@@ -54,12 +62,15 @@ def get_dataset(
     max_age: timedelta | None,
     wanted: str | None,
     output: Path | None,
+    columns: tuple[str, ...],
     purpose: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Get dataset NAME in the age and the format that you want."""
     from provender.sdk import connect
 
+    if columns and not output:
+        raise click.UsageError("--column is for --output")
     if output:
         _check_target(name, wanted or "", output)
     with connect() as workspace, telling() as progress:
@@ -72,7 +83,7 @@ def get_dataset(
             purpose=purpose,
             progress=progress,
         )
-        place = _copied(reading, output) if output else reading.path
+        place = _copied(reading, wanted, output, columns, progress) if output else reading.path
     for warning in reading.warnings:
         click.echo(click.style("warning: ", fg="yellow") + warning, err=True)
     manifest = reading.version.manifest
@@ -133,13 +144,30 @@ def _check_target(name: str, wanted: str, target: Path) -> None:
         raise Conflict(f"{target} is there already", hint="give another path, or move it away")
 
 
-def _copied(reading: "Reading", target: Path) -> Path:
+def _copied(
+    reading: "Reading",
+    wanted: str | None,
+    target: Path,
+    columns: Sequence[str],
+    progress: "Progress",
+) -> Path:
     """Copy the files to ``target``: a file where there is one, else a folder of them.
+
+    ``columns``, and what has no files here, are written to it as a Parquet file.
 
     Raises:
         InvalidInput, Conflict: they cannot be copied there; see `_check_target`.
     """
+    from provender.core.errors import InvalidInput
+
     version = reading.version
+    if columns or not reading.is_here:
+        if wanted not in (None, "parquet"):
+            raise InvalidInput(
+                f"columns of {version.ref}, and what is not in the lake of this process, are written as Parquet",
+                hint="leave --format out",
+            )
+        return reading.to_parquet(target, columns=columns or None, progress=progress)
     _check_target(str(version.ref), version.manifest.format, target)
     files = reading.files
     if len(files) == 1:

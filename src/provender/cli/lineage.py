@@ -58,6 +58,26 @@ def around(node: str, columns: bool, depth: int, direction: str, as_json: bool) 
         _warn("there is more than is shown: ask for fewer steps")
 
 
+@lineage.command("tags")
+@click.argument("node")
+@as_json
+def tags(node: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show the tags on the columns of NODE, and where those came from that were not put there."""
+    from provender.sdk import connect
+
+    with connect() as workspace:
+        found = workspace.catalog.finder.tags(_node(node))
+    show(
+        found,
+        machine=as_json,
+        human=lambda: table(
+            ("column", "tag", "why"),
+            ((one.column, one.tag, one.why) for one in found),
+            empty=f"no tag is on a column of {node}",
+        ),
+    )
+
+
 @lineage.command("impact")
 @click.argument("node")
 @click.argument("column")

@@ -42,7 +42,9 @@ def serve_online(
     from contextlib import ExitStack
 
     from provender import bootstrap
+    from provender.cli.carrier import carrying
     from provender.cli.running import registered
+    from provender.core.leases import Unconfirmed
     from provender.serving.compat import Compat
     from provender.serving.limits import Limits
     from provender.serving.lookuplog import LogOptions
@@ -50,6 +52,8 @@ def serve_online(
     from provender.serving.server import serve as answer
 
     settings = bootstrap.settings()
+    has_catalog = bootstrap.has_catalog(settings)
+    live = settings.online_policy == "live" and has_catalog
     with ExitStack() as stack:
         make = application(
             stack.enter_context(bootstrap.online_address(settings)),
@@ -61,22 +65,43 @@ def serve_online(
             compat=Compat(
                 missing_status="missing-status" in compat, partial_keys="partial-keys" in compat
             ),
-            catalog_url=settings.catalog_url
-            or (settings.database_url if bootstrap.has_catalog(settings) else ""),
+            catalog_url=settings.catalog_url or (settings.database_url if has_catalog else ""),
             log=LogOptions(
                 rate=settings.lookup_log,
                 hash_ids=settings.lookup_log_ids == "hashed",
                 seconds=settings.lookup_log_seconds,
                 most_bytes=settings.lookup_log_megabytes << 20,
-                ship=bootstrap.has_catalog(settings),
+                ship=has_catalog,
             ),
+            leased=Unconfirmed(settings.online_unconfirmed) if live else None,
+            governed=settings.mode == "governed",
         )
+        if live:
+            stack.enter_context(carrying(make.project))
 
         def ready(address: str) -> None:
             stack.enter_context(registered(settings.home, "online", address))
             click.echo(f"online server on {address}", err=True)
 
         answer(make, host=host, port=port, uds=uds, workers=workers, ready=ready)
+
+
+@serve.command("policy")
+@click.option("--project", required=True, help="Whose policy.")
+@click.option("--until-eof", is_flag=True, hidden=True)
+def serve_policy(project: str, until_eof: bool) -> None:  # noqa: FBT001
+    """Carry the policy from the catalog to the online store, so that servers know what was revoked.
+
+    Online servers run it by themselves; several do no harm.
+    """
+    import logging
+    from threading import Event
+
+    from provender import bootstrap
+    from provender.cli.carrier import carry_policy, end_of_input
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    carry_policy(bootstrap.settings(), project, end_of_input() if until_eof else Event())
 
 
 @serve.command("web")

@@ -4,8 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from provender.client.access import HttpAccess
 from provender.client.desk import HttpDesk
 from provender.client.finder import HttpFinder
+from provender.client.gateway import HttpGateway
+from provender.client.keyring import HttpKeyring
 from provender.client.records import HttpRecords
 from provender.client.wire import Wire, keyed, matching
 from provender.core.closing import Closing
@@ -21,6 +24,7 @@ from provender.core.datasets import (
 )
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
+from provender.core.identity import Mode
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Permit
@@ -31,12 +35,17 @@ from provender.core.training import TrainingSetManifest
 class HttpCatalog(Closing):
     """A catalog service at ``url``, for whoever it takes us for. Safe to share between threads.
 
+    A ``token`` of ours or of the identity provider says who asks, where the service wants to know.
+
     What is sent twice because an answer was lost is done once: such requests carry a key of
     their own, where the caller gives none.
     """
 
-    def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
-        self._wire = Wire(url, headers=headers)
+    def __init__(
+        self, url: str, *, token: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        bearer = {"authorization": f"Bearer {token}"} if token else {}
+        self._wire = Wire(url, headers=bearer | dict(headers or {}))
 
     @contextmanager
     def at_once(self) -> Iterator["HttpCatalog"]:
@@ -54,9 +63,29 @@ class HttpCatalog(Closing):
         return HttpDesk(self._wire)
 
     @property
+    def access(self) -> HttpAccess:
+        """The same catalog, for whoever needs access, and whoever gives it."""
+        return HttpAccess(self._wire)
+
+    @property
     def records(self) -> HttpRecords:
         """The same catalog, for whoever knows what they ask for."""
         return HttpRecords(self._wire)
+
+    @property
+    def keyring(self) -> HttpKeyring:
+        """The API tokens of whoever the server takes us for."""
+        return HttpKeyring(self._wire)
+
+    @property
+    def gateway(self) -> HttpGateway:
+        """Rows of the lake that the service has."""
+        return HttpGateway(self._wire)
+
+    @property
+    def mode(self) -> Mode:
+        """How the server knows who asks; it tells everybody."""
+        return self._wire.get(Mode, "mode")
 
     @property
     def actor(self) -> Actor:

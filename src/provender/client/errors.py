@@ -3,8 +3,11 @@
 import json
 from typing import Any
 
+from pydantic import ValidationError
+
 from provender.core import errors
-from provender.core.errors import NotFound, Problems, ProvenderError, Unavailable
+from provender.core.errors import Denied, Fact, NotFound, Problems, ProvenderError, Unavailable
+from provender.values import adapter
 
 KINDS: dict[str, type[ProvenderError]] = {
     kind.code: kind
@@ -13,6 +16,7 @@ KINDS: dict[str, type[ProvenderError]] = {
         errors.KeyReused,
         errors.Misconfigured,
         errors.NotFound,
+        errors.Unauthenticated,
         errors.Gone,
         errors.Denied,
         errors.Conflict,
@@ -23,6 +27,8 @@ KINDS: dict[str, type[ProvenderError]] = {
         errors.PreconditionRequired,
         errors.Corrupt,
         errors.Unavailable,
+        errors.Busy,
+        errors.TooLarge,
         errors.Problems,
     )
 }
@@ -45,7 +51,17 @@ def _made(kind: type[ProvenderError], message: str, hint: str, told: Any) -> Pro
     """Return an error of ``kind`` with the server's words, whatever its constructor makes of words."""
     if issubclass(kind, NotFound):
         return kind(message, hint=hint, what=str(told.get("what", "")))
+    if issubclass(kind, Denied):
+        return kind(message, hint=hint, facts=_facts(told))
     if not issubclass(kind, Problems):
         return kind(message, hint=hint)
     heading = message.partition("\n")[0].rpartition(": ")[0]
     return Problems(heading, [str(one["what"]) for one in told.get("problems", [])], hint=hint)
+
+
+def _facts(told: Any) -> tuple[Fact, ...]:
+    """What a server says of a denial; nothing, if it is older and says nothing, or says it otherwise."""
+    try:
+        return adapter(tuple[Fact, ...]).validate_python(told.get("facts", ()))
+    except ValidationError:
+        return ()

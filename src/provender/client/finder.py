@@ -10,6 +10,7 @@ from provender.core.datasets import DatasetSummary, Entry, Evidence, Listed, Rel
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.lineage import Consumer, Neighbourhood, Node, check_now
 from provender.core.names import DatasetRef
+from provender.core.travel import ColumnTag
 
 
 class HttpFinder:
@@ -89,6 +90,10 @@ class HttpFinder:
         check_now(as_of)
         asked = {"node": str(node), "depth": depth, "columns": columns}
         return self._wire.get(Neighbourhood, "lineage", **asked)
+
+    def tags(self, node: Node) -> tuple[ColumnTag, ...]:
+        """Return the tags on the columns of ``node``: put there, or carried, and where from."""
+        return self._wire.get(tuple[ColumnTag, ...], "lineage", "tags", node=str(node))
 
     def consumers(self, ref: DatasetRef, *, limit: int = 50, after: str = "") -> Listed[Consumer]:
         """Return who reads a dataset, or one version of it, by kind and name."""

@@ -1,15 +1,18 @@
 """What is known by its id, asked over HTTP: projects, training sets, versions, grants, audit events."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from provender.client.wire import PAGE, Wire, keyed
-from provender.core.audit import AuditEvent, EventKind
+from provender.core.audit import AuditEvent, EventKind, Outcome
+from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
+from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.trail import Progress, Proof
 from provender.core.training import TrainingSetManifest
 
 
@@ -18,13 +21,6 @@ class Digest:
     """An answer that is one digest."""
 
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """An answer that is a number of events."""
-
-    events: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +44,14 @@ class HttpRecords:
     def serving_digest(self, project: str) -> str:
         """Return the digest of the whole serving manifest of ``project`` by the policy of now."""
         return self._wire.get(Digest, "projects", project, "serving-digest").digest
+
+    def policy_state(self, project: str) -> str:
+        """Return a word that changes with all that may change what ``project`` serves, but for time."""
+        return self._wire.get(Digest, "projects", project, "policy-state").digest
+
+    def policy_lease(self, project: str) -> PolicyLease:
+        """Return what servers may serve of ``project`` now, as far as it may be known."""
+        return self._wire.get(PolicyLease, "projects", project, "policy-lease")
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have definitions which may be known."""
@@ -146,6 +150,8 @@ class HttpRecords:
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]:
@@ -159,10 +165,26 @@ class HttpRecords:
             subject=subject,
             since=since,
             until=until,
+            purpose=purpose or None,
+            verdict=verdict,
             before=before,
         )
         return list(found.items)
 
     def verify_audit(self) -> int:
         """Return how many audit events there are; Corrupt, naming the first, if one was changed."""
-        return self._wire.get(Verified, "audit", "verification").events
+        return self.audit_proof().events
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof:
+        """Return what of the audit trail holds: that all does, if it returns."""
+        return self._wire.get(Proof, "audit", "verification")
+
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]:
+        """Return the lines of the audit trail as a bundle, for who may read all of it."""
+        return self._wire.lines("audit", "bundle", since=since, until=until)
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]:
+        """Return the signed checkpoints of the audit trail, the newest first."""
+        return self._wire.listed(Checkpoint, "audit", "checkpoints", limit=limit, after=after)

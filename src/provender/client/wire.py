@@ -4,7 +4,7 @@ Answers are read leniently: a later server may say more than we know.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from provender.client.errors import as_raised
 from provender.core.datasets import Listed
 from provender.core.digest import plain
-from provender.core.errors import InvalidInput, Unavailable
+from provender.core.errors import Busy, InvalidInput, Unavailable
 from provender.hosts import without_password
 from provender.values import adapter, to_json
 
@@ -28,6 +28,11 @@ PAUSES = (0.1, 0.4, 1.6)
 AWAY = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 )
+LONG = 3600.0
+"""Seconds between two bytes of a long answer, at most: the server has a deadline of its own."""
+TRIES = 5
+"""How often a busy server is asked again."""
+LONGEST_WAIT = 30.0
 JSON = {"content-type": "application/json"}
 
 
@@ -90,6 +95,95 @@ class Wire:
     ) -> None:
         """Send what has no answer but that it is done."""
         self._send(method, parts, body=body, headers=headers, again=again)
+
+    def stream(
+        self,
+        method: str,
+        *parts: object,
+        content: Callable[[], Iterable[bytes]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        **asked: object,
+    ) -> tuple[Mapping[str, str], Iterator[bytes]]:
+        """Return the headers of a long answer, and its bytes as they come.
+
+        The server may take its time. While it is busy it is asked again, a few times.
+
+        Raises:
+            Unavailable: the server is away, or went away before the end; that may be while they
+                are read.
+        """
+        for last in (False,) * TRIES + (True,):
+            answered = self._opened(method, parts, content, headers, asked)
+            if answered.is_success:
+                return answered.headers, self._bytes(answered)
+            try:
+                raised = as_raised(answered.status_code, answered.read(), url=self.url)
+            finally:
+                answered.close()
+            if last or not isinstance(raised, Busy):
+                raise raised
+            self._pause(_told_to_wait(answered.headers))
+        raise AssertionError("the last try returns or raises")
+
+    def _opened(
+        self,
+        method: str,
+        parts: tuple[object, ...],
+        content: Callable[[], Iterable[bytes]] | None,
+        headers: Mapping[str, str] | None,
+        asked: Mapping[str, object],
+    ) -> httpx.Response:
+        request = self._http.build_request(
+            method,
+            "/".join(("", *map(_segment, parts))),
+            params={name: _written(value) for name, value in asked.items() if value is not None},
+            content=content() if content else None,
+            headers=dict(headers or {}),
+            timeout=httpx.Timeout(self._http.timeout.connect, read=LONG, write=LONG),
+        )
+        try:
+            return self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+
+    def _bytes(self, answered: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from answered.iter_bytes()
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        finally:
+            answered.close()
+
+    def lines(self, *parts: object, **asked: object) -> Iterator[bytes]:
+        """Return the lines at the address of ``parts``, as they come; asked for once.
+
+        Raises:
+            Unavailable: the server is away, or went away before the end; that may be while they
+                are read.
+        """
+        path = "/".join(("", *map(_segment, parts)))
+        given = {name: _written(value) for name, value in asked.items() if value is not None}
+        streamed = self._http.build_request("GET", path, params=given)
+        try:
+            answered = self._http.send(streamed, stream=True)
+            if not answered.is_success:
+                raise as_raised(answered.status_code, answered.read(), url=self.url)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        return self._streamed(answered)
+
+    def _streamed(self, answered: httpx.Response) -> Iterator[bytes]:
+        rest = b""
+        try:
+            for chunk in answered.iter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                yield from (line + b"\n" for line in lines)
+        except httpx.TransportError as error:
+            raise self._away(error) from error
+        finally:
+            answered.close()
+        if rest:
+            yield rest
 
     def close(self) -> None:
         """Give the connections back."""
@@ -166,6 +260,12 @@ def _written(value: object) -> Any:
     if isinstance(shown, list):
         return [_encoded(str(one)).decode() for one in shown]
     return _encoded(str(shown)).decode()
+
+
+def _told_to_wait(headers: Mapping[str, str]) -> float:
+    """Return the seconds that a busy server says to wait."""
+    given = headers.get("retry-after", "")
+    return min(float(given), LONGEST_WAIT) if given.isascii() and given.isdecimal() else 1.0
 
 
 def _segment(part: object) -> str:

@@ -6,7 +6,7 @@ columns may be null, and a layout, by which the rows are sorted for whoever read
 Files are listed relative to the lake's root, so a lake can move.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -20,7 +20,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Owner, Role
 from provender.core.profiles import Profile
 from provender.core.schema import Compatibility, Schema, Verdict
-from provender.core.tags import Assignment
+from provender.core.tags import Assignment, tag_name
 
 T = TypeVar("T")
 
@@ -188,8 +188,9 @@ class Dataset:
 
     ``owner``, ``stewards`` and ``deputies`` are ids such as ``team:flight-ops`` or
     ``person:ana``; ``tags`` hold for every column, ``column_tags`` for one, both written
-    ``group.name`` or ``group.name=value``. ``documentation`` is Markdown. Data older than
-    ``fresh_within`` is stale.
+    ``group.name`` or ``group.name=value``. ``column_from`` names the columns that one was made
+    from, ``domain.name.column``, and ``column_anonymises`` how that anonymised it, if it did:
+    ``way: what was done``. ``documentation`` is Markdown. Data older than ``fresh_within`` is stale.
     """
 
     ref: DatasetRef
@@ -206,6 +207,8 @@ class Dataset:
     terms: tuple[str, ...] = ()
     documentation: str = ""
     fresh_within: timedelta | None = None
+    column_from: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    column_anonymises: dict[str, str] = field(default_factory=dict)
 
     def is_fresh(self, newest: datetime, *, now: datetime) -> bool | None:
         """Return whether data whose newest is of that instant is as new as was promised.
@@ -214,10 +217,18 @@ class Dataset:
         """
         return None if self.fresh_within is None else now - newest <= self.fresh_within
 
+    def carrying(self, tags: Mapping[str, Iterable[str]]) -> "Dataset":
+        """Return the dataset with ``tags`` on its columns besides those that were put there."""
+        more = {name: (*self.column_tags.get(name, ()), *new) for name, new in tags.items()}
+        return replace(self, column_tags=self.column_tags | more) if more else self
+
     def tags_of(self, column: str) -> frozenset[str]:
         """Return the names of the tags in force on ``column``: the dataset's and its own."""
-        written = (*self.tags, *self.column_tags.get(column, ()))
-        return frozenset(Assignment.parse(text).tag for text in written)
+        return frozenset(map(tag_name, self.written_tags_of(column)))
+
+    def written_tags_of(self, column: str) -> frozenset[str]:
+        """Return the same with their values, as they are written."""
+        return frozenset((*self.tags, *self.column_tags.get(column, ())))
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:

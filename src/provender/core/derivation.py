@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from provender.core.datasets import Dataset
+from provender.core.errors import InvalidInput
 from provender.core.features import (
     EntitySpec,
     RepoSpec,
@@ -18,8 +20,9 @@ from provender.core.features import (
     view_names,
 )
 from provender.core.lineage import ColumnEdge, Edge, How, Node, NodeKind, dataset_node, defined_node
-from provender.core.names import FeatureRef
+from provender.core.names import DatasetRef, FeatureRef
 from provender.core.projections import itself
+from provender.core.travel import Anonymising
 
 Spec = TypeVar("Spec", EntitySpec, ServiceSpec, SavedDatasetSpec)
 T = TypeVar("T")
@@ -136,10 +139,90 @@ def part(repo: RepoSpec, datasets: Collection[str], *, whole: str = "") -> RepoS
     )
 
 
+def read_by(repo: RepoSpec, node: Node) -> dict[str, frozenset[str]]:
+    """Return the columns of datasets that are read for a view or service, keys and times too."""
+    above: dict[tuple[Node, str], list[tuple[Node, str]]] = {}
+    for edge in column_edges(repo):
+        above.setdefault((edge.downstream, edge.to), []).append((edge.upstream, edge.column))
+    stored = {view_nodes(repo)[view.name]: view for view in repo.views}
+    waiting = [(node, column) for column in columns(repo, node)]
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[Node, str]] = set()
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if at[0].kind is NodeKind.DATASET:
+            found.setdefault(at[0].name, set()).add(at[1])
+        if at[0] in stored:
+            view = stored[at[0]]
+            reached = (*(key.name for key in view.join_keys), *_times(view))
+            waiting += [(at[0], column) for column in reached]
+        waiting += above.get(at, ())
+    return {dataset: frozenset(names) for dataset, names in found.items()}
+
+
 def is_seen(node: Node, rests_on: Collection[T], shown: Collection[T]) -> bool:
     """Return whether a definition that rests on these is seen by who is ``shown`` those."""
     seen = [one in shown for one in rests_on]
     return all(seen) or (node.kind is NodeKind.ENTITY and any(seen))
+
+
+def declared(dataset: Dataset) -> list[ColumnEdge]:
+    """Return what each column of ``dataset`` was made from, as far as it is declared.
+
+    Raises:
+        InvalidInput: a name is not ``domain.name.column``, or how it was anonymised is no way to.
+    """
+    made = dataset_node(dataset.ref)
+    found: list[ColumnEdge] = []
+    for column, sources in dataset.column_from.items():
+        says = dataset.column_anonymises.get(column)
+        way = Anonymising.parse(says).way if says else None
+        for ref, source in map(column_named, sources):
+            edge = ColumnEdge(dataset_node(ref), source, made, column, How.DECLARED, way)
+            found.append(edge)
+    return found
+
+
+def column_named(text: str) -> tuple[DatasetRef, str]:
+    """Return the dataset and the column that are written as ``domain.name.column``.
+
+    Raises:
+        InvalidInput: ``text`` is not of that form.
+    """
+    domain, _, rest = text.partition(".")
+    name, _, column = rest.partition(".")
+    if not column or "@" in name:
+        raise InvalidInput(
+            f"from: {text[:200]!r} is not a column of a dataset", hint="write domain.name.column"
+        )
+    return DatasetRef.parse(f"{domain}.{name}"), column
+
+
+def put_tags(repo: RepoSpec) -> dict[tuple[Node, str], frozenset[str]]:
+    """Return the tags that definitions of ``repo`` put on their columns, where they put any.
+
+    Those of a view are on each of its features, those of a service on each that it asks for.
+    """
+    views = view_nodes(repo)
+    found = {
+        (views[view.name], feature.name): frozenset((*view.tags, *feature.tags))
+        for view in repo.views
+        for feature in view.features
+    }
+    found |= {
+        (views[computed.name], feature.name): frozenset(feature.tags)
+        for computed in repo.on_demand
+        for feature in computed.features
+    }
+    found |= {
+        (_node(repo, NodeKind.SERVICE, service.name), str(ref)): frozenset(service.tags)
+        for service in repo.services
+        for ref in service.features
+    }
+    return {part: tags for part, tags in found.items() if tags}
 
 
 def resting(repo: RepoSpec) -> frozenset[str]:

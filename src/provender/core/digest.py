@@ -1,6 +1,7 @@
-"""The only hashing: canonical JSON, files and keyed digests, always as ``sha256:<hex>``."""
+"""The only hashing: canonical JSON, files and keyed digests, mostly as ``sha256:<hex>``."""
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
@@ -14,6 +15,8 @@ from provender.core.errors import InvalidInput
 
 CHUNK_BYTES = 1 << 20
 KEYED_BYTES = 16
+PREFIX = "sha256:"
+SHA256_BYTES = 32
 ATOMS = frozenset({type(None), bool, int, float, str})
 OTHERWISE = (int, float, str, Enum, date, timedelta, Path, Mapping, list, tuple, set, frozenset)
 """What has a form of its own, be it a dataclass or not."""
@@ -89,6 +92,23 @@ def digest_bytes(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
+def sha256(data: bytes) -> bytes:
+    """Return the 32 bytes of the SHA-256 of ``data``, for trees of hashes."""
+    return hashlib.sha256(data).digest()
+
+
+def raw(identity: str) -> bytes:
+    """Return the 32 bytes that ``sha256:<hex>`` says.
+
+    Raises:
+        ValueError: it is no such digest.
+    """
+    found = bytes.fromhex(identity.removeprefix(PREFIX))
+    if identity != f"{PREFIX}{found.hex()}" or len(found) != SHA256_BYTES:
+        raise ValueError(f"{identity!r} is no SHA-256 digest")
+    return found
+
+
 def digest_stream(chunks: Iterable[bytes]) -> str:
     """Return ``sha256:<hex>`` of the concatenated ``chunks``, in constant memory."""
     running = hashlib.sha256()
@@ -101,6 +121,11 @@ def keyed(secret: bytes, data: bytes) -> bytes:
     """Return 16 bytes that only who has ``secret`` can tell from others: BLAKE2b with a key."""
     key = secret if len(secret) <= hashlib.blake2b.MAX_KEY_SIZE else hashlib.sha256(secret).digest()
     return hashlib.blake2b(data, digest_size=KEYED_BYTES, key=key).digest()
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """Return the 32 bytes of HMAC-SHA-256 of ``data`` under ``key`` (RFC 2104)."""
+    return hmac.digest(key, data, "sha256")
 
 
 def short(identity: str, *, length: int = 12) -> str:

@@ -4,7 +4,11 @@
 ``exit_code`` is the process's. Nothing here knows HTTP or a terminal.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
+
+from provender.core.credentials import redacted
 
 
 class ProvenderError(Exception):
@@ -15,8 +19,8 @@ class ProvenderError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = redacted(message)  # it may repeat what was sent
+        super().__init__(self.message)
         self.hint = hint
 
     def __str__(self) -> str:
@@ -35,6 +39,13 @@ class KeyReused(InvalidInput):
     """An idempotency key was sent before, with another request."""
 
     code = "idempotency-key-reused"
+
+
+class TooLarge(InvalidInput):
+    """More was sent at once than is taken."""
+
+    code = "too-large"
+    status = 413
 
 
 class Misconfigured(ProvenderError):
@@ -67,11 +78,40 @@ class Gone(NotFound):
     status = 410
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Why columns of a dataset are closed: none, the dataset as a whole.
+
+    ``because`` says it in words; ``rule`` is the id of the one that denies, ``tags`` the protected
+    ones that close them. ``who_can_grant`` them runs ``command``; nobody, where no grant helps.
+    """
+
+    dataset: str
+    columns: tuple[str, ...]
+    because: str
+    rule: str = ""
+    tags: tuple[str, ...] = ()
+    who_can_grant: tuple[str, ...] = ()
+    command: str = ""
+
+
 class Denied(ProvenderError):
-    """The decision was no; the hint says who can grant it."""
+    """The decision was no; the hint says who can grant it, ``facts`` why, for programs."""
 
     code = "denied"
     status = 403
+    exit_code = 4
+
+    def __init__(self, message: str, *, hint: str = "", facts: Sequence[Fact] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.facts = tuple(facts)
+
+
+class Unauthenticated(ProvenderError):
+    """It is not known who asks: no token, or none that is in force."""
+
+    code = "unauthenticated"
+    status = 401
     exit_code = 4
 
 
@@ -130,6 +170,17 @@ class Unavailable(ProvenderError):
     code = "unavailable"
     status = 503
     exit_code = 7
+
+
+class Busy(Unavailable):
+    """As many are served as may be at once; ``retry_after`` so many seconds there may be room."""
+
+    code = "busy"
+    status = 429
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class Problems(InvalidInput):

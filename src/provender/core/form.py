@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from provender.core import rules
 from provender.core.datasets import Dataset
 from provender.core.errors import InvalidInput
 from provender.core.glossary import Term
@@ -17,6 +18,7 @@ from provender.core.governance import Domain, Governance, objects
 from provender.core.names import DatasetRef, check_name, is_legible
 from provender.core.people import Person, check_actor_id
 from provender.core.policy import EVERY, Rule
+from provender.core.rules import attribute_faults
 from provender.core.tags import Tag
 
 LONGEST = {
@@ -81,6 +83,8 @@ def _problems(kind: str, name: str, value: Any) -> Iterator[str]:
             yield from _named(check_actor_id, name)
             yield from text_problems("name", value.name, "name")
             yield from text_problems("contact", value.contact, "link")
+            for attribute, said in value.attributes.items():
+                yield from attribute_faults(attribute, said)
         case Tag():
             yield from _name_problems(name)
             if any(letter.isspace() for letter in name):
@@ -101,6 +105,7 @@ def _problems(kind: str, name: str, value: Any) -> Iterator[str]:
                 for part in ("actors", "actions")
                 if not getattr(value, part)
             )
+            yield from rules.faults(value)
         case _ if kind == "team":
             yield from _named(check_actor_id, name)
         case _:
@@ -120,13 +125,19 @@ def _of_dataset(dataset: Dataset) -> Iterator[str]:
     within = dataset.fresh_within
     if within is not None and not timedelta(0) < within <= LONGEST_FRESH:
         yield f"fresh_within: {within} is not more than nothing and at most 100 years"
-    for column in dict.fromkeys([*dataset.column_tags, *dataset.column_descriptions]):
+    spoken_of = (*dataset.column_tags, *dataset.column_descriptions, *dataset.column_from)
+    for column in dict.fromkeys(spoken_of):
         if column == EVERY:
             yield "columns: * is not a column; use tags for the whole dataset"
         yield from _said("a column's name", column)
         yield from text_problems(f"column {column[:80]!r}", column, "link")
     for column, text in dataset.column_descriptions.items():
         yield from text_problems(f"description of column {column[:80]!r}", text)
+    for column, text in dataset.column_anonymises.items():
+        yield from text_problems(f"anonymises of column {column!r}", text)
+    for column, names in dataset.column_from.items():
+        for name in names:
+            yield from text_problems(f"from of column {column!r}", name, "link")
     yield from text_problems("event_timestamp", dataset.event_timestamp or "", "link")
 
 

@@ -12,11 +12,15 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any
 
+from provender.core import derivation
+from provender.core.audit import TRAIL
+from provender.core.conflicts import conflicts
 from provender.core.datasets import Dataset
 from provender.core.digest import canonical, digest, plain, short
+from provender.core.errors import InvalidInput
 from provender.core.glossary import Term
 from provender.core.names import suggest
-from provender.core.people import Person
+from provender.core.people import PROJECT, Actor, Person
 from provender.core.policy import EVERY, Rule
 from provender.core.tags import TARGETS, Tag, Taxonomy
 
@@ -150,11 +154,13 @@ def check(desired: Governance) -> list[str]:
         problems += _unknown(where, "deputy", dataset.deputies, people)
         problems += _unknown(where, "term", dataset.terms, terms)
         problems += desired.taxonomy.misuses(dataset.assignments, where=where)
+        problems += _unmade(where, dataset)
     for rule in desired.rules:
         where = f"rule {rule.id}"
-        problems += _unknown(where, "actor", rule.actors, people | {"anyone"})
+        known = people | {"anyone"} | {one for one in rule.actors if one.startswith(PROJECT)}
+        problems += _unknown(where, "actor", rule.actors, known)
         problems += _unknown(where, "purpose", rule.purposes, {*desired.purposes, "*"})
-        problems += desired.taxonomy.problems(rule.tags, where=where)
+        problems += desired.taxonomy.misnamed(rule.tags, where=where)
     return problems
 
 
@@ -180,19 +186,29 @@ def diff(current: Governance, desired: Governance, applied: Governance | None = 
 
 
 def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
-    """Return ``steps`` with warnings: of rules whose patterns fit no dataset that there will be."""
+    """Return ``steps`` with warnings: of rules that fit no dataset, or contradict one another."""
     names = [dataset.ref.dataset for dataset in becomes.datasets]
+    told, written = list(steps), (Change.ADD, Change.CHANGE)
+    new = [step.value for step in told if step.kind == "rule" and step.change in written]
+    against = conflicts(
+        new,
+        becomes.rules,
+        people={person.id: Actor(person.id, frozenset(person.teams)) for person in becomes.people},
+        datasets=becomes.datasets,
+        protected=becomes.taxonomy.protected,
+    )
+    warnings = {rule.id: (*_unfitting(rule, names), *against.get(rule.id, ())) for rule in new}
     return [
-        replace(step, warnings=tuple(_unfitting(step.value, names)))
-        if step.kind == "rule" and step.change in (Change.ADD, Change.CHANGE)
+        replace(step, warnings=warnings[step.name])
+        if step.kind == "rule" and step.change in written
         else step
-        for step in steps
+        for step in told
     ]
 
 
 def _unfitting(rule: Rule, names: Iterable[str]) -> Iterator[str]:
     for pattern in rule.datasets:
-        if pattern != EVERY and not any(fnmatchcase(name, pattern) for name in names):
+        if pattern not in (EVERY, TRAIL) and not any(fnmatchcase(name, pattern) for name in names):
             yield f"rule {rule.id}: no dataset fits {pattern!r} now"
 
 
@@ -306,6 +322,20 @@ def _names(governance: Governance) -> dict[str, list[str]]:
     }
 
 
+def _unmade(where: str, dataset: Dataset) -> Iterator[str]:
+    """What is wrong with what columns are said to be made from."""
+    for column in sorted(dataset.column_anonymises.keys() - dataset.column_from.keys()):
+        yield f"{where}: column {column!r} says that it anonymises, but not what; add from: […]"
+    try:
+        edges = derivation.declared(dataset)
+    except InvalidInput as error:
+        yield f"{where}: {error.message} ({error.hint})"
+        return
+    for edge in edges:
+        if (edge.upstream, edge.column) == (edge.downstream, edge.to):
+            yield f"{where}: column {edge.to!r} is made from itself"
+
+
 def _unfit(tag: Tag, people: Iterable[str]) -> list[str]:
     """What is wrong with a tag: who may assign it, what it may be put on, which values it has."""
     where = f"tag {tag.name}"
@@ -321,6 +351,8 @@ def _unfit(tag: Tag, people: Iterable[str]) -> list[str]:
         problems.append(f"{where}: a name holds no =; list what follows it under values")
     if not all(tag.values):
         problems.append(f"{where}: a value is empty")
+    if tag.four_eyes and not tag.protected:
+        problems.append(f"{where}: four_eyes closes nothing; write protected: true, too")
     return problems
 
 

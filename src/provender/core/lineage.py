@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
+from provender.core.tags import Way
 
 Place = TypeVar("Place", bound=Hashable)
 
@@ -95,7 +96,7 @@ class How(StrEnum):
 class ColumnEdge:
     """Column ``to`` of ``downstream`` was made from ``column`` of ``upstream``.
 
-    ``masking``: what came out does not tell what went in.
+    ``way``: how what came out was anonymised, so that it does not tell what went in; None: it was not.
     """
 
     upstream: Node
@@ -103,7 +104,7 @@ class ColumnEdge:
     downstream: Node
     to: str
     how: How = How.OBSERVED
-    masking: bool = False
+    way: Way | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

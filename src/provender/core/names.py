@@ -84,6 +84,12 @@ class FeatureRef:
         return f"{self.view}:{self.feature}"
 
 
+def is_dataset_name(text: str) -> bool:
+    """Return whether a dataset may be called ``text``."""
+    domain, _, name = text.partition(".")
+    return bool(PART.match(domain) and PART.match(name))
+
+
 def check_name(name: str, *, what: str) -> str:
     """Return ``name`` if it is a lower-case identifier of at most 63 characters.
 

@@ -1,22 +1,29 @@
 """Who acts: people, services and the teams they belong to."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from provender.core.errors import InvalidInput
+from provender.core.limits import NO_LIMITS, Limits
 
+PROJECT = "project:"
+"""What the name of a project begins with where it is meant as an actor."""
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who can act or own: ``person:…`` or ``service:…``, with the teams they are in."""
+    """Somebody who can act or own: ``person:…`` or ``service:…``, with the teams they are in.
+
+    ``attributes`` are what rules may ask for, such as a region or a clearance.
+    """
 
     id: str
     name: str = ""
     teams: tuple[str, ...] = ()
     contact: str = ""
+    attributes: dict[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         check_actor_id(self.id)
@@ -24,19 +31,31 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks: an id and the teams that the catalog knows it to be in."""
+    """Who asks: an id, the teams and projects that the catalog knows it to be in, its attributes.
+
+    ``limits`` are those of the token that they ask with.
+    """
 
     id: str
     teams: frozenset[str] = frozenset()
+    projects: frozenset[str] = frozenset()
+    attributes: frozenset[tuple[str, str]] = frozenset()
+    limits: Limits = NO_LIMITS
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What may be written where the actor is meant: their id, a team of theirs, ``anyone``."""
-        return (self.id, *sorted(self.teams), "anyone")
+        """What may be written where the actor is meant: their id, a team or project, ``anyone``."""
+        projects = (f"{PROJECT}{name}" for name in sorted(self.projects))
+        return (self.id, *sorted(self.teams), *projects, "anyone")
 
     def is_one_of(self, names: tuple[str, ...]) -> bool:
-        """Return whether the actor, a team of theirs or ``anyone`` is among ``names``."""
-        return "anyone" in names or self.id in names or not self.teams.isdisjoint(names)
+        """Return whether the actor, a team or project of theirs or ``anyone`` is among ``names``."""
+        return (
+            "anyone" in names
+            or self.id in names
+            or not self.teams.isdisjoint(names)
+            or (bool(self.projects) and any(f"{PROJECT}{name}" in names for name in self.projects))
+        )
 
     def __str__(self) -> str:
         return self.id

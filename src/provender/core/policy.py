@@ -3,214 +3,53 @@
 Deny unless allowed. A rule or a grant allows; nothing else does, but that a dataset's owner
 and stewards may publish it and decide about access to it. A column with a protected tag is
 reached only by a rule that lists the tag or a grant that names the column. Whoever may do
-anything to a dataset may discover it; discovering needs no purpose.
+anything to a dataset may discover it; discovering needs no purpose. What is outside the limits
+of the token that an actor asks with is closed, whatever a rule or a grant says.
 
-Everything that reads governed rows takes a `Permit`, which only an allowed `Decision` yields.
+What is given of a column:
+
+1. A rule that denies, denies, whatever else there is. Who may not discover may do nothing.
+2. Of the rules about the column the strictest counts: compute before mask before see, of masks
+   the one that leaves least (`core.effects`). A rule that masks opens, too: what it masks.
+3. A grant gives what it says. One that names the column goes before what rules make of it; one
+   for the whole dataset does not. Of what the rules give and each grant gives, the mildest
+   counts: having one more never takes away.
+4. Every filter of a rule about the column holds, grant or not.
+
+Who does not say what for is held to what closes for any purpose, and helped by what opens for
+every one only.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from provender.core.datasets import Dataset
-from provender.core.digest import digest, short
-from provender.core.errors import Denied
+from provender.core.decisions import Decision, Permit, Reason
+from provender.core.effects import EFFECTS, Effect
 from provender.core.people import Actor
+from provender.core.rules import (
+    EVERY,
+    GRANTED,
+    ROWS,
+    Action,
+    ColumnRef,
+    Grant,
+    Mode,
+    Rule,
+    mask_of,
+)
+from provender.core.tags import tag_name
 
-EVERY = "*"
-NAMED = 3
-"""How many columns a refusal names of each dataset."""
-
-
-class Action(StrEnum):
-    """What can be asked for."""
-
-    DISCOVER = "discover"  # see that it is there, and its metadata
-    READ = "read"  # rows, offline
-    SERVE = "serve"  # rows, online
-    DEFINE = "define"  # feature views over it
-    PUBLISH = "publish"  # a new version
-    STEWARD = "steward"  # grant and revoke access
-    GOVERN = "govern"  # change people, tags, rules and datasets
-
-
-GRANTED = tuple(action for action in Action if action not in (Action.STEWARD, Action.GOVERN))
-"""What a steward grants: stewards are named where a dataset is declared, governors by a rule."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class ColumnRef:
-    """A column of a dataset; the column ``*`` stands for the dataset itself."""
-
-    dataset: str
-    column: str = EVERY
-
-    def __str__(self) -> str:
-        return self.dataset if self.column == EVERY else f"{self.dataset}.{self.column}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """A standing permission, governed as code. Patterns are shell-style; ``anyone`` is everybody.
-
-    ``tags`` lists the protected tags the rule reaches; ``purposes`` of ``("*",)`` is any purpose.
-    """
-
-    id: str
-    actors: tuple[str, ...]
-    actions: tuple[Action, ...]
-    datasets: tuple[str, ...] = (EVERY,)
-    purposes: tuple[str, ...] = (EVERY,)
-    tags: tuple[str, ...] = ()
-    description: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """A permission given by a steward, until an instant (exclusive) or for ever.
-
-    Without ``columns`` it is for every column of the dataset that no protected tag closes.
-    """
-
-    id: str
-    grantee: str
-    action: Action
-    dataset: str
-    granted_by: str
-    granted_at: datetime
-    columns: tuple[str, ...] = ()
-    purposes: tuple[str, ...] = (EVERY,)
-    until: datetime | None = None
-    reason: str = ""
-    revoked_at: datetime | None = None
-
-    def in_force(self, now: datetime) -> bool:
-        """Return whether the grant is neither revoked nor over at ``now``."""
-        return self.revoked_at is None and (self.until is None or now < self.until)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permit:
-    """Proof of an allowed decision. Get one from `Decision.require`, never by hand."""
-
-    decision: str
-    actor: str
-    action: Action
-    purpose: str
-    columns: frozenset[ColumnRef]
-    decided_at: datetime
-    expires: datetime | None = None
-
-    def cover(self, columns: Iterable[ColumnRef], *, now: datetime) -> None:
-        """Return if every one of ``columns`` may be touched at ``now``.
-
-        Raises:
-            Denied: the permit is over, or is not for one of them.
-        """
-        if self.expires is not None and now >= self.expires:
-            raise Denied(
-                f"the permit {self.decision} of {self.actor} ended at {self.expires.isoformat()}",
-                hint="ask again; if the grant is over, ask a steward to renew it",
-            )
-        missing = sorted(set(columns) - self.columns)
-        if missing:
-            raise Denied(
-                f"the permit {self.decision} of {self.actor} is not for "
-                + ", ".join(str(column) for column in missing),
-                hint="ask for every column that is read",
-            )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why one column is open or closed: the rule's or grant's id, or what is missing."""
-
-    column: ColumnRef
-    allowed: bool
-    because: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The answer of `decide`, column by column."""
-
-    actor: str
-    action: Action
-    purpose: str
-    reasons: tuple[Reason, ...]
-    who_decides: tuple[str, ...]
-    decided_at: datetime
-    expires: datetime | None = None
-
-    @property
-    def allowed(self) -> bool:
-        return all(reason.allowed for reason in self.reasons)
-
-    @property
-    def id(self) -> str:
-        return f"dec_{short(digest(self), length=16)}"
-
-    def require(self) -> Permit:
-        """Return the permit.
-
-        Raises:
-            Denied: a column is closed; the hint names who can grant it and the command to ask.
-        """
-        closed = [reason for reason in self.reasons if not reason.allowed]
-        if closed:
-            raise Denied(
-                f"{self.actor} may not {self.action} {'; '.join(_in_words(closed))}",
-                hint=self._hint(closed),
-            )
-        return Permit(
-            decision=self.id,
-            actor=self.actor,
-            action=self.action,
-            purpose=self.purpose,
-            columns=frozenset(reason.column for reason in self.reasons),
-            decided_at=self.decided_at,
-            expires=self.expires,
-        )
-
-    def _hint(self, closed: Sequence[Reason]) -> str:
-        if not self.purpose and self.action in (Action.READ, Action.SERVE):
-            return (
-                "say what for: --purpose NAME, purpose=…, or PROVENDER_PURPOSE; "
-                "purposes are declared in catalog/purposes.yml"
-            )
-        if not self.who_decides:
-            return "nobody is its steward yet; name one in catalog/datasets/"
-        dataset = closed[0].column.dataset
-        if self.action not in GRANTED:
-            return f"ask who governs to name {self.actor} a steward of {dataset}"
-        columns = ",".join(
-            reason.column.column
-            for reason in closed
-            if reason.column.dataset == dataset and reason.column.column != EVERY
-        )
-        command = f"provender access grant {dataset} --to {self.actor} --action {self.action}"
-        if columns:
-            command += f" --columns {columns}"
-        if self.purpose:
-            command += f" --purpose {self.purpose}"
-        return f"{' or '.join(self.who_decides)} can grant it: {command}"
-
-
-def _in_words(closed: Sequence[Reason]) -> list[str]:
-    """Return one phrase per dataset and reason, naming a few of its columns."""
-    columns: dict[tuple[str, str], list[str]] = {}
-    for reason in closed:
-        columns.setdefault((reason.column.dataset, reason.because), []).append(reason.column.column)
-    phrases = []
-    for (dataset, because), names in columns.items():
-        shown = ", ".join(names[:NAMED]) + (
-            f" and {len(names) - NAMED} more" if names[NAMED:] else ""
-        )
-        what = dataset if names == [EVERY] else f"{dataset}.{shown}"
-        phrases.append(f"{what} ({because})")
-    return phrases
+__all__ = [
+    "EVERY", "GRANTED", "Action", "ColumnRef", "Decision", "Grant", "Mode", "Permit", "Reason",
+    "Rule", "decide",
+]  # fmt: skip
+OFFICE = (Action.PUBLISH, Action.STEWARD, Action.DISCOVER)
+"""What who decides about a dataset may do to it."""
+NOTHING = "null"
+"""The mask where none is said."""
 
 
 def decide(
@@ -232,86 +71,300 @@ def decide(
     rests on ends.
     """
     asked = sorted(set(columns))
-    reasons: list[Reason] = []
-    ends: list[datetime] = []
-    for column in asked:
-        dataset = datasets.get(column.dataset)
-        because, until = _opens(
-            actor, action, column, dataset, purpose, protected, rules, grants, now
-        )
-        if until is not None:
-            ends.append(until)
-        reasons.append(
-            Reason(
-                column=column,
-                allowed=bool(because),
-                because=because or _closed(column, dataset, purpose, protected),
-            )
-        )
+    question = _Question(actor, action, purpose, protected, datasets)
+    about = [rule for rule in rules if question.concerns(rule)]
+    enforced = [rule for rule in about if rule.mode is Mode.ENFORCE]
+    given = [grant for grant in grants if grant.in_force(now) and question.is_met_by(grant)]
+    verdicts = list(question.verdicts(asked, enforced, given))
+    would = question.verdicts(asked, about, given) if len(about) > len(enforced) else ()
     deciders = (datasets[c.dataset].who_decides for c in asked if c.dataset in datasets)
     return Decision(
         actor=actor.id,
         action=action,
         purpose=purpose,
-        reasons=tuple(reasons),
+        reasons=tuple(verdict.reason for verdict in verdicts),
         who_decides=tuple(dict.fromkeys(name for names in deciders for name in names)),
         decided_at=now,
-        expires=min(ends, default=None),
+        expires=min((v.until for v in verdicts if v.until is not None), default=None),
+        shadow=tuple(new.reason for new, old in zip(would, verdicts, strict=False) if new != old),
     )
 
 
-def _opens(
-    actor: Actor,
-    action: Action,
-    column: ColumnRef,
-    dataset: Dataset | None,
-    purpose: str,
-    protected: frozenset[str],
-    rules: Sequence[Rule],
-    grants: Sequence[Grant],
-    now: datetime,
-) -> tuple[str, datetime | None]:
-    """Return what opens ``column`` and until when; an empty reason if nothing does."""
-    if dataset is None and column.dataset != EVERY:
-        return "", None
-    closing = (dataset.tags_of(column.column) & protected) if dataset else frozenset()
-    discovering = action is Action.DISCOVER
-    if (
-        dataset is not None
-        and action in (Action.PUBLISH, Action.STEWARD, Action.DISCOVER)
-        and actor.is_one_of(dataset.who_decides)
-    ):
-        return "owner or steward", None
-    for rule in rules:
-        if (
-            (discovering or action in rule.actions)
-            and actor.is_one_of(rule.actors)
-            and any(fnmatchcase(column.dataset, pattern) for pattern in rule.datasets)
-            and (discovering or EVERY in rule.purposes or purpose in rule.purposes)
-            and closing <= frozenset(rule.tags)
-        ):
-            return f"rule {rule.id}", None
-    for grant in grants:
-        named = column.column in grant.columns or (
-            discovering and column.column == EVERY and bool(grant.columns)
+def concerning(actor: Actor, action: Action, rules: Iterable[Rule], *, purpose: str) -> list[Rule]:
+    """Return those of ``rules`` that say anything about that: `decide` by these is as by all."""
+    question = _Question(actor, action, purpose, frozenset(), {})
+    return [rule for rule in rules if question.concerns(rule)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The reason for one column, and when what it rests on ends."""
+
+    reason: Reason
+    until: datetime | None = None
+
+    @property
+    def strictness(self) -> tuple[float, ...]:
+        return _strictness((self.reason.effect, self.reason.mask))
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """Tags as they are written: a column's, those of them that close it; of a dataset as a whole.
+
+    ``whole`` is a dataset that is to be discovered: there, a tag of any column counts for a mask.
+    """
+
+    own: frozenset[str] = frozenset()
+    closing: frozenset[str] = frozenset()
+    whole: Dataset | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, column: str, protected: frozenset[str]) -> "Tags":
+        """Return the tags in force on a column, and those of them that are ``protected``."""
+        own = dataset.written_tags_of(column)
+        return cls(own, frozenset(tag for tag in own if tag_name(tag) in protected))
+
+    @property
+    def masked(self) -> Iterable[str]:
+        return self.own if self.whole is None else map(str, self.whole.assignments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is asked, but of which columns."""
+
+    actor: Actor
+    action: Action
+    purpose: str
+    protected: frozenset[str]
+    datasets: Mapping[str, Dataset]
+
+    def concerns(self, rule: Rule) -> bool:
+        """Return whether ``rule`` is about the actor, the action and the purpose."""
+        return (
+            self._is_act_of(rule)
+            and self.actor.is_one_of(rule.actors)
+            and (not rule.projects or not self.actor.projects.isdisjoint(rule.projects))
+            and (not rule.attributes or self._has(rule.attributes))
+            and (self._is_for(rule.purposes) or (not self.purpose and _restricts(rule)))
         )
-        if (
-            grant.in_force(now)
-            and (discovering or grant.action is action)
-            and grant.dataset == column.dataset
-            and actor.is_one_of((grant.grantee,))
-            and (discovering or EVERY in grant.purposes or purpose in grant.purposes)
-            and (named or (not grant.columns and not closing))
-        ):
-            return f"grant {grant.id}", grant.until
-    return "", None
+
+    def is_met_by(self, grant: Grant) -> bool:
+        """Return whether ``grant`` lets the actor do the action for the purpose."""
+        return (
+            self.action in (Action.DISCOVER, grant.action)
+            and grant.effect is not Effect.DENY
+            and (grant.effect is Effect.SEE or grant.action in ROWS)
+            and self.actor.is_one_of((grant.grantee,))
+            and (not grant.through or grant.through in self.actor.projects)
+            and self._is_for(grant.purposes)
+        )
+
+    def verdicts(
+        self, columns: Iterable[ColumnRef], rules: Sequence[Rule], grants: Sequence[Grant]
+    ) -> Iterator[_Verdict]:
+        """Yield the verdict on each of ``columns``, by rules and grants that may be about it."""
+        fitting: dict[str, list[Rule]] = {}
+        for column in columns:
+            name = column.dataset
+            if barred := self.actor.limits.bars(self.action, name, self.purpose):
+                yield _Verdict(_closed(column, barred))
+                continue
+            if name not in self.datasets and name != EVERY:
+                yield _Verdict(_closed(column, "not in the catalog"))
+                continue
+            if name not in fitting:
+                fitting[name] = [rule for rule in rules if fits(name, rule.datasets)]
+            yield self._verdict(column, fitting[name], grants)
+
+    def _verdict(
+        self, column: ColumnRef, rules: Sequence[Rule], grants: Sequence[Grant]
+    ) -> _Verdict:
+        dataset, tags = self.datasets.get(column.dataset), self._tags(column)
+        about = [rule for rule in rules if is_about(rule, tags)]
+        denying = next((rule for rule in about if rule.effect is Effect.DENY), None)
+        if denying is not None:
+            why = f"denied by rule {denying.id}"
+            return _Verdict(_closed(column, why, tags.closing, denying.id))
+        who = dataset.who_decides if dataset else ()
+        if self.action in OFFICE and self.actor.is_one_of(who):
+            return _Verdict(_open(column, "owner or steward", tags))
+        found = [
+            *self._by_rules(column, about, tags),
+            *self._by_grants(column, about, grants, tags),
+        ]
+        if not found:
+            return _Verdict(_closed(column, self._lack(tags), tags.closing, who_decides=who))
+        mildest = min(found, key=lambda verdict: verdict.strictness)
+        return self._filtered(mildest, about) if self.action in ROWS else mildest
+
+    def _by_rules(self, column: ColumnRef, rules: Sequence[Rule], tags: Tags) -> Iterator[_Verdict]:
+        """What the rules about a column give of it: nothing, unless one opens it for the purpose."""
+        opening = next(
+            (rule for rule in rules if self._is_for(rule.purposes) and reaches(rule, tags)), None
+        )
+        if opening is not None:
+            rule = self._strictest(rules) or opening
+            because = f"rule {rule.id}"
+            yield _Verdict(_open(column, because, tags, self._gives(rule), rule=rule.id))
+
+    def _by_grants(
+        self, column: ColumnRef, rules: Sequence[Rule], grants: Sequence[Grant], tags: Tags
+    ) -> Iterator[_Verdict]:
+        """What each grant gives of a column; of one that does not name it, what rules leave."""
+        for grant in grants:
+            named = column.column in grant.columns or (
+                self.action is Action.DISCOVER and column.column == EVERY and bool(grant.columns)
+            )
+            if grant.dataset == column.dataset and (named or not (grant.columns or tags.closing)):
+                rule = None if named else self._strictest(rules)
+                yield _Verdict(self._granted(column, grant, rule, tags), grant.until)
+
+    def _granted(self, column: ColumnRef, grant: Grant, masking: Rule | None, tags: Tags) -> Reason:
+        because, given = f"grant {grant.id}", self._gives(grant)
+        if masking is None or _strictness(self._gives(masking)) <= _strictness(given):
+            return _open(column, because, tags, given, grant=grant.id)
+        return _open(
+            column,
+            f"{because} and rule {masking.id}",
+            tags,
+            self._gives(masking),
+            rule=masking.id,
+            grant=grant.id,
+        )
+
+    def _filtered(self, verdict: _Verdict, rules: Sequence[Rule]) -> _Verdict:
+        """The verdict with every filter of ``rules``; closed, if one needs what the actor has not."""
+        reason, has = verdict.reason, dict(self.actor.attributes)
+        found: set[str] = set()
+        for rule in rules:
+            if (rows := rule.rows) is None:
+                continue
+            if lacking := sorted(rows.attributes - has.keys()):
+                why = f"rule {rule.id} shows rows by actor.{lacking[0]}, which {self.actor} has not"
+                return _Verdict(_closed(reason.column, why, reason.tags, rule.id))
+            found.add(rows.bound(has).text)
+        return replace(verdict, reason=replace(reason, filters=tuple(sorted(found))))
+
+    def _has(self, attributes: Mapping[str, Sequence[str]]) -> bool:
+        return all(
+            any((name, value) in self.actor.attributes for value in values)
+            for name, values in attributes.items()
+        )
+
+    def _is_act_of(self, rule: Rule) -> bool:
+        if rule.effect is Effect.SEE:
+            return self.action is Action.DISCOVER or self.action in rule.actions
+        if rule.effect is Effect.DENY:
+            acts = self.action in rule.actions or Action.DISCOVER in rule.actions
+            return acts and self.action is not Action.GOVERN
+        return self.action is Action.DISCOVER or self.action in {*ROWS}.intersection(rule.actions)
+
+    def _is_for(self, purposes: Sequence[str]) -> bool:
+        return self.action is Action.DISCOVER or EVERY in purposes or self.purpose in purposes
+
+    def _strictest(self, rules: Iterable[Rule]) -> Rule | None:
+        """The rule that leaves least of a column; None if all leave it as it is."""
+        if self.action not in ROWS:
+            return None
+        masking = (rule for rule in rules if rule.effect is not Effect.SEE)
+        return max(masking, key=lambda rule: _strictness(self._gives(rule)), default=None)
+
+    def _gives(self, said: Rule | Grant) -> tuple[Effect, str]:
+        """What a rule or a grant gives of a column, and by which mask; metadata are given whole."""
+        if self.action not in ROWS:
+            return Effect.SEE, ""
+        return said.effect, (said.mask or NOTHING) if said.effect is Effect.MASK else ""
+
+    def _tags(self, column: ColumnRef) -> Tags:
+        dataset = self.datasets.get(column.dataset)
+        if dataset is None:
+            return Tags()
+        tags = Tags.of(dataset, column.column, self.protected)
+        whole = self.action is Action.DISCOVER and column.column == EVERY
+        return replace(tags, whole=dataset) if whole else tags
+
+    def _lack(self, tags: Tags) -> str:
+        closing = ", ".join(sorted(tags.closing))
+        why = f"tagged {closing}" if closing else "no rule or grant"
+        return (
+            f"{why}, for purpose {self.purpose}"
+            if self.purpose
+            else f"{why}, and no purpose is given"
+        )
+
+
+def is_about(rule: Rule, tags: Tags) -> bool:
+    """Return whether a rule, whose patterns fit, is about a column with these tags."""
+    if rule.effect is Effect.SEE or not rule.tags:
+        return True
+    return any(
+        _names(rule, tag) for tag in (tags.own if rule.effect is Effect.DENY else tags.masked)
+    )
+
+
+def reaches(rule: Rule, tags: Tags) -> bool:
+    """Return whether a rule about a column with these tags names all that close it."""
+    return all(_names(rule, tag) for tag in tags.closing)
+
+
+def _names(rule: Rule, tag: str) -> bool:
+    return tag in rule.tags or tag_name(tag) in rule.tags
+
+
+def _restricts(rule: Rule) -> bool:
+    return rule.effect is not Effect.SEE or bool(rule.filter)
+
+
+def fits(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _strictness(given: tuple[Effect, str]) -> tuple[float, ...]:
+    """What is sorted by: the more, the less is left of a column."""
+    effect, written = given
+    mask = mask_of(written)
+    left = mask.strictness if mask is not None else (0, 0.0)
+    return EFFECTS.index(effect), -left[0], -left[1]
+
+
+def _open(
+    column: ColumnRef,
+    because: str,
+    tags: Tags,
+    given: tuple[Effect, str] = (Effect.SEE, ""),
+    *,
+    rule: str = "",
+    grant: str = "",
+) -> Reason:
+    effect, mask = given
+    how = {Effect.MASK: f": masked, {mask}", Effect.COMPUTE: ": for computing only"}
+    return Reason(
+        column=column,
+        allowed=True,
+        because=because + how.get(effect, ""),
+        effect=effect,
+        mask=mask,
+        rule=rule,
+        grant=grant,
+        tags=tuple(sorted(tags.closing)),
+    )
 
 
 def _closed(
-    column: ColumnRef, dataset: Dataset | None, purpose: str, protected: frozenset[str]
-) -> str:
-    if dataset is None:
-        return "not in the catalog"
-    closing = sorted(dataset.tags_of(column.column) & protected)
-    why = f"tagged {', '.join(closing)}" if closing else "no rule or grant"
-    return f"{why}, for purpose {purpose}" if purpose else f"{why}, and no purpose is given"
+    column: ColumnRef,
+    because: str,
+    tags: Iterable[str] = (),
+    rule: str = "",
+    who_decides: tuple[str, ...] = (),
+) -> Reason:
+    return Reason(
+        column=column,
+        allowed=False,
+        because=because,
+        effect=Effect.DENY,
+        rule=rule,
+        tags=tuple(sorted(tags)),
+        who_decides=who_decides,
+    )

@@ -1,18 +1,21 @@
 """The few seams: what is asked of a catalog, a table format and an engine.
 
-A catalog is asked by four kinds of callers, each with a Protocol of its own: data planes
-(`Catalog`), whoever looks for something (`Finder`), stewards (`Desk`), and whoever looks things
-up by their ids (`Records`). The actor is the catalog's, not the caller's: each is for one. What
-``expected`` is the revision that a caller had looked at; None says that nobody looked.
+A catalog is asked by five kinds of callers, each with a Protocol of its own: data planes
+(`Catalog`), whoever looks for something (`Finder`), stewards (`Desk`), whoever needs access or
+gives it (`core.access.Access`), and whoever looks things up by their ids (`Records`). The actor
+is the catalog's, not the caller's: each is for one. What ``expected`` is the revision that a
+caller had looked at; None says that nobody looked.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Remembered
+from provender.core.access import Access
+from provender.core.audit import AuditEvent, ChangeRecord, EventKind, Outcome, Remembered
+from provender.core.checkpoints import Checkpoint
 from provender.core.contracts import ContractText
 from provender.core.datasets import (
     NO_EVIDENCE,
@@ -31,7 +34,9 @@ from provender.core.features import RepoSpec
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
+from provender.core.leases import Leasing
 from provender.core.lifecycle import Severity, Step
+from provender.core.limits import NO_LIMITS, Limits
 from provender.core.lineage import Consumer, Neighbourhood, Node
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -39,7 +44,10 @@ from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
 from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
 from provender.core.tasks import Task
+from provender.core.tokens import IssuedToken, Token
+from provender.core.trail import Progress, Proof
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
+from provender.core.travel import ColumnTag
 
 
 class Catalog(Protocol):
@@ -50,11 +58,7 @@ class Catalog(Protocol):
         ...
 
     def resolve(
-        self,
-        ref: DatasetRef,
-        *,
-        as_of: datetime | None = None,
-        max_age: timedelta | None = None,
+        self, ref: DatasetRef, *, as_of: datetime | None = None, max_age: timedelta | None = None
     ) -> DatasetVersion:
         """Return the version ``ref`` names, else the latest (as it was at ``as_of``).
 
@@ -155,13 +159,10 @@ class Finder(Protocol):
     def evidence(self, ref: DatasetRef) -> Evidence: ...
 
     def lineage(
-        self,
-        node: Node,
-        *,
-        depth: int = 3,
-        columns: bool = False,
-        as_of: datetime | None = None,
+        self, node: Node, *, depth: int = 3, columns: bool = False, as_of: datetime | None = None
     ) -> Neighbourhood: ...
+
+    def tags(self, node: Node) -> tuple[ColumnTag, ...]: ...
 
     def consumers(
         self, ref: DatasetRef, *, limit: int = 50, after: str = ""
@@ -236,7 +237,7 @@ class Desk(Protocol):
     ) -> list[Due]: ...
 
 
-class Records(Protocol):
+class Records(Leasing, Protocol):
     """What is known by its id: projects, training sets, versions, grants, audit events."""
 
     def serving_manifest(self, project: str) -> ServingManifest: ...
@@ -252,10 +253,7 @@ class Records(Protocol):
     def every_version(
         self, *, of: DatasetRef | None = None, limit: int = 200, after: str = ""
     ) -> Listed[Release]:
-        """Return every version, once for each format that it was made in, wherever it stands.
-
-        For who governs; those ``of`` a dataset, for its stewards.
-        """
+        """Return every version in each of its formats, to who governs; ``of`` one, to its stewards."""
         ...
 
     def notes(
@@ -292,9 +290,7 @@ class Records(Protocol):
 
     def revoke(self, identity: str) -> Grant: ...
 
-    def granted(self, identity: str) -> Grant:
-        """Return one of the grants that the actor may see."""
-        ...
+    def granted(self, identity: str) -> Grant: ...
 
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
@@ -308,11 +304,40 @@ class Records(Protocol):
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        purpose: str = "",
+        verdict: Outcome | None = None,
         before: int | None = None,
         limit: int = 50,
     ) -> list[AuditEvent]: ...
 
     def verify_audit(self) -> int: ...
+
+    def audit_proof(self, *, progress: Progress | None = None) -> Proof: ...
+
+    def audit_bundle(
+        self, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[bytes]: ...
+
+    def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]: ...
+
+
+class Keyring(Protocol):
+    """The API tokens of the actor; those of services, for who governs."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        actor: str | None = None,
+        limits: Limits = NO_LIMITS,
+        until: datetime | None = None,
+    ) -> IssuedToken: ...
+
+    def tokens(self, *, limit: int = 50, after: str = "") -> Listed[Token]: ...
+
+    def revoke(self, identity: str) -> Token: ...
+
+    def rotate(self, identity: str) -> IssuedToken: ...
 
 
 class Library(Catalog, Protocol):
@@ -329,6 +354,12 @@ class Library(Catalog, Protocol):
 
     @property
     def records(self) -> Records: ...
+
+    @property
+    def keyring(self) -> Keyring: ...
+
+    @property
+    def access(self) -> Access: ...
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""

@@ -122,6 +122,11 @@ class ServingManifest:
             open_until={k: v for k, v in self.open_until.items() if k.partition(":")[0] in views},
         )
 
+    @property
+    def left_to_leases(self) -> "ServingManifest":
+        """The manifest without its verdicts, for who holds a policy lease, which has newer ones."""
+        return replace(self, closed={}, open_until={})
+
     def view(self, name: str) -> ServedView:
         """Return the served view called ``name``; NotFound, with a near one, if there is none."""
         for view in self.views:

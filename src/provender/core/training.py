@@ -7,124 +7,63 @@ name, asked for or not; nothing if it is older than the TTL. Both bounds are inc
 ``known_by_then`` only rows created by the spine's instant count.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from typing import Any
 
-from provender.core.datasets import DatasetVersion, FileEntry, Format, Layout
+from provender.core.datasets import DatasetVersion
 from provender.core.digest import digest, short
+from provender.core.effects import Mask
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec, ViewSpec, resolve
+from provender.core.joins import Table, ViewJoin
 from provender.core.names import DatasetRef, FeatureRef
-from provender.core.policy import ColumnRef
+from provender.core.policy import ColumnRef, Permit
 from provender.core.projections import ProjectionSpec, itself, own_features
-from provender.core.schema import Schema
+from provender.core.shielding import refuse_computed
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """Where rows are, for an engine: a version of a dataset, or a file no catalog governs.
-
-    ``location`` is relative to the lake for a governed table, else a path or URL; ``files``
-    are relative to it, or absolute where no catalog governs (empty: let the format find
-    them). ``content`` identifies the rows of a governed table, wherever they lie; ``layout``
-    says how they do, ``entries`` what each of its ``files`` must be. ``endpoint`` is the object
-    storage's address, where it is not the environment's.
-    """
-
-    format: Format
-    location: str
-    files: tuple[str, ...] = ()
-    snapshot: str = ""
-    schema: Schema | None = None
-    version: DatasetRef | None = None
-    content: str = ""
-    layout: Layout | None = None
-    entries: tuple[FileEntry, ...] = ()
-    endpoint: str = ""
-
-    @classmethod
-    def of(cls, version: DatasetVersion) -> "Table":
-        """Return the table that ``version`` is."""
-        manifest = version.manifest
-        return cls(
-            format=manifest.format,
-            location=manifest.location,
-            files=tuple(file.path for file in manifest.files),
-            snapshot=manifest.native_snapshot,
-            schema=manifest.schema,
-            version=version.ref,
-            content=manifest.content,
-            layout=manifest.layout,
-            entries=manifest.files,
-        )
-
-    @property
-    def identity(self) -> Any:
-        """What is read: of a governed table which rows, of another where they are."""
-        if self.version is not None:
-            return [self.version, self.content]
-        where = [part.name for part in fields(self) if part.name not in ("layout", "entries")]
-        return {name: getattr(self, name) for name in where}
-
-    def columns(self, names: Iterable[str]) -> frozenset[ColumnRef]:
-        """Return the governed columns called ``names``; none where no catalog governs."""
-        if self.version is None:
-            return frozenset()
-        return frozenset(ColumnRef(self.version.dataset, name) for name in names)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ViewJoin:
-    """One feature view to join: pairs are (spine column, source column) and (source column, output).
-
-    ``ranked_by`` are the source columns that decide among rows equal in event and created
-    timestamp: all features of the view, so that the answer does not depend on which are asked.
-    """
-
-    view: str
-    table: Table
-    keys: tuple[tuple[str, str], ...]
-    features: tuple[tuple[str, str], ...]
-    event_timestamp: str
-    created_timestamp: str | None = None
-    ttl: timedelta | None = None
-    ranked_by: tuple[str, ...] = ()
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        return tuple(output for _, output in self.features)
-
-    @property
-    def reads(self) -> frozenset[ColumnRef]:
-        """The governed columns whose values come out. Join keys do not: the spine brings them."""
-        return self.table.columns(source for source, _ in self.features)
-
-    @property
-    def emits(self) -> frozenset[ColumnRef]:
-        """The governed columns that come out where no spine brings the keys: keys and times, too."""
-        times = [name for name in (self.event_timestamp, self.created_timestamp) if name]
-        keys = [source for _, source in self.keys]
-        return self.reads | self.table.columns([*keys, *times])
-
-    @property
-    def tie_breakers(self) -> tuple[str, ...]:
-        """The source columns that decide among equals, by name."""
-        return tuple(sorted(self.ranked_by or (source for source, _ in self.features)))
+__all__ = [
+    "PointInTimePlan", "Table", "TrainingSetManifest", "TrainingSetSpec", "ViewJoin",
+    "check_collisions", "join_view", "output_name", "plan_training_set",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointInTimePlan:
-    """All joins of one retrieval, in the order of the output columns."""
+    """All joins of one retrieval, in the order of the output columns.
+
+    ``inputs`` are outputs that features are computed from, and that whoever asks does not get.
+    """
 
     event_timestamp: str
     joins: tuple[ViewJoin, ...]
     known_by_then: bool = False
+    inputs: frozenset[str] = frozenset()
 
     @property
     def reads(self) -> frozenset[ColumnRef]:
         return frozenset(column for join in self.joins for column in join.reads)
+
+    def under(self, permit: Permit) -> "PointInTimePlan":
+        """Return the plan with what ``permit`` leaves of its tables.
+
+        Raises:
+            Denied: a column that is for computing only would come out, or a filter cannot be asked.
+        """
+        for join in self.joins:
+            given = (source for source, output in join.features if output not in self.inputs)
+            refuse_computed(permit, join.table.columns(given))
+        return replace(self, joins=tuple(join.under(permit) for join in self.joins))
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        """The masks of features, by output."""
+        return {output: mask for join in self.joins for output, mask in join.masks.items()}
+
+    def keyed(self) -> "PointInTimePlan":
+        """Return the plan with every join by its keys as they are masked."""
+        return replace(self, joins=tuple(join.keyed() for join in self.joins))
 
     def counts_from_creation(self, join: ViewJoin) -> bool:
         """Return whether rows of ``join`` count only once they were created, too."""
@@ -152,6 +91,7 @@ class PointInTimePlan:
                 join.created_timestamp,
                 join.ttl,
                 join.ranked_by,
+                *join.shield.identity,
             ]
             for join in self.joins
         ]
@@ -269,8 +209,13 @@ def plan_training_set(
         for projection, features in _asked(spec, repo).items()
     )
     check_collisions(joins)
+    full = spec.full_feature_names
+    asked = {output_name(ref.view, ref.feature, full=full) for ref in spec.features}
     return PointInTimePlan(
-        event_timestamp=spec.event_timestamp, joins=joins, known_by_then=spec.known_by_then
+        event_timestamp=spec.event_timestamp,
+        joins=joins,
+        known_by_then=spec.known_by_then,
+        inputs=frozenset(output for join in joins for output in join.outputs) - asked,
     )
 
 

@@ -325,6 +325,7 @@ def _window(
             end=to_utc(end) if end else None,
             now=utc_now(),
             keep_all=keep_all,
+            key=terms.key,
         )
         first = _as_in_source(next(batches), join)
         return Answer(first.schema, _mapped(first, batches, join))
@@ -370,7 +371,7 @@ def _saved(config: RepoConfig, source: DataSource) -> ProvenderRetrievalJob:
     def read(_: Progress) -> Answer:
         names = column_names(terms.engine, table)
         permit = terms.permit(Action.READ, [table], table.columns(names), purpose=terms.purpose)
-        rows = scan(terms.engine, table, names, permit, now=utc_now())
+        rows = scan(terms.engine, table, names, permit, now=utc_now(), key=terms.key)
         return Answer(rows.schema, iter(rows))
 
     return ProvenderRetrievalJob(

@@ -34,6 +34,7 @@ from provender.feast_plugin.questions import EntityRows, FeastQuestion
 from provender.feast_plugin.resolution import FeastPlan, Unplanned
 from provender.feast_plugin.translation import view_spec
 from provender.feast_plugin.view_rows import Read, Written, codec_of, explained, noting_oldest
+from provender.online.epoch import Epoch
 from provender.online.options import from_connection_string
 from provender.online.place import Place
 from provender.online.store import OnlineStore
@@ -81,7 +82,10 @@ class ProvenderOnlineStore(FeastOnlineStore):
     _versioned_read_supported = False
 
     def __init__(self) -> None:
-        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
+        self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Stream]] = (
+            WeakKeyDictionary()
+        )
+        self._epochs: dict[str, Epoch] = {}
         self._plans = Plans()
 
     @property
@@ -138,10 +142,11 @@ class ProvenderOnlineStore(FeastOnlineStore):
             Denied: the actor may not look one of the features up, or nobody may.
         """
         codec = codec_of(config, table)
-        if asked := codec.unanswered(config, requested_features):
-            gate.ask(asked)
+        wanted = codec.passes(config, requested_features)
         keys = codec.keys(entity_keys)
-        rows = store_of(config).read(keys)
+        epoch = self._epoch(config)
+        rows = store_of(config).read(keys, epoch=epoch)
+        gate.settle(wanted, epoch.told.word.state)
         return codec.answer(keys, rows, requested_features, now=_now())
 
     async def online_read_async(
@@ -153,10 +158,10 @@ class ProvenderOnlineStore(FeastOnlineStore):
     ) -> list[Read]:
         """Do as `online_read`, through connections of the running event loop."""
         codec = codec_of(config, table)
-        if asked := codec.unanswered(config, requested_features):
-            await asyncio.to_thread(gate.ask, asked)
+        wanted = codec.passes(config, requested_features)
         keys = codec.keys(entity_keys)
         rows = await self._reader(config).read(keys)
+        await self._settle(config, wanted)
         return codec.answer(keys, rows, requested_features, now=_now())
 
     def get_online_features(
@@ -194,11 +199,11 @@ class ProvenderOnlineStore(FeastOnlineStore):
                     include_feature_view_version_metadata=include_feature_view_version_metadata,
                 )
             return explained(response, oldest)
-        for asked in _unanswered(config, plan):
-            gate.ask(asked)
+        wanted, epoch = _passes(config, plan), self._epoch(config)
         started = time.monotonic()
-        rows = store_of(config).read(question.keys)
+        rows = store_of(config).read(question.keys, epoch=epoch)
         track_online_store_read(time.monotonic() - started)
+        gate.settle(wanted, epoch.told.word.state)
         return question.answer(rows, with_versions=include_feature_view_version_metadata)
 
     async def get_online_features_async(
@@ -228,11 +233,11 @@ class ProvenderOnlineStore(FeastOnlineStore):
                     include_feature_view_version_metadata=include_feature_view_version_metadata,
                 )
             return explained(response, oldest)
-        for asked in _unanswered(config, plan):
-            await asyncio.to_thread(gate.ask, asked)
+        wanted = _passes(config, plan)
         started = time.monotonic()
         rows = await self._reader(config).read(question.keys)
         track_online_store_read(time.monotonic() - started)
+        await self._settle(config, wanted)
         return question.answer(rows, with_versions=include_feature_view_version_metadata)
 
     def _plan(
@@ -276,15 +281,28 @@ class ProvenderOnlineStore(FeastOnlineStore):
 
     async def close(self) -> None:
         """Close the connections of the running event loop."""
-        reader = self._readers.pop(asyncio.get_running_loop(), None)
-        if reader is not None:
+        for reader in self._readers.pop(asyncio.get_running_loop(), {}).values():
             await reader.close()
 
     def _reader(self, config: RepoConfig) -> Stream:
-        loop = asyncio.get_running_loop()
-        if loop not in self._readers:
-            self._readers[loop] = store_of(config).reader()
-        return self._readers[loop]
+        readers = self._readers.setdefault(asyncio.get_running_loop(), {})
+        if config.project not in readers:
+            readers[config.project] = store_of(config).reader(epoch=self._epoch(config))
+        return readers[config.project]
+
+    def _epoch(self, config: RepoConfig) -> Epoch:
+        """Return what has the policy's word that comes with the rows of the project."""
+        epoch = self._epochs.get(config.project)
+        if epoch is None:
+            epoch = Epoch(config.project, lambda: None, leased=True)
+            epoch = self._epochs.setdefault(config.project, epoch)
+        return epoch
+
+    async def _settle(self, config: RepoConfig, wanted: Sequence[gate.Pass]) -> None:
+        """Return if the rows that were read last may be handed out; ask in a thread, if at all."""
+        told = self._epoch(config).told.word.state
+        if unsettled := gate.unsettled(wanted, told):
+            await asyncio.to_thread(gate.settle, unsettled, told)
 
 
 def store_of(config: RepoConfig) -> OnlineStore:
@@ -333,15 +351,10 @@ def _now() -> datetime:
     return collaborators.settings().now()
 
 
-def _unanswered(config: RepoConfig, plan: FeastPlan) -> list[gate.Asked]:
-    """Return what has to be allowed before the plan's rows are read."""
-    governed = [view.governed for view in plan.stored if view.governed is not None]
-    if not governed:
-        return []
-    settings = gate.settings_of(config)
+def _passes(config: RepoConfig, plan: FeastPlan) -> list[gate.Pass]:
+    """Return what has to be allowed before the plan's rows are handed out."""
     purpose = getattr(config.online_store, "purpose", PURPOSE)
-    asked = [item.unanswered(config, settings, purpose) for item in governed]
-    return [item for item in asked if item is not None]
+    return gate.passes(config, [view.governed for view in plan.stored], purpose=purpose)
 
 
 def _serve_while_materializing(registry: BaseRegistry) -> None:

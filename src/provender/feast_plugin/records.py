@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -45,17 +45,18 @@ class Recorded:
         a record of all.
 
         Raises:
-            Denied: the actor may not read a column for the purpose.
+            Denied: the actor may not read a column for the purpose, or may compute with it only.
         """
         began = time.perf_counter()
-        plan, terms = self.plan, self.terms
-        tables = [join.table for join in plan.joins]
-        permit = terms.permit(Action.READ, tables, plan.reads, purpose=terms.purpose)
+        terms, asked = self.terms, self.plan
+        tables = [join.table for join in asked.joins]
+        permit = terms.permit(Action.READ, tables, asked.reads, purpose=terms.purpose)
+        plan = asked.under(permit)
         answer = terms.retrieval.run(
-            plan, self.spine.rows, permit, now=utc_now(), progress=progress
+            plan, self.spine.rows, permit, now=utc_now(), progress=progress, key=terms.key
         )
         schema = _in_utc(answer.schema, self.spine)
-        batches = self._all(answer, schema, permit, began)
+        batches = replace(self, plan=plan)._all(answer, schema, permit, began)
         return Answer(schema, batches, answer.known_later)
 
     def _all(

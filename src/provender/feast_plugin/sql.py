@@ -261,8 +261,9 @@ class _Rows:
         if self.permit is None:
             raise RuntimeError("a table is only named with a permit for it")
         reader: pa.RecordBatchReader = scan(
-            self.terms.engine, self.source.table, self.source.columns, self.permit, now=utc_now()
-        )
+            self.terms.engine, self.source.table, self.source.columns, self.permit,
+            now=utc_now(), key=self.terms.key,
+        )  # fmt: skip
         return reader.__arrow_c_stream__(requested_schema)
 
 

@@ -45,6 +45,7 @@ class Terms:
     as_of: datetime | None = None
     engine: DuckEngine
     retrieval: Engines
+    project: str = ""
 
     @classmethod
     def of(cls, config: RepoConfig) -> "Terms":
@@ -65,6 +66,7 @@ class Terms:
             purpose=_option(store, "purpose", "") or settings.purpose,
             pins=_option(store, "pins", {}),
             as_of=to_utc(as_of) if as_of else None,
+            project=config.project,
             engine=duck,
             retrieval=bootstrap.retrieval(
                 settings,
@@ -74,6 +76,10 @@ class Terms:
                 spark_options=_option(store, "spark_options", {}),
             ),
         )
+
+    def key(self) -> bytes:
+        """Return the key by which values are hashed for the project."""
+        return bootstrap.mask_key(self.settings, self.project)
 
     @property
     def materialization(self) -> DuckEngine:

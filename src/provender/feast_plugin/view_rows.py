@@ -45,10 +45,11 @@ class ViewCodec:
         self._aged = aged
         self._max_age = served.max_age(with_ttl=aged)
 
-    def unanswered(self, config: RepoConfig, features: Sequence[str] | None) -> gate.Asked | None:
-        """Return what has to be allowed before ``features`` are looked up, if anything."""
+    def passes(self, config: RepoConfig, features: Sequence[str] | None) -> list[gate.Pass]:
+        """Return what has to be allowed before ``features`` are handed out."""
         purpose = getattr(config.online_store, "purpose", PURPOSE)
-        return gate.unanswered(config, self._view, self.served, features, purpose=purpose)
+        governed = gate.Governed.of(self._view, self.served, features)
+        return gate.passes(config, [governed], purpose=purpose)
 
     def keys(self, entities: Sequence[EntityKey]) -> list[bytes]:
         """Return the key of each entity."""

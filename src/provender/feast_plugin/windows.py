@@ -54,6 +54,7 @@ def spine_between(plan: PointInTimePlan, start: datetime, end: datetime, terms: 
         start=start,
         end=end,
         now=utc_now(),
+        key=terms.key,
     )
     if not rows.row_count:
         raise InvalidInput(

@@ -14,6 +14,9 @@ from provender.offline.session import is_interrupted
 AGAIN_SECONDS = 0.05
 """DuckDB forgets an interrupt that comes between two queries, so it is told again and again."""
 
+LOOK_SECONDS = 0.25
+"""How long it takes until one that is called off is seen to be."""
+
 
 class Deadline:
     """A progress to tell, until ``seconds`` are over: then telling it ends the retrieval."""
@@ -34,6 +37,10 @@ class Deadline:
         if self.seconds_left <= 0:
             raise self.missed()
         self._tell(what, done)
+
+    def call_off(self) -> None:
+        """Let it be over now: nobody waits for the answer any more."""
+        self._end = min(self._end, time.monotonic())
 
     @property
     def seconds_left(self) -> float:
@@ -75,10 +82,13 @@ def interrupted_in_time(
 
 
 def _watch(session: duckdb.DuckDBPyConnection, deadline: Deadline, ended: Event) -> None:
-    wait = deadline.seconds_left
+    wait = AGAIN_SECONDS
     while not ended.wait(wait):
-        session.interrupt()
-        wait = AGAIN_SECONDS
+        if deadline.seconds_left:
+            wait = min(LOOK_SECONDS, deadline.seconds_left)
+        else:
+            session.interrupt()
+            wait = AGAIN_SECONDS
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

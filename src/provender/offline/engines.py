@@ -8,6 +8,7 @@ from provender.core.training import PointInTimePlan
 from provender.offline.answer import Answer, Progress
 from provender.offline.choose import AUTO, Choice, Engine, Sizes, choose, limit_bytes, named
 from provender.offline.duck import DuckEngine
+from provender.offline.masks import Key, no_key
 from provender.offline.session import machine_memory
 from provender.offline.spark import SparkEngine
 from provender.offline.spine import Spine
@@ -30,10 +31,11 @@ class Engines:
         *,
         now: datetime,
         progress: Progress | None = None,
+        key: Key = no_key,
     ) -> Answer:
         """Return the spine's columns, then the plan's features; see either engine's `run`."""
         engine = self._engine(self.choice(plan, spine))
-        return engine.run(plan, spine, permit, now=now, progress=progress)
+        return engine.run(plan, spine, permit, now=now, progress=progress, key=key)
 
     def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return which engine would run ``plan`` and why, and its SQL."""

@@ -19,6 +19,7 @@ from provender.offline import asof
 from provender.offline.answer import Progress
 from provender.offline.deadline import interrupted_in_time
 from provender.offline.fetching import Fetching
+from provender.offline.masks import Key, no_key
 from provender.offline.matching import Matching
 from provender.offline.numbered import Numbered
 from provender.offline.refusals import refuse_years
@@ -59,7 +60,7 @@ class Retrieval:
     @classmethod
     def open(
         cls, plan: PointInTimePlan, spine: Spine, lake: Path, limits: Limits, spill: Path,
-        stack: ExitStack, *, forced: Join | None, progress: Progress | None = None,
+        stack: ExitStack, *, forced: Join | None, progress: Progress | None = None, key: Key = no_key,
     ) -> "Retrieval":  # fmt: skip
         """Return the retrieval, ready to run; ``stack`` closes what it opens.
 
@@ -78,7 +79,7 @@ class Retrieval:
         for number, join in enumerate(plan.joins):
             if progress:
                 progress(f"opening {join.view}", 0.0)
-            sources.append(open_source(session, plan, number, spine, lake))
+            sources.append(open_source(session, plan, number, spine, lake, key))
         reach, key_bounds = _bounds(session, spine, plan)
         session.unregister(asof.SPINE)
         found = cls(plan, spine, session, sources, [], reach, limits.budget, None)

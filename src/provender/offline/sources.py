@@ -9,10 +9,13 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from provender.core.filters import Filter
 from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline import asof
+from provender.offline.masks import Key, no_key
 from provender.offline.numbered import Numbered, plain_type
 from provender.offline.refusals import needed, refuse_keys, refuse_missing
+from provender.offline.shield import kept, with_masked
 from provender.offline.spine import Spine
 from provender.tables import format_for
 from provender.tables.arrow import literal
@@ -73,28 +76,46 @@ class Source:
         return pa.table(columns, names=list(self.join.outputs)) if columns else rows.select([])
 
 
-def register(session: duckdb.DuckDBPyConnection, join: ViewJoin, position: int, lake: Path) -> None:
-    """Make the source of ``join`` the view ``source_<position>``.
+def shielded(
+    session: duckdb.DuckDBPyConnection, join: ViewJoin, lake: Path, key: Key
+) -> duckdb.DuckDBPyRelation:
+    """Return the rows of ``join`` that there are for who asks, with keys masked beside them.
 
     Raises:
         InvalidInput: it lacks a column that the join needs.
         Corrupt: a file of a dataset's version is gone or changed; it is named.
     """
-    relation = format_for(join.table.format).relation(join.table, lake, session)
-    refuse_missing(join, relation.columns)
-    relation.create_view(asof.table_name(position))
+    found = kept(
+        format_for(join.table.format).relation(join.table, lake, session), join.shield.rows
+    )
+    refuse_missing(join, [*found.columns, *join.masked_keys])
+    return with_masked(session, found, join.masked_keys, key)
+
+
+def register(
+    session: duckdb.DuckDBPyConnection,
+    join: ViewJoin,
+    position: int,
+    lake: Path,
+    key: Key = no_key,
+) -> None:
+    """Make the source of ``join`` the view ``source_<position>``; see `shielded`."""
+    shielded(session, join, lake, key).create_view(asof.table_name(position))
 
 
 def register_numbered(
-    session: duckdb.DuckDBPyConnection, position: int, numbered: Numbered
+    session: duckdb.DuckDBPyConnection,
+    position: int,
+    numbered: Numbered,
+    rows: Filter | None = None,
 ) -> None:
-    """Make the rows of plain Parquet files the view ``numbered_<position>``, with file and place."""
+    """Make those ``rows`` of plain Parquet files the view ``numbered_<position>``, with file and place."""
     listed = ", ".join(literal(escape(path)) for path in numbered.paths)
-    session.execute(
-        f"CREATE OR REPLACE VIEW {asof.numbered_name(position)} AS "
+    relation = session.sql(
         "SELECT *, file_index AS file_index, file_row_number AS file_row_number "
         f"FROM read_parquet([{listed}], hive_partitioning=false)"
     )
+    kept(relation, rows).create_view(asof.numbered_name(position), replace=True)
 
 
 def open_source(
@@ -103,6 +124,7 @@ def open_source(
     position: int,
     spine: Spine,
     lake: Path,
+    key: Key = no_key,
 ) -> Source:
     """Return a registered source of ``plan`` after checking its keys against the table ``spine``.
 
@@ -112,16 +134,16 @@ def open_source(
     """
     join = plan.joins[position]
     paths = format_for(join.table.format).files(join.table, lake)
-    register(session, join, position, lake)
+    register(session, join, position, lake, key)
     short = asof.spine_columns(plan)
     types = _types(session, asof.SPINE)
     asked = {name: types[column] for name, column in short.items()}
     refuse_keys(join, spine, asked, _types(session, asof.table_name(position)))
     numbered = Numbered.open(paths) if paths else None
-    if numbered is not None and not set(needed(join)) <= set(numbered.schema.names):
+    if numbered is not None and not set(_read(join)) <= set(numbered.schema.names):
         numbered = None
     if numbered is not None:
-        register_numbered(session, position, numbered)
+        register_numbered(session, position, numbered, join.shield.rows)
     known = (
         session.sql(f"SELECT * FROM {asof.table_name(position)} LIMIT 0").to_arrow_table().schema
     )
@@ -138,6 +160,11 @@ def open_source(
         join=join, position=position, features=features, numbered=numbered,
         changed_by_sql=tuple(changed),
     )  # fmt: skip
+
+
+def _read(join: ViewJoin) -> list[str]:
+    """The columns that a join reads: keys as they are masked are none of a file's."""
+    return [*needed(join), *(join.shield.rows.columns if join.shield.rows else ())]
 
 
 def _keeps(found: pa.DataType, kind: pa.DataType) -> bool:

@@ -27,8 +27,10 @@ from provender.core.training import PointInTimePlan
 from provender.offline import sparksession, sparksql, sparktables
 from provender.offline.answer import Answer, Progress
 from provender.offline.deadline import interrupted_in_time
+from provender.offline.masks import Key, no_key
 from provender.offline.refusals import refuse_empty
 from provender.offline.session import Limits, connect, spill_area
+from provender.offline.shield import masked_answer
 from provender.offline.sparksession import Cluster
 from provender.offline.sparksql import Asked, Form
 from provender.offline.sparktables import SourceTable, SpineTable
@@ -77,19 +79,22 @@ class SparkEngine:
         *,
         now: datetime,
         progress: Progress | None = None,
+        key: Key = no_key,
     ) -> Answer:
         """Return the spine's columns, then the plan's features; one row per spine row, in order.
 
         The spine's own columns come back as they are. Its event timestamp may be any
-        timestamp, date or text that reads as one; without a zone it is UTC.
+        timestamp, date or text that reads as one; without a zone it is UTC. Of a permit for a
+        part, DuckDB stages the rows that there are, with keys masked by ``key``.
 
         Raises:
-            Denied: ``permit`` is not for every feature column that is read.
+            Denied: ``permit`` is not for every feature column that is read, or for computing only.
             InvalidInput: the spine is empty, lacks a column, has one of the wrong type, or a
                 feature has a type that Spark cannot carry.
             Unavailable: pyspark, Java or the cluster is not there, or Spark failed.
         """
-        permit.cover(plan.reads, now=now)
+        permit.cover(plan.reads, now=now, shielded=True)
+        plan = plan.under(permit)
         plan.check_spine(spine.column_names)
         refuse_empty(spine)
         if not plan.joins:
@@ -102,12 +107,13 @@ class SparkEngine:
                 connect(Limits(memory_limit=self.memory_limit), self.spill) as duck,
                 interrupted_in_time(duck, tell),
             ):
-                staged = Staged.of(plan, spine, self.lake, duck)
+                staged = Staged.of(plan.keyed(), spine, self.lake, duck, key)
                 kinds = staged.feature_types
                 asked = staged.write(folder, tell)
             self._answer(staged, asked, folder, tell)
             held = until_answered.pop_all()
-        return _beside(plan, spine, kinds, folder, tell, held)
+        answer = _beside(plan, spine, kinds, folder, tell, held)
+        return masked_answer(answer, plan.masks, key)
 
     def explain(self, plan: PointInTimePlan, spine: Spine) -> str:
         """Return the SQL that `run` would execute for ``spine``, and why so; no Spark is started."""
@@ -165,8 +171,10 @@ class Staged:
     spine: SpineTable
 
     @classmethod
-    def of(cls, plan: PointInTimePlan, spine: Spine, lake: Path, duck: Any) -> "Staged":
-        tables = tuple(SourceTable.of(join, lake, duck) for join in plan.joins)
+    def of(
+        cls, plan: PointInTimePlan, spine: Spine, lake: Path, duck: Any, key: Key = no_key
+    ) -> "Staged":
+        tables = tuple(SourceTable.of(join, lake, duck, key) for join in plan.joins)
         return cls(plan, tables, SpineTable.of(spine, plan, tables, duck))
 
     @property

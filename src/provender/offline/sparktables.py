@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from provender.core.training import PointInTimePlan, ViewJoin
 from provender.offline.asof import micros
-from provender.offline.refusals import needed, refuse_keys, refuse_missing, refuse_years
+from provender.offline.masks import Key, no_key
+from provender.offline.refusals import needed, refuse_keys, refuse_years
+from provender.offline.sources import shielded
 from provender.offline.sparksql import Asked, Column, Source, earliest_reached
 from provender.offline.sparktypes import spark_reads, wire_type
 from provender.offline.spine import Spine
@@ -45,7 +47,9 @@ class SourceTable:
     kinds: dict[str, pa.DataType] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, join: ViewJoin, lake: Path, session: duckdb.DuckDBPyConnection) -> "SourceTable":
+    def of(
+        cls, join: ViewJoin, lake: Path, session: duckdb.DuckDBPyConnection, key: Key = no_key
+    ) -> "SourceTable":
         """Return the source of ``join``, if it has every column.
 
         Raises:
@@ -53,8 +57,7 @@ class SourceTable:
             NotFound: there are no rows at its place.
             Corrupt: a file of a governed table is gone.
         """
-        relation = format_for(join.table.format).relation(join.table, lake, session)
-        refuse_missing(join, relation.columns)
+        relation = shielded(session, join, lake, key)
         types = dict(zip(relation.columns, map(str, relation.types), strict=True))
         answered = _arrow_types(relation, needed(join))
         files = _parquet_files(join, lake)
@@ -216,6 +219,8 @@ def _arrow_types(relation: duckdb.DuckDBPyRelation, names: list[str]) -> dict[st
 
 def _parquet_files(join: ViewJoin, lake: Path) -> list[Path]:
     """The Parquet files that are exactly the rows of a table; none where something else is needed."""
+    if join.shield.rows is not None or join.masked_keys:
+        return []
     return format_for(join.table.format).files(join.table, lake) or []
 
 

@@ -14,10 +14,13 @@ import pyarrow as pa
 
 from provender.core.errors import InvalidInput
 from provender.core.policy import Permit
+from provender.core.shielding import refuse_computed
 from provender.core.training import ViewJoin
 from provender.offline.asof import LAST, TICK, instant, micros, table_name, to_micros
+from provender.offline.masks import Key, no_key
 from provender.offline.refusals import refuse_missing
 from provender.offline.scan import BATCH_ROWS, Room, bounded_session
+from provender.offline.shield import kept, with_masked
 from provender.offline.spine import Spine
 from provender.offline.spines import of_stream
 from provender.tables import format_for
@@ -33,6 +36,7 @@ def distinct_instants(
     start: datetime,
     end: datetime,
     now: datetime,
+    key: Key = no_key,
 ) -> Spine:
     """Return the distinct keys and instants of ``joins`` from ``start`` to ``end``, by instant.
 
@@ -48,22 +52,26 @@ def distinct_instants(
             hint="swap them; both are inclusive",
         )
     for join in joins:
-        permit.cover(join.table.columns(_sources(join)), now=now)
-    counted = [join for join in joins if join.keys] or list(joins)
-    batches = _batches(room, counted, event_timestamp, start, end)
+        permit.cover(join.table.columns(_sources(join)), now=now, shielded=True)
+        refuse_computed(permit, join.table.columns(_sources(join)))
+    counted = [join.under(permit) for join in [join for join in joins if join.keys] or joins]
+    batches = _batches(room, counted, event_timestamp, start, end, key)
     first = next(batches)
     return of_stream(first.schema, batches, spill=room.spill)
 
 
 def _batches(
-    room: Room, joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime
+    room: Room, joins: Sequence[ViewJoin], name: str, start: datetime, end: datetime, key: Key
 ) -> Iterator[pa.RecordBatch]:
     """The rows in batches, of which the first has none but tells the schema."""
     with bounded_session(room) as session:
         for position, join in enumerate(joins):
             relation = format_for(join.table.format).relation(join.table, room.lake, session)
             refuse_missing(join, relation.columns)
-            relation.create_view(table_name(position))
+            masks = join.shield.among(_sources(join))
+            masked = {column: (column, mask) for column, mask in masks.items()}
+            found = with_masked(session, kept(relation, join.shield.rows), masked, key)
+            found.create_view(table_name(position))
         try:
             reader = session.sql(_render(joins, name, start, end)).to_arrow_reader(BATCH_ROWS)
         except duckdb.BinderException as error:

@@ -12,12 +12,14 @@ LOOK_SECONDS = 1.0
 class Beside:
     """What was seen of one project in one look; ``word`` is the one that `Epoch` compares.
 
-    ``covered`` tells of each view whose rows are known to be there who can read them.
+    ``covered`` tells of each view whose rows are known to be there who can read them. ``leased``
+    is the word that says which policy lease is in force.
     """
 
     digest: str | None
     covered: Mapping[str, str]
     word: bytes | None
+    leased: bytes | None = None
 
 
 def manifest_key(project: str) -> str:

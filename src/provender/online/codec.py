@@ -30,18 +30,11 @@ from provender.online.kinds import (
     micros,
 )
 from provender.online.layout import (
-    ESCAPED,
-    HAS_LONG,
-    HAS_NULLS,
-    HEAD,
-    JSON_SAFE,
-    MAX_SHORT,
-    ROW_VERSION,
     SIGN,
+    Head,
     check_of,
     created_part,
     layout_of,
-    pack_bits,
 )
 from provender.online.nesting import shown
 from provender.online.order import NO_CREATED_US, order_of
@@ -202,30 +195,11 @@ class RowCodec:
         Raises:
             InvalidInput: a value is not of its column's type.
         """
-        layout = self.layout
-        written = [self._written(at, values) for at in range(len(layout.kinds))]
-        nulls = [at for at, value in enumerate(written) if value is None]
-        variable: list[bytes] = [written[at] or b"" for at in layout.variable]
+        written = [self._written(at, values) for at in range(len(self.layout.kinds))]
         event = _positive(event_timestamp)
         created = None if is_null(created_timestamp) else _positive(created_timestamp)
-        flags, after = created_part(event, created)
-        flags |= HAS_NULLS if nulls else 0
-        flags |= HAS_LONG if any(len(data) > MAX_SHORT for data in variable) else 0
-        flags |= 0 if any(ESCAPED.search(written[at] or b"") for at in layout.texts) else JSON_SAFE
-        set_bools = [number for number, at in enumerate(layout.bools) if written[at]]
-        return b"".join(
-            (
-                HEAD.pack(ROW_VERSION, self._check ^ crc32(key), event, flags),
-                after,
-                pack_bits(nulls, layout.nulls_size) if nulls else b"",
-                pack_bits(set_bools, layout.bools_size),
-                layout.numbers.pack(
-                    *(0 if written[at] is None else written[at] for at in layout.fixed)
-                ),
-                *(len(data).to_bytes(4 if flags & HAS_LONG else 1, "little") for data in variable),
-                *variable,
-            )
-        )
+        head = Head(self._check ^ crc32(key), event, *created_part(event, created))
+        return self.layout.join(head, written)
 
     def _written(self, at: int, values: Mapping[str, Any]) -> Any:
         column = self.view.columns[at]

@@ -4,6 +4,8 @@ It is ``<life> <digest>``: the store's epoch, which it keeps as long as it is no
 the digest of the manifest published last. So whoever reads rows knows, before it answers with
 them, whether the store was emptied since, and whether other definitions were published. A key
 more in an MGET costs a microsecond, and no round trip; docs/decisions/0018 has the figures.
+
+The word that says which policy lease is in force comes the same way, where one has to be.
 """
 
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from provender.online.beside import epoch_key
+from provender.online.leasing import Told, leased_key
 from provender.online.resp import framed
 
 
@@ -18,12 +21,17 @@ class Epoch:
     """What is known of one project's word. ``emptied`` is called when the store was emptied.
 
     It is called before the rows that were read with the other word are handed out. Safe to
-    share between threads. Until a look took a word, none is expected.
+    share between threads. Until a look took a word, none is expected. With ``leased``, the word
+    of the policy lease comes too: ``told`` has it.
     """
 
-    def __init__(self, project: str, emptied: Callable[[], None]) -> None:
+    def __init__(self, project: str, emptied: Callable[[], None], *, leased: bool = False) -> None:
         self.key = epoch_key(project).encode()
-        self.text = framed([self.key])
+        self.leased_key = leased_key(project).encode() if leased else b""
+        self.told = Told()
+        keys = [self.key, self.leased_key] if leased else [self.key]
+        self.size = len(keys)
+        self.text = framed(keys)
         self.word: bytes | None = None
         self.changes = 0
         self._emptied = emptied
@@ -33,6 +41,12 @@ class Epoch:
     def digest(self) -> str:
         """The digest of the manifest that was published when rows were read last, or nothing."""
         return self.word.partition(b" ")[2].decode() if self.word else ""
+
+    def take(self, reply: list[bytes | None]) -> None:
+        """Take the words off the end of a reply, before its rows are handed out."""
+        if self.leased_key:
+            self.told.take(reply.pop())
+        self.see(reply.pop())
 
     def see(self, word: bytes | None) -> None:
         """Take in the word that came with rows."""

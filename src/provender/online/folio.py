@@ -23,6 +23,7 @@ from provender.online.numbers import Numbers
 from provender.online.plan import LookupPlan, Output, ViewRead
 from provender.online.resp import KeyText
 from provender.online.sheet import Ages, Page, Sheet
+from provender.online.veil import Veil
 
 SIZES_KEPT = 1024
 
@@ -111,10 +112,11 @@ class Written:
 
 
 class Folios:
-    """A plan, and how its reads are put together."""
+    """A plan, how its reads are put together, and what lies over the rows of each, if anything."""
 
-    def __init__(self, plan: LookupPlan) -> None:
+    def __init__(self, plan: LookupPlan, veils: Sequence[Veil | None] = ()) -> None:
         self.plan = plan
+        self.veils = veils
         alike: dict[Any, list[int]] = {}
         for at, read in enumerate(plan.reads):
             key = read.given, read.view.join_keys, read.view.entity_ids, id(read.reader.decoder)
@@ -187,5 +189,17 @@ class BulkQuestion(Inquiry[Page]):
         for folio, written in zip(self.folios.folios, self._written, strict=True):
             stop = start + written.size
             rows = stored if written.size == len(stored) else stored[start:stop]
+            rows = self._veiled(rows, folio)
             yield Sheet(folio.decoder, rows, written.checks, folio.ages(self.now_us))
             start = stop
+
+    def _veiled(self, rows: Sequence[bytes | None], folio: Folio) -> Sequence[bytes | None]:
+        """Return what is left of a folio's rows: entity after entity, each with all views'."""
+        veils = [self.folios.veils[at] for at in folio.at] if self.folios.veils else []
+        if not any(veils):
+            return rows
+        found, views = list(rows), len(veils)
+        for view, veil in enumerate(veils):
+            if veil is not None:
+                found[view::views] = map(veil, found[view::views])
+        return found

@@ -25,6 +25,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any, NamedTuple
 
 from provender.core.serving import ServedView
 from provender.online.kinds import Kind, kind_of
@@ -37,6 +38,7 @@ CREATED_AFTER, CREATED_WHOLE = 1, 2
 HAS_NULLS, HAS_LONG, JSON_SAFE = 4, 8, 16
 CREATED_SIZES = (0, 4, 8)
 MAX_SHORT = 255
+NO_ROW = (0, 0, 0, 0)
 ESCAPED = re.compile(rb'[\x00-\x1f"\\]')
 """The bytes that JSON does not take between quotes as they are."""
 
@@ -56,6 +58,18 @@ class Shape:
     def length_code(self) -> str:
         """The struct code of a length."""
         return "I" if self.flags & HAS_LONG else "B"
+
+
+class Head(NamedTuple):
+    """What a row begins with, whatever its columns: its check, event and created timestamps.
+
+    ``event`` is in microseconds plus 2^63; ``created`` as `created_part` tells it, ``after`` its bytes.
+    """
+
+    check: int
+    event: int
+    created: int
+    after: bytes
 
 
 class Layout:
@@ -82,6 +96,60 @@ class Layout:
         if flags not in self._shapes:
             self._shapes[flags] = self._shape(flags)
         return self._shapes[flags]
+
+    def join(self, head: Head, written: Sequence[Any]) -> bytes:
+        """Return the row of these columns, as their kinds write them; None where null."""
+        nulls = [at for at, value in enumerate(written) if value is None]
+        variable: list[bytes] = [written[at] or b"" for at in self.variable]
+        flags = head.created
+        flags |= HAS_NULLS if nulls else 0
+        flags |= HAS_LONG if any(len(data) > MAX_SHORT for data in variable) else 0
+        flags |= 0 if any(ESCAPED.search(written[at] or b"") for at in self.texts) else JSON_SAFE
+        set_bools = [number for number, at in enumerate(self.bools) if written[at]]
+        return b"".join(
+            (
+                HEAD.pack(ROW_VERSION, head.check, head.event, flags),
+                head.after,
+                pack_bits(nulls, self.nulls_size) if nulls else b"",
+                pack_bits(set_bools, self.bools_size),
+                self.numbers.pack(
+                    *(0 if written[at] is None else written[at] for at in self.fixed)
+                ),
+                *(len(data).to_bytes(4 if flags & HAS_LONG else 1, "little") for data in variable),
+                *variable,
+            )
+        )
+
+    def split(self, row: bytes) -> tuple[Head, list[Any]]:
+        """Return what `join` makes the row of. Whose row it is, and whether values are, is not asked.
+
+        Raises:
+            ValueError: these are not the bytes of a row.
+        """
+        version, check, event, flags = HEAD.unpack_from(row) if len(row) >= HEAD.size else NO_ROW
+        shape = self.shape(flags) if version == ROW_VERSION else None
+        if shape is None or len(row) < shape.variable_at:
+            raise ValueError(f"{len(row)} bytes are no row")
+        head = Head(check, event, flags & 3, row[HEAD.size : shape.nulls_at])
+        written: list[Any] = [None] * len(self.kinds)
+        bits = int.from_bytes(row[shape.bools_at : shape.fixed_at], "little")
+        for number, at in enumerate(self.bools):
+            written[at] = bool(bits >> number & 1)
+        for at, value in zip(
+            self.fixed, self.numbers.unpack_from(row, shape.fixed_at), strict=True
+        ):
+            written[at] = value
+        end = shape.variable_at
+        sizes = struct.unpack_from(
+            f"<{len(self.variable)}{shape.length_code}", row, shape.lengths_at
+        )
+        for at, size in zip(self.variable, sizes, strict=True):
+            written[at] = row[end : end + size]
+            end += size
+        if end != len(row):
+            raise ValueError(f"a row has {len(row)} bytes, and its lengths say {end}")
+        nulls = int.from_bytes(row[shape.nulls_at : shape.bools_at], "little")
+        return head, [None if nulls >> at & 1 else value for at, value in enumerate(written)]
 
     def _shape(self, flags: int) -> Shape | None:
         if flags >= 2 * JSON_SAFE or flags & 3 == 3:

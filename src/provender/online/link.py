@@ -133,10 +133,10 @@ class Links:
             OSError, hiredis.ProtocolError: two connections, one of them fresh, gave no answer.
             Refused: the server answered with an error.
         """
-        text = mget(keys, epoch.text if epoch is not None else b"")
+        text = mget(keys, epoch.text, epoch.size) if epoch is not None else mget(keys)
         rows = cast("list[bytes | None]", answered(self.ask(text, 1, due)[0]))
         if epoch is not None:
-            epoch.see(rows.pop())
+            epoch.take(rows)
         return rows
 
     def call(self, commands: Sequence[Words], due: float) -> list[Any]:

@@ -88,10 +88,12 @@ class Run:
 class LookupPlan:
     """A compiled lookup. ``join_keys`` and ``request`` must be given.
 
+    ``used`` are the features that are read, for others or to be given.
     ``echoed`` columns come back before the features where they are given: join keys, and
     never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
     ``names`` theirs, in JSON too, less the brackets. ``alike`` says of each read which is the first
-    with the same join keys.
+    with the same join keys. ``is_public`` says that everybody may be served all of it, as far as
+    that was asked.
     """
 
     project: str
@@ -102,6 +104,8 @@ class LookupPlan:
     request: dict[str, FieldSpec]
     echoed: frozenset[str]
     open_until: dict[str, datetime]
+    used: tuple[str, ...] = ()
+    is_public: bool = False
     readers: tuple[ViewReader, ...] = field(init=False)
     runs: tuple[Run, ...] = field(init=False)
     names: tuple[str, ...] = field(init=False)
@@ -114,6 +118,15 @@ class LookupPlan:
         object.__setattr__(self, "names", tuple(output.name for output in self.outputs))
         object.__setattr__(self, "names_json", _names_json(self.names))
         object.__setattr__(self, "alike", _alike(self.reads))
+
+    @property
+    def given(self) -> list[str]:
+        """The stored features that are returned, each by its view and name."""
+        sources = [output.source for output in self.outputs if output.source is not None]
+        reads = self.reads
+        return [
+            f"{reads[at.read].view.name}:{reads[at.read].features[at.column]}" for at in sources
+        ]
 
     @property
     def versions(self) -> dict[str, int]:
@@ -187,6 +200,7 @@ def compile_plan(
         join_keys=join_keys,
         request=request,
         echoed=frozenset(known | join_keys.keys()) - {output.name for output in outputs},
+        used=tuple(sorted(set(map(str, used)))),
         open_until={
             ref: until
             for ref in sorted(set(map(str, used)))

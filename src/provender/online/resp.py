@@ -67,9 +67,9 @@ class KeyText(Sequence[bytes]):
         return self._keys[at]
 
 
-def mget(keys: Sequence[bytes], beside: bytes = b"") -> bytes:
-    """Return the text that asks for the row of each key, and of one more key, if it is framed."""
-    count = b"*%d\r\n$4\r\nMGET" % (len(keys) + 1 + bool(beside))
+def mget(keys: Sequence[bytes], beside: bytes = b"", more: int = 0) -> bytes:
+    """Return the text that asks for the row of each key, and of ``more`` keys, framed ``beside``."""
+    count = b"*%d\r\n$4\r\nMGET" % (len(keys) + 1 + more)
     text = keys.text if isinstance(keys, KeyText) else _strings(keys)
     return b"%b%b\r\n%b" % (count, text, beside)
 

@@ -40,7 +40,7 @@ class Route(Protocol):
     ) -> list[bytes | None]:
         """Return the row of each key; raise OSError, Refused or hiredis.ProtocolError.
 
-        ``epoch`` sees its word first, where one server has all keys.
+        ``epoch`` sees its words first, where one server has all keys; else that of the lease.
         """
 
     def call(self, commands: Sequence[Words], due: float) -> list[Any]:
@@ -124,6 +124,9 @@ class Sharded:
     def read(
         self, keys: Sequence[bytes], due: float, epoch: Epoch | None = None
     ) -> list[bytes | None]:
+        leased = epoch.leased_key if epoch is not None else b""
+        if leased:
+            keys = [*keys, leased]
         rows: list[bytes | None] = [None] * len(keys)
         parts = [Part(slot, at) for slot, at in positions_by_slot(keys).items()]
         while parts:
@@ -133,6 +136,8 @@ class Sharded:
                 self._map = None
                 if not _worth_waiting(error, due):
                     raise
+        if leased and epoch is not None:
+            epoch.told.take(rows.pop())
         return rows
 
     def call(self, commands: Sequence[Words], due: float) -> list[Any]:

@@ -216,7 +216,7 @@ def framed(line: bytes) -> bytes:
 
 def read_segment(path: Path) -> tuple[LogShape, list[dict[str, Any]]] | None:
     """Return the shape and the records of a segment; None where not even the shape is whole."""
-    lines = _whole_lines(path.read_bytes())
+    lines = whole_lines(path.read_bytes())
     shape = next(lines, None)
     if shape is None:
         return None
@@ -226,7 +226,7 @@ def read_segment(path: Path) -> tuple[LogShape, list[dict[str, Any]]] | None:
 def read_shape(path: Path) -> LogShape | None:
     """Return the shape of a segment, without its records; None if it is not whole."""
     with path.open("rb") as file:
-        shape = next(_whole_lines(file.readline()), None)
+        shape = next(whole_lines(file.readline()), None)
     return None if shape is None else from_json(LogShape, shape)
 
 
@@ -264,7 +264,8 @@ def _file_name(name: str) -> str:
     return quote(name, safe="").replace(".", "%2E")
 
 
-def _whole_lines(data: bytes) -> Iterator[bytes]:
+def whole_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of a segment, up to the first that is not whole."""
     at = 0
     while at + HEAD_BYTES <= len(data):
         try:

@@ -34,6 +34,7 @@ from provender.online.codec import key_prefix
 from provender.online.coverage import Coverage, covered_in, true_coverage
 from provender.online.drops import drop_unchanged
 from provender.online.epoch import Epoch, epoch_word
+from provender.online.leasing import lease_key, leased_key
 from provender.online.manifests import read_manifest
 from provender.online.options import (
     Client,
@@ -166,7 +167,7 @@ class OnlineStore(Closing):
                 is defined otherwise by now.
             Unavailable: the store does not answer.
         """
-        claim(partial(self._asked, deadline), self.commands, project, views, newest=newest)
+        claim(partial(self.asked, deadline), self.commands, project, views, newest=newest)
 
     def declare(self, project: str, *views: ServedView) -> None:
         """Let only those write rows of these views who know them as they are here.
@@ -193,8 +194,9 @@ class OnlineStore(Closing):
                     deleted += self._unlink(client, batch)
             release(client, prefixes)
             if view is None:
-                client.delete(manifest_key(project))
-                client.delete(epoch_key(project))
+                for key in (manifest_key(project), epoch_key(project)):
+                    client.delete(key)
+                client.delete(leased_key(project), lease_key(project))
                 client.srem(PROJECTS, project)
         return deleted
 
@@ -222,7 +224,7 @@ class OnlineStore(Closing):
 
     def coverage(self, project: str, view: str) -> Coverage | None:
         """Return what the rows of a view hold, or None where that is not known: start anew then."""
-        [text] = self._asked(0.0, ("HGET", coverage_key(project), view))
+        [text] = self.asked(0.0, ("HGET", coverage_key(project), view))
         return true_coverage(text, self._epoch_seen())
 
     def keep_coverage(self, project: str, view: str, coverage: Coverage | None) -> None:
@@ -248,13 +250,14 @@ class OnlineStore(Closing):
         Raises:
             Unavailable: the store does not answer in time, or refuses.
         """
-        digest, kept, word = self._asked(
+        digest, kept, *words = self.asked(
             deadline,
             ("HGET", manifest_key(project), "digest"),
             ("HGETALL", coverage_key(project)),
             ("GET", epoch_key(project)),
+            ("GET", leased_key(project)),
         )
-        return Beside(_text(digest), covered_in(kept, self._epoch_seen(deadline)), word)
+        return Beside(_text(digest), covered_in(kept, self._epoch_seen(deadline)), *words)
 
     def covered(self, project: str) -> Mapping[str, str]:
         """Return of each view whose rows are known to be there who can read them: `readable_by`."""
@@ -293,7 +296,7 @@ class OnlineStore(Closing):
             Unavailable: the store does not answer in time, or refuses.
         """
         fields = (manifest_key(project), "manifest", "digest")
-        [(text, digest)] = self._asked(deadline, ("HMGET", *fields))
+        [(text, digest)] = self.asked(deadline, ("HMGET", *fields))
         if text is None:
             return None
         manifest = read_manifest(text)
@@ -304,18 +307,13 @@ class OnlineStore(Closing):
             )
         return manifest
 
-    def manifest_digest(self, project: str) -> str | None:
-        """Return the digest of the manifest published for ``project``, or None."""
-        [digest] = self._asked(0.0, ("HGET", manifest_key(project), "digest"))
-        return _text(digest)
-
     def projects(self, *, deadline: float = 0.0) -> list[str]:
         """Return the names of the projects that have a manifest, sorted; ``deadline`` as in `read`.
 
         Raises:
             Unavailable: the store does not answer in time, or refuses.
         """
-        [names] = self._asked(deadline, ("SMEMBERS", PROJECTS))
+        [names] = self.asked(deadline, ("SMEMBERS", PROJECTS))
         return sorted(name.decode() for name in names)
 
     def epoch(self) -> str:
@@ -357,7 +355,7 @@ class OnlineStore(Closing):
         if released is not None:
             released()
 
-    def _asked(self, deadline: float, *commands: Words) -> list[Any]:
+    def asked(self, deadline: float, *commands: Words) -> list[Any]:
         """Return the replies to commands that may be sent twice, over connections as for lookups."""
         due = time.monotonic() + (deadline or self._patience)
         try:

@@ -69,7 +69,7 @@ class Batch:
 class Part:
     """A command of a batch, for one server; ``at`` is where its rows belong, if not everywhere.
 
-    The word of ``epoch`` is asked for after the rows.
+    The words of ``epoch`` are asked for after the rows.
     """
 
     batch: Batch
@@ -98,8 +98,8 @@ class Stream:
     """Reads rows for lookups on one event loop.
 
     ``deadline`` is in seconds per question; ``keys_in_flight`` bounds what is asked for at a
-    time. ``epoch`` sees its word before rows are handed out, but for those of a cluster, where
-    another server may have it. ``on_connect`` is called on every connection made, and
+    time. ``epoch`` sees its words before rows are handed out, but for those of a cluster, where
+    another server may have them: there, the lease's word is asked for with the rows, at once. ``on_connect`` is called on every connection made, and
     ``connections`` counts them.
     """
 
@@ -118,6 +118,7 @@ class Stream:
         self.connections = 0
         self._epoch = epoch
         self._on_connect = on_connect
+        self._leased_key = epoch.leased_key if epoch is not None else b""
         self._keys = 0
         self._turn: list[tuple[Sequence[bytes], asyncio.Future[Any]]] = []
         self._unplaced: list[Part] = []
@@ -182,14 +183,16 @@ class Stream:
                 parts += self._spread(keys, answer)
         else:
             epoch = self._epoch
-            beside = epoch.text if epoch is not None else b""
+            beside, more = (epoch.text, epoch.size) if epoch is not None else (b"", 0)
             for batch, keys in _merged(turn):
-                self._begin(batch, [Part(batch, mget(keys, beside), 0, epoch=epoch)])
+                self._begin(batch, [Part(batch, mget(keys, beside, more), 0, epoch=epoch)])
                 parts += batch.parts
         self._send(parts)
 
     def _spread(self, keys: Sequence[bytes], answer: "asyncio.Future[Any]") -> list[Part]:
         """Return a part per slot: a lost node fails only the lookups that need it."""
+        if leased := self._leased_key:
+            keys = [*keys, leased]
         batch = Batch([(len(keys), answer)], len(keys), rows=[None] * len(keys))
         parts = [
             Part(batch, mget([keys[at] for at in places]), slot, places, keys)
@@ -231,7 +234,7 @@ class Stream:
         part.line = None
         if part.at is None:
             if part.epoch is not None:
-                part.epoch.see(reply.pop())
+                part.epoch.take(reply)
             self._finish(batch)
             batch.deliver(reply)
             return
@@ -241,6 +244,8 @@ class Stream:
         batch.left -= 1
         if not batch.left:
             self._finish(batch)
+            if self._epoch is not None and self._leased_key:
+                self._epoch.told.take(rows.pop())
             batch.deliver(rows)
 
     def _again(self, part: Part, error: Exception) -> None:

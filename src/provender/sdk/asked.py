@@ -1,16 +1,21 @@
 """What is asked for: a service or a list of features, and what may be done with it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from provender.core.errors import InvalidInput
+from provender.bootstrap import mask_key
+from provender.core.clock import utc_now
+from provender.core.errors import Denied, InvalidInput
 from provender.core.features import RepoSpec, ServiceSpec, resolve
+from provender.core.leases import Ruling
 from provender.core.names import FeatureRef
+from provender.core.parted import permitted
 from provender.core.policy import Action, ColumnRef
-from provender.core.serving import PURPOSE
+from provender.core.serving import PURPOSE, SERVER
 from provender.online.plan import LookupPlan, compile_plan
+from provender.online.veil import Veil, Veils
 from provender.settings import Settings
 from provender.transforms import load_transform
 
@@ -35,12 +40,20 @@ def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> Se
     return ServiceSpec(name="", features=tuple(FeatureRef.parse(text) for text in features))
 
 
-def lookup_plan(
+@dataclass(frozen=True, slots=True)
+class Lookable:
+    """A plan, and what lies over the rows that it reads."""
+
+    plan: LookupPlan
+    veils: tuple[Veil | None, ...] = ()
+
+
+def lookable(
     catalog: "Library", settings: Settings, repo: RepoSpec, asked: ServiceSpec, *, full: bool
-) -> LookupPlan:
+) -> Lookable:
     """Return the plan of looking up what is ``asked``, with ``full`` names or short ones.
 
-    It ends when the actor's permit does.
+    It ends when the actor's permit does, or the server's. Of the rows there is what both leave.
 
     Raises:
         NotFound: a name is unknown.
@@ -48,10 +61,12 @@ def lookup_plan(
     """
     columns = served_columns(repo, asked.own_features)
     permit = catalog.permit(Action.SERVE, columns, purpose=PURPOSE)
+    permit.cover(columns, now=utc_now(), shielded=True)
     manifest = catalog.records.serving_manifest(repo.project)
+    is_live = settings.online_policy == "live"
     needed = {ref.view for ref in asked.own_features}
     plan = compile_plan(
-        manifest,
+        manifest.left_to_leases if is_live else manifest,
         asked.features,
         full_feature_names=full,
         transforms={
@@ -61,7 +76,22 @@ def lookup_plan(
         },
         projections=asked.projections,
     )
-    return plan if permit.expires is None else _until(permit.expires, plan, asked)
+    parts = permitted(permit, repo, plan.used)
+    if is_live:
+        ruling = catalog.records.policy_lease(repo.project).verdict(SERVER)
+        plan, parts = _leased(plan, ruling), parts.within(ruling.parts)
+    if never := parts.refusal(plan.given):
+        raise Denied(never, hint="ask for a feature that is computed from it")
+    plan = plan if permit.expires is None else _until(permit.expires, plan, asked)
+    return Lookable(plan, Veils(parts, lambda: mask_key(settings, repo.project)).over(plan))
+
+
+def _leased(plan: LookupPlan, ruling: Ruling) -> LookupPlan:
+    """Return the plan as far as servers may answer it by the policy of now."""
+    standing = ruling.standing(plan.used, plan.given)
+    standing.require(utc_now())
+    ends = {standing.ending: standing.until} if standing.until is not None else {}
+    return replace(plan, open_until=ends, is_public=standing.is_public)
 
 
 def _until(end: datetime, plan: LookupPlan, asked: ServiceSpec) -> LookupPlan:

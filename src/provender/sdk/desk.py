@@ -1,5 +1,6 @@
 """What an actor works with: the catalog, the engines and the online store of some settings."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from provender import bootstrap
@@ -8,8 +9,11 @@ from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import unknown
 from provender.settings import Settings
+from provender.tables.storage import is_here
 
 if TYPE_CHECKING:
+    from provender.core.datasets import DatasetVersion
+    from provender.core.gateway import Gateway
     from provender.core.protocols import Library
     from provender.online.store import OnlineStore
 
@@ -17,9 +21,10 @@ if TYPE_CHECKING:
 class Desk(Closing):
     """What all parts of a workspace share."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, catalog: "Library | None" = None) -> None:
+        """Work with ``settings``; a ``catalog`` that is given is the one they lead to."""
         self.settings = settings
-        self.catalog: Library = bootstrap.catalog(settings)
+        self.catalog: Library = catalog or bootstrap.catalog(settings)
         self._engine = bootstrap.engine(settings)
         self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None
@@ -44,12 +49,28 @@ class Desk(Closing):
             )
         return self.catalog.repo(project or names[0])
 
+    def _key(self) -> bytes:
+        """The key by which values are hashed where no project is said: that of the only one."""
+        return bootstrap.mask_key(self.settings, self.repo().project)
+
     def close(self) -> None:
         """Give back connections; an embedded server that nobody else uses stops."""
         if self._online is not None:
             self._online.close()
             self._online = None
         self.catalog.close()
+
+    def _gateway(self, versions: "Iterable[DatasetVersion]") -> "Gateway | None":
+        """What has to be asked for the rows of ``versions``; None where their files are here.
+
+        They are not where the catalog is a service and the lake is its own: then only it reads.
+        """
+        gateway: Gateway | None = getattr(self.catalog, "gateway", None)
+        if gateway is None or all(
+            is_here(self.settings.lake, one.manifest.location) for one in versions
+        ):
+            return None
+        return gateway
 
     def _store(self) -> "OnlineStore":
         if self._online is None:

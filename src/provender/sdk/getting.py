@@ -1,6 +1,6 @@
 """Getting a dataset: in the age and the format that one wants, converted where it has to be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,18 +10,24 @@ import pyarrow as pa
 
 from provender.core.clock import utc_now
 from provender.core.datasets import DatasetVersion, Format, Release
-from provender.core.errors import InvalidInput, NotFound
+from provender.core.errors import InvalidInput, NotFound, Unavailable
+from provender.core.gateway import RowsAsked
 from provender.core.lifecycle import Standing
 from provender.core.names import DatasetRef, unknown
 from provender.core.policy import Action, ColumnRef, Permit
 from provender.core.protocols import Library
 from provender.core.training import Table
-from provender.offline.answer import Progress
+from provender.offline.answer import Answer, Progress
+from provender.offline.progress import counted
+from provender.offline.scan import scanned
 from provender.sdk import upkeep
 from provender.sdk.desk import Desk
+from provender.sdk.targets import target_of
 from provender.settings import Settings
 from provender.tables import storage
 from provender.tables.convert import convert
+from provender.tables.piped import decoded
+from provender.tables.stream import staged, write_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,6 +36,7 @@ ONE_FILE = frozenset({Format.CSV, Format.JSONL, Format.ARROW, Format.ORC, Format
 """Formats in which a version is one file."""
 
 Read = Callable[[DatasetVersion, Sequence[str] | None], pa.Table]
+Stream = Callable[[DatasetVersion, Sequence[str] | None, Progress | None], Answer]
 Allow = Callable[[DatasetVersion], Permit]
 
 
@@ -42,7 +49,11 @@ class Reading:
 
     release: Release
     lake: Path
+    spill: Path
+    is_here: bool
+    """Whether its files are in our lake; else its rows come through the catalog's service."""
     read: Read
+    stream: Stream
     allow: Allow
 
     @property
@@ -81,9 +92,15 @@ class Reading:
 
         Raises:
             Denied: a column is closed to the actor.
+            Unavailable: they are where only the catalog's service reaches.
             Corrupt: a file is gone or changed.
         """
-        self.allow(self.version)
+        if not self.is_here:
+            raise Unavailable(
+                f"the files of {self.version.ref} are not in the lake of this process, {self.lake}",
+                hint="its rows come through the catalog's service: arrow(), to_parquet() or --output FILE",
+            )
+        self.allow(self.version).require_whole()
         return storage.verified_files(self.lake, Table.of(self.version))
 
     @property
@@ -97,6 +114,33 @@ class Reading:
         if self.version.manifest.format in ONE_FILE:
             return files[0]
         return storage.resolve(self.lake, self.version.manifest.location)
+
+    def to_parquet(
+        self,
+        path: str | Path,
+        *,
+        columns: Sequence[str] | None = None,
+        allow_overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Path:
+        """Write the rows, or ``columns`` of them, as the actor may see them, to a Parquet file: whole or not at all.
+
+        Raises:
+            Denied: a column is closed to the actor, or the file would be in the lake.
+            Conflict: it is there already and may not be overwritten.
+            Unavailable: the disk is full, or what the rows come through went away.
+        """
+        target = target_of(path, lake=self.lake, allow_overwrite=allow_overwrite)
+        answer = self.stream(self.version, columns, progress)
+        batches: Iterator[pa.RecordBatch] = answer.batches
+        if progress is not None:
+            batches = counted(batches, self.version.manifest.row_count, progress)
+        try:
+            with staged(target, spill=self.spill, replace=allow_overwrite) as file:
+                write_rows(file, answer.schema, batches)
+        finally:
+            answer.close()
+        return target
 
 
 class Getting(Desk):
@@ -139,7 +183,15 @@ class Getting(Desk):
         return Reading(
             release=release,
             lake=self.settings.lake,
+            spill=self.settings.spill,
+            is_here=self._gateway([release.version]) is None,
             read=lambda found, columns: self._rows(found, columns, said),
+            stream=lambda found, columns, tell: self.stream(
+                found,
+                found.manifest.schema.names if columns is None else columns,
+                said,
+                progress=tell,
+            ),
             allow=lambda found: self._permit(found, found.manifest.schema.names, said),
         )
 
@@ -169,9 +221,47 @@ class Getting(Desk):
         wanted = list(columns) if columns is not None else list(schema.names)
         for column in wanted:
             schema.column(column)
+        if self._gateway([version]) is not None:
+            return self.stream(version, wanted, purpose).table()
         permit = self._permit(version, wanted, purpose)
         with upkeep.unless_gone(self.catalog, version.ref):
-            return self._engine.read(Table.of(version), wanted, permit, now=utc_now())
+            return self._engine.read(
+                Table.of(version), wanted, permit, now=utc_now(), key=self._key
+            )
+
+    def stream(
+        self,
+        version: DatasetVersion,
+        columns: Sequence[str],
+        purpose: str,
+        *,
+        progress: Progress | None = None,
+    ) -> Answer:
+        """Return ``columns`` of the rows of ``version`` as a stream: of our lake, or of who has it.
+
+        Raises:
+            Denied: a column is closed to the actor.
+            InvalidInput: no column is asked for.
+            Unavailable: what the rows come through went away, be it while they are read.
+        """
+        for column in columns:
+            version.manifest.schema.column(column)
+        if not columns:
+            raise InvalidInput(
+                "no columns are asked for",
+                hint=f"there are: {', '.join(version.manifest.schema.names)}",
+            )
+        if gateway := self._gateway([version]):
+            whole = list(columns) == list(version.manifest.schema.names)
+            asked = RowsAsked(
+                ref=version.ref, columns=() if whole else tuple(columns), purpose=purpose
+            )
+            return Answer(*decoded(gateway.rows(asked).chunks))
+        permit = self._permit(version, columns, purpose)
+        return scanned(
+            self._engine, Table.of(version), columns, permit,
+            now=utc_now(), key=self._key, progress=progress,
+        )  # fmt: skip
 
     def _permit(self, version: DatasetVersion, columns: Sequence[str], purpose: str) -> Permit:
         read = sorted(Table.of(version).columns(columns))
@@ -196,6 +286,11 @@ def represent(
     if there := _represented(catalog, version, format):
         return there
     catalog.permit(Action.PUBLISH, [ColumnRef(version.ref.dataset)], purpose="")
+    if not storage.is_here(settings.lake, own.version.manifest.location):
+        raise Unavailable(
+            f"nobody converted {version.ref} to {format} yet, and its files are not in the lake of this process",
+            hint=f"where the lake is: provender dataset convert {version.ref} {format}",
+        )
     name = f"{version.ref}.{format}"
     with storage.publishing(settings.lake), storage.locked(settings.lake, name):
         if there := _represented(catalog, version, format):

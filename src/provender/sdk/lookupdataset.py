@@ -9,6 +9,7 @@ import pyarrow as pa
 from provender.core.datasets import Dataset, DatasetVersion
 from provender.core.errors import Incompatible, Misconfigured, NotFound, ProvenderError
 from provender.core.features import RepoSpec, ServiceSpec
+from provender.core.lineage import dataset_node
 from provender.core.lookuplog import LogShape, inherited_tags, log_ref, unprotected
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, ColumnRef
@@ -105,8 +106,17 @@ class LogDataset:
 
 
 def sources(catalog: "Library", repo: RepoSpec) -> dict[str, Dataset]:
-    """Return what the views of ``repo`` read, by name."""
-    return {name: catalog.dataset(DatasetRef.parse(name)) for name in sorted(repo.datasets)}
+    """Return what the views of ``repo`` read, by name, with the tags that columns carry."""
+    refs = [DatasetRef.parse(name) for name in sorted(repo.datasets)]
+    return {ref.dataset: catalog.dataset(ref).carrying(_carried(catalog, ref)) for ref in refs}
+
+
+def _carried(catalog: "Library", ref: DatasetRef) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in catalog.finder.tags(dataset_node(ref)):
+        if one.carried:
+            found.setdefault(one.column, []).append(one.tag)
+    return found
 
 
 def nullable(schema: pa.Schema) -> pa.Schema:

@@ -116,9 +116,10 @@ def profile_now(
         Corrupt: a file of the version is gone or changed.
     """
     table, schema = Table.of(version), version.manifest.schema
-    catalog.permit(
+    permit = catalog.permit(
         Action.READ, sorted(table.columns(schema.names)), purpose=purpose, versions=[version.ref]
     )
+    permit.require_whole()
     with storage.staging(settings.lake) as staged, session() as connection:
         connection.execute(f"SET temp_directory={literal(str(staged / 'spill'))}")
         restrain(connection, settings)

@@ -1,9 +1,10 @@
 """Lookups in process: compiled once, called with keys of many kinds, answered as columns or rows.
 
 A lookup looks for newly applied definitions, at most once a second, and is compiled again when
-there are any, and every minute, since grants to the actor can be revoked. What is refused then
-is refused until it is not any more. While the catalog is down a lookup goes on with what it
-has; `OnlineLookup.problem` says so.
+there are any, and every minute. What is refused then is refused until it is not any more. By the
+policy of now, rows are handed out only if the catalog said yes by the policy that the word read
+with them confirms (`online.assent`); by the policy as it was applied, a lookup goes on with
+what it has while the catalog is down. `OnlineLookup.problem` says so.
 """
 
 import asyncio
@@ -16,17 +17,24 @@ from weakref import WeakKeyDictionary
 
 from provender.core.clock import Clock, utc_now
 from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.leases import unconfirmed
+from provender.online.assent import Assent
 from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
 from provender.online.folio import BulkQuestion, Folios
+from provender.online.leasing import Word
 from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
 from provender.online.stream import Stream
 from provender.sdk.answers import Answer
+from provender.sdk.asked import Lookable
 from provender.sdk.rows import arrow_table
 
 COMPILE_SECONDS = 60.0
+TURNS = 5
+"""How often rows are read at most until the policy did not change while they were."""
+UNSETTLED = f"the policy changed {TURNS} times while rows were read"
 Keys = Any
 """Join keys and request columns: a dict of lists, a list of dicts, an Arrow table or a frame."""
 
@@ -38,12 +46,14 @@ class OnlineLookup:
         self,
         store: OnlineStore,
         project: str,
-        compiled: Callable[[], LookupPlan],
+        compiled: Callable[[], Lookable],
         *,
         now: Clock,
         ticks: Callable[[], float] = time.monotonic,
+        assent: Assent | None = None,
     ) -> None:
         self.problem = ""
+        self._assent = assent
         self._store = store
         self._project = project
         self._compiled = compiled
@@ -53,10 +63,14 @@ class OnlineLookup:
         self._looked = self._compiled_at = ticks()
         self._refusal: ProvenderError | None = None
         self._completeness = Completeness()
-        self._epoch = Epoch(project, self._completeness.emptied)
+        self._epoch = Epoch(project, self._completeness.emptied, leased=assent is not None)
         since, seen = self._beside()
         self._digest = seen.digest if seen else None
-        self._folios = Folios(compiled())
+        if assent is None:
+            self._take()
+        else:
+            told = Word.of(seen.leased if seen else None).state
+            assent.renew(told, self._take, is_public=False)
         self._see(seen, since=since)
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
@@ -70,22 +84,35 @@ class OnlineLookup:
 
         Raises:
             InvalidInput: a column is missing, of another length or of the wrong type.
-            Denied: a feature is closed for serving, or to the actor, since the last call.
+            Denied: a feature is closed for serving, or to the actor, since the last call; or
+                nobody confirms the policy, and not everybody may be served them.
             Stale: a value is staler than its view lets serve.
             Unavailable: the store does not answer.
         """
         self._look()
         self._check()
-        question = BulkQuestion(self._folios, columns_of(keys), now or self._now())
-        return self._answer(question, self._store.read(question.keys, epoch=self._epoch))
+        columns, at = columns_of(keys), now or self._now()
+        for _ in range(TURNS):
+            question = BulkQuestion(self._folios, columns, at)
+            rows = self._store.read(question.keys, epoch=self._epoch)
+            told = self._told()
+            if self._stands(told) or not self._renew(told):
+                return self._answer(question, rows)
+        raise unconfirmed(UNSETTLED)
 
     async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Do as a call does, through connections of the running event loop."""
         if self._is_due():
             await asyncio.to_thread(self._look)
         self._check()
-        question = BulkQuestion(self._folios, columns_of(keys), now or self._now())
-        return self._answer(question, await self._reader().read(question.keys))
+        columns, at = columns_of(keys), now or self._now()
+        for _ in range(TURNS):
+            question = BulkQuestion(self._folios, columns, at)
+            rows = await self._reader().read(question.keys)
+            told = self._told()
+            if self._stands(told) or not await asyncio.to_thread(self._renew, told):
+                return self._answer(question, rows)
+        raise unconfirmed(UNSETTLED)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -99,6 +126,29 @@ class OnlineLookup:
         reads = question.plan.reads if lost else ()
         incomplete = tuple(read.name for read in reads if read.view.name in lost)
         return Answer(judged, question.folios, question.sheets, question.now_us, incomplete)
+
+    def _told(self) -> str:
+        """Return the state of the policy that the word named which came with rows last."""
+        return self._epoch.told.word.state
+
+    def _stands(self, told: str) -> bool:
+        return self._assent is None or self._assent.stands(told)
+
+    def _renew(self, told: str) -> bool:
+        """Ask the catalog anew; whether the rows have to be looked up again, by another plan.
+
+        Raises:
+            Denied, NotFound: the features are not served any more, or nobody says that they are.
+        """
+        if self._assent is None:
+            return False
+        try:
+            return self._assent.renew(told, self._take, is_public=self.plan.is_public)
+        except ProvenderError as error:
+            self._refusal = None if self._assent.problem else error
+            raise
+        finally:
+            self.problem = self._assent.problem
 
     def _reader(self) -> Stream:
         loop = asyncio.get_running_loop()
@@ -138,7 +188,13 @@ class OnlineLookup:
     def _compile(self, digest: str | None) -> None:
         """Take up the definitions and permits of now; what refuses them stays until it is over."""
         try:
-            self._folios = Folios(self._compiled())
+            if self._assent is None:
+                self._take()
+            elif not self._assent.renew(
+                self._told(), self._take, is_public=self.plan.is_public, again=True
+            ):
+                self.problem = self._assent.problem
+                return
         except Unavailable as error:
             self.problem = error.message
             return
@@ -147,6 +203,10 @@ class OnlineLookup:
             return
         self._digest, self._compiled_at = digest, self._looked
         self._refusal, self.problem = None, ""
+
+    def _take(self) -> None:
+        found = self._compiled()
+        self._folios = Folios(found.plan, found.veils)
 
     def _beside(self) -> tuple[int, Beside | None]:
         """Return what lies beside the rows, and the epoch's changes before it was looked at.

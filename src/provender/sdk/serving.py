@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provender import bootstrap
-from provender.online.plan import LookupPlan
-from provender.sdk.asked import asked_of, lookup_plan
+from provender.core.leases import Unconfirmed
+from provender.online.assent import Assent
+from provender.sdk.asked import Lookable, asked_of, lookable
 from provender.sdk.desk import Desk
 from provender.sdk.online import OnlineLookup
 
@@ -34,12 +35,18 @@ class Serving(Desk):
         """
         named = self.repo(project).project
 
-        def compiled() -> LookupPlan:
+        def compiled() -> Lookable:
             repo = self.repo(named)
             asked = asked_of(repo, service, features)
-            return lookup_plan(self.catalog, self.settings, repo, asked, full=full_feature_names)
+            return lookable(self.catalog, self.settings, repo, asked, full=full_feature_names)
 
-        return OnlineLookup(self._store(), named, compiled, now=self.settings.now)
+        def state() -> str:
+            return self.catalog.records.policy_state(named)
+
+        assent = None
+        if self.settings.online_policy == "live":
+            assent = Assent(state, without=Unconfirmed(self.settings.online_unconfirmed))
+        return OnlineLookup(self._store(), named, compiled, now=self.settings.now, assent=assent)
 
     def verify_online(
         self,

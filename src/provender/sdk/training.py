@@ -7,6 +7,7 @@ from pathlib import Path
 from provender.core.cautions import heeded
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec, resolve
+from provender.core.gateway import FeaturesAsked
 from provender.core.names import unknown
 from provender.core.training import TrainingSetSpec, plan_training_set
 from provender.offline.answer import Progress
@@ -55,35 +56,56 @@ class Training(Desk):
             InvalidInput: the spine is empty, lacks a column, has a column called like a
                 feature, or has timestamps without a zone (say ``assume_utc=True`` if they are UTC).
         """
-        lake = self.settings.lake
         target = None
         if to is not None:
-            target = target_of(to, lake=lake, allow_overwrite=allow_overwrite)
-        rows = spine_of(spine, lake=lake, spill=self._engine.spill)
-        repo = self.repo(project)
-        asked = asked_of(repo, service, features)
-        spec = TrainingSetSpec(
-            project=repo.project,
-            features=asked.features,
-            projections=asked.projections,
-            purpose=self._purpose(purpose),
+            target = target_of(to, lake=self.settings.lake, allow_overwrite=allow_overwrite)
+        asked = FeaturesAsked(
+            project=project or "",
             service=service or "",
+            features=tuple(features),
+            purpose=self._purpose(purpose),
+            pins=tuple(f"{name}@{version}" for name, version in parse_pins(pins).items()),
+            as_of=as_of,
             event_timestamp=event_timestamp,
             full_feature_names=full_feature_names,
             known_by_then=known_by_then,
+            assume_utc=assume_utc,
         )
-        plan = plan_training_set(spec, repo, self._pinned(repo, spec, pins, as_of))
-        check_zone(rows, plan.event_timestamp, assume_utc=assume_utc)
-        retrieval = Retrieval(
+        retrieval = self.retrieval(asked, spine)
+        if gateway := self._gateway(retrieval.versions):
+            return retrieval.fetch(
+                gateway, asked, target, progress, allow_overwrite=allow_overwrite
+            )
+        return retrieval.make(target, progress, allow_overwrite=allow_overwrite)
+
+    def retrieval(self, asked: FeaturesAsked, spine: Rows) -> Retrieval:
+        """Return what would answer ``asked`` at the rows of ``spine``, checked; nothing is read yet."""
+        rows = spine_of(spine, lake=self.settings.lake, spill=self._engine.spill)
+        repo = self.repo(asked.project or None)
+        wanted = asked_of(repo, asked.service or None, asked.features)
+        spec = TrainingSetSpec(
+            project=repo.project,
+            features=wanted.features,
+            projections=wanted.projections,
+            purpose=asked.purpose or self.catalog.actor.limits.purpose,
+            service=asked.service,
+            event_timestamp=asked.event_timestamp,
+            full_feature_names=asked.full_feature_names,
+            known_by_then=asked.known_by_then,
+        )
+        versions = self._pinned(repo, spec, asked.pins, asked.as_of)
+        plan = plan_training_set(spec, repo, versions)
+        check_zone(rows, plan.event_timestamp, assume_utc=asked.assume_utc)
+        return Retrieval(
             spec=spec,
             plan=plan,
             repo=repo,
+            versions=tuple(versions.values()),
             spine=rows,
             settings=self.settings,
             catalog=self.catalog,
             engine=self._retrieval,
         )
-        return retrieval.make(target, progress, allow_overwrite=allow_overwrite)
 
     def _pinned(
         self,

@@ -17,17 +17,26 @@ from typing import Any, Protocol
 
 import orjson
 
-from provender.core.clock import Clock
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.clock import Clock, utc_now
+from provender.core.errors import (
+    InvalidInput,
+    NotFound,
+    ProvenderError,
+    Unavailable,
+)
+from provender.core.leases import absent
 from provender.online.lookup import Lookups, Question
+from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
+from provender.online.tenure import Held, Tenure
 from provender.serving import openapi, wire
 from provender.serving.aside import Aside
+from provender.serving.callers import Callers, Everybody
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, Load
 from provender.serving.lookuplog import LookupLog
-from provender.serving.messages import ARROW, RETRY, Request, Response, detail
+from provender.serving.messages import ARROW, CHALLENGE, RETRY, Request, Response, detail
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.pushes import Pushes
 from provender.serving.results import render
@@ -47,7 +56,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What answers on a path. ``vital`` ones are answered however much is under way."""
+    """What answers on a path. ``vital`` ones are answered however much is under way, and to everybody."""
 
     method: str
     handler: Handler
@@ -83,6 +92,7 @@ class OnlineApp:
         metrics: Metrics | None = None,
         catalog_url: str = "",
         lookup_log: LookupLog | None = None,
+        callers: Callers | None = None,
     ) -> None:
         self.limits = limits
         self.load = Load(limits)
@@ -95,6 +105,7 @@ class OnlineApp:
         self._looking: list[asyncio.Task[None]] = []
         self._jobs = jobs
         self._compat = compat
+        self._callers = callers or Everybody()
         self._lookup_log = lookup_log
         self._writes = Writes(
             store,
@@ -103,6 +114,7 @@ class OnlineApp:
             self.metrics,
             now=now,
             pushes=pushes,
+            callers=self._callers,
             replaying=replaying,
         )
         self._status = Status(
@@ -227,8 +239,13 @@ class OnlineApp:
 
     async def _told(self, route: Route, request: Request) -> Response:
         """Return the answer; errors of ours as those of Feast."""
+        callers = self._callers
         try:
+            if callers.asks and not route.vital:
+                request.bearer = callers.known(request)
             return await route.handler(request)
+        except NotFound as error:
+            return _failed(absent() if callers.asks else error)
         except ProvenderError as error:
             return _failed(error)
         except asyncio.CancelledError:
@@ -246,13 +263,22 @@ class OnlineApp:
                 hint="ask for fewer features at a time",
             )
         snapshot = self._snapshots.current
-        plan = snapshot.plan(asked)
+        try:
+            plan = snapshot.plan(asked)
+        except ProvenderError as error:
+            raise self._callers.unplanned(request, snapshot, asked, error) from None
+        tenure = self._snapshots.tenure
+        if tenure is not None and tenure.refuses(plan, utc_now(), request.bearer):
+            await self._refuse(tenure, plan, request.bearer)
         rows = max(map(len, asked.entities.values()), default=1)
         keys = self.load.begin(rows, len(plan.reads), len(plan.outputs))
         try:
             entities = self._compat.entities(plan, asked.entities, rows)
             question = Question(plan, entities, self._now())
             stored = await self._stored(question.keys)
+            if tenure is not None:
+                held = await self._confirm(tenure, plan, bool(question.keys), request.bearer)
+                stored = held.left(stored, question.rows)
         finally:
             self.load.end(keys)
         request.deadline = inf
@@ -278,16 +304,44 @@ class OnlineApp:
             return Response(200, render(plan, answer, bodies, **about))
         return Response(200, await aside.run(partial(render, plan, answer, **about)))
 
+    async def _refuse(self, tenure: Tenure, plan: LookupPlan, bearer: str) -> None:
+        """Raise, before anything is looked at, what the lease refuses, if the newest does too."""
+        await asyncio.to_thread(tenure.renew)
+        tenure.require(plan, utc_now(), confirmed=True, bearer=bearer)
+
+    async def _confirm(
+        self,
+        tenure: Tenure,
+        plan: LookupPlan,
+        has_rows: bool,  # noqa: FBT001
+        bearer: str,
+    ) -> Held:
+        """Return what the lease of the word that came with the rows leaves of them.
+
+        Raises:
+            Denied: it does not, or nobody confirms what is open.
+            NotFound, Unauthenticated: as `Tenure.require`.
+        """
+        word = self._snapshots.epoch.told.word
+        if not has_rows:
+            confirmed = not bearer or await asyncio.to_thread(tenure.confirm)
+        else:
+            confirmed = tenure.holds(word)
+            if not confirmed and word.digest:
+                confirmed = await asyncio.to_thread(tenure.renew, word)
+        return tenure.require(plan, utc_now(), confirmed=confirmed, bearer=bearer)
+
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"
         return Response(404, wire.feast_error("FeastError", message))
 
     async def _openapi(self, request: Request) -> Response:
-        found = self._snapshots.found
-        told = openapi.document(found.manifest if found else None, jobs=self._jobs.possible)
+        found, asks = self._snapshots.found, self._callers.asks
+        manifest = found.manifest if found and not asks else None
+        told = openapi.document(manifest, jobs=self._jobs.possible, asks=asks)
         return Response(200, orjson.dumps(told))
 
-    async def _stored(self, keys: Sequence[bytes]) -> list[bytes | None]:
+    async def _stored(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
         """Return what is stored for a lookup, and count it."""
         began = perf_counter()
         rows = await self._read(keys)
@@ -334,4 +388,5 @@ async def _repeated(look: Callable[[], Awaitable[None]]) -> None:
 
 def _failed(error: ProvenderError) -> Response:
     status, body = wire.failure(error)
-    return Response(status, body, headers=(RETRY,) if status == 503 else ())
+    headers = (RETRY,) if status == 503 else ()
+    return Response(status, body, headers=(CHALLENGE,) if status == 401 else headers)

@@ -14,7 +14,7 @@ STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
-SINGLE = (b"host", b"transfer-encoding", b"content-encoding")
+SINGLE = (b"host", b"transfer-encoding", b"content-encoding", b"authorization")
 """Headers that mean something else when they come twice."""
 
 

@@ -25,6 +25,7 @@ import orjson
 
 from provender.core.errors import Misconfigured, ProvenderError, Unavailable
 from provender.serving import wire
+from provender.serving.callers import Callers, Everybody
 from provender.serving.limits import Overloaded
 from provender.serving.messages import Request, Response
 from provender.serving.outcomes import error_of
@@ -51,8 +52,11 @@ class Job:
 class Jobs:
     """``POST /materialize`` and ``POST /materialize-incremental``."""
 
-    def __init__(self, snapshots: Snapshots, *, home: Path, repo: Path) -> None:
+    def __init__(
+        self, snapshots: Snapshots, *, home: Path, repo: Path, callers: Callers | None = None
+    ) -> None:
         self._snapshots = snapshots
+        self._callers = callers or Everybody()
         self._home = home
         self._repo = repo
         self._running: list[Job] = []
@@ -89,6 +93,7 @@ class Jobs:
             )
         manifest = self._snapshots.current.manifest
         names = window.views or tuple(view.name for view in manifest.views)
+        await self._callers.check_writing(request, names)
         views = tuple(sorted({manifest.view(name).name for name in names}))
         with ExitStack() as stack:
             locks = {view: stack.enter_context(self._lock_file(view)) for view in views}

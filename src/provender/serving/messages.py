@@ -9,13 +9,15 @@ import orjson
 JSON = b"application/json"
 ARROW = b"application/vnd.apache.arrow.stream"
 RETRY = (b"retry-after", b"1")
+CHALLENGE = (b"www-authenticate", b'Bearer realm="provender"')
 
 
 @dataclass(slots=True)
 class Request:
     """One request, read to its end. ``headers`` are by lower-case name; the last of a name counts.
 
-    ``deadline`` is when it may no longer wait for the store, in the loop's seconds.
+    ``deadline`` is when it may no longer wait for the store, in the loop's seconds. ``bearer`` is
+    what the policy lease calls who sent it, where that is asked.
     """
 
     method: str
@@ -24,6 +26,7 @@ class Request:
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     body: bytes = b""
     deadline: float = inf
+    bearer: str = ""
 
 
 @dataclass(slots=True)

@@ -51,6 +51,11 @@ REFUSALS: Json = {
 }
 
 
+OPEN = frozenset({"health", "ready", "metrics"})
+"""Operations that are for everybody."""
+UNKNOWN: Json = _response("It is not known who asks.", _ref("FeastError"))
+
+
 def _post(summary: str, name: str, schema: str, answers: Json, **more: Any) -> Json:
     body = {"required": True, "content": _json(_ref(schema))}
     described = {"operationId": name, "summary": summary, "requestBody": body}
@@ -250,10 +255,11 @@ SAMPLES: Json = {"string": "a", "bool": True, "float32": 0.5, "float64": 0.5}
 """A value of a join key or request column, by type word; 1 for all others."""
 
 
-def document(manifest: ServingManifest | None, *, jobs: bool) -> Json:
+def document(manifest: ServingManifest | None, *, jobs: bool, asks: bool = False) -> Json:
     """Return the description with the names of ``manifest``.
 
-    Without ``jobs``, without what needs a feature repository.
+    Without ``jobs``, without what needs a feature repository. Where it ``asks`` who sends
+    requests, with tokens.
     """
     paths, schemas = deepcopy(PATHS), deepcopy(SCHEMAS)
     if not jobs:
@@ -262,12 +268,19 @@ def document(manifest: ServingManifest | None, *, jobs: bool) -> Json:
         schemas["Push"]["properties"]["to"] = {"enum": ["online"]}
     if manifest is not None:
         _name(schemas, manifest)
-    return {
+    told: Json = {
         "openapi": "3.1.0",
         "info": {"title": "Provender online features", "version": "1"},
         "paths": paths,
         "components": {"schemas": schemas},
     }
+    if asks:
+        for told_of in (told_of for path in paths.values() for told_of in path.values()):
+            if told_of["operationId"] not in OPEN:
+                told_of["security"] = [{"token": []}]
+                told_of["responses"]["401"] = UNKNOWN
+        told["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return told
 
 
 def _name(schemas: Json, manifest: ServingManifest) -> None:

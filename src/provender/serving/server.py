@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from provender.core.clock import frozen_at, utc_now
-from provender.core.errors import Unavailable
+from provender.core.errors import Misconfigured, Unavailable
 from provender.core.features import OnDemandSpec
+from provender.core.leases import Unconfirmed
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
+from provender.online.tenure import Tenure
 from provender.serving.app import OnlineApp
 from provender.serving.aside import Timed
+from provender.serving.callers import Bearers, Everybody
 from provender.serving.compat import Compat
 from provender.serving.jobs import Jobs
 from provender.serving.limits import Limits, fitting
@@ -42,6 +45,9 @@ class Application:
 
     ``home`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
     a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
+    ``leased`` says that a policy lease decides what is served, and what is without one; None: the
+    manifest decides, by the policy as it was when features were applied. Where it is ``governed``
+    whoever asks needs a token that the lease knows.
     """
 
     url: str
@@ -53,6 +59,8 @@ class Application:
     catalog_url: str = ""
     compat: Compat = COMPAT
     log: LogOptions = NO_LOG
+    leased: Unconfirmed | None = None
+    governed: bool = False
     slot: int = 0
     board: Path | None = None
 
@@ -64,7 +72,10 @@ class Application:
         """Return the application, with a store of its own; nothing is connected yet."""
         KEYRING.look_in(self.home / "secrets")
         store = OnlineStore(self.url)
-        snapshots = Snapshots(store, self.project, self.home / MANIFESTS, self._load)
+        tenure = Tenure(store, self.project, without=self.leased) if self.leased else None
+        folder = self.home / MANIFESTS
+        snapshots = Snapshots(store, self.project, folder, self._load, tenure=tenure)
+        callers = Bearers(tenure) if self.governed and tenure else Everybody()
         now = frozen_at(self.clock) if self.clock else utc_now
         metrics = Metrics(self.board / f"{self.slot}.json" if self.board else None)
         logged = not self.log.is_off
@@ -73,13 +84,14 @@ class Application:
             snapshots,
             now=now,
             limits=self.limits,
-            jobs=Jobs(snapshots, home=self.home, repo=self.repo),
+            jobs=Jobs(snapshots, home=self.home, repo=self.repo, callers=callers),
             pushes=Pushes(home=self.home, repo=self.repo, seconds=self.limits.append_seconds),
             compat=self.compat,
             replaying=self.clock is not None,
             metrics=metrics,
             catalog_url=self.catalog_url,
             lookup_log=LookupLog(self.home, self.project, self.log, metrics) if logged else None,
+            callers=callers,
         )
 
     def _load(self, spec: OnDemandSpec) -> Transform:
@@ -97,12 +109,20 @@ def application(
     catalog_url: str = "",
     compat: Compat = COMPAT,
     log: LogOptions = NO_LOG,
+    leased: Unconfirmed | None = None,
+    governed: bool = False,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
 
     Raises:
         NotFound, InvalidInput, Unavailable: as `choose_project`.
+        Misconfigured: it is to know who asks, without a policy lease that says who.
     """
+    if governed and leased is None:
+        raise Misconfigured(
+            "a governed server knows who asks by the policy of now, which it is not served by",
+            hint="set PROVENDER_ONLINE_POLICY=live and name a catalog, or PROVENDER_MODE=local",
+        )
     with OnlineStore(url) as store:
         chosen = choose_project(store, project, home / MANIFESTS)
     return Application(
@@ -115,6 +135,8 @@ def application(
         catalog_url=catalog_url,
         compat=compat,
         log=log,
+        leased=leased,
+        governed=governed,
     )
 
 

@@ -23,9 +23,11 @@ from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.columns import ColumnEncoder
 from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
+from provender.online.leasing import Word
 from provender.online.manifests import read_manifest
 from provender.online.plan import LookupPlan, Transform, Values, compile_plan
 from provender.online.store import OnlineStore
+from provender.online.tenure import Tenure
 from provender.serving.wire import FeaturesRequest
 from provender.values import to_json
 
@@ -46,18 +48,27 @@ PlanKey = tuple[str, tuple[str, ...], bool]
 
 @dataclass(slots=True)
 class Snapshot:
-    """One manifest with all that is compiled from it. ``problems`` are of on-demand functions."""
+    """One manifest with all that is compiled from it. ``problems`` are of on-demand functions.
+
+    Where it is ``leased``, a policy lease decides what is served of it.
+    """
 
     manifest: ServingManifest
     digest: str
     transforms: dict[str, Transform]
     problems: dict[str, str]
+    leased: bool = False
     _plans: OrderedDict[PlanKey, LookupPlan] = field(default_factory=OrderedDict)
     _encoders: dict[str, ColumnEncoder] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, manifest: ServingManifest, load: LoadTransform, *, before: "Snapshot | None" = None
+        cls,
+        manifest: ServingManifest,
+        load: LoadTransform,
+        *,
+        before: "Snapshot | None" = None,
+        leased: bool = False,
     ) -> "Snapshot":
         """Return the snapshot of ``manifest``; a function that cannot be loaded is refused later.
 
@@ -71,7 +82,7 @@ class Snapshot:
             except ProvenderError as error:
                 problems[spec.name] = error.message
                 transforms[spec.name] = _refusing(error)
-        made = cls(manifest, manifest.digest, transforms, problems)
+        made = cls(manifest, manifest.digest, transforms, problems, leased)
         made._prepare(before.asked_last(LISTS) if before else ())
         return made
 
@@ -101,6 +112,21 @@ class Snapshot:
         asked = () if request.service else request.features
         return self._plan((request.service, asked, request.full_feature_names))
 
+    def refs(self, request: FeaturesRequest) -> list[str]:
+        """Return the features that ``request`` asks for, as policy leases call them.
+
+        Raises:
+            NotFound: there is no such service.
+            InvalidInput: what is asked for is no name of a feature.
+        """
+        if request.service:
+            return [str(ref) for ref in self.manifest.service(request.service).own_features]
+        return [str(FeatureRef.parse(text)) for text in request.features]
+
+    def fed(self, push_source: str) -> list[str]:
+        """Return the feature views that ``push_source`` feeds."""
+        return [view.name for view in self.manifest.views if push_source in view.push_sources]
+
     def _plan(self, key: PlanKey) -> LookupPlan:
         plan = self._plans.get(key)
         if plan is not None:
@@ -109,7 +135,7 @@ class Snapshot:
         name, asked, full = key
         service = self.manifest.service(name) if name else None
         plan = compile_plan(
-            self.manifest,
+            self.manifest.left_to_leases if self.leased else self.manifest,
             service.features if service else [FeatureRef.parse(text) for text in asked],
             full_feature_names=full,
             transforms=self.transforms,
@@ -150,7 +176,7 @@ class Snapshot:
             Denied: the server may not write rows of one of them.
         """
         views = self.manifest.views
-        fed = [view.name for view in views if push_source in view.push_sources]
+        fed = self.fed(push_source)
         if not fed:
             known = [name for view in views for name in view.push_sources]
             raise unknown("push source", push_source, known)
@@ -167,7 +193,15 @@ def _refusing(error: ProvenderError) -> Transform:
 class Snapshots:
     """The current snapshot of one project, and how to look for a newer one."""
 
-    def __init__(self, store: OnlineStore, project: str, folder: Path, load: LoadTransform) -> None:
+    def __init__(
+        self,
+        store: OnlineStore,
+        project: str,
+        folder: Path,
+        load: LoadTransform,
+        *,
+        tenure: Tenure | None = None,
+    ) -> None:
         self.project = project
         self.problem = ""
         self._current: Snapshot | None = None
@@ -175,7 +209,8 @@ class Snapshots:
         self._load = load
         self._copy = folder / f"{quote(project, safe='')}.json"
         self._completeness = Completeness()
-        self.epoch = Epoch(project, self._completeness.emptied)
+        self.tenure = tenure
+        self.epoch = Epoch(project, self._completeness.emptied, leased=tenure is not None)
 
     @property
     def current(self) -> Snapshot:
@@ -226,6 +261,8 @@ class Snapshots:
         except ProvenderError as error:
             self.problem = error.message
             return self._fall_back()
+        if self.tenure is not None:
+            self.tenure.look(Word.of(seen.leased))
         swapped = self._swap(seen.digest)
         if self._current is not None:
             self._look_at_rows(seen, self._current.manifest, since=since)
@@ -249,7 +286,7 @@ class Snapshots:
         if manifest is None:
             self.problem = "the online store has none"
             return self._fall_back()
-        made = Snapshot.of(manifest, self._load, before=self._current)
+        made = self._made(manifest)
         self.problem = ""
         if self._current is not None and made.is_like(self._current):
             return False
@@ -258,6 +295,10 @@ class Snapshots:
             log.warning("on-demand view %s is refused: %s", name, problem)
         self._keep(manifest)
         return True
+
+    def _made(self, manifest: ServingManifest) -> Snapshot:
+        leased = self.tenure is not None
+        return Snapshot.of(manifest, self._load, before=self._current, leased=leased)
 
     def _is_current(self, digest: str | None) -> bool:
         """Whether there is nothing to do; a function that could not be loaded is tried again."""
@@ -273,7 +314,7 @@ class Snapshots:
         except (ProvenderError, OSError) as error:
             self.problem += f"; the copy {self._copy} cannot be read: {error}"
             return False
-        self._current = Snapshot.of(manifest, self._load)
+        self._current = self._made(manifest)
         self._completeness.see(manifest.views, {})
         return True
 

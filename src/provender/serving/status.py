@@ -51,7 +51,9 @@ class Status:
         """
         snapshot, catalog = self._snapshots.found, self._catalog
         seen = [self._store, catalog] if catalog else [self._store]
-        well = not self._snapshots.problem and not any(one.problem for one in seen)
+        tenure = self._snapshots.tenure
+        unleased = tenure.problem if tenure else ""
+        well = not (self._snapshots.problem or unleased or any(one.problem for one in seen))
         state: dict[str, Any] = {
             "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
             "project": self._snapshots.project,
@@ -63,6 +65,7 @@ class Status:
                 "stale": bool(self._snapshots.problem),
                 "problem": self._snapshots.problem,
             },
+            "policy": {"leased": tenure is not None, "problem": unleased},
             "incomplete": sorted(self._snapshots.lost),
             "on_demand": snapshot.problems if snapshot else {},
             "lookup_log": self._lookup_log.to_dict() if self._lookup_log else None,
@@ -73,6 +76,8 @@ class Status:
         """Tell whether a lookup would be answered now: whoever sends requests asks here."""
         problem = "" if self._snapshots.found else self._snapshots.problem
         problem = problem or await store_problem(self._read)
+        if not problem and self._snapshots.tenure is not None:
+            problem = self._snapshots.tenure.problem
         body = orjson.dumps({"ready": not problem, "problem": problem})
         return Response(503, body, headers=(RETRY,)) if problem else Response(200, body)
 

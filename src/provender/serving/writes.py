@@ -13,6 +13,7 @@ from provender.core.errors import InvalidInput
 from provender.online.columns import ColumnEncoder, Columns
 from provender.online.store import OnlineStore
 from provender.serving import wire
+from provender.serving.callers import Callers
 from provender.serving.limits import Load
 from provender.serving.messages import Request, Response
 from provender.serving.metrics import Metrics
@@ -40,9 +41,11 @@ class Writes:
         *,
         now: Clock,
         pushes: Pushes,
+        callers: Callers,
         replaying: bool = False,
     ) -> None:
         self._snapshots = snapshots
+        self._callers = callers
         self._load = load
         self._metrics = metrics
         self._now = now
@@ -57,7 +60,9 @@ class Writes:
             raise InvalidInput(
                 f"rows cannot be pushed to {rows.to!r}", hint=f"push to one of {', '.join(TARGETS)}"
             )
-        encoders = self._snapshots.current.encoders(rows.name)
+        snapshot = self._snapshots.current
+        await self._callers.check_writing(request, snapshot.fed(rows.name))
+        encoders = snapshot.encoders(rows.name)
         if rows.to == "online":
             await self._write(encoders, rows.columns)
             return Response()
@@ -80,7 +85,9 @@ class Writes:
     async def write(self, request: Request) -> Response:
         """Write rows to one feature view."""
         rows = wire.parse_rows(request.body, "feature_view_name")
-        await self._write([self._snapshots.current.encoder(rows.name)], rows.columns)
+        snapshot = self._snapshots.current
+        await self._callers.check_writing(request, [rows.name])
+        await self._write([snapshot.encoder(rows.name)], rows.columns)
         return Response(200, b"null")
 
     def close(self) -> None:

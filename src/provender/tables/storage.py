@@ -42,16 +42,26 @@ def resolve(root: Path, location: str) -> Path:
     """Return the path of ``location`` in the lake at ``root``; it need not exist.
 
     Raises:
-        InvalidInput: it is absolute, or leads out of the lake by ``..`` or a symbolic link.
+        InvalidInput: it is absolute, leads out of the lake by ``..`` or a symbolic link, or is
+            no name of a file at all.
     """
     base = root.resolve()
-    path = (base / location).resolve()
+    try:
+        path = (base / location).resolve()
+        path.exists()
+    except (OSError, ValueError):  # too long, or with what no file system keeps
+        path = base.parent
     if Path(location).is_absolute() or ".." in Path(location).parts or not _within(path, base):
         raise InvalidInput(
             f"{location!r} is not a place in the lake {root}",
             hint="locations are relative to the lake and stay inside it",
         )
     return path
+
+
+def is_here(root: Path, location: str) -> bool:
+    """Return whether the lake at ``root`` has anything at ``location``."""
+    return resolve(root, location).exists()
 
 
 def verified_files(root: Path, table: Table) -> list[Path]:
@@ -61,7 +71,13 @@ def verified_files(root: Path, table: Table) -> list[Path]:
 
     Raises:
         Corrupt: files are gone, or have other bytes; every such file is named.
+        Unavailable: there is no lake.
     """
+    if not root.exists():
+        raise Unavailable(
+            f"there is no lake at {root}, where the files of {table.version} would be",
+            hint="read its rows through the catalog's service, which has the lake: Workspace.read, training_set",
+        )
     if wrong := faults(root, table):
         raise Corrupt(
             f"{table.version}: {'; '.join(f'file {path} {why}' for path, why in wrong.items())}",
@@ -75,6 +91,7 @@ def faults(root: Path, table: Table, *, again: bool = False) -> dict[Path, str]:
 
     ``again``: hash also what was hashed before.
     """
+    resolve(root, table.location)
     hashed.load(root, table.location)
     wrong: dict[Path, str] = {}
     fresh = []

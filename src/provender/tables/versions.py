@@ -153,12 +153,12 @@ def verify_version(root: Path, manifest: Manifest) -> None:
     Raises:
         Corrupt: a file is missing, or has another size or other bytes; every such file is named.
     """
-    folder = storage.resolve(root, manifest.location)
+    storage.resolve(root, manifest.location)
     faults = []
     for expected in manifest.files:
-        storage.resolve(root, f"{manifest.location}/{expected.path}")
-        if wrong := storage.fault(folder, expected):
-            faults.append(f"file {folder / expected.path} {wrong}")
+        path = storage.resolve(root, f"{manifest.location}/{expected.path}")
+        if wrong := storage.fault(path.parent, replace(expected, path=path.name)):
+            faults.append(f"file {path} {wrong}")
     if faults:
         heals = ", or publish the same rows again" if manifest.format is not Format.DELTA else ""
         raise Corrupt("; ".join(faults), hint=f"restore it from a backup{heals}")

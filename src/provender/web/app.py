@@ -1,6 +1,7 @@
 """The application of the pages: addresses, answers in HTML or JSON, and errors in words."""
 
 from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from starlette.staticfiles import StaticFiles
 
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
-from provender.core.errors import NotFound, ProvenderError
+from provender.core.errors import NotFound, ProvenderError, Unauthenticated
+from provender.core.identity import How, Identity
 from provender.core.protocols import Library
 from provender.web import (
     audit,
@@ -28,10 +30,15 @@ from provender.web import (
     edits,
     features,
     inbox,
+    keyring,
     people,
+    policy,
     projects,
     remembrance,
+    requests,
+    rights,
     search,
+    signing,
     taxonomy,
     tracing,
     training,
@@ -41,6 +48,7 @@ from provender.web.forms import ActionFunction, received
 from provender.web.guard import Guard, Twins, wants_json
 from provender.web.page import Elsewhere, Page, PageFunction, Visit
 from provender.web.templates import Templates
+from provender.web.visitors import SIGNING, Visitor, Visitors, check_csrf, everybody, is_secure
 
 PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/", browsing.home),
@@ -53,6 +61,8 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/datasets/{name}/diff", differences.difference),
     ("/datasets/{name}/edit", edits.form),
     ("/datasets/{name}/history", remembrance.history),
+    ("/datasets/{name}/why", requests.why),
+    ("/datasets/{name}/access", rights.rights),
     ("/datasets/{name}/versions", versions.versions),
     ("/datasets/{name}/versions/{number}", versions.version),
     ("/features", projects.features),
@@ -70,13 +80,27 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/glossary/{name}", taxonomy.term),
     ("/people/{id}", people.person),
     ("/inbox", inbox.inbox),
+    ("/policy", policy.policy),
+    ("/requests", requests.requests),
+    ("/requests/new", requests.form),
+    ("/requests/{id}", requests.request),
     ("/audit", audit.events),
+    ("/tokens", keyring.tokens),
+    ("/sign-in", signing.form),
 )
+OPEN = frozenset({"/sign-in"})
+"""Pages and forms of people who are not known yet."""
 ACTIONS: tuple[tuple[str, ActionFunction], ...] = (
     ("/datasets/{name}/edit", edits.save),
     ("/datasets/{name}/rename", edits.rename),
     ("/datasets/{name}/versions/{number}/state", edits.state),
     ("/inbox/{id}/settle", inbox.settle),
+    ("/tokens", keyring.create),
+    ("/tokens/{id}/revoke", keyring.revoke),
+    ("/sign-in", signing.sign_in),
+    ("/sign-out", signing.sign_out),
+    ("/requests/new", requests.make),
+    ("/requests/{id}/answer", requests.answer),
 )
 STATIC = Path(__file__).parent / "static"
 Endpoint = Callable[[Request], Response]
@@ -84,18 +108,26 @@ AsyncEndpoint = Callable[[Request], Awaitable[Response]]
 
 
 def application(
-    catalog: Library, *, clock: Clock = utc_now, hosts: Collection[str] | None = None
+    catalog: Library,
+    *,
+    clock: Clock = utc_now,
+    hosts: Collection[str] | None = None,
+    visitors: Visitors | None = None,
 ) -> Starlette:
-    """Return the pages of ``catalog``, shown to the actor that it speaks for.
+    """Return the pages of ``catalog``: to ``visitors``, else to the actor that it speaks for.
 
     ``hosts`` are the names it may be asked by; None is any. A page on this machine's loopback
     address should answer to loopback names only, so that no other site's script can read it.
     """
-    site = Site(catalog, clock)
-    return Starlette(
+    site = Site(catalog, clock, visitors or _of_one(catalog))
+    pages = (
+        (path, site.entrance(show) if path in OPEN else site.endpoint(show)) for path, show in PAGES
+    )
+    forms = ((path, site.action(do, known=path not in OPEN)) for path, do in ACTIONS)
+    app = Starlette(
         routes=[
-            *(Route(path, site.endpoint(show), methods=["GET"]) for path, show in PAGES),
-            *(Route(path, site.action(do), methods=["POST"]) for path, do in ACTIONS),
+            *(Route(path, answer, methods=["GET"]) for path, answer in pages),
+            *(Route(path, answer, methods=["POST"]) for path, answer in forms),
             Route("/healthz", site.health, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -106,35 +138,61 @@ def application(
             Exception: site.explain,
         },
     )
+    app.state.visitors = site.visitors
+    return app
 
 
 class Site:
     """Turns page functions into endpoints, and errors into pages."""
 
-    def __init__(self, catalog: Library, clock: Clock) -> None:
+    def __init__(self, catalog: Library, clock: Clock, visitors: Visitors) -> None:
         self._catalog = catalog
         self._clock = clock
+        self.visitors = visitors
         self._templates = Templates(STATIC)
 
     def endpoint(self, show: PageFunction) -> Endpoint:
         """Return an endpoint that runs in a thread, since the catalog is synchronous."""
 
         def answer(request: Request) -> Response:
-            with self._catalog.at_once() as catalog:
-                visit = Visit(catalog, request, self._clock())
+            visitor = self.visitors.known(request)
+            with visitor.catalog.at_once() as catalog:
+                visit = self._visit(request, replace(visitor, catalog=catalog))
                 return self._answer(visit, show(visit))
 
         return answer
 
-    def action(self, do: ActionFunction) -> AsyncEndpoint:
-        """Return an endpoint that takes a form of ours, and does what it says in a thread."""
+    def entrance(self, show: PageFunction) -> Endpoint:
+        """Return an endpoint for whoever is not known yet."""
 
-        async def answer(request: Request) -> Response:
-            form = await received(request)
-            visit = Visit(self._catalog, request, self._clock())
-            return await run_in_threadpool(lambda: self._answer(visit, do(visit, form)))
+        def answer(request: Request) -> Response:
+            visit = self._visit(request, self._visitor(request))
+            return self._answer(visit, show(visit))
 
         return answer
+
+    def action(self, do: ActionFunction, *, known: bool = True) -> AsyncEndpoint:
+        """Return an endpoint that takes a form of ours, and does what it says in a thread.
+
+        It was made for who sends it: for somebody who is ``known``, else for a browser.
+        """
+
+        async def answer(request: Request) -> Response:
+            token, form = await received(request)
+
+            def work() -> Response:
+                visitor = self.visitors.known(request) if known else None
+                signing = SIGNING.read(request, self.visitors.mode)
+                check_csrf(token, visitor.secret if visitor else signing)
+                visit = self._visit(request, visitor)
+                return self._answer(visit, do(visit, form))
+
+            return await run_in_threadpool(work)
+
+        return answer
+
+    def _visit(self, request: Request, visitor: Visitor | None) -> Visit:
+        return Visit(visitor, request, self._clock(), self.visitors)
 
     def health(self, request: Request) -> Response:
         """Say whether the catalog can be read."""
@@ -146,7 +204,9 @@ class Site:
         shown = _in_words(request, error)
         if wants_json(request.scope):
             return _json({"error": shown}, status=shown["status"])
-        visit = Visit(self._catalog, request, self._clock())
+        if isinstance(error, Unauthenticated) and _may_sign_in(request, self.visitors):
+            return RedirectResponse(signing.address(request), status_code=303)
+        visit = self._visit(request, self._visitor(request))
         page = Page(
             template="error.html",
             title=str(shown["title"]),
@@ -156,12 +216,42 @@ class Site:
         )
         return self._answer(visit, page)
 
+    def _visitor(self, request: Request) -> Visitor | None:
+        """Who visits; None if nobody knows."""
+        try:
+            return self.visitors.known(request)
+        except ProvenderError:
+            return None
+
     def _answer(self, visit: Visit, page: Page | Elsewhere) -> Response:
+        answer = self._answered(visit, page)
+        for cookie, value in page.cookies:
+            answer.set_cookie(
+                cookie.called(visit.request, visit.mode),
+                value or "",
+                max_age=cookie.seconds if value else 0,
+                secure=is_secure(visit.request, visit.mode),
+                httponly=True,
+                samesite="lax",
+            )
+        return answer
+
+    def _answered(self, visit: Visit, page: Page | Elsewhere) -> Response:
         if isinstance(page, Elsewhere):
             return RedirectResponse(page.address, status_code=308 if page.permanent else 303)
         if wants_json(visit.request.scope):
             return _json(page.facts, status=page.status)
         return HTMLResponse(self._templates.render(page, visit), status_code=page.status)
+
+
+def _of_one(catalog: Library) -> Visitors:
+    return everybody(catalog, Identity(actor=catalog.actor.id, how=How.LOCAL))
+
+
+def _may_sign_in(request: Request, visitors: Visitors) -> bool:
+    """Whether somebody looks at a page who can go and sign in; no script, no program."""
+    asks = request.method in ("GET", "HEAD") and "authorization" not in request.headers
+    return visitors.sessions is not None and asks and "hx-request" not in request.headers
 
 
 def _json(facts: Any, *, status: int) -> Response:

@@ -1,6 +1,6 @@
 """The columns of a dataset: in portions on its page, and each on a page of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -12,6 +12,7 @@ from provender.core.lineage import Node, NodeKind, impact
 from provender.core.names import DatasetRef, unknown
 from provender.core.profiles import QUANTILES, ColumnProfile, Profile, Relation
 from provender.core.tags import Assignment
+from provender.core.travel import ColumnTag
 from provender.web import plots
 from provender.web.page import Page, Visit
 from provender.web.wording import address as page_address
@@ -73,6 +74,7 @@ def column(visit: Visit) -> Page:
         before = profile_of(_evidence(visit, version, number=version.parent), name)
     found = profile_of(now, name)
     breaks, cut = _breaks(visit, described, name)
+    came = carried(visit, Node(NodeKind.DATASET, described.ref.dataset)).get(name, [])
     return Page(
         template="column.html",
         title=f"{name} – column of {described.ref}",
@@ -85,9 +87,10 @@ def column(visit: Visit) -> Page:
             "relations": relations(now.profile, name) if now else [],
             "breaks": breaks[:MOST_BROKEN],
             "truncated": cut,
+            "carried": came,
         },
         shown={
-            "tagged": tags_of(described, name),
+            "tagged": tags_of(described, name, came),
             "plot": plots.histogram(found, before, kind=every[name]["type"]) if found else "",
             "levels": _levels(found) if found else [],
             "instants": INSTANTS,
@@ -110,14 +113,24 @@ def tag_meanings(visit: Visit) -> dict[str, str]:
     return {tag.name: tag.description for tag in visit.catalog.governance(datasets=False).tags}
 
 
-def tags_of(dataset: Dataset, name: str) -> list[dict[str, str]]:
-    """Return the tags in force on a column, each with where it was put."""
+def carried(visit: Visit, node: Node) -> dict[str, list[ColumnTag]]:
+    """Return the tags that came to columns of ``node``, by column."""
+    found: dict[str, list[ColumnTag]] = {}
+    for one in visit.catalog.finder.tags(node):
+        if one.carried:
+            found.setdefault(one.column, []).append(one)
+    return found
+
+
+def tags_of(dataset: Dataset, name: str, came: Iterable[ColumnTag] = ()) -> list[dict[str, str]]:
+    """Return the tags in force on a column, each with where it was put or ``came`` from."""
     here = [(text, "put on this column") for text in dataset.column_tags.get(name, ())]
     above = (*dataset.column_tags.get("*", ()), *dataset.tags)
     there = [(text, "put on the dataset, so on every column") for text in above]
+    travelled = [(one.tag, one.why) for one in came]
     return [
         {"tag": text, "name": Assignment.parse(text).tag, "why": why}
-        for text, why in dict(reversed([*here, *there])).items()
+        for text, why in dict(reversed([*here, *there, *travelled])).items()
     ][::-1]
 
 

@@ -1,6 +1,6 @@
 """A dataset's page: verified and stated, versions, columns, checks, lineage, readers, access."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,9 +8,10 @@ from typing import Any
 from provender.core.datasets import Dataset, DatasetVersion, Entry, Evidence, Release
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
+from provender.core.travel import ColumnTag
 from provender.web import plots
 from provender.web.columns import address as column_address
-from provender.web.columns import portion, profile_of, tags_of
+from provender.web.columns import carried, portion, profile_of, tags_of
 from provender.web.contracts import attached
 from provender.web.drawing import pictured
 from provender.web.page import Elsewhere, Page, Visit
@@ -48,7 +49,8 @@ def dataset(visit: Visit) -> Page | Elsewhere:
     evidence = finder.evidence(latest.ref) if latest else Evidence()
     columns = portion(visit, described, latest)
     governance = visit.catalog.governance(datasets=False)
-    lineage = pictured(visit.catalog, Node(NodeKind.DATASET, described.ref.dataset))
+    node = Node(NodeKind.DATASET, described.ref.dataset)
+    lineage, came = pictured(visit.catalog, node), carried(visit, node)
     contract = attached(visit, described.ref)
     grants = records.grants(described.ref, limit=MOST)
     consumers = finder.consumers(described.ref, limit=MOST)
@@ -66,6 +68,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "freshness": freshness(described, latest, now=visit.now),
             "schema": columns.columns,
             "columns": columns.total,
+            "carried": [tag for one in columns.columns for tag in came.get(one["name"], ())],
             "run": evidence.run,
             "checks": evidence.checks,
             "contract": contract
@@ -87,7 +90,7 @@ def dataset(visit: Visit) -> Page | Elsewhere:
             "more_consumers": consumers.next is not None,
             "portion": columns,
             "rows": [
-                _row(described, one, evidence, governance.taxonomy.protected)
+                _row(described, one, evidence, governance.taxonomy.protected, came)
                 for one in columns.columns
             ],
             "picture": lineage,
@@ -120,9 +123,14 @@ def _latest(visit: Visit, entry: Entry, releases: tuple[Release, ...]) -> Releas
 
 
 def _row(
-    dataset: Dataset, column: dict[str, Any], evidence: Evidence, protected: Collection[str]
+    dataset: Dataset,
+    column: dict[str, Any],
+    evidence: Evidence,
+    protected: Collection[str],
+    came: Mapping[str, Sequence[ColumnTag]],
 ) -> dict[str, Any]:
     """Return what the table of columns shows of one: of the dataset's tags, those that close it."""
+    own = {*column["tags"], *(one.tag for one in came.get(column["name"], ()))}
     profile = profile_of(evidence, column["name"])
     nulls = profile.nulls / profile.count if profile and profile.count else None
     return {
@@ -130,8 +138,8 @@ def _row(
         "address": column_address(dataset.ref.dataset, column["name"]),
         "tagged": [
             one
-            for one in tags_of(dataset, column["name"])
-            if one["tag"] in column["tags"] or one["name"] in protected
+            for one in tags_of(dataset, column["name"], came.get(column["name"], ()))
+            if one["tag"] in own or one["name"] in protected
         ],
         "profile": profile,
         "spark": plots.spark(profile) if profile else "",

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from provender.core.errors import NotFound
 from provender.core.features import OnDemandSpec, RepoSpec, ViewSpec, view_names
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import FeatureRef, suggest
+from provender.core.travel import ColumnTag
+from provender.web.columns import carried
 from provender.web.definitions import (
     closed,
     find,
@@ -28,7 +31,9 @@ def view(visit: Visit) -> Page:
     found: ViewSpec | OnDemandSpec
     repo, found = find(visit, "feature view", named_view, _view_names)
     kind = NodeKind.ON_DEMAND if isinstance(found, OnDemandSpec) else NodeKind.VIEW
-    lineage = pictured(visit.catalog, Node(kind, f"{repo.project}/{found.name}"))
+    node = Node(kind, f"{repo.project}/{found.name}")
+    lineage, came = pictured(visit.catalog, node), _carried(visit, node)
+    part = shelf(visit, "features", found.features, most=AT_A_TIME, around="feature")
     refs = [FeatureRef(found.name, feature.name) for feature in found.features]
     changes, older = _changes(visit, repo.project, kind, found.name)
     return Page(
@@ -42,11 +47,12 @@ def view(visit: Visit) -> Page:
             "closed_online": closed(serving(visit, repo.project), refs),
             "changes": changes,
             "older_changes": older,
+            "carried": {f.name: came[f.name] for f in part.things if f.name in came},
             "lineage": lineage.facts,
         },
         shown={
             "picture": lineage,
-            "shelf": shelf(visit, "features", found.features, most=AT_A_TIME, around="feature"),
+            "shelf": part,
             "missed": _missed(visit.asked("feature"), names_of(found.features)),
         },
     )
@@ -57,7 +63,8 @@ def service(visit: Visit) -> Page:
     repo, found = find(
         visit, "feature service", named_service, lambda repo: names_of(repo.services)
     )
-    lineage = pictured(visit.catalog, Node(NodeKind.SERVICE, f"{repo.project}/{found.name}"))
+    node = Node(NodeKind.SERVICE, f"{repo.project}/{found.name}")
+    lineage, came = pictured(visit.catalog, node), _carried(visit, node)
     part = shelf(visit, "features", found.features, most=AT_A_TIME)
     return Page(
         template="service.html",
@@ -67,10 +74,19 @@ def service(visit: Visit) -> Page:
             "service": found,
             "features": [_described(repo, ref) for ref in part.things],
             "closed_online": closed(serving(visit, repo.project), found.features),
+            "carried": {str(ref): came[str(ref)] for ref in part.things if str(ref) in came},
             "lineage": lineage.facts,
         },
         shown={"picture": lineage, "shelf": part},
     )
+
+
+def _carried(visit: Visit, node: Node) -> dict[str, list[ColumnTag]]:
+    """The tags that came to a definition's features; none if nothing leads there, as of files."""
+    try:
+        return carried(visit, node)
+    except NotFound:
+        return {}
 
 
 def _missed(asked: str, names: list[str]) -> str:

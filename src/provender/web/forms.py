@@ -1,7 +1,8 @@
 """Forms that were sent: what stands in them, and whether they come from our own pages.
 
-There is one place that decides who may send one: `check_origin`. A browser says where a request
-comes from; a page of another site cannot make it say otherwise.
+Two things are asked of one. A browser says where a request comes from, and a page of another site
+cannot make it say otherwise (`check_origin`). And it carries what only our page for the same
+visitor holds (`web/visitors.py`), which `web/templates.py` puts into every form.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from provender.web.page import Elsewhere, Page, Visit, whole_number
 
 MOST_BYTES = 1_000_000
 MOST_FIELDS = 5_000
+CSRF = "csrf"
 KIND = "application/x-www-form-urlencoded"
 
 
@@ -41,8 +43,8 @@ class Form:
 ActionFunction = Callable[[Visit, Form], Page | Elsewhere]
 
 
-async def received(request: Request) -> Form:
-    """Return the form that ``request`` brings.
+async def received(request: Request) -> tuple[str, Form]:
+    """Return what the form that ``request`` brings carries against other sites', and the form.
 
     Raises:
         Denied: another site's page sent it.
@@ -64,7 +66,7 @@ async def received(request: Request) -> Form:
         )
     except ValueError as error:
         raise InvalidInput(f"the form cannot be read: {error}", hint="send it in UTF-8") from None
-    return Form(fields)
+    return fields.pop(CSRF, [""])[-1], Form(fields)
 
 
 def check_origin(request: Request) -> None:

@@ -3,13 +3,15 @@
 from typing import Any
 
 from provender.core.lineage import NodeKind
-from provender.core.tasks import Task
+from provender.core.tasks import Task, task_key
 from provender.web.forms import Form
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.wording import address, dataset_address
 
 AT_A_TIME = 50
 KINDS = {
+    "break-glass": "to be reviewed",
+    "request": "asks for access",
     "quarantined": "kept from readers",
     "ownerless": "nobody looks after it",
     "stale": "older than promised",
@@ -46,10 +48,12 @@ def settle(visit: Visit, sent: Form) -> Page | Elsewhere:
 
 def _told(task: Task) -> dict[str, Any]:
     node = task.node
+    request = task_key(task.id)[1] if task.kind == "request" else ""
     dataset = node and node.kind is NodeKind.DATASET and task.kind in EDITED
     return {
         "task": task,
         "words": KINDS.get(task.kind, task.kind),
-        "address": address(node) if node else "",
+        "address": f"/requests/{request}" if request else address(node) if node else "",
+        "request": request,
         "edit": f"{dataset_address(node.name)}/edit" if node and dataset else "",
     }

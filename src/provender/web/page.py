@@ -8,15 +8,21 @@ from typing import Any
 from starlette.requests import Request
 
 from provender.core.clock import to_utc
-from provender.core.errors import InvalidInput
+from provender.core.errors import InvalidInput, Unauthenticated
+from provender.core.identity import Mode
+from provender.core.people import Actor
 from provender.core.protocols import Library
+from provender.web.visitors import Cookie, Visitor, Visitors
+
+Cookies = tuple[tuple[Cookie, str | None], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """``facts`` are the page's content and its JSON twin; ``shown`` is only for the template.
 
-    ``fragment`` is the template of the part that a script on the page may ask for by itself.
+    ``fragment`` is the template of the part that a script on the page may ask for by itself;
+    ``cookies`` what the browser is to remember, None: to forget.
     """
 
     template: str
@@ -25,6 +31,9 @@ class Page:
     shown: Mapping[str, Any] = field(default_factory=dict)
     fragment: str = ""
     status: int = 200
+    cookies: Cookies = ()
+    csrf: str = ""
+    """What its forms carry, where nobody is known yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +45,38 @@ class Elsewhere:
 
     address: str
     permanent: bool = False
+    cookies: Cookies = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One request for a page: whose catalog, what was asked, and when."""
+    """One request for a page: by whom, what was asked, and when."""
 
-    catalog: Library
+    visitor: Visitor | None
     request: Request
     now: datetime
+    visitors: Visitors
+
+    @property
+    def mode(self) -> Mode:
+        """How it is known who visits."""
+        return self.visitors.mode
+
+    @property
+    def catalog(self) -> Library:
+        """The catalog, as it speaks to the visitor.
+
+        Raises:
+            Unauthenticated: nobody knows who that is.
+        """
+        if self.visitor is None:
+            raise Unauthenticated("it is not known who asks", hint="sign in")
+        return self.visitor.catalog
+
+    @property
+    def who(self) -> Actor | None:
+        """Who visits, with their teams; None if nobody knows."""
+        return self.visitor.catalog.actor if self.visitor else None
 
     def part(self, name: str) -> str:
         """Return a part of the path."""

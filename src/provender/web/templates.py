@@ -1,5 +1,6 @@
 """Jinja templates, with everything escaped and every unknown name an error."""
 
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,9 +11,12 @@ from provender.core.digest import digest_bytes, short
 from provender.core.wording import brief, rounded, told
 from provender.web import wording
 from provender.web.drawing import KIND_WORDS
+from provender.web.forms import CSRF
 from provender.web.guard import twin_of
 from provender.web.page import Page, Visit
 
+FORMS = re.compile(r'<form method="post"[^<>]*>')
+"""Every form that changes something; what people wrote is escaped, and so never one."""
 FOLDER = Path(__file__).parent / "pages"
 PART_WORDS = {"column": "column", "feature": "feature"}
 FILTERS = {
@@ -29,6 +33,7 @@ FILTERS = {
     "outside_link": wording.outside_link,
     "in_short": wording.in_short,
     "plural": wording.plural,
+    "pair": lambda value, name: (name, value),
     "many": wording.many,
     "told_mean": told_mean,
     "told": told,
@@ -62,13 +67,18 @@ class Templates:
         url = visit.request.url
         content = {**page.facts, **page.shown, "now": visit.now, "path": url.path}
         if page.fragment and visit.wants_fragment:
-            return self._environment.get_template(page.fragment).render(content)
-        return self._environment.get_template(page.template).render(
-            content,
-            page_title=page.title,
-            twin=twin_of(url.path, url.query),
-            who=visit.catalog.actor,
-        )
+            shown = self._environment.get_template(page.fragment).render(content)
+        else:
+            shown = self._environment.get_template(page.template).render(
+                content,
+                page_title=page.title,
+                twin=twin_of(url.path, url.query),
+                who=visit.who,
+                mode=visit.mode,
+                how=visit.visitor.identity.how if visit.visitor else "",
+            )
+        csrf = page.csrf or (visit.visitor.csrf if visit.visitor else "")
+        return FORMS.sub(rf'\g<0><input type="hidden" name="{CSRF}" value="{csrf}">', shown)
 
 
 def _address(path: Path) -> str:

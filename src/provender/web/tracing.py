@@ -46,5 +46,5 @@ def _told(edge: ColumnEdge) -> dict[str, Any]:
         "downstream_address": address(edge.downstream),
         "to": edge.to,
         "how": edge.how,
-        "masking": edge.masking,
+        "way": edge.way,
     }

@@ -4,7 +4,7 @@ There are no relationships, so nothing loads lazily. ``SCHEMA`` is the Alembic r
 makes these tables; the full-text indices beside them differ by database and are made there too.
 """
 
-from provender.catalog.rows.audit import AuditRow
+from provender.catalog.rows.audit import AuditRow, CheckpointRow
 from provender.catalog.rows.columns import Row, UtcDateTime, Value
 from provender.catalog.rows.datasets import (
     AssignmentRow,
@@ -32,7 +32,8 @@ from provender.catalog.rows.governance import (
     TermRow,
 )
 from provender.catalog.rows.history import GovernedRow, HistoryRow, IdempotencyRow
-from provender.catalog.rows.lineage import EdgeRow, FactRow, NodeRow, RestsOnRow
+from provender.catalog.rows.lineage import CarriedRow, EdgeRow, FactRow, NodeRow, RestsOnRow
+from provender.catalog.rows.requests import BreakGlassRow, RequestedRow, RequestRow
 from provender.catalog.rows.search import (
     FacetCountRow,
     FacetValueRow,
@@ -47,6 +48,8 @@ from provender.catalog.rows.search import (
     SynonymRow,
     UnansweredRow,
 )
+from provender.catalog.rows.sessions import SessionRow
+from provender.catalog.rows.tokens import TokenRow
 from provender.catalog.rows.versions import (
     CheckRow,
     ConsumptionRow,
@@ -57,13 +60,16 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0011"
+SCHEMA = "0017"
 
 __all__ = [
     "SCHEMA",
     "AssignmentRow",
     "AuditRow",
+    "BreakGlassRow",
+    "CarriedRow",
     "CheckRow",
+    "CheckpointRow",
     "ConsumptionRow",
     "ContractRow",
     "CounterRow",
@@ -90,6 +96,8 @@ __all__ = [
     "PurposeRow",
     "RepoRow",
     "RepresentationRow",
+    "RequestRow",
+    "RequestedRow",
     "RestsOnRow",
     "RetentionRow",
     "Row",
@@ -100,11 +108,13 @@ __all__ = [
     "SearchTextRow",
     "SearchWordRow",
     "ServingManifestRow",
+    "SessionRow",
     "StubRow",
     "SynonymRow",
     "TagRow",
     "TeamRow",
     "TermRow",
+    "TokenRow",
     "TrainingSetRow",
     "UnansweredRow",
     "UtcDateTime",

@@ -21,3 +21,16 @@ class AuditRow(Row):
     previous: Mapped[str] = mapped_column(String)
     digest: Mapped[str] = mapped_column(String)
     request: Mapped[str] = mapped_column(String, server_default=text("''"))
+
+
+class CheckpointRow(Row):
+    """Of the first ``size`` events; ``peaks`` are those of their tree, in hex digits."""
+
+    __tablename__ = "audit_checkpoints"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[str] = mapped_column(String)
+    head: Mapped[str] = mapped_column(String)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    key: Mapped[str] = mapped_column(String)
+    signature: Mapped[str] = mapped_column(String)
+    peaks: Mapped[str] = mapped_column(String)

@@ -1,12 +1,14 @@
 """The graph of what was made from what, by numbers: a name is kept once, an edge is three of them."""
 
-from sqlalchemy import Index, Integer, String, UniqueConstraint
+from sqlalchemy import Index, Integer, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provender.catalog.rows.columns import Coded, Name, Row
 from provender.core.lineage import How
+from provender.core.tags import Way
 
 HOWS = tuple(how.value for how in How)
+WAYS = ("", *(way.value for way in Way))
 
 
 class NodeRow(Row):
@@ -31,7 +33,7 @@ class FactRow(Row):
 
 
 class EdgeRow(Row):
-    """``downstream`` was made from ``upstream``; ``fact`` says so."""
+    """``downstream`` was made from ``upstream``; ``fact`` says so. ``way``: anonymised how, empty: not."""
 
     __tablename__ = "edges"
     __table_args__ = (Index(None, "downstream", "upstream"),)
@@ -39,7 +41,7 @@ class EdgeRow(Row):
     downstream: Mapped[int] = mapped_column(Integer, primary_key=True)
     fact: Mapped[int] = mapped_column(Integer, primary_key=True, index=True)
     how: Mapped[str] = mapped_column(Coded(HOWS))
-    masking: Mapped[bool]
+    way: Mapped[str] = mapped_column(Coded(WAYS), server_default=text("0"))
 
 
 class RestsOnRow(Row):
@@ -48,3 +50,13 @@ class RestsOnRow(Row):
     __tablename__ = "rests_on"
     node: Mapped[int] = mapped_column(Integer, primary_key=True)
     dataset: Mapped[int] = mapped_column(Integer, primary_key=True, index=True)
+
+
+class CarriedRow(Row):
+    """A column has a tag: after ``distance`` edges, the last from column ``via``; 0: it was put there."""
+
+    __tablename__ = "carried"
+    node: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    tag: Mapped[str] = mapped_column(String, primary_key=True)
+    distance: Mapped[int] = mapped_column(Integer)
+    via: Mapped[int] = mapped_column(Integer, index=True)

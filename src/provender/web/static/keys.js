@@ -1,5 +1,5 @@
 /* Keys, copying, drawings begun where they are about; every page works without. "/" search, j and k from one thing to the next,
-   a letter for each [data-key] link, arrows into suggestions, Escape out of them. */
+   a letter for each [data-key] link or button, those within [data-keys] while that has the focus, arrows into suggestions, Escape out of them. */
 (() => {
   "use strict";
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
@@ -12,6 +12,11 @@
     const next = stops[at < 0 ? (by > 0 ? 0 : stops.length - 1) : at + by];
     if (next) next.focus();
     return Boolean(next);
+  }
+
+  function keyed(key, own) {
+    const named = `[data-key="${key}"]`;
+    return (own && own.querySelector(named)) || document.querySelector(`${named}:not([data-keys] *)`);
   }
 
   function pressed(event) {
@@ -33,7 +38,7 @@
     }
     if (key === "j") return step("[data-stop]", 1);
     if (key === "k") return step("[data-stop]", -1);
-    const link = /^[a-z]$/.test(key) && document.querySelector(`[data-key="${key}"]`);
+    const link = /^[a-z]$/.test(key) && keyed(key, target.closest("[data-keys]"));
     if (link) link.click();
     return Boolean(link);
   }

@@ -1,0 +1,196 @@
+"""The gate to the lake: how many retrieve at once, for how long, and what they may send."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import BoundedSemaphore
+from typing import Annotated, Protocol, TypeVar
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from provender.api.reading import check_media
+from provender.core.errors import Busy, TooLarge, Unavailable
+from provender.core.gateway import FeaturesAsked, RowsAsked, Streamed
+from provender.core.protocols import Library
+from provender.offline.deadline import Deadline
+from provender.tables.spill import spilling
+from provender.tables.stream import explained
+
+T = TypeVar("T")
+ARROW = "application/vnd.apache.arrow.stream"
+AGAIN_SECONDS = 2
+"""When those who find no room are told to come again."""
+PIECE_BYTES = 1 << 20
+
+
+class Lake(Protocol):
+    """Whoever reads the lake, for whoever a catalog speaks for; see `core.gateway.Gateway`."""
+
+    def rows(self, catalog: Library, asked: RowsAsked, deadline: Deadline) -> Streamed: ...
+    def features(
+        self, catalog: Library, asked: FeaturesAsked, spine: Path, deadline: Deadline
+    ) -> Streamed: ...
+
+
+@dataclass
+class Gate:
+    """Lets so many ``at_once`` to a ``lake``, for ``seconds`` each; what they send waits below ``spill``."""
+
+    lake: Lake
+    spill: Path
+    at_once: int
+    seconds: float
+    largest: int
+    inside: int = field(default=0, init=False)
+    _free: BoundedSemaphore = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._free = BoundedSemaphore(self.at_once)
+
+    @contextmanager
+    def turn(self) -> Iterator[Deadline]:
+        """The time that one retrieval has, from now on.
+
+        Raises:
+            Busy: as many are at work as may be.
+        """
+        if not self._free.acquire(blocking=False):
+            raise Busy(
+                f"{self.at_once} retrievals are at work, which is as many as may be",
+                hint="come again in some seconds",
+                retry_after=AGAIN_SECONDS,
+            )
+        self.inside += 1
+        try:
+            yield Deadline(lambda stage, done: None, self.seconds)
+        finally:
+            self.inside -= 1
+            self._free.release()
+
+
+async def turn(request: Request) -> AsyncIterator[Deadline]:
+    """A turn at the gate, until the answer is sent.
+
+    Raises:
+        Unavailable: this server has no lake.
+        Busy: as many are at work as may be.
+    """
+    gate: Gate | None = request.app.state.gate
+    if gate is None:
+        raise Unavailable("this server has no lake", hint="ask the one that provender serve web is")
+    with gate.turn() as deadline:
+        yield deadline
+
+
+Turn = Annotated[Deadline, Depends(turn)]
+
+
+class Upload:
+    """A dependency of routes: a body of any media type as a file, which goes with the request."""
+
+    shape = None
+
+    def __init__(self, media: str) -> None:
+        self.media = media
+
+    async def __call__(self, request: Request, deadline: Turn) -> AsyncIterator[Path]:
+        check_media(request, self.media)
+        gate: Gate = request.app.state.gate
+        with spilling(gate.spill) as folder:
+            file = folder / "received"
+            try:
+                async with asyncio.timeout(deadline.seconds_left):
+                    await _receive(request, file, gate.largest)
+            except TimeoutError as error:
+                raise deadline.missed() from error
+            yield file
+
+
+async def _receive(request: Request, file: Path, largest: int) -> None:
+    """Write the body to ``file``; what comes after it is too large is read, and thrown away.
+
+    Whoever sends would else not read why.
+    """
+    size, piece = 0, bytearray()
+    with explained(file), file.open("wb", buffering=0) as sink:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > 2 * largest:
+                break
+            piece += chunk if size <= largest else b""
+            if len(piece) >= PIECE_BYTES:
+                await run_in_threadpool(sink.write, bytes(piece))
+                piece.clear()
+        sink.write(piece)
+    if size > largest:
+        raise TooLarge(
+            f"the rows take more than {largest >> 20} MB, which is as much as is taken at once",
+            hint="ask for fewer rows at a time, or leave columns out that only stay beside the features",
+        )
+
+
+async def attended(receive: Receive, deadline: Deadline, work: Callable[[], T]) -> T:
+    """Return what ``work`` does in a thread; it is called off when whoever asks goes away."""
+    leaving = asyncio.create_task(_until_gone(receive, deadline))
+    try:
+        return await run_in_threadpool(work)
+    finally:
+        leaving.cancel()
+
+
+async def _until_gone(receive: Receive, deadline: Deadline) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    deadline.call_off()
+
+
+class Stream(Response):
+    """An answer that is sent as it is made. One that fails, or takes too long, breaks off visibly."""
+
+    def __init__(
+        self, head: bytes, streamed: Streamed, deadline: Deadline, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(headers=headers, media_type=ARROW)
+        del self.headers["content-length"]
+        if streamed.size_bytes is not None:
+            self.headers["content-length"] = str(streamed.size_bytes)
+        self._head, self._chunks, self._deadline = head, streamed.chunks, deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        leaving = asyncio.create_task(_until_gone(receive, self._deadline))
+        try:
+            async with asyncio.timeout(self._deadline.seconds_left):
+                await self._send(send)
+        except TimeoutError as error:
+            raise self._deadline.missed() from error
+        finally:
+            leaving.cancel()
+            await asyncio.shield(run_in_threadpool(_closed, self._chunks))
+
+    async def _send(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        chunk = self._head
+        while chunk:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            chunk = await run_in_threadpool(next, self._chunks, b"")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _closed(chunks: Iterator[bytes]) -> None:
+    if hasattr(chunks, "close"):
+        chunks.close()
+
+
+def begun(streamed: Streamed) -> bytes:
+    """Return how a stream begins, with its first rows: what is wrong until then is an answer yet."""
+    try:
+        return next(streamed.chunks, b"") + next(streamed.chunks, b"")
+    except BaseException:
+        _closed(streamed.chunks)
+        raise

@@ -1,0 +1,67 @@
+"""T15: requests answered by several at once, and what is kept of them, on both databases."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+
+from provender.catalog import fsck
+from provender.catalog.db import open_database, transaction
+from provender.catalog.local import LocalCatalog
+from provender.core.datasets import whole
+from provender.core.errors import Conflict
+from provender.core.requests import RequestStep
+from tests.catalog.test_requests import WANTED, approve, four_eyes, published
+from tests.catalog.world import Clock, Connect
+from tests.stress import times
+
+__all__ = ["published"]
+
+
+def test_what_is_kept_of_requests_is_what_it_should_be(governed_url: str, published: Connect):
+    asked = published("ana").access.ask(WANTED)
+    published("ana").access.ask(replace(WANTED, purpose="report"))
+    approve(published, "sam", asked)
+    engine = open_database(governed_url)
+    with transaction(engine) as db:
+        assert list(fsck.faults(db)) == []
+    with transaction(engine, write=True) as db:
+        db.connection().exec_driver_sql("UPDATE requests SET state = 'open' WHERE number = 1")
+        db.connection().exec_driver_sql("DELETE FROM requested_datasets WHERE request = 2")
+    with transaction(engine) as db:
+        told = {(fault.check, fault.subject) for fault in fsck.faults(db)}
+    engine.dispose()
+    assert told == {("requests", "request r1"), ("requests", "request r2")}
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["alone", "four-eyes"])
+def test_of_approvers_at_once_one_gives_one_grant(
+    governed_url: str, published: Connect, clock: Clock, together: bool
+):
+    """T15: whoever is too late is told so; a request is never two grants."""
+    if together:
+        four_eyes(published)
+    approvers = ["sam", "ops", "sam", "ops"]
+    for number in range(times(4)):
+        published("ana").access.ask(replace(WANTED, reason=f"reason {number}"))
+    with ThreadPoolExecutor(len(approvers)) as pool:
+        connected = [
+            LocalCatalog(governed_url, actor=f"person:{w}", clock=clock) for w in approvers
+        ]
+        for number in range(1, times(4) + 1):
+
+            def once(catalog: LocalCatalog, identity: str = f"r{number}") -> str:
+                try:
+                    return catalog.access.answer(identity, RequestStep.APPROVE).state
+                except Conflict as error:
+                    return error.code
+
+            answers = sorted(pool.map(once, connected))
+            late = ["conflict", "conflict", "open"] if together else ["conflict"] * 3
+            assert answers == sorted(["approved", *late])
+    for catalog in connected:
+        catalog.close()
+    given = whole(lambda after: published("sam").records.grants(limit=200, after=after))
+    requests = whole(lambda after: published("sam").access.requests(limit=200, after=after))
+    assert len(given) == len(requests) == times(4)
+    assert {g for one in requests for g in one.grants} == {grant.id for grant in given}

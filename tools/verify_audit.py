@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""Check an exported audit trail, with this file and a public key alone.
+
+    python3 verify_audit.py audit.ndjson --key 0123456789abcdef.pub [--witness witness.ndjson]
+
+Needs Python 3.10 or newer and nothing else: no package, no network, no code of whoever made the bundle.
+A key is a file of 64 hex digits, which you got from somewhere else than the bundle. Checked are the
+digest of every event, the chain that they make, the Merkle tree over them (RFC 6962), the Ed25519
+signatures (RFC 8032) of its checkpoints, and the witness, if you have it.
+
+Exit code 0: all holds. 1: something does not; the first event is named. 2: it could not be checked.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+BUNDLE = "provender audit bundle 1"
+CHECKPOINT = "provender audit checkpoint 1"
+GENESIS = "sha256:" + "0" * 64
+KEY_DIGITS = 16
+
+# Ed25519, RFC 8032, 5.1: the curve, and its arithmetic in extended coordinates.
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+SQRT_M1 = pow(2, (P - 1) // 4, P)
+Point = tuple[int, int, int, int]
+NEUTRAL: Point = (0, 1, 1, 0)
+SIGNATURE_BYTES = 64
+KEY_BYTES = 32
+
+
+class Broken(Exception):
+    """The trail is not what was written, from the event ``sequence`` on."""
+
+    def __init__(self, sequence: int, why: str) -> None:
+        super().__init__(f"event {sequence}: {why}")
+        self.sequence, self.why = sequence, why
+
+
+class Unusable(Exception):
+    """What was given cannot be checked."""
+
+
+def add(a: Point, b: Point) -> Point:
+    """Return the sum of two points."""
+    left, right = (a[1] - a[0]) * (b[1] - b[0]) % P, (a[1] + a[0]) * (b[1] + b[0]) % P
+    twisted, doubled = 2 * a[3] * b[3] * D % P, 2 * a[2] * b[2] % P
+    e, f, g, h = right - left, doubled - twisted, doubled + twisted, right + left
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def multiply(scalar: int, point: Point) -> Point:
+    """Return ``scalar`` times ``point``."""
+    total = NEUTRAL
+    while scalar:
+        if scalar & 1:
+            total = add(total, point)
+        point, scalar = add(point, point), scalar >> 1
+    return total
+
+
+def same(a: Point, b: Point) -> bool:
+    """Return whether two points are one."""
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def decompress(data: bytes) -> Point | None:
+    """Return the point that 32 bytes are, None if they are none: RFC 8032, 5.1.3."""
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= P:
+        return None
+    squared = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(squared, (P + 3) // 8, P)
+    if (x * x - squared) % P:
+        x = x * SQRT_M1 % P
+    if (x * x - squared) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+BASE = decompress((4 * pow(5, P - 2, P) % P).to_bytes(KEY_BYTES, "little"))
+
+
+def is_signature(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Return whether ``signature`` is ``public``'s of ``message``: RFC 8032, 5.1.7."""
+    if len(public) != KEY_BYTES or len(signature) != SIGNATURE_BYTES or BASE is None:
+        return False
+    key, commitment = decompress(public), decompress(signature[:KEY_BYTES])
+    response = int.from_bytes(signature[KEY_BYTES:], "little")
+    if key is None or commitment is None or response >= L:
+        return False
+    challenge = hashlib.sha512(signature[:KEY_BYTES] + public + message).digest()
+    times = int.from_bytes(challenge, "little") % L
+    return same(multiply(response, BASE), add(commitment, multiply(times, key)))
+
+
+class Tree:
+    """A Merkle tree that grows: the roots of the perfect trees that it is of, the largest first."""
+
+    def __init__(self, size: int, peaks: Sequence[bytes]) -> None:
+        if len(peaks) != bin(size).count("1"):
+            raise Unusable(f"a tree of {size} leaves has other than {len(peaks)} peaks")
+        self.size, self.peaks = size, list(peaks)
+
+    def grow(self, data: bytes) -> None:
+        """Add a leaf that holds ``data``."""
+        carried, rest = hashlib.sha256(b"\x00" + data).digest(), self.size
+        while rest & 1:
+            carried, rest = node(self.peaks.pop(), carried), rest >> 1
+        self.peaks.append(carried)
+        self.size += 1
+
+    def root(self) -> str:
+        """Return the root, as it is signed."""
+        *others, root = self.peaks
+        for peak in reversed(others):
+            root = node(peak, root)
+        return f"sha256:{root.hex()}"
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    """Return the hash over two."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of ``value``."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def seal(event: dict[str, Any]) -> str:
+    """Return the digest that an event is to have: of the canonical list of what it says."""
+    said = [event[name] for name in ("sequence", "at", "actor", "kind", "subject", "detail")]
+    said.append(event["previous"])
+    if event["request"]:
+        said.append(event["request"])
+    return f"sha256:{hashlib.sha256(canonical(said).encode()).hexdigest()}"
+
+
+def statement(checkpoint: dict[str, Any]) -> bytes:
+    """Return the bytes that are signed."""
+    at = checkpoint["at"]
+    if "." not in at:  # written without microseconds where there are none
+        at = at.replace("+00:00", ".000000+00:00")
+    said = (CHECKPOINT, checkpoint["size"], checkpoint["root"], checkpoint["head"], at)
+    return "".join(f"{line}\n" for line in (*said, checkpoint["key"])).encode()
+
+
+class Verifier:
+    """Checks a bundle line by line, in constant memory but for the witness's checkpoints."""
+
+    def __init__(
+        self, header: dict[str, Any], keys: dict[str, bytes], witness: Iterable[dict[str, Any]]
+    ) -> None:
+        if header.get("format") != BUNDLE:
+            raise Unusable(f"the bundle has format {header.get('format')!r}, this knows {BUNDLE!r}")
+        self.first, self.last = int(header["first"]), int(header["last"])
+        self.is_whole = header["until"] is None
+        self.tree = Tree(self.first - 1, [bytes.fromhex(peak) for peak in header["peaks"]])
+        self.head, self.keys = str(header["head"]), keys
+        if self.first == 1 and self.head != GENESIS:
+            raise Broken(1, "the trail does not begin with nothing")
+        self.proven = self.first - 1
+        self.signed = self.checkpoints = self.witnessed = 0
+        self.awaited: dict[int, list[dict[str, Any]]] = {}
+        for told in witness:
+            self.awaited.setdefault(told["size"], []).append(told)
+
+    def take(self, line: dict[str, Any]) -> None:
+        """Check one line behind the header."""
+        if "event" in line:
+            self.event(line["event"])
+        elif "checkpoint" in line:
+            self.checkpoint(line["checkpoint"])
+            self.checkpoints += 1
+        elif "key" not in line:  # keys in a bundle are told, not trusted
+            raise Broken(self.tree.size + 1, "there is a line that is neither event nor checkpoint")
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Check an event, and what the witness says of the trail up to it."""
+        due = self.tree.size + 1
+        fits = event.get("sequence") == due and event.get("previous") == self.head
+        if not fits or event.get("digest") != seal(event):
+            raise Broken(due, "it does not fit the ones before it: the trail was changed")
+        self.head = event["digest"]
+        self.tree.grow(bytes.fromhex(self.head[len("sha256:") :]))
+        for told in self.awaited.pop(due, ()):
+            self.checkpoint(told)
+            self.witnessed += 1
+
+    def checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Check that a checkpoint is signed, and of the events that were read."""
+        size, key = checkpoint["size"], checkpoint["key"]
+        if size != self.tree.size:
+            raise Broken(
+                min(size, self.tree.size + 1), f"a checkpoint of {size} events is not there"
+            )
+        if key not in self.keys:
+            raise Broken(
+                size, f"its checkpoint is signed with the key {key}, which you did not name"
+            )
+        signature = bytes.fromhex(checkpoint["signature"])
+        if not is_signature(self.keys[key], statement(checkpoint), signature):
+            raise Broken(size, f"the signature of its checkpoint is not one of the key {key}")
+        if checkpoint["root"] != self.tree.root():
+            raise Broken(self.proven + 1, f"it or a later one up to {size} is not what was signed")
+        self.proven = self.signed = size
+
+    def finish(self) -> dict[str, Any]:
+        """Return what holds, after the last line."""
+        if self.tree.size != self.last:
+            raise Broken(self.tree.size + 1, f"it is not there: the bundle goes up to {self.last}")
+        beyond = [size for size in self.awaited if size > self.last]
+        if beyond and self.is_whole:
+            raise Broken(
+                self.last + 1, f"it is not there: the witness knows of {max(beyond)} events"
+            )
+        if not self.signed:
+            raise Broken(self.first, "no checkpoint signs for it, or for any after it")
+        return {
+            "ok": True,
+            "first": self.first,
+            "last": self.last,
+            "checkpoints": self.checkpoints,
+            "witnessed": self.witnessed,
+            "unsigned": self.last - self.signed,
+        }
+
+
+def verify(
+    lines: Iterable[str], keys: dict[str, bytes], witness: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any]:
+    """Return what holds of the bundle ``lines`` by the public ``keys``.
+
+    Raises:
+        Broken: something does not hold; the first event is named.
+        Unusable: it is no bundle.
+    """
+    parsed = _parsed(lines)
+    try:
+        verifier = Verifier(next(parsed), keys, witness)
+    except (StopIteration, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unusable("it does not begin as a bundle does") from error
+    try:
+        for line in parsed:
+            verifier.take(line)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Broken(verifier.tree.size + 1, f"it cannot be read: {error}") from error
+    return verifier.finish()
+
+
+def read_keys(named: Iterable[str]) -> dict[str, bytes]:
+    """Return the public keys in the files ``named``, by their ids."""
+    keys = [bytes.fromhex(Path(name).read_text().strip()) for name in named]
+    if any(len(key) != KEY_BYTES for key in keys):
+        raise Unusable("a public key is 64 hex digits")
+    return {hashlib.sha256(key).hexdigest()[:KEY_DIGITS]: key for key in keys}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Check what the command line names; return the exit code."""
+    parser = argparse.ArgumentParser(description="Check an exported audit trail.")
+    parser.add_argument("bundle", help="what provender audit export wrote")
+    parser.add_argument("--key", action="append", required=True, help="file of a public key")
+    parser.add_argument("--witness", help="file that checkpoints were told to")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args(arguments)
+    try:
+        told = Path(asked.witness).read_text().splitlines() if asked.witness else []
+        with Path(asked.bundle).open(encoding="utf-8") as lines:
+            found = verify(lines, read_keys(asked.key), [json.loads(line) for line in told])
+    except Broken as broken:
+        found = {"ok": False, "sequence": broken.sequence, "why": broken.why}
+    except (Unusable, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(found) if asked.json else in_words(found))
+    return 0 if found["ok"] else 1
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """Return a report for people."""
+    if not found["ok"]:
+        return f"BROKEN: event {found['sequence']}: {found['why']}"
+    tail = (
+        f"; the last {found['unsigned']} are chained, not signed yet" if found["unsigned"] else ""
+    )
+    return (
+        f"events {found['first']}-{found['last']} hold, by {found['checkpoints']} checkpoints "
+        f"and {found['witnessed']} of the witness{tail}"
+    )
+
+
+def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        yield json.loads(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
