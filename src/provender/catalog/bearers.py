@@ -33,9 +33,9 @@ def compile_bearers(
     bearers: dict[str, Bearer] = {}
     rulings: Rulings = {}
     for sealed, identity in tokens.for_serving(db, repo.project, now=now):
-        holder = f"{identity.actor} {short(digest(identity.limits), length=16)}"
         if identity.until is None:
             continue
+        holder = f"{identity.actor} {short(digest(identity.limits), length=16)}"
         bearers[sealed] = Bearer(holder=holder, until=identity.until)
         if holder not in rulings:
             who = acting(access.actor(db, identity.actor), identity)

@@ -148,9 +148,9 @@ def _why_closed(reasons: Sequence[Reason], view: ViewSpec) -> str | None:
 
     A key has to be as it is, or no row is found by it; a filter has to be told by the row.
     """
-    feature, *keys = reasons
+    feature = reasons[0]
     why = _first(reasons, lambda one: one.allowed)
-    why = why or _first([feature, *keys], lambda one: one is feature or one.effect is Effect.SEE)
+    why = why or _first(reasons, lambda one: one is feature or one.effect is Effect.SEE)
     if why is not None:
         return why
     why = untold([Filter(text) for one in reasons for text in one.filters], view)

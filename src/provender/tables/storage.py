@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
@@ -100,7 +100,7 @@ def faults(root: Path, table: Table, *, again: bool = False) -> dict[Path, str]:
         seen = hashed.stamp(path)
         if seen and not again and hashed.recall(path, seen) == expected.sha256:
             continue
-        if why := fault(path.parent, replace(expected, path=path.name)):
+        if why := fault(path, expected):
             wrong[path] = why
         elif seen:
             fresh.append((path, seen, expected.sha256))
@@ -117,9 +117,11 @@ def entry(path: Path, folder: Path) -> FileEntry:
     )
 
 
-def fault(folder: Path, expected: FileEntry) -> str:
-    """Return in words how the file in ``folder`` differs from ``expected``; empty if it does not."""
-    path = folder / expected.path
+def fault(path: Path, expected: FileEntry) -> str:
+    """Return in words how the file at ``path`` differs from ``expected``; empty if it does not.
+
+    The path is one that was checked: that in ``expected`` is not looked at.
+    """
     if not path.is_file():
         return "is missing"
     size = path.stat().st_size
@@ -300,7 +302,7 @@ def _heal(staged: Path, target: Path, fresh: tuple[FileEntry, ...]) -> tuple[Fil
     except (OSError, Corrupt):
         kept = fresh
     for expected in kept:
-        wrong = fault(target, expected)
+        wrong = fault(target / expected.path, expected)
         if wrong and expected not in fresh:
             raise Corrupt(
                 f"file {target / expected.path} {wrong}, and the rows given now are other bytes",

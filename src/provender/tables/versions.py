@@ -157,7 +157,7 @@ def verify_version(root: Path, manifest: Manifest) -> None:
     faults = []
     for expected in manifest.files:
         path = storage.resolve(root, f"{manifest.location}/{expected.path}")
-        if wrong := storage.fault(path.parent, replace(expected, path=path.name)):
+        if wrong := storage.fault(path, expected):
             faults.append(f"file {path} {wrong}")
     if faults:
         heals = ", or publish the same rows again" if manifest.format is not Format.DELTA else ""
