@@ -1,5 +1,7 @@
 """Access asked for and given at the terminal."""
 
+import shlex
+
 import pytest
 
 ASK = ("access", "request", "shop.orders", "--columns", "customer", "--purpose", "training")
@@ -23,6 +25,10 @@ def test_access_is_asked_for_and_given_at_the_terminal(published, ana):
         "grant",
     ]
     assert ana(*ASK).code == 2
+    refused = ana("access", "explain", "shop.orders", "--columns", "customer", *ASK[-2:])
+    words = shlex.split(refused.err.partition("ask: provender ")[2])
+    assert ana(*words).code == 2, "the reason is left to say"
+    assert ana(*words[:-1], "names", "--dry-run").code == 0
     made = ana(*ASK, "--reason", "names of customers")
     assert (made.code, made.out) == (0, "r1 is open: 1 approval needed; provender access show r1\n")
     assert "asks to read shop.orders (customer) for training: names of" in published("inbox").out

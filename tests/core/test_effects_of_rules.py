@@ -274,8 +274,10 @@ def test_a_refusal_has_facts_for_programs():
     )
     assert untagged.who_can_grant == ("person:sam", "team:ops")
     assert untagged.command == (
-        "provender access grant aviation.flights --to person:ana --action read "
-        "--columns delay --purpose delays"
+        "provender access request aviation.flights --columns delay --purpose delays --reason …"
+    )
+    assert untagged.page == (
+        "/requests/new?about=dataset%3Aaviation.flights&action=read&purpose=delays&columns=delay"
     )
     assert (denied.rule, denied.tags) == ("deny", ("personal.quasi",))
     assert (denied.who_can_grant, denied.command) == ((), "")

@@ -147,8 +147,8 @@ def test_one_closed_column_closes_the_decision_and_is_named() -> None:
     with pytest.raises(Denied, match=r"may not read aviation.flights.tailnum \(tagged") as caught:
         decision.require()
     assert caught.value.hint == (
-        "person:sam or team:ops can grant it: provender access grant aviation.flights "
-        "--to person:ana --action read --columns tailnum --purpose delays"
+        "person:sam or team:ops can grant it; ask: provender access request aviation.flights "
+        "--columns tailnum --purpose delays --reason …"
     )
 
 

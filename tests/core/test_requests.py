@@ -10,7 +10,6 @@ from provender.core.people import Actor
 from provender.core.policy import Action
 from provender.core.requests import (
     LAPSES,
-    REQUESTED,
     TAKEN,
     TOGETHER,
     TRANSITIONS,
@@ -23,6 +22,7 @@ from provender.core.requests import (
     check_wanted,
     lapses_at,
 )
+from provender.core.rules import REQUESTED
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FLIGHTS, PLANES = "aviation.flights", "aviation.planes"

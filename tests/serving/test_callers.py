@@ -214,6 +214,11 @@ def test_each_token_is_served_what_its_actor_and_the_server_may(stack: Stack) ->
         status, said = stack.lookup(shop, "f00", feature)
         assert status == 403
         assert f"orders:{feature} is closed for serving: {who} may not serve" in said
+        asks = f"--for {who} --action serve --columns {feature} --purpose serving --reason …"
+        assert (
+            f"hint: person:sam can grant it; ask: provender access request shop.orders {asks}"
+            in said
+        )
     assert stack.lookup(stack.tokens[WRITER], PUBLIC)[0] == 200
     assert stack.lookup(stack.tokens[WRITER], "f00")[0] == 403
 

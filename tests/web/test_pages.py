@@ -240,7 +240,11 @@ def test_a_dataset_page_says_what_you_may_read_and_whom_to_ask(ana, max_):
     assert mine["delay-prediction"]["because"] == ["rule delay-models-read"]
     assert [r["column"]["column"] for r in mine["reporting"]["closed"]] == ["tailnum"]
     assert "person:sam or team:flight-ops or person:lee can grant it" in mine["reporting"]["hint"]
-    assert "provender access grant aviation.flights --to person:ana" in mine["reporting"]["hint"]
+    asks = (
+        "provender access request aviation.flights --columns tailnum --purpose reporting --reason …"
+    )
+    assert mine["reporting"]["hint"].endswith(asks)
+    assert mine["reporting"]["command"] == asks
     granted = reach(max_)["reporting"]
     assert granted["closed"] == []
     assert "grant g1" in granted["because"]

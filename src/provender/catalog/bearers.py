@@ -68,6 +68,7 @@ class _Asker:
         )
         closed = {str(ref): why for ref, why in mine.closed.items()}
         ends = {str(ref): until for ref, until in mine.open_until.items()}
+        hints = {str(ref): hint for ref, hint in mine.hints.items()}
         closed |= self._files()
         hidden = self._hidden()
         shown = [ref for ref in (*server.opened, *server.closed) if not _is_of(ref, hidden)]
@@ -87,6 +88,11 @@ class _Asker:
                 if view.online and view.name not in hidden and self._writes(view)
             ),
             absent=True,
+            hints={
+                ref: hint
+                for ref in shown
+                if (hint := (hints if ref in closed else server.hints).get(ref)) and ref not in both
+            },
         )
 
     def _files(self) -> dict[str, str]:

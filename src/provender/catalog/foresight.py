@@ -16,7 +16,6 @@ from provender.core.people import Actor
 from provender.core.policy import EVERY, Action, ColumnRef, Grant
 from provender.core.requests import (
     ALONE,
-    FOR_A_PURPOSE,
     TOGETHER,
     AccessRequest,
     Foreseen,
@@ -24,6 +23,7 @@ from provender.core.requests import (
     RequestPart,
     Wanted,
 )
+from provender.core.rules import ROWS
 
 DEFINED = (NodeKind.VIEW, NodeKind.ON_DEMAND, NodeKind.SERVICE)
 
@@ -119,7 +119,7 @@ def foreseen(db: Session, request: AccessRequest, *, now: datetime) -> Foreseen:
 def _columns(
     db: Session, request: AccessRequest, part: RequestPart, row: DatasetRow, *, now: datetime
 ) -> Sequence[ForeseenColumn]:
-    whole = request.action not in FOR_A_PURPOSE
+    whole = request.action not in ROWS
     names = part.columns or ((EVERY,) if whole else datasets.column_names(db, row.value))
     asked = [ColumnRef(row.name, name) for name in names]
     grantee = access.actor(db, request.grantee)

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, naming
+from provender.core import remedies
 from provender.core.decisions import Reason
 from provender.core.effects import Effect
 from provender.core.features import RepoSpec, ViewSpec
@@ -29,7 +30,7 @@ ANYONE = Actor("anyone")
 
 @dataclass(slots=True)
 class Openness:
-    """Features that are closed, with the reason; until when others are open; views not to write.
+    """Features that are closed, with the reason and what to do; until when others are open; views not to write.
 
     ``masks``, ``filters`` and ``computes`` say of which features there is a part, if one is wanted.
     """
@@ -40,6 +41,7 @@ class Openness:
     masks: dict[FeatureRef, str] = field(default_factory=dict)
     filters: dict[FeatureRef, str] = field(default_factory=dict)
     computes: set[FeatureRef] = field(default_factory=set)
+    hints: dict[FeatureRef, str] = field(default_factory=dict)
 
     @property
     def parts(self) -> Parts:
@@ -83,6 +85,7 @@ def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> 
         closed={str(ref): why for ref, why in sorted(server.closed.items())},
         public=tuple(sorted(str(ref) for ref in open_now if ref not in anyone.closed)),
         parts=server.parts,
+        hints={str(ref): hint for ref, hint in sorted(server.hints.items())},
     )
     return PolicyLease(project=repo.project, state=state, holders={SERVER: verdict})
 
@@ -136,6 +139,8 @@ def _judge(
         why = _why_closed(found, view) if parted else _first(found, lambda one: one.is_whole)
         if why is not None:
             openness.closed[ref] = f"{server} may not serve {why}"
+            if shut := [reason for reason in found if not reason.allowed]:
+                openness.hints[ref] = remedies.hint(server.id, Action.SERVE, purpose, shut)
             continue
         if parted:
             _part(ref, found, openness)
@@ -194,6 +199,8 @@ def _inherit(ref: FeatureRef, inputs: tuple[FeatureRef, ...], openness: Openness
     closed = next((needed for needed in inputs if needed in openness.closed), None)
     if closed is not None:
         openness.closed[ref] = f"it is computed from {closed}: {openness.closed[closed]}"
+        if closed in openness.hints:
+            openness.hints[ref] = openness.hints[closed]
         return
     ends = [openness.open_until[needed] for needed in inputs if needed in openness.open_until]
     if ends:

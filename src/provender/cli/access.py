@@ -47,15 +47,17 @@ def explain_access(
         decision = workspace.catalog.records.decide(
             Action(action), asked, purpose=purpose, actor=actor
         )
-    show(
-        decision,
-        machine=as_json,
-        human=lambda: table(
+
+    def human() -> None:
+        table(
             ("column", "allowed", "because"),
             ((r.column, r.allowed, r.because) for r in decision.reasons),
             empty="",
-        ),
-    )
+        )
+        if decision.hint:
+            click.echo(f"hint: {decision.hint}", err=True)
+
+    show(decision, machine=as_json, human=human)
 
 
 @access.command("grant")

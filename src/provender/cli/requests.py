@@ -7,7 +7,8 @@ import click
 
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, fields, show, table
-from provender.core.requests import REQUESTED, RequestState, RequestStep
+from provender.core.requests import RequestState, RequestStep
+from provender.core.rules import REQUESTED
 
 if TYPE_CHECKING:
     from provender.core.requests import AccessRequest, Foreseen

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from provender.core import remedies
 from provender.core.digest import digest, short
 from provender.core.effects import Effect, Mask
 from provender.core.errors import Denied, Fact
 from provender.core.filters import Filter, all_of
-from provender.core.limits import OUTSIDE
+from provender.core.remedies import Remedy
 from provender.core.rules import EVERY, GRANTED, Action, ColumnRef, mask_of
 
 NAMED = 3
@@ -164,22 +165,34 @@ class Decision:
     def facts(self) -> tuple[Fact, ...]:
         """What is closed and why, by dataset and reason, with who can grant it and how."""
         found: dict[tuple[str, str], list[Reason]] = {}
-        for reason in self.reasons:
-            if not reason.allowed:
-                found.setdefault((reason.column.dataset, reason.because), []).append(reason)
+        for reason in self._closed:
+            found.setdefault((reason.column.dataset, reason.because), []).append(reason)
         return tuple(self._fact(closed) for closed in found.values())
+
+    @property
+    def remedies(self) -> tuple[Remedy, ...]:
+        """What can be asked for, of what is closed: one request for each dataset where that would help."""
+        return remedies.remedies(self.actor, self.action, self.purpose, self._closed)
+
+    @property
+    def hint(self) -> str:
+        """What the actor can do about what is closed; empty, where nothing is."""
+        return remedies.hint(self.actor, self.action, self.purpose, self._closed)
+
+    @property
+    def _closed(self) -> list[Reason]:
+        return [reason for reason in self.reasons if not reason.allowed]
 
     def require(self) -> Permit:
         """Return the permit.
 
         Raises:
-            Denied: a column is closed; the hint names who can grant it and the command to ask.
+            Denied: a column is closed; the hint names who can grant it and the command that asks.
         """
-        closed = [reason for reason in self.reasons if not reason.allowed]
-        if closed:
+        if not self.allowed:
             raise Denied(
                 f"{self.actor} may not {self.action} {'; '.join(map(_in_words, self.facts))}",
-                hint=self._hint(closed),
+                hint=self.hint,
                 facts=self.facts,
             )
         return Permit(
@@ -205,49 +218,17 @@ class Decision:
     def _fact(self, closed: Sequence[Reason]) -> Fact:
         first = closed[0]
         columns = tuple(r.column.column for r in closed if r.column.column != EVERY)
-        grantable = bool(first.who_decides) and self.action in GRANTED
+        asked = remedies.remedies(self.actor, self.action, self.purpose, closed)
         return Fact(
             dataset=first.column.dataset,
             columns=columns,
             because=first.because,
             rule=first.rule,
             tags=tuple(sorted({tag for reason in closed for tag in reason.tags})),
-            who_can_grant=first.who_decides if grantable else (),
-            command=self._command(first.column.dataset, columns) if grantable else "",
+            who_can_grant=first.who_decides if self.action in GRANTED else (),
+            command=asked[0].command if asked else "",
+            page=asked[0].page if asked else "",
         )
-
-    def _command(self, dataset: str, columns: Sequence[str]) -> str:
-        command = f"provender access grant {dataset} --to {self.actor} --action {self.action}"
-        if columns:
-            command += f" --columns {','.join(columns)}"
-        if self.purpose:
-            command += f" --purpose {self.purpose}"
-        return command
-
-    def _hint(self, closed: Sequence[Reason]) -> str:
-        if closed[0].because.startswith(OUTSIDE):
-            return "ask with a token that is for it: provender token create"
-        if not self.purpose and self.action in (Action.READ, Action.SERVE):
-            return (
-                "say what for: --purpose NAME, purpose=…, or PROVENDER_PURPOSE; "
-                "purposes are declared in catalog/purposes.yml"
-            )
-        denied = next((reason for reason in closed if reason.rule), None)
-        if denied is not None:
-            return f"no grant opens it; who governs can change rule {denied.rule}"
-        if not self.who_decides:
-            return "nobody is its steward yet; name one in catalog/datasets/"
-        dataset = closed[0].column.dataset
-        if self.action is Action.BREAK_GLASS:
-            return f"ask who governs for a rule that lets {self.actor} break the glass of {dataset}"
-        if self.action not in GRANTED:
-            return f"ask who governs to name {self.actor} a steward of {dataset}"
-        columns = [
-            reason.column.column
-            for reason in closed
-            if reason.column.dataset == dataset and reason.column.column != EVERY
-        ]
-        return f"{' or '.join(self.who_decides)} can grant it: {self._command(dataset, columns)}"
 
 
 def _in_words(fact: Fact) -> str:

@@ -83,7 +83,8 @@ class Fact:
     """Why columns of a dataset are closed: none, the dataset as a whole.
 
     ``because`` says it in words; ``rule`` is the id of the one that denies, ``tags`` the protected
-    ones that close them. ``who_can_grant`` them runs ``command``; nobody, where no grant helps.
+    ones that close them. ``command`` asks ``who_can_grant`` them, as does the form at ``page``, a
+    path of the catalog's pages; nobody, where no grant helps.
     """
 
     dataset: str
@@ -93,6 +94,7 @@ class Fact:
     tags: tuple[str, ...] = ()
     who_can_grant: tuple[str, ...] = ()
     command: str = ""
+    page: str = ""
 
 
 class Denied(ProvenderError):

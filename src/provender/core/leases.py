@@ -31,7 +31,8 @@ class Unconfirmed(StrEnum):
 class Ruling:
     """Which features somebody may be served; what is in neither is closed.
 
-    ``opened`` says until when, exclusive; None: for good. ``closed`` says why. ``public`` are
+    ``opened`` says until when, exclusive; None: for good. ``closed`` says why, ``hints`` what to
+    do about it, where that can be said. ``public`` are
     those of ``opened`` that rules open to everybody, and those that no catalog governs.
     ``parts`` are those of ``opened`` of which there is a part. Rows may be ``written`` to those
     views. To who may not know of everything, what is in neither is ``absent``.
@@ -43,6 +44,7 @@ class Ruling:
     parts: Parts = WHOLE
     written: tuple[str, ...] = ()
     absent: bool = False
+    hints: dict[str, str] = field(default_factory=dict)
 
     @property
     def first_end(self) -> datetime | None:
@@ -59,7 +61,8 @@ class Ruling:
         closed = next((ref for ref in used if ref not in self.opened), None)
         if closed is not None:
             why = self.closed.get(closed, "the policy in force does not know it yet")
-            return Standing(refusal=f"feature {closed} is closed for serving: {why}")
+            hint = self.hints.get(closed, ASK_A_STEWARD)
+            return Standing(refusal=f"feature {closed} is closed for serving: {why}", hint=hint)
         ends = [(until, ref) for ref in used if (until := self.opened[ref]) is not None]
         until, ending = min(ends, default=(None, ""))
         is_public = frozenset(self.public).issuperset(used)
@@ -95,6 +98,7 @@ class Standing:
     """Whether a lookup may be answered: ``refusal`` says why not; ``ending`` is closed from ``until`` on."""
 
     refusal: str = ""
+    hint: str = ASK_A_STEWARD
     until: datetime | None = None
     ending: str = ""
     is_public: bool = False
@@ -116,7 +120,7 @@ class Standing:
         if self.is_absent:
             raise absent()
         if self.refusal:
-            raise Denied(self.refusal, hint=ASK_A_STEWARD)
+            raise Denied(self.refusal, hint=self.hint)
         if self.until is not None and now >= self.until:
             raise Denied(
                 f"feature {self.ending} was open for serving until {self.until.isoformat()}",

@@ -18,15 +18,14 @@ from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
 from provender.core.people import Actor
 from provender.core.policy import EVERY, Action
+from provender.core.remedies import BLANK
+from provender.core.rules import REQUESTED, ROWS
 
 LAPSES = timedelta(days=30)
 """How long a request waits for an answer."""
 ALONE = 1
 TOGETHER = 2
 """How many people approve columns whose tags ask for four eyes."""
-REQUESTED = (Action.READ, Action.SERVE, Action.DEFINE, Action.PUBLISH)
-"""What can be asked for. Who may not discover something cannot ask for it by name."""
-FOR_A_PURPOSE = (Action.READ, Action.SERVE)
 
 
 class RequestState(StrEnum):
@@ -204,20 +203,20 @@ def check_wanted(wanted: Wanted) -> None:
             f"{wanted.action} cannot be requested",
             hint=f"request {', '.join(REQUESTED[:-1])} or {REQUESTED[-1]}",
         )
-    if wanted.action in FOR_A_PURPOSE and wanted.purpose in ("", EVERY):
+    if wanted.action in ROWS and wanted.purpose in ("", EVERY):
         raise InvalidInput(
             f"a request to {wanted.action} has to name one purpose",
             hint="purposes are declared in catalog/purposes.yml",
         )
-    if wanted.action not in FOR_A_PURPOSE and wanted.purpose:
+    if wanted.action not in ROWS and wanted.purpose:
         raise InvalidInput(
             f"to {wanted.action} is for no purpose", hint="leave the purpose out, or ask to read"
         )
-    if wanted.action not in FOR_A_PURPOSE and wanted.columns:
+    if wanted.action not in ROWS and wanted.columns:
         raise InvalidInput(
             f"to {wanted.action} is asked for a dataset as a whole", hint="leave the columns out"
         )
-    if not wanted.reason.strip():
+    if not wanted.reason.strip().strip(BLANK):
         raise InvalidInput(
             "a request needs a reason", hint="say what for, to whoever decides: --reason …"
         )

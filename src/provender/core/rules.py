@@ -36,6 +36,8 @@ class Action(StrEnum):
 BY_RULE = (Action.STEWARD, Action.GOVERN, Action.BREAK_GLASS)
 GRANTED = tuple(action for action in Action if action not in BY_RULE)
 """What a steward grants: stewards are named where a dataset is declared, the others by a rule."""
+REQUESTED = (Action.READ, Action.SERVE, Action.DEFINE, Action.PUBLISH)
+"""What can be asked for. Who may not discover something cannot ask for it by name."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

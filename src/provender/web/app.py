@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
-from provender.core.errors import NotFound, ProvenderError, Unauthenticated
+from provender.core.errors import Denied, NotFound, ProvenderError, Unauthenticated
 from provender.core.identity import How, Identity
 from provender.core.protocols import Library
 from provender.web import (
@@ -275,4 +275,5 @@ def _in_words(request: Request, error: Exception) -> dict[str, Any]:
         "code": code,
         "message": message,
         "hint": hint,
+        "facts": error.facts if isinstance(error, Denied) else (),
     }

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from provender.core.datasets import Dataset, DatasetVersion
-from provender.core.errors import Denied
 from provender.core.governance import Governance
 from provender.core.policy import Action, ColumnRef, Reason, Rule
 from provender.core.protocols import Library
@@ -24,6 +23,7 @@ class Reach:
     because: tuple[str, ...]
     closed: tuple[Reason, ...]
     hint: str = ""
+    command: str = ""
 
 
 def may(catalog: Library, dataset: Dataset) -> dict[str, bool]:
@@ -49,11 +49,6 @@ def reach(
 
 def _reach(catalog: Library, asked: Sequence[ColumnRef], purpose: str, description: str) -> Reach:
     decision = catalog.records.decide(Action.READ, asked, purpose=purpose)
-    try:
-        decision.require()
-        hint = ""
-    except Denied as denied:
-        hint = denied.hint
     opened = {reason.column.column: reason.because for reason in decision.reasons if reason.allowed}
     return Reach(
         purpose=purpose,
@@ -61,7 +56,8 @@ def _reach(catalog: Library, asked: Sequence[ColumnRef], purpose: str, descripti
         open=tuple(column.column for column in asked if column.column in opened),
         because=tuple(dict.fromkeys(opened.values())),
         closed=tuple(reason for reason in decision.reasons if not reason.allowed),
-        hint=hint,
+        hint=decision.hint,
+        command=next((one.command for one in decision.remedies), ""),
     )
 
 

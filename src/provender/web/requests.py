@@ -3,28 +3,26 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from provender.core.clock import to_utc
-from provender.core.errors import Conflict, Denied, InvalidInput, PreconditionFailed
+from provender.core.errors import Conflict, InvalidInput, PreconditionFailed
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef, unknown
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.requests import (
-    FOR_A_PURPOSE,
-    REQUESTED,
     AccessRequest,
     Foreseen,
     RequestState,
     RequestStep,
     Wanted,
 )
+from provender.core.rules import REQUESTED, ROWS
 from provender.web.forms import Form
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.wording import address as node_address
 
 AT_A_TIME = 50
-NEW = "/requests/new"
 LOOKS = {
     RequestState.OPEN: ("warn", "○"),
     RequestState.APPROVED: ("on", "●"),
@@ -124,23 +122,19 @@ def why(visit: Visit) -> Page:
     columns = visit.every("columns") or (EVERY,)
     asked = [ColumnRef(name, column) for column in columns]
     decision = visit.catalog.records.decide(action, asked, purpose=purpose)
-    try:
-        decision.require()
-        hint = ""
-    except Denied as denied:
-        hint = denied.hint
-    closed = [reason.column.column for reason in decision.reasons if not reason.allowed]
-    wanted = [column for column in closed if column != EVERY]
-    ask = [("about", f"dataset:{name}"), ("action", action.value), ("purpose", purpose)]
+    remedy = next(iter(decision.remedies), None)
     return Page(
         template="why.html",
         title=f"{name} – why not",
-        facts={"dataset": name, "decision": decision, "allowed": decision.allowed, "hint": hint},
-        shown={
-            "tags": {column: sorted(entry.dataset.tags_of(column)) for column in columns},
-            "ask": f"{NEW}?{urlencode([*ask, *(('columns', column) for column in wanted)])}",
-            "can_ask": bool(closed) and action in REQUESTED,
+        facts={
+            "dataset": name,
+            "decision": decision,
+            "allowed": decision.allowed,
+            "hint": decision.hint,
+            "command": remedy.command if remedy else "",
+            "page": remedy.page if remedy else "",
         },
+        shown={"tags": {column: sorted(entry.dataset.tags_of(column)) for column in columns}},
     )
 
 
@@ -156,7 +150,7 @@ def _form(
     purposes = visit.catalog.governance(datasets=False).purposes
     action = _action(fields["action"])
     foreseen, error = None, problem
-    if fields["purpose"] or action not in FOR_A_PURPOSE:
+    if fields["purpose"] or action not in ROWS:
         try:
             foreseen = visit.catalog.access.foresee(_wanted(fields, columns))
         except InvalidInput as wrong:
