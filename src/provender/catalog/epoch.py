@@ -33,7 +33,7 @@ from provender.catalog.rows import (
 )
 from provender.catalog.scopes import Policy
 from provender.core.limits import EVERY
-from provender.core.people import Actor, Person
+from provender.core.people import PROJECT, Actor, Person
 from provender.core.policy import Action
 
 COUNTER = "policy_epoch"
@@ -213,6 +213,8 @@ def visible_scopes(db: Session, who: Actor, action: Action, *, now: datetime) ->
 
 
 def _actor(db: Session, identity: str) -> Actor:
+    if identity.startswith(PROJECT):
+        return Actor(identity, projects=frozenset({identity.removeprefix(PROJECT)}))
     row = db.get(PersonRow, identity)
     person = row.value if row else Person(id=identity)
     return Actor(

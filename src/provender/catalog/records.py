@@ -31,7 +31,7 @@ from provender.core.datasets import Listed, Release
 from provender.core.errors import InvalidInput
 from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
-from provender.core.people import Actor, check_actor_id
+from provender.core.people import Actor, check_party_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
 from provender.core.trail import Proof
@@ -137,7 +137,7 @@ class LocalRecords:
         """
         with self._door.reading() as db:
             own = self._door.who(db)
-            who = own if actor is None else access.actor(db, check_actor_id(actor))
+            who = own if actor is None else access.actor(db, check_party_id(actor))
             purpose = purpose if actor else self._door.purpose(purpose)
             return access.explain(
                 db, who, action, columns, purpose=purpose, now=self._now(), seen_by=own

@@ -9,6 +9,7 @@ from provender.core.limits import NO_LIMITS, Limits
 
 PROJECT = "project:"
 """What the name of a project begins with where it is meant as an actor."""
+PROJECT_ID = re.compile(rf"{PROJECT}[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}\Z")
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -75,6 +76,15 @@ class Owner:
 
     id: str
     role: Role = Role.ACCOUNTABLE
+
+
+def check_party_id(identity: str) -> str:
+    """Return ``identity`` if it is an actor's, or ``project:…``, who is in it.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    return identity if PROJECT_ID.match(identity) else check_actor_id(identity)
 
 
 def check_actor_id(identity: str) -> str:

@@ -99,6 +99,8 @@ ACTIONS: tuple[tuple[str, ActionFunction], ...] = (
     ("/tokens/{id}/revoke", keyring.revoke),
     ("/sign-in", signing.sign_in),
     ("/sign-out", signing.sign_out),
+    ("/grants/{id}/revoke", rights.revoke),
+    ("/grants/{id}/renew", rights.renew),
     ("/requests/new", requests.make),
     ("/requests/{id}/answer", requests.answer),
 )

@@ -7,10 +7,12 @@ visitor holds (`web/visitors.py`), which `web/templates.py` puts into every form
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 
+from provender.core.clock import to_utc
 from provender.core.errors import Denied, InvalidInput
 from provender.web.page import Elsewhere, Page, Visit, whole_number
 
@@ -41,6 +43,24 @@ class Form:
 
 
 ActionFunction = Callable[[Visit, Form], Page | Elsewhere]
+
+
+def until(text: str) -> datetime | None:
+    """Return an instant as it is written in a form: a day is its end; nothing is None.
+
+    Raises:
+        InvalidInput: it is neither.
+    """
+    if not text:
+        return None
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(
+            f"until {text!r} is not a day", hint="write 2026-12-31, in UTC"
+        ) from None
+    is_day = len(text) == len("2026-12-31")
+    return to_utc(found + timedelta(days=1) if is_day else found)
 
 
 async def received(request: Request) -> tuple[str, Form]:

@@ -1,11 +1,9 @@
 """Requests for access: listed, foreseen, made and answered; and why somebody may not."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from provender.core.clock import to_utc
 from provender.core.errors import Conflict, InvalidInput, PreconditionFailed
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef, unknown
@@ -18,7 +16,7 @@ from provender.core.requests import (
     Wanted,
 )
 from provender.core.rules import REQUESTED, ROWS
-from provender.web.forms import Form
+from provender.web.forms import Form, until
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.wording import address as node_address
 
@@ -197,23 +195,9 @@ def _wanted(fields: Mapping[str, str], columns: Sequence[str]) -> Wanted:
         columns=tuple(columns),
         action=_action(fields["action"]),
         purpose=fields["purpose"],
-        until=_until(fields["until"]),
+        until=until(fields["until"]),
         reason=fields["reason"],
     )
-
-
-def _until(text: str) -> datetime | None:
-    """An instant as it is written in a form: a day is its end."""
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidInput(
-            f"until {text!r} is not a day", hint="write 2026-12-31, in UTC"
-        ) from None
-    is_day = len(text) == len("2026-12-31")
-    return to_utc(found + timedelta(days=1) if is_day else found)
 
 
 def _action(text: str) -> Action:
