@@ -60,7 +60,7 @@ EXITS = {
 ROWS = {"READ", "SERVE"}
 ASKING = {"permit", "_permit", "allow"}
 NOT_OURS = {
-    "core/parted.py", "core/protocols.py", "core/policy.py", "core/joins.py", "core/shielding.py", "core/training.py",
+    "core/parted.py", "core/tally.py", "core/protocols.py", "core/policy.py", "core/joins.py", "core/shielding.py", "core/training.py",
     "catalog/local.py", "client/catalog.py",
 }  # fmt: skip
 """Where a permit is said or made: no rows come out there."""

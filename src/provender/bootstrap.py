@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
     from provender.oidc.bearer import Provider
+    from provender.online.drain import Bookkeeping
+    from provender.online.journal import Backlog
     from provender.online.parity import Parity
     from provender.online.store import OnlineStore
     from provender.online.upkeep import Rebuilt, Watcher
 
 __all__ = [
+    "backlog",
+    "bookkeeping",
     "catalog",
     "door",
     "engine",
@@ -241,6 +245,26 @@ def mask_key(chosen: Settings, project: str) -> bytes:
 
     KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
     return project_key(KEYRING.secret(project), project)
+
+
+def backlog(chosen: Settings) -> "Backlog":
+    """Return how much of what is written down of lookups may wait for the catalog."""
+    from provender.online.journal import Backlog
+
+    return Backlog(seconds=chosen.journal_seconds, size_bytes=chosen.journal_megabytes << 20)
+
+
+def bookkeeping(chosen: Settings, catalog: "Library") -> "Bookkeeping":
+    """Return what writes down the lookups of this process, and has ``catalog`` know of them."""
+    from provender.online.drain import Bookkeeping
+    from provender.online.journal import journal_of
+
+    return Bookkeeping(
+        journal_of(chosen.home, catalog.actor.id),
+        catalog.records.tell_lookups,
+        backlog=backlog(chosen),
+        passes=chosen.unrecorded == "public",
+    )
 
 
 @contextmanager

@@ -166,7 +166,16 @@ class Settings(BaseModel):
 
     unrecorded: Literal["public", "nothing"] = Field(
         "nothing",
-        description="what may be read while the audit trail cannot be written: public columns, or nothing",
+        description="what may be read or looked up while that cannot be written down: public columns, or nothing",
+    )
+
+    journal_seconds: float = Field(
+        60.0,
+        gt=0,
+        description="how long decisions about lookups may wait for the catalog; then they are refused",
+    )
+    journal_megabytes: int = Field(
+        64, ge=1, description="what such decisions may take on the disk until the catalog has them"
     )
 
     retrieve_at_once: int = Field(

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.requests import Wanted
+from provender.core.tally import Batch, Matter, Tally
 from provender.tables.piped import encoded
 from provender.values import to_json
 from tests.api.server import catalog_api
@@ -67,6 +68,7 @@ SPINE = b"".join(encoded(pa.schema([("origin", pa.string())]), []))
 """Rows to retrieve features at: none, and without instants, so nothing is made."""
 STALE = '"999999"'
 PAST = "2020-01-01T00:00:00Z"
+T0 = datetime(2020, 1, 1, tzinfo=UTC)
 Json = dict[str, Any]
 
 
@@ -186,10 +188,27 @@ def body(operation: str, ref: DatasetRef) -> Json:
         "put_dataset": {"value": said},
         "withdraw_object": {"kind": "tag", "name": "personal"},
         "write_note": {"kind": "features:push", "subject": name},
+        "tell_lookups": {"batch": told(ref)},
         "create_token": {"name": "x", "until": PAST},
     }
     found: Json = json.loads(to_json(bodies.get(operation, value)))
     return found
+
+
+def told(ref: DatasetRef) -> Batch:
+    """One lookup by whoever tells of it."""
+    matter = Matter(actor="", purpose="", project="p", reasons={ref.dataset: {"arr_delay": "x"}})
+    tally = Tally(
+        matter=matter,
+        allowed=True,
+        lookups=1,
+        entities=1,
+        first="a.1",
+        last="a.1",
+        began=T0,
+        ended=T0,
+    )
+    return Batch(id=f"{'0' * 20}-{'a' * 12}.0", tallies=(tally,))
 
 
 def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.protocols import Library
+from provender.core.tally import Batch, Matter, Tally
 from tests.catalog.world import (
     FLIGHTS,
     HOURLY,
@@ -62,6 +63,55 @@ def test_a_lease_changes_with_the_policy_and_its_state_with_it(connect: Connect)
     assert records.policy_state("nothing") != records.policy_state("delays")
     with pytest.raises(NotFound, match="project 'delay' not found"):
         records.policy_lease("delay")
+
+
+def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
+    ana, gov = connect("ana").records, connect("gov").records
+    tally = Tally(
+        matter=Matter(
+            actor="",
+            purpose="report",
+            project="delays",
+            service="delay_v1",
+            views={"weather": 1},
+            reasons={str(FLIGHTS): {"tailnum": "grant g1"}},
+            tags={str(FLIGHTS): {"tailnum": ("personal",)}},
+        ),
+        allowed=True,
+        lookups=3,
+        entities=4,
+        first="a.1",
+        last="a.3",
+        began=NOW,
+        ended=NOW,
+    )
+    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,))
+    for _ in range(2):
+        ana.tell_lookups(batch)
+    [event] = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
+    assert (event.subject, event.detail["lookups"]) == (str(FLIGHTS), 3)
+    assert event.detail["tags"] == {"tailnum": ["personal"]}
+    assert (event.detail["batch"], event.detail["told_by"]) == (batch.id, "person:ana")
+    assert len(gov.audit_events(kind=EventKind.LOOKUPS_RECORD)) == 1
+    hidden = replace(tally.matter, reasons={str(SALARIES): {"x": "grant g1"}})
+    absent = replace(tally.matter, reasons={"aviation.nothing": {"x": "grant g1"}})
+    of_max = replace(tally.matter, actor="person:max")
+    for matter in (hidden, absent, of_max):
+        with pytest.raises(Denied, match="person:ana cannot tell that"):
+            ana.tell_lookups(replace(batch, tallies=(replace(tally, matter=matter),)))
+    for wrong in (
+        replace(tally, lookups=0),
+        replace(tally, ended=NOW + timedelta(minutes=2)),
+        replace(tally, because="x" * 501),
+        replace(tally, matter=replace(tally.matter, actor="ana")),
+        replace(tally, matter=replace(tally.matter, reasons={})),
+    ):
+        with pytest.raises(InvalidInput, match=r"tally 0 of batch .* (counts|is|has)"):
+            gov.tell_lookups(replace(batch, tallies=(wrong,)))
+    for bad in (replace(batch, id="x"), replace(batch, tallies=())):
+        with pytest.raises(InvalidInput, match="is none that a journal makes"):
+            gov.tell_lookups(bad)
+    assert gov.verify_audit()
 
 
 def test_definitions_are_served_as_they_were_recorded(connect: Connect):

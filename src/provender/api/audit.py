@@ -121,6 +121,17 @@ def write_note(
     return answers.nothing()
 
 
+@routes.post("/lookups", None, status=204, raises=(Denied,))
+def tell_lookups(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.LookedUp, bodies.taken(bodies.LookedUp)],
+) -> Response:
+    """Write into the audit trail what lookups were decided elsewhere. A batch counts once."""
+    catalog.records.tell_lookups(body.batch)
+    return answers.nothing()
+
+
 @routes.get("/versions", Listed[Release], raises=(Denied, NotFound))
 def list_every_version(
     request: Request,

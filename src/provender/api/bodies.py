@@ -22,6 +22,7 @@ from provender.core.lineage import Node
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.requests import RequestStep, Wanted
 from provender.core.retention import Retention
+from provender.core.tally import Batch
 from provender.core.training import TrainingSetManifest
 
 T = TypeVar("T")
@@ -249,6 +250,13 @@ class Note(Body):
     kind: EventKind
     subject: Annotated[str, Field(min_length=1, max_length=500)]
     detail: Annotated[dict[str, JsonValue], AfterValidator(_brief)] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp(Body):
+    """Lookups that were decided elsewhere."""
+
+    batch: Batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,9 @@ class _Asker:
                 for ref in shown
                 if (hint := (hints if ref in closed else server.hints).get(ref)) and ref not in both
             },
+            actor=self.who.id,
+            purpose=self.purpose,
+            reasons=mine.reasons,
         )
 
     def _files(self) -> dict[str, str]:

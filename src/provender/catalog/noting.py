@@ -46,7 +46,7 @@ def note(
         datasets.found(db, who, ref, now=change.at)
     if kind is EventKind.FEATURES_PUSH:
         access.check(db, who, Action.PUBLISH, [ColumnRef(row.name)], now=change.at)
-    elif not _was_let(db, who, row):
+    elif not was_let(db, who, row):
         raise Denied(
             f"{who} was never let read or serve {ref.dataset}: nothing was filled from it",
             hint="ask for a permit to serve it, fill the view, then note that",
@@ -56,7 +56,7 @@ def note(
         _keep_filling(db, who, ref, row, detail, change=change)
 
 
-def _was_let(db: Session, who: Actor, row: DatasetRow) -> bool:
+def was_let(db: Session, who: Actor, row: DatasetRow) -> bool:
     """Whether ``who`` was ever permitted rows of a dataset, as who fills a view from it was."""
     permitted = exists().where(
         AuditRow.actor == who.id,

@@ -17,6 +17,7 @@ from provender.catalog import (
     features,
     grants,
     idempotency,
+    lookups,
     naming,
     noting,
     proving,
@@ -34,6 +35,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_party_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.tally import Batch
 from provender.core.trail import Proof
 from provender.core.training import TrainingSetManifest
 
@@ -121,6 +123,11 @@ class LocalRecords:
 
             asked = [kind, subject, detail]
             idempotency.answered(db, change, key, "note", asked, NoneType, work, again=lambda: None)
+
+    def tell_lookups(self, batch: Batch) -> None:
+        """Write into the audit trail what lookups were decided elsewhere; a batch counts once."""
+        with self._door.writing() as (db, change):
+            lookups.record(db, self._door.who(db), batch, change=change)
 
     def decide(
         self,

@@ -11,13 +11,13 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, naming
+from provender.catalog import access, naming, testimony
 from provender.core import remedies
 from provender.core.decisions import Reason
 from provender.core.effects import Effect
 from provender.core.features import RepoSpec, ViewSpec
 from provender.core.filters import Filter, all_of
-from provender.core.leases import PolicyLease, Ruling
+from provender.core.leases import PolicyLease, Rest, Ruling
 from provender.core.names import FeatureRef
 from provender.core.parted import Parts, untold
 from provender.core.people import Actor
@@ -32,7 +32,8 @@ ANYONE = Actor("anyone")
 class Openness:
     """Features that are closed, with the reason and what to do; until when others are open; views not to write.
 
-    ``masks``, ``filters`` and ``computes`` say of which features there is a part, if one is wanted.
+    ``masks``, ``filters`` and ``computes`` say of which features there is a part, if one is wanted;
+    ``reasons`` what opens or closes each column, by dataset.
     """
 
     closed: dict[FeatureRef, str] = field(default_factory=dict)
@@ -42,6 +43,7 @@ class Openness:
     filters: dict[FeatureRef, str] = field(default_factory=dict)
     computes: set[FeatureRef] = field(default_factory=set)
     hints: dict[FeatureRef, str] = field(default_factory=dict)
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def parts(self) -> Parts:
@@ -86,8 +88,36 @@ def compile_lease(db: Session, repo: RepoSpec, *, state: str, now: datetime) -> 
         public=tuple(sorted(str(ref) for ref in open_now if ref not in anyone.closed)),
         parts=server.parts,
         hints={str(ref): hint for ref, hint in sorted(server.hints.items())},
+        actor=SERVER,
+        purpose=PURPOSE,
+        reasons=server.reasons,
     )
-    return PolicyLease(project=repo.project, state=state, holders={SERVER: verdict})
+    return PolicyLease(
+        project=repo.project,
+        state=state,
+        holders={SERVER: verdict},
+        rests=_rests(db, repo),
+        tags={
+            name: found
+            for name, columns in sorted(server.reasons.items())
+            if (found := testimony.tags(db, [ColumnRef(name, column) for column in columns]))
+        },
+    )
+
+
+def _rests(db: Session, repo: RepoSpec) -> dict[str, Rest]:
+    """Return what the governed views of ``repo`` rest on, by the names that datasets have now."""
+    views = {view.name: (view, view.dataset) for view in repo.views if view.online}
+    called = naming.current(db, {ref.dataset for _, ref in views.values() if ref})
+    return {
+        name: Rest(
+            dataset=called[ref.dataset],
+            keys=tuple(key.source_column for key in view.join_keys),
+            columns={feature.name: feature.source_column for feature in view.features},
+        )
+        for name, (view, ref) in sorted(views.items())
+        if ref is not None
+    }
 
 
 def opened(
@@ -134,6 +164,8 @@ def _judge(
 
     whole = decide(column for needed in columns.values() for column in needed)
     reasons = {reason.column: reason for reason in whole.reasons}
+    told = openness.reasons.setdefault(dataset, {})
+    told |= {reason.column.column: reason.because for reason in whole.reasons}
     for ref, needed in columns.items():
         found = [reasons[column] for column in needed]
         why = _why_closed(found, view) if parted else _first(found, lambda one: one.is_whole)

@@ -33,15 +33,15 @@ def expiring(db: Session, by: Actor, *, until: datetime, now: datetime) -> Liste
 
 
 def unused(db: Session, by: Actor, *, since: datetime, now: datetime) -> Listed[Grant]:
-    """Return the grants to read that no permit has rested on ``since``, of those ``by`` may see.
+    """Return the grants that no permit has rested on ``since``, of those ``by`` may see.
 
-    Oldest first; what was given later has not had its time. To read only: that rows are read
-    offline is written down each time, lookups and definitions are not.
+    Oldest first; what was given later has not had its time. To read and to serve only: that rows
+    are read or looked up is written down each time, definitions are not.
     """
     there = [
         grant
         for grant in grants.grants(db, by, now=now)
-        if grant.action is Action.READ and grant.in_force(now) and grant.granted_at < since
+        if grant.action in access.ROWS_READ and grant.in_force(now) and grant.granted_at < since
     ]
     names = sorted({name for grant in there for name in naming.every(db, grant.dataset)})
     used: set[str] = set()

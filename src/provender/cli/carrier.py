@@ -17,11 +17,15 @@ STOP_SECONDS = 5.0
 
 
 def carry_policy(settings: Settings, project: str, ended: Event) -> None:
-    """Carry the policy of ``project`` until it ``ended``; tell stdout when it arrived first.
+    """Carry the policy of ``project`` until it ``ended``, and back what lookups were decided by it.
+
+    Tell stdout when the policy arrived first.
 
     Out of a database, the server itself asks; of a service, who it takes us for.
     """
     from provender import bootstrap
+    from provender.online.drain import Drain
+    from provender.online.journal import journal_of_servers
     from provender.online.pump import carry
 
     arrived = Event()
@@ -33,7 +37,12 @@ def carry_policy(settings: Settings, project: str, ended: Event) -> None:
 
     asking = settings if settings.is_remote else settings.model_copy(update={"actor": SERVER})
     with closing(bootstrap.catalog(asking)) as catalog, bootstrap.online(settings) as store:
+        drain = Drain(journal_of_servers(settings.home), catalog.records.tell_lookups)
+        telling = Thread(target=drain.go_on, args=(ended,), daemon=True)
+        telling.start()
         carry(store, catalog.records, project, ended=ended, renewed=renewed)
+        telling.join(STOP_SECONDS)
+        drain.finish()
 
 
 def end_of_input() -> Event:

@@ -74,6 +74,8 @@ def serve_online(
                 ship=has_catalog,
             ),
             leased=Unconfirmed(settings.online_unconfirmed) if live else None,
+            backlog=bootstrap.backlog(settings) if live else None,
+            unrecorded=settings.unrecorded == "public",
             governed=settings.mode == "governed",
         )
         if live:

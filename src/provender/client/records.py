@@ -12,6 +12,7 @@ from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
 from provender.core.serving import ServingManifest
+from provender.core.tally import Batch
 from provender.core.trail import Progress, Proof
 from provender.core.training import TrainingSetManifest
 
@@ -90,6 +91,10 @@ class HttpRecords:
         """Write into the audit trail what happened to features outside of the catalog."""
         body = {"kind": kind, "subject": subject, "detail": detail}
         self._wire.tell("POST", "notes", body=body, headers=keyed(key), again=True)
+
+    def tell_lookups(self, batch: Batch) -> None:
+        """Write into the audit trail what lookups were decided elsewhere; a batch counts once."""
+        self._wire.tell("POST", "lookups", body={"batch": batch}, again=True)
 
     def decide(
         self,

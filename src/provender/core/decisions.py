@@ -25,7 +25,7 @@ class Permit:
 
     It may be for a part: ``masks`` are what becomes of columns, ``filters`` which rows of a
     dataset there are (bound to the actor), ``computes`` columns that may feed a feature and are
-    never returned.
+    never returned. ``because`` says of each column what opens it.
     """
 
     decision: str
@@ -38,6 +38,7 @@ class Permit:
     masks: tuple[tuple[ColumnRef, Mask], ...] = ()
     filters: tuple[tuple[str, Filter], ...] = ()
     computes: frozenset[ColumnRef] = frozenset()
+    because: tuple[tuple[ColumnRef, str], ...] = ()
 
     def under(self, called: Mapping[str, str]) -> "Permit":
         """Return the permit for its datasets under other names, too: ``called`` has their own by each."""
@@ -206,6 +207,7 @@ class Decision:
             masks=tuple((r.column, mask) for r in self.reasons if (mask := mask_of(r.mask))),
             filters=self._filters(),
             computes=frozenset(r.column for r in self.reasons if r.effect is Effect.COMPUTE),
+            because=tuple((reason.column, reason.because) for reason in self.reasons),
         )
 
     def _filters(self) -> tuple[tuple[str, Filter], ...]:

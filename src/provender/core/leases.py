@@ -5,7 +5,7 @@ what it may serve, and confirms every moment that the policy is still that one. 
 confirmed for a `LEASE` is over. Pure.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,9 +14,12 @@ from typing import Protocol
 from provender.core.digest import digest
 from provender.core.errors import Denied, NotFound, Unauthenticated
 from provender.core.parted import WHOLE, Parts
+from provender.core.tally import Matter
 
 LEASE = timedelta(milliseconds=900)
 """From the moment before the catalog was asked: what is revoked is served no longer than that."""
+UNTOLD = "not told"
+"""Of a column that the policy of the lease said nothing about."""
 ASK_A_STEWARD = "ask a steward of its dataset for a grant to serve it"
 
 
@@ -35,7 +38,8 @@ class Ruling:
     do about it, where that can be said. ``public`` are
     those of ``opened`` that rules open to everybody, and those that no catalog governs.
     ``parts`` are those of ``opened`` of which there is a part. Rows may be ``written`` to those
-    views. To who may not know of everything, what is in neither is ``absent``.
+    views. To who may not know of everything, what is in neither is ``absent``. ``reasons`` are
+    what opens or closes each column to ``actor`` (empty: nobody in particular), for ``purpose``.
     """
 
     opened: dict[str, datetime | None] = field(default_factory=dict)
@@ -45,6 +49,9 @@ class Ruling:
     written: tuple[str, ...] = ()
     absent: bool = False
     hints: dict[str, str] = field(default_factory=dict)
+    actor: str = ""
+    purpose: str = ""
+    reasons: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def first_end(self) -> datetime | None:
@@ -137,24 +144,36 @@ class Bearer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What a view rests on: a dataset, the columns of its join keys, and that of each feature."""
+
+    dataset: str
+    keys: tuple[str, ...]
+    columns: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyLease:
     """What each of ``holders`` may be served of a project, by the policy of one moment.
 
     ``bearers`` are those of tokens for serving, by what is kept of their secrets.
     ``state`` is that of the policy and of the definitions, as the catalog names it: it may be
-    asked for alone, and while it is the same, so is the lease until its `first_end`.
+    asked for alone, and while it is the same, so is the lease until its `first_end`. ``rests`` say
+    which columns views rest on, and ``tags`` which tags those have: for who writes down lookups.
     """
 
     project: str
     state: str
     holders: dict[str, Ruling] = field(default_factory=dict)
     bearers: dict[str, Bearer] = field(default_factory=dict)
+    rests: dict[str, Rest] = field(default_factory=dict)
+    tags: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
         """The identity of the verdicts, whatever became of the policy otherwise."""
         said = [self.bearers] if self.bearers else []
-        return digest([self.project, self.holders, *said])
+        return digest([self.project, self.holders, self.rests, self.tags, *said])
 
     @property
     def first_end(self) -> datetime | None:
@@ -184,6 +203,54 @@ class PolicyLease:
         """Return what ``bearer`` may be served; for nobody in particular, what ``server`` may serve."""
         known = self.bearers.get(bearer)
         return self.verdict((known.holder if known else "") if bearer else server)
+
+    def matter(
+        self,
+        bearer: str,
+        server: str,
+        features: Iterable[str],
+        *,
+        service: str = "",
+        views: Mapping[str, int],
+    ) -> Matter | None:
+        """Return what is written down of lookups of ``features``; None where no catalog governs them.
+
+        What the ``server`` has a column by is told, too, if somebody else asks.
+        """
+        columns = self._columns(features)
+        if not columns:
+            return None
+        mine, theirs = self.ruling(bearer, server), self.verdict(server)
+        return Matter(
+            actor=mine.actor if bearer else "",
+            purpose=mine.purpose,
+            project=self.project,
+            service=service,
+            views=dict(views),
+            reasons={
+                name: {
+                    column: _because(mine, theirs, name, column, server if bearer else "")
+                    for column in some
+                }
+                for name, some in columns.items()
+            },
+            tags={
+                name: {column: told[column] for column in some if column in told}
+                for name, some in columns.items()
+                if (told := self.tags.get(name))
+            },
+            lease=self.digest,
+        )
+
+    def _columns(self, features: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Return the columns that ``features`` rest on, with those of join keys, by dataset."""
+        found: dict[str, set[str]] = {}
+        for ref in features:
+            view, _, feature = ref.partition(":")
+            rest = self.rests.get(view)
+            if rest is not None and feature in rest.columns:
+                found.setdefault(rest.dataset, set()).update((rest.columns[feature], *rest.keys))
+        return {name: tuple(sorted(columns)) for name, columns in sorted(found.items())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,12 +288,28 @@ class Leasing(Protocol):
         ...
 
 
+def _because(mine: Ruling, theirs: Ruling, dataset: str, column: str, server: str) -> str:
+    """Say what opens or closes a column to who asks, and to the ``server`` where that is another."""
+    own = mine.reasons.get(dataset, {}).get(column, UNTOLD)
+    others = theirs.reasons.get(dataset, {}).get(column, UNTOLD)
+    return f"{own}; to {server}: {others}" if server else own
+
+
 def absent() -> NotFound:
     """Return the error for what is not there, and for what who asks may not know of: the same."""
     return NotFound(
         "something that is asked for is not here, or is not yours to know of",
         hint="see the names; a steward of its dataset can let you discover it",
         what="feature view",
+    )
+
+
+def unrecorded(why: str) -> Denied:
+    """Return the error for what may not be served since it could not be written down."""
+    return Denied(
+        f"lookups cannot be written down: {why}",
+        hint="see that the state folder has room and the catalog answers; "
+        "PROVENDER_UNRECORDED=public serves what everybody may have meanwhile",
     )
 
 

@@ -43,6 +43,7 @@ from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
 from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
+from provender.core.tally import Batch
 from provender.core.tasks import Task
 from provender.core.tokens import IssuedToken, Token
 from provender.core.trail import Progress, Proof
@@ -265,6 +266,10 @@ class Records(Leasing, Protocol):
     def note(
         self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
     ) -> None: ...
+
+    def tell_lookups(self, batch: Batch) -> None:
+        """Write into the audit trail what lookups were decided elsewhere; a batch counts once."""
+        ...
 
     def decide(
         self,

@@ -88,7 +88,7 @@ class Run:
 class LookupPlan:
     """A compiled lookup. ``join_keys`` and ``request`` must be given.
 
-    ``used`` are the features that are read, for others or to be given.
+    ``used`` are the features that are read, for others or to be given; of a ``service``, if it is one.
     ``echoed`` columns come back before the features where they are given: join keys, and
     never request columns, as in Feast. ``runs`` are the outputs as they lie in the reads, and
     ``names`` theirs, in JSON too, less the brackets. ``alike`` says of each read which is the first
@@ -106,6 +106,7 @@ class LookupPlan:
     open_until: dict[str, datetime]
     used: tuple[str, ...] = ()
     is_public: bool = False
+    service: str = ""
     readers: tuple[ViewReader, ...] = field(init=False)
     runs: tuple[Run, ...] = field(init=False)
     names: tuple[str, ...] = field(init=False)
@@ -154,6 +155,7 @@ def compile_plan(
     full_feature_names: bool = False,
     transforms: Mapping[str, Transform] | None = None,
     projections: Sequence[ProjectionSpec] = (),
+    service: str = "",
 ) -> LookupPlan:
     """Return the plan for the features ``asked`` for, in that order.
 
@@ -201,6 +203,7 @@ def compile_plan(
         request=request,
         echoed=frozenset(known | join_keys.keys()) - {output.name for output in outputs},
         used=tuple(sorted(set(map(str, used)))),
+        service=service,
         open_until={
             ref: until
             for ref in sorted(set(map(str, used)))

@@ -13,6 +13,7 @@ from provender.core.effects import project_key
 from provender.core.errors import Corrupt, ProvenderError
 from provender.core.leases import PolicyLease, Standing, Unconfirmed, unconfirmed
 from provender.core.serving import SERVER
+from provender.core.tally import Matter
 from provender.online.beside import LOOK_SECONDS
 from provender.online.leasing import Word, lease_key, leased_key
 from provender.online.plan import LookupPlan
@@ -28,10 +29,14 @@ NOBODY = "nobody confirmed the policy within a second: the catalog, or what carr
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the lease says of a plan: whether it is answered, and what lies over its rows."""
+    """What the lease says of a plan: whether it is answered, and what lies over its rows.
+
+    ``matter`` is what is written down of its lookups; None: nothing of it is governed.
+    """
 
     plan: LookupPlan
     standing: Standing
+    matter: Matter | None = None
     veils: tuple[Veil | None, ...] = ()
 
     def left(self, stored: Sequence[bytes | None], size: int) -> Sequence[bytes | None]:
@@ -62,11 +67,14 @@ class Taken:
     def _compiled(self, plan: LookupPlan, bearer: str) -> Held:
         ruling = self.lease.ruling(bearer, SERVER)
         standing = ruling.standing(plan.used, plan.given)
+        matter = self.lease.matter(
+            bearer, SERVER, plan.used, service=plan.service, views=plan.versions
+        )
         if standing.refusal or standing.is_absent:
-            return Held(plan, standing)
+            return Held(plan, standing, matter)
         if bearer not in self.veils:
             self.veils[bearer] = Veils(ruling.parts, self.key)
-        return Held(plan, standing, self.veils[bearer].over(plan))
+        return Held(plan, standing, matter, self.veils[bearer].over(plan))
 
 
 class Tenure:
@@ -106,6 +114,11 @@ class Tenure:
         """Whether the lease that is held lets a lookup not be answered at ``now``."""
         taken = self._taken
         return taken is not None and taken.of(plan, bearer).standing.is_closed(now)
+
+    def held(self, plan: LookupPlan, bearer: str = "") -> Held | None:
+        """Return what the lease that is held says of a lookup, confirmed or not; None: there is none."""
+        taken = self._taken
+        return taken.of(plan, bearer) if taken else None
 
     def require(
         self, plan: LookupPlan, now: datetime, *, confirmed: bool, bearer: str = ""

@@ -14,6 +14,7 @@ from provender.core.names import FeatureRef
 from provender.core.parted import permitted
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import PURPOSE, SERVER
+from provender.core.tally import Matter, matter_of
 from provender.online.plan import LookupPlan, compile_plan
 from provender.online.veil import Veil, Veils
 from provender.settings import Settings
@@ -42,10 +43,11 @@ def asked_of(repo: RepoSpec, service: str | None, features: Sequence[str]) -> Se
 
 @dataclass(frozen=True, slots=True)
 class Lookable:
-    """A plan, and what lies over the rows that it reads."""
+    """A plan, what lies over the rows that it reads, and what is written down of its lookups."""
 
     plan: LookupPlan
     veils: tuple[Veil | None, ...] = ()
+    matter: Matter | None = None
 
 
 def lookable(
@@ -75,15 +77,19 @@ def lookable(
             if spec.name in needed
         },
         projections=asked.projections,
+        service=asked.name,
     )
-    parts = permitted(permit, repo, plan.used)
+    parts, tags = permitted(permit, repo, plan.used), {}
     if is_live:
-        ruling = catalog.records.policy_lease(repo.project).verdict(SERVER)
+        lease = catalog.records.policy_lease(repo.project)
+        ruling, tags = lease.verdict(SERVER), lease.tags
         plan, parts = _leased(plan, ruling), parts.within(ruling.parts)
     if never := parts.refusal(plan.given):
         raise Denied(never, hint="ask for a feature that is computed from it")
     plan = plan if permit.expires is None else _until(permit.expires, plan, asked)
-    return Lookable(plan, Veils(parts, lambda: mask_key(settings, repo.project)).over(plan))
+    veils = Veils(parts, lambda: mask_key(settings, repo.project)).over(plan)
+    told = {"project": repo.project, "service": asked.name}
+    return Lookable(plan, veils, matter_of(permit, **told, views=plan.versions, tags=tags))
 
 
 def _leased(plan: LookupPlan, ruling: Ruling) -> LookupPlan:

@@ -1,5 +1,6 @@
 """What an actor works with: the catalog, the engines and the online store of some settings."""
 
+import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from provender.core.datasets import DatasetVersion
     from provender.core.gateway import Gateway
     from provender.core.protocols import Library
+    from provender.online.drain import Bookkeeping
+    from provender.online.journal import Ledger
     from provender.online.store import OnlineStore
 
 
@@ -25,9 +28,11 @@ class Desk(Closing):
         """Work with ``settings``; a ``catalog`` that is given is the one they lead to."""
         self.settings = settings
         self.catalog: Library = catalog or bootstrap.catalog(settings)
+        self._opening = threading.Lock()
         self._engine = bootstrap.engine(settings)
         self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None
+        self._books: Bookkeeping | None = None
 
     def repo(self, project: str | None = None) -> RepoSpec:
         """Return the definitions applied last, of ``project`` or of the only project there is.
@@ -55,6 +60,9 @@ class Desk(Closing):
 
     def close(self) -> None:
         """Give back connections; an embedded server that nobody else uses stops."""
+        if self._books is not None:
+            self._books.close()
+            self._books = None
         if self._online is not None:
             self._online.close()
             self._online = None
@@ -76,6 +84,13 @@ class Desk(Closing):
         if self._online is None:
             self._online = bootstrap.online(self.settings)
         return self._online
+
+    def _ledger(self) -> "Ledger":
+        """What lookups are told to; one for all of this workspace."""
+        with self._opening:
+            if self._books is None:
+                self._books = bootstrap.bookkeeping(self.settings, self.catalog)
+            return self._books.ledger
 
     def _purpose(self, purpose: str | None) -> str:
         return purpose if purpose is not None else self.settings.purpose

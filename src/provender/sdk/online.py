@@ -10,19 +10,21 @@ what it has while the catalog is down. `OnlineLookup.problem` says so.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from provender.core.clock import Clock, utc_now
-from provender.core.errors import InvalidInput, ProvenderError, Unavailable
+from provender.core.errors import Denied, InvalidInput, NotFound, ProvenderError, Unavailable
 from provender.core.leases import unconfirmed
 from provender.online.assent import Assent
 from provender.online.beside import LOOK_SECONDS, Beside
 from provender.online.coverage import Completeness
 from provender.online.epoch import Epoch
 from provender.online.folio import BulkQuestion, Folios
+from provender.online.journal import Ledger
 from provender.online.leasing import Word
 from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
@@ -51,9 +53,11 @@ class OnlineLookup:
         now: Clock,
         ticks: Callable[[], float] = time.monotonic,
         assent: Assent | None = None,
+        ledger: Callable[[], Ledger] | None = None,
     ) -> None:
         self.problem = ""
         self._assent = assent
+        self._ledger = ledger
         self._store = store
         self._project = project
         self._compiled = compiled
@@ -90,29 +94,31 @@ class OnlineLookup:
             Unavailable: the store does not answer.
         """
         self._look()
-        self._check()
         columns, at = columns_of(keys), now or self._now()
-        for _ in range(TURNS):
-            question = BulkQuestion(self._folios, columns, at)
-            rows = self._store.read(question.keys, epoch=self._epoch)
-            told = self._told()
-            if self._stands(told) or not self._renew(told):
-                return self._answer(question, rows)
-        raise unconfirmed(UNSETTLED)
+        with self._counted(columns):
+            self._check()
+            for _ in range(TURNS):
+                question = BulkQuestion(self._folios, columns, at)
+                rows = self._store.read(question.keys, epoch=self._epoch)
+                told = self._told()
+                if self._stands(told) or not self._renew(told):
+                    return self._answer(question, rows)
+            raise unconfirmed(UNSETTLED)
 
     async def aio(self, keys: Keys, *, now: datetime | None = None) -> Answer:
         """Do as a call does, through connections of the running event loop."""
         if self._is_due():
             await asyncio.to_thread(self._look)
-        self._check()
         columns, at = columns_of(keys), now or self._now()
-        for _ in range(TURNS):
-            question = BulkQuestion(self._folios, columns, at)
-            rows = await self._reader().read(question.keys)
-            told = self._told()
-            if self._stands(told) or not await asyncio.to_thread(self._renew, told):
-                return self._answer(question, rows)
-        raise unconfirmed(UNSETTLED)
+        with self._counted(columns):
+            self._check()
+            for _ in range(TURNS):
+                question = BulkQuestion(self._folios, columns, at)
+                rows = await self._reader().read(question.keys)
+                told = self._told()
+                if self._stands(told) or not await asyncio.to_thread(self._renew, told):
+                    return self._answer(question, rows)
+            raise unconfirmed(UNSETTLED)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -120,7 +126,21 @@ class OnlineLookup:
         if reader is not None:
             await reader.close()
 
+    @contextmanager
+    def _counted(self, columns: Mapping[str, Sequence[Any]]) -> Iterator[None]:
+        """Count a lookup of the entities in ``columns`` that is refused in the block."""
+        try:
+            yield
+        except (Denied, NotFound) as error:
+            if self._ledger is not None and self._matter is not None:
+                size = max(map(len, columns.values()), default=1)
+                self._ledger().refused(self._matter, size, error)
+            raise
+
     def _answer(self, question: BulkQuestion, rows: Sequence[bytes | None]) -> Answer:
+        if self._ledger is not None and self._matter is not None:
+            is_public = self._folios.plan.is_public
+            self._ledger().served(self._matter, question.rows, is_public=is_public)
         judged = question.judge(rows)
         lost = self._completeness.lost
         reads = question.plan.reads if lost else ()
@@ -206,7 +226,7 @@ class OnlineLookup:
 
     def _take(self) -> None:
         found = self._compiled()
-        self._folios = Folios(found.plan, found.veils)
+        self._folios, self._matter = Folios(found.plan, found.veils), found.matter
 
     def _beside(self) -> tuple[int, Beside | None]:
         """Return what lies beside the rows, and the epoch's changes before it was looked at.

@@ -46,7 +46,14 @@ class Serving(Desk):
         assent = None
         if self.settings.online_policy == "live":
             assent = Assent(state, without=Unconfirmed(self.settings.online_unconfirmed))
-        return OnlineLookup(self._store(), named, compiled, now=self.settings.now, assent=assent)
+        return OnlineLookup(
+            self._store(),
+            named,
+            compiled,
+            now=self.settings.now,
+            assent=assent,
+            ledger=self._ledger,
+        )
 
     def verify_online(
         self,

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from provender.core.clock import Clock, utc_now
+from provender.core.clock import Clock
 from provender.core.errors import (
     InvalidInput,
     NotFound,
@@ -26,9 +26,7 @@ from provender.core.errors import (
 )
 from provender.core.leases import absent
 from provender.online.lookup import Lookups, Question
-from provender.online.plan import LookupPlan
 from provender.online.store import OnlineStore
-from provender.online.tenure import Held, Tenure
 from provender.serving import openapi, wire
 from provender.serving.aside import Aside
 from provender.serving.callers import Callers, Everybody
@@ -40,6 +38,7 @@ from provender.serving.messages import ARROW, CHALLENGE, RETRY, Request, Respons
 from provender.serving.metrics import KEYS, MISSING_KEYS, Metrics
 from provender.serving.pushes import Pushes
 from provender.serving.results import render
+from provender.serving.rights import Rights
 from provender.serving.snapshot import Snapshots
 from provender.serving.status import Status
 from provender.serving.steps import Steps
@@ -93,6 +92,7 @@ class OnlineApp:
         catalog_url: str = "",
         lookup_log: LookupLog | None = None,
         callers: Callers | None = None,
+        rights: Rights | None = None,
     ) -> None:
         self.limits = limits
         self.load = Load(limits)
@@ -106,6 +106,7 @@ class OnlineApp:
         self._jobs = jobs
         self._compat = compat
         self._callers = callers or Everybody()
+        self._rights = rights
         self._lookup_log = lookup_log
         self._writes = Writes(
             store,
@@ -125,6 +126,7 @@ class OnlineApp:
             store=store.options.address,
             catalog_url=catalog_url,
             lookup_log=lookup_log,
+            rights=rights,
         )
         self._together = Together()
         self._aside = Aside()
@@ -170,6 +172,8 @@ class OnlineApp:
         self._jobs.leave()
         if self._lookup_log is not None:
             await asyncio.to_thread(self._lookup_log.stop)
+        if self._rights is not None:
+            await asyncio.to_thread(self._rights.close)
         self._aside.close()
         await asyncio.to_thread(self._writes.close)
         await asyncio.to_thread(self._store.close)
@@ -267,18 +271,18 @@ class OnlineApp:
             plan = snapshot.plan(asked)
         except ProvenderError as error:
             raise self._callers.unplanned(request, snapshot, asked, error) from None
-        tenure = self._snapshots.tenure
-        if tenure is not None and tenure.refuses(plan, utc_now(), request.bearer):
-            await self._refuse(tenure, plan, request.bearer)
+        rights, bearer = self._rights, request.bearer
         rows = max(map(len, asked.entities.values()), default=1)
+        if rights is not None:
+            await rights.check(plan, bearer, rows)
         keys = self.load.begin(rows, len(plan.reads), len(plan.outputs))
         try:
             entities = self._compat.entities(plan, asked.entities, rows)
             question = Question(plan, entities, self._now())
             stored = await self._stored(question.keys)
-            if tenure is not None:
-                held = await self._confirm(tenure, plan, bool(question.keys), request.bearer)
-                stored = held.left(stored, question.rows)
+            if rights is not None:
+                word = self._snapshots.epoch.told.word
+                stored = await rights.left(plan, stored, question.rows, word=word, bearer=bearer)
         finally:
             self.load.end(keys)
         request.deadline = inf
@@ -303,33 +307,6 @@ class OnlineApp:
         if aside is None:
             return Response(200, render(plan, answer, bodies, **about))
         return Response(200, await aside.run(partial(render, plan, answer, **about)))
-
-    async def _refuse(self, tenure: Tenure, plan: LookupPlan, bearer: str) -> None:
-        """Raise, before anything is looked at, what the lease refuses, if the newest does too."""
-        await asyncio.to_thread(tenure.renew)
-        tenure.require(plan, utc_now(), confirmed=True, bearer=bearer)
-
-    async def _confirm(
-        self,
-        tenure: Tenure,
-        plan: LookupPlan,
-        has_rows: bool,  # noqa: FBT001
-        bearer: str,
-    ) -> Held:
-        """Return what the lease of the word that came with the rows leaves of them.
-
-        Raises:
-            Denied: it does not, or nobody confirms what is open.
-            NotFound, Unauthenticated: as `Tenure.require`.
-        """
-        word = self._snapshots.epoch.told.word
-        if not has_rows:
-            confirmed = not bearer or await asyncio.to_thread(tenure.confirm)
-        else:
-            confirmed = tenure.holds(word)
-            if not confirmed and word.digest:
-                confirmed = await asyncio.to_thread(tenure.renew, word)
-        return tenure.require(plan, utc_now(), confirmed=confirmed, bearer=bearer)
 
     async def _documents(self, request: Request) -> Response:
         message = "this server has no documents to search: it serves features by their keys"

@@ -13,6 +13,7 @@ from provender.core.clock import frozen_at, utc_now
 from provender.core.errors import Misconfigured, Unavailable
 from provender.core.features import OnDemandSpec
 from provender.core.leases import Unconfirmed
+from provender.online.journal import Backlog, Journal, Ledger, journal_of_servers
 from provender.online.secrets import KEYRING
 from provender.online.store import OnlineStore
 from provender.online.tenure import Tenure
@@ -25,6 +26,7 @@ from provender.serving.limits import Limits, fitting
 from provender.serving.lookuplog import LogOptions, LookupLog
 from provender.serving.metrics import Metrics
 from provender.serving.pushes import Pushes
+from provender.serving.rights import Rights
 from provender.serving.snapshot import Snapshots, choose_project
 from provender.serving.worker import BACKLOG, answer_requests, ending_on_signals
 from provender.serving.workers import Workers
@@ -46,8 +48,10 @@ class Application:
     ``home`` keeps the last good manifest; ``repo`` holds the modules of on-demand functions;
     a ``clock`` freezes the time of lookups. Workers put their numbers in the folder ``board``.
     ``leased`` says that a policy lease decides what is served, and what is without one; None: the
-    manifest decides, by the policy as it was when features were applied. Where it is ``governed``
-    whoever asks needs a token that the lease knows.
+    manifest decides, by the policy as it was when features were applied. What the lease decides is
+    written down, of which a ``backlog`` may wait for the catalog (None: nothing is); where it cannot
+    be, what is public is served if ``unrecorded`` says so. Where it is ``governed`` whoever asks
+    needs a token that the lease knows.
     """
 
     url: str
@@ -60,6 +64,8 @@ class Application:
     compat: Compat = COMPAT
     log: LogOptions = NO_LOG
     leased: Unconfirmed | None = None
+    backlog: Backlog | None = None
+    unrecorded: bool = False
     governed: bool = False
     slot: int = 0
     board: Path | None = None
@@ -76,6 +82,7 @@ class Application:
         folder = self.home / MANIFESTS
         snapshots = Snapshots(store, self.project, folder, self._load, tenure=tenure)
         callers = Bearers(tenure) if self.governed and tenure else Everybody()
+        rights = Rights(tenure, self._ledger()) if tenure else None
         now = frozen_at(self.clock) if self.clock else utc_now
         metrics = Metrics(self.board / f"{self.slot}.json" if self.board else None)
         logged = not self.log.is_off
@@ -92,7 +99,14 @@ class Application:
             catalog_url=self.catalog_url,
             lookup_log=LookupLog(self.home, self.project, self.log, metrics) if logged else None,
             callers=callers,
+            rights=rights,
         )
+
+    def _ledger(self) -> Ledger | None:
+        if self.backlog is None:
+            return None
+        journal = Journal(journal_of_servers(self.home), backlog=self.backlog)
+        return Ledger(journal, passes=self.unrecorded)
 
     def _load(self, spec: OnDemandSpec) -> Transform:
         return Timed(load_transform(spec, self.repo))
@@ -110,6 +124,8 @@ def application(
     compat: Compat = COMPAT,
     log: LogOptions = NO_LOG,
     leased: Unconfirmed | None = None,
+    backlog: Backlog | None = None,
+    unrecorded: bool = False,
     governed: bool = False,
 ) -> Application:
     """Return the application of ``project``, or of the only project that has a manifest.
@@ -136,6 +152,8 @@ def application(
         compat=compat,
         log=log,
         leased=leased,
+        backlog=backlog,
+        unrecorded=unrecorded,
         governed=governed,
     )
 

@@ -140,6 +140,7 @@ class Snapshot:
             full_feature_names=full,
             transforms=self.transforms,
             projections=service.projections if service else (),
+            service=name,
         )
         self._plans[key] = plan
         while len(self._plans) > 1 and self._is_full:

@@ -10,6 +10,7 @@ from provender.core.clock import utc_now
 from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import RETRY, Request, Response
 from provender.serving.metrics import CONTENT_TYPE, Metrics
+from provender.serving.rights import Rights
 from provender.serving.snapshot import Snapshots
 from provender.serving.watch import Read, Seen, catalog_address, catalog_problem, store_problem
 
@@ -27,6 +28,7 @@ class Status:
         store: str,
         catalog_url: str,
         lookup_log: LookupLog | None = None,
+        rights: Rights | None = None,
     ) -> None:
         self._snapshots = snapshots
         self._metrics = metrics
@@ -36,6 +38,7 @@ class Status:
         self._catalog = Seen(catalog_address(catalog_url)) if catalog_url else None
         self._catalog_url = catalog_url
         self._lookup_log = lookup_log
+        self._rights = rights
 
     async def look(self) -> None:
         """See whether store and catalog are there, and leave the numbers for other workers."""
@@ -51,9 +54,14 @@ class Status:
         """
         snapshot, catalog = self._snapshots.found, self._catalog
         seen = [self._store, catalog] if catalog else [self._store]
-        tenure = self._snapshots.tenure
-        unleased = tenure.problem if tenure else ""
-        well = not (self._snapshots.problem or unleased or any(one.problem for one in seen))
+        rights = self._rights
+        policy = {
+            "leased": rights is not None,
+            "problem": rights.tenure.problem if rights else "",
+            "journal": rights.unwritten if rights else "",
+        }
+        unserved = rights.problem if rights else ""
+        well = not (self._snapshots.problem or unserved or any(one.problem for one in seen))
         state: dict[str, Any] = {
             "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
             "project": self._snapshots.project,
@@ -65,7 +73,7 @@ class Status:
                 "stale": bool(self._snapshots.problem),
                 "problem": self._snapshots.problem,
             },
-            "policy": {"leased": tenure is not None, "problem": unleased},
+            "policy": policy,
             "incomplete": sorted(self._snapshots.lost),
             "on_demand": snapshot.problems if snapshot else {},
             "lookup_log": self._lookup_log.to_dict() if self._lookup_log else None,
@@ -76,8 +84,8 @@ class Status:
         """Tell whether a lookup would be answered now: whoever sends requests asks here."""
         problem = "" if self._snapshots.found else self._snapshots.problem
         problem = problem or await store_problem(self._read)
-        if not problem and self._snapshots.tenure is not None:
-            problem = self._snapshots.tenure.problem
+        if not problem and self._rights is not None:
+            problem = self._rights.problem
         body = orjson.dumps({"ready": not problem, "problem": problem})
         return Response(503, body, headers=(RETRY,)) if problem else Response(200, body)
 
