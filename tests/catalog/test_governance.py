@@ -12,6 +12,7 @@ from provender.catalog.documents import read_governance
 from provender.catalog.export import export, write
 from provender.core.audit import EventKind
 from provender.core.digest import plain
+from provender.core.effects import Effect
 from provender.core.errors import Denied, NotFound, Problems
 from provender.core.glossary import Term
 from provender.core.governance import Change, Governance, Step
@@ -101,6 +102,35 @@ def test_a_rule_that_fits_no_dataset_is_planned_with_a_warning(connect: Connect)
     }
     desk.apply(governing(rules=rules))
     assert not [step for step in desk.plan(governing(rules=rules)) if step.warnings]
+
+
+def test_a_mask_or_filter_that_does_not_fit_the_newest_version_cannot_be_applied(
+    connect: Connect,
+):
+    """Nor can the mask of a rule that is declared alone; of a project that is not there one is told."""
+    connect("ops").publish(FLIGHTS, manifest())
+    desk = connect("gov").desk
+    mask = Rule(
+        id="mask",
+        actors=("anyone", "project:nowhere"),
+        actions=(Action.READ,),
+        datasets=(str(FLIGHTS),),
+        effect=Effect.MASK,
+        mask="hash",
+    )
+    rows = replace(mask, id="rows", effect=Effect.SEE, mask="", filter="arr_dely > 3")
+    with pytest.raises(Problems) as error:
+        desk.plan(governing(rules=(*GOVERNANCE.rules, mask, rows)))
+    assert "rule mask: mask hash does not fit event_timestamp, which is timestamp" in str(
+        error.value
+    )
+    assert "there is no column 'arr_dely' (did you mean arr_delay" in str(error.value)
+    with pytest.raises(Problems, match="does not fit"):
+        desk.declare(mask)
+    good = replace(mask, mask="null")
+    steps = desk.plan(governing(rules=(*GOVERNANCE.rules, good)))
+    warned = {step.name: step.warnings for step in steps}["mask"]
+    assert any("there is no project 'nowhere' now" in told for told in warned)
 
 
 @contextmanager

@@ -48,6 +48,19 @@ def test_access_is_asked_for_and_given_at_the_terminal(published, ana):
     assert renewed["until"].startswith("2100-01-01")
 
 
+def test_a_part_is_granted_at_the_terminal(published, ana):
+    grant = ("access", "grant", "shop.orders", "--to", "person:ana", "--purpose", "training")
+    given = published(*grant, "--columns", "customer", "--mask", "truncate(1)", "--json").json
+    assert (given["effect"], given["mask"]) == ("mask", "truncate(1)")
+    assert "truncate(1)" in published("access", "list").out
+    wrong = published(*grant, "--columns", "amount", "--mask", "truncate(1)")
+    assert (wrong.code, "amount, which is" in wrong.err) == (2, True)
+    assert published(*grant, "--effect", "compute", "--mask", "hash").code == 2
+    assert published(*grant, "--through", "nowhere").code == 3
+    explained = ana("access", "explain", "shop.orders", "--columns", "customer", *grant[-2:])
+    assert "masked, truncate(1)" in explained.out
+
+
 def test_requests_are_rejected_withdrawn_and_listed(published, ana):
     assert ana(*ASK, "--reason", "one").code == 0
     assert ana(*ASK, "--reason", "two").code == 0

@@ -253,6 +253,43 @@ def test_a_grant_opens_until_it_is_revoked(connect: Connect, clock: Clock):
         connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
 
 
+def test_a_grant_gives_a_part_through_a_project(connect: Connect):
+    connect("ops").publish(FLIGHTS, manifest())
+    sam = connect("sam").records
+    given = sam.grant(
+        FLIGHTS,
+        grantee="person:ana",
+        columns=("tailnum",),
+        purposes=("report",),
+        effect=Effect.MASK,
+        mask="truncate(2)",
+    )
+    assert (given.effect, given.mask) == (Effect.MASK, "truncate(2)")
+    permit = connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
+    assert [(str(column), str(mask)) for column, mask in permit.masks] == [
+        (str(TAILNUM), "truncate(2)")
+    ]
+    [told] = sam.audit_events(kind=EventKind.ACCESS_GRANT, limit=1)
+    assert (told.detail["effect"], told.detail["mask"]) == ("mask", "truncate(2)")
+    for wrong, words in (
+        ({"effect": Effect.DENY}, "a grant gives"),
+        ({"effect": Effect.MASK, "mask": "bucket(5)"}, "does not fit tailnum, which is string"),
+        ({"effect": Effect.MASK, "mask": "shred"}, "is not a mask"),
+    ):
+        with pytest.raises(InvalidInput, match=words):
+            sam.grant(FLIGHTS, grantee="person:max", columns=("tailnum",), **wrong)
+    with pytest.raises(NotFound, match="project 'nowhere'"):
+        sam.grant(FLIGHTS, grantee="person:max", through="nowhere")
+    connect("dev").record(VISIBLE)
+    through = sam.grant(
+        FLIGHTS, grantee="person:max", columns=("tailnum",), through=VISIBLE.project
+    )
+    assert through.through == VISIBLE.project
+    assert not sam.decide(Action.READ, [TAILNUM], purpose="report", actor="person:max").allowed, (
+        "max is not in it"
+    )
+
+
 def test_the_audit_trail_is_filtered_and_in_parts(connect: Connect):
     ops = connect("ops")
     for rows in (1, 2, 3):

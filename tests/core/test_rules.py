@@ -146,7 +146,7 @@ def test_a_plan_warns_of_rules_that_contradict_or_fit_nothing():
         Step(change=change, kind="rule", name=rule.id, value=rule)
         for change, rule in ((Change.KEEP, SHOW), (Change.ADD, DENY), (Change.CHANGE, nowhere))
     ]
-    kept, added, changed = warned(steps, governance(SHOW, DENY, nowhere))
+    kept, added, changed = warned(steps, governance(SHOW, DENY, nowhere), {})
     assert kept.warnings == ()
     assert added.warnings == (
         "rule d denies what rule s lets, such as aviation.flights: the stricter holds",

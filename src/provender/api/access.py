@@ -88,6 +88,9 @@ def give_grant(
         purposes=body.purposes,
         until=body.until,
         reason=body.reason,
+        effect=body.effect,
+        mask=body.mask,
+        through=body.through,
         key=idempotency_key or "",
     )
     where = answers.address(request, "grants", given.id)

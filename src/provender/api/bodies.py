@@ -14,6 +14,7 @@ from provender.api.reading import Reader
 from provender.core.audit import EventKind
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
 from provender.core.editing import Edit
+from provender.core.effects import Effect
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
@@ -168,7 +169,10 @@ class DecisionWanted(Body):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantWanted(Body):
-    """Whom to let do what; without ``columns`` to all that no protected tag closes."""
+    """Whom to let do what; without ``columns`` to all that no protected tag closes.
+
+    ``effect`` and ``mask`` say what they get of them, ``through`` the project they have to be in.
+    """
 
     dataset: DatasetName
     grantee: ActorName
@@ -177,6 +181,9 @@ class GrantWanted(Body):
     purposes: Annotated[tuple[Word, ...], Field(min_length=1, max_length=MANY)] = (EVERY,)
     until: datetime | None = None
     reason: Short = ""
+    effect: Effect = Effect.SEE
+    mask: Short = ""
+    through: Short = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from provender.catalog import (
     nodes,
     revisions,
     rulebook,
+    rulefit,
     sessions,
     tokens,
 )
@@ -120,7 +121,7 @@ def _planned(
     steps = governance.diff(existing, desired, applied.said(db))
     becomes = governance.together(desired, steps)
     _check(db, becomes, steps)
-    return governance.warned(steps, becomes)
+    return governance.warned(steps, becomes, rulefit.warnings(db, becomes, steps))
 
 
 def apply(
@@ -225,6 +226,7 @@ def _check(db: Session, becomes: Governance, steps: Sequence[Step]) -> None:
     problems += _renamed(db, becomes)
     problems += _misnamed(db, becomes, written)
     problems += _made_of_nothing(db, becomes)
+    problems += rulefit.problems(db, becomes, steps)
     problems += _forgotten(db, steps)
     if problems:
         raise Problems(

@@ -7,24 +7,39 @@ from datetime import datetime
 from sqlalchemy import Select, exists, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, changes, datasets, epoch, history, naming, whence
+from provender.catalog import (
+    access,
+    audit,
+    changes,
+    datasets,
+    epoch,
+    history,
+    naming,
+    standings,
+    whence,
+)
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
     GrantRow,
     PersonRow,
+    ProjectRow,
     PurposeRow,
     TagRow,
     TeamRow,
 )
+from provender.core import rulefit
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
+from provender.core.effects import Effect
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, GRANTED, Action, ColumnRef, Grant
 
+SAID_IF = ("asked_for", "mask", "through")
+"""Parts of a grant that its event tells where they say something."""
 SUGGESTED = 50
 """How many ids a hint is chosen from."""
 
@@ -40,11 +55,14 @@ def grant(
     purposes: Sequence[str] = (EVERY,),
     until: datetime | None = None,
     reason: str = "",
+    effect: Effect = Effect.SEE,
+    mask: str = "",
+    through: str = "",
     change: Change,
 ) -> Grant:
     """Return the grant that lets ``grantee`` do ``action`` to ``columns`` (none: the unprotected).
 
-    An equal grant that is in force is returned as it is.
+    They get them as ``effect`` and ``mask`` say, and ``through`` a project only, if it is said. An equal grant that is in force is returned as it is.
 
     Raises:
         Denied: ``by`` neither owns nor stewards the dataset, or would grant to themselves.
@@ -71,6 +89,9 @@ def grant(
         purposes=tuple(sorted(set(purposes))),
         until=until,
         reason=reason,
+        effect=effect,
+        mask=mask,
+        through=through,
     )
     return give(db, asked, change=change)
 
@@ -90,6 +111,7 @@ def give(db: Session, asked: Grant, *, change: Change) -> Grant:
     check_grantee(db, asked.grantee)
     check_terms(db, asked.action, asked.purposes, asked.until, now=change.at)
     check_columns(db, row.value, asked.columns)
+    _check_part(db, row, asked)
     return _in_force_already(db, asked, now=change.at) or _add(db, asked, change=change)
 
 
@@ -238,7 +260,8 @@ def _add(db: Session, asked: Grant, *, change: Change) -> Grant:
             "purposes": given.purposes,
             "until": given.until,
             "reason": given.reason,
-            **({"asked_for": given.asked_for} if given.asked_for else {}),
+            **{name: said for name in SAID_IF if (said := getattr(given, name))},
+            **({} if given.effect is Effect.SEE else {"effect": given.effect}),
         },
     )
     return given
@@ -321,6 +344,26 @@ def check_terms(
         raise InvalidInput(
             f"until {until.isoformat()} is over already", hint="name an instant in the future"
         )
+
+
+def _check_part(db: Session, row: DatasetRow, asked: Grant) -> None:
+    """Check that what ``asked`` gives of columns can be given of them, and who it is through.
+
+    Raises:
+        InvalidInput: it cannot.
+        NotFound: there is no such project.
+    """
+    if asked.through:
+        projects = db.scalars(select(ProjectRow.name)).all()
+        if asked.through not in projects:
+            raise unknown("project", asked.through, projects)
+    newest = standings.newest(db, row.id)
+    schema = newest.value.manifest.schema if newest is not None else None
+    full = carrying(db, row.value, schema.names if schema else ())
+    protected = epoch.policy(db).protected
+    closed = [name for name in (schema.names if schema else ()) if full.tags_of(name) & protected]
+    for problem in rulefit.grant_problems(asked, schema, closed):
+        raise InvalidInput(problem, hint="see Masks in docs/reference/policies.md")
 
 
 def check_columns(db: Session, dataset: Dataset, columns: Sequence[str]) -> None:

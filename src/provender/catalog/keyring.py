@@ -11,7 +11,7 @@ from provender.core.tokens import IssuedToken, Token
 
 
 class LocalKeyring:
-    """`core.protocols.Keyring` in this process."""
+    """`core.tokens.Keyring` in this process."""
 
     def __init__(self, door: Door) -> None:
         self._door = door

@@ -29,6 +29,7 @@ from provender.catalog.door import Door
 from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
+from provender.core.effects import Effect
 from provender.core.errors import InvalidInput
 from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
@@ -160,6 +161,9 @@ class LocalRecords:
         purposes: Sequence[str] = (EVERY,),
         until: datetime | None = None,
         reason: str = "",
+        effect: Effect = Effect.SEE,
+        mask: str = "",
+        through: str = "",
         key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
@@ -177,10 +181,14 @@ class LocalRecords:
                     purposes=purposes,
                     until=until,
                     reason=reason,
+                    effect=effect,
+                    mask=mask,
+                    through=through,
                     change=change,
                 )
 
-            asked = [ref, grantee, action, columns, purposes, until, reason]
+            part = [effect, mask, through]
+            asked = [ref, grantee, action, columns, purposes, until, reason, *part]
             again = self._door.knowing(db, change, ref)
             return idempotency.answered(db, change, key, "grant", asked, Grant, work, again=again)
 

@@ -7,9 +7,11 @@ import click
 from provender.cli.instants import Instant
 from provender.cli.output import as_json, show, table
 from provender.core import policy
+from provender.core.effects import Effect
 from provender.core.policy import Action
 
 GRANTED = [action.value for action in policy.GRANTED]
+EFFECTS = [effect.value for effect in Effect if effect is not Effect.DENY]
 ASKED = [*GRANTED, Action.STEWARD.value]
 
 
@@ -68,6 +70,14 @@ def explain_access(
 @click.option("--purpose", "purposes", multiple=True, help="May be given more than once.")
 @click.option("--until", type=Instant(), default=None, help="UTC; default: for ever.")
 @click.option("--reason", default="", help="Why.")
+@click.option(
+    "--effect",
+    type=click.Choice(EFFECTS),
+    default=None,
+    help="As they are (see), masked, or to compute features with; default: see, or mask with --mask.",
+)
+@click.option("--mask", default="", help="null, constant(…), hash, truncate(3) or bucket(10).")
+@click.option("--through", default="", help="Only while they are in this project.")
 @as_json
 def grant_access(
     dataset: str,
@@ -77,6 +87,9 @@ def grant_access(
     purposes: tuple[str, ...],
     until: datetime | None,
     reason: str,
+    effect: str | None,
+    mask: str,
+    through: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Grant access to DATASET, as one of its stewards or its owner."""
@@ -93,6 +106,9 @@ def grant_access(
             purposes=purposes or (EVERY,),
             until=until,
             reason=reason,
+            effect=Effect(effect or (Effect.MASK if mask else Effect.SEE)),
+            mask=mask,
+            through=through,
         )
     show(
         given,
@@ -129,7 +145,10 @@ def list_grants(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
         grants,
         machine=as_json,
         human=lambda: table(
-            ("grant", "dataset", "to", "action", "columns", "purposes", "until", "by", "revoked"),
+            (
+                *("grant", "dataset", "to", "action", "columns", "gives", "purposes", "until"),
+                *("by", "revoked"),
+            ),
             (
                 (
                     g.id,
@@ -137,6 +156,7 @@ def list_grants(dataset: str | None, as_json: bool) -> None:  # noqa: FBT001
                     g.grantee,
                     g.action,
                     g.columns or "all unprotected",
+                    g.mask or g.effect,
                     g.purposes,
                     g.until or "for ever",
                     g.granted_by,

@@ -13,8 +13,7 @@ from provender.core.limits import EVERY
 from provender.core.policy import Action
 
 if TYPE_CHECKING:
-    from provender.core.protocols import Keyring
-    from provender.core.tokens import IssuedToken
+    from provender.core.tokens import IssuedToken, Keyring
 
 ACTIONS = [action.value for action in Action]
 

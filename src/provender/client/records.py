@@ -8,6 +8,7 @@ from provender.client.wire import PAGE, Wire, keyed
 from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release, whole
+from provender.core.effects import Effect
 from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
@@ -118,6 +119,9 @@ class HttpRecords:
         purposes: Sequence[str] = (EVERY,),
         until: datetime | None = None,
         reason: str = "",
+        effect: Effect = Effect.SEE,
+        mask: str = "",
+        through: str = "",
         key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
@@ -129,6 +133,9 @@ class HttpRecords:
             "purposes": purposes,
             "until": until,
             "reason": reason,
+            "effect": effect,
+            "mask": mask,
+            "through": through,
         }
         return self._wire.send("POST", Grant, "grants", body=body, headers=keyed(key), again=True)
 

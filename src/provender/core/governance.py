@@ -185,8 +185,13 @@ def diff(current: Governance, desired: Governance, applied: Governance | None = 
     return written + kept + removed[::-1]
 
 
-def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
-    """Return ``steps`` with warnings: of rules that fit no dataset, or contradict one another."""
+def warned(
+    steps: Iterable[Step], becomes: Governance, more: Mapping[str, Iterable[str]]
+) -> list[Step]:
+    """Return ``steps`` with warnings: of rules that fit no dataset, or contradict one another.
+
+    ``more`` are others, by the ids of rules.
+    """
     names = [dataset.ref.dataset for dataset in becomes.datasets]
     told, written = list(steps), (Change.ADD, Change.CHANGE)
     new = [step.value for step in told if step.kind == "rule" and step.change in written]
@@ -197,7 +202,10 @@ def warned(steps: Iterable[Step], becomes: Governance) -> list[Step]:
         datasets=becomes.datasets,
         protected=becomes.taxonomy.protected,
     )
-    warnings = {rule.id: (*_unfitting(rule, names), *against.get(rule.id, ())) for rule in new}
+    warnings = {
+        rule.id: (*_unfitting(rule, names), *more.get(rule.id, ()), *against.get(rule.id, ()))
+        for rule in new
+    }
     return [
         replace(step, warnings=warnings[step.name])
         if step.kind == "rule" and step.change in written

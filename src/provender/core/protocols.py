@@ -30,13 +30,13 @@ from provender.core.datasets import (
     Release,
 )
 from provender.core.editing import Edit
+from provender.core.effects import Effect
 from provender.core.features import RepoSpec
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.leases import Leasing
 from provender.core.lifecycle import Severity, Step
-from provender.core.limits import NO_LIMITS, Limits
 from provender.core.lineage import Consumer, Neighbourhood, Node
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -45,7 +45,7 @@ from provender.core.retention import Due, Retention
 from provender.core.serving import ServingManifest
 from provender.core.tally import Batch
 from provender.core.tasks import Task
-from provender.core.tokens import IssuedToken, Token
+from provender.core.tokens import Keyring
 from provender.core.trail import Progress, Proof
 from provender.core.training import PointInTimePlan, Table, TrainingSetManifest
 from provender.core.travel import ColumnTag
@@ -290,6 +290,9 @@ class Records(Leasing, Protocol):
         purposes: Sequence[str] = ("*",),
         until: datetime | None = None,
         reason: str = "",
+        effect: Effect = Effect.SEE,
+        mask: str = "",
+        through: str = "",
         key: str = "",
     ) -> Grant: ...
 
@@ -324,25 +327,6 @@ class Records(Leasing, Protocol):
     ) -> Iterator[bytes]: ...
 
     def checkpoints(self, *, limit: int = 50, after: str = "") -> Listed[Checkpoint]: ...
-
-
-class Keyring(Protocol):
-    """The API tokens of the actor; those of services, for who governs."""
-
-    def create(
-        self,
-        name: str,
-        *,
-        actor: str | None = None,
-        limits: Limits = NO_LIMITS,
-        until: datetime | None = None,
-    ) -> IssuedToken: ...
-
-    def tokens(self, *, limit: int = 50, after: str = "") -> Listed[Token]: ...
-
-    def revoke(self, identity: str) -> Token: ...
-
-    def rotate(self, identity: str) -> IssuedToken: ...
 
 
 class Library(Catalog, Protocol):

@@ -7,7 +7,9 @@ for what people make up.
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Protocol
 
+from provender.core.datasets import Listed
 from provender.core.digest import digest_bytes
 from provender.core.errors import InvalidInput, Unauthenticated
 from provender.core.limits import NO_LIMITS, Limits
@@ -95,3 +97,22 @@ def check_terms(name: str, until: datetime | None, *, now: datetime) -> datetime
             hint=f"name an instant until {(now + LONGEST).isoformat()}",
         )
     return until
+
+
+class Keyring(Protocol):
+    """The API tokens of the actor; those of services, for who governs."""
+
+    def create(
+        self,
+        name: str,
+        *,
+        actor: str | None = None,
+        limits: Limits = NO_LIMITS,
+        until: datetime | None = None,
+    ) -> IssuedToken: ...
+
+    def tokens(self, *, limit: int = 50, after: str = "") -> Listed[Token]: ...
+
+    def revoke(self, identity: str) -> Token: ...
+
+    def rotate(self, identity: str) -> IssuedToken: ...
