@@ -11,12 +11,15 @@ from provender.settings import Settings
 
 if TYPE_CHECKING:  # a plain Feast repository needs no catalog, so its packages are not imported
     from provender.core.protocols import Library
+    from provender.online.drain import Bookkeeping
+    from provender.online.journal import Ledger
     from provender.online.store import OnlineStore
 
 _CHOSEN: ContextVar[Settings | None] = ContextVar("settings", default=None)
 _LOCK = threading.RLock()
 _OPEN = ExitStack()
 _CATALOGS: "dict[Settings, Library]" = {}
+_BOOKS: "dict[Settings, Bookkeeping]" = {}
 _ONLINE: "dict[tuple[Settings, int | None], OnlineStore]" = {}
 
 
@@ -58,9 +61,19 @@ def online(chosen: Settings | None = None, *, key_ttl_seconds: int | None = None
         return _ONLINE[chosen, key_ttl_seconds]
 
 
+def ledger(chosen: Settings) -> "Ledger":
+    """Return what lookups by the settings are told to: one per process and setting."""
+    with _LOCK:
+        if chosen not in _BOOKS:
+            _BOOKS[chosen] = bootstrap.bookkeeping(chosen, catalog(chosen))
+            _OPEN.callback(_BOOKS[chosen].close)
+        return _BOOKS[chosen].ledger
+
+
 def close() -> None:
     """Close everything that was opened; it is opened again when it is asked for."""
     with _LOCK:
         _CATALOGS.clear()
         _ONLINE.clear()
+        _BOOKS.clear()
         _OPEN.close()

@@ -146,8 +146,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         keys = codec.keys(entity_keys)
         epoch = self._epoch(config)
         rows = store_of(config).read(keys, epoch=epoch)
-        gate.settle(wanted, epoch.told.word.state)
-        return codec.answer(keys, rows, requested_features, now=_now())
+        gate.settle(wanted, epoch.told.word.state, len(keys))
+        left = gate.left(wanted, rows, len(keys))
+        return codec.answer(keys, left, requested_features, now=_now())
 
     async def online_read_async(
         self,
@@ -161,8 +162,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         wanted = codec.passes(config, requested_features)
         keys = codec.keys(entity_keys)
         rows = await self._reader(config).read(keys)
-        await self._settle(config, wanted)
-        return codec.answer(keys, rows, requested_features, now=_now())
+        await self._settle(config, wanted, len(keys))
+        left = gate.left(wanted, rows, len(keys))
+        return codec.answer(keys, left, requested_features, now=_now())
 
     def get_online_features(
         self,
@@ -203,8 +205,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         started = time.monotonic()
         rows = store_of(config).read(question.keys, epoch=epoch)
         track_online_store_read(time.monotonic() - started)
-        gate.settle(wanted, epoch.told.word.state)
-        return question.answer(rows, with_versions=include_feature_view_version_metadata)
+        gate.settle(wanted, epoch.told.word.state, question.size)
+        left = gate.left(wanted, rows, question.size)
+        return question.answer(left, with_versions=include_feature_view_version_metadata)
 
     async def get_online_features_async(
         self,
@@ -237,8 +240,9 @@ class ProvenderOnlineStore(FeastOnlineStore):
         started = time.monotonic()
         rows = await self._reader(config).read(question.keys)
         track_online_store_read(time.monotonic() - started)
-        await self._settle(config, wanted)
-        return question.answer(rows, with_versions=include_feature_view_version_metadata)
+        await self._settle(config, wanted, question.size)
+        left = gate.left(wanted, rows, question.size)
+        return question.answer(left, with_versions=include_feature_view_version_metadata)
 
     def _plan(
         self,
@@ -298,11 +302,13 @@ class ProvenderOnlineStore(FeastOnlineStore):
             epoch = self._epochs.setdefault(config.project, epoch)
         return epoch
 
-    async def _settle(self, config: RepoConfig, wanted: Sequence[gate.Pass]) -> None:
+    async def _settle(
+        self, config: RepoConfig, wanted: Sequence[gate.Pass | None], entities: int
+    ) -> None:
         """Return if the rows that were read last may be handed out; ask in a thread, if at all."""
         told = self._epoch(config).told.word.state
         if unsettled := gate.unsettled(wanted, told):
-            await asyncio.to_thread(gate.settle, unsettled, told)
+            await asyncio.to_thread(gate.settle, unsettled, told, entities)
 
 
 def store_of(config: RepoConfig) -> OnlineStore:
@@ -351,7 +357,7 @@ def _now() -> datetime:
     return collaborators.settings().now()
 
 
-def _passes(config: RepoConfig, plan: FeastPlan) -> list[gate.Pass]:
+def _passes(config: RepoConfig, plan: FeastPlan) -> list[gate.Pass | None]:
     """Return what has to be allowed before the plan's rows are handed out."""
     purpose = getattr(config.online_store, "purpose", PURPOSE)
     return gate.passes(config, [view.governed for view in plan.stored], purpose=purpose)

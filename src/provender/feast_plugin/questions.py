@@ -67,6 +67,11 @@ class FeastQuestion:
         self._question = Question(plan.plan, keys | size, now)
 
     @property
+    def size(self) -> int:
+        """How many entities are asked for."""
+        return self._size
+
+    @property
     def keys(self) -> Sequence[bytes]:
         """The keys of the rows to read."""
         return self._question.keys

@@ -182,7 +182,7 @@ def resolve(
         ):
             raise Unplanned
     entities = registry.list_entities(project, allow_cache=True)
-    stored = tuple(_stored_view(alias, found) for alias in found.features)
+    stored = tuple(_stored_view(alias, found, refs) for alias in found.features)
     outputs, types = _outputs(stored, full=full)
     computed = tuple(_computed(view, found, refs, full=full) for view in found.computed.values())
     keys, entity_names = _entity_keys(entities, found.stored.values())
@@ -261,10 +261,12 @@ def _alias(view: BaseFeatureView) -> str:
     return str(view.projection.name_alias or view.projection.name)
 
 
-def _stored_view(alias: str, found: _Resolution) -> StoredView:
+def _stored_view(alias: str, found: _Resolution, refs: Sequence[tuple[str, str]]) -> StoredView:
     view = found.stored[alias]
     served, features = serve_view(view_spec(view)), tuple(found.features[alias])
-    return StoredView(alias, view, served, features, Governed.of(view, served, features))
+    given = {feature for of, feature in refs if of == alias}
+    governed = Governed.of(view, served, features, given)
+    return StoredView(alias, view, served, features, governed)
 
 
 def _outputs(

@@ -45,7 +45,7 @@ class ViewCodec:
         self._aged = aged
         self._max_age = served.max_age(with_ttl=aged)
 
-    def passes(self, config: RepoConfig, features: Sequence[str] | None) -> list[gate.Pass]:
+    def passes(self, config: RepoConfig, features: Sequence[str] | None) -> list[gate.Pass | None]:
         """Return what has to be allowed before ``features`` are handed out."""
         purpose = getattr(config.online_store, "purpose", PURPOSE)
         governed = gate.Governed.of(self._view, self.served, features)

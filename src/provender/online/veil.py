@@ -16,7 +16,7 @@ from provender.core.schema import TYPES, Column
 from provender.core.serving import ServedView
 from provender.online.decoder import DAMAGE
 from provender.online.layout import layout_of
-from provender.online.plan import LookupPlan, ViewRead
+from provender.online.plan import LookupPlan
 
 Key = Callable[[], bytes]
 """Gives the key of a project's hashes, where one is needed."""
@@ -86,18 +86,20 @@ class Veils:
 
     def over(self, plan: LookupPlan) -> tuple[Veil | None, ...]:
         """Return what lies over each read of ``plan``; nothing at all where that is nothing."""
-        found = tuple(self._of(read) for read in plan.reads) if self._parts else ()
+        found = tuple(self.of(read.view, read.features) for read in plan.reads)
         return found if any(found) else ()
 
-    def _of(self, read: ViewRead) -> Veil | None:
-        view = read.view
-        rows = self._parts.rows(f"{view.name}:{name}" for name in read.features)
+    def of(self, view: ServedView, features: Sequence[str]) -> Veil | None:
+        """Return what lies over rows of ``view`` that are read for ``features``; None: nothing."""
+        if not self._parts:
+            return None
+        rows = self._parts.rows(f"{view.name}:{name}" for name in features)
         masks = {
             column.name: mask
             for column in view.columns
             if (mask := self._parts.mask(f"{view.name}:{column.name}")) is not None
         }
-        if rows is None and masks.keys().isdisjoint(read.features):
+        if rows is None and masks.keys().isdisjoint(features):
             return None
         if (view, rows) not in self._made:
             self._made[view, rows] = Veil(view, masks, rows, self._key)
