@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -43,10 +43,12 @@ def governed_postgresql(postgres_template: str) -> str:
     """One database, put back to how it was kept: a copy of it would take half a second."""
     with create_engine(postgres_template).begin() as connection:
         tables = inspect(connection).get_table_names(schema="kept")
-        connection.execute(text(f"TRUNCATE {', '.join(tables)} CASCADE"))
+        anew = "".join(  # to truncate so many tables takes ten times as long
+            f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table};"
+            for table in tables
+        )
         connection.execute(text("SET LOCAL session_replication_role = replica"))  # in any order
-        for table in tables:
-            connection.execute(text(f"INSERT INTO {table} SELECT * FROM kept.{table}"))
+        connection.execute(text(f"DO $$ BEGIN {anew} END $$"))
     connection.engine.dispose()
     return postgres_template
 
@@ -123,11 +125,5 @@ def connect_empty(url: str, clock: Clock) -> Iterator[Connect]:
 
 @contextmanager
 def connecting(url: str, clock: Clock) -> Iterator[Connect]:
-    with ExitStack() as opened:
-
-        @cache
-        def connect(name: str) -> LocalCatalog:
-            catalog = LocalCatalog(url, actor=f"person:{name}", clock=clock)
-            return opened.enter_context(catalog)
-
-        yield connect
+    with LocalCatalog(url, actor="person:nobody", clock=clock) as catalog:
+        yield cache(lambda name: catalog.as_actor(f"person:{name}"))

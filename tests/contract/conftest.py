@@ -40,11 +40,13 @@ def connect(request: pytest.FixtureRequest, governed_url: str, clock: Clock) -> 
     """Connects an actor to a governed catalog: in this process, and through a real server."""
     with ExitStack() as opened:
         if request.param == "local":
+            catalog = opened.enter_context(
+                LocalCatalog(governed_url, actor="person:nobody", clock=clock)
+            )
 
             @cache
             def connected(name: str) -> Library:
-                catalog = LocalCatalog(governed_url, actor=f"person:{name}", clock=clock)
-                return opened.enter_context(catalog)
+                return catalog.as_actor(f"person:{name}")
 
         else:
             api = opened.enter_context(catalog_api(governed_url, clock=clock))
