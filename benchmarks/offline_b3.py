@@ -16,7 +16,7 @@ from benchmarks.tables import Entities
 from benchmarks.workload import Workload
 
 NAME = "offline_b3"
-SIZES = ((10_000, 50_000_000), (2_000, 200_000))
+SIZES = ((10_000, 50_000_000), (2_000, 60_000))
 ASKED = {
     "segment": Entities(ENTITIES, power=1, segment=(0.4, 0.41)),
     "random": Entities(ENTITIES, power=1),

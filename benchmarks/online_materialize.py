@@ -24,7 +24,7 @@ from benchmarks.serverbench import url_of, valkey
 from benchmarks.tables import Entities, feature_table, session
 
 NAME = "online_materialize"
-SIZES = ((10_000_000, 1_000_000), (200_000, 20_000))
+SIZES = ((10_000_000, 1_000_000), (60_000, 6_000))
 """Rows of the table, and entities."""
 SAMPLE = 200
 TIMES_FEAST, ROWS_PER_SECOND, OF_MSET, MOST_MB, TIMES_SMALLER = 40, 200_000, 0.7, 600, 2

@@ -7,6 +7,12 @@ walked again and again, though none of it ever goes.
 import gc
 
 import pytest
+from hypothesis import settings
+
+from tests.stress import times
+
+settings.register_profile("ours", max_examples=times(100, calm=40))
+settings.load_profile("ours")
 
 gc.disable()  # until all is collected
 YOUNG = 20_000

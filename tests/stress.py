@@ -2,7 +2,13 @@
 
 import os
 
+STRESS = int(os.environ.get("STRESS", "1"))
+STRESSED = STRESS > 1
 
-def times(count):
-    """Return ``count``, multiplied by the environment variable STRESS (default 1)."""
-    return count * int(os.environ.get("STRESS", "1"))
+
+def times(count, *, calm=None):
+    """Return ``count``, multiplied by the environment variable STRESS (default 1).
+
+    Without STRESS it is ``calm``, where a tenth of the promised number still takes minutes.
+    """
+    return count * STRESS if STRESSED or calm is None else calm

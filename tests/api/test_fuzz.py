@@ -11,9 +11,9 @@ from provender.core.policy import Action, Rule
 from tests.api.server import catalog_api
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest, permitted, training_set
-from tests.stress import times
+from tests.stress import STRESSED, times
 
-EXAMPLES = times(3)
+EXAMPLES = times(3, calm=2)
 WHO = "person:gov"
 ROWS = ("--exclude-operation-id-regex", "^retrieve_")
 """These catalogs have no files, and nobody makes Arrow up: tests/exits/test_gateway.py sends what is wrong."""
@@ -88,7 +88,7 @@ def test_a_governed_server_asks_for_a_token_wherever_its_description_says_so(
 def phases(url: str) -> list[str]:
     """All of them; the one of a request per border of every parameter on one database, unless STRESS."""
     everywhere = ["examples", "fuzzing", "stateful"]
-    return ["coverage", *everywhere] if url.startswith("sqlite") or times(1) > 1 else everywhere
+    return ["coverage", *everywhere] if url.startswith("sqlite") or STRESSED else everywhere
 
 
 def fill(url: str) -> None:

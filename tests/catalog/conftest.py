@@ -1,16 +1,16 @@
 """A governed catalog, on SQLite and on PostgreSQL; made once, then copied for each test."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, text
 
 from provender.catalog.db import open_database
 from provender.catalog.local import LocalCatalog
+from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
 from tests.catalog.world import GOVERNANCE, Clock, Connect
 from tests.postgres import database, postgres, postgres_url
 
@@ -35,40 +35,22 @@ def governed_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def governed_sqlite(sqlite_template: Path, tmp_path: Path) -> str:
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'catalog.db')}"
+    return copied(sqlite_template, tmp_path)
 
 
 @pytest.fixture
 def governed_postgresql(postgres_template: str) -> str:
-    """One database, put back to how it was kept: a copy of it would take half a second."""
-    with create_engine(postgres_template).begin() as connection:
-        tables = inspect(connection).get_table_names(schema="kept")
-        anew = "".join(  # to truncate so many tables takes ten times as long
-            f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table};"
-            for table in tables
-        )
-        connection.execute(text("SET LOCAL session_replication_role = replica"))  # in any order
-        connection.execute(text(f"DO $$ BEGIN {anew} END $$"))
-    connection.engine.dispose()
-    return postgres_template
+    return put_back(postgres_template)
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("template") / "catalog.db"
-    govern(f"sqlite:///{path}")
-    return path
+    return kept_sqlite(tmp_path_factory.mktemp("template"), govern)
 
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres: str) -> Iterator[str]:
-    with database(postgres) as url:
-        govern(url)
-        with create_engine(url).begin() as connection:
-            connection.execute(text("CREATE SCHEMA kept"))
-            for table in inspect(connection).get_table_names(schema="public"):
-                connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
-        connection.engine.dispose()
+    with kept_postgresql(postgres, govern) as url:
         yield url
 
 
@@ -95,8 +77,7 @@ def empty_postgres(postgres: str) -> Iterator[str]:
 def trail_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of a catalog in which nothing happened, of each kind in turn; for its audit trail."""
     if request.param == "sqlite":
-        copied = shutil.copy(request.getfixturevalue("empty_sqlite"), tmp_path / "catalog.db")
-        return f"sqlite:///{copied}"
+        return copied(request.getfixturevalue("empty_sqlite"), tmp_path)
     found: str = request.getfixturevalue("empty_postgres")
     with create_engine(found).begin() as connection:
         connection.execute(text("TRUNCATE audit_events, audit_checkpoints, rules"))

@@ -2,8 +2,9 @@
 
 import json
 import random
+import shutil
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -27,6 +28,7 @@ from provender.core.errors import (
     NotFound,
     Unavailable,
 )
+from tests.catalog.conftest import govern
 from tests.catalog.copies import (
     ANEW,
     answers,
@@ -37,6 +39,7 @@ from tests.catalog.copies import (
     rows_of,
     used,
 )
+from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
 from tests.catalog.test_epoch import epoch_of
 from tests.catalog.world import FLIGHTS, NOW, Clock, manifest, searched
 from tests.stress import times
@@ -68,10 +71,27 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return found
 
 
-@pytest.fixture
-def source(governed_url: str) -> str:
+def fill(url: str) -> None:
+    govern(url)
+    used(url)
+
+
+@pytest.fixture(scope="module")
+def used_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kept_sqlite(tmp_path_factory.mktemp("used"), fill)
+
+
+@pytest.fixture(scope="module")
+def used_postgresql(postgres: str) -> Iterator[str]:
+    with kept_postgresql(postgres, fill) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def source(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A catalog with rows of most kinds, in either database."""
-    return used(governed_url)
+    kept = request.getfixturevalue(f"used_{request.param}")
+    return copied(kept, tmp_path) if request.param == "sqlite" else put_back(kept)
 
 
 @pytest.fixture
@@ -81,12 +101,17 @@ def backup(source: str, tmp_path: Path) -> Path:
     return file
 
 
+@pytest.fixture(scope="module")
+def backup_of_sqlite(used_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("backup")
+    backed_up(copied(used_sqlite, folder), folder / "catalog.tar")
+    return folder / "catalog.tar"
+
+
 @pytest.fixture
-def of_sqlite(governed_sqlite: str, tmp_path: Path) -> Path:
+def of_sqlite(backup_of_sqlite: Path, tmp_path: Path) -> Path:
     """A backup whose damage is the same whatever it was made of."""
-    file = tmp_path / "catalog.tar"
-    backed_up(used(governed_sqlite), file)
-    return file
+    return Path(shutil.copy2(backup_of_sqlite, tmp_path / "catalog.tar"))
 
 
 def test_a_restored_catalog_is_the_same_in_either_database(source: str, backup: Path, target: str):

@@ -25,6 +25,7 @@ from provender.core.policy import Action, Rule
 from provender.core.tags import Tag
 from tests.catalog.stewarded import STEWARDED
 from tests.catalog.world import FLIGHTS, Connect
+from tests.stress import times
 
 OWN = Path(__file__).parents[2] / "catalog"
 
@@ -192,7 +193,7 @@ WORLDS = st.builds(
 
 
 @settings(
-    max_examples=60,
+    max_examples=times(60, calm=25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

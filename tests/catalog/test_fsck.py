@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,6 +17,8 @@ from provender.core.errors import Denied
 from provender.core.lineage import Node, NodeKind
 from provender.core.requests import Wanted
 from provender.core.retention import Retention
+from tests.catalog.conftest import govern
+from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
@@ -30,9 +33,9 @@ from tests.catalog.world import (
 )
 
 
-@pytest.fixture
-def engine(governed_url: str) -> Iterator[Engine]:
-    """A catalog in which all has happened that leaves rows."""
+def fill(governed_url: str) -> None:
+    """Do in a new catalog all that leaves rows."""
+    govern(governed_url)
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
         made = replace(declared(HOURLY), column_from={"tail": ("aviation.flights.tailnum",)})
         catalog.desk.apply(governing(made))
@@ -52,7 +55,25 @@ def engine(governed_url: str) -> Iterator[Engine]:
         catalog.record(REPO)
         about = Node(NodeKind.DATASET, FLIGHTS.dataset)
         catalog.access.ask(Wanted(about=about, purpose="report", reason="to count"))
-    engine = open_database(governed_url)
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return kept_sqlite(tmp_path_factory.mktemp("filled"), fill)
+
+
+@pytest.fixture(scope="module")
+def filled_postgresql(postgres: str) -> Iterator[str]:
+    with kept_postgresql(postgres, fill) as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A catalog in which all has happened that leaves rows, of each kind in turn."""
+    filled = request.getfixturevalue(f"filled_{request.param}")
+    url = copied(filled, tmp_path) if request.param == "sqlite" else put_back(filled)
+    engine = open_database(url)
     yield engine
     engine.dispose()
 

@@ -28,6 +28,7 @@ from tests.catalog.world import (
     manifest,
     searched,
 )
+from tests.stress import times
 
 
 @pytest.fixture
@@ -241,7 +242,9 @@ def test_every_word_of_a_question_is_looked_for_or_said_to_be_missing(found: Con
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=times(60, calm=25),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     text=st.text(max_size=20) | st.sampled_from(["NOT late", "late AND", 'a" OR b', "NEAR(late)"])

@@ -14,18 +14,17 @@ from tests.catalog.conftest import (
     clock,
     governed_postgresql,
     governed_sqlite,
-    governed_url,
     postgres_template,
     sqlite_template,
 )
 from tests.catalog.world import Clock
 from tests.postgres import postgres, postgres_url
+from tests.stress import STRESSED
 
 __all__ = [
     "clock",
     "governed_postgresql",
     "governed_sqlite",
-    "governed_url",
     "postgres",
     "postgres_template",
     "postgres_url",
@@ -33,13 +32,27 @@ __all__ = [
 ]
 
 Connect = Callable[[str], Library]
+WAYS = ["local-sqlite", "local-postgresql", "http-sqlite"]
+"""Each implementation, and each database; both ways to both in `make stress`."""
 
 
-@pytest.fixture(params=["local", "http"])
-def connect(request: pytest.FixtureRequest, governed_url: str, clock: Clock) -> Iterator[Connect]:
+@pytest.fixture(params=[*WAYS, "http-postgresql"] if STRESSED else WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.fixture
+def governed_url(request: pytest.FixtureRequest, way: str) -> str:
+    found: str = request.getfixturevalue(f"governed_{way.partition('-')[2]}")
+    return found
+
+
+@pytest.fixture
+def connect(way: str, governed_url: str, clock: Clock) -> Iterator[Connect]:
     """Connects an actor to a governed catalog: in this process, and through a real server."""
     with ExitStack() as opened:
-        if request.param == "local":
+        if way.startswith("local"):
             catalog = opened.enter_context(
                 LocalCatalog(governed_url, actor="person:nobody", clock=clock)
             )

@@ -17,6 +17,7 @@ from provender.offline.duck import DuckEngine
 from provender.offline.shape import Join
 from provender.offline.spine import Spine
 from tests.oracle.asof import asof
+from tests.stress import times
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 NOTHING_GOVERNED = Permit(
@@ -32,6 +33,7 @@ values = st.one_of(st.none(), st.integers(0, 2))
 view_rows = st.lists(
     st.tuples(maybe_keys, maybe_keys, maybe_minutes, maybe_minutes, values), max_size=12
 )
+
 spines = st.lists(st.tuples(maybe_keys, maybe_keys, maybe_minutes), min_size=1, max_size=8)
 ttls = st.one_of(st.none(), st.integers(1, 3))
 
@@ -74,7 +76,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("asof")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=times(150, calm=60), deadline=None)
 @given(
     rows=view_rows, spine=spines, ttl=ttls, known_by_then=st.booleans(), n_keys=st.integers(0, 2)
 )
@@ -101,7 +103,7 @@ def test_the_join_agrees_with_the_one_done_by_hand(folder, rows, spine, ttl, kno
     assert found.select(["p1", "p2", "t"]) == spine_table(spine)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=times(60, calm=30), deadline=None)
 @given(rows=view_rows, spine=spines, ttl=ttls)
 def test_answers_recorded_only_later_are_counted(folder, rows, spine, ttl):
     join = ViewJoin(

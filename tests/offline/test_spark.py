@@ -23,16 +23,18 @@ from tests.offline.cases import INSTANT, NOTHING_GOVERNED, START, compare
 from tests.offline.cluster import OPTIONS
 from tests.offline.questions import MINUTE, at, join, plan, run, together, written
 from tests.offline.shielding import KEY, cards, hashed, permit
+from tests.stress import times
 
 FORMS = ("window", "asof")
+CASES = times(100, calm=200)
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("known_by_then", [False, True])
 def test_random_joins_agree_with_those_done_by_hand(engine, tmp_path, form, known_by_then):
     engine = dataclasses.replace(engine, form=form)
-    found = compare(engine, tmp_path, seed=11, cases=1000, known_by_then=known_by_then)
-    assert found.cells > 20_000
+    found = compare(engine, tmp_path, seed=11, cases=CASES, known_by_then=known_by_then)
+    assert found.cells > 20 * CASES
     assert found.differing == 0
 
 

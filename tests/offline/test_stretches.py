@@ -25,7 +25,7 @@ from tests.offline.options import random_options
 from tests.offline.test_asof import NOTHING_GOVERNED
 from tests.stress import times
 
-QUESTIONS = 4
+QUESTIONS = times(4, calm=2)
 SEED = 6_400
 
 
@@ -35,7 +35,7 @@ def test_pieces_change_no_cell(tmp_path, monkeypatch, join, rows):
     """With next to no memory, spines are matched and rows handed on ``rows`` at a time."""
     monkeypatch.setattr(shape, "LEAST_ROWS", rows)
     engine = DuckEngine(tmp_path, memory_limit="1KB", join=join)
-    for number in range(times(QUESTIONS)):
+    for number in range(QUESTIONS):
         with tempfile.TemporaryDirectory(dir=tmp_path) as place:
             options = random_options(SEED + number, 500, without={"jsonl"})  # takes 32 MiB a thread
             question = build(options, tmp_path, Path(place).name)

@@ -96,7 +96,7 @@ def test_the_rows_of_a_version_are_the_same_in_every_other_format(
 
 
 @given(data=st.data(), pair=st.sampled_from([(a, b) for a in Format for b in Format if a != b]))
-@settings(max_examples=times(8), deadline=None)
+@settings(max_examples=times(8, calm=4), deadline=None)
 def test_any_rows_that_two_formats_hold_are_the_same_in_both(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, pair: tuple[Format, Format]
 ) -> None:

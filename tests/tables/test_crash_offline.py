@@ -29,7 +29,7 @@ from provender.tables.upkeep import Kind
 from tests.stress import times
 
 KILLS = times(2)
-ROWS, ADDED = 150_000, 50_000
+ROWS, ADDED = times(15_000, calm=40_000), times(5_000, calm=15_000)
 ME = "person:ana"
 GOVERNANCE = Governance(
     domains=(Domain(name="a", owner=ME),),

@@ -16,21 +16,24 @@ from provender.tables.arrow import Naive, schema_of
 from provender.tables.rows import inspect, logical_digest
 from provender.tables.session import session
 from provender.tables.versions import write_version
+from tests.stress import times
 from tests.tables.generators import same_rows, tables
 from tests.tables.oracle import digest_by_hand
 
 REUSE = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=times(40, calm=15),
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=times(60, calm=30))
 @given(tables())
 def test_the_digest_is_the_one_done_by_hand(table: pa.Table) -> None:
     assert logical_digest(table) == digest_by_hand(table)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=times(25, calm=12))
 @given(tables(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(table: pa.Table, shuffle: random.Random) -> None:
     order = list(range(table.num_rows))
@@ -38,7 +41,7 @@ def test_the_order_of_rows_does_not_matter(table: pa.Table, shuffle: random.Rand
     assert logical_digest(table.take(order)) == logical_digest(table)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=times(25, calm=12))
 @given(tables())
 def test_a_reader_in_pieces_has_the_digest_of_the_table(table: pa.Table) -> None:
     reader = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1))

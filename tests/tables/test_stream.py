@@ -20,6 +20,7 @@ from provender.tables.parquet import ROW_GROUP_BYTES, ROW_GROUP_ROWS, row_groups
 from provender.tables.rows import RunningDigest, logical_digest
 from provender.tables.stream import Taken, staged, write_rows
 from provender.tables.upkeep import Kind, sweep
+from tests.stress import times
 from tests.tables.generators import tables
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -318,7 +319,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_and_the_next_one_clears_up(
     assert outcomes >= {3}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=times(25, calm=10))
 @given(tables())
 def test_the_running_digest_is_that_of_the_whole(table: pa.Table) -> None:
     running = RunningDigest(table.schema)
