@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -16,12 +17,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine, text
 
-from provender.catalog import bundle
+from provender.catalog import bundle, lookups
 from provender.catalog.db import open_database, transaction
 from provender.catalog.door import Door
 from provender.catalog.rows import RuleRow
 from provender.core.errors import Conflict, Corrupt, Denied, InvalidInput
 from provender.core.policy import Action, Rule
+from provender.core.serving import SERVER
+from provender.core.tally import Batch, Matter, Tally
 from provender.sdk.exporting import write_bundle
 from tests.catalog.conftest import empty_postgres, empty_sqlite, trail_url
 from tests.catalog.sealed import sealing
@@ -180,6 +183,42 @@ def test_a_bundle_proves_itself_by_itself_and_a_public_key(exported: list[bytes]
     assert run().returncode == 2
     (alone / "key.pub").write_text("00")
     assert run().returncode == 2
+
+
+def test_a_bundle_with_lookups_proves_itself_and_one_fewer_is_found(
+    engine: Engine, tool: ModuleType, tmp_path: Path
+):
+    let_read(engine)
+    write(engine, 3, each=timedelta(minutes=1))
+    matter = Matter(
+        actor="service:shop",
+        purpose="serving",
+        project="shop",
+        reasons={"aviation.flights": {"tailnum": "grant g9"}},
+        tags={"aviation.flights": {"tailnum": ("personal",)}},
+    )
+    one = Tally(
+        matter=matter,
+        allowed=True,
+        lookups=31,
+        entities=62,
+        first="a.1",
+        last="a.31",
+        began=NOW,
+        ended=NOW,
+    )
+    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(one, replace(one, allowed=False)))
+    door = Door(engine, actor=SERVER, clock=Clock())
+    with door.writing() as (db, change):
+        lookups.record(db, door.who(db), batch, change=change)
+    write(engine, 2, each=timedelta(minutes=2))
+    lines = export(engine)
+    assert told(tool, lines, tmp_path, witness=True)
+    said, other = b'"lookups":31', b'"lookups":30'
+    assert sum(said in line for line in lines) == 2
+    changed = [line.replace(said, other) for line in lines]
+    with pytest.raises(tool.Broken):
+        told(tool, changed, tmp_path)
 
 
 def test_the_verifier_is_one_file_that_imports_the_standard_library_only():

@@ -7,6 +7,7 @@ import pytest
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.policy import Action, ColumnRef
+from provender.core.tally import Batch, Matter, Tally
 from provender.web.app import application
 from tests.catalog.conftest import governed_sqlite, sqlite_template
 from tests.catalog.sealed import sealing
@@ -52,6 +53,35 @@ def test_the_page_is_narrowed_by_purpose_verdict_and_time(site):
     assert kinds("verdict=allow&since=2026-03-01") == permitted
     for query, says in (("verdict=maybe", "verdict"), ("since=soon", "instant")):
         assert says in ask(site, f"/audit?{query}").text
+
+
+def test_lookups_are_told_with_how_many_they_were(governed_sqlite: str):
+    matter = Matter(
+        actor="service:shop",
+        purpose="serving",
+        project="shop",
+        service="model",
+        reasons={str(FLIGHTS): {"tailnum": "grant g9"}},
+    )
+    tally = Tally(
+        matter=matter,
+        allowed=False,
+        because="feature is closed",
+        lookups=31,
+        entities=62,
+        first="a.1",
+        last="a.31",
+        began=NOW,
+        ended=NOW,
+    )
+    with LocalCatalog(governed_sqlite, actor="person:gov", clock=lambda: NOW) as gov:
+        gov.records.tell_lookups(Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,)))
+        site = application(gov, clock=lambda: NOW)
+        page = ask(site, "/audit?actor=service:shop&verdict=deny").text
+        [event] = ask(site, "/audit.json?actor=service:shop").json()["events"]
+    assert (event["subject"], event["detail"]["lookups"]) == (str(FLIGHTS), 31)
+    for told in ("service:shop", "access:deny", "grant g9", "feature is closed", "31", "62"):
+        assert told in page
 
 
 def test_of_an_unsigned_trail_the_page_says_so(as_actor):
