@@ -101,7 +101,7 @@ def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
             ana.tell_lookups(replace(batch, tallies=(replace(tally, matter=matter),)))
     for wrong in (
         replace(tally, lookups=0),
-        replace(tally, ended=NOW + timedelta(minutes=2)),
+        replace(tally, entities=-1),
         replace(tally, because="x" * 501),
         replace(tally, matter=replace(tally.matter, actor="ana")),
         replace(tally, matter=replace(tally.matter, reasons={})),

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ import pytest
 from provender.catalog import audit
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind, Outcome
-from provender.core.errors import Denied, InvalidInput, Unavailable
+from provender.core.errors import Denied, InvalidInput, ProvenderError, Unavailable
 from provender.core.serving import SERVER
 from provender.core.tally import Batch, Matter
 from provender.online.drain import Drain, adopt, batches_of
@@ -153,10 +154,10 @@ def test_what_is_drained_is_in_the_audit_trail_once_and_the_trail_holds(
     assert gov.verify_audit() >= 3
 
 
-def test_what_the_catalog_refuses_is_put_aside_and_what_it_cannot_take_now_stays(
-    folder: Path, catalog: LocalCatalog
+@pytest.mark.parametrize("away", [Unavailable("gone", hint=""), Denied("who?", hint="")])
+def test_what_says_what_cannot_be_is_put_aside_and_what_is_not_taken_now_stays(
+    folder: Path, catalog: LocalCatalog, away: ProvenderError
 ) -> None:
-    away = Unavailable("gone", hint="")
     for matter in (MATTER, OTHER):
         journal = Journal(folder)
         journal.note(matter, Outcome.ALLOW, 1)
@@ -167,7 +168,7 @@ def test_what_the_catalog_refuses_is_put_aside_and_what_it_cannot_take_now_stays
             raise away
         raise InvalidInput("no", hint="")
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(type(away)):
         Drain(folder, take).once()
     assert len(list((folder / "refused").glob("*.seg"))) == 1
     assert [batch.tallies[0].matter for batch in held(folder)] == [OTHER]
@@ -241,6 +242,33 @@ def test_a_batch_that_was_torn_is_none_and_what_a_process_left_open_is_taken(fol
     assert len(list(folder.glob("*.open"))) == 1  # the one that is being written
     assert counted(folder) == {"allow": 1}
     busy.close()
+
+
+def test_what_is_large_is_handed_in_by_portions_the_same_each_time(folder: Path) -> None:
+    journal = Journal(folder, segment_seconds=60)
+    matters = [replace(MATTER, service=f"{n}-{'x' * 600_000 * (n % 2)}") for n in range(260)]
+    for matter in (*matters[:5], *matters[6::2]):
+        journal.note(matter, Outcome.ALLOW, 1)
+    journal.close()
+    batches = held(folder)
+    assert [len(batch.tallies) for batch in batches] == [3, 100, 29]
+    assert held(folder) == batches
+    assert [batch.id.rpartition(".")[2] for batch in batches] == ["0", "1", "2"]
+
+
+def test_a_clock_that_goes_back_keeps_nothing_from_being_told(
+    folder: Path, catalog: LocalCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(folder, segment_seconds=60)
+    hours = iter([1e9, 1e9 - 3600, 9e9])
+    monkeypatch.setattr("provender.online.journal.time.time", lambda: next(hours, 9e9))
+    for _ in range(3):
+        journal.note(MATTER, Outcome.ALLOW, 1)
+    monkeypatch.undo()
+    journal.close()
+    assert Drain(folder, catalog.records.tell_lookups).once() == 3
+    assert not (folder / "refused").exists()
+    assert len(decisions(catalog)) == 1
 
 
 def test_a_process_that_is_forked_does_not_count_into_nowhere(folder: Path) -> None:

@@ -26,7 +26,7 @@ def record(db: Session, who: Actor, batch: Batch, *, change: Change) -> None:
         InvalidInput: it cannot be what it says it is.
         Denied: they were not all by ``who``, who neither serves nor governs, or not theirs to tell.
     """
-    tally.check(batch, now=change.at)
+    tally.check(batch)
     _check_teller(db, who, batch, change)
     if _is_told(db, batch.id):
         return

@@ -7,7 +7,7 @@ it is: who asked, for what, of which columns, and what decided. No keys of entit
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from provender.core.audit import Outcome
 from provender.core.decisions import Permit
@@ -20,8 +20,6 @@ MOST = 100
 LONGEST = 500
 """Characters of a text that was not decided here: names, requests, why something was refused."""
 BATCH_ID = re.compile(r"\d{20}-[0-9a-f]{12}\.\d{1,6}\Z")
-AHEAD = timedelta(minutes=1)
-"""How far the clock of who counts may be ahead."""
 ONLINE, IN_PROCESS = "online server", "in process"
 Columns = Mapping[str, Mapping[str, str]]
 """What is said of columns, by dataset and column."""
@@ -132,12 +130,12 @@ class Batch:
     tallies: tuple[Tally, ...]
 
 
-def check(batch: Batch, *, now: datetime) -> None:
-    """Return if ``batch`` can be what it says it is.
+def check(batch: Batch) -> None:
+    """Return if ``batch`` can be what it says it is. Clocks differ and go back: they are not held to ours.
 
     Raises:
-        InvalidInput: its id is none, or a tally counts nothing, comes from later than ``now``,
-            is of no dataset or nobody, or says more than there is to say.
+        InvalidInput: its id is none, or a tally counts nothing, is of no dataset or nobody, or
+            says more than there is to say.
     """
     if not BATCH_ID.match(batch.id) or not 0 < len(batch.tallies) <= MOST:
         raise InvalidInput(
@@ -145,19 +143,17 @@ def check(batch: Batch, *, now: datetime) -> None:
             hint=f"hand in 1-{MOST} tallies at a time, under the name of their segment and a number",
         )
     for number, tally in enumerate(batch.tallies):
-        if why := _wrong(tally, now):
+        if why := _wrong(tally):
             raise InvalidInput(
                 f"tally {number} of batch {batch.id} {why}",
                 hint="see docs/how-to/see-who-looked-up.md for what journals hold",
             )
 
 
-def _wrong(tally: Tally, now: datetime) -> str:
+def _wrong(tally: Tally) -> str:
     matter = tally.matter
     if tally.lookups < 1 or tally.entities < 0:
         return f"counts {tally.lookups} lookups of {tally.entities} entities"
-    if not tally.began <= tally.ended <= now + AHEAD:
-        return f"is from {tally.began.isoformat()} to {tally.ended.isoformat()}"
     if matter.actor and not ACTOR_ID.match(matter.actor):
         return f"is of {matter.actor!r:.80}, which is no actor"
     if not matter.reasons or not all(matter.reasons.values()):

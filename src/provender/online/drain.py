@@ -1,8 +1,9 @@
 """What takes the journals of lookups to the catalog, and deletes what it has.
 
 Killed anywhere, it goes on where it was: a segment is deleted after it was taken, and what was taken
-already is taken for that, by its name. What the catalog refuses for good is put aside, for somebody
-to look at: it must not keep the rest from being told.
+already is taken for that, by its name. What cannot be read, or is nothing that the catalog knows, is put
+aside, for somebody to look at: it must not keep the rest from being told. All else waits, also where
+the catalog refuses: lookups are refused then, too, before long.
 """
 
 import atexit
@@ -11,7 +12,7 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from typing import Any
 
 from provender.core.audit import Outcome
 from provender.core.closing import Closing
-from provender.core.errors import ProvenderError, Unavailable
+from provender.core.errors import Corrupt, InvalidInput, ProvenderError
 from provender.core.tally import MOST, Batch, Matter, Tally
 from provender.online.journal import CLOSED, OPEN, Backlog, Journal, Ledger
 from provender.online.spool import flush_folder, make_private, whole_lines
@@ -33,6 +34,10 @@ BEAT = 0.2
 PAUSE = 1.0
 """Seconds until the catalog is asked again after it did not answer."""
 FAILED_SECONDS = 5.0
+BATCH_BYTES = 1 << 20
+"""What the matters of a batch may take, but for one that is larger by itself."""
+Key = tuple[str, bool, str]
+"""What is alike: the text of a matter, whether it was allowed, and why not."""
 Take = Callable[[Batch], None]
 """Hands a batch to the catalog; raises what it says where it does not take it."""
 
@@ -49,7 +54,7 @@ class Drain:
         """Take all closed segments, and those that killed processes left; return the lookups told.
 
         Raises:
-            Unavailable: the catalog does not answer; all is still there.
+            ProvenderError: the catalog does not answer, or takes nothing of us; all is still there.
         """
         adopt(self.folder)
         return sum(map(self._take, sorted(self.folder.glob(f"*{CLOSED}"))))
@@ -60,7 +65,7 @@ class Drain:
             said = ""
             try:
                 self.once()
-            except Unavailable as error:
+            except ProvenderError as error:
                 said = error.message
             except Exception:
                 log.exception("lookups in %s cannot be told", self.folder)
@@ -75,7 +80,7 @@ class Drain:
         """Take what there is, if the catalog answers; else who comes next does."""
         try:
             self.once()
-        except Unavailable as error:
+        except ProvenderError as error:
             log.warning("lookups wait in %s: %s", self.folder, error.message)
 
     def _take(self, segment: Path) -> int:
@@ -83,11 +88,9 @@ class Drain:
             batches = list(batches_of(segment))
             for batch in batches:
                 self.take(batch)
-        except Unavailable:
-            raise
         except FileNotFoundError:  # another one was faster
             return 0
-        except ProvenderError as error:
+        except (InvalidInput, Corrupt) as error:
             self._put_aside(segment, error.message)
             return 0
         with suppress(FileNotFoundError):
@@ -144,16 +147,29 @@ def adopt(folder: Path) -> None:
 
 def batches_of(segment: Path) -> Iterator[Batch]:
     """Yield what a segment holds, what is alike added up, in the same batches each time."""
-    found: dict[tuple[str, bool, str], Tally] = {}
+    found: dict[Key, Tally] = {}
     for tally, key in _tallies(segment.read_bytes()):
         before = found.get(key)
         found[key] = tally if before is None else _together(before, tally)
-    tallies = tuple(found.values())
-    for number, start in enumerate(range(0, len(tallies), MOST)):
-        yield Batch(id=f"{segment.stem}.{number}", tallies=tallies[start : start + MOST])
+    for number, some in enumerate(_portions(found)):
+        yield Batch(id=f"{segment.stem}.{number}", tallies=tuple(some))
 
 
-def _tallies(data: bytes) -> Iterator[tuple[Tally, tuple[str, bool, str]]]:
+def _portions(found: Mapping[Key, Tally]) -> Iterator[list[Tally]]:
+    """Yield the tallies in lists that are neither long nor large."""
+    some: list[Tally] = []
+    size = 0
+    for (text, _, _), tally in found.items():
+        if some and (len(some) >= MOST or size + len(text) > BATCH_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(tally)
+        size += len(text)
+    if some:
+        yield some
+
+
+def _tallies(data: bytes) -> Iterator[tuple[Tally, Key]]:
     texts: dict[str, str] = {}
     matters: dict[str, Matter] = {}
     for line in whole_lines(data):

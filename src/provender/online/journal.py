@@ -34,8 +34,8 @@ FOLDER = "journal"
 OPEN, CLOSED = ".open", ".seg"
 GATHER_SECONDS = 0.05
 """How long counts are gathered: with the flush, some 100 ms at most on a disk that is well."""
-SEGMENT_SECONDS = 0.4
-"""How long a segment stays open: who takes it waits for that."""
+SEGMENT_SECONDS = 0.7
+"""How long a segment stays open: who takes it waits for that, and has it within a second."""
 SEGMENT_BYTES = 4 << 20
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 0.5
