@@ -8,7 +8,10 @@ UV_COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 -
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test stress mutants check bench up down lock clean
+DECIDING := src/provender/core/policy.py,src/provender/core/audit.py,src/provender/catalog/access.py
+DECIDED := $(patsubst %,tests/core/test_%.py,audit trail policy verdicts filters effects effects_of_rules) \
+	$(patsubst %,tests/catalog/test_%.py,access audit grants naming testimony told)
+.PHONY: help setup demo test stress mutants branches check bench up down lock clean
 
 help:  ## what there is
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -29,6 +32,12 @@ stress: setup  ## the reliability tests at ten times their numbers
 mutants: setup  ## mutation tests of the policy: no survivor without a reason
 	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
 	$(VENV)/python tools/mutants.py
+
+branches: setup  ## every branch of what decides and what is written down of it is taken by tests
+	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
+	$(VENV)/python -m coverage run --branch --data-file=.pytest_cache/branches --include=$(DECIDING) \
+		-m pytest -q -n 0 $(DECIDED)
+	$(VENV)/python -m coverage report --data-file=.pytest_cache/branches --show-missing --fail-under=100
 
 check: setup  ## format, lint, types, import contracts, dependencies
 	$(VENV)/ruff format --check

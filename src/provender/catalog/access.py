@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import audit, epoch, listing, naming, testimony, whence
@@ -239,14 +239,11 @@ def is_visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Col
 
 
 def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
-    """Return the condition on audit events that ``who`` may read.
+    """Return the condition on audit events that ``who`` may read if they do not read all.
 
-    Who governs reads all; others what they did, and what befell datasets they are steward of.
-    That they were refused what they may not discover, there or not, is not theirs to read: it
-    would say which.
+    What they did, and what befell datasets they are steward of. That they were refused what they
+    may not discover, there or not, is not theirs to read: it would say which.
     """
-    if governs(db, who, now=now):
-        return true()
     about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
     known = _subject_is(db, is_visible(db, who, Action.DISCOVER, now=now))
     denied = AuditRow.kind == EventKind.ACCESS_DENY.value

@@ -6,6 +6,7 @@ from datetime import datetime
 from provender.catalog import (
     access,
     audit,
+    auditors,
     consumption,
     datasets,
     entries,
@@ -140,7 +141,7 @@ class LocalFinder:
         """Return what happened after the event numbered ``after``, as far as the actor may read it."""
         check_limit(limit)
         with self._door.reading() as db:
-            readable = access.readable_events(db, self._door.who(db), now=self._now())
+            readable = auditors.readable(db, self._door.who(db), now=self._now())
             found = audit.following(db, readable=readable, after=after, limit=limit + 1)
         shown = tuple(
             ChangeRecord(
