@@ -115,7 +115,7 @@ def list_unused(
     since: Annotated[Instant, Query(description="Not used since that instant.")],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return the grants to read that no permit has rested on since an instant, oldest first."""
+    """Return the grants to read and to serve that no permit has rested on since an instant, oldest first."""
     return answers.answer(request, catalog.access.unused(since=since))
 
 

@@ -102,7 +102,7 @@ class LocalAccess:
             return tenure.expiring(db, self._door.who(db), until=until, now=self._door.clock())
 
     def unused(self, *, since: datetime) -> Listed[Grant]:
-        """Return the grants to read that no permit has rested on ``since``."""
+        """Return the grants to read and to serve that no permit has rested on ``since``."""
         with self._door.reading() as db:
             return tenure.unused(db, self._door.who(db), since=since, now=self._door.clock())
 

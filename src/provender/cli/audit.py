@@ -55,8 +55,19 @@ def list_events(*, kind: str | None, verdict: str | None, as_json: bool, **asked
         events,
         machine=as_json,
         human=lambda: table(
-            ("#", "at", "actor", "event", "subject", "digest"),
-            ((e.sequence, e.at, e.actor, e.kind, e.subject, e.digest[7:19]) for e in events),
+            ("#", "at", "actor", "event", "subject", "lookups", "digest"),
+            (
+                (
+                    e.sequence,
+                    e.at,
+                    e.actor,
+                    e.kind,
+                    e.subject,
+                    e.detail.get("lookups"),
+                    e.digest[7:19],
+                )
+                for e in events
+            ),
             empty="nothing that you may see",
         ),
     )

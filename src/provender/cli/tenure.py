@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.option("--since", type=Age(), default="90d", show_default=True, help="For how long.")
 @as_json
 def list_unused(since: timedelta, as_json: bool) -> None:  # noqa: FBT001
-    """List the grants to read that nobody has read by for so long."""
+    """List the grants to read and to serve that nothing was read or looked up by for so long."""
     from provender.core.clock import utc_now
     from provender.sdk import connect
 

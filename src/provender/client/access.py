@@ -72,7 +72,7 @@ class HttpAccess:
         return self._wire.get(Listed[Grant], "grants", "expiring", until=until)
 
     def unused(self, *, since: datetime) -> Listed[Grant]:
-        """Return the grants to read that no permit has rested on ``since``."""
+        """Return the grants to read and to serve that no permit has rested on ``since``."""
         return self._wire.get(Listed[Grant], "grants", "unused", since=since)
 
     def break_glass(

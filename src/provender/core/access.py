@@ -55,7 +55,7 @@ class Access(Protocol):
         ...
 
     def unused(self, *, since: datetime) -> Listed[Grant]:
-        """Return the grants to read that no permit has rested on ``since``."""
+        """Return the grants to read and to serve that no permit has rested on ``since``."""
         ...
 
     def break_glass(
