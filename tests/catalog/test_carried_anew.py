@@ -27,7 +27,7 @@ from tests.catalog.world import (
 from tests.core.dags import STOPS, TAGS, Columns, dag, happen
 from tests.stress import times
 
-DAGS = times(10, calm=4)
+DAGS = times(10)
 UPDATES = 5
 BAR_SECONDS = 0.05 if times(1) > 1 else 0.25  # other tests run beside those of CI
 

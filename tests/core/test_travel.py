@@ -11,7 +11,7 @@ from provender.core.travel import Anonymising, Carried, passes, stops
 from tests.core.dags import STOPS, TAGS, Columns, dag, happen
 from tests.stress import times
 
-DAGS = times(100, calm=30)
+DAGS = times(100)
 UPDATES = 3
 BAR_SECONDS = 0.05 if times(1) > 1 else 0.25  # other tests run beside those of CI
 

@@ -18,7 +18,7 @@ from tests.stress import times
 
 HERE = ("duckdb", "slots")
 SEED = 20_260_101
-ROWS = times(50_000, calm=15_000)
+ROWS = times(50_000)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_every_cell_is_the_one_found_by_hand(name, lake):
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_thousands_of_random_rows_have_no_differing_cell(name):
+def test_tens_of_thousands_of_random_rows_have_no_differing_cell(name):
     """With STRESS=10 half a million: a million with both shapes of the join."""
     report = compare_rows(name, ROWS, SEED)
     assert report.rows >= ROWS
