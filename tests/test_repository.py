@@ -213,8 +213,8 @@ def find_command(words: list[str]) -> click.Command:
     """Return the command that ``words`` name; the rest are its arguments."""
     command: click.Command = main
     for word in words:
-        if not isinstance(command, click.Group):
-            break
+        if not isinstance(command, click.Group) or word.startswith("-"):
+            break  # arguments, or options of a group itself
         assert word in command.commands, f"provender {' '.join(words)}: there is no {word}"
         command = command.commands[word]
     return command

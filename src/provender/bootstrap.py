@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
     from provender.client import HttpCatalog
+    from provender.core.erasure import Erasure, Sought
     from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
     from provender.offline.engines import Engines
@@ -33,6 +34,8 @@ __all__ = [
     "catalog",
     "door",
     "engine",
+    "erasure_key",
+    "forget_online",
     "has_catalog",
     "identity_provider",
     "local_catalog",
@@ -44,7 +47,11 @@ __all__ = [
     "retrieval",
     "sealing",
     "settings",
+    "sought",
 ]
+
+ERASURES = ".erasures"
+"""What the key of erasures is called among those of projects, none of which is called so."""
 
 
 @cache
@@ -265,6 +272,63 @@ def bookkeeping(chosen: Settings, catalog: "Library") -> "Bookkeeping":
         backlog=backlog(chosen),
         passes=chosen.unrecorded == "public",
     )
+
+
+def erasure_key(chosen: Settings) -> tuple[str, bytes]:
+    """Return the key by which subjects that were erased are known again, and what it is called.
+
+    It is beside the catalog and in no backup of it.
+
+    Raises:
+        Misconfigured: it cannot be read or made.
+    """
+    from provender.online.secrets import KEYRING
+
+    KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
+    return KEYRING.key_id(ERASURES), KEYRING.secret(ERASURES)
+
+
+def sought(chosen: Settings, *erasures: "Erasure") -> "Sought":
+    """Return what knows the subjects of ``erasures``, which are of one join key.
+
+    Raises:
+        Misconfigured: the key that one was begun with is not here.
+    """
+    from provender.core.erasure import Sought
+
+    name, secret = erasure_key(chosen)
+    for erasure in erasures:
+        if name != erasure.key:
+            raise Misconfigured(
+                f"{erasure.id} was begun with the key {erasure.key}, and the one here is {name}",
+                hint=f"put back {chosen.home / 'secrets' / (ERASURES + '.key')}, or erase the subject anew",
+            )
+    digests = frozenset(digest for erasure in erasures for digest in erasure.sought)
+    return Sought(secret, erasures[0].join_key, digests)
+
+
+def forget_online(chosen: Settings, url: str) -> int:
+    """Do again, in the online store at ``url``, the erasures of the lake that it does not know; count them.
+
+    That is so where a copy of before was put back: nobody is to be served from it before.
+
+    Raises:
+        Unavailable: the store does not answer.
+        Misconfigured: the key of the erasures is not here.
+    """
+    from provender.online.forgetting import forget, missing
+    from provender.online.store import OnlineStore
+    from provender.tables import ledger
+
+    known = ledger.read(chosen.lake)
+    if not known:
+        return 0
+    with OnlineStore(url) as store:
+        again = missing(store, known)
+        for join_key in {erasure.join_key for erasure in again}:
+            those = [erasure for erasure in again if erasure.join_key == join_key]
+            forget(store, [erasure.id for erasure in those], sought(chosen, *those))
+    return len(again)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from provender.api.app import application
 from provender.api.errors import request_id
 from provender.api.identity import governed
 from provender.asgi import Site, gate_of
+from provender.catalog.checkpoints import Sealing
 from provender.catalog.local import LocalCatalog
 from provender.core.clock import Clock, utc_now
 from provender.core.identity import LOCAL, How, Identity, Mode
@@ -41,13 +42,16 @@ def catalog_api(
     identify: Callable[[Request], Identity] = by_test_token,
     governs: bool = False,
     anonymous: bool = False,
+    sealing: Sealing | None = None,
 ) -> Iterator[str]:
     """The address of the API over the catalog at ``url``, for as long as the block runs.
 
     It lies where it lies in our server, under /api/v1. Where it ``governs`` it wants real tokens.
     """
     with ExitStack() as stack:
-        catalog = stack.enter_context(LocalCatalog(url, actor="service:api", clock=clock))
+        catalog = stack.enter_context(
+            LocalCatalog(url, actor="service:api", clock=clock, sealing=sealing)
+        )
         home = Path(stack.enter_context(TemporaryDirectory()))
         api = the_api(governs, anonymous)
         api.state.library = lambda request: catalog.as_actor(

@@ -190,6 +190,10 @@ def body(operation: str, ref: DatasetRef) -> Json:
         "write_note": {"kind": "features:push", "subject": name},
         "tell_lookups": {"batch": told(ref)},
         "create_token": {"name": "x", "until": PAST},
+        "foresee_erasure": {"join_key": "tailnum"},
+        "begin_erasure": {"join_key": "tailnum", "sought": ["N1"], "key": "x", "reason": "x"},
+        "erase_versions": {"found": {"dataset": name, "erased": [1]}},
+        "finish_erasure": {},
     }
     found: Json = json.loads(to_json(bodies.get(operation, value)))
     return found

@@ -13,10 +13,12 @@ from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.datasets import Format
+from provender.core.erasure import Erased, Erasure, Scope
 from provender.core.errors import Denied
 from provender.core.lineage import Node, NodeKind
 from provender.core.requests import Wanted
 from provender.core.retention import Retention
+from provender.values import to_json
 from tests.catalog.conftest import govern
 from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
 from tests.catalog.test_contracts import CONTRACT
@@ -24,6 +26,7 @@ from tests.catalog.world import (
     FLIGHTS,
     GOVERNANCE,
     HOURLY,
+    NOW,
     REPO,
     WEATHER,
     Clock,
@@ -105,6 +108,26 @@ def test_who_does_not_govern_is_refused(engine: Engine):
         look(engine, by="person:ana")
 
 
+NOT_GONE = Erasure(
+    id="er_1",
+    join_key="tailnum",
+    sought=("a" * 64,),
+    key="k",
+    reason="x",
+    by="person:gov",
+    at=NOW,
+    scope=Scope(),
+    erased=(
+        Erased(
+            dataset=str(FLIGHTS),
+            urn="THE URN",
+            columns=("tailnum",),
+            erased=(1,),
+            manifests=(manifest(1).digest,),
+        ),
+    ),
+)
+
 DAMAGES = {
     "values": (
         "UPDATE versions SET value = '{}' WHERE dataset = 1 AND number = 1",
@@ -131,6 +154,12 @@ DAMAGES = {
         "has the state approved, its value open",
     ),
     "holds": ("UPDATE holds SET until_at = at", "is on hold for [], its retention says ['case 7']"),
+    "erasures": (
+        "INSERT INTO erasures (id, position, value) SELECT 'er_1', 1, replace("
+        + f"'{to_json(NOT_GONE)}'".replace(":", "\\:")
+        + ", 'THE URN', urn) FROM datasets WHERE id = 1",
+        "was erased by er_1, and is not marked as gone",
+    ),
     "history": (
         "INSERT INTO history SELECT id + 1000, kind, key, from_sequence + 1000, from_at, to_sequence, "
         "to_at, value, by, reason FROM history WHERE kind = 'tag' AND key = 'personal'",

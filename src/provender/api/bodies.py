@@ -15,6 +15,7 @@ from provender.core.audit import EventKind
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
 from provender.core.editing import Edit
 from provender.core.effects import Effect
+from provender.core.erasure import Dropped, Found
 from provender.core.features import RepoSpec
 from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
@@ -240,6 +241,39 @@ class ReviewWanted(Body):
 
     justified: bool
     note: Short
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureForeseen(Body):
+    """Of which join key a subject would be a value; in ``datasets`` only, where some are named."""
+
+    join_key: Annotated[str, Field(min_length=1, max_length=200)]
+    datasets: Annotated[tuple[DatasetName, ...], Field(max_length=MANY)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureWanted(Body):
+    """Whom to erase, by keyed digests of the value, made with the key that is called ``key``."""
+
+    join_key: Annotated[str, Field(min_length=1, max_length=200)]
+    sought: Annotated[tuple[Word, ...], Field(min_length=1, max_length=LONG)]
+    key: Word
+    reason: Annotated[str, Field(min_length=1, max_length=LONG)]
+    datasets: Annotated[tuple[DatasetName, ...], Field(max_length=MANY)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionsErased(Body):
+    """Versions of a dataset that hold the subject, and what comes after them."""
+
+    found: Found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasureFinished(Body):
+    """Which keys went from the online store."""
+
+    online: Annotated[tuple[Dropped, ...], Field(max_length=LONG)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ CHECKS: dict[str, Check] = {
     "grants": invariants.grants,
     "requests": invariants.requests,
     "holds": invariants.holds,
+    "erasures": invariants.erasures,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,
     "trail": proofs.trail,

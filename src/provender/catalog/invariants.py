@@ -16,10 +16,12 @@ from provender.catalog.rows import (
     DatasetNameRow,
     DatasetRow,
     DomainRow,
+    ErasureRow,
     GrantRow,
     HistoryRow,
     HoldRow,
     PersonRow,
+    ProfileRow,
     PurposeRow,
     RepoRow,
     RequestedRow,
@@ -189,6 +191,30 @@ def holds(db: Session) -> Wrong:
         said = [rule.hold] if rule is not None and rule.hold else []
         if placed.get(number, []) != said:
             yield name, f"is on hold for {placed.get(number, [])}, its retention says {said}"
+
+
+def erasures(db: Session) -> Wrong:
+    """What was erased is gone, and nothing that was measured of it is there."""
+    numbers = {urn: number for urn, number in db.execute(select(DatasetRow.urn, DatasetRow.id))}  # noqa: C416 - typed
+    for value in db.scalars(select(ErasureRow.value)):
+        for done in value.erased:
+            gone = {
+                (numbers.get(done.urn), number): f"{done.dataset}@{number}"
+                for number in done.erased
+            }
+            for key, name in gone.items():
+                row = db.get(VersionRow, key)
+                if row is not None and row.value.manifest.digest not in done.manifests:
+                    continue  # of a backup from before: another version has that number
+                if row is not None and row.data_gone_at is None:
+                    yield name, f"was erased by {value.id}, and is not marked as gone"
+                if row is not None and _is_measured(db, row):
+                    yield name, f"was erased by {value.id}, and has a profile"
+
+
+def _is_measured(db: Session, row: VersionRow) -> bool:
+    of_version = (ProfileRow.dataset == row.dataset, ProfileRow.number == row.number)
+    return db.scalar(select(ProfileRow.number).where(*of_version).limit(1)) is not None
 
 
 def history(db: Session) -> Wrong:

@@ -27,6 +27,7 @@ from provender.catalog.checkpoints import Sealing
 from provender.catalog.db import transaction
 from provender.catalog.desk import LocalDesk
 from provender.catalog.door import Door
+from provender.catalog.eraser import LocalErasures
 from provender.catalog.finder import LocalFinder
 from provender.catalog.keyring import LocalKeyring
 from provender.catalog.records import LocalRecords
@@ -159,6 +160,11 @@ class LocalCatalog(Closing):
     def keyring(self) -> LocalKeyring:
         """The API tokens of the actor, and of services for who governs."""
         return LocalKeyring(self._door)
+
+    @property
+    def erasures(self) -> LocalErasures:
+        """Subjects erased, for who governs."""
+        return LocalErasures(self._door)
 
     @property
     def actor(self) -> Actor:

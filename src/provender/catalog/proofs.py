@@ -119,7 +119,8 @@ def _promised(db: Session, names: dict[str, int]) -> Wrong:
 def _forgotten(db: Session, names: dict[str, int]) -> Wrong:
     told = {
         key: event.subject
-        for events in _batches(db, EventKind.RETENTION_FORGET)
+        for kind in (EventKind.RETENTION_FORGET, EventKind.VERSION_ERASE)
+        for events in _batches(db, kind)
         for event in events
         if (key := _key(event, names))
     }

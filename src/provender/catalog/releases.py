@@ -96,10 +96,12 @@ def releases_of(
 
     Raises:
         NotFound: there is no such dataset for ``by``.
-        Denied: ``by`` does not steward it.
+        Denied: ``by`` neither stewards it nor governs.
     """
-    dataset = access.discovered(db, by, ref.dataset, now=now)
-    access.check(db, by, Action.STEWARD, [ColumnRef(dataset.name)], now=now)
+    dataset = naming.locate(db, ref.dataset)
+    if dataset is None or not access.governs(db, by, now=now):
+        dataset = access.discovered(db, by, ref.dataset, now=now)
+        access.check(db, by, Action.STEWARD, [ColumnRef(dataset.name)], now=now)
     own = select(VersionRow).where(VersionRow.dataset == dataset.id)
     found = _every(db, own, limit=limit, after=after)
     shown = datasets.seen(db, by, [one.version for one in found.items], now=now)

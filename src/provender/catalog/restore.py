@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session
 
 from provender.catalog import changes, epoch, fsck, fulltext, remaking, sessions, tokens
+from provender.catalog import erasures as erasing
 from provender.catalog.backup import (
     BATCH,
     FORMAT,
@@ -34,14 +36,17 @@ from provender.catalog.backup import (
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, downgrade_in, rewriting, unheard, upgrade_in
 from provender.catalog.rows import SCHEMA
-from provender.catalog.signing import Keys
+from provender.catalog.signing import Keys, is_attested
 from provender.core.audit import EventKind
+from provender.core.checkpoints import key_id
 from provender.core.clock import Clock
 from provender.core.digest import digest_stream
+from provender.core.erasure import Erasure, unsigned
 from provender.core.errors import Conflict, Corrupt, InvalidInput, Misconfigured, NotFound
 from provender.values import from_json
 
-AFTER_RESTORE: list[Callable[[Session, Change], None]] = [
+Hook = Callable[[Session, Change], None]
+AFTER_RESTORE: list[Hook] = [
     tokens.revoke_all,
     sessions.end_all,
 ]
@@ -59,11 +64,13 @@ def restore(
     actor: str,
     clock: Clock,
     keys: Keys | None = None,
+    erasures: Sequence[Erasure] = (),
     progress: Progress = unheard,
 ) -> Contents:
     """Make the empty catalog at ``url`` what the backup ``source`` holds; return what that is.
 
-    Its public keys go to ``keys``, so that its audit trail can be checked where it is now.
+    Its public keys go to ``keys``, so that its audit trail can be checked where it is now. What
+    ``erasures``, those that the lake knows of, let go since is refused to everybody again.
 
     A backup of an older Provender is upgraded. The catalog is checked (`fsck`) and everything
     in `AFTER_RESTORE` done before it counts.
@@ -74,17 +81,28 @@ def restore(
         Misconfigured: it is a newer Provender's.
             Or what is to hold the keys cannot be written.
         Conflict: the catalog at ``url`` is not empty.
-        Corrupt: the backup is damaged, or was made of a damaged catalog.
+        Corrupt: the backup is damaged, or was made of a damaged catalog; or an erasure is not
+            what was signed.
     """
     with _opened(source) as tar:
         contents = _contents(tar, source)
+        _check_attested(erasures, contents, keys)
         with rewriting(url) as connection:
             _check_empty(connection)
             downgrade_in(connection, "base")
             upgrade_in(connection, contents.revision)
             _fill(connection, tar, contents, source, progress=progress)
             upgrade_in(connection, progress=progress)
-            _finish(connection, contents, source, actor=actor, clock=clock, progress=progress)
+            hooks: list[Hook] = [*AFTER_RESTORE, partial(erasing.again, known=erasures)]
+            _finish(
+                connection,
+                contents,
+                source,
+                hooks=hooks,
+                actor=actor,
+                clock=clock,
+                progress=progress,
+            )
             if keys is not None:
                 keys.trust(map(bytes.fromhex, contents.keys))
     return contents
@@ -95,6 +113,7 @@ def _finish(
     contents: Contents,
     source: Path,
     *,
+    hooks: Sequence[Hook],
     actor: str,
     clock: Clock,
     progress: Progress,
@@ -106,7 +125,7 @@ def _finish(
         if remaking.is_stale(db):  # made by an older Provender, or before its index was
             progress("making the index", 0.0)
             remaking.freshen(db)
-        for hook in AFTER_RESTORE:
+        for hook in hooks:
             hook(db, change)
         detail = {"file": source.name, "made_at": contents.made_at, "digest": contents.digest}
         changes.tell(db, change, EventKind.CATALOG_RESTORE, "catalog", detail)
@@ -156,6 +175,14 @@ def _contents(tar: tarfile.TarFile, source: Path) -> Contents:
             hint="it was written by a newer Provender: upgrade this one",
         )
     return contents
+
+
+def _check_attested(erasures: Sequence[Erasure], contents: Contents, keys: Keys | None) -> None:
+    known = [bytes.fromhex(key) for key in contents.keys]
+    public = {key_id(key): key for key in known} | (keys.public() if keys is not None else {})
+    for erasure in erasures:
+        if not is_attested(erasure, public):
+            raise unsigned(f"the erasure {erasure.id} beside the lake")
 
 
 def _check_empty(connection: Connection) -> None:

@@ -148,7 +148,7 @@ def _hold(db: Session, row: DatasetRow, before: str, after: str, *, change: Chan
 
 def _stored(db: Session, row: DatasetRow) -> list[Stored]:
     """The versions whose data is there, oldest first."""
-    pins = _pins(db, row.id)
+    found = pins(db, row.id)
     others = _sizes_of_representations(db, row.id)
     there = select(
         VersionRow.number, VersionRow.published_at, VersionRow.size_bytes, VersionRow.state
@@ -161,7 +161,7 @@ def _stored(db: Session, row: DatasetRow) -> list[Stored]:
             size_bytes=size_bytes + others.get(number, 0),
             is_readable=state in READABLE,
             is_waiting=state in WAITING,
-            pinned_by=tuple(pins.get(number, ())),
+            pinned_by=tuple(found.get(number, ())),
         )
         for number, published_at, size_bytes, state in db.execute(
             wanted.order_by(VersionRow.number)
@@ -169,7 +169,7 @@ def _stored(db: Session, row: DatasetRow) -> list[Stored]:
     ]
 
 
-def _pins(db: Session, dataset: int) -> dict[int, list[str]]:
+def pins(db: Session, dataset: int) -> dict[int, list[str]]:
     """What rests on versions by their number: training sets, and views that name one."""
     found: dict[int, list[str]] = {}
     for number, name in _pinning(db, dataset):

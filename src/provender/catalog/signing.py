@@ -9,13 +9,15 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from provender.core import erasure as erasures
 from provender.core.checkpoints import Checkpoint, key_id, signed, statement
+from provender.core.erasure import Erasure
 from provender.core.errors import Misconfigured
 from provender.core.trail import Signed
 
@@ -33,6 +35,11 @@ class Signer:
     def sign(self, checkpoint: Checkpoint) -> Checkpoint:
         """Return the checkpoint, signed; its ``key`` must be this one."""
         return signed(checkpoint, self.secret.sign(statement(checkpoint)))
+
+    def attest(self, erasure: Erasure) -> Erasure:
+        """Return the erasure as it is now, signed."""
+        said = replace(erasure, signed_by=self.id, signature="")
+        return replace(said, signature=self.secret.sign(erasures.statement(said)).hex())
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +133,26 @@ def signed_by(public: dict[str, bytes]) -> Signed:
     known = {name: Ed25519PublicKey.from_public_bytes(key) for name, key in public.items()}
 
     def is_signed(checkpoint: Checkpoint) -> bool:
-        key = known.get(checkpoint.key)
-        if key is None:
-            return False
-        try:
-            key.verify(bytes.fromhex(checkpoint.signature), statement(checkpoint))
-        except (InvalidSignature, ValueError):
-            return False
-        return True
+        return _holds(known.get(checkpoint.key), checkpoint.signature, statement(checkpoint))
 
     return is_signed
+
+
+def is_attested(erasure: Erasure, public: dict[str, bytes]) -> bool:
+    """Return whether an erasure is signed by one of the keys ``public``, as it is."""
+    found = public.get(erasure.signed_by)
+    key = found and Ed25519PublicKey.from_public_bytes(found)
+    return _holds(key or None, erasure.signature, erasures.statement(erasure))
+
+
+def _holds(key: Ed25519PublicKey | None, signature: str, said: bytes) -> bool:
+    if key is None:
+        return False
+    try:
+        key.verify(bytes.fromhex(signature), said)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 @contextmanager

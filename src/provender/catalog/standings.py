@@ -69,7 +69,7 @@ def take(
     revisions.further(dataset, change)
     db.flush()
     history.keep(db, change, "version", f"{dataset.urn}@{row.number}", after, reason=after.reason)
-    _let_read(db, change, dataset)
+    let_read(db, change, dataset)
     changes.tell(
         db,
         change,
@@ -87,7 +87,7 @@ def take(
     )
 
 
-def _let_read(db: Session, change: Change, dataset: DatasetRow) -> None:
+def let_read(db: Session, change: Change, dataset: DatasetRow) -> None:
     """Let the dataset, its lineage and what search finds be of the newest version for readers."""
     there = newest(db, dataset.id)
     number = there.number if there else None

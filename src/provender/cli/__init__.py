@@ -9,6 +9,7 @@ from provender.cli.catalog import catalog
 from provender.cli.contracts import contract
 from provender.cli.datasets import dataset
 from provender.cli.editing import edit, history
+from provender.cli.erasures import erase
 from provender.cli.features import features, push
 from provender.cli.governance import governance
 from provender.cli.inbox import inbox
@@ -51,6 +52,7 @@ for command in (
     contract,
     dataset,
     down,
+    erase,
     features,
     fsck,
     governance,

@@ -42,11 +42,13 @@ def restore(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by
     A backup of an older Provender is upgraded. What is restored is checked before it counts: a
     damaged or cut-off FILE leaves the catalog as it was. The lake's files are not in it; put
     them back, too, then run provender fsck. What the old keys signed can be checked; new events
-    are signed with the key of the settings.
+    are signed with the key of the settings. What was erased since is refused to everybody at once,
+    by what the lake of the settings knows: put the lake in its place before.
     """
     from provender import bootstrap
     from provender.catalog.restore import restore as restore_from
     from provender.core.clock import utc_now
+    from provender.tables import ledger
 
     chosen = bootstrap.settings()
     if not chosen.catalog_url:
@@ -58,11 +60,16 @@ def restore(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click calls by
             actor=chosen.actor,
             clock=utc_now,
             keys=bootstrap.sealing(chosen).keys,
+            erasures=ledger.read(chosen.lake),
             progress=progress,
         )
     _tell(contents, file, "the catalog holds", machine=as_json)
     if not as_json:
         click.echo("its files are in the lake, not in the backup; check both: provender fsck")
+        click.echo(
+            "erasures of since then are in force; if files or the online store were restored,"
+        )
+        click.echo("do each again: provender erase list, provender erase --resume ID")
 
 
 def _tell(contents: "Contents", file: Path, begin: str, *, machine: bool) -> None:

@@ -38,7 +38,10 @@ def serve() -> None:
 def serve_online(
     host: str, port: int, uds: Path | None, workers: int, project: str, compat: tuple[str, ...]
 ) -> None:
-    """Answer feature lookups over HTTP, in Feast's wire format."""
+    """Answer feature lookups over HTTP, in Feast's wire format.
+
+    Subjects that were erased and are in the online store again, as after a restore of it, go first.
+    """
     from contextlib import ExitStack
 
     from provender import bootstrap
@@ -55,8 +58,10 @@ def serve_online(
     has_catalog = bootstrap.has_catalog(settings)
     live = settings.online_policy == "live" and has_catalog
     with ExitStack() as stack:
+        address = stack.enter_context(bootstrap.online_address(settings))
+        bootstrap.forget_online(settings, address)
         make = application(
-            stack.enter_context(bootstrap.online_address(settings)),
+            address,
             project=project,
             home=settings.home,
             repo=settings.feature_repo,
@@ -81,9 +86,9 @@ def serve_online(
         if live:
             stack.enter_context(carrying(make.project))
 
-        def ready(address: str) -> None:
-            stack.enter_context(registered(settings.home, "online", address))
-            click.echo(f"online server on {address}", err=True)
+        def ready(where: str) -> None:
+            stack.enter_context(registered(settings.home, "online", where))
+            click.echo(f"online server on {where}", err=True)
 
         answer(make, host=host, port=port, uds=uds, workers=workers, ready=ready)
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from provender.client.access import HttpAccess
 from provender.client.desk import HttpDesk
+from provender.client.erasures import HttpErasures
 from provender.client.finder import HttpFinder
 from provender.client.gateway import HttpGateway
 from provender.client.keyring import HttpKeyring
@@ -76,6 +77,11 @@ class HttpCatalog(Closing):
     def keyring(self) -> HttpKeyring:
         """The API tokens of whoever the server takes us for."""
         return HttpKeyring(self._wire)
+
+    @property
+    def erasures(self) -> HttpErasures:
+        """Subjects erased, for who governs."""
+        return HttpErasures(self._wire)
 
     @property
     def gateway(self) -> HttpGateway:

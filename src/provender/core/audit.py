@@ -37,6 +37,9 @@ class EventKind(StrEnum):
     DATASET_EDIT = "dataset:edit"
     DATASET_PUBLISH = "dataset:publish"
     DATASET_RENAME = "dataset:rename"
+    ERASURE_BEGIN = "erasure:begin"
+    ERASURE_FINISH = "erasure:finish"
+    ERASURE_RESTORE = "erasure:restore"
     FEATURES_APPLY = "features:apply"
     FEATURES_MATERIALIZE = "features:materialize"
     FEATURES_PUSH = "features:push"
@@ -54,6 +57,7 @@ class EventKind(StrEnum):
     TOKEN_ROTATE = "token:rotate"  # noqa: S105 - not a password
     TRAINING_SET_RECORD = "training-set:record"
     VERSION_DEPRECATE = "version:deprecate"
+    VERSION_ERASE = "version:erase"
     VERSION_PUBLISH = "version:publish"
     VERSION_QUARANTINE = "version:quarantine"
     VERSION_RECALL = "version:recall"

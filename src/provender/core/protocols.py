@@ -31,6 +31,7 @@ from provender.core.datasets import (
 )
 from provender.core.editing import Edit
 from provender.core.effects import Effect
+from provender.core.erasure import Erasures
 from provender.core.features import RepoSpec
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
 from provender.core.governance import Declared, Governance
@@ -349,6 +350,9 @@ class Library(Catalog, Protocol):
 
     @property
     def access(self) -> Access: ...
+
+    @property
+    def erasures(self) -> Erasures: ...
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""

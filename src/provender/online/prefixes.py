@@ -129,6 +129,12 @@ def claimed(client: Client, project: str) -> list[bytes]:
     return sorted(prefix for prefix, owner in found if _names(owner)[0] == project)
 
 
+def claimed_views(client: Client, project: str) -> list[str]:
+    """Return the names of all views of ``project`` that were ever written."""
+    owners = [_names(owner) for owner in client.hgetall(PREFIXES).values()]
+    return sorted(view for owner, view in owners if owner == project)
+
+
 def release(client: Client, prefixes: list[bytes]) -> None:
     """Forget the owners of ``prefixes``, whose rows are deleted, and how these lay."""
     if prefixes:

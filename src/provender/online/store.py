@@ -191,7 +191,7 @@ class OnlineStore(Closing):
             for prefix in prefixes:
                 found = _keys(client, prefix)
                 while batch := list(islice(found, BATCH_ROWS)):
-                    deleted += self._unlink(client, batch)
+                    deleted += self.unlink(client, batch)
             release(client, prefixes)
             if view is None:
                 for key in (manifest_key(project), epoch_key(project)):
@@ -379,7 +379,8 @@ class OnlineStore(Closing):
         except (RedisError, OSError) as error:
             raise unavailable(self.options, error) from error
 
-    def _unlink(self, client: Client, keys: Sequence[bytes]) -> int:
+    def unlink(self, client: Client, keys: Sequence[bytes]) -> int:
+        """Delete ``keys``; count those that were there."""
         if self.options.topology is not Topology.CLUSTER:
             return int(client.unlink(*keys))
         with client.pipeline() as pipeline:

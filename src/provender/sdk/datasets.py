@@ -10,11 +10,12 @@ import pyarrow as pa
 from provender.core.cautions import heeded
 from provender.core.datasets import Dataset, DatasetVersion
 from provender.core.differences import Difference
+from provender.core.erasure import Erased, Erasure
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.profiles import Profile
 from provender.offline.answer import Progress
-from provender.sdk import measuring, publishing, upkeep
+from provender.sdk import erasing, measuring, publishing, upkeep
 from provender.sdk.getting import Getting
 from provender.sdk.publishing import Offer
 from provender.sdk.rows import Rows, arrow_table
@@ -186,6 +187,40 @@ class Datasets(Getting):
                 of what is gone.
         """
         return upkeep.expire(self.catalog, self.settings, DatasetRef.parse(name), dry_run=dry_run)
+
+    def erase(
+        self,
+        *subjects: str,
+        reason: str = "",
+        datasets: Sequence[str] = (),
+        resume: str = "",
+        progress: Progress = lambda stage, done: None,
+    ) -> Erasure:
+        """Return the certificate that ``subjects``, such as ``driver_id=17``, were erased.
+
+        They are of one join key. Every version that holds one goes, with its files; what readers got comes
+        again without them; their keys go from the online store. In ``datasets`` only, where some are named. ``resume`` is the id of an erasure to go on with,
+        which was killed, or undone by a restore: the value is not needed for that.
+
+        Raises:
+            Denied: the actor does not govern.
+            InvalidInput: those are no subjects, or the reason names one.
+            Conflict: a dataset is on hold, or somebody published meanwhile: go on with its id.
+            Corrupt: a file is gone or changed.
+        """
+        if resume:
+            begun = self.catalog.erasures.erasure(resume)
+        else:
+            begun = erasing.begin(self.catalog, self.settings, subjects, reason, datasets)
+        return erasing.go_on(self.catalog, self.settings, begun, progress)
+
+    def foresee_erasure(self, *subjects: str, datasets: Sequence[str] = ()) -> list[Erased]:
+        """Return what erasing ``subjects`` would do, dataset by dataset; nothing is written.
+
+        Raises:
+            Denied, InvalidInput, Conflict, Corrupt: as `erase`.
+        """
+        return erasing.foresee(self.catalog, self.settings, subjects, datasets)
 
     def dataset(self, name: str) -> Dataset:
         """Return the declaration of dataset ``name``."""

@@ -73,7 +73,7 @@ class Expired:
 def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: bool) -> Expired:
     """Let the data go that is due; see `Workspace.expire`."""
     due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
-    if dry_run or _is_held(catalog, ref):
+    if dry_run or is_held(catalog, ref):
         return Expired(due=due)
     gone = [one.version.manifest for one in _copies(catalog, ref) if one.data_gone_at]
 
@@ -91,7 +91,7 @@ def _copies(catalog: "Library", ref: DatasetRef) -> list[Release]:
     return whole(lambda after: catalog.records.every_version(of=ref.at(None), after=after))
 
 
-def _is_held(catalog: "Library", ref: DatasetRef) -> bool:
+def is_held(catalog: "Library", ref: DatasetRef) -> bool:
     """Whether the dataset is on hold, and nothing of it goes, whatever was marked before."""
     try:
         (now,) = catalog.desk.history("retention", ref.dataset, limit=1).items
@@ -175,7 +175,7 @@ def check(
             )
     progress("looking for orphans", 0.0)
     places = {folder.resolve(): None for folder in (settings.spill, *spills)}
-    found = sweep(settings.lake, list(places), lambda: _staying(catalog), clean=remove)
+    found = sweep(settings.lake, list(places), lambda: staying(catalog), clean=remove)
     versions = _recorded(catalog)
     found += damages(settings.lake, versions, again=again, progress=progress)
     return Report(
@@ -205,11 +205,11 @@ def _recorded(catalog: "Library") -> list[DatasetVersion]:
     return [one.version for one in every if one.data_gone_at is None]
 
 
-def _staying(catalog: "Library") -> list[DatasetVersion]:
+def staying(catalog: "Library") -> list[DatasetVersion]:
     """What `_recorded` returns, and versions whose files are not to go while a hold is in force."""
     every = whole(lambda after: catalog.records.every_version(after=after))
     marked = {one.version.ref.at(None) for one in every if one.data_gone_at}
-    held = {ref for ref in marked if _is_held(catalog, ref)}
+    held = {ref for ref in marked if is_held(catalog, ref)}
     return [
         one.version for one in every if not one.data_gone_at or one.version.ref.at(None) in held
     ]

@@ -1,6 +1,7 @@
 """What a Delta table holds that nobody needs: no version of the catalog, or no commit of its own log."""
 
 import json
+import os
 from collections.abc import Collection, Iterator
 from math import inf
 from pathlib import Path
@@ -79,3 +80,43 @@ def _number(path: Path) -> float:
     if digits.isdigit():
         return int(digits)
     return inf if path.suffix == ".tmp" else 0
+
+
+def forget_values(folder: Path, kept: Collection[str]) -> None:
+    """Take out of the log of a local table what it tells of values in files other than ``kept``.
+
+    Statistics may be left out of a log. Checkpoints, which repeat what commits say, are removed:
+    ours are never without their commits.
+    """
+    log = folder / LOG
+    commits = sorted(path for path in log.glob("*.json") if path.stem.isdigit())
+    for commit in commits:
+        lines = commit.read_text(encoding="utf-8").splitlines()
+        told = [_without_values(line, kept) for line in lines]
+        if told != lines:
+            part = commit.with_name(f".{commit.name}.part")
+            part.write_text("".join(f"{line}\n" for line in told), encoding="utf-8")
+            _flush(part)
+            part.replace(commit)
+    if [int(commit.stem) for commit in commits] == list(range(len(commits))):
+        for path in (*log.glob("*.checkpoint*.parquet"), log / "_last_checkpoint"):
+            path.unlink(missing_ok=True)
+    _flush(log)
+
+
+def _without_values(line: str, kept: Collection[str]) -> str:
+    action = json.loads(line)
+    told = [action[name] for name in NAMING if name in action]
+    if not any(unquote(one["path"]) not in kept and one.get("stats") for one in told):
+        return line
+    for one in told:
+        one.pop("stats", None)
+    return json.dumps(action, separators=(",", ":"))
+
+
+def _flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -16,7 +16,7 @@ from provender.core.datasets import DatasetVersion, Format, Manifest
 from provender.core.errors import InvalidInput
 from provender.core.lake import dataset_at, is_below
 from provender.core.training import Table
-from provender.tables import deltalog, hashed, storage
+from provender.tables import deltalog, hashed, ledger, storage
 from provender.tables.locks import (
     AREA_LOCK,
     ASIDE,
@@ -31,6 +31,9 @@ from provender.tables.locks import (
 FOLDER = re.compile(rf"({'|'.join(Format)})(-[0-9a-f]{{24}}(-[0-9a-f]{{8}})?)?")
 """What a format calls the folder of a version, or of all versions."""
 
+
+OURS = (storage.STAGING, hashed.FOLDER, ledger.FOLDER)
+"""Folders of the lake in which no versions are."""
 
 TABLES = (Format.DELTA, Format.ICEBERG)
 """They keep many versions in one folder, each a snapshot with a number."""
@@ -199,7 +202,7 @@ def _walk(root: Path) -> Iterator[tuple[int, Path]]:
     for depth in (1, 2, 3):
         level = [path for folder in above for path in sorted(folder.iterdir())]
         if depth == 1:
-            level = [path for path in level if path.name not in (storage.STAGING, hashed.FOLDER)]
+            level = [path for path in level if path.name not in OURS]
         above = [path for path in level if path.is_dir()]
         for path in level:
             if depth == 3 or not path.is_dir():
@@ -256,7 +259,7 @@ def _removed(finding: Finding, root: Path, *, clean: bool) -> Finding:
 
 def _remove_empty(folder: Path) -> None:
     """Remove the folder of a dataset or a domain in which nothing is left."""
-    if folder.name not in (storage.STAGING, hashed.FOLDER) and not any(folder.iterdir()):
+    if folder.name not in OURS and not any(folder.iterdir()):
         folder.rmdir()
 
 

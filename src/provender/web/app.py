@@ -28,6 +28,7 @@ from provender.web import (
     datasets,
     differences,
     edits,
+    erasures,
     features,
     inbox,
     keyring,
@@ -85,6 +86,8 @@ PAGES: tuple[tuple[str, PageFunction], ...] = (
     ("/requests/new", requests.form),
     ("/requests/{id}", requests.request),
     ("/audit", audit.events),
+    ("/erasures", erasures.erasures),
+    ("/erasures/{id}", erasures.erasure),
     ("/tokens", keyring.tokens),
     ("/sign-in", signing.form),
 )

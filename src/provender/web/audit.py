@@ -7,6 +7,7 @@ from provender.core.audit import EventKind, Outcome
 from provender.core.clock import to_utc
 from provender.core.errors import Corrupt, InvalidInput
 from provender.core.names import unknown
+from provender.core.policy import EVERY, Action, ColumnRef
 from provender.web.page import Page, Visit
 
 PER_PAGE = 50
@@ -52,6 +53,7 @@ def events(visit: Visit) -> Page:
             "kinds": list(EventKind),
             "verdicts": list(Outcome),
             "asked": asked,
+            "governs": visit.catalog.records.decide(Action.GOVERN, [ColumnRef(EVERY)]).allowed,
             "older": f"/audit?{urlencode(older)}" if older else "",
         },
     )

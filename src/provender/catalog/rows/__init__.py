@@ -54,13 +54,14 @@ from provender.catalog.rows.versions import (
     CheckRow,
     ConsumptionRow,
     ContractRow,
+    ErasureRow,
     HoldRow,
     ProfileRow,
     RepresentationRow,
     RetentionRow,
 )
 
-SCHEMA = "0017"
+SCHEMA = "0018"
 
 __all__ = [
     "SCHEMA",
@@ -78,6 +79,7 @@ __all__ = [
     "DatasetTermRow",
     "DomainRow",
     "EdgeRow",
+    "ErasureRow",
     "FacetCountRow",
     "FacetValueRow",
     "FactRow",

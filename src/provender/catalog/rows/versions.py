@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from provender.catalog.rows.columns import Row, UtcDateTime, Value
 from provender.core.datasets import Manifest
+from provender.core.erasure import Erasure
 from provender.core.retention import Retention
 
 
@@ -100,3 +101,12 @@ class ConsumptionRow(Row):
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_at: Mapped[datetime] = mapped_column(UtcDateTime)
     times: Mapped[int] = mapped_column(Integer)
+
+
+class ErasureRow(Row):
+    """An erasure as far as it is, signed; ``position`` is that of the event that began it."""
+
+    __tablename__ = "erasures"
+    id: Mapped[str] = mapped_column(String, primary_key=True)
+    position: Mapped[int] = mapped_column(Integer, unique=True)
+    value: Mapped[Erasure] = mapped_column(Value(Erasure))

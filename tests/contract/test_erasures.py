@@ -1,0 +1,139 @@
+"""What all who erase must do, whatever they are made of; the catalog's part, without any lake."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from provender.catalog.checkpoints import Sealing
+from provender.catalog.local import LocalCatalog
+from provender.catalog.signing import Keys, is_attested
+from provender.client import HttpCatalog
+from provender.core.audit import EventKind
+from provender.core.erasure import PRODUCER, Dropped, Erasures, Found, State
+from provender.core.errors import Conflict, Denied, Gone, InvalidInput, Misconfigured, NotFound
+from provender.core.protocols import Library
+from tests.api.server import catalog_api
+from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest, permitted, training_set
+from tests.contract.conftest import Connect
+
+SOUGHT = ("a" * 64, "b" * 64)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys(tmp_path / "keys")
+
+
+@pytest.fixture(params=["local", "http"])
+def signing(
+    request: pytest.FixtureRequest, governed_url: str, clock: Clock, keys: Keys
+) -> Iterator[Connect]:
+    """Connects an actor to a governed catalog that signs, with two versions of the flights."""
+    with ExitStack() as opened:
+        sealing = Sealing(keys=keys)
+        local = opened.enter_context(
+            LocalCatalog(governed_url, actor="person:ops", clock=clock, sealing=sealing)
+        )
+        for rows in (1, 2):
+            local.publish(FLIGHTS, manifest(rows))
+        if request.param == "local":
+            yield lambda name: local.as_actor(f"person:{name}")
+            return
+        api = opened.enter_context(catalog_api(governed_url, clock=clock, sealing=sealing))
+
+        @cache
+        def connected(name: str) -> Library:
+            token = {"authorization": f"Bearer person:{name}"}
+            catalog = HttpCatalog(api.removesuffix("/api/v1"), headers=token)
+            return opened.enter_context(catalog)
+
+        yield connected
+
+
+def found(**said: object) -> Found:
+    return replace(
+        Found(dataset=str(FLIGHTS), erased=(2,), before=2, rows=1, files=1, size_bytes=9), **said
+    )
+
+
+def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys):
+    erasures = signing("gov").erasures
+    scope = erasures.foresee("tailnum")
+    assert [(place.dataset, place.columns) for place in scope.places] == [
+        (str(FLIGHTS), ("tailnum",))
+    ]
+    begun = erasures.begin("tailnum", SOUGHT, key="k", reason="request 7")
+    assert (begun.state, begun.sought, begun.scope) == (State.OPEN, SOUGHT, scope)
+    assert erasures.begin("tailnum", SOUGHT, key="k", reason="again") == begun
+    gone = erasures.erase(begun.id, found(manifest=manifest(3)))
+    (one,) = gone.erased
+    assert (one.dataset, one.erased, one.before, one.after) == (str(FLIGHTS), (2,), 2, 3)
+    dropped = (Dropped(project="delays", view="planes", keys=1),)
+    done = erasures.finish(begun.id, online=dropped)
+    assert (done.state, done.online, done.erased) == (State.DONE, dropped, gone.erased)
+    assert is_attested(done, keys.public())
+    assert not is_attested(replace(done, reason="else"), keys.public())
+    assert erasures.erasure(begun.id) == done
+    assert erasures.erasures().items == (done,)
+    ana = signing("ana")
+    assert ana.resolve(FLIGHTS).number == 3
+    assert ana.resolve(FLIGHTS).manifest.producer == PRODUCER
+    with pytest.raises(Gone, match=f"a subject was erased from it, certificate {done.id}"):
+        ana.resolve(FLIGHTS.at(2))
+
+
+def test_what_rests_on_what_went_is_named(signing: Connect):
+    made = training_set(FLIGHTS.at(2), by="person:ops")
+    local = signing("ops")
+    local.record(replace(made, decision=permitted(local, FLIGHTS)))
+    erasures = signing("gov").erasures
+    begun = erasures.begin("tailnum", SOUGHT, key="k", reason="x")
+    erasures.erase(begun.id, found(manifest=None, before=None))
+    assert erasures.finish(begun.id).readers == (f"training set {made.id}",)
+
+
+def test_what_cannot_be_is_refused_in_the_same_words(signing: Connect):
+    erasures = signing("gov").erasures
+    with pytest.raises(InvalidInput, match="no dataset has a column 'nothing'"):
+        erasures.foresee("nothing")
+    with pytest.raises(NotFound, match="dataset with that join key"):
+        erasures.foresee("tailnum", datasets=(str(HOURLY),))
+    with pytest.raises(InvalidInput, match="no values"):
+        erasures.begin("tailnum", ("N1",), key="k", reason="x")
+    with pytest.raises(NotFound, match="erasure 'er_0' not found"):
+        erasures.erase("er_0", found())
+    begun = erasures.begin("tailnum", SOUGHT, key="k", reason="x")
+    with pytest.raises(NotFound, match=f"dataset of {begun.id}"):
+        erasures.erase(begun.id, found(dataset=str(HOURLY)))
+    with pytest.raises(Conflict, match="at version 2, not 1"):
+        erasures.erase(begun.id, found(erased=(1,), before=1, manifest=manifest(3)))
+    erasures.finish(begun.id)
+    with pytest.raises(Conflict, match=f"the erasure {begun.id} is done"):
+        erasures.finish(begun.id)
+
+
+def test_only_who_governs_erases_or_looks(signing: Connect):
+    begun = signing("gov").erasures.begin("tailnum", SOUGHT, key="k", reason="x")
+    attempts: tuple[Callable[[Erasures], object], ...] = (
+        lambda those: those.foresee("tailnum"),
+        lambda those: those.begin("tailnum", SOUGHT, key="k", reason="x"),
+        lambda those: those.erase(begun.id, found()),
+        lambda those: those.finish(begun.id),
+        lambda those: those.erasure(begun.id),
+        lambda those: those.erasures(),
+    )
+    for name in ("ops", "ana"):
+        for attempt in attempts:
+            with pytest.raises(Denied, match=f"person:{name} may not erase a subject"):
+                attempt(signing(name).erasures)
+
+
+def test_where_nobody_signs_nobody_is_erased(connect: Connect):
+    connect("ops").publish(FLIGHTS, manifest(1))
+    with pytest.raises(Misconfigured, match="an erasure is certified"):
+        connect("gov").erasures.begin("tailnum", SOUGHT, key="k", reason="x")
+    assert connect("gov").records.audit_events(kind=EventKind.ERASURE_BEGIN) == []
