@@ -115,18 +115,19 @@ def test_a_mask_or_filter_that_does_not_fit_the_newest_version_cannot_be_applied
         actors=("anyone", "project:nowhere"),
         actions=(Action.READ,),
         datasets=(str(FLIGHTS),),
+        tags=("personal",),
         effect=Effect.MASK,
-        mask="hash",
+        mask="bucket(10)",
     )
-    rows = replace(mask, id="rows", effect=Effect.SEE, mask="", filter="arr_dely > 3")
+    rows = replace(mask, id="rows", effect=Effect.SEE, mask="", tags=(), filter="arr_dely > 3")
     with pytest.raises(Problems) as error:
         desk.plan(governing(rules=(*GOVERNANCE.rules, mask, rows)))
-    assert "rule mask: mask hash does not fit event_timestamp, which is timestamp" in str(
-        error.value
-    )
+    assert "rule mask: mask bucket(10) does not fit tailnum, which is string" in str(error.value)
     assert "there is no column 'arr_dely' (did you mean arr_delay" in str(error.value)
     with pytest.raises(Problems, match="does not fit"):
         desk.declare(mask)
+    steps = desk.plan(governing(rules=(*GOVERNANCE.rules, replace(mask, tags=()))))
+    assert any("does not fit" in told for step in steps for told in step.warnings)
     good = replace(mask, mask="null")
     steps = desk.plan(governing(rules=(*GOVERNANCE.rules, good)))
     warned = {step.name: step.warnings for step in steps}["mask"]

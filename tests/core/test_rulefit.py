@@ -52,13 +52,7 @@ GRANT = Grant(
         (MASK, ["mask truncate(3) does not fit born, which is date, of aviation.flights"]),
         (replace(MASK, tags=("other",)), []),
         (replace(MASK, datasets=("aviation.coming",)), []),
-        (
-            replace(MASK, tags=(), mask="bucket(5)"),
-            [
-                "mask bucket(5) does not fit tailnum, which is string; born, which is date, "
-                "of aviation.flights"
-            ],
-        ),
+        (replace(MASK, tags=(), mask="bucket(5)"), []),
         (replace(RULE, filter="delay > 3"), []),
         (
             replace(RULE, filter="delai > 3", datasets=("aviation.flights",)),
@@ -90,6 +84,14 @@ def test_a_filter_that_some_datasets_of_a_pattern_lack_a_column_for_is_a_warning
     assert rulefit.warnings(none, DATASETS, SCHEMAS) == []
     assert rulefit.warnings(replace(some, datasets=("aviation.flights",)), DATASETS, SCHEMAS) == []
     assert rulefit.warnings(MASK, DATASETS, SCHEMAS) == []
+
+
+def test_a_mask_of_every_column_that_does_not_fit_all_is_a_warning():
+    every = replace(MASK, tags=(), mask="bucket(5)")
+    assert rulefit.warnings(every, DATASETS, SCHEMAS) == [
+        "rule r: mask bucket(5) does not fit tailnum, which is string; born, which is date, "
+        "of aviation.flights"
+    ]
 
 
 def test_a_project_that_there_is_not_is_named_with_a_near_one():

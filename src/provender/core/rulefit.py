@@ -22,21 +22,23 @@ def problems(rule: Rule, datasets: Iterable[Dataset], schemas: Mapping[str, Sche
     """Return in words what of ``rule`` cannot be done to any of ``datasets``, by their ``schemas``.
 
     A dataset without a schema has no version yet, and is left out. A filter may be about columns
-    that some datasets of a pattern lack, but not all.
+    that some datasets of a pattern lack, but not all; a mask of every column, whatever its tags,
+    need not fit all of them.
     """
     about = [dataset for dataset in datasets if _is_judged(rule, dataset, schemas)]
-    found = [fault for dataset in about for fault in _unmasked(rule, dataset, schemas)]
+    found = [fault for one in about for fault in _unmasked(rule, one, schemas) if rule.tags]
     untold = _untold(rule, about, schemas)
     return found + (next(iter(untold.values())) if untold and len(untold) == len(about) else [])
 
 
 def warnings(rule: Rule, datasets: Iterable[Dataset], schemas: Mapping[str, Schema]) -> list[str]:
-    """Return in words of which datasets nothing is shown since the filter of ``rule`` cannot be told."""
+    """Return in words of which columns and rows nothing is shown, though `problems` lets that be."""
     about = [dataset for dataset in datasets if _is_judged(rule, dataset, schemas)]
+    found = [fault for one in about for fault in _unmasked(rule, one, schemas) if not rule.tags]
     untold = _untold(rule, about, schemas)
-    return (
-        [] if len(untold) == len(about) else [fault for told in untold.values() for fault in told]
-    )
+    if len(untold) < len(about):
+        found += [fault for told in untold.values() for fault in told]
+    return found
 
 
 def homeless(rule: Rule, projects: Collection[str]) -> Iterator[str]:
