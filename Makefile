@@ -9,8 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 DECIDING := src/provender/core/policy.py,src/provender/core/audit.py,src/provender/catalog/access.py
-DECIDED := $(patsubst %,tests/core/test_%.py,audit trail policy verdicts filters effects effects_of_rules) \
-	$(patsubst %,tests/catalog/test_%.py,access audit grants naming testimony told)
+DECIDED := $(patsubst %,tests/core/test_%.py,audit trail policy verdicts filters effects effects_of_rules) $(patsubst %,tests/catalog/test_%.py,access audit grants naming testimony told)
 .PHONY: help setup demo test stress mutants branches check bench up down lock clean
 
 help:  ## what there is
@@ -25,33 +24,27 @@ demo: setup  ## the whole story on real flights: publish, train, serve, find, as
 test: setup  ## all tests; installs the browser that some need, where it can
 	@$(PYTHON) tools/chromium.py
 	$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-
 stress: setup  ## the reliability tests at ten times their numbers
 	STRESS=10 $(VENV)/python -m pytest tests/catalog/test_access.py tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/offline/test_shield.py tests/offline/test_injections.py tests/offline/test_stretches.py tests/offline/test_concurrency.py tests/feast_plugin/test_parted_lookup.py tests/feast_plugin/test_threads.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_carried_anew.py tests/core/test_travel.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/api/test_matrix.py tests/api/test_existence.py tests/serving/test_revocation.py tests/serving/test_overhead.py tests/online/test_veil.py tests/faults tests/catalog/test_sealing.py tests/catalog/test_tampering.py tests/catalog/test_unrecorded.py tests/online/test_journal.py tests/serving/test_told.py tests/tools/test_verify_audit.py tests/catalog/test_approvers.py tests/catalog/test_simulation.py tests/oidc/test_keys.py tests/api/test_addresses.py tests/serving/test_callers.py tests/exits/test_canary.py tests/erasure
 
 mutants: setup  ## mutation tests of the policy: no survivor without a reason
 	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
 	$(VENV)/python tools/mutants.py
-
 branches: setup  ## every branch of what decides and what is written down of it is taken by tests
 	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
-	$(VENV)/python -m coverage run --branch --data-file=.pytest_cache/branches --include=$(DECIDING) \
-		-m pytest -q -n 0 $(DECIDED)
+	$(VENV)/python -m coverage run --branch --data-file=.pytest_cache/branches --include=$(DECIDING) -m pytest -q -n 0 $(DECIDED)
 	$(VENV)/python -m coverage report --data-file=.pytest_cache/branches --show-missing --fail-under=100
 
 check: setup  ## format, lint, types, import contracts, dependencies
-	$(VENV)/ruff format --check
-	$(VENV)/ruff check
+	$(VENV)/ruff format --check && $(VENV)/ruff check
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 	$(VENV)/deptry src
-
 bench: setup  ## the benchmarks, or one: make bench NAME=…
 	$(VENV)/python -m benchmarks $(if $(NAME),run $(NAME),list)
 
 up: setup  ## the web page and the online server, until make down
 	$(VENV)/provender up
-
 down: setup  ## stop what make up started
 	$(VENV)/provender down
 
@@ -59,10 +52,8 @@ lock: setup  ## requirements/*.lock from pyproject.toml; versions move only wher
 	$(VENV)/python -m pip install --quiet "uv>=0.9"
 	$(UV_COMPILE) --all-extras --group dev --group bench --output-file requirements/dev.lock
 	$(UV_COMPILE) --all-extras --constraint requirements/dev.lock --output-file requirements/runtime.lock
-	$(UV_COMPILE:pyproject.toml=) --group mutants --constraint requirements/dev.lock \
-		--output-file requirements/mutants.lock
-	$(UV_COMPILE:pyproject.toml=) --group build --constraint requirements/dev.lock \
-		--output-file requirements/build.lock
+	$(UV_COMPILE:pyproject.toml=) --group mutants --constraint requirements/dev.lock --output-file requirements/mutants.lock
+	$(UV_COMPILE:pyproject.toml=) --group build --constraint requirements/dev.lock --output-file requirements/build.lock
 
 clean:  ## what can be made again: caches, .venv and the downloaded data; not .provender
 	rm -rf .venv .data .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
