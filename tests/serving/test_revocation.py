@@ -126,10 +126,9 @@ def test_what_is_revoked_is_not_served_a_second_later(
 
 
 def test_what_is_revoked_is_not_looked_up_in_process_a_second_later(
-    valkey: EmbeddedServer, tmp_path: Path
+    catalog_url: str, valkey: EmbeddedServer, tmp_path: Path
 ) -> None:
     """A tenth as many again: with each change of the policy each lookup asks the catalog anew."""
-    catalog_url = f"sqlite:///{tmp_path / 'catalog.db'}"
     with OnlineStore(valkey.url) as store:
         grants = govern(catalog_url, store)
     chosen = Settings(home=tmp_path, catalog_url=catalog_url, redis_url=valkey.url, actor=SERVER)
