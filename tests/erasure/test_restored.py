@@ -36,12 +36,8 @@ def restored(backup: Path, home: Path, url: str = "") -> Settings:
     return chosen
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
-    return "" if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
-
-
-def test_an_erasure_outlives_the_catalog_it_was_made_in(tmp_path: Path, url: str):
+def test_an_erasure_outlives_the_catalog_it_was_made_in(tmp_path: Path, postgres_url: str):
+    """Restored into PostgreSQL; into SQLite `test_everywhere` restores."""
     home, backup, before = tmp_path / "home", tmp_path / "catalog.tar", tmp_path / "lake"
     home.mkdir()
     made(home, [Format.DELTA])
@@ -56,9 +52,9 @@ def test_an_erasure_outlives_the_catalog_it_was_made_in(tmp_path: Path, url: str
     shutil.copytree(before, home / "lake", dirs_exist_ok=True)  # the old files are there again
     assert holding(home / "lake", SECRET)
 
-    restored(backup, home, url)
+    restored(backup, home, postgres_url)
     name = str(TRIPS[Format.DELTA])
-    with people(home, url) as acting:
+    with people(home, postgres_url) as acting:
         for number in (2, 3):
             with pytest.raises(Gone, match=done.id):
                 acting("ana").read(f"{name}@{number}")

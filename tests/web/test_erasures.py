@@ -93,10 +93,7 @@ def test_others_are_refused_and_not_led_there(gov: Reader, url: str):
 
 
 @needs_chromium
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_they_are_painted_without_complaint_and_open_to_everybody(
-    gov: Reader, url: str, theme: str
-):
+def test_they_are_painted_without_complaint_and_open_to_everybody(gov: Reader, url: str):
     from axe_playwright_python.sync_playwright import Axe
 
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -104,15 +101,14 @@ def test_they_are_painted_without_complaint_and_open_to_everybody(
         f"erasure-{one['state']}": f"/erasures/{one['id']}" for one in listing(gov)
     }
     with served(url, actor="person:gov") as address, opened() as browser:
-        page = browser.new_context(
-            color_scheme=theme, viewport={"width": 1280, "height": 800}
-        ).new_page()
-        complaints = listened(page)
-        for name, path in paths.items():
-            page.goto(address + path)
-            page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png", full_page=True)
-            assert Axe().run(page).response["violations"] == [], path
-            page.set_viewport_size({"width": 390, "height": 800})
-            assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
-            page.set_viewport_size({"width": 1280, "height": 800})
-    assert worth_hearing(complaints) == []
+        for theme in ("light", "dark"):
+            page = browser.new_context(color_scheme=theme).new_page()
+            complaints = listened(page)
+            for name, path in paths.items():
+                page.set_viewport_size({"width": 1280, "height": 800})
+                page.goto(address + path)
+                page.screenshot(path=SCREENSHOTS / f"{name}-{theme}.png", full_page=True)
+                assert Axe().run(page).response["violations"] == [], path
+                page.set_viewport_size({"width": 390, "height": 800})
+                assert page.evaluate("document.documentElement.scrollWidth") <= 390, path
+            assert worth_hearing(complaints) == []
