@@ -37,7 +37,7 @@ def get_erasure(
     return answers.answer(request, catalog.erasures.erasure(id))
 
 
-@routes.post("/erasures/foresee", Scope, raises=(NotFound, Denied, Conflict))
+@routes.post("/foresight/erasures", Scope, raises=(NotFound, Denied, Conflict))
 def foresee_erasure(
     request: Request,
     catalog: Asking,

@@ -16,7 +16,7 @@ class HttpErasures:
     def foresee(self, join_key: str, *, datasets: Sequence[str] = ()) -> Scope:
         """Return where values of ``join_key`` are; in ``datasets`` only, where some are named."""
         body = {"join_key": join_key, "datasets": datasets}
-        return self._wire.send("POST", Scope, "erasures", "foresee", body=body, again=True)
+        return self._wire.send("POST", Scope, "foresight", "erasures", body=body, again=True)
 
     def begin(
         self,
