@@ -1,15 +1,18 @@
 """On-demand functions: found by module and name in the feature repository, never from a pickle.
 
 A definition records the digest of the function's source text. Whoever computes with another
-text than was applied is refused, so training and serving cannot drift apart silently.
+text than was applied is refused, so training and serving cannot drift apart silently. What
+goes wrong is told to whoever asks without a value, and without a place on this machine.
 """
 
+import ast
 import importlib.util
 import inspect
 import sys
 import textwrap
+import tokenize
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,52 +20,77 @@ from typing import Any
 from provender.core.digest import digest_bytes
 from provender.core.errors import Conflict, InvalidInput, NotFound
 from provender.core.features import OnDemandSpec
-from provender.core.names import suggest
 
 Columns = dict[str, list[Any]]
 Transform = Callable[[Columns], Columns]
+UNREADABLE = (SyntaxError, ValueError, RecursionError, OSError)
+"""What a file raises that is no text, or no Python."""
 
 
 def code_digest(function: Callable[..., Any]) -> str:
     """Return the digest of the source text of ``function``, without its indentation."""
-    source = textwrap.dedent(inspect.getsource(function))
-    return digest_bytes(source.encode())
+    return _digest_of_text(inspect.getsource(function))
 
 
 def load_transform(spec: OnDemandSpec, repo: Path) -> Transform:
     """Return the function that ``spec`` names, from a module in the folder ``repo``.
 
-    The returned function checks what comes back: every declared feature, as many values as
-    there are rows.
+    The module is run only if its text holds that of the function. The returned function checks
+    what comes back: every declared feature, as many values as there are rows.
 
     Raises:
-        NotFound: the module or the function is not there.
+        NotFound: the module is not there.
         InvalidInput: the module cannot be imported.
-        Conflict: its source text is not the one that was applied.
+        Conflict: the function is not there, or its source text is not the one that was applied.
         InvalidInput: (when called) the function failed or returned something else.
     """
-    module = _module(spec, repo)
-    function = getattr(module, spec.function, None)
-    if not callable(function):
-        known = [name for name, _ in inspect.getmembers(module, inspect.isfunction)]
+    path = repo / (spec.module.replace(".", "/") + ".py")
+    if not path.resolve().is_relative_to(repo.resolve()) or not path.is_file():
         raise NotFound(
-            f"on-demand view {spec.name}: {spec.module}.py has no function {spec.function}",
-            hint=suggest(spec.function, known),
+            f"on-demand module {spec.module} is not in the feature repository",
+            hint="set PROVENDER_FEATURE_REPO to the folder that holds it",
         )
-    if _digest_of(function) != spec.code_digest:
-        raise Conflict(
-            f"on-demand view {spec.name}: {spec.module}.{spec.function} in {repo} is not the text that was applied",
-            hint="run provender features apply, or put the applied version of the module there",
-        )
-    return _checked(spec, function)
+    if _digest_in(spec, path) == spec.code_digest:
+        function: Any = getattr(_module(spec, path), spec.function, None)
+        if _digest_of(function) == spec.code_digest:  # else the module gave the name to another
+            return _checked(spec, function)
+    raise Conflict(
+        f"on-demand view {spec.name}: {spec.module}.{spec.function} in the feature repository "
+        "is not the text that was applied",
+        hint="run provender features apply, or put the applied version of the module there",
+    )
 
 
-def _digest_of(function: Callable[..., Any]) -> str:
+def _digest_of_text(text: str) -> str:
+    return digest_bytes(textwrap.dedent(text).encode())
+
+
+def _digest_of(function: Any) -> str:
     """Return the digest of the text of ``function``, or nothing if it has no text."""
     try:
         return code_digest(function)
     except (OSError, TypeError):
         return ""
+
+
+def _digest_in(spec: OnDemandSpec, path: Path) -> str:
+    """Return the digest of the function's text in the file ``path``, or nothing if it has none."""
+    try:
+        with tokenize.open(path) as file:
+            return _digests(file.read()).get(spec.function, "")
+    except UNREADABLE as error:
+        raise _not_imported(spec, type(error).__name__) from error
+
+
+@lru_cache(maxsize=64)
+def _digests(text: str) -> dict[str, str]:
+    """Return the digest of each plain function of a module, as `code_digest` has it; nothing is run."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    return {
+        node.name: _digest_of_text("".join(inspect.getblock(lines[node.lineno - 1 :])))
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 def _checked(spec: OnDemandSpec, function: Transform) -> Transform:
@@ -73,12 +101,12 @@ def _checked(spec: OnDemandSpec, function: Transform) -> Transform:
         rows = max((len(values) for values in columns.values()), default=0)
         try:
             result: Any = function(columns)
-        except (Exception, SystemExit) as error:
+            found = {name: _listed(result, name) for name in names}
+        except (Exception, SystemExit) as error:  # whose text may hold a value, so it is not told
             raise InvalidInput(
-                f"{where} failed: {type(error).__name__}: {error}",
+                f"{where} failed with {type(error).__name__}",
                 hint=f"its inputs are {', '.join(columns)}; make it cope with nulls",
             ) from error
-        found = {name: _listed(result, name) for name in names}
         wrong = [name for name, values in found.items() if values is None or len(values) != rows]
         if wrong:
             raise InvalidInput(
@@ -112,21 +140,20 @@ def _described(result: Any, name: str) -> str:
         return f"a {type(values).__name__}"
 
 
-def _module(spec: OnDemandSpec, repo: Path) -> ModuleType:
-    path = repo / (spec.module.replace(".", "/") + ".py")
-    if not path.resolve().is_relative_to(repo.resolve()) or not path.is_file():
-        raise NotFound(
-            f"on-demand module {spec.module} is not in {repo}",
-            hint="set PROVENDER_FEATURE_REPO to the folder that holds it",
-        )
+def _module(spec: OnDemandSpec, path: Path) -> ModuleType:
     try:
         return _load(spec.module, path, path.stat().st_mtime_ns)
-    except (Exception, SystemExit) as error:
-        raise InvalidInput(
-            f"on-demand view {spec.name}: module {spec.module} in {repo} cannot be imported: "
-            f"{type(error).__name__}: {error}",
-            hint="install what it imports, or put the applied version of the module there",
-        ) from error
+    except ModuleNotFoundError as error:
+        raise _not_imported(spec, f"there is no module {error.name}") from error
+    except (Exception, SystemExit) as error:  # whose text may hold anything, so it is not told
+        raise _not_imported(spec, type(error).__name__) from error
+
+
+def _not_imported(spec: OnDemandSpec, why: str) -> InvalidInput:
+    return InvalidInput(
+        f"on-demand view {spec.name}: module {spec.module} cannot be imported: {why}",
+        hint="install what it imports, or put the applied version of the module there",
+    )
 
 
 @cache
@@ -135,7 +162,7 @@ def _load(name: str, path: Path, changed: int) -> ModuleType:
     unique = f"provender_transform_{abs(hash((path, changed)))}_{name.replace('.', '_')}"
     spec = importlib.util.spec_from_file_location(unique, path)
     if spec is None or spec.loader is None:
-        raise NotFound(f"{path} is not a Python module", hint="name a .py file")
+        raise ImportError(name)
     module = importlib.util.module_from_spec(spec)
     sys.modules[unique] = module
     try:

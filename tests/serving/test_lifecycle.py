@@ -82,12 +82,12 @@ def test_a_function_other_than_the_applied_one_is_refused_alone(
     assert "departure" in running.client.get("/health").json()["on_demand"]
 
 
-@pytest.mark.parametrize("text", ["import nosuchlib\n", "raise SystemExit(3)\n", "def (\n"])
+@pytest.mark.parametrize("text", ["import nosuchlib\n", "raise SystemExit(3)\n", "(\n"])
 def test_a_module_that_cannot_be_imported_refuses_its_view_alone_and_is_logged_once(
     start: Start, filled: OnlineStore, tmp_path: Path, text: str
 ) -> None:
     module = tmp_path / "transforms.py"
-    module.write_text(text)
+    module.write_text(text + inspect.getsource(transforms))
     running = start(repo=str(tmp_path))
     entities = {"origin": ["JFK"], "hour": [1]}
     found = running.error(

@@ -167,7 +167,7 @@ def _typed(
         return _cast(values, kind)
     except pa.ArrowInvalid as error:
         raise InvalidInput(
-            f"on-demand view {view.name}: {name} is declared {kind}, and a value is not: {error}",
+            f"on-demand view {view.name}: {name} is declared {kind}, and a value is not",
             hint="make the function return values of the declared type, or declare another",
         ) from error
 

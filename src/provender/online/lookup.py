@@ -271,7 +271,7 @@ def _check_given(plan: LookupPlan, entities: Mapping[str, list[Any]]) -> None:
 def _requested(field: FieldSpec, values: Sequence[Any]) -> list[Any]:
     """Return request values in the one Python type of the field's word."""
     what = f"request column {field.name!r}"
-    return _converted(field, values, what, f"give values of type {field.type}")
+    return _converted(field, values, what, f"give values of type {field.type}", told=True)
 
 
 def _typed(spec: OnDemandSpec, field: FieldSpec, values: Any) -> list[Any]:
@@ -285,11 +285,16 @@ def _typed(spec: OnDemandSpec, field: FieldSpec, values: Any) -> list[Any]:
         return list(values)
     what = f"on-demand view {spec.name}: {field.name}, which {spec.function} returned,"
     hint = "make the function return values of the declared type, or declare another"
-    return _converted(field, values, what, hint)
+    return _converted(field, values, what, hint, told=False)
 
 
-def _converted(field: FieldSpec, values: Sequence[Any], what: str, hint: str) -> list[Any]:
-    """Return ``values`` as they would come back if they were stored; None where null."""
+def _converted(
+    field: FieldSpec, values: Sequence[Any], what: str, hint: str, *, told: bool
+) -> list[Any]:
+    """Return ``values`` as they would come back if they were stored; None where null.
+
+    Which of them is none is ``told`` where whoever asks has sent it.
+    """
     kind = kind_of(field.type)
     checked: list[Any] = []
     for value in values:
@@ -299,8 +304,7 @@ def _converted(field: FieldSpec, values: Sequence[Any], what: str, hint: str) ->
         try:
             written = kind.write(value)
         except (TypeError, ValueError, OverflowError) as error:
-            raise InvalidInput(
-                f"{what} is {field.type}, and {shown(value)} is not: {error}", hint=hint
-            ) from None
+            which = f"{shown(value)} is not: {error}" if told else "a value is not"
+            raise InvalidInput(f"{what} is {field.type}, and {which}", hint=hint) from None
         checked.append(kind.read(written) if kind.read else written)
     return checked

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from provender.core.errors import Corrupt, InvalidInput, Unavailable
+from provender.core.errors import ProvenderError
 from provender.core.gateway import FeaturesAsked, RowsAsked, Streamed
 from provender.core.names import DatasetRef
 from provender.core.protocols import Library
@@ -92,8 +92,9 @@ def _placeless(settings: Settings) -> Iterator[None]:
     """Errors do not tell whoever asks where things lie on this machine."""
     try:
         yield
-    except (Corrupt, Unavailable, InvalidInput) as error:
-        error.message = error.message.replace(f"{settings.home}/", "")
+    except ProvenderError as error:
+        for folder in (settings.home, settings.feature_repo):
+            error.message = error.message.replace(f"{folder}/", "")
         raise
 
 

@@ -111,8 +111,8 @@ def _inputs(
 def _typed(values: Sequence[Any], field: FieldSpec, view: str) -> pa.Array:
     try:
         return feature_array(values, field.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, AttributeError, LookupError) as error:
         raise InvalidInput(
-            f"on-demand view {view}: {field.name} is declared {field.type}, and a value is not: {error}",
+            f"on-demand view {view}: {field.name} is declared {field.type}, and a value is not",
             hint="make the function return values of the declared type, or declare another",
         ) from error
