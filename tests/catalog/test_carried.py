@@ -52,6 +52,9 @@ DEFINED = replace(
         ),
     ),
 )
+KEPT = SavedDatasetSpec(
+    name="kept", features=(FeatureRef("arrived", "aircraft"),), service="delay_v1", dataset=COUNTS
+)
 SOURCE = Whence(dataset_node(FLIGHTS), "tailnum")
 
 
@@ -67,8 +70,8 @@ def apply(connect: Connect, *datasets: Dataset, **changes: object) -> None:
     connect("gov").desk.apply(governing(*datasets, **said))
 
 
-def define(connect: Connect, repo: RepoSpec = DEFINED) -> None:
-    connect("dev").record(repo)
+def define(connect: Connect, repo: RepoSpec = DEFINED, by: str = "dev") -> None:
+    connect(by).record(repo)
 
 
 def whole(catalog: LocalCatalog, node: Node) -> dict[str, dict[str, Whence | None]]:
@@ -196,13 +199,8 @@ def test_tags_travel_to_features_services_and_training_sets(connect: Connect):
 
 def test_what_was_saved_of_a_service_is_closed_as_what_it_was_made_of(connect: Connect):
     apply(connect, derived(LAST), dataset(COUNTS, "Saved."))
-    saved = SavedDatasetSpec(
-        name="kept",
-        features=(FeatureRef("arrived", "aircraft"),),
-        service="delay_v1",
-        dataset=COUNTS,
-    )
-    define(connect, replace(DEFINED, saved=(saved,)))
+    connect("ops").records.grant(COUNTS, grantee="person:dev", action=Action.PUBLISH)
+    define(connect, replace(DEFINED, saved=(KEPT,)))
     with pytest.raises(Denied, match=r"carried from aviation\.flights\.tailnum through dataset"):
         connect("max").permit(Action.READ, [ColumnRef(str(COUNTS), "aircraft")], purpose="report")
 
@@ -219,6 +217,35 @@ def test_tags_that_definitions_put_travel_on_and_go_with_them(connect: Connect):
     )
     define(connect)
     assert "late" not in whole(connect("ops"), service)["arrived:aircraft"]
+
+
+def test_nobody_keeps_what_was_saved_as_a_dataset_that_they_may_not_publish(connect: Connect):
+    apply(connect, dataset(COUNTS, "Theirs."), dataset(SALARIES, "Hidden.", owner="team:hr"))
+    tagged = replace(ARRIVED.features[0], tags=("personal",))
+    files = replace(
+        DEFINED, views=(replace(ARRIVED, dataset=None, features=(tagged,)),), on_demand=()
+    )
+    files = replace(files, services=())
+    said = []
+    for ref in (SALARIES, DatasetRef("people", "salariez")):
+        mine = replace(files, saved=(replace(KEPT, service="", dataset=ref),))
+        for asks in (connect("max").record, connect("max").compile_serving):
+            with pytest.raises(NotFound) as error:
+                asks(mine)
+            said.append(str(error.value).replace(str(ref), "…"))
+    assert len(set(said)) == 1
+    mine = replace(files, saved=(replace(KEPT, service="", dataset=COUNTS),))
+    with pytest.raises(Denied, match=r"person:max may not publish aviation\.tail_counts"):
+        connect("max").record(mine)
+    asked = [ColumnRef(str(COUNTS), "aircraft")]
+    assert connect("ana").permit(Action.READ, asked, purpose="report")
+    given = connect("ops").records.grant(COUNTS, grantee="person:max", action=Action.PUBLISH)
+    connect("max").record(mine)
+    with pytest.raises(Denied, match=r"tagged personal"):
+        connect("ana").permit(Action.READ, asked, purpose="report")
+    connect("ops").records.revoke(given.id)
+    with pytest.raises(Denied, match=r"may not publish aviation\.tail_counts"):
+        connect("max").record(files)  # it would take the tag away
 
 
 # What changes them

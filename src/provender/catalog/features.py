@@ -68,8 +68,9 @@ def record_repo(
     Nothing happens if they are already; only the policy may have changed what is served.
 
     Raises:
-        Denied: ``by`` may not define features over a dataset that they read, or that those
-            they take the place of read; or the project is somebody else's.
+        Denied: ``by`` may not define features over a dataset that they read, or publish one that
+            what was saved is kept as, nor what those they take the place of did; or the project
+            is somebody else's.
         NotFound: a dataset is not there, or not for ``by`` to discover.
         PreconditionFailed: they are not any more at the revision that was ``expected``.
     """
@@ -89,13 +90,15 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     last_by = last.recorded_by if last else None
     owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
-    read = last.value.datasets - repo.datasets if last and not owned else frozenset[str]()
-    there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
-    now_called = sorted(set(naming.current(db, read).values()))
-    still = db.scalars(there.where(DatasetRow.name.in_(now_called))).all()
-    before = [ColumnRef(name) for name in sorted(still)]
+    access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)
+    if last is None or owned:
+        return
     try:
-        access.check(db, by, Action.DEFINE, before, now=now)
+        for action, was, is_still in (
+            (Action.DEFINE, last.value.datasets, repo.datasets),
+            (Action.PUBLISH, last.value.kept, repo.kept),
+        ):
+            access.check(db, by, action, _still_there(db, was - is_still), now=now)
     except access.Hidden as hidden:
         raise access.Refused(
             hidden.decision,
@@ -103,6 +106,13 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
             f"{by} may not discover",
             hint="ask who applied it last, or take another project name",
         ) from None
+
+
+def _still_there(db: Session, names: frozenset[str]) -> list[ColumnRef]:
+    now_called = sorted(set(naming.current(db, names).values()))
+    there = select(DatasetRow.name).where(DatasetRow.withdrawn_at.is_(None))
+    found = db.scalars(there.where(DatasetRow.name.in_(now_called))).all()
+    return [ColumnRef(name) for name in sorted(found)]
 
 
 def _record_definitions(db: Session, repo: RepoSpec, *, change: Change) -> None:

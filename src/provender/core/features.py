@@ -190,6 +190,11 @@ class RepoSpec:
         """The names of the datasets that its views read."""
         return frozenset(view.dataset.dataset for view in self.views if view.dataset)
 
+    @property
+    def kept(self) -> frozenset[str]:
+        """The names of the datasets that what was saved is kept as: tags travel there."""
+        return frozenset(saved.dataset.dataset for saved in self.saved if saved.dataset)
+
     def view(self, name: str) -> ViewSpec:
         """Return the feature view called ``name``; NotFound, with a near one, if there is none."""
         for view in self.views:

@@ -25,10 +25,11 @@ def synced(catalog: Library, recorded: RepoSpec, found: tuple[SavedDatasetSpec, 
     """Return the definitions recorded last with what was saved since, recorded if the actor may."""
     if recorded.saved == found or recorded.whole:
         return recorded
-    columns = [ColumnRef(name) for name in sorted(recorded.datasets)]
-    if not catalog.records.decide(Action.DEFINE, columns).allowed:
-        return recorded
-    catalog.record(replace(recorded, saved=found))
+    wanted = replace(recorded, saved=found)
+    for action, names in ((Action.DEFINE, wanted.datasets), (Action.PUBLISH, wanted.kept)):
+        if not catalog.records.decide(action, map(ColumnRef, sorted(names))).allowed:
+            return recorded
+    catalog.record(wanted)
     return catalog.repo(recorded.project)
 
 
