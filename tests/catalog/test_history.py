@@ -274,6 +274,7 @@ NOT_KEPT = {
         "training_sets",
         "version_checks",
     },
+    "a document of its own, signed after every step": {"erasures"},
     "history itself, and what catalog/ said last": {"governed", "history"},
     "made from what is in history": {
         "carried",

@@ -15,6 +15,7 @@ from provender.core.audit import AuditEvent, EventKind, Remembered
 from provender.core.datasets import Listed, Manifest
 from provender.core.effects import Mask
 from provender.core.errors import Corrupt
+from provender.core.erasure import Sought
 from provender.core.filters import Filter
 from provender.core.filtertext import Among, And, Compare, IsNull, Not, Or
 from provender.core.gateway import Streamed
@@ -78,9 +79,9 @@ ANY = (Drift, Step, Listed)
 """These hold any value."""
 PARSED = (And, Or, Not, Among, Compare, IsNull)
 """Of a filter, which goes as its text."""
-KEPT_OTHERWISE = (Frontier, Start, Policy, Streamed)
+KEPT_OTHERWISE = (Frontier, Start, Policy, Streamed, Sought)
 """Trees go as their peaks in hexadecimal digits, a policy as the objects that are declared, and
-what is streamed as its bytes."""
+what is streamed as its bytes; what knows a subject holds the key, and goes nowhere."""
 VALUES = [kind for kind in core_values() if kind not in (*ANY, *PARSED, *KEPT_OTHERWISE)]
 
 

@@ -254,7 +254,7 @@ def sealed(secret: bytes, join_key: str, form: str) -> str:
 class Sought:
     """What knows the values of a subject when it sees them."""
 
-    secret: bytes
+    secret: bytes = field(repr=False)
     join_key: str
     digests: frozenset[str]
 
