@@ -14,8 +14,8 @@ import provender.core
 from provender.core.audit import AuditEvent, EventKind, Remembered
 from provender.core.datasets import Listed, Manifest
 from provender.core.effects import Mask
-from provender.core.errors import Corrupt
 from provender.core.erasure import Sought
+from provender.core.errors import Corrupt
 from provender.core.filters import Filter
 from provender.core.filtertext import Among, And, Compare, IsNull, Not, Or
 from provender.core.gateway import Streamed
