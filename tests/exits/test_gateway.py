@@ -2,8 +2,10 @@
 
 import io
 import json
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from threading import Thread
 
 import httpx
@@ -152,6 +154,29 @@ def test_more_rows_than_are_taken_are_refused_in_words(world: World):
     with pytest.raises(TooLarge, match="more than 1 MB"):
         world.outside(ANA).training_set(many, service="open_v1")
     assert world.outside(ANA).training_set(spine(30_000), service="open_v1").manifest.row_count
+
+
+def stalled(world: World, headers: dict[str, str]) -> socket.socket:
+    """A request whose body does not come."""
+    host, port = world.address.removeprefix("http://").split(":")
+    lines = [f"{name}: {value}" for name, value in {"host": host, **headers}.items()]
+    request = ["POST /api/v1/retrieve?service=open_v1 HTTP/1.1", *lines, "content-length: 1000"]
+    sending = socket.create_connection((host, int(port)))
+    sending.sendall(("\r\n".join(request) + "\r\n\r\n").encode() + b"begun")
+    return sending
+
+
+def test_bodies_that_do_not_come_keep_nobody_from_a_turn(world: World):
+    with ExitStack() as stack:
+        for _ in range(6):
+            stack.enter_context(stalled(world, world.bearer(ANA) | ARROW))
+        time.sleep(0.5)
+        assert next(settled(world)) == 0
+        asked = {"dataset": "shop.visits", "version": 1, "column": ["fare"], "purpose": "research"}
+        assert ask(world, **asked).status_code == 200
+        assert (
+            send(world, stream(spine()), service="open_v1", purpose="research").status_code == 200
+        )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The gate to the lake: how many retrieve at once, for how long, and what they may send."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,10 @@ ARROW = "application/vnd.apache.arrow.stream"
 AGAIN_SECONDS = 2
 """When those who find no room are told to come again."""
 PIECE_BYTES = 1 << 20
+STILL_SECONDS = 30.0
+"""Whoever sends or reads nothing for so long is not waited for."""
+WAITING = 4
+"""Times the largest bodies of one round at work: as many bytes may wait on the disk."""
 
 
 class Lake(Protocol):
@@ -39,14 +44,19 @@ class Lake(Protocol):
 
 @dataclass
 class Gate:
-    """Lets so many ``at_once`` to a ``lake``, for ``seconds`` each; what they send waits below ``spill``."""
+    """Lets so many ``at_once`` to a ``lake``, for ``seconds`` each; what they send waits below ``spill``.
+
+    A body has ``largest`` bytes at most. Whoever is still for ``still`` seconds is not waited for.
+    """
 
     lake: Lake
     spill: Path
     at_once: int
     seconds: float
     largest: int
+    still: float = STILL_SECONDS
     inside: int = field(default=0, init=False)
+    waiting: int = field(default=0, init=False)
     _free: BoundedSemaphore = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -60,11 +70,7 @@ class Gate:
             Busy: as many are at work as may be.
         """
         if not self._free.acquire(blocking=False):
-            raise Busy(
-                f"{self.at_once} retrievals are at work, which is as many as may be",
-                hint="come again in some seconds",
-                retry_after=AGAIN_SECONDS,
-            )
+            raise self._busy()
         self.inside += 1
         try:
             yield Deadline(lambda stage, done: None, self.seconds)
@@ -72,18 +78,115 @@ class Gate:
             self.inside -= 1
             self._free.release()
 
+    @contextmanager
+    def body(self) -> Iterator["Body"]:
+        """A body that is about to come, and waits on the disk. It has no turn: it may take its time.
+
+        Raises:
+            Busy: nobody would have a turn now, even with the body.
+        """
+        if self.inside >= self.at_once:
+            raise self._busy()
+        with spilling(self.spill) as folder:
+            body = Body(self, folder / "received")
+            try:
+                yield body
+            finally:
+                self.waiting -= body.size
+
+    def _busy(self) -> Busy:
+        return Busy(
+            f"{self.at_once} retrievals are at work, which is as many as may be",
+            hint="come again in some seconds",
+            retry_after=AGAIN_SECONDS,
+        )
+
+
+@dataclass
+class Body:
+    """What is sent to a ``gate``, as it comes into a ``file``; ``size`` bytes are there."""
+
+    gate: Gate
+    file: Path
+    size: int = 0
+
+    async def receive(self, chunks: AsyncIterator[bytes]) -> None:
+        """Write ``chunks`` to the file; what comes after it is too large is read, and thrown away.
+
+        Whoever sends would else not read why.
+
+        Raises:
+            TooLarge: it is larger than is taken at once.
+            Busy: as much waits as may be.
+            Unavailable: nothing came for too long, or the disk is full.
+        """
+        largest, sent, piece = self.gate.largest, 0, bytearray()
+        with explained(self.file), self.file.open("wb", buffering=0) as sink:
+            async for chunk in self._in_time(chunks):
+                sent += len(chunk)
+                if sent > 2 * largest:
+                    break
+                if sent <= largest:
+                    self._grow(len(chunk))
+                    piece += chunk
+                if len(piece) >= PIECE_BYTES:
+                    await run_in_threadpool(sink.write, bytes(piece))
+                    piece.clear()
+            sink.write(piece)
+        if sent > largest:
+            raise TooLarge(
+                f"the rows take more than {largest >> 20} MB, which is as much as is taken at once",
+                hint="ask for fewer rows at a time, or leave columns out that only stay beside the features",
+            )
+
+    def _grow(self, count: int) -> None:
+        gate = self.gate
+        if gate.waiting + count > WAITING * gate.at_once * gate.largest:
+            raise Busy(
+                "as many rows wait for their turn as may be",
+                hint="come again in some seconds",
+                retry_after=AGAIN_SECONDS,
+            )
+        gate.waiting += count
+        self.size += count
+
+    async def _in_time(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        still, end = self.gate.still, time.monotonic() + self.gate.seconds
+        try:
+            while True:
+                async with asyncio.timeout(min(still, end - time.monotonic())):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
+                yield chunk
+        except TimeoutError as error:
+            raise Unavailable(
+                f"the rows did not come: {self.size} bytes are there, and for {still:g} seconds no more, "
+                f"or not all within {self.gate.seconds:g}",
+                hint="send them without a break, or fewer of them",
+            ) from error
+
+
+def gate_of(request: Request) -> Gate:
+    """Return the gate of the server that was asked.
+
+    Raises:
+        Unavailable: this server has no lake.
+    """
+    gate: Gate | None = request.app.state.gate
+    if gate is None:
+        raise Unavailable("this server has no lake", hint="ask the one that provender serve web is")
+    return gate
+
 
 async def turn(request: Request) -> AsyncIterator[Deadline]:
-    """A turn at the gate, until the answer is sent.
+    """A turn at the gate, until the answer is sent. A body has to be there before.
 
     Raises:
         Unavailable: this server has no lake.
         Busy: as many are at work as may be.
     """
-    gate: Gate | None = request.app.state.gate
-    if gate is None:
-        raise Unavailable("this server has no lake", hint="ask the one that provender serve web is")
-    with gate.turn() as deadline:
+    with gate_of(request).turn() as deadline:
         yield deadline
 
 
@@ -98,40 +201,11 @@ class Upload:
     def __init__(self, media: str) -> None:
         self.media = media
 
-    async def __call__(self, request: Request, deadline: Turn) -> AsyncIterator[Path]:
+    async def __call__(self, request: Request) -> AsyncIterator[Path]:
         check_media(request, self.media)
-        gate: Gate = request.app.state.gate
-        with spilling(gate.spill) as folder:
-            file = folder / "received"
-            try:
-                async with asyncio.timeout(deadline.seconds_left):
-                    await _receive(request, file, gate.largest)
-            except TimeoutError as error:
-                raise deadline.missed() from error
-            yield file
-
-
-async def _receive(request: Request, file: Path, largest: int) -> None:
-    """Write the body to ``file``; what comes after it is too large is read, and thrown away.
-
-    Whoever sends would else not read why.
-    """
-    size, piece = 0, bytearray()
-    with explained(file), file.open("wb", buffering=0) as sink:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > 2 * largest:
-                break
-            piece += chunk if size <= largest else b""
-            if len(piece) >= PIECE_BYTES:
-                await run_in_threadpool(sink.write, bytes(piece))
-                piece.clear()
-        sink.write(piece)
-    if size > largest:
-        raise TooLarge(
-            f"the rows take more than {largest >> 20} MB, which is as much as is taken at once",
-            hint="ask for fewer rows at a time, or leave columns out that only stay beside the features",
-        )
+        with gate_of(request).body() as body:
+            await body.receive(request.stream())
+            yield body.file
 
 
 async def attended(receive: Receive, deadline: Deadline, work: Callable[[], T]) -> T:
@@ -150,16 +224,26 @@ async def _until_gone(receive: Receive, deadline: Deadline) -> None:
 
 
 class Stream(Response):
-    """An answer that is sent as it is made. One that fails, or takes too long, breaks off visibly."""
+    """An answer that is sent as it is made. One that fails, or takes too long, breaks off visibly.
+
+    So does one that is not read for ``still`` seconds: it would keep others from their turn.
+    """
 
     def __init__(
-        self, head: bytes, streamed: Streamed, deadline: Deadline, headers: Mapping[str, str]
+        self,
+        head: bytes,
+        streamed: Streamed,
+        deadline: Deadline,
+        headers: Mapping[str, str],
+        *,
+        still: float = STILL_SECONDS,
     ) -> None:
         super().__init__(headers=headers, media_type=ARROW)
         del self.headers["content-length"]
         if streamed.size_bytes is not None:
             self.headers["content-length"] = str(streamed.size_bytes)
         self._head, self._chunks, self._deadline = head, streamed.chunks, deadline
+        self._still = still
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         leaving = asyncio.create_task(_until_gone(receive, self._deadline))
@@ -177,7 +261,8 @@ class Stream(Response):
         await send({**start, "headers": self.raw_headers})
         chunk = self._head
         while chunk:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            async with asyncio.timeout(self._still):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
             chunk = await run_in_threadpool(next, self._chunks, b"")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

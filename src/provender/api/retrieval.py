@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request, Response
 
 from provender.api import answers
-from provender.api.gate import ARROW, Gate, Stream, Turn, Upload, attended, begun
+from provender.api.gate import ARROW, Stream, Turn, Upload, attended, begun, gate_of
 from provender.api.parameters import Asking, AsOf, Counted, DatasetName, Flag, Text
 from provender.api.routes import Routes
 from provender.core.errors import (
@@ -48,7 +48,7 @@ async def retrieve_rows(
     if version is not None and as_of is not None:
         raise InvalidInput(f"{ref} is the same at any time", hint="leave as_of or version out")
     asked = RowsAsked(ref=ref, columns=tuple(column), purpose=purpose, as_of=as_of)
-    gate: Gate = request.app.state.gate
+    gate = gate_of(request)
     return await _streamed(
         request, deadline, VERSION, lambda: gate.lake.rows(catalog, asked, deadline)
     )
@@ -58,8 +58,8 @@ async def retrieve_rows(
 async def retrieve_features(
     request: Request,
     catalog: Asking,
-    deadline: Turn,
     spine: Annotated[Path, Depends(Upload(ARROW))],
+    deadline: Turn,
     *,
     project: Named = "",
     service: Named = "",
@@ -90,7 +90,7 @@ async def retrieve_features(
         known_by_then=known_by_then,
         assume_utc=assume_utc,
     )
-    gate: Gate = request.app.state.gate
+    gate = gate_of(request)
     return await _streamed(
         request,
         deadline,
@@ -107,4 +107,5 @@ async def _streamed(
         return streamed, begun(streamed)
 
     streamed, head = await attended(request.receive, deadline, opened)
-    return answers.secret(Stream(head, streamed, deadline, {header: streamed.name}))
+    still = gate_of(request).still
+    return answers.secret(Stream(head, streamed, deadline, {header: streamed.name}, still=still))
