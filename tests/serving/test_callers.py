@@ -201,6 +201,12 @@ def test_without_a_token_for_serving_nobody_is_answered(stack: Stack) -> None:
     for path in ("/health", "/ready", "/metrics"):
         status, _, text = stack.send("GET", path)
         assert (status, "f00" in text) == (200, False)
+        assert "/tmp" not in text
+        assert ".sock" not in text
+    assert stack.send("GET", "/health")[2] == stack.send("GET", "/health", f"{good}x")[2]
+    told = json.loads(stack.send("GET", "/health", good)[2])
+    assert json.loads(stack.send("GET", "/health")[2]) == {"status": told["status"]}
+    assert told["store"]["address"]
     assert stack.send("POST", "/get-online-features", good.replace("Bearer", "bearer "))[0] == 422
     status, _, text = stack.send("GET", "/openapi.json", good)
     assert (status, "f00" in text, "securitySchemes" in text) == (200, False, True)

@@ -125,6 +125,7 @@ class OnlineApp:
             self._gauges,
             store=store.options.address,
             catalog_url=catalog_url,
+            callers=self._callers,
             lookup_log=lookup_log,
             rights=rights,
         )

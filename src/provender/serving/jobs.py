@@ -84,7 +84,7 @@ class Jobs:
 
     async def _answer(self, request: Request, *, with_start: bool) -> Response:
         if not self.possible:
-            message = f"there is no feature repository at {self._repo}: run provender features materialize where there is one"
+            message = "this server has no feature repository: run provender features materialize where there is one"
             return Response(501, wire.feast_error("FeastError", message))
         window = wire.parse_window(request.body, with_start=with_start)
         if len(self._running) >= AT_A_TIME:

@@ -7,12 +7,18 @@ from typing import Any
 import orjson
 
 from provender.core.clock import utc_now
+from provender.core.errors import ProvenderError
+from provender.serving.callers import Callers
 from provender.serving.lookuplog import LookupLog
 from provender.serving.messages import RETRY, Request, Response
 from provender.serving.metrics import CONTENT_TYPE, Metrics
 from provender.serving.rights import Rights
 from provender.serving.snapshot import Snapshots
 from provender.serving.watch import Read, Seen, catalog_address, catalog_problem, store_problem
+
+UNTOLD = (
+    "lookups are not answered now; /health says why to whoever has a token, and so does the log"
+)
 
 
 class Status:
@@ -27,9 +33,11 @@ class Status:
         *,
         store: str,
         catalog_url: str,
+        callers: Callers,
         lookup_log: LookupLog | None = None,
         rights: Rights | None = None,
     ) -> None:
+        self._callers = callers
         self._snapshots = snapshots
         self._metrics = metrics
         self._read = read
@@ -50,7 +58,8 @@ class Status:
     async def health(self, request: Request) -> Response:
         """Tell whether there is something to serve, and how it is with what that depends on.
 
-        A store that is gone makes no bad server: whoever restarts servers asks here.
+        A store that is gone makes no bad server: whoever restarts servers asks here. Where the server
+        wants to know who asks, nobody else is told names, places and reasons.
         """
         snapshot, catalog = self._snapshots.found, self._catalog
         seen = [self._store, catalog] if catalog else [self._store]
@@ -78,6 +87,8 @@ class Status:
             "on_demand": snapshot.problems if snapshot else {},
             "lookup_log": self._lookup_log.to_dict() if self._lookup_log else None,
         }
+        if not self._is_told(request):
+            state = {"status": state["status"]}
         return Response(503 if snapshot is None else 200, orjson.dumps(state))
 
     async def ready(self, request: Request) -> Response:
@@ -86,8 +97,20 @@ class Status:
         problem = problem or await store_problem(self._read)
         if not problem and self._rights is not None:
             problem = self._rights.problem
+        if problem and not self._is_told(request):
+            problem = UNTOLD
         body = orjson.dumps({"ready": not problem, "problem": problem})
         return Response(503, body, headers=(RETRY,)) if problem else Response(200, body)
+
+    def _is_told(self, request: Request) -> bool:
+        """Whether who asks may know names, places and reasons: anybody, or whoever has a token."""
+        if not self._callers.asks:
+            return True
+        try:
+            self._callers.known(request)
+        except ProvenderError:
+            return False
+        return True
 
     async def metrics(self, request: Request) -> Response:
         """Tell the numbers of all workers as Prometheus reads them."""
