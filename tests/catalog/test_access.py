@@ -141,7 +141,8 @@ def test_explaining_leaves_no_trace_and_hides_what_the_asker_may_not_discover(co
         (False, "not in the catalog"),
     ]
     assert own.who_decides == ("person:sam", "team:ops")
-    theirs = ana.records.decide(Action.STEWARD, [ColumnRef("aviation.flights")], actor="person:sam")
+    asked = [ColumnRef("aviation.flights")]
+    theirs = connect("ops").records.decide(Action.STEWARD, asked, actor="person:sam")
     assert theirs.allowed
     assert connect("gov").records.verify_audit() == before
 

@@ -131,14 +131,14 @@ def test_tokens_of_others_are_not_there(connect: Connect) -> None:
 def test_a_token_makes_none_that_reaches_further_or_lasts_longer(connect: Connect) -> None:
     ana = connect("ana")
     soon = NOW + timedelta(days=1)
-    narrow = Limits(actions=("read",), datasets=("aviation.*",), purpose="report")
+    narrow = Limits(datasets=("aviation.*",), purpose="report")
     wide = ana.keyring.create("wide")
     mine = with_token(ana, ana.keyring.create("narrow", limits=narrow, until=soon))
     inner = replace(narrow, datasets=("aviation.flights",))
     assert mine.keyring.create("inner", limits=inner).token.until == soon
     for limits, until in (
         (Limits(), soon),
-        (replace(narrow, actions=("read", "publish")), soon),
+        (replace(narrow, datasets=("*",)), soon),
         (replace(narrow, purpose=""), soon),
         (narrow, soon + timedelta(seconds=1)),
     ):
@@ -146,6 +146,9 @@ def test_a_token_makes_none_that_reaches_further_or_lasts_longer(connect: Connec
             mine.keyring.create("outer", limits=limits, until=until)
     with pytest.raises(Denied, match="does not reach as far"):
         mine.keyring.rotate(wide.token.id)
+    reads = with_token(ana, ana.keyring.create("reads", limits=Limits(actions=("read",))))
+    with pytest.raises(Denied, match="token's scope: it is for actions read"):
+        reads.keyring.create("inner", limits=replace(inner, actions=("read",)))
 
 
 @pytest.mark.parametrize(

@@ -242,13 +242,15 @@ def readable_events(db: Session, who: Actor, *, now: datetime) -> ColumnElement[
     """Return the condition on audit events that ``who`` may read if they do not read all.
 
     What they did, and what befell datasets they are steward of. That they were refused what they
-    may not discover, there or not, is not theirs to read: it would say which.
+    may not discover, there or not, is not theirs to read: it would say which. A token for some
+    datasets reads what is about those.
     """
     about = _subject_is(db, is_visible(db, who, Action.STEWARD, now=now))
     known = _subject_is(db, is_visible(db, who, Action.DISCOVER, now=now))
     denied = AuditRow.kind == EventKind.ACCESS_DENY.value
     telling = and_(denied, AuditRow.subject != EVERY, ~known)
-    return or_(and_(AuditRow.actor == who.id, ~telling), about)
+    own = and_(AuditRow.actor == who.id, ~telling)
+    return or_(own if who.limits.of_every_dataset else and_(own, known), about)
 
 
 def _subject_is(db: Session, shown: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -10,7 +10,7 @@ from provender.core.breakglass import BreakGlass
 from provender.core.datasets import Listed
 from provender.core.governance import Governance
 from provender.core.names import DatasetRef
-from provender.core.policy import Action, Grant
+from provender.core.policy import EVERY, Action, Grant
 from provender.core.requests import AccessRequest, Foreseen, RequestState, RequestStep, Wanted
 from provender.core.simulation import Simulation
 
@@ -28,7 +28,7 @@ class LocalAccess:
 
     def ask(self, wanted: Wanted, *, key: str = "") -> AccessRequest:
         """Return the request that is made for ``wanted``; an equal one that is open as it is."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(EVERY) as (db, change):
             who = self._door.who(db)
             return idempotency.answered(
                 db,
@@ -65,7 +65,7 @@ class LocalAccess:
         key: str = "",
     ) -> AccessRequest:
         """Return a request after ``step``; enough approvals give the grants with it."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
 
             def work() -> AccessRequest:
@@ -92,7 +92,7 @@ class LocalAccess:
 
     def renew(self, grant: str, *, until: datetime | None, reason: str = "") -> Grant:
         """Return a grant that ends at ``until`` from now on; None: never."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             return tenure.renew(db, who, grant, until=until, reason=reason, change=change)
 
@@ -118,7 +118,7 @@ class LocalAccess:
         key: str = "",
     ) -> BreakGlass:
         """Take access at once, by a rule that allows it: written down, and reviewed after."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.BREAK_GLASS) as (db, change):
             who = self._door.who(db)
 
             def work() -> BreakGlass:
@@ -142,7 +142,7 @@ class LocalAccess:
 
     def review(self, identity: str, *, justified: bool, note: str) -> BreakGlass:
         """Return what somebody took, reviewed; what was not justified ends."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD, Action.GOVERN) as (db, change):
             who = self._door.who(db)
             return breakglass.review(
                 db, who, identity, justified=justified, note=note, change=change

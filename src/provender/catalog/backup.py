@@ -29,6 +29,7 @@ from provender.catalog.operators import check_operates
 from provender.core.audit import EventKind
 from provender.core.digest import CHUNK_BYTES, digest, digest_stream
 from provender.core.errors import Conflict, Unavailable
+from provender.core.policy import Action
 from provender.values import to_json
 
 FORMAT = "provender-catalog/1"
@@ -90,7 +91,7 @@ def write(door: Door, target: Path, *, progress: Progress = unheard) -> Contents
     """
     if target.exists():
         raise Conflict(f"{target} is there already", hint="name a new file")
-    with door.writing() as (db, change):
+    with door.writing(Action.GOVERN) as (db, change):
         check_operates(db, door.who(db), doing="back up the catalog", now=change.at)
         sealing = checkpoints.sealing_of(db)
         changes.tell(db, change, EventKind.CATALOG_BACKUP, "catalog", {"file": target.name})

@@ -18,6 +18,7 @@ from provender.catalog.rows import AuditRow
 from provender.core.audit import TRAIL, EventKind, StoredEvent
 from provender.core.digest import canonical
 from provender.core.errors import InvalidInput
+from provender.core.policy import Action
 from provender.core.trail import CHANGED, Breach
 
 FORMAT = "provender audit bundle 1"
@@ -44,7 +45,7 @@ def export(
         InvalidInput: no event is in that range.
         Corrupt: while it is read: an event is not as it was written; the lines end before it.
     """
-    with door.writing() as (db, change):
+    with door.writing(Action.READ, Action.GOVERN) as (db, change):
         auditors.check(db, door.who(db), now=change.at)
         asked = {"since": since, "until": until}
         told = changes.tell(db, change, EventKind.AUDIT_EXPORT, TRAIL, asked)

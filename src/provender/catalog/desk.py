@@ -25,6 +25,7 @@ from provender.core.governance import Declared, Governance
 from provender.core.governance import Step as GovernanceStep
 from provender.core.lifecycle import Severity, Step
 from provender.core.names import DatasetRef
+from provender.core.policy import Action
 from provender.core.retention import Due, Retention
 from provender.core.tasks import Task
 
@@ -45,7 +46,7 @@ class LocalDesk:
         key: str = "",
     ) -> Entry:
         """Return the entry of a dataset after ``edit``, which says what changes."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
 
             def work() -> Entry:
@@ -67,7 +68,7 @@ class LocalDesk:
 
     def rename(self, ref: DatasetRef, to: str, *, expected: int | None) -> Entry:
         """Return a dataset that is called ``to`` from now on; its former names go on meaning it."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             row = renaming.rename(db, who, ref, to, expected=expected, change=change)
             return entries.entry(db, row)
@@ -83,7 +84,7 @@ class LocalDesk:
         expected: int | None = None,
     ) -> Release:
         """Return the version of ``ref`` where it stands after ``step``."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD, Action.PUBLISH) as (db, change):
             return lifecycle.step(
                 db,
                 self._door.who(db),
@@ -121,7 +122,7 @@ class LocalDesk:
 
         ``expected`` is the digest of the plan that was looked at; None: nobody looked.
         """
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             who = self._door.who(db)
             return governance.apply(
                 db, who, desired, overwrite=overwrite, expected=expected, change=change
@@ -131,7 +132,7 @@ class LocalDesk:
         self, value: Declared, *, expected: int | None = None, reason: str = ""
     ) -> GovernanceStep:
         """Return the step that declares one object beside what catalog/ declares."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             who = self._door.who(db)
             return governance.declare(
                 db, who, value, expected=expected, reason=reason, change=change
@@ -141,7 +142,7 @@ class LocalDesk:
         self, kind: str, name: str, *, expected: int | None = None, reason: str = ""
     ) -> GovernanceStep:
         """Return the step that takes one declared object away."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             who = self._door.who(db)
             return governance.withdraw(
                 db, who, kind, name, expected=expected, reason=reason, change=change
@@ -166,7 +167,7 @@ class LocalDesk:
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
         """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             return contracts.attach(db, who, ref, raw, expected=expected, change=change)
 
@@ -179,7 +180,7 @@ class LocalDesk:
 
     def settle(self, task: str, *, expected: int | None) -> None:
         """Let a task wait no more, as long as it is about the same."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             inbox.settle(db, self._door.who(db), task, expected=expected, change=change)
 
     def retention(
@@ -200,7 +201,7 @@ class LocalDesk:
             with self._door.reading() as db:
                 who, now = self._door.who(db), self._door.clock()
                 return retention.forecast(db, who, ref, rule, now=now)
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             if rule is None:
                 return retention.expire(db, who, ref, change=change)

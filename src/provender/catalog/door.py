@@ -1,6 +1,6 @@
 """The way into the catalog's database for one actor: a transaction to read in, or a change."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import Engine, event
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes
+from provender.catalog import access, bounds, changes
 from provender.catalog.audit import BESIDE
 from provender.catalog.changes import Change
 from provender.catalog.db import transaction
@@ -68,6 +68,18 @@ class Door:
         """Return what is read for, where a call does not say: what the token is for."""
         return asked or (self.identity.limits.purpose if self.identity else "")
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether the actor's token lets nothing be done but looking."""
+        return self.identity is not None and self.identity.limits.only_looks
+
+    def _is_for(self, actions: Collection[str]) -> bool:
+        return self.identity is None or self.identity.limits.lets(actions)
+
+    @property
+    def _token(self) -> str:
+        return self.identity.token if self.identity else ""
+
     def knowing(self, db: Session, change: Change, ref: DatasetRef) -> Callable[[], object]:
         """Return what raises if the actor may not discover a dataset any more."""
         return lambda: access.discovered(db, self.who(db), ref.dataset, now=change.at)
@@ -113,9 +125,20 @@ class Door:
             raise
 
     @contextmanager
-    def writing(self, *, request: str = "") -> Iterator[tuple[Session, Change]]:
-        """A transaction that happens whole or not at all, and the change that it is."""
+    def writing(
+        self, *actions: str, own: str = "", request: str = ""
+    ) -> Iterator[tuple[Session, Change]]:
+        """A transaction that happens whole or not at all, and the change that it is.
+
+        A token has to be for one of ``actions``, ``*``: for every one, or be the token ``own``;
+        with `Action.DISCOVER` any will do. What its actor may is asked for inside.
+
+        Raises:
+            Denied: it is for none of them.
+        """
         with self._refusing(write=True, request=request) as db:
+            if not self._is_for(actions) and not (own and own == self._token):
+                raise bounds.outside(self.who(db), actions, now=self.clock())
             yield db, self._change(db, request)
 
     @contextmanager

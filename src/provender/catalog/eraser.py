@@ -7,6 +7,7 @@ from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.datasets import Listed
 from provender.core.erasure import Dropped, Erasure, Found, Scope
+from provender.core.policy import Action
 
 
 class LocalErasures:
@@ -31,7 +32,7 @@ class LocalErasures:
         datasets: Sequence[str] = (),
     ) -> Erasure:
         """Return a new erasure; one that is not done, of the same subject and places, as it is."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             return erasures.begin(
                 db,
                 self._door.who(db),
@@ -45,12 +46,12 @@ class LocalErasures:
 
     def erase(self, identity: str, found: Found) -> Erasure:
         """Return an erasure after versions of a dataset went, and the next one took their place."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             return erasures.erase(db, self._door.who(db), identity, found, change=change)
 
     def finish(self, identity: str, *, online: Sequence[Dropped] = ()) -> Erasure:
         """Return the certificate of an erasure: it is done."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.GOVERN) as (db, change):
             return erasures.finish(db, self._door.who(db), identity, online, change=change)
 
     def erasure(self, identity: str) -> Erasure:

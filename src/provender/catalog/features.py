@@ -91,7 +91,7 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
     access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)
-    if last is None or owned:
+    if last is None or (owned and by.limits.of_every_dataset):
         return
     try:
         for action, was, is_still in (

@@ -17,6 +17,7 @@ from provender.catalog.door import Door
 from provender.catalog.operators import check_operates
 from provender.core.audit import EventKind
 from provender.core.errors import Corrupt
+from provender.core.policy import Action
 
 Check = Callable[[Session], Iterable[tuple[str, str]]]
 """Yields what is wrong: what it is about, and what is wrong with it."""
@@ -74,7 +75,7 @@ def examine(door: Door, *, repair: bool = False, progress: Progress = unheard) -
     wrong = [name for name in REPAIRS if any(fault.check == name for fault in found)]
     if not repair or not wrong:
         return found
-    with door.writing() as (db, change):
+    with door.writing(Action.GOVERN) as (db, change):
         for name in wrong:
             REPAIRS[name](db, change)
         db.flush()

@@ -6,7 +6,7 @@ from provender.catalog import tokens
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.datasets import Listed
-from provender.core.limits import NO_LIMITS, Limits
+from provender.core.limits import EVERY, NO_LIMITS, Limits
 from provender.core.tokens import IssuedToken, Token
 
 
@@ -25,7 +25,7 @@ class LocalKeyring:
         until: datetime | None = None,
     ) -> IssuedToken:
         """Return a new token, for the catalog's own actor or a service, with its secret."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(EVERY) as (db, change):
             return tokens.create(
                 db,
                 self._door.who(db),
@@ -48,11 +48,11 @@ class LocalKeyring:
 
     def revoke(self, identity: str) -> Token:
         """End a token now: it opens nothing at the next request."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(EVERY, own=identity) as (db, change):
             return tokens.revoke(db, self._door.who(db), identity, change=change)
 
     def rotate(self, identity: str) -> IssuedToken:
         """Return a token in place of another, which is over now."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(EVERY, own=identity) as (db, change):
             who, within = self._door.who(db), self._door.identity
             return tokens.rotate(db, who, identity, within=within, change=change)

@@ -53,6 +53,9 @@ from provender.core.policy import Action, ColumnRef, Permit
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
+RECORDING: dict[type, Action] = {RepoSpec: Action.DEFINE, TrainingSetManifest: Action.READ}
+"""What the recording of each kind of fact takes of a token."""
+
 
 class LocalCatalog(Closing):
     """A catalog database, spoken to as one actor. Safe to share between threads.
@@ -102,7 +105,7 @@ class LocalCatalog(Closing):
 
     def sign_in(self, identity: Identity, *, instead_of: str = "") -> str:
         """Return the secret of a new session of ``identity``, in place of the one of a browser."""
-        with self.as_actor(identity)._door.writing() as (db, change):
+        with self.as_actor(identity)._door.writing(Action.DISCOVER) as (db, change):
             if instead_of:
                 sessions.end(db, instead_of, change=change)
             return sessions.begin(db, identity, change=change)
@@ -122,7 +125,7 @@ class LocalCatalog(Closing):
 
     def sign_out(self, secret: str) -> None:
         """End a session."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.DISCOVER) as (db, change):
             sessions.end(db, secret, change=change)
 
     @contextmanager
@@ -217,7 +220,7 @@ class LocalCatalog(Closing):
         key: str = "",
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.PUBLISH) as (db, change):
 
             def work() -> DatasetVersion:
                 return publication.publish(
@@ -241,7 +244,7 @@ class LocalCatalog(Closing):
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
         """Write down that the rows of a version can be had in another format too."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.PUBLISH) as (db, change):
             who = self._door.who(db)
 
             def work() -> Release:
@@ -291,7 +294,7 @@ class LocalCatalog(Closing):
         versions: Sequence[DatasetRef],
     ) -> Permit:
         """Return a permit that is written down, in the same transaction."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.DISCOVER) as (db, change):  # the gate asks for more
             who = self._door.who(db)
             permit = access.check(
                 db,
@@ -330,7 +333,7 @@ class LocalCatalog(Closing):
         The same definitions again only bring the serving manifest up to the policy's date; the
         same training set again only adds its maker to the audit trail.
         """
-        with self._door.writing() as (db, change):
+        with self._door.writing(RECORDING[type(fact)]) as (db, change):
             who = self._door.who(db)
             match fact:
                 case RepoSpec():

@@ -7,6 +7,7 @@ from provender.catalog.operators import check_operates
 from provender.core.audit import EventKind
 from provender.core.checkpoints import Checkpoint
 from provender.core.errors import Misconfigured
+from provender.core.policy import Action
 
 
 def checkpoint(door: Door) -> Checkpoint | None:
@@ -16,7 +17,7 @@ def checkpoint(door: Door) -> Checkpoint | None:
         Denied: the actor may not govern.
         Misconfigured, Corrupt, Unavailable: as `checkpoints.make`.
     """
-    with door.writing() as (db, change):
+    with door.writing(Action.GOVERN) as (db, change):
         check_operates(db, door.who(db), doing="sign the audit trail", now=change.at)
         ending = audit.last(db)
         return checkpoints.make(db, _sealing(door), ending) if ending else None
@@ -29,7 +30,7 @@ def rotate(door: Door) -> str:
         Denied: the actor may not govern.
         Misconfigured: the folder of keys cannot be written.
     """
-    with door.writing() as (db, change):
+    with door.writing(Action.GOVERN) as (db, change):
         check_operates(db, door.who(db), doing="change the key of the audit trail", now=change.at)
         sealing = _sealing(door)
         made = sealing.keys.rotate()

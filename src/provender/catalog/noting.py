@@ -14,9 +14,15 @@ from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
+from provender.core.rules import ROWS
 
 NOTED = (EventKind.FEATURES_MATERIALIZE, EventKind.FEATURES_PUSH)
 """What happens outside of the catalog, and is written down by who did it."""
+
+
+def actions(kind: EventKind) -> tuple[Action, ...]:
+    """Return what noting takes of a token: one of what is done."""
+    return (Action.PUBLISH,) if kind is EventKind.FEATURES_PUSH else ROWS
 
 
 def note(

@@ -11,6 +11,7 @@ from provender.catalog import (
     access,
     audit,
     auditors,
+    bounds,
     bundle,
     checkpoints,
     datasets,
@@ -35,6 +36,7 @@ from provender.core.leases import PolicyLease
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, check_party_id
 from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant
+from provender.core.rules import ROWS
 from provender.core.serving import ServingManifest
 from provender.core.tally import Batch
 from provender.core.trail import Proof
@@ -116,7 +118,7 @@ class LocalRecords:
         self, kind: EventKind, subject: str, detail: Mapping[str, object], *, key: str = ""
     ) -> None:
         """Write into the audit trail what happened to features outside of the catalog."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(*noting.actions(kind)) as (db, change):
             who = self._door.who(db)
 
             def work() -> None:
@@ -127,7 +129,7 @@ class LocalRecords:
 
     def tell_lookups(self, batch: Batch) -> None:
         """Write into the audit trail what lookups were decided elsewhere; a batch counts once."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(*ROWS) as (db, change):
             lookups.record(db, self._door.who(db), batch, change=change)
 
     def decide(
@@ -141,15 +143,17 @@ class LocalRecords:
         """Return what the decision would be for ``actor`` (default: the catalog's own), and why.
 
         Nothing is written down. Datasets that the catalog's own actor may not discover are
-        not in the catalog here either.
+        not in the catalog here either. What somebody else may, is told to who decides about
+        all the datasets, or governs.
         """
         with self._door.reading() as db:
             own = self._door.who(db)
-            who = own if actor is None else access.actor(db, check_party_id(actor))
+            asked, now = list(columns), self._now()
+            if actor is not None:
+                bounds.check_may_know(db, own, check_party_id(actor), asked, now=now)
+            who = own if actor is None else access.actor(db, actor)
             purpose = purpose if actor else self._door.purpose(purpose)
-            return access.explain(
-                db, who, action, columns, purpose=purpose, now=self._now(), seen_by=own
-            )
+            return access.explain(db, who, action, asked, purpose=purpose, now=now, seen_by=own)
 
     def grant(
         self,
@@ -167,7 +171,7 @@ class LocalRecords:
         key: str = "",
     ) -> Grant:
         """Let ``grantee`` do ``action`` to ``columns`` (none: those that no protected tag closes)."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
 
             def work() -> Grant:
@@ -194,7 +198,7 @@ class LocalRecords:
 
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
-        with self._door.writing() as (db, change):
+        with self._door.writing(Action.STEWARD) as (db, change):
             return grants.revoke(db, self._door.who(db), identity, change=change)
 
     def granted(self, identity: str) -> Grant:

@@ -10,6 +10,7 @@ from provender.catalog.rows import UnansweredRow
 from provender.core.credentials import redacted
 from provender.core.errors import Unavailable
 from provender.core.finding import Found, Question
+from provender.core.policy import Action
 from provender.core.words import legible, words
 
 MOST_LETTERS = 100
@@ -24,9 +25,14 @@ def is_one(question: Question, found: Found) -> bool:
 
 
 def note(door: Door, text: str) -> None:
-    """Write down that ``text`` was searched for in vain. A catalog too busy for that forgets it."""
+    """Write down that ``text`` was searched for in vain. A catalog too busy for that forgets it.
+
+    So does one that is asked by somebody who may look only.
+    """
+    if door.only_looks:
+        return
     try:
-        with door.writing() as (db, change):
+        with door.writing(Action.DISCOVER) as (db, change):
             record(db, text, at=change.at)
     except Unavailable:
         return

@@ -1,6 +1,7 @@
 """What a token lets its actor do at most. Limits narrow what policy allows; they never widen it."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -46,15 +47,33 @@ class Limits:
         """Return whether ``dataset`` is among those that they are for."""
         return any(fnmatchcase(dataset, pattern) for pattern in self.datasets)
 
+    @property
+    def only_looks(self) -> bool:
+        """Whether they let nothing be done but looking."""
+        return set(self.actions) <= {DISCOVER}
+
+    def lets(self, actions: Collection[str]) -> bool:
+        """Return whether one of ``actions`` is among theirs; ``*`` is only where all are."""
+        return (
+            EVERY in self.actions
+            or DISCOVER in actions
+            or not set(self.actions).isdisjoint(actions)
+        )
+
     def bars(self, action: str, dataset: str, purpose: str) -> str:
         """Return why ``action`` is outside of them, in words; empty if it is not."""
         if not self.reaches(dataset):
             return f"{OUTSIDE}: it is for datasets {', '.join(self.datasets)}"
         if action != DISCOVER and EVERY not in self.actions and action not in self.actions:
-            return f"{OUTSIDE}: it is for actions {', '.join(self.actions)}"
+            return self.told
         if self.purpose and action in FOR_A_PURPOSE and purpose != self.purpose:
             return f"{OUTSIDE}: it is for purpose {self.purpose}"
         return ""
+
+    @property
+    def told(self) -> str:
+        """That an action is not among theirs, in words."""
+        return f"{OUTSIDE}: it is for actions {', '.join(self.actions)}"
 
     def within(self, other: "Limits") -> bool:
         """Return whether nothing is in these that is not in ``other``."""
