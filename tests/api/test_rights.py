@@ -13,11 +13,12 @@ from provender.core.audit import EventKind
 from provender.core.features import RepoSpec, SavedDatasetSpec
 from provender.core.limits import Limits
 from provender.core.names import DatasetRef, FeatureRef
+from provender.core.policy import Action, Rule
 from provender.values import to_json
 from tests.api.conftest import Ask
 from tests.api.server import catalog_api
 from tests.api.test_matrix import World, fill
-from tests.catalog.world import FLIGHTS, SALARIES, VISIBLE, Clock, permitted
+from tests.catalog.world import FLIGHTS, GOVERNANCE, SALARIES, VISIBLE, Clock, governing, permitted
 
 FILES = replace(VISIBLE, project="mine", views=(replace(VISIBLE.views[0], dataset=None),))
 READING = {
@@ -154,3 +155,37 @@ def test_a_token_for_some_datasets_reads_no_events_of_others(governed_url: str, 
         for path in ("audit", "changes"):
             found = httpx.get(f"{address}/{path}", headers=bearer).json()["items"]
             assert {one["subject"] for one in found} == {str(FLIGHTS)}, path
+
+
+def test_who_first_names_a_project_is_not_let_what_rules_and_grants_give_to_it(
+    ask: Ask, governed_url: str, clock: Clock
+):
+    vault = Rule(
+        id="vault",
+        actors=("project:vault",),
+        actions=(Action.READ,),
+        datasets=("people.*",),
+        purposes=("report",),
+    )
+    near = replace(vault, id="near", actors=("anyone",), projects=("near",))
+    unowned = replace(FILES, project="old")
+    assert put(ask, "max", unowned)[0] == 204
+    with (
+        LocalCatalog(governed_url, actor="person:gov", clock=clock) as gov,
+        LocalCatalog(governed_url, actor="person:sam", clock=clock) as sam,
+    ):
+        steps = gov.desk.plan(governing(rules=(*GOVERNANCE.rules, vault, near)))
+        told = [text for step in steps for text in step.warnings]
+        assert len([text for text in told if "only who governs may be the first" in text]) == 2
+        gov.desk.apply(governing(rules=(*GOVERNANCE.rules, vault, near)))
+        sam.records.grant(FLIGHTS, grantee="person:max", through="old")
+    for project in ("vault", "near"):
+        for owner in ("", "person:max"):
+            status, said = put(ask, "max", replace(FILES, project=project, owner=owner))
+            assert (status, f"rules or grants name project {project}" in said) == (403, True), said
+    ours = {"definitions": json.loads(to_json(replace(unowned, owner="person:max")))}
+    claimed = ask("max").put("/projects/old/definitions", json=ours, headers={"if-match": "*"})
+    assert (claimed.status_code, "rules or grants name" in claimed.text) == (403, True), (
+        claimed.text
+    )
+    assert put(ask, "gov", replace(FILES, project="vault", owner="person:max"))[0] == 204

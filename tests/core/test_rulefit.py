@@ -77,6 +77,9 @@ def test_what_cannot_be_done_to_the_data_is_said_with_what_is_near(rule, said):
         assert "did you mean delay" in found[0]
 
 
+FIRST = "only who governs may be the first to apply it"
+
+
 def test_a_filter_that_some_datasets_of_a_pattern_lack_a_column_for_is_a_warning():
     some, none = replace(RULE, filter="delay > 3"), replace(RULE, filter="x > 3")
     [told] = rulefit.warnings(some, DATASETS, SCHEMAS)
@@ -97,8 +100,8 @@ def test_a_mask_of_every_column_that_does_not_fit_all_is_a_warning():
 def test_a_project_that_there_is_not_is_named_with_a_near_one():
     rule = replace(RULE, actors=("project:flihts", "team:ops"), projects=("flights", "second"))
     assert list(rulefit.homeless(rule, {"flights"})) == [
-        "rule r: there is no project 'flihts' now (did you mean flights?)",
-        "rule r: there is no project 'second' now (there are: flights)",
+        "rule r: there is no project 'flihts' now (did you mean flights?): " + FIRST,
+        "rule r: there is no project 'second' now (there are: flights): " + FIRST,
     ]
     assert list(rulefit.homeless(RULE, ())) == []
 

@@ -7,12 +7,12 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, epoch, history
 from provender.catalog.changes import Change
-from provender.catalog.rows import PersonRow, ProjectRow, TeamRow
+from provender.catalog.rows import GrantRow, PersonRow, ProjectRow, TeamRow
 from provender.core.errors import Denied, InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.governance import Project
 from provender.core.names import suggest
-from provender.core.people import Actor
+from provender.core.people import PROJECT, Actor
 
 
 def keep(db: Session, change: Change, repo: RepoSpec) -> None:
@@ -38,6 +38,7 @@ def check_owner(
     Raises:
         Denied: it is somebody else's, or was recorded last by somebody else if nobody owns it,
             and ``by`` does not govern.
+            Or nobody owns it, and rules or grants name it: who owns it is let what they say.
         InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
     if by.limits.project not in ("", repo.project):
@@ -53,7 +54,23 @@ def check_owner(
     whose = owner or last_by
     if whose not in (None, by.id) and not access.governs(db, by, now=now):
         raise _not_theirs(by, repo.project, owner=owner, last_by=last_by)
+    claims = not owner and (last_by is None or repo.owner)
+    if claims and _is_named(db, repo.project) and not access.governs(db, by, now=now):
+        raise Denied(
+            f"rules or grants name project {repo.project}, which nobody owns: not for {by} to claim",
+            hint="ask who governs to apply it first, with its owner",
+        )
     return False
+
+
+def _is_named(db: Session, project: str) -> bool:
+    """Whether being in a project lets anybody anything, by rules or by grants that were not revoked."""
+    party = f"{PROJECT}{project}"
+    rules = epoch.policy(db).rules
+    if any(party in rule.actors or project in rule.projects for rule in rules):
+        return True
+    given = db.scalars(select(GrantRow.value).where(GrantRow.revoked_at.is_(None)))
+    return any(party == grant.grantee or project == grant.through for grant in given)
 
 
 def _not_theirs(by: Actor, project: str, *, owner: str, last_by: str | None) -> Denied:

@@ -42,11 +42,14 @@ def warnings(rule: Rule, datasets: Iterable[Dataset], schemas: Mapping[str, Sche
 
 
 def homeless(rule: Rule, projects: Collection[str]) -> Iterator[str]:
-    """Say in words which projects ``rule`` names that there are not: it is about nobody in them."""
+    """Say in words which projects ``rule`` names that there are not: it is about nobody in them yet."""
     named = [one.removeprefix(PROJECT) for one in rule.actors if one.startswith(PROJECT)]
     for name in dict.fromkeys((*named, *rule.projects)):
         if name not in projects:
-            yield f"rule {rule.id}: there is no project {name!r} now ({suggest(name, projects)})"
+            yield (
+                f"rule {rule.id}: there is no project {name!r} now ({suggest(name, projects)}): "
+                "only who governs may be the first to apply it"
+            )
 
 
 def grant_problems(grant: Grant, schema: Schema | None, closed: Collection[str]) -> Iterator[str]:
