@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from threading import Thread
 
 import httpx
@@ -27,7 +28,19 @@ from provender.core.errors import (
 )
 from provender.core.limits import Limits
 from provender.sdk import connect
-from tests.exits.world import ANA, CLOSED, FARE, FILTERED, MASKED, SAM, World, spine, visits
+from tests.exits.world import (
+    ANA,
+    CLOSED,
+    FARE,
+    FILTERED,
+    GOV,
+    MASKED,
+    REPO,
+    SAM,
+    World,
+    spine,
+    visits,
+)
 from tests.stress import times
 
 ARROW = {"content-type": "application/vnd.apache.arrow.stream"}
@@ -292,3 +305,31 @@ def test_a_token_that_is_for_a_purpose_reads_for_it_where_nothing_else_is_said(w
         assert outside.read("shop.visits@1", ["fare"]).num_rows == 20
         with pytest.raises(Denied, match="outside the token's scope"):
             outside.read("shop.visits@1", ["fare"], purpose="serving")
+
+
+def test_what_others_define_changes_nothing_of_what_is_read(world: World, tmp_path):
+    """The last one here: there are two projects from then on."""
+    outside, inside, visit = world.outside(ANA), world.inside(ANA), "shop.visits@1"
+    made = outside.training_set(spine(), service="open_v1").arrow()["plate"]
+    before = outside.read(visit, ["plate"])
+    world.inside(GOV).catalog.record(replace(REPO, project="another", services=()))
+    asked = {"dataset": "shop.visits", "version": 1, "column": ["plate"], "purpose": "research"}
+    assert ask(world, **asked).status_code == 200
+    plates = {"": before["plate"]}
+    for project in ("", "visits", "another"):
+        rows = outside.read(visit, ["plate"], project=project)
+        assert rows.equals(inside.read(visit, ["plate"], project=project))
+        assert rows.equals(outside.get(visit, project=project).arrow(["plate"]))
+        file = outside.get(visit, project=project).to_parquet(
+            tmp_path / f"{project}.parquet", columns=["plate"]
+        )
+        assert rows.equals(pq.read_table(file))
+        plates[project] = rows["plate"]
+    assert plates[""].equals(before["plate"])
+    assert {len(plate) for plate in plates[""].to_pylist()} == {64}
+    seen = [set(some.to_pylist()) for some in plates.values()]
+    assert len(set.union(*seen)) == sum(map(len, seen))
+    assert set(plates["visits"].to_pylist()) >= set(made.drop_null().to_pylist())
+    assert ask(world, **asked, project="nowhere").status_code == 404
+    with pytest.raises(NotFound, match="nowhere"):
+        inside.read(visit, ["plate"], project="nowhere")

@@ -42,12 +42,15 @@ async def retrieve_rows(
     as_of: AsOf = None,
     column: Annotated[Names, Query(description="Those columns; none: all.")] = [],  # noqa: B006
     purpose: Named = "",
+    project: Annotated[
+        Named, Query(description="Whose hashes masked values are; none: others.")
+    ] = "",
 ) -> Response:
     """Return rows of a version as an Arrow stream; the header Provender-Version says which it is."""
     ref = DatasetRef.parse(dataset).at(version)
     if version is not None and as_of is not None:
         raise InvalidInput(f"{ref} is the same at any time", hint="leave as_of or version out")
-    asked = RowsAsked(ref=ref, columns=tuple(column), purpose=purpose, as_of=as_of)
+    asked = RowsAsked(ref=ref, columns=tuple(column), purpose=purpose, as_of=as_of, project=project)
     gate = gate_of(request)
     return await _streamed(
         request, deadline, VERSION, lambda: gate.lake.rows(catalog, asked, deadline)

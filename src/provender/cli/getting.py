@@ -54,6 +54,7 @@ class Age(click.ParamType[timedelta]):
     help="That column only, into the Parquet file --output; several may be said.",
 )
 @purpose_option
+@click.option("--project", default="", help="Hash masked values as its training sets are.")
 @as_json
 def get_dataset(
     name: str,
@@ -64,6 +65,7 @@ def get_dataset(
     output: Path | None,
     columns: tuple[str, ...],
     purpose: str | None,
+    project: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Get dataset NAME in the age and the format that you want."""
@@ -81,6 +83,7 @@ def get_dataset(
             max_age=max_age,
             format=wanted,
             purpose=purpose,
+            project=project,
             progress=progress,
         )
         place = _copied(reading, wanted, output, columns, progress) if output else reading.path

@@ -26,6 +26,7 @@ class HttpGateway:
             as_of=asked.as_of,
             column=list(asked.columns),
             purpose=asked.purpose or None,
+            project=asked.project or None,
         )
         return Streamed(name=told.get(VERSION, str(asked.ref)), chunks=chunks)
 

@@ -186,6 +186,10 @@ def constant(mask: Mask, type: str) -> Any:  # noqa: A002 - the word of schemas
     raise ValueError(f"no constant is of type {type}")
 
 
+NO_PROJECT = ".datasets"
+"""Whose hashes are those of datasets that are read for no project: not those of any, whatever there is."""
+
+
 def project_key(secret: bytes, project: str) -> bytes:
     """Return the key of a project's hashes: who has one can join nothing of another project."""
     return hmac_sha256(secret, b"provender mask\0" + project.encode())

@@ -16,12 +16,16 @@ Chunks = Callable[[], Iterable[bytes]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowsAsked:
-    """``columns`` of the version that ``ref`` names, else of the latest at ``as_of``; none named: all."""
+    """``columns`` of the version that ``ref`` names, else of the latest at ``as_of``; none named: all.
+
+    Hashes are those of ``project``, or of none.
+    """
 
     ref: DatasetRef
     columns: tuple[str, ...] = ()
     purpose: str = ""
     as_of: datetime | None = None
+    project: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,15 +241,23 @@ class Datasets(Getting):
         return version
 
     def read(
-        self, name: str, columns: Sequence[str] | None = None, *, purpose: str | None = None
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        *,
+        purpose: str | None = None,
+        project: str = "",
     ) -> pa.Table:
         """Return ``columns`` (default: all) of every row of a dataset version.
 
+        Masked by a hash, values are equal to those of training sets of ``project``, if it is said.
+
         Raises:
+            NotFound: there is no such version or project.
             Denied: a column is closed to the actor for that purpose; the hint says who can open it.
             Gone: its data was deleted, be it meanwhile.
         """
-        return self._rows(self.version(name), columns, self._purpose(purpose))
+        return self._rows(self.version(name), columns, self._purpose(purpose), project)
 
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from provender import bootstrap
 from provender.core.closing import Closing
+from provender.core.effects import NO_PROJECT
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import unknown
@@ -54,9 +55,16 @@ class Desk(Closing):
             )
         return self.catalog.repo(project or names[0])
 
-    def _key(self) -> bytes:
-        """The key by which values are hashed where no project is said: that of the only one."""
-        return bootstrap.mask_key(self.settings, self.repo().project)
+    def _key(self, project: str) -> bytes:
+        """The key by which values are hashed for ``project``; where none is said one of its own.
+
+        What others define changes nothing of what is read.
+
+        Raises:
+            NotFound: there is no such project.
+        """
+        known = self.repo(project).project if project else NO_PROJECT
+        return bootstrap.mask_key(self.settings, known)
 
     def close(self) -> None:
         """Give back connections; an embedded server that nobody else uses stops."""

@@ -22,6 +22,7 @@ from provender.core.datasets import (
     Release,
     whole,
 )
+from provender.core.effects import NO_PROJECT
 from provender.core.erasure import (
     Dropped,
     Erased,
@@ -266,7 +267,7 @@ def _digests(
 ) -> tuple[str, ...]:
     """What is sought, by keyed digests: the values, and what stands for them where they are hashed."""
     projects = catalog.records.projects()
-    keys = [bootstrap.mask_key(settings, project) for project in projects]
+    keys = [bootstrap.mask_key(settings, project) for project in (*projects, NO_PROJECT)]
     written = [
         form
         for value in values

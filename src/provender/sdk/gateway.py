@@ -47,7 +47,9 @@ class LakeGateway:
         columns = asked.columns or version.manifest.schema.names
         for column in columns:
             version.manifest.schema.column(column)
-        answer = workspace.stream(version, columns, asked.purpose, progress=deadline)
+        answer = workspace.stream(
+            version, columns, asked.purpose, project=asked.project, progress=deadline
+        )
         batches = self._read(answer, catalog, version.ref, deadline)
         return Streamed(name=str(version.ref), chunks=encoded(answer.schema, batches))
 

@@ -155,6 +155,7 @@ class Getting(Desk):
         format: Format | str | None = None,  # noqa: A002 - the word of the field
         version: int | None = None,
         purpose: str | None = None,
+        project: str = "",
         progress: Progress = lambda stage, done: None,
     ) -> Reading:
         """Return the version of dataset ``name`` that fits, ready to be read.
@@ -162,7 +163,8 @@ class Getting(Desk):
         Without anything else the latest. ``as_of``: the latest of that instant. ``version``, or
         ``name@version``: that one. ``max_age``: only if its data is not older, by its last event,
         or by its publication where it has no events. ``format``: its rows in that format; who may
-        publish the dataset converts them where nobody did yet.
+        publish the dataset converts them where nobody did yet. ``project``: values that are masked
+        by a hash are those of its training sets.
 
         Raises:
             NotFound: there is no such version.
@@ -185,11 +187,12 @@ class Getting(Desk):
             lake=self.settings.lake,
             spill=self.settings.spill,
             is_here=self._gateway([release.version]) is None,
-            read=lambda found, columns: self._rows(found, columns, said),
+            read=lambda found, columns: self._rows(found, columns, said, project),
             stream=lambda found, columns, tell: self.stream(
                 found,
                 found.manifest.schema.names if columns is None else columns,
                 said,
+                project=project,
                 progress=tell,
             ),
             allow=lambda found: self._permit(found, found.manifest.schema.names, said),
@@ -214,7 +217,7 @@ class Getting(Desk):
         return represent(self.catalog, self.settings, found, wanted, progress=progress)
 
     def _rows(
-        self, version: DatasetVersion, columns: Sequence[str] | None, purpose: str
+        self, version: DatasetVersion, columns: Sequence[str] | None, purpose: str, project: str
     ) -> pa.Table:
         """Return ``columns`` (None: all) of the rows of ``version``, permitted and written down."""
         schema = version.manifest.schema
@@ -222,12 +225,13 @@ class Getting(Desk):
         for column in wanted:
             schema.column(column)
         if self._gateway([version]) is not None:
-            return self.stream(version, wanted, purpose).table()
+            return self.stream(version, wanted, purpose, project=project).table()
         permit = self._permit(version, wanted, purpose)
         with upkeep.unless_gone(self.catalog, version.ref):
             return self._engine.read(
-                Table.of(version), wanted, permit, now=utc_now(), key=self._key
-            )
+                Table.of(version), wanted, permit,
+                now=utc_now(), key=lambda: self._key(project),
+            )  # fmt: skip
 
     def stream(
         self,
@@ -235,6 +239,7 @@ class Getting(Desk):
         columns: Sequence[str],
         purpose: str,
         *,
+        project: str = "",
         progress: Progress | None = None,
     ) -> Answer:
         """Return ``columns`` of the rows of ``version`` as a stream: of our lake, or of who has it.
@@ -254,13 +259,16 @@ class Getting(Desk):
         if gateway := self._gateway([version]):
             whole = list(columns) == list(version.manifest.schema.names)
             asked = RowsAsked(
-                ref=version.ref, columns=() if whole else tuple(columns), purpose=purpose
+                ref=version.ref,
+                columns=() if whole else tuple(columns),
+                purpose=purpose,
+                project=project,
             )
             return Answer(*decoded(gateway.rows(asked).chunks))
         permit = self._permit(version, columns, purpose)
         return scanned(
             self._engine, Table.of(version), columns, permit,
-            now=utc_now(), key=self._key, progress=progress,
+            now=utc_now(), key=lambda: self._key(project), progress=progress,
         )  # fmt: skip
 
     def _permit(self, version: DatasetVersion, columns: Sequence[str], purpose: str) -> Permit:
