@@ -148,6 +148,17 @@ def test_words_searched_for_in_vain_wait_for_stewards_the_most_wanted_first(
     assert tasks(connect, "ana", "zero-result") == []
 
 
+def test_numbers_searched_for_in_vain_are_for_who_governs_only(connect: Connect, governed_url: str):
+    for words in ("86753", "driver 7", "canary 7f3a", "plate ١٢", "cancelled"):
+        asked(governed_url, words, 12)
+    assert len(tasks(connect, "gov", "zero-result")) == 5
+    (task,) = tasks(connect, "sam", "zero-result")
+    assert "cancelled" in task.says
+    for identity in (task_id("zero-result", "86753"), task_id("zero-result", "86754")):
+        with pytest.raises(NotFound, match="does not wait for person:sam"):
+            connect("sam").desk.settle(identity, expected=None)
+
+
 def test_what_was_edited_since_it_was_applied_waits_as_drift(connect: Connect):
     connect("sam").desk.edit(FLIGHTS, Edit(description="Anew."), expected=None, reason="r")
     for name in ("sam", "gov"):

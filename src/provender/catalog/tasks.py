@@ -206,7 +206,10 @@ def untagged(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
 
 
 def zero_result(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
-    """Words that were searched for, and nothing was found: those asked for most come first."""
+    """Words that were searched for, and nothing was found: those asked for most come first.
+
+    Numbers and what holds some are for who governs only: somebody looked for a value, or for a person.
+    """
     if not (sees.governs or sees.stewards):
         return
     again = or_(
@@ -221,6 +224,8 @@ def zero_result(db: Session, sees: Sees, after: str) -> Iterator[Waiting]:
         beside = and_(UnansweredRow.times == last, UnansweredRow.words > words)
         wanted = wanted.where(or_(UnansweredRow.times < last, beside))
     for row in _one_by_one(db, wanted.order_by(UnansweredRow.times.desc(), UnansweredRow.words)):
+        if not sees.governs and any(letter.isnumeric() for letter in row.words):
+            continue
         place = f"{MOST_TIMES - row.times:010d} {row.words}"
         times = "once" if row.times == 1 else f"{row.times} times"
         task = Task(
