@@ -40,9 +40,11 @@ def test_a_plan_joins_each_view_once_with_the_inputs_of_on_demand_features() -> 
     assert (join.table.location, join.table.snapshot) == ("aviation/weather/delta", "1")
 
 
-def test_a_plan_pins_versions_and_reads_feature_columns_but_no_join_keys() -> None:
+def test_a_plan_pins_versions_and_reads_features_join_keys_and_timestamps() -> None:
     assert PLAN.pins == (DatasetRef("aviation", "weather", 2),)
     assert PLAN.reads == {
+        ColumnRef("aviation.weather", "origin"),
+        *(ColumnRef("aviation.weather", name) for name in PLAN.joins[0].times),
         ColumnRef("aviation.weather", "temp"),
         ColumnRef("aviation.weather", "wind_speed"),
     }

@@ -20,7 +20,13 @@ NAMES = {"fare": Float64, "remark": String, "plate": String, "address": String}
 
 @contextmanager
 def feast(
-    folder: Path, settings: Settings, *, offline: str = "ours", online: str = "ours"
+    folder: Path,
+    settings: Settings,
+    *,
+    offline: str = "ours",
+    online: str = "ours",
+    timestamp_field: str = "event_timestamp",
+    created_timestamp_column: str = "",
 ) -> Iterator[FeatureStore]:
     """A store whose calls ask by ``settings``, with one view of all that the dataset has."""
     config = RepoConfig(
@@ -34,7 +40,11 @@ def feast(
     config.repo_path = folder
     folder.mkdir(parents=True, exist_ok=True)
     driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
-    source = CatalogSource(dataset="shop.visits", timestamp_field="event_timestamp")
+    source = CatalogSource(
+        dataset="shop.visits",
+        timestamp_field=timestamp_field,
+        created_timestamp_column=created_timestamp_column,
+    )
     view = FeatureView(
         name="visits",
         entities=[driver],

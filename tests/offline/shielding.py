@@ -75,7 +75,7 @@ def permits(rng, configuration):
         dataset, schema = join.table.version.dataset, join.table.schema
         for column in schema.columns:
             fitting = [mask for mask in MASKS if not mask.unfit(column) and _can(mask, column.type)]
-            if fitting and rng.random() < 0.4:
+            if fitting and column.name not in join.times and rng.random() < 0.4:
                 masks.append((ColumnRef(dataset, column.name), rng.choice(fitting)))
         leaves = [c for c in schema.columns if c.type.startswith(SIMPLE) and "_" not in c.type]
         if leaves and rng.random() < 0.7:

@@ -196,15 +196,26 @@ def test_a_stream_of_rows_gives_the_rows_there_are_masked(engine, tmp_path):
 
 def test_the_latest_rows_are_masked_after_they_are_chosen(engine, tmp_path):
     latest = replace(join(cards(tmp_path), "x"), keys=(("p", "k"),))
-    some = permit(
-        masks={"k": "constant(q)", "x": "truncate(1)", "event": "truncate(hour)"}, rows="n < 40"
-    )
+    some = permit(masks={"k": "constant(q)", "x": "truncate(1)"}, rows="n < 40")
     found = pa.Table.from_batches(
         engine.latest(latest, some, start=None, end=None, now=NOW, key=lambda: KEY)
     ).sort_by("x")
     assert found.column("p").to_pylist() == ["q", "q"]
     assert found.column("x").to_pylist() == ["t", "t"]
-    assert found.column("event_timestamp").to_pylist() == [at(0), at(0)]
+    assert found.column("event_timestamp").to_pylist() == [at(2), at(1)]
+
+
+def test_nothing_is_found_by_a_timestamp_that_is_masked(engine, tmp_path):
+    some, latest = permit(masks={"event": "truncate(hour)"}), join(cards(tmp_path), "x")
+    spine = Spine(pa.table({"p": ["a"], "t": pa.array([at(5)])}))
+    window = {"start": at(0), "end": at(9), "now": NOW}
+    for refused in (
+        lambda: engine.run(plan(cards(tmp_path), "x"), spine, some, now=NOW),
+        lambda: next(engine.latest(latest, some, **window)),
+        lambda: distinct_instants(engine, [latest], some, event_timestamp="t", **window),
+    ):
+        with pytest.raises(Denied, match=r"found by shop\.cards\.event \(masked: truncate"):
+            refused()
 
 
 def test_a_spine_of_what_happened_is_of_the_rows_there_are_and_masked(engine, tmp_path):

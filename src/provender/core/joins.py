@@ -10,7 +10,7 @@ from provender.core.effects import Mask
 from provender.core.names import DatasetRef
 from provender.core.policy import ColumnRef, Permit
 from provender.core.schema import Schema
-from provender.core.shielding import WHOLE, Shield, shield_of
+from provender.core.shielding import WHOLE, Shield, refuse_masked, shield_of
 
 MASKED = "masked key: "
 """Begins the name of a key column as it is once it is masked."""
@@ -93,16 +93,16 @@ class ViewJoin:
         return tuple(output for _, output in self.features)
 
     @property
-    def reads(self) -> frozenset[ColumnRef]:
-        """The governed columns whose values come out. Join keys do not: the spine brings them."""
-        return self.table.columns(source for source, _ in self.features)
+    def times(self) -> tuple[str, ...]:
+        """The source columns of the timestamps."""
+        return tuple(name for name in (self.event_timestamp, self.created_timestamp) if name)
 
     @property
-    def emits(self) -> frozenset[ColumnRef]:
-        """The governed columns that come out where no spine brings the keys: keys and times, too."""
-        times = [name for name in (self.event_timestamp, self.created_timestamp) if name]
-        keys = [source for _, source in self.keys]
-        return self.reads | self.table.columns([*keys, *times])
+    def reads(self) -> frozenset[ColumnRef]:
+        """The governed columns that are read: features, and keys and times, which tell what row is found."""
+        keys = (source for _, source in self.keys)
+        features = (source for source, _ in self.features)
+        return self.table.columns([*features, *keys, *self.times])
 
     @property
     def tie_breakers(self) -> tuple[str, ...]:
@@ -117,12 +117,9 @@ class ViewJoin:
 
     @property
     def emitted(self) -> dict[str, Mask]:
-        """The masks of what comes out where keys and times do, by their names there."""
-        named = [(key, name) for name, key in self.keys]
-        named += [*self.features, (self.event_timestamp, "event_timestamp")]
-        named += [(self.created_timestamp, "created_timestamp")] if self.created_timestamp else []
-        found = ((output, self.shield.mask(source)) for source, output in named)
-        return {output: mask for output, mask in found if mask is not None}
+        """The masks of what comes out where keys do, by their names there. Times have none."""
+        found = {name: self.shield.mask(source) for name, source in self.keys}
+        return {output: mask for output, mask in found.items() if mask is not None} | self.masks
 
     @property
     def masked_keys(self) -> dict[str, tuple[str, Mask]]:
@@ -134,10 +131,11 @@ class ViewJoin:
         """Return the join with what ``permit`` leaves of its table.
 
         Raises:
-            Denied: a filter cannot be asked of this version's rows.
+            Denied: a filter cannot be asked of this version's rows, or a timestamp is masked.
         """
         if self.table.version is None:
             return self
+        refuse_masked(permit, self.table.columns(self.times))
         schema = self.table.schema or Schema(())
         return replace(self, shield=shield_of(permit, self.table.version.dataset, schema))
 

@@ -77,6 +77,22 @@ def refuse_computed(permit: Permit, columns: Iterable[ColumnRef]) -> None:
         )
 
 
+def refuse_masked(permit: Permit, columns: Iterable[ColumnRef]) -> None:
+    """Return if none of ``columns``, whose values as they are tell which row is found, is masked.
+
+    Raises:
+        Denied: one is. Who may choose what it is compared with would undo the mask.
+    """
+    masks = dict(permit.masks)
+    hidden = sorted(masks.keys() & set(columns))
+    if hidden:
+        told = ", ".join(f"{column} (masked: {masks[column]})" for column in hidden)
+        raise Denied(
+            f"{permit.actor} may not have rows found by {told}: that would tell the values",
+            hint="ask a steward for a grant that names the column, if only for computing",
+        )
+
+
 def _check(permit: Permit, dataset: str, rows: Filter, schema: Schema) -> None:
     problems = [f"actor.{name} is not known" for name in sorted(rows.attributes)]
     problems += rows.problems(schema)

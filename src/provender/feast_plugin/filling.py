@@ -39,7 +39,7 @@ class Work:
         Raises:
             Denied: the actor may not serve a column, be it a join key or a timestamp.
         """
-        return self.terms.permit(Action.SERVE, [self.join.table], self.join.emits, purpose=purpose)
+        return self.terms.permit(Action.SERVE, [self.join.table], self.join.reads, purpose=purpose)
 
     def resume(self, covered: Coverage | None) -> datetime:
         """Return where to start so that nothing is missing, given what the rows online hold."""

@@ -317,7 +317,7 @@ def _window(
     terms = Terms.of(config)
 
     def read(_: Progress) -> Answer:
-        permit = terms.permit(Action.READ, [join.table], join.emits, purpose=terms.purpose)
+        permit = terms.permit(Action.READ, [join.table], join.reads, purpose=terms.purpose)
         batches = terms.engine.latest(
             join,
             permit,

@@ -43,7 +43,7 @@ def spine_between(plan: PointInTimePlan, start: datetime, end: datetime, terms: 
     permit = terms.permit(
         Action.READ,
         [join.table for join in emitted],
-        frozenset().union(*(join.emits for join in emitted)),
+        frozenset().union(*(join.reads for join in emitted)),
         purpose=terms.purpose,
     )
     rows = distinct_instants(

@@ -60,7 +60,8 @@ class DuckEngine:
         ``key`` of the project's hashes, and rows left out.
 
         Raises:
-            Denied: ``permit`` is not for every feature column that is read, or for computing only.
+            Denied: ``permit`` is not for every column that is read, is for computing only of one
+                that comes out, or masks a timestamp.
             InvalidInput: the spine is empty, lacks a column, or has one of the wrong type.
             Corrupt: a file of a dataset's version is gone or changed.
         """
@@ -158,8 +159,8 @@ class DuckEngine:
         Raises:
             Denied: ``permit`` is not for every column that comes out, or for computing only.
         """
-        permit.cover(join.emits, now=now, shielded=True)
-        refuse_computed(permit, join.emits)
+        permit.cover(join.reads, now=now, shielded=True)
+        refuse_computed(permit, join.reads)
         join = join.under(permit)
         with connect(self.limits, self.spill) as session:
             register(session, join, 0, self.lake)

@@ -137,7 +137,7 @@ def latest_rows(
         InvalidInput: the source lacks a column.
         Unavailable: memory or disk do not suffice.
     """
-    permit.cover(join.emits, now=now)
+    permit.cover(join.reads, now=now)
     with connect(room.limits, room.spill) as session:
         register(session, join, 0, room.lake)
         where = within_window(join, start, end)

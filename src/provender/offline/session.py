@@ -27,6 +27,8 @@ EXPLAINED = (duckdb.Error, pa.ArrowException, OSError)
 INTERRUPTED = ("Query interrupted", "INTERRUPT Error")
 """DuckDB says the first, in a plain RuntimeError, when Python has an exception for a signal."""
 DAMAGE = (duckdb.InvalidInputException, duckdb.SerializationException)
+CONVERSIONS = (duckdb.ConversionException, duckdb.OutOfRangeException)
+CONVERTED = ("Conversion Error", "Out of Range Error")
 MICROS = "instant_us"
 NANOS = "epoch_ns(TRY_CAST(x AS TIMESTAMPTZ_NS))"
 MACRO = (
@@ -141,10 +143,12 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
             f"there is no room for what memory does not hold: {said}",
             hint="make room on that disk, or set temp_directory in feature_store.yaml to a folder on another one",
         )
-    if isinstance(error, duckdb.ConversionException) or "Conversion Error" in said:
-        return InvalidInput(
-            f"a value cannot be read as the type it must have: {said}",
-            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+    if isinstance(error, CONVERSIONS) or any(words in said for words in CONVERTED):
+        return (
+            InvalidInput(  # without DuckDB's words, which quote the value, whoever may not see it
+                "a value cannot be read as the type it must have",
+                hint="event timestamps must be timestamps, dates, or ISO 8601 text",
+            )
         )
     if isinstance(error, DAMAGE) or "Failed to read file" in said:
         return Corrupt(

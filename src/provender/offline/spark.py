@@ -88,7 +88,8 @@ class SparkEngine:
         part, DuckDB stages the rows that there are, with keys masked by ``key``.
 
         Raises:
-            Denied: ``permit`` is not for every feature column that is read, or for computing only.
+            Denied: ``permit`` is not for every column that is read, is for computing only of one
+                that comes out, or masks a timestamp.
             InvalidInput: the spine is empty, lacks a column, has one of the wrong type, or a
                 feature has a type that Spark cannot carry.
             Unavailable: pyspark, Java or the cluster is not there, or Spark failed.
