@@ -14,11 +14,21 @@ from provender.core.features import RepoSpec, SavedDatasetSpec
 from provender.core.limits import Limits
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, Rule
+from provender.core.tally import Batch, Matter, Tally
 from provender.values import to_json
 from tests.api.conftest import Ask
 from tests.api.server import catalog_api
 from tests.api.test_matrix import World, fill
-from tests.catalog.world import FLIGHTS, GOVERNANCE, SALARIES, VISIBLE, Clock, governing, permitted
+from tests.catalog.world import (
+    FLIGHTS,
+    GOVERNANCE,
+    NOW,
+    SALARIES,
+    VISIBLE,
+    Clock,
+    governing,
+    permitted,
+)
 
 FILES = replace(VISIBLE, project="mine", views=(replace(VISIBLE.views[0], dataset=None),))
 READING = {
@@ -189,3 +199,33 @@ def test_who_first_names_a_project_is_not_let_what_rules_and_grants_give_to_it(
         claimed.text
     )
     assert put(ask, "gov", replace(FILES, project="vault", owner="person:max"))[0] == 204
+
+
+def test_nobody_tells_of_a_permit_that_the_catalog_never_gave_them(ask: Ask):
+    def told(name: str, lease: str) -> int:
+        reasons = {str(FLIGHTS): {"arr_delay": "rule report"}}
+        matter = Matter(actor="", purpose="report", project="p", reasons=reasons, lease=lease)
+        tally = Tally(
+            matter=matter,
+            allowed=True,
+            lookups=1,
+            entities=1,
+            first="a.1",
+            last="a.1",
+            began=NOW,
+            ended=NOW,
+        )
+        batch = Batch(id=f"{'0' * 20}-{'a' * 12}.0", tallies=(tally,))
+        sent = {"batch": json.loads(to_json(batch))}
+        return ask(name).post("/lookups", json=sent).status_code
+
+    def noted() -> int:
+        note = {"kind": "features:materialize", "subject": str(FLIGHTS), "detail": {}}
+        return ask("max").post("/notes", json=note).status_code
+
+    asked = {"dataset": str(FLIGHTS), "column": "arr_delay"}
+    wanted = {"action": "read", "columns": [asked], "purpose": "report"}
+    given = ask("ana").post("/permits", json=wanted).json()["decision"]
+    assert [told("max", lease) for lease in ("", "dec_forged000000001", given)] == [403] * 3
+    assert noted() == 403
+    assert told("ana", given) == 204

@@ -67,8 +67,11 @@ def test_a_lease_changes_with_the_policy_and_its_state_with_it(connect: Connect)
 
 def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
     ana, gov = connect("ana").records, connect("gov").records
+    connect("sam").records.grant(FLIGHTS, grantee="person:ana", columns=("tailnum",))
+    permit = connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
     tally = Tally(
         matter=Matter(
+            lease=permit.decision,
             actor="",
             purpose="report",
             project="delays",
@@ -88,7 +91,8 @@ def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
     batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,))
     for _ in range(2):
         ana.tell_lookups(batch)
-    [event] = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
+    event, given = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
+    assert given.detail["decision"] == permit.decision
     assert (event.subject, event.detail["lookups"]) == (str(FLIGHTS), 3)
     assert event.detail["tags"] == {"tailnum": ["personal"]}
     assert (event.detail["batch"], event.detail["told_by"]) == (batch.id, "person:ana")
@@ -96,7 +100,10 @@ def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
     hidden = replace(tally.matter, reasons={str(SALARIES): {"x": "grant g1"}})
     absent = replace(tally.matter, reasons={"aviation.nothing": {"x": "grant g1"}})
     of_max = replace(tally.matter, actor="person:max")
-    for matter in (hidden, absent, of_max):
+    made_up = replace(tally.matter, lease="dec_forged000000001")
+    another = replace(tally.matter, purpose="delay")
+    wider = replace(tally.matter, reasons={str(FLIGHTS): {"tailnum": "x", "arr_delay": "x"}})
+    for matter in (hidden, absent, of_max, made_up, another, wider):
         with pytest.raises(Denied, match="person:ana cannot tell that"):
             ana.tell_lookups(replace(batch, tallies=(replace(tally, matter=matter),)))
     for wrong in (

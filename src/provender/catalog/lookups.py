@@ -15,8 +15,9 @@ from provender.core.audit import DECIDED, EventKind
 from provender.core.digest import digest
 from provender.core.errors import Denied
 from provender.core.people import Actor
+from provender.core.policy import Action, ColumnRef
 from provender.core.serving import SERVER
-from provender.core.tally import Batch, Tally
+from provender.core.tally import Batch, Matter, Tally
 
 
 def record(db: Session, who: Actor, batch: Batch, *, change: Change) -> None:
@@ -59,26 +60,47 @@ def _check_teller(db: Session, who: Actor, batch: Batch, change: Change) -> None
     """Return if ``who`` may tell of all of a batch.
 
     Whoever serves tells what others were served; who governs may do so in their place. Anybody else
-    tells of themselves, and of what they may know of or were let read: all else is refused alike.
+    tells of themselves: what the catalog let them, and what they were refused of what they may know
+    of or were let read. All else is refused alike.
     """
     if who.id == SERVER or access.governs(db, who, now=change.at):
         return
     for one in batch.tallies:
         other = one.matter.actor not in ("", who.id)
         for dataset in one.matter.reasons:
-            if other or not _may_tell(db, who, dataset, change):
+            if other or not _may_tell(db, who, one, dataset, change):
                 raise Denied(
                     f"{who} cannot tell that {one.matter.actor or who.id} looked up {dataset}",
-                    hint=f"{SERVER} tells what servers decided, everybody else what they looked up themselves",
+                    hint=f"{SERVER} tells what servers decided, everybody else what they were let",
                 )
 
 
-def _may_tell(db: Session, who: Actor, dataset: str, change: Change) -> bool:
+def _may_tell(db: Session, who: Actor, one: Tally, dataset: str, change: Change) -> bool:
     row = naming.locate(db, dataset)
     if row is None:
         return False
+    if one.allowed:
+        return _was_permitted(db, who, one.matter, dataset) or _is_let(
+            db, who, one.matter, dataset, change
+        )
     if noting.was_let(db, who, row):
         return True
     if row.withdrawn_at is not None:
         return False
     return bool(access.discoverable(db, who, {row.name: row.value}, now=change.at))
+
+
+def _was_permitted(db: Session, who: Actor, matter: Matter, dataset: str) -> bool:
+    """Whether the catalog wrote down the permit that lookups are told to rest on, for all they read."""
+    names, columns = naming.every(db, dataset), matter.reasons[dataset].keys()
+    return any(
+        detail.get("purpose") == matter.purpose and columns <= detail["reasons"].keys()
+        for detail in audit.permits(db, actor=who.id, subjects=names, decision=matter.lease)
+    )
+
+
+def _is_let(db: Session, who: Actor, matter: Matter, dataset: str, change: Change) -> bool:
+    """Whether they would be let now: a permit for public columns may have been written down nowhere."""
+    asked = [ColumnRef(dataset, column) for column in matter.reasons[dataset]]
+    purpose, now = matter.purpose, change.at
+    return access.weigh(db, who, Action.SERVE, asked, purpose=purpose, now=now).allowed
