@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -129,6 +130,26 @@ def test_a_token_changes_what_its_actions_say_and_itself(looking: World):
         reads = {"authorization": f"Bearer {turned.json()['secret']}"}
         ended = client.post(f"/tokens/{turned.json()['token']['id']}/revoke", headers=reads)
         assert ended.status_code == 200
+
+
+def test_a_project_is_called_what_is_read(ask: Ask):
+    odd = (
+        ".erasures",
+        "visits ",
+        " visits",
+        "visits\u200b",
+        "vi\u00adsits",
+        "cafe\u0301",
+        "a/b",
+        "a\u202eb",
+    )
+    for name in odd:
+        definitions = json.loads(to_json(replace(FILES, project=name)))
+        where = f"/projects/{quote(name, safe='')}/definitions"
+        answered = ask("max").put(where, json={"definitions": definitions}, headers=FIRST)
+        assert answered.status_code in (404, 422), name  # a slash is no part of an address
+    for name in ("visits", "caf\u00e9", "Visits 2.0", "a-b_c"):
+        assert put(ask, "max", replace(FILES, project=name))[0] == 204, name
 
 
 def test_what_others_may_is_told_to_who_decides_about_it(ask: Ask):

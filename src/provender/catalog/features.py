@@ -44,7 +44,7 @@ from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.leases import PolicyLease
 from provender.core.lineage import NodeKind
-from provender.core.names import unknown
+from provender.core.names import check_project, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import SERVER, ServingManifest
@@ -88,6 +88,8 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     """
     last = _last(db, RepoRow, repo.project)
     last_by = last.recorded_by if last else None
+    if last is None:
+        check_project(repo.project)
     owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
     access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)

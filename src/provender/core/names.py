@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from unicodedata import normalize
 
 from provender.core.errors import InvalidInput, NotFound
 
@@ -100,6 +101,22 @@ def check_name(name: str, *, what: str) -> str:
         raise InvalidInput(
             f"{name!r} is not a {what}",
             hint="start with a letter, then lower-case letters, digits and _; at most 63 characters",
+        )
+    return name
+
+
+def check_project(name: str) -> str:
+    """Return ``name`` if a project may be called so: what is read is what it is.
+
+    Raises:
+        InvalidInput: it has spaces at an end, letters that are not seen or are written in another
+            way (not NFC), a slash, or a dot at its beginning.
+    """
+    seen = name.isprintable() and name == normalize("NFC", name)
+    if not seen or not name or name != name.strip() or name.startswith(".") or "/" in name:
+        raise InvalidInput(
+            f"{name!r} is not a name for a project",
+            hint="leave out spaces at its ends, what cannot be seen, slashes and a dot at its beginning",
         )
     return name
 
