@@ -22,7 +22,7 @@ from provender.core.errors import (
     Problems,
 )
 from provender.core.people import Owner, Role
-from provender.core.tags import Assignment
+from provender.core.tags import Assignment, Tag
 from tests.catalog.stewarded import STEWARDED
 from tests.catalog.world import (
     FLIGHTS,
@@ -237,6 +237,22 @@ def test_what_was_closed_then_is_not_shown_by_history_now(connect: Connect):
     assert "Names of passengers." not in said
     assert "Open again." in said
     assert "Names of passengers." in [s.value and s.value["description"] for s in history(sam)]
+
+
+def test_one_steward_alone_does_not_open_what_takes_two_people(connect: Connect):
+    sam, tailnum = connect("sam"), Assignment("personal", column="tailnum")
+    connect("gov").desk.declare(Tag(name="personal", protected=True, four_eyes=True))
+    off = Edit(unassign=(tailnum,))
+    with pytest.raises(Denied, match=r"may not take 'personal' from aviation\.flights") as error:
+        sam.desk.edit(FLIGHTS, off, expected=None, reason="no need")
+    assert error.value.hint == "person:gov can"
+    wider = Edit(assign=(Assignment("personal"),), unassign=(tailnum,))
+    entry = sam.desk.edit(FLIGHTS, wider, expected=None, reason="all of it")
+    assert "personal" in entry.dataset.tags
+    back = Edit(assign=(tailnum,), unassign=(Assignment("personal"),))
+    with pytest.raises(Denied):
+        sam.desk.edit(FLIGHTS, back, expected=None, reason="less of it")
+    assert connect("sam").finder.entry(FLIGHTS).revision == entry.revision
 
 
 def history(catalog: LocalCatalog):

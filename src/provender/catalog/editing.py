@@ -16,7 +16,7 @@ from provender.catalog.rows import (
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset, Entry
 from provender.core.digest import canonical, digest
-from provender.core.editing import Edit, Known, edited
+from provender.core.editing import Edit, Known, edited, taken
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -50,7 +50,8 @@ def edit(
 
     Raises:
         NotFound: the dataset is not there, or not for ``by`` to discover.
-        Denied: ``by`` neither owns nor stewards it.
+        Denied: ``by`` neither owns nor stewards it, or takes a tag of four eyes away without
+            governing: one alone would open what takes two.
         PreconditionFailed: it is not any more at the revision that was ``expected``.
         PreconditionRequired: neither a revision nor a reason is given.
         Problems: the edit names what is not known, or puts tags where they may not be.
@@ -59,7 +60,11 @@ def edit(
     access.check(db, by, Action.STEWARD, [ColumnRef(row.name)], now=change.at)
     revisions.check_looked(row, expected, reason=reason)
     before = row.value
-    after = edited(before, edit, known=_known(db, row), by=by)
+    known = _known(db, row)
+    after = edited(before, edit, known=known, by=by)
+    for gone in taken(before, after, known.taxonomy.four_eyes):
+        doing = f"take {str(gone)!r} from {row.name}: access to it takes two"
+        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     if canonical(after) != canonical(before):
         declarations.declare(db, [after], change=change)
         history.keep(db, change, "dataset", row.urn, after, reason=reason)

@@ -4,7 +4,7 @@ Pure: `edited` says what a dataset becomes, or everything that is wrong with the
 Whether somebody may edit at all is policy's question; which tags they may put there is ours.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from provender.core.datasets import Dataset
@@ -105,6 +105,16 @@ def _offices(owners: tuple[Owner, ...]) -> dict[str, object]:
         "stewards": of(Role.STEWARD),
         "deputies": of(Role.DEPUTY),
     }
+
+
+def taken(before: Dataset, after: Dataset, tags: Collection[str]) -> list[Assignment]:
+    """Return what is of ``tags`` on ``before`` or on a column of it, and on ``after`` not there any more."""
+    left = {(one.tag, one.column) for one in after.assignments}
+    return [
+        one
+        for one in before.assignments
+        if one.tag in tags and left.isdisjoint({(one.tag, one.column), (one.tag, "")})
+    ]
 
 
 def _retagged(dataset: Dataset, edit: Edit) -> Dataset:

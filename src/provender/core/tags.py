@@ -28,7 +28,7 @@ class Tag:
     ``assigners`` who may put it there, none: whoever stewards the dataset. What is made from a
     tagged column has the tag too if it ``travels``, except past what anonymises in a way that it
     ``stops_at``.
-    Access to what has a tag of ``four_eyes`` takes two people's approval.
+    Access to what has a tag of ``four_eyes`` takes two people's approval; who governs takes it away.
     """
 
     name: str
