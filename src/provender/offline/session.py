@@ -144,11 +144,9 @@ def _in_words(error: Exception, said: str) -> ProvenderError:
             hint="make room on that disk, or set temp_directory in feature_store.yaml to a folder on another one",
         )
     if isinstance(error, CONVERSIONS) or any(words in said for words in CONVERTED):
-        return (
-            InvalidInput(  # without DuckDB's words, which quote the value, whoever may not see it
-                "a value cannot be read as the type it must have",
-                hint="event timestamps must be timestamps, dates, or ISO 8601 text",
-            )
+        return InvalidInput(  # DuckDB quotes the value, which who asks may not be let see
+            "a value cannot be read as the type it must have",
+            hint="event timestamps must be timestamps, dates, or ISO 8601 text",
         )
     if isinstance(error, DAMAGE) or "Failed to read file" in said:
         return Corrupt(
