@@ -107,6 +107,7 @@ def test_a_rule_that_is_watched_is_told_of_in_the_audit_trail(connect: Connect):
 
 def test_who_owns_a_project_is_in_it_at_once(connect: Connect):
     in_project = replace(GOVERNANCE.rules[-1], id="risk", projects=("delays",), tags=("personal",))
+    connect("dev").record(replace(VISIBLE, owner="person:dev"))
     govern(connect, in_project)
     with pytest.raises(Denied):
         connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
