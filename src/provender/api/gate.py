@@ -95,11 +95,7 @@ class Gate:
                 self.waiting -= body.size
 
     def _busy(self) -> Busy:
-        return Busy(
-            f"{self.at_once} retrievals are at work, which is as many as may be",
-            hint="come again in some seconds",
-            retry_after=AGAIN_SECONDS,
-        )
+        return _busy(f"{self.at_once} retrievals are at work, which is as many as may be")
 
 
 @dataclass
@@ -142,11 +138,7 @@ class Body:
     def _grow(self, count: int) -> None:
         gate = self.gate
         if gate.waiting + count > WAITING * gate.at_once * gate.largest:
-            raise Busy(
-                "as many rows wait for their turn as may be",
-                hint="come again in some seconds",
-                retry_after=AGAIN_SECONDS,
-            )
+            raise _busy("as many rows wait for their turn as may be")
         gate.waiting += count
         self.size += count
 
@@ -165,6 +157,10 @@ class Body:
                 f"or not all within {self.gate.seconds:g}",
                 hint="send them without a break, or fewer of them",
             ) from error
+
+
+def _busy(why: str) -> Busy:
+    return Busy(why, hint="come again in some seconds", retry_after=AGAIN_SECONDS)
 
 
 def gate_of(request: Request) -> Gate:

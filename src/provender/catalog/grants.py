@@ -359,9 +359,10 @@ def _check_part(db: Session, row: DatasetRow, asked: Grant) -> None:
             raise unknown("project", asked.through, projects)
     newest = standings.newest(db, row.id)
     schema = newest.value.manifest.schema if newest is not None else None
-    full = carrying(db, row.value, schema.names if schema else ())
+    names = schema.names if schema is not None else ()
+    full = carrying(db, row.value, names)
     protected = epoch.policy(db).protected
-    closed = [name for name in (schema.names if schema else ()) if full.tags_of(name) & protected]
+    closed = [name for name in names if full.tags_of(name) & protected]
     for problem in rulefit.grant_problems(asked, schema, closed):
         raise InvalidInput(problem, hint="see Masks in docs/reference/policies.md")
 

@@ -65,10 +65,9 @@ def check_owner(
 
 def _is_named(db: Session, project: str) -> bool:
     """Whether being in a project lets anybody anything, by rules or by grants that were not revoked."""
-    party = f"{PROJECT}{project}"
-    rules = epoch.policy(db).rules
-    if any(party in rule.actors or project in rule.projects for rule in rules):
+    if any(project in rule.of_projects for rule in epoch.policy(db).rules):
         return True
+    party = f"{PROJECT}{project}"
     given = db.scalars(select(GrantRow.value).where(GrantRow.revoked_at.is_(None)))
     return any(party == grant.grantee or project == grant.through for grant in given)
 

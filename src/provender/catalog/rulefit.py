@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import standings
+from provender.catalog.nodes import portions
 from provender.catalog.rows import DatasetRow, ProjectRow
 from provender.core import rulefit
 from provender.core.governance import Change, Governance, Step
@@ -48,9 +49,11 @@ def _schemas(db: Session, becomes: Governance, rules: Iterable[Rule]) -> Mapping
         if any(fits(name, rule.datasets) for rule in parting)
     ]
     found: dict[str, Schema] = {}
-    for name in names:
-        row = db.scalar(select(DatasetRow).where(DatasetRow.name == name))
-        newest = standings.newest(db, row.id) if row is not None else None
-        if newest is not None:
-            found[name] = newest.value.manifest.schema
+    for portion in portions(names):
+        rows = db.execute(
+            select(DatasetRow.id, DatasetRow.name).where(DatasetRow.name.in_(portion))
+        )
+        called = {row.id: row.name for row in rows}
+        for newest in standings.newest_of(db, called):
+            found[called[newest.dataset]] = newest.value.manifest.schema
     return found

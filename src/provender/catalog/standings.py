@@ -1,9 +1,9 @@
 """Where versions stand, from their rows, and what their readers are told of it."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
@@ -22,6 +22,8 @@ from provender.core.lifecycle import READABLE, Severity, Standing, State, Step, 
 from provender.core.schema import Verdict
 
 PORTION = 20
+BEST = (VersionRow.data_gone_at.is_(None).desc(), VersionRow.number.desc())
+"""The order of versions that readers get."""
 EVENTS = {
     Step.PUBLISH: EventKind.VERSION_PUBLISH,
     Step.DEPRECATE: EventKind.VERSION_DEPRECATE,
@@ -131,8 +133,20 @@ def newest(db: Session, dataset: int) -> VersionRow | None:
     One whose data is gone is it only where no other is left.
     """
     wanted = select(VersionRow).where(VersionRow.dataset == dataset, VersionRow.state.in_(READABLE))
-    best = (VersionRow.data_gone_at.is_(None).desc(), VersionRow.number.desc())
-    return db.scalars(wanted.order_by(*best).limit(1)).first()
+    return db.scalars(wanted.order_by(*BEST).limit(1)).first()
+
+
+def newest_of(db: Session, datasets: Collection[int]) -> Iterator[VersionRow]:
+    """Yield the `newest` of each of ``datasets`` that has one, so many as one query asks about."""
+    rank = func.row_number().over(partition_by=VersionRow.dataset, order_by=BEST).label("rank")
+    there = (VersionRow.dataset.in_(datasets), VersionRow.state.in_(READABLE))
+    ranked = select(VersionRow.dataset, VersionRow.number, rank).where(*there).subquery()
+    is_best = and_(
+        VersionRow.dataset == ranked.c.dataset,
+        VersionRow.number == ranked.c.number,
+        ranked.c.rank == 1,
+    )
+    yield from db.scalars(select(VersionRow).join(ranked, is_best))
 
 
 def newest_then(db: Session, dataset: DatasetRow, as_of: datetime) -> VersionRow | None:

@@ -150,13 +150,13 @@ def _unkeyed(
 ) -> Iterator[str]:
     """Datasets without the key of which a version was made from one with it."""
     others = {row.id: name for name, row in rows.items() if name not in columns}
-    found: set[str] = set()
+    made_of: dict[str, set[str]] = defaultdict(set)
     has_inputs = ~type_coerce(VersionRow.value, Text).contains('"inputs":[]')
     every = select(VersionRow.dataset, VersionRow.value).where(has_inputs)
     for dataset, version in db.execute(every.execution_options(yield_per=AT_ONCE)):
-        if dataset not in others:
-            continue
-        sources = (naming.locate(db, ref.dataset) for ref in version.manifest.inputs)
-        if any(source is not None and source.name in columns for source in sources):
-            found.add(others[dataset])
-    yield from sorted(found)
+        if dataset in others:
+            made_of[others[dataset]].update(ref.dataset for ref in version.manifest.inputs)
+    now = naming.current(db, {name for sources in made_of.values() for name in sources})
+    yield from sorted(
+        name for name, sources in made_of.items() if any(now[one] in columns for one in sources)
+    )

@@ -210,12 +210,13 @@ class PolicyLease:
         server: str,
         features: Iterable[str],
         *,
+        digest: str,
         service: str = "",
         views: Mapping[str, int],
     ) -> Matter | None:
         """Return what is written down of lookups of ``features``; None where no catalog governs them.
 
-        What the ``server`` has a column by is told, too, if somebody else asks.
+        ``digest`` is the lease's, which takes long to work out. What the ``server`` has a column by is told, too, if somebody else asks.
         """
         columns = self._columns(features)
         if not columns:
@@ -239,7 +240,7 @@ class PolicyLease:
                 for name, some in columns.items()
                 if (told := self.tags.get(name))
             },
-            lease=self.digest,
+            lease=digest,
         )
 
     def _columns(self, features: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from provender.core.datasets import Dataset
 from provender.core.effects import Effect, Mask
 from provender.core.names import suggest
-from provender.core.people import PROJECT
 from provender.core.policy import Tags, fits, is_about
 from provender.core.rules import ROWS, Grant, Rule, mask_of
 from provender.core.schema import Schema
@@ -43,8 +42,7 @@ def warnings(rule: Rule, datasets: Iterable[Dataset], schemas: Mapping[str, Sche
 
 def homeless(rule: Rule, projects: Collection[str]) -> Iterator[str]:
     """Say in words which projects ``rule`` names that there are not: it is about nobody in them yet."""
-    named = [one.removeprefix(PROJECT) for one in rule.actors if one.startswith(PROJECT)]
-    for name in dict.fromkeys((*named, *rule.projects)):
+    for name in rule.of_projects:
         if name not in projects:
             yield (
                 f"rule {rule.id}: there is no project {name!r} now ({suggest(name, projects)}): "

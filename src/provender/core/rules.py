@@ -13,6 +13,7 @@ from functools import cache
 from provender.core.effects import Effect, Mask
 from provender.core.errors import InvalidInput
 from provender.core.filters import Filter
+from provender.core.people import PROJECT
 
 EVERY = "*"
 ATTRIBUTE = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
@@ -87,6 +88,12 @@ class Rule:
     projects: tuple[str, ...] = ()
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     mode: Mode = Mode.ENFORCE
+
+    @property
+    def of_projects(self) -> tuple[str, ...]:
+        """The projects that it names: being in one lets somebody what it says."""
+        named = (one.removeprefix(PROJECT) for one in self.actors if one.startswith(PROJECT))
+        return tuple(dict.fromkeys((*named, *self.projects)))
 
     @property
     def masks_with(self) -> Mask | None:

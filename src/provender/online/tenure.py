@@ -68,7 +68,12 @@ class Taken:
         ruling = self.lease.ruling(bearer, SERVER)
         standing = ruling.standing(plan.used, plan.given)
         matter = self.lease.matter(
-            bearer, SERVER, plan.used, service=plan.service, views=plan.versions
+            bearer,
+            SERVER,
+            plan.used,
+            digest=self.digest,
+            service=plan.service,
+            views=plan.versions,
         )
         if standing.refusal or standing.is_absent:
             return Held(plan, standing, matter)

@@ -20,7 +20,6 @@ from provender.core.datasets import (
     Evidence,
     Manifest,
     Release,
-    whole,
 )
 from provender.core.effects import NO_PROJECT
 from provender.core.erasure import (
@@ -87,7 +86,10 @@ def foresee(
     digests = frozenset(_digests(catalog, settings, secret, join_key, values))
     sought = Sought(secret, join_key, digests)
     scope = catalog.erasures.foresee(join_key, datasets=datasets)
-    return [_foreseen(settings, sought, place, _copies(catalog, place)) for place in scope.places]
+    return [
+        _foreseen(settings, sought, place, upkeep.copies(catalog, DatasetRef.parse(place.dataset)))
+        for place in scope.places
+    ]
 
 
 def go_on(catalog: "Library", settings: Settings, erasure: Erasure, progress: Progress) -> Erasure:
@@ -113,7 +115,7 @@ def _erase(
 ) -> Erasure:
     """Let every version of a dataset go that holds the subject, and remove its files."""
     search = Search(settings.lake, sought, place.columns)
-    releases = _copies(catalog, place)
+    releases = upkeep.copies(catalog, DatasetRef.parse(place.dataset))
     held = _held(settings, search, releases)
     if held:
         with storage.publishing(settings.lake):
@@ -238,14 +240,11 @@ def _remove(catalog: "Library", settings: Settings, place: Place) -> None:
 
     But for one that was put on hold since: what was marked before stays until that is lifted.
     """
-    if upkeep.is_held(catalog, DatasetRef.parse(place.dataset)):
+    ref = DatasetRef.parse(place.dataset)
+    if upkeep.is_held(catalog, ref):
         return
-    releases = partial(_copies, catalog, place)
-    gone = [one.version.manifest for one in releases() if one.data_gone_at]
-
-    def kept() -> list[Manifest]:
-        return [one.version.manifest for one in releases() if not one.data_gone_at]
-
+    gone = upkeep.manifests(catalog, ref, gone=True)
+    kept = partial(upkeep.manifests, catalog, ref, gone=False)
     owners = {f"{at.split('/')[0]}.{at.split('/')[1]}" for at in (one.location for one in gone)}
     forget(settings.lake, owners, gone, kept)
     forget_in_logs(settings.lake, gone, kept)
@@ -254,12 +253,6 @@ def _remove(catalog: "Library", settings: Settings, place: Place) -> None:
 def _sweep(catalog: "Library", settings: Settings) -> None:
     """Remove what killed processes left in the lake: it may hold anybody."""
     sweep(settings.lake, [settings.spill], partial(upkeep.staying, catalog), clean=True)
-
-
-def _copies(catalog: "Library", place: Place) -> list[Release]:
-    """Every version of a dataset, oldest first, once for each format that it was made in."""
-    ref = DatasetRef.parse(place.dataset)
-    return whole(lambda after: catalog.records.every_version(of=ref, after=after))
 
 
 def _digests(

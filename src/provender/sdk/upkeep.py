@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,20 +76,27 @@ def expire(catalog: "Library", settings: Settings, ref: DatasetRef, *, dry_run: 
     due = tuple(catalog.desk.retention(ref, None, expected=None, dry_run=dry_run))
     if dry_run or is_held(catalog, ref):
         return Expired(due=due)
-    gone = [one.version.manifest for one in _copies(catalog, ref) if one.data_gone_at]
-
-    def kept() -> list[Manifest]:
-        return [one.version.manifest for one in _copies(catalog, ref) if not one.data_gone_at]
-
+    gone = manifests(catalog, ref, gone=True)
     entry = catalog.finder.entry(ref.at(None))
     names = {entry.dataset.ref.dataset, *entry.former_names}
-    files, size_bytes = forget(settings.lake, names, gone, kept)
+    files, size_bytes = forget(
+        settings.lake, names, gone, partial(manifests, catalog, ref, gone=False)
+    )
     return Expired(due=due, files=files, size_bytes=size_bytes)
 
 
-def _copies(catalog: "Library", ref: DatasetRef) -> list[Release]:
-    """Every version of a dataset wherever it stands, once for each format that it was made in."""
+def copies(catalog: "Library", ref: DatasetRef) -> list[Release]:
+    """Every version of a dataset wherever it stands, oldest first, once for each format that it was made in."""
     return whole(lambda after: catalog.records.every_version(of=ref.at(None), after=after))
+
+
+def manifests(catalog: "Library", ref: DatasetRef, *, gone: bool) -> list[Manifest]:
+    """The manifests of `copies` whose data is ``gone``, or is there."""
+    return [
+        one.version.manifest
+        for one in copies(catalog, ref)
+        if (one.data_gone_at is not None) is gone
+    ]
 
 
 def is_held(catalog: "Library", ref: DatasetRef) -> bool:

@@ -28,7 +28,7 @@ from provender.core.datasets import FileEntry, Format
 from provender.core.errors import Conflict, Corrupt, InvalidInput, NotFound, Unavailable
 from provender.core.schema import Schema
 from provender.core.training import Table
-from provender.tables import storage
+from provender.tables import disk, storage
 from provender.tables.arrow import arrow_schema
 from provender.tables.endpoints import NO_BUCKET, Endpoint
 from provender.tables.guard import check_files
@@ -257,11 +257,11 @@ def _paths(pinned: DeltaTable) -> list[Path]:
 
 def _flush(pinned: DeltaTable, folder: Path) -> None:
     for path in _paths(pinned):
-        storage.flush(path)
+        disk.flush(path)
     log = folder / "_delta_log"
-    storage.flush(log / f"{pinned.version():020}.json")
-    storage.flush(log)
-    storage.flush(folder)
+    disk.flush(log / f"{pinned.version():020}.json")
+    disk.flush(log)
+    disk.flush(folder)
 
 
 def _check_types(schema: Schema) -> None:

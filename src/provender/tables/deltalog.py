@@ -1,11 +1,12 @@
 """What a Delta table holds that nobody needs: no version of the catalog, or no commit of its own log."""
 
 import json
-import os
 from collections.abc import Collection, Iterator
 from math import inf
 from pathlib import Path
 from urllib.parse import unquote
+
+from provender.tables import disk
 
 LOG = "_delta_log"
 NAMING = ("add", "remove", "cdc")
@@ -94,14 +95,11 @@ def forget_values(folder: Path, kept: Collection[str]) -> None:
         lines = commit.read_text(encoding="utf-8").splitlines()
         told = [_without_values(line, kept) for line in lines]
         if told != lines:
-            part = commit.with_name(f".{commit.name}.part")
-            part.write_text("".join(f"{line}\n" for line in told), encoding="utf-8")
-            _flush(part)
-            part.replace(commit)
+            disk.put(commit, "".join(f"{line}\n" for line in told))
     if [int(commit.stem) for commit in commits] == list(range(len(commits))):
         for path in (*log.glob("*.checkpoint*.parquet"), log / "_last_checkpoint"):
             path.unlink(missing_ok=True)
-    _flush(log)
+    disk.flush(log)
 
 
 def _without_values(line: str, kept: Collection[str]) -> str:
@@ -112,11 +110,3 @@ def _without_values(line: str, kept: Collection[str]) -> str:
     for one in told:
         one.pop("stats", None)
     return json.dumps(action, separators=(",", ":"))
-
-
-def _flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

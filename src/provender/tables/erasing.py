@@ -19,7 +19,7 @@ from provender.tables.arrow import arrow_schema, literal, quote
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet, write_parquet
 from provender.tables.rows import Facts, inspect
 from provender.tables.session import session
-from provender.tables.versions import Measure
+from provender.tables.versions import Measure, following
 
 Key = tuple[str, str]
 """A file: the location of its version, and its path there."""
@@ -86,21 +86,7 @@ class Search:
             spool = replace(spool, logical_digest=facts.logical_digest)
             location = f"{version.ref.domain}/{version.ref.name}"
             stored: Stored = fmt.write(spool, self.root, location)
-        manifest = replace(
-            before,
-            location=stored.location,
-            files=stored.files,
-            native_snapshot=stored.native_snapshot,
-            row_count=facts.row_count,
-            logical_digest=facts.logical_digest,
-            event_range=facts.event_range,
-            sums=facts.sums,
-            inputs=(version.ref,),
-            producer=PRODUCER,
-            layout=None,
-            whole="",
-        )
-        return manifest, gone
+        return following(version, stored, facts, producer=PRODUCER), gone
 
     def _write_rest(self, version: DatasetVersion, file: Path, *, spill: Path) -> None:
         """Write the rows of ``version`` that are not the subject's."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from provender.core.digest import short
 from provender.core.errors import Conflict, Unavailable
-from provender.tables import storage
+from provender.tables import disk, storage
 from provender.tables.arrow import arrow_schema, type_word
 from provender.tables.parquet import ROW_GROUP_ROWS, Spool, Stored, read_parquet, write_parquet
 from provender.tables.rows import inspect
@@ -200,12 +200,12 @@ def _write(rows: Spool, schema: IcebergSchema, file: Path) -> None:
     target = pa.schema([target.field(name) for name in rows.schema.names])
     with pq.ParquetFile(rows.file) as spool:
         write_parquet(spool.iter_batches(ROW_GROUP_ROWS), target, file)
-    storage.flush(file)
+    disk.flush(file)
 
 
 def _flush(folder: Path) -> None:
     for path in (*(folder / "metadata").iterdir(), folder / CATALOG):
-        storage.flush(path)
-    storage.flush(folder / "metadata")
-    storage.flush(folder / "data")
-    storage.flush(folder)
+        disk.flush(path)
+    disk.flush(folder / "metadata")
+    disk.flush(folder / "data")
+    disk.flush(folder)

@@ -7,7 +7,7 @@ key by which a subject is found again lies elsewhere.
 from pathlib import Path
 
 from provender.core.erasure import PREFIX, Erasure
-from provender.tables import storage
+from provender.tables import disk, storage
 from provender.values import from_json, to_json
 
 FOLDER = ".erasures"
@@ -22,12 +22,9 @@ def write(root: Path, erasure: Erasure) -> None:
     with storage.explained(root):
         folder = root / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
-        part = folder / f".{erasure.id}.part"
-        part.write_text(to_json(erasure), encoding="utf-8")
-        storage.flush(part)
-        part.replace(folder / f"{erasure.id}.json")
-        storage.flush(folder)
-        storage.flush(root)
+        disk.put(folder / f"{erasure.id}.json", to_json(erasure))
+        disk.flush(folder)
+        disk.flush(root)
 
 
 def read(root: Path) -> list[Erasure]:

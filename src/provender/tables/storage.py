@@ -9,7 +9,6 @@ by publishing the same bytes again, without any catalog.
 
 import errno
 import fcntl
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from provender.core.datasets import FileEntry
 from provender.core.digest import CHUNK_BYTES, digest_stream
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError, Unavailable
 from provender.core.training import Table
-from provender.tables import hashed
+from provender.tables import disk, hashed
 from provender.tables.locks import LOCKS, claimed, held
 from provender.values import from_json, to_json
 
@@ -206,8 +205,8 @@ def keep(
     )
     (staged / CONTENTS).write_text(to_json(Contents(entries)), encoding="utf-8")
     for path in staged.rglob("*"):
-        flush(path)
-    flush(staged)
+        disk.flush(path)
+    disk.flush(staged)
     make_folder(target.parent, root)
     try:
         staged.rename(target)
@@ -215,7 +214,7 @@ def keep(
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
             raise
         return _heal(staged, target, entries)
-    flush(target.parent)
+    disk.flush(target.parent)
     remember(root, location, entries)
     return entries
 
@@ -242,20 +241,11 @@ def remember(root: Path, location: str, entries: Iterable[FileEntry]) -> None:
 def make_folder(folder: Path, root: Path) -> None:
     """Make ``folder`` and those above it, up to the lake, so that they survive a power cut."""
     folder.mkdir(parents=True, exist_ok=True)
-    flush(folder)
+    disk.flush(folder)
     for above in folder.parents:
         if not _within(above, root.resolve()):
             break
-        flush(above)
-
-
-def flush(path: Path) -> None:
-    """Wait until the file or folder at ``path`` is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        disk.flush(above)
 
 
 @contextmanager
@@ -312,7 +302,7 @@ def _heal(staged: Path, target: Path, fresh: tuple[FileEntry, ...]) -> tuple[Fil
             (staged / expected.path).replace(target / expected.path)
     if kept is fresh:
         (staged / CONTENTS).replace(target / CONTENTS)
-    flush(target)
+    disk.flush(target)
     return kept
 
 

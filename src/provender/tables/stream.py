@@ -17,11 +17,11 @@ from secrets import token_hex
 import pyarrow as pa
 
 from provender.core.errors import Conflict, InvalidInput, Unavailable
+from provender.tables.disk import flush
 from provender.tables.locks import ASIDE, PARTIAL, give_up, is_taken, remove, staged_for
 from provender.tables.parquet import ROW_GROUP_ROWS, parquet_writer, row_groups
 from provender.tables.shortages import FEWER_FILES, is_crowded, is_full
 from provender.tables.spill import noted
-from provender.tables.storage import flush
 from provender.tables.swaps import settle, swap
 
 JUST_MADE_SECONDS = 1.0

@@ -131,8 +131,13 @@ def append_version(
             stored = fmt.append(spool, root, location, Table.of(latest))
         else:
             stored = _write_all(fmt, spool, root, location, latest)
+    return following(latest, stored, facts, producer=producer)
+
+
+def following(latest: DatasetVersion, stored: Stored, facts: Facts, *, producer: str) -> Manifest:
+    """Return the manifest of the version that is made of ``latest``; it has no layout."""
     return replace(
-        before,
+        latest.manifest,
         location=stored.location,
         files=stored.files,
         native_snapshot=stored.native_snapshot,

@@ -5,7 +5,7 @@ cannot make it say otherwise (`check_origin`). And it carries what only our page
 visitor holds (`web/visitors.py`), which `web/templates.py` puts into every form.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -14,6 +14,8 @@ from starlette.requests import Request
 
 from provender.core.clock import to_utc
 from provender.core.errors import Denied, InvalidInput
+from provender.core.names import unknown
+from provender.core.rules import Action
 from provender.web.page import Elsewhere, Page, Visit, whole_number
 
 MOST_BYTES = 1_000_000
@@ -43,6 +45,17 @@ class Form:
 
 
 ActionFunction = Callable[[Visit, Form], Page | Elsewhere]
+
+
+def chosen_action(text: str, among: Collection[Action]) -> Action:
+    """Return the action that a form or an address says; nothing is to read.
+
+    Raises:
+        NotFound: it is none ``among`` those that there are.
+    """
+    if text and text not in among:
+        raise unknown("action", text, among)
+    return Action(text or Action.READ)
 
 
 def until(text: str) -> datetime | None:

@@ -16,7 +16,7 @@ from provender.core.requests import (
     Wanted,
 )
 from provender.core.rules import REQUESTED, ROWS
-from provender.web.forms import Form, until
+from provender.web.forms import Form, chosen_action, until
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.wording import address as node_address
 
@@ -116,7 +116,7 @@ def why(visit: Visit) -> Page:
     ref = DatasetRef.parse(visit.part("name"))
     entry = visit.catalog.finder.entry(ref.at(None))
     name = entry.dataset.ref.dataset
-    action, purpose = _action(visit.asked("action")), visit.asked("purpose")
+    action, purpose = chosen_action(visit.asked("action"), list(Action)), visit.asked("purpose")
     columns = visit.every("columns") or (EVERY,)
     asked = [ColumnRef(name, column) for column in columns]
     decision = visit.catalog.records.decide(action, asked, purpose=purpose)
@@ -146,7 +146,7 @@ def _form(
 ) -> Page:
     about = Node.parse(fields["about"])
     purposes = visit.catalog.governance(datasets=False).purposes
-    action = _action(fields["action"])
+    action = chosen_action(fields["action"], list(Action))
     foreseen, error = None, problem
     if fields["purpose"] or action not in ROWS:
         try:
@@ -193,17 +193,11 @@ def _wanted(fields: Mapping[str, str], columns: Sequence[str]) -> Wanted:
         about=Node.parse(fields["about"]),
         grantee=fields["for"],
         columns=tuple(columns),
-        action=_action(fields["action"]),
+        action=chosen_action(fields["action"], list(Action)),
         purpose=fields["purpose"],
         until=until(fields["until"]),
         reason=fields["reason"],
     )
-
-
-def _action(text: str) -> Action:
-    if text and text not in list(Action):
-        raise unknown("action", text, list(Action))
-    return Action(text or Action.READ)
 
 
 def _stewards(visit: Visit, name: str) -> bool:

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 from provender.core.effects import Effect
 from provender.core.errors import Conflict, InvalidInput
-from provender.core.names import DatasetRef, unknown
+from provender.core.names import DatasetRef
 from provender.core.people import PROJECT, Actor
 from provender.core.policy import Action, ColumnRef, Decision, Grant
 from provender.core.rules import ROWS
-from provender.web.forms import Form, until
+from provender.web.forms import Form, chosen_action, until
 from provender.web.page import Elsewhere, Page, Visit
 from provender.web.reach import MOST_COLUMNS
 from provender.web.wording import dataset_address
@@ -76,7 +76,7 @@ def _rights(
     dataset = entry.dataset
     if dataset.ref.dataset != ref.dataset:
         return Elsewhere(f"{dataset_address(dataset.ref.dataset)}/access", permanent=True)
-    action = _action(visit.asked("action"))
+    action = chosen_action(visit.asked("action"), ROWS)
     governance = catalog.governance(datasets=False)
     steward = catalog.records.decide(Action.STEWARD, [ColumnRef(dataset.ref.dataset)]).allowed
     everybody = sorted(person.id for person in governance.people)
@@ -123,12 +123,6 @@ def _selves(who: Actor) -> Iterator[str]:
     yield who.id
     yield from sorted(who.teams)
     yield from (f"{PROJECT}{name}" for name in sorted(who.projects))
-
-
-def _action(text: str) -> Action:
-    if text and text not in ROWS:
-        raise unknown("action", text, ROWS)
-    return Action(text or Action.READ)
 
 
 def _columns(visit: Visit, ref: DatasetRef, latest: int | None) -> tuple[str, ...]:
