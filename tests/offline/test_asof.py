@@ -33,7 +33,6 @@ values = st.one_of(st.none(), st.integers(0, 2))
 view_rows = st.lists(
     st.tuples(maybe_keys, maybe_keys, maybe_minutes, maybe_minutes, values), max_size=12
 )
-
 spines = st.lists(st.tuples(maybe_keys, maybe_keys, maybe_minutes), min_size=1, max_size=8)
 ttls = st.one_of(st.none(), st.integers(1, 3))
 
@@ -184,11 +183,10 @@ def test_text_is_not_compared_with_numbers(tmp_path):
 
 
 def test_a_timestamp_that_cannot_be_read_is_an_error_that_tells_no_value(tmp_path):
-    """It could be one of a source, which who asks may not see."""
     with pytest.raises(InvalidInput, match="cannot be read as the type it must have") as error:
         run(tmp_path, pa.table({"p1": ["a"], "t": ["yesterday"]}))
     assert "ISO 8601" in error.value.hint
-    assert "yesterday" not in str(error.value)
+    assert "yesterday" not in str(error.value)  # it could be a source's, not theirs to see
 
 
 def test_a_key_column_of_nothing_but_nulls_matches_nothing(tmp_path):
