@@ -32,7 +32,7 @@ from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.requests import Wanted
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Batch, Matter
 from provender.tables.piped import encoded
 from provender.values import to_json
 from tests.api.server import catalog_api
@@ -50,6 +50,7 @@ from tests.catalog.world import (
     training_set,
 )
 from tests.stress import times
+from tests.tallies import batch, tally
 
 EXPECTED = Path(__file__).with_name("matrix.yml")
 NOBODY = ("anonymous", "bad", "expired", "revoked")
@@ -202,17 +203,7 @@ def body(operation: str, ref: DatasetRef) -> Json:
 def told(ref: DatasetRef) -> Batch:
     """One lookup by whoever tells of it."""
     matter = Matter(actor="", purpose="", project="p", reasons={ref.dataset: {"arr_delay": "x"}})
-    tally = Tally(
-        matter=matter,
-        allowed=True,
-        lookups=1,
-        entities=1,
-        first="a.1",
-        last="a.1",
-        began=T0,
-        ended=T0,
-    )
-    return Batch(id=f"{'0' * 20}-{'a' * 12}.0", tallies=(tally,))
+    return batch(tally(matter, T0))
 
 
 def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from provender.core.features import RepoSpec, SavedDatasetSpec
 from provender.core.limits import Limits
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, Rule
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Matter
 from provender.values import to_json
 from tests.api.conftest import Ask
 from tests.api.server import catalog_api
@@ -30,6 +30,7 @@ from tests.catalog.world import (
     governing,
     permitted,
 )
+from tests.tallies import batch, tally
 
 FILES = replace(VISIBLE, project="mine", views=(replace(VISIBLE.views[0], dataset=None),))
 READING = {
@@ -226,18 +227,7 @@ def test_nobody_tells_of_a_permit_that_the_catalog_never_gave_them(ask: Ask):
     def told(name: str, lease: str) -> int:
         reasons = {str(FLIGHTS): {"arr_delay": "rule report"}}
         matter = Matter(actor="", purpose="report", project="p", reasons=reasons, lease=lease)
-        tally = Tally(
-            matter=matter,
-            allowed=True,
-            lookups=1,
-            entities=1,
-            first="a.1",
-            last="a.1",
-            began=NOW,
-            ended=NOW,
-        )
-        batch = Batch(id=f"{'0' * 20}-{'a' * 12}.0", tallies=(tally,))
-        sent = {"batch": json.loads(to_json(batch))}
+        sent = {"batch": json.loads(to_json(batch(tally(matter, NOW))))}
         return ask(name).post("/lookups", json=sent).status_code
 
     def noted() -> int:

@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection, create_engine, inspect, text
 
 from tests.postgres import database
 
 Fill = Callable[[str], object]
 """Makes a catalog at a URL."""
+PutBack = Callable[[Path], str]
 
 
 @contextmanager
@@ -50,6 +52,17 @@ def kept_sqlite(folder: Path, fill: Fill) -> Path:
 def copied(kept: Path, folder: Path) -> str:
     """Return the URL of a copy of a kept file in ``folder``."""
     return f"sqlite:///{shutil.copy(kept, folder / 'catalog.db')}"
+
+
+@contextmanager
+def keeping(request: pytest.FixtureRequest, kind: str, fill: Fill) -> Iterator[PutBack]:
+    """What gives the URL of a catalog of ``kind`` as ``fill`` leaves it, anew for each folder."""
+    if kind == "sqlite":
+        kept = kept_sqlite(request.getfixturevalue("tmp_path_factory").mktemp("kept"), fill)
+        yield lambda folder: copied(kept, folder)
+        return
+    with kept_postgresql(request.getfixturevalue("postgres"), fill) as url:
+        yield lambda folder: put_back(url)
 
 
 @contextmanager

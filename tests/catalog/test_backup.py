@@ -39,7 +39,7 @@ from tests.catalog.copies import (
     rows_of,
     used,
 )
-from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
+from tests.catalog.kept import PutBack, keeping
 from tests.catalog.test_epoch import epoch_of
 from tests.catalog.world import FLIGHTS, NOW, Clock, manifest, searched
 from tests.stress import times
@@ -76,22 +76,16 @@ def fill(url: str) -> None:
     used(url)
 
 
-@pytest.fixture(scope="module")
-def used_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kept_sqlite(tmp_path_factory.mktemp("used"), fill)
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest) -> Iterator[PutBack]:
+    with keeping(request, request.param, fill) as filled:
+        yield filled
 
 
-@pytest.fixture(scope="module")
-def used_postgresql(postgres: str) -> Iterator[str]:
-    with kept_postgresql(postgres, fill) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def source(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def source(filled: PutBack, tmp_path: Path) -> str:
     """A catalog with rows of most kinds, in either database."""
-    kept = request.getfixturevalue(f"used_{request.param}")
-    return copied(kept, tmp_path) if request.param == "sqlite" else put_back(kept)
+    return filled(tmp_path)
 
 
 @pytest.fixture
@@ -102,9 +96,11 @@ def backup(source: str, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def backup_of_sqlite(used_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def backup_of_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("backup")
-    backed_up(copied(used_sqlite, folder), folder / "catalog.tar")
+    url = f"sqlite:///{folder / 'catalog.db'}"
+    fill(url)
+    backed_up(url, folder / "catalog.tar")
     return folder / "catalog.tar"
 
 

@@ -20,7 +20,7 @@ from provender.core.requests import Wanted
 from provender.core.retention import Retention
 from provender.values import to_json
 from tests.catalog.conftest import govern
-from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
+from tests.catalog.kept import PutBack, keeping
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
@@ -60,23 +60,16 @@ def fill(governed_url: str) -> None:
         catalog.access.ask(Wanted(about=about, purpose="report", reason="to count"))
 
 
-@pytest.fixture(scope="module")
-def filled_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return kept_sqlite(tmp_path_factory.mktemp("filled"), fill)
-
-
-@pytest.fixture(scope="module")
-def filled_postgresql(postgres: str) -> Iterator[str]:
-    with kept_postgresql(postgres, fill) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest) -> Iterator[PutBack]:
     """A catalog in which all has happened that leaves rows, of each kind in turn."""
-    filled = request.getfixturevalue(f"filled_{request.param}")
-    url = copied(filled, tmp_path) if request.param == "sqlite" else put_back(filled)
-    engine = open_database(url)
+    with keeping(request, request.param, fill) as filled:
+        yield filled
+
+
+@pytest.fixture
+def engine(filled: PutBack, tmp_path: Path) -> Iterator[Engine]:
+    engine = open_database(filled(tmp_path))
     yield engine
     engine.dispose()
 

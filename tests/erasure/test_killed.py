@@ -16,21 +16,10 @@ from sqlalchemy import Engine, event
 import provender.catalog.local, provender.tables.delta, provender.tables.versions
 from tests.erasure.bytes import holding
 from tests.erasure.conftest import SECRET, SUBJECT, people
+from tests.killing import in_a_process_of_its_own
 
 STEPS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir"}
 home, base, tries = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-
-def in_a_process_of_its_own(work):
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reads)
-        os.write(writes, json.dumps(work()).encode())
-        os._exit(0)
-    os.close(writes)
-    with open(reads) as answers:
-        said = answers.read()
-    return os.waitpid(child, 0)[1], json.loads(said) if said else None
 
 def erasing(killed_at):
     steps = 0

@@ -19,20 +19,9 @@ from provender.online.spool import SpoolFolder
 from provender.sdk import connect
 from provender.sdk.lookuplog import ship
 from provender.settings import Settings
+from tests.killing import in_a_process_of_its_own
 
 STEPS = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link"}
-
-def in_a_process_of_its_own(work):
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reads)
-        os.write(writes, json.dumps(work()).encode())
-        os._exit(0)
-    os.close(writes)
-    with open(reads) as answers:
-        said = answers.read()
-    return os.waitpid(child, 0)[1], json.loads(said) if said else None
 
 def shipping(settings, killed_at):
     steps = 0

@@ -18,6 +18,8 @@ from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import Dataset, EventRange, FileEntry, Format, Manifest
 from provender.core.errors import Denied
@@ -30,6 +32,7 @@ from provender.core.schema import Column, Schema
 from provender.core.serving import SERVER
 from provender.core.tags import Tag
 from provender.online.columns import ColumnEncoder
+from provender.online.embedded import EmbeddedServer, embedded_server
 from provender.online.pump import Pump, carry
 from provender.online.store import OnlineStore
 from provender.sdk import connect
@@ -133,6 +136,20 @@ def carry_once(url: str, store: OnlineStore, now: datetime | None = None) -> str
     with LocalCatalog(url, actor=SERVER) as catalog:
         pump = Pump(store, catalog.records, PROJECT)
         return pump.renew(now or datetime.now(UTC)).digest
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.db'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    with embedded_server(tmp_path / "valkey") as server:
+        yield server
 
 
 class Asker:

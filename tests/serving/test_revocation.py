@@ -17,14 +17,13 @@ from pathlib import Path
 
 import psutil
 import psycopg
-import pytest
 from psycopg import sql
 from sqlalchemy import make_url
 
 from provender.catalog.local import LocalCatalog
 from provender.core.policy import Grant
 from provender.core.serving import SERVER
-from provender.online.embedded import EmbeddedServer, embedded_server
+from provender.online.embedded import EmbeddedServer
 from provender.online.store import OnlineStore
 from provender.settings import Settings
 from tests.postgres import postgres, postgres_url
@@ -34,13 +33,15 @@ from tests.serving.governed import (
     Asker,
     Caller,
     carrying,
+    catalog_url,
     govern,
     grant,
     serving,
+    valkey,
 )
 from tests.stress import times
 
-__all__ = ["postgres", "postgres_url"]
+__all__ = ["catalog_url", "postgres", "postgres_url", "valkey"]
 
 REVOKES = times(100)
 PER_SECOND = 200
@@ -53,20 +54,6 @@ UNCONFIRMED = 403, "what may be served is not known"
 BUSY = 503, "the online store did not answer within 1 s"
 """What is told where a machine has too much to do: nothing is served then, either."""
 """What a machine is told that is too busy to confirm the policy in time: nothing is served then."""
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'catalog.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    with embedded_server(tmp_path / "valkey") as server:
-        yield server
 
 
 @dataclass

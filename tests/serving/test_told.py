@@ -20,7 +20,7 @@ from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.errors import Denied
 from provender.core.policy import Action
 from provender.core.serving import SERVER
-from provender.online.embedded import EmbeddedServer, embedded_server
+from provender.online.embedded import EmbeddedServer
 from provender.online.journal import journal_of_servers
 from provender.online.store import OnlineStore
 from provender.sdk import connect
@@ -32,28 +32,16 @@ from tests.serving.governed import (
     PUBLIC,
     Asker,
     carrying,
+    catalog_url,
     govern,
     serving,
+    valkey,
 )
 from tests.serving.test_callers import BLIND, SHOP, WRITER, Stack, stack
 from tests.stress import times
 
-__all__ = ["postgres", "postgres_url", "stack"]
+__all__ = ["catalog_url", "postgres", "postgres_url", "stack", "valkey"]
 KILLS = times(1)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'catalog.db'}"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
-@pytest.fixture
-def valkey(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    with embedded_server(tmp_path / "valkey") as server:
-        yield server
 
 
 def told(gov: LocalCatalog, **asked: Any) -> list[AuditEvent]:

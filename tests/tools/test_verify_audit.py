@@ -24,7 +24,7 @@ from provender.catalog.rows import RuleRow
 from provender.core.errors import Conflict, Corrupt, Denied, InvalidInput
 from provender.core.policy import Action, Rule
 from provender.core.serving import SERVER
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Matter
 from provender.sdk.exporting import write_bundle
 from tests.catalog.conftest import empty_postgres, empty_sqlite, trail_url
 from tests.catalog.sealed import sealing
@@ -32,6 +32,7 @@ from tests.catalog.test_sealing import engine, sealed, write
 from tests.catalog.world import NOW, Clock
 from tests.postgres import postgres
 from tests.stress import times
+from tests.tallies import batch, tally
 
 __all__ = ["empty_postgres", "empty_sqlite", "engine", "postgres", "sealed", "trail_url"]
 
@@ -197,20 +198,11 @@ def test_a_bundle_with_lookups_proves_itself_and_one_fewer_is_found(
         reasons={"aviation.flights": {"tailnum": "grant g9"}},
         tags={"aviation.flights": {"tailnum": ("personal",)}},
     )
-    one = Tally(
-        matter=matter,
-        allowed=True,
-        lookups=31,
-        entities=62,
-        first="a.1",
-        last="a.31",
-        began=NOW,
-        ended=NOW,
-    )
-    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(one, replace(one, allowed=False)))
+    one = tally(matter, NOW, lookups=31, entities=62, last="a.31")
+    sent = batch(one, replace(one, allowed=False), digit="1")
     door = Door(engine, actor=SERVER, clock=Clock())
     with door.writing() as (db, change):
-        lookups.record(db, door.who(db), batch, change=change)
+        lookups.record(db, door.who(db), sent, change=change)
     write(engine, 2, each=timedelta(minutes=2))
     lines = export(engine)
     assert told(tool, lines, tmp_path, witness=True)

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -35,8 +36,12 @@ def copied(filled: Path, folder: Path) -> str:
     return f"sqlite:///{shutil.copy(filled, folder / 'catalog.db')}"
 
 
+OURS = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
+"""What a browser says of a form on our pages."""
+
+
 class Reader:
-    """Asks for pages as one actor, through ASGI."""
+    """Asks for pages as one actor, through ASGI, and sends their forms."""
 
     def __init__(self, url: str, actor: str) -> None:
         self.catalog = LocalCatalog(url, actor=actor, clock=lambda: NOW)
@@ -44,6 +49,9 @@ class Reader:
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return ask(self.app, path, **options)
+
+    def send(self, path: str, **fields: str) -> httpx.Response:
+        return ask(self.app, path, method="POST", content=urlencode(fields), headers=OURS)
 
 
 def ask(app: Starlette, path: str, *, method: str = "GET", **options: Any) -> httpx.Response:
@@ -65,6 +73,16 @@ def ask(app: Starlette, path: str, *, method: str = "GET", **options: Any) -> ht
             return await client.request(method, path, **options)
 
     return asyncio.run(request())
+
+
+@pytest.fixture
+def people(filled: Path, tmp_path: Path) -> Iterator[dict[str, Reader]]:
+    """Some who change a scenario of their own."""
+    url = copied(filled, tmp_path)
+    found = {name: Reader(url, f"person:{name}") for name in ("ana", "max", "sam")}
+    yield found
+    for person in found.values():
+        person.catalog.close()
 
 
 @pytest.fixture(scope="session")

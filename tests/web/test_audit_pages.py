@@ -7,11 +7,12 @@ import pytest
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
 from provender.core.policy import Action, ColumnRef
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Matter
 from provender.web.app import application
 from tests.catalog.conftest import governed_sqlite, sqlite_template
 from tests.catalog.sealed import sealing
 from tests.catalog.world import FLIGHTS, NOW, manifest
+from tests.tallies import batch, tally
 from tests.web.conftest import ask
 
 __all__ = ["governed_sqlite", "sqlite_template"]
@@ -63,19 +64,17 @@ def test_lookups_are_told_with_how_many_they_were(governed_sqlite: str):
         service="model",
         reasons={str(FLIGHTS): {"tailnum": "grant g9"}},
     )
-    tally = Tally(
-        matter=matter,
+    one = tally(
+        matter,
+        NOW,
         allowed=False,
         because="feature is closed",
         lookups=31,
         entities=62,
-        first="a.1",
         last="a.31",
-        began=NOW,
-        ended=NOW,
     )
     with LocalCatalog(governed_sqlite, actor="person:gov", clock=lambda: NOW) as gov:
-        gov.records.tell_lookups(Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,)))
+        gov.records.tell_lookups(batch(one, digit="1"))
         site = application(gov, clock=lambda: NOW)
         page = ask(site, "/audit?actor=service:shop&verdict=deny").text
         [event] = ask(site, "/audit.json?actor=service:shop").json()["events"]

@@ -11,10 +11,9 @@ from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.web.app import application
 from tests.web.clock import NOW
-from tests.web.conftest import ask, copied
+from tests.web.conftest import OURS, ask, copied
 
 FLIGHTS = DatasetRef.parse("aviation.flights")
-OURS = {"content-type": "application/x-www-form-urlencoded", "sec-fetch-site": "same-origin"}
 
 
 class Steward:

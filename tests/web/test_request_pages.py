@@ -1,17 +1,9 @@
 """Asking for access on the pages, and answering, without a script."""
 
-from urllib.parse import urlencode
-
-import pytest
-
-from provender.catalog.local import LocalCatalog
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
-from provender.web.app import application
-from tests.web.clock import NOW
-from tests.web.conftest import ask, copied
+from tests.web.conftest import ask
 from tests.web.scenario import asks
-from tests.web.test_forms import OURS
 
 FLIGHTS = DatasetRef.parse("aviation.flights")
 TAILNUM = [ColumnRef("aviation.flights", "tailnum")]
@@ -24,29 +16,6 @@ WANTED = {
     "until": "",
     "reason": "planes that come late leave late",
 }
-
-
-class Person:
-    """Somebody with the pages before them."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.catalog = LocalCatalog(url, actor=f"person:{name}", clock=lambda: NOW)
-        self.app = application(self.catalog, clock=lambda: NOW)
-
-    def get(self, path: str):
-        return ask(self.app, path)
-
-    def send(self, path: str, **fields: str):
-        return ask(self.app, path, method="POST", content=urlencode(fields), headers=OURS)
-
-
-@pytest.fixture
-def people(filled, tmp_path):
-    url = copied(filled, tmp_path)
-    found = {name: Person(url, name) for name in ("ana", "max", "sam")}
-    yield found
-    for person in found.values():
-        person.catalog.close()
 
 
 def test_who_is_refused_is_told_why_and_asks_with_what_they_would_see_before_them(people):

@@ -1,45 +1,19 @@
 """The access tab of a dataset: who may what because of what, and grants renewed and revoked there."""
 
-from urllib.parse import urlencode
-
-import pytest
-
-from provender.catalog.local import LocalCatalog
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
-from provender.web.app import application
-from tests.web.clock import NOW
-from tests.web.conftest import ask, copied
-from tests.web.test_forms import OURS
+from tests.web.conftest import ask
 
 PATH = "/datasets/aviation.flights/access"
 FLIGHTS = DatasetRef.parse("aviation.flights")
 
 
-class Person:
-    """Somebody with the pages before them."""
-
-    def __init__(self, url: str, name: str) -> None:
-        self.catalog = LocalCatalog(url, actor=f"person:{name}", clock=lambda: NOW)
-        self.app = application(self.catalog, clock=lambda: NOW)
-
-    def facts(self, query: str = ""):
-        return ask(self.app, f"{PATH}.json{query}").json()
-
-    def page(self) -> str:
-        return ask(self.app, PATH).text
-
-    def send(self, path: str, **fields: str):
-        return ask(self.app, path, method="POST", content=urlencode(fields), headers=OURS)
+def facts_of(person, query: str = ""):
+    return person.get(f"{PATH}.json{query}").json()
 
 
-@pytest.fixture
-def people(filled, tmp_path):
-    url = copied(filled, tmp_path)
-    found = {name: Person(url, name) for name in ("ana", "max", "sam")}
-    yield found
-    for person in found.values():
-        person.catalog.close()
+def page_of(person) -> str:
+    return person.get(PATH).text
 
 
 def test_rights_are_those_of_the_decision_to_read_and_to_serve(people):
@@ -48,7 +22,7 @@ def test_rights_are_those_of_the_decision_to_read_and_to_serve(people):
         FLIGHTS, grantee="person:ana", action=Action.SERVE, columns=("carrier",)
     )
     for action in (Action.READ, Action.SERVE):
-        facts = sam.facts(f"?action={action}")
+        facts = facts_of(sam, f"?action={action}")
         assert facts["action"] == action
         assert facts["rights"]
         for one in facts["rights"]:
@@ -63,17 +37,17 @@ def test_rights_are_those_of_the_decision_to_read_and_to_serve(people):
 
 def test_others_see_what_they_and_their_groups_may_and_why_not_the_rest(people):
     ana = people["ana"]
-    seen = [one["actor"] for one in ana.facts()["rights"]]
+    seen = [one["actor"] for one in facts_of(ana)["rights"]]
     groups = [*sorted(ana.catalog.actor.teams), *sorted(ana.catalog.actor.projects)]
     assert groups
     assert {*seen} == {"person:ana", "team:delay-models", "project:flights"}
-    assert "/datasets/aviation.flights/why?action=read&amp;purpose=reporting" in ana.page()
-    assert "<th>Change</th>" not in ana.page()
+    assert "/datasets/aviation.flights/why?action=read&amp;purpose=reporting" in page_of(ana)
+    assert "<th>Change</th>" not in page_of(ana)
 
 
 def test_a_steward_renews_and_revokes_a_grant_and_its_grantee_does_not(people):
     sam, max_ = people["sam"], people["max"]
-    (grant,) = max_.facts()["grants"]
+    (grant,) = facts_of(max_)["grants"]
     path = f"/grants/{grant['id']}"
     assert max_.send(f"{path}/revoke").status_code == 403
     assert max_.send(f"{path}/renew", until="2027-06-30").status_code == 403
@@ -82,12 +56,12 @@ def test_a_steward_renews_and_revokes_a_grant_and_its_grantee_does_not(people):
     assert "is not a day" in sam.send(f"{path}/renew", until="soon").text
     renewed = sam.send(f"{path}/renew", until="2027-06-30")
     assert (renewed.status_code, renewed.headers["location"]) == (303, f"{PATH}#grants")
-    assert max_.facts()["grants"][0]["until"].startswith("2027-07-01T00:00")
+    assert facts_of(max_)["grants"][0]["until"].startswith("2027-07-01T00:00")
     sam.send(f"{path}/renew", until="")
-    assert max_.facts()["grants"][0]["until"] is None
+    assert facts_of(max_)["grants"][0]["until"] is None
     assert sam.send(f"{path}/revoke").status_code == 303
-    assert max_.facts()["grants"][0]["revoked_at"]
-    assert "Revoke now" not in sam.page()
+    assert facts_of(max_)["grants"][0]["revoked_at"]
+    assert "Revoke now" not in page_of(sam)
     again = sam.send(f"{path}/renew", until="2027-06-30")
     assert (again.status_code, "was revoked" in again.text) == (409, True)
     assert sam.send("/grants/g99/revoke").status_code == 404
