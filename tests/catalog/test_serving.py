@@ -106,11 +106,22 @@ def test_a_closed_join_key_closes_every_feature_of_the_view(served):
     assert served(BY_TAIL, rule(Action.SERVE, "personal")).closed == {}
 
 
+def test_a_closed_timestamp_closes_every_feature_of_the_view(served):
+    for role in ("event_timestamp", "created_timestamp"):
+        view = replace(ARRIVALS.views[0], features=ARRIVALS.views[0].features[:1])
+        repo = replace(ARRIVALS, views=(replace(view, **{role: "tailnum"}),), on_demand=())
+        assert served(repo, rule(Action.SERVE)).closed == {
+            "arrivals:delay": "service:online may not serve the timestamp aviation.flights.tailnum "
+            "(tagged personal, for purpose serving)"
+        }
+
+
 def test_features_are_open_until_the_first_grant_they_rest_on_ends(connect: Connect, served):
     served(BY_TAIL)
     connect("ops").publish(FLIGHTS, manifest())
     sooner, later = NOW + timedelta(days=1), NOW + timedelta(days=2)
-    for column, until in (("arr_delay", later), ("tailnum", sooner)):
+    times = ((name, None) for name in BY_TAIL.views[0].times)
+    for column, until in (("arr_delay", later), ("tailnum", sooner), *times):
         connect("sam").records.grant(
             FLIGHTS,
             grantee=SERVER.id,

@@ -61,6 +61,20 @@ def test_a_permit_for_columns_is_one_for_the_features_made_of_them():
     assert permitted(permit(), REPO, ["v:name"]) == WHOLE
 
 
+@pytest.mark.parametrize("column", ["id", "at"])
+def test_rows_are_not_found_by_what_is_masked(column: str):
+    masks = ((ColumnRef("shop.orders", column), Mask.parse("hash")),)
+    with pytest.raises(Denied, match=rf"found by shop\.orders\.{column} \(masked: hash\)"):
+        permitted(permit(masks=masks), REPO, ["v:name"])
+
+
+def test_what_is_for_computing_finds_rows_and_does_not_come_with_them():
+    key = permit(computes=frozenset({ColumnRef("shop.orders", "id")}))
+    assert permitted(key, REPO, ["v:name"]) == WHOLE
+    with pytest.raises(Denied, match=r"may compute with shop\.orders\.at"):
+        permitted(permit(computes=frozenset({ColumnRef("shop.orders", "at")})), REPO, ["v:name"])
+
+
 @pytest.mark.parametrize(
     ("rows", "why"),
     [

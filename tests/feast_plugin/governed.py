@@ -18,6 +18,7 @@ from provender.tables.versions import write_version
 from tests.feast_plugin.plain import HOUR, NOON
 
 ANA, SAM, MAX = "person:ana", "person:sam", "person:max"
+FOUND_BY = ("driver_id", "event_timestamp", "created_timestamp")
 TRIPS = DatasetRef("shop", "trips")
 DATASET = Dataset(
     ref=TRIPS,

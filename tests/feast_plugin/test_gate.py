@@ -28,7 +28,7 @@ from provender.online.pump import Pump
 from provender.online.store import OnlineStore
 from provender.settings import Settings
 from tests.feast_plugin import governed
-from tests.feast_plugin.governed import DEFINITIONS, MAX, SAM, TRIPS, repository
+from tests.feast_plugin.governed import DEFINITIONS, FOUND_BY, MAX, SAM, TRIPS, repository
 from tests.feast_plugin.plain import HOUR, NOON
 
 Speak = Callable[[str], None]
@@ -150,9 +150,14 @@ def test_who_may_not_serve_may_not_look_up(applied: Path, speak: Speak, settings
     list(materialize(applied, settings=settings))
     assert looked_up(applied)["value"] == [None]  # older than the TTL, and no refusal
     speak(MAX)
-    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\.value"):
+    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\."):
         looked_up(applied)
     grant_serving(settings, MAX, columns=("value",))
+    with pytest.raises(
+        Denied, match=r"may not serve .*created_timestamp, driver_id, event_timestamp"
+    ):
+        looked_up(applied)  # which row is found tells of them, and their values come with it
+    grant_serving(settings, MAX, columns=FOUND_BY)
     assert looked_up(applied)["value"] == [None]
     with pytest.raises(Denied, match=r"shop\.trips\.rating"):
         looked_up(applied, "trips:value", "trips:rating")
@@ -181,7 +186,7 @@ def test_a_yes_is_over_within_a_second_of_its_revocation_where_nobody_carries_th
     with governed.speaking_as(settings, SAM) as steward:
         steward.records.revoke(grant)
     time.sleep(LEASE.total_seconds())
-    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\.value"):
+    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\."):
         looked_up(applied)
 
 
@@ -190,7 +195,9 @@ def test_a_yes_is_over_with_the_word_that_comes_with_the_rows(
     applied: Path, speak: Speak, settings: Settings, online: OnlineStore, way: str
 ) -> None:
     """The word is carried once after the revoke, and nothing else tells of it: no time passes."""
-    grants = [grant_serving(settings, MAX, columns=(name,)) for name in ("value", "rating")]
+    grants = [
+        grant_serving(settings, MAX, columns=names) for names in (("value", *FOUND_BY), ("rating",))
+    ]
     speak(MAX)
     with LocalCatalog(catalog_url(settings), actor="service:online") as server:
         pump = Pump(online, server.records, "trips")
@@ -204,7 +211,7 @@ def test_a_yes_is_over_with_the_word_that_comes_with_the_rows(
         with governed.speaking_as(settings, SAM) as steward:
             steward.records.revoke(grants[0])
         pump.renew(utc_now())
-        with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\.value"):
+        with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\."):
             ask()
 
 

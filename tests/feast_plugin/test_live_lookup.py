@@ -27,6 +27,7 @@ from tests.feast_plugin.governed import (
     ANA,
     DATASET,
     DEFINITIONS,
+    FOUND_BY,
     GOVERNANCE,
     MAX,
     SAM,
@@ -91,16 +92,16 @@ def test_what_is_revoked_is_denied_with_the_word_and_granted_again_with_another(
     opened: Open, settings: Settings, pump: Pump, ask: Callable[[OnlineLookup], list[Any]]
 ) -> None:
     pump.renew(utc_now())
-    grant = grant_serving(settings, MAX, columns=("value",))
+    grant = grant_serving(settings, MAX, columns=("value", *FOUND_BY))
     lookup = opened(MAX)
     pump.renew(utc_now())
     assert ask(lookup) == [11]
     with speaking_as(settings, SAM) as steward:
         steward.records.revoke(grant)
     pump.renew(utc_now())
-    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\.value"):
+    with pytest.raises(Denied, match=r"person:max may not serve shop\.trips\."):
         ask(lookup)
-    grant_serving(settings, MAX, columns=("value",))
+    grant_serving(settings, MAX, columns=("value", *FOUND_BY))
     lookup._looked -= 1  # a second later
     assert ask(lookup) == [11]
 
@@ -114,6 +115,7 @@ def test_what_a_server_may_not_serve_any_more_is_closed_to_everybody(
     )
     repository(applied, definitions=leaking)
     granted = [grant_serving(settings, who, columns=("home_address",)) for who in (MAX, SERVER)]
+    grant_serving(settings, MAX, columns=FOUND_BY)
     apply(applied, catalog, online, settings=settings)
     lookup = opened(MAX, CLOSED)
     assert lookup(ONE).statuses["home_address"] == ["NOT_FOUND"]
@@ -127,7 +129,7 @@ def test_what_a_server_may_not_serve_any_more_is_closed_to_everybody(
 def test_a_lookup_by_the_policy_of_now_takes_as_many_commands_as_one_by_that_of_before(
     opened: Open, settings: Settings, pump: Pump, online: OnlineStore
 ) -> None:
-    grant_serving(settings, MAX, columns=("value",))
+    grant_serving(settings, MAX, columns=("value", *FOUND_BY))
     pump.renew(utc_now())
     asked = {}
     for policy in ("applied", "live"):

@@ -32,6 +32,7 @@ from tests.feast_plugin.governed import (
     ANA,
     DATASET,
     DEFINITIONS,
+    FOUND_BY,
     GOVERNANCE,
     SAM,
     TRIPS,
@@ -215,4 +216,4 @@ def test_lookups_by_plain_feast_are_told(
         found = ana.records.audit_events(kind=EventKind.ACCESS_PERMIT, subject=str(TRIPS))
     [told] = [event for event in found if "lookups" in event.detail]
     assert (told.actor, told.detail["lookups"], told.detail["entities"]) == (ANA, 3, 12)
-    assert told.detail["reasons"] == {"value": "rule untagged-is-served"}
+    assert told.detail["reasons"] == dict.fromkeys(("value", *FOUND_BY), "rule untagged-is-served")

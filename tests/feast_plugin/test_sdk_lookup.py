@@ -24,7 +24,7 @@ from provender.sdk import Workspace, connect
 from provender.sdk.answers import Answer
 from provender.sdk.online import OnlineLookup
 from provender.settings import Settings
-from tests.feast_plugin.governed import DEFINITIONS, MAX, SAM, repository, speaking_as
+from tests.feast_plugin.governed import DEFINITIONS, FOUND_BY, MAX, SAM, repository, speaking_as
 from tests.feast_plugin.plain import HOUR, NOON, TICK
 from tests.feast_plugin.test_gate import grant_serving
 
@@ -247,6 +247,7 @@ def test_a_lookup_ends_with_the_actors_permit_and_within_a_minute_of_its_revocat
         grant_serving(settings, MAX, columns=("value",)),
         grant_serving(settings, MAX, columns=("rating",), until=utc_now() + 2 * SECOND),
     ]
+    grant_serving(settings, MAX, columns=FOUND_BY)
     actor = workspace.settings.model_copy(update={"actor": MAX})
     ticks = Ticks()
     with connect(settings=actor) as opened:

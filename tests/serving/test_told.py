@@ -82,7 +82,7 @@ def test_what_is_decided_for_each_token_is_in_the_trail_of_its_actor(stack: Stac
     assert served.detail["tags"] == {"f00": ["personal"]}
     reasons: Any = served.detail["reasons"]
     assert reasons["f00"] == "grant g2; to service:online: grant g1"
-    assert reasons.keys() == {"f00", "id"}
+    assert reasons.keys() == {"f00", "id", "at"}
     assert served.detail["told_by"] == SERVER
     assert (closed.actor, closed.kind) == (SHOP, EventKind.ACCESS_DENY)
     assert "orders:f01 is closed for serving" in str(closed.detail["because"])
@@ -166,7 +166,8 @@ def test_lookups_in_process_are_told_and_refused_where_they_cannot_be(
             until(lambda: refuses(look))
         found = told(gov, actor="person:ana")
         assert {event.detail["where"] for event in found} == {"in process"}
-        assert found[0].detail["reasons"] == {"f00": f"grant {own.id}"}
+        found_by = dict.fromkeys(("at", "id"), "rule public")
+        assert found[0].detail["reasons"] == {"f00": f"grant {own.id}", **found_by}
         assert found[0].detail["tags"] == {"f00": ["personal"]}
         assert [event for event in found if event.kind is EventKind.ACCESS_DENY]
         assert grants

@@ -24,6 +24,8 @@ from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision
 from provender.core.serving import PURPOSE, SERVER, ServingManifest, compile_manifest
 
+FOUND_BY = (Effect.SEE, Effect.COMPUTE)
+"""What has to be left of a join key: whoever looks up brings its values, and gets none."""
 ANYONE = Actor("anyone")
 """Who is nobody in particular: what they may be served, everybody may."""
 
@@ -57,7 +59,7 @@ class Openness:
 def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingManifest:
     """Return what servers need to know of ``repo``, with the policy as it is at ``now``.
 
-    A feature is closed if its column is, or a join key of its view: rows are reached by both.
+    A feature is closed if its column is, or a join key or a timestamp of its view: rows are found by them.
     One computed on demand is as closed as any of its inputs. Features of files are open: no
     catalog governs them.
     """
@@ -112,7 +114,7 @@ def _rests(db: Session, repo: RepoSpec) -> dict[str, Rest]:
     return {
         name: Rest(
             dataset=called[ref.dataset],
-            keys=tuple(key.source_column for key in view.join_keys),
+            keys=(*view.keys, *view.times),
             columns={feature.name: feature.source_column for feature in view.features},
         )
         for name, (view, ref) in sorted(views.items())
@@ -153,9 +155,9 @@ def _judge(
     parted: bool,
     now: datetime,
 ) -> None:
-    keys = [ColumnRef(dataset, key.source_column) for key in view.join_keys]
+    found_by = [ColumnRef(dataset, name) for name in (*view.keys, *view.times)]
     columns = {
-        FeatureRef(view.name, feature.name): [ColumnRef(dataset, feature.source_column), *keys]
+        FeatureRef(view.name, feature.name): [ColumnRef(dataset, feature.source_column), *found_by]
         for feature in view.features
     }
 
@@ -168,7 +170,7 @@ def _judge(
     told |= {reason.column.column: reason.because for reason in whole.reasons}
     for ref, needed in columns.items():
         found = [reasons[column] for column in needed]
-        why = _why_closed(found, view) if parted else _first(found, lambda one: one.is_whole)
+        why = _why_closed(found, view) if parted else _first(found, view, lambda one: one.is_whole)
         if why is not None:
             openness.closed[ref] = f"{server} may not serve {why}"
             if shut := [reason for reason in found if not reason.allowed]:
@@ -181,25 +183,32 @@ def _judge(
 
 
 def _why_closed(reasons: Sequence[Reason], view: ViewSpec) -> str | None:
-    """Say why there is not even a part; ``reasons`` are the feature's, and those of the join keys.
+    """Say why there is not even a part; ``reasons`` are the feature's, of the join keys and the timestamps.
 
-    A key has to be as it is, or no row is found by it; a filter has to be told by the row.
+    A key has to be as it is, or no row is found by it, if only to find one; a timestamp comes with
+    the row; a filter has to be told by the row.
     """
     feature = reasons[0]
-    why = _first(reasons, lambda one: one.allowed)
-    why = why or _first(reasons, lambda one: one is feature or one.effect is Effect.SEE)
+
+    def is_used_whole(one: Reason) -> bool:
+        is_time = one.column.column in view.times
+        return one is feature or one.effect in ((Effect.SEE,) if is_time else FOUND_BY)
+
+    why = _first(reasons, view, lambda one: one.allowed) or _first(reasons, view, is_used_whole)
     if why is not None:
         return why
     why = untold([Filter(text) for one in reasons for text in one.filters], view)
     return f"{feature.column}: {why}".rstrip(",") if why else None
 
 
-def _first(reasons: Sequence[Reason], is_good: Callable[[Reason], bool]) -> str | None:
-    """Say of the first that is not good what it is about, and why: a feature's column, or a join key."""
-    for reason in reasons:
+def _first(
+    reasons: Sequence[Reason], view: ViewSpec, is_good: Callable[[Reason], bool]
+) -> str | None:
+    """Say of the first that is not good what it is about, and why: a feature's column, a join key, a timestamp."""
+    for place, reason in enumerate(reasons):
         if not is_good(reason):
-            key = "" if reason is reasons[0] else "the join key "
-            return f"{key}{reason.column} ({reason.because})"
+            role = "the join key " if place <= len(view.keys) else "the timestamp "
+            return f"{role if place else ''}{reason.column} ({reason.because})"
     return None
 
 

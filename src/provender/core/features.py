@@ -76,6 +76,16 @@ class ViewSpec:
     expires_with_ttl: bool = False
     expires_after: timedelta | None = None
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The source columns of the join keys."""
+        return tuple(key.source_column for key in self.join_keys)
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The source columns of the timestamps."""
+        return tuple(name for name in (self.event_timestamp, self.created_timestamp) if name)
+
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""
         for feature in self.features:

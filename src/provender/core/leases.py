@@ -145,7 +145,7 @@ class Bearer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rest:
-    """What a view rests on: a dataset, the columns of its join keys, and that of each feature."""
+    """What a view rests on: a dataset, the columns of join keys and timestamps, and that of each feature."""
 
     dataset: str
     keys: tuple[str, ...]

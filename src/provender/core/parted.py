@@ -16,6 +16,7 @@ from provender.core.names import FeatureRef
 from provender.core.policy import ColumnRef
 from provender.core.rules import mask_of
 from provender.core.schema import TYPES, Column, Schema
+from provender.core.shielding import refuse_computed, refuse_masked
 
 ROUNDED = ("float32", "timestamp_ns")
 """Types of features by which no filter is asked: online they may be less exact than their column."""
@@ -77,11 +78,14 @@ def permitted(permit: Permit, repo: RepoSpec, used: Iterable[str]) -> Parts:
     """Return what a permit leaves of the features ``used``, by the columns that they are made of.
 
     Raises:
-        Denied: a filter cannot be asked of rows as they lie online.
+        Denied: a filter cannot be asked of rows as they lie online, a join key or a timestamp is
+            masked, or a timestamp, which comes with the row, for computing only.
     """
     masks, filters = dict(permit.masks), dict(permit.filters)
     views = {view.name: view for view in repo.views if view.dataset is not None}
     refs = [ref for ref in map(FeatureRef.parse, used) if ref.view in views]
+    for name in sorted({ref.view for ref in refs}):
+        _check_found(permit, views[name])
     columns = {ref: _column(views[ref.view], ref.feature) for ref in refs}
     for ref, column in columns.items():
         why = untold([rows], views[ref.view]) if (rows := filters.get(column.dataset)) else ""
@@ -112,6 +116,17 @@ def untold(filters: Sequence[Filter], view: ViewSpec) -> str:
         if problems:
             return f"only rows with {rows}, which rows online do not tell ({'; '.join(problems)}),"
     return ""
+
+
+def found_by(view: ViewSpec) -> list[ColumnRef]:
+    """Return the governed columns that tell which row of ``view`` is found: join keys and timestamps."""
+    dataset = view.dataset.dataset if view.dataset is not None else ""
+    return [ColumnRef(dataset, name) for name in (*view.keys, *view.times)] if dataset else []
+
+
+def _check_found(permit: Permit, view: ViewSpec) -> None:
+    refuse_masked(permit, found_by(view))
+    refuse_computed(permit, [one for one in found_by(view) if one.column in view.times])
 
 
 def _column(view: ViewSpec, feature: str) -> ColumnRef:

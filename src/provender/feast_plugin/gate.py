@@ -54,7 +54,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Governed:
-    """Features of a view whose dataset is in the catalog, with the columns behind them.
+    """Features of a view whose dataset is in the catalog, with the columns that they and their rows are found by.
 
     Those ``given`` are returned, the others feed functions only.
     """
@@ -82,11 +82,13 @@ class Governed:
         dataset = view.batch_source.ref.dataset
         fields = [field for field in served.columns if not features or field.name in features]
         refs = [FeatureRef(view.name, field.name) for field in fields]
+        times = filter(None, (served.event_timestamp, served.created_timestamp))
+        names = {*(field.source_column for field in (*fields, *served.join_keys)), *times}
         return cls(
             dataset=view.batch_source.ref.at(None),
             served=served,
             features=tuple(refs),
-            columns=tuple(sorted({ColumnRef(dataset, field.source_column) for field in fields})),
+            columns=tuple(ColumnRef(dataset, name) for name in sorted(names)),
             given=tuple(ref for ref in refs if given is None or ref.feature in given),
         )
 
@@ -101,6 +103,7 @@ class Governed:
             features=served.columns,
             dataset=self.dataset,
             event_timestamp=served.event_timestamp,
+            created_timestamp=served.created_timestamp,
         )
 
 
