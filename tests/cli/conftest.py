@@ -1,6 +1,8 @@
 """A small governed home, and the command line run in it as a process of its own would."""
 
 import json
+import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,15 +49,14 @@ class Run:
         return json.loads(self.out)
 
 
-@pytest.fixture
-def home(tmp_path):
-    """A folder with governance as code and a file of orders; nothing is applied yet."""
+def written(folder):
+    """Return ``folder`` with governance as code and a file of orders; nothing is applied yet."""
     for name, text in GOVERNANCE.items():
-        path = tmp_path / "catalog" / name
+        path = folder / "catalog" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    orders(tmp_path / "orders.parquet", amounts=[1.5, 2.5, None])
-    return tmp_path
+    orders(folder / "orders.parquet", amounts=[1.5, 2.5, None])
+    return folder
 
 
 def orders(path, amounts, **more):
@@ -71,38 +72,75 @@ def orders(path, amounts, **more):
     return path
 
 
-@pytest.fixture
-def run(home, monkeypatch):
-    """Run ``provender …`` as somebody, in that folder."""
-    monkeypatch.chdir(home)
+@contextmanager
+def running(folder):
+    """What runs ``provender …`` as somebody, in ``folder``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
 
-    def provender(*arguments, actor="person:sam", **environment):
-        bootstrap.settings.cache_clear()
-        monkeypatch.setenv("PROVENDER_ACTOR", actor)
-        for name, value in environment.items():
-            monkeypatch.setenv(name, str(value))
-        monkeypatch.setattr("sys.argv", ["provender", *map(str, arguments)])
-        result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=True)
-        if result.exception and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        for name in environment:
-            monkeypatch.delenv(name)
-        return Run(result.exit_code, result.stdout, result.stderr)
+        def provender(*arguments, actor="person:sam", **environment):
+            bootstrap.settings.cache_clear()
+            patch.setenv("PROVENDER_ACTOR", actor)
+            for name, value in environment.items():
+                patch.setenv(name, str(value))
+            patch.setattr("sys.argv", ["provender", *map(str, arguments)])
+            result = CliRunner().invoke(main, [str(a) for a in arguments], catch_exceptions=True)
+            if result.exception and not isinstance(result.exception, SystemExit):
+                raise result.exception
+            for name in environment:
+                patch.delenv(name)
+            return Run(result.exit_code, result.stdout, result.stderr)
 
-    yield provender
+        yield provender
     bootstrap.settings.cache_clear()
 
 
+def copied(kept, home):
+    shutil.copytree(kept / ".provender", home / ".provender")
+
+
+@pytest.fixture(scope="session")
+def governed_home(tmp_path_factory):
+    """A home whose governance is applied, to be copied."""
+    home = written(tmp_path_factory.mktemp("governed"))
+    with running(home) as run:
+        assert run("governance", "apply").code == 0
+    return home
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory, governed_home):
+    """A home whose orders are published, too."""
+    home = written(tmp_path_factory.mktemp("published"))
+    copied(governed_home, home)
+    with running(home) as run:
+        assert run("dataset", "publish", "shop.orders", home / "orders.parquet").code == 0
+    return home
+
+
 @pytest.fixture
-def governed(run):
-    assert run("governance", "apply").code == 0
+def home(tmp_path):
+    """A folder with governance as code and a file of orders; nothing is applied yet."""
+    return written(tmp_path)
+
+
+@pytest.fixture
+def run(home):
+    """Run ``provender …`` as somebody, in that folder."""
+    with running(home) as provender:
+        yield provender
+
+
+@pytest.fixture
+def governed(run, home, governed_home):
+    copied(governed_home, home)
     return run
 
 
 @pytest.fixture
-def published(governed, home):
-    assert governed("dataset", "publish", "shop.orders", home / "orders.parquet").code == 0
-    return governed
+def published(run, home, published_home):
+    copied(published_home, home)
+    return run
 
 
 ROOT = Path(__file__).parents[2]
