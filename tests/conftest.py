@@ -5,11 +5,16 @@ walked again and again, though none of it ever goes.
 """
 
 import gc
+from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
+from tests.offline.cluster import spark_master
 from tests.stress import times
+
+__all__ = ["spark_master"]
 
 settings.register_profile("ours", max_examples=times(100, calm=40))
 settings.load_profile("ours")
@@ -38,6 +43,18 @@ LONG = (
     "test_getting.py",
     "test_convert.py",
 )
+
+
+class Together(LoadFileScheduling):
+    """The tests of a file run in one process, and those of all files that want Spark: one cluster does."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "spark" if "spark" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

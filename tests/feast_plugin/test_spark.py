@@ -1,20 +1,13 @@
 """Plain Feast with ``engine: spark`` in its configuration: the rows come from Spark, and are the same."""
 
 import pandas as pd
-import pytest
 
-from provender.offline import sparksession
 from tests.feast_plugin import plain
 from tests.offline.cluster import OPTIONS
 
 
-@pytest.fixture
-def spark():
-    yield {"engine": "spark", "spark_master": "local[2]", "spark_options": OPTIONS}
-    sparksession.stop()
-
-
-def test_a_feast_retrieval_runs_on_spark_and_gives_what_duckdb_gives(tmp_path, spark):
+def test_a_feast_retrieval_runs_on_spark_and_gives_what_duckdb_gives(tmp_path, spark_master):
+    spark = {"engine": "spark", "spark_master": spark_master, "spark_options": OPTIONS}
     times = [plain.NOON, plain.NOON + plain.HOUR, plain.NOON - plain.HOUR, plain.NOON]
     path = plain.write(
         tmp_path / "stats.parquet",

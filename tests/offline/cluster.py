@@ -7,22 +7,32 @@ import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pyspark
-
-from provender.offline.java import find_java
+import pytest
 
 START_SECONDS = 60
 MASTER = re.compile(r"Starting Spark master at (spark://127\.0\.0\.1:\d+)")
 WORKERS = 2
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote -XX:-UsePerfData"
 OPTIONS = {
     "spark.driver.extraJavaOptions": QUICK,
     "spark.executor.extraJavaOptions": QUICK,
     "spark.driver.memory": "768m",
     "spark.executor.memory": "512m",
-    "spark.sql.shuffle.partitions": "4",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 """What keeps drivers and executors small here, and jobs of few rows fast: less is compiled."""
+
+
+@pytest.fixture(scope="session")
+def spark_master(tmp_path_factory):
+    """The URL of a cluster that all tests of this process share; its driver ends with it."""
+    with standalone(tmp_path_factory.mktemp("cluster")) as url:
+        yield url
+        from provender.offline import sparksession
+
+        sparksession.stop()
 
 
 @contextmanager
@@ -42,6 +52,10 @@ def standalone(folder: Path):
 
 @contextmanager
 def _java(folder, name, main, *arguments):
+    import pyspark
+
+    from provender.offline.java import find_java
+
     said = folder / f"{name}.log"
     home = Path(pyspark.__file__).parent
     environment = os.environ | {

@@ -2,16 +2,8 @@
 
 import pytest
 
-from provender.offline import sparksession
 from provender.offline.spark import SparkEngine
-from tests.offline.cluster import OPTIONS, standalone
-
-
-@pytest.fixture(scope="session")
-def spark_master(tmp_path_factory):
-    with standalone(tmp_path_factory.mktemp("cluster")) as url:
-        yield url
-        sparksession.stop()
+from tests.offline.cluster import OPTIONS
 
 
 @pytest.fixture
