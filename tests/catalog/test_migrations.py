@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -17,6 +18,7 @@ from provender.core.glossary import Term
 from provender.core.lifecycle import Severity, Step
 from provender.core.lineage import Node
 from provender.core.retention import Retention
+from tests.catalog.blank import BETWEEN, WRITTEN, made_by_revisions
 from tests.catalog.ddl import ddl
 from tests.catalog.populated import content, counts, fill, is_inside_an_index, populate
 from tests.catalog.test_contracts import CONTRACT
@@ -60,6 +62,11 @@ def revisions(engine: Engine) -> list[str]:
 
 def test_the_last_revision_makes_the_tables_that_the_code_knows(engine: Engine):
     assert differences(engine) == []
+
+
+def test_what_a_new_file_is_made_of_at_once_is_what_all_revisions_make(tmp_path: Path):
+    written = WRITTEN.read_text("utf-8").split(BETWEEN)
+    assert [*made_by_revisions(tmp_path / "gone-through.db"), ""] == written
 
 
 def test_it_makes_the_full_text_indices(engine: Engine):

@@ -24,7 +24,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from provender.catalog import connections
+from provender.catalog import blank, connections
 from provender.catalog.legibility import AS_IT_WAS, refuse_illegible
 from provender.catalog.rows import SCHEMA
 from provender.catalog.troubles import (
@@ -182,6 +182,9 @@ def upgrade_in(
     connection: Connection, revision: str = "head", *, progress: Progress = unheard
 ) -> None:
     """`upgrade`, in the transaction of ``connection``, which must hold the write lock."""
+    if revision == "head" and blank.is_blank(connection):
+        blank.fill_in(connection)
+        return
     from alembic import command  # 0.2 s to import, once per schema: not at every start
     from alembic.script import ScriptDirectory
 
