@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
 
+from provender.feast_plugin.typechecks import hasten
 from tests.offline.cluster import spark_master
 from tests.stress import times
 
@@ -19,6 +20,7 @@ __all__ = ["spark_master"]
 settings.register_profile("ours", max_examples=times(100, calm=40))
 settings.load_profile("ours")
 
+hasten()  # some tests import Feast before anything of ours
 gc.disable()  # until all is collected
 YOUNG = 20_000
 """Objects more than went, at which the young ones are looked through."""
