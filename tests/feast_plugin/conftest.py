@@ -12,7 +12,8 @@ from provender.feast_plugin import collaborators
 from provender.online.embedded import embedded_server
 from provender.online.store import OnlineStore
 from provender.settings import Settings
-from tests.feast_plugin import governed
+from tests.feast_plugin import governed, kept
+from tests.feast_plugin.kept import Kept
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -56,15 +57,39 @@ def governed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.fixture(scope="session")
+def applied_home(
+    governed_home: Path, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Kept:
+    """That of `governed_home` with its repository applied, to be put back."""
+    return kept.applied(governed_home, tmp_path_factory.mktemp("applied"), valkey_url)
+
+
+@pytest.fixture(scope="session")
+def filled_home(
+    applied_home: Kept, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Kept:
+    """That of `applied_home` with its rows online, to be put back."""
+    return kept.filled(applied_home, tmp_path_factory.mktemp("filled"), valkey_url)
+
+
 @pytest.fixture
 def settings(
-    valkey: str, governed_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    valkey: str,
+    governed_home: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Settings:
     """The settings of a governed world that person:ana works in."""
-    assert valkey
+    made = Kept(governed_home, {})
+    for name in ("applied_home", "filled_home"):
+        if name in request.fixturenames:
+            made = request.getfixturevalue(name)
     monkeypatch.setenv("PROVENDER_ACTOR", governed.ANA)
     bootstrap.settings.cache_clear()
-    shutil.copytree(governed_home, home)
+    shutil.copytree(made.home, home)
+    made.put_back(valkey)
     return bootstrap.settings()
 
 
@@ -84,3 +109,15 @@ def online(settings: Settings) -> Iterator[OnlineStore]:
 def repo(tmp_path: Path) -> Path:
     """The folder of a feature repository on the governed dataset."""
     return governed.repository(tmp_path / "repo")
+
+
+@pytest.fixture
+def applied(repo: Path, settings: Settings, online: OnlineStore, applied_home: Kept) -> Path:
+    """The folder of the repository, applied."""
+    return repo
+
+
+@pytest.fixture
+def filled(repo: Path, settings: Settings, online: OnlineStore, filled_home: Kept) -> Path:
+    """The folder of the repository, applied, with its rows online."""
+    return repo

@@ -21,12 +21,6 @@ TRIPS = Node(NodeKind.DATASET, "shop.trips")
 SAVED = defined_node(NodeKind.SAVED_DATASET, "trips", "mine")
 
 
-@pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
-
-
 def found(catalog: LocalCatalog, text: str) -> set[tuple[str, str]]:
     return {(hit.kind, hit.name) for hit in catalog.finder.search(Question(text=text)).hits}
 

@@ -16,8 +16,6 @@ from feast.types import Float64, Int64
 
 from provender.catalog.local import LocalCatalog
 from provender.feast_plugin.online import store_of
-from provender.feast_plugin.repo import apply
-from provender.online.store import OnlineStore
 from provender.settings import Settings
 from tests.feast_plugin import governed
 from tests.feast_plugin.governed import SAM, TRIPS
@@ -42,20 +40,13 @@ PUSHES = pytest.mark.parametrize("write_rows", [pushed, pushed_async])
 
 
 @pytest.fixture
-def trips(
-    repo: Path,
-    settings: Settings,
-    catalog: LocalCatalog,
-    online: OnlineStore,
-    monkeypatch: pytest.MonkeyPatch,
-) -> FeatureStore:
+def trips(applied: Path, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
     """A store whose only view is governed; its steward writes."""
     from provender import bootstrap
 
-    apply(repo, catalog, online, settings=settings)
     monkeypatch.setenv("PROVENDER_ACTOR", SAM)
     bootstrap.settings.cache_clear()
-    return FeatureStore(repo_path=str(repo))
+    return FeatureStore(repo_path=str(applied))
 
 
 @pytest.fixture

@@ -36,12 +36,6 @@ ONE = [{"driver_id": 1}]
 
 
 @pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
-
-
-@pytest.fixture
 def speak(monkeypatch: pytest.MonkeyPatch, applied: Path) -> Speak:
     def speak(actor: str) -> None:
         monkeypatch.setenv("PROVENDER_ACTOR", actor)

@@ -17,7 +17,6 @@ from provender.core.leases import LEASE
 from provender.core.policy import Action, Rule
 from provender.core.serving import SERVER
 from provender.feast_plugin.repo import apply
-from provender.feast_plugin.runs import materialize
 from provender.online.pump import Pump
 from provender.online.store import OnlineStore
 from provender.sdk import connect
@@ -43,10 +42,8 @@ CLOSED = "trips:home_address"
 
 
 @pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    list(materialize(repo, settings=settings))
-    return repo
+def applied(filled: Path) -> Path:
+    return filled
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import redis
 from click.testing import CliRunner, Result
 from feast import FeatureStore
 
-from provender.catalog.local import LocalCatalog
 from provender.cli import main
 from provender.core.clock import utc_now
 from provender.core.errors import Denied, NotFound
@@ -21,7 +20,6 @@ from provender.feast_plugin import collaborators
 from provender.feast_plugin.definitions import open_store
 from provender.feast_plugin.parity import compare, verify
 from provender.feast_plugin.rebuild import rebuild
-from provender.feast_plugin.repo import apply
 from provender.feast_plugin.runs import engine_of, materialize, push
 from provender.feast_plugin.translation import view_spec
 from provender.online.codec import KeyCodec, RowCodec
@@ -34,10 +32,8 @@ from tests.feast_plugin.plain import HOUR, NOON
 
 
 @pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    list(materialize(repo, settings=settings))
-    return repo
+def applied(filled: Path) -> Path:
+    return filled
 
 
 @pytest.fixture

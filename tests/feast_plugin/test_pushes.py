@@ -20,8 +20,6 @@ from provender.feast_plugin import pushes
 from provender.feast_plugin.pusher import answer_all
 from provender.feast_plugin.pushes import Appender, Push
 from provender.feast_plugin.pushids import Known, PushId, ids_in
-from provender.feast_plugin.repo import apply
-from provender.online.store import OnlineStore
 from provender.settings import Settings
 from tests.feast_plugin import governed
 from tests.feast_plugin.governed import SAM, TRIPS
@@ -35,12 +33,6 @@ offline_store: {type: provender.feast_plugin.offline.ProvenderOfflineStore}
 online_store: {type: provender.feast_plugin.online.ProvenderOnlineStore}
 entity_key_serialization_version: 3
 """
-
-
-@pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
 
 
 @pytest.fixture

@@ -24,12 +24,6 @@ from tests.feast_plugin.plain import HOUR, NOON
 END = NOON + 2 * HOUR
 
 
-@pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
-
-
 def test_the_same_version_is_gone_on_with(applied: Path, settings: Settings) -> None:
     [first] = materialize(applied, settings=settings, end=END)
     [second] = materialize(applied, settings=settings, end=END + HOUR)

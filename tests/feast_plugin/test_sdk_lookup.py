@@ -36,10 +36,8 @@ KEYS = {"driver_id": [1, 2, 9], "factor": [2.0, 1.0, 1.0]}
 
 
 @pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    list(materialize(repo, settings=settings))
-    return repo
+def applied(filled: Path) -> Path:
+    return filled
 
 
 @pytest.fixture

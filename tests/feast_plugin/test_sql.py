@@ -10,12 +10,8 @@ import pytest
 from feast import FeatureStore, FileSource
 
 from provender import bootstrap
-from provender.catalog.local import LocalCatalog
 from provender.core.errors import Denied, InvalidInput, NotFound
-from provender.feast_plugin.repo import apply
 from provender.feast_plugin.source import CatalogSource
-from provender.online.store import OnlineStore
-from provender.settings import Settings
 from tests.feast_plugin.governed import MAX
 from tests.feast_plugin.plain import CUSTOMER, DRIVER, HOUR, NOON, rows, store, view, write
 
@@ -45,11 +41,8 @@ def plain(tmp_path: Path) -> FeatureStore:
 
 
 @pytest.fixture
-def governed_store(
-    repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore
-) -> FeatureStore:
-    apply(repo, catalog, online, settings=settings)
-    return FeatureStore(repo_path=str(repo))
+def governed_store(applied: Path) -> FeatureStore:
+    return FeatureStore(repo_path=str(applied))
 
 
 def ask(store: FeatureStore, query: str, feature: str = "stats:value") -> pd.DataFrame:

@@ -12,9 +12,7 @@ from provender.core.errors import Denied, NotFound
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, Rule
-from provender.feast_plugin.repo import apply
 from provender.feast_plugin.storage import CatalogStorage
-from provender.online.store import OnlineStore
 from provender.settings import Settings
 from tests.catalog.world import versions_of
 from tests.feast_plugin import governed
@@ -35,11 +33,8 @@ def declare(catalog: LocalCatalog, *rules: Rule) -> None:
 
 
 @pytest.fixture
-def store(
-    repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore
-) -> FeatureStore:
-    apply(repo, catalog, online, settings=settings)
-    return FeatureStore(repo_path=str(repo))
+def store(applied: Path) -> FeatureStore:
+    return FeatureStore(repo_path=str(applied))
 
 
 def job(store: FeatureStore, label: str):

@@ -17,9 +17,7 @@ from provender import bootstrap
 from provender.catalog.local import LocalCatalog
 from provender.cli import main
 from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
-from provender.feast_plugin.repo import apply
 from provender.feast_plugin.spine import Entities
-from provender.online.store import OnlineStore
 from provender.sdk import connect
 from provender.sdk.training_set import TrainingSet
 from provender.sdk.workspace import Workspace
@@ -41,9 +39,8 @@ ASKED = {"features": ["trips:value", "scaled:scaled_value"], "purpose": "researc
 
 
 @pytest.fixture
-def folder(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
+def folder(applied: Path) -> Path:
+    return applied
 
 
 @pytest.fixture

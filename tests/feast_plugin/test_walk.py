@@ -34,12 +34,6 @@ SPINE = pd.DataFrame(
 
 
 @pytest.fixture
-def applied(repo: Path, settings: Settings, catalog: LocalCatalog, online: OnlineStore) -> Path:
-    apply(repo, catalog, online, settings=settings)
-    return repo
-
-
-@pytest.fixture
 def feast_store(applied: Path, home: Path) -> FeatureStore:
     assert home.exists()
     return FeatureStore(repo_path=str(applied))
