@@ -13,6 +13,7 @@ from sqlalchemy import Engine, create_engine, select, text
 
 from provender.catalog.db import open_database, transaction
 from provender.catalog.rows import SCHEMA, Row
+from provender.catalog.rows.governance import TeamRow
 from provender.core.errors import Conflict, Corrupt, Misconfigured, Unavailable
 
 NOBODY = 65534
@@ -172,3 +173,22 @@ def fail_after_writing(engine: Engine) -> None:
     with transaction(engine, write=True) as db:
         db.execute(text("INSERT INTO teams (id) VALUES ('team:new')"))
         raise KeyError
+
+
+def test_what_was_compiled_for_one_catalog_is_for_the_next_of_its_kind_and_no_other(
+    postgres_url: str, tmp_path: Path
+):
+    urls = (f"sqlite:///{tmp_path / 'a.db'}", f"sqlite:///{tmp_path / 'b.db'}", postgres_url)
+    one, next_one, other = engines = [open_database(url) for url in urls]
+    kept = [engine.get_execution_options()["compiled_cache"] for engine in engines]
+    with transaction(one) as db:
+        db.scalars(select(TeamRow.id).where(TeamRow.id == "team:of-this-test")).all()
+    before = set(kept[0])
+    with transaction(next_one) as db:
+        db.scalars(select(TeamRow.id).where(TeamRow.id == "team:of-that-test")).all()
+    assert kept[1] is kept[0]
+    assert set(kept[1]) == before
+    assert kept[2] is not kept[0]
+    assert other.dialect.name == "postgresql"
+    for engine in engines:
+        engine.dispose()

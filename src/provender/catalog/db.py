@@ -24,7 +24,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.orm import Session
 
-from provender.catalog import blank, connections
+from provender.catalog import blank, compiled, connections
 from provender.catalog.legibility import AS_IT_WAS, refuse_illegible
 from provender.catalog.rows import SCHEMA
 from provender.catalog.troubles import (
@@ -300,6 +300,7 @@ def _engine(url: URL) -> Engine:
         )
         event.listen(engine, "connect", connections.prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+    compiled.share(engine)
     event.listen(engine, "before_cursor_execute", _note_writing)
     refuse_illegible(engine)
     return engine
