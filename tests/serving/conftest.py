@@ -1,9 +1,6 @@
 """A real server in a process of its own, over a real Valkey, asked over a real socket."""
 
 import json
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,17 +20,19 @@ from provender.online.store import OnlineStore
 from provender.transforms import code_digest
 from tests.online.views import T0, covering, field, manifest, view
 from tests.serving import transforms
+from tests.serving.nursery import Born, nursery
 
-PROGRAM = """
-import json, sys
+IMPORTS = """
 from datetime import datetime
 from pathlib import Path
+import uvloop
+from provender.serving import aside, jobs, openapi, pushes, worker, workers, writes
 from provender.serving.compat import Compat
 from provender.serving.limits import Limits
 from provender.serving.lookuplog import LogOptions
 from provender.serving.server import application, serve
-
-given = json.loads(sys.argv[1])
+"""
+PROGRAM = """
 make = application(
     given["url"],
     project=given["project"],
@@ -94,7 +93,7 @@ def flights(**more: Any) -> ServingManifest:
 class Running:
     """A running server, with a client of its own."""
 
-    def __init__(self, process: "subprocess.Popen[str]", address: str) -> None:
+    def __init__(self, process: Born, address: str) -> None:
         self.process = process
         self.address = address
         self.client = httpx.Client(base_url=address, timeout=20)
@@ -155,13 +154,7 @@ def starting(home: Path, url: str, **more: Any) -> Iterator[Running]:
         "log": {"rate": 0},
     }
     given |= {"url": url, "home": str(home), "repo": str(Path(__file__).parent), **more}
-    process = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), json.dumps(given)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
+    process = nursery(IMPORTS, PROGRAM).start(given)
     address = process.stdout.readline().strip()
     if not address:
         raise AssertionError(process.communicate()[1])

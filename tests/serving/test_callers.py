@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
@@ -139,6 +139,13 @@ def stack(
         url = f"sqlite:///{home / 'catalog.db'}"
         if request.param == "postgresql":
             url = opened.enter_context(database(request.getfixturevalue("postgres")))
+        yield opened.enter_context(governing(home, url))
+
+
+@contextmanager
+def governing(home: Path, url: str) -> Iterator[Stack]:
+    """A governed server over a filled catalog at ``url``, and tokens of all kinds."""
+    with ExitStack() as opened:
         valkey: EmbeddedServer = opened.enter_context(embedded_server(home / "valkey"))
         fill(url, valkey.url)
         gov = opened.enter_context(LocalCatalog(url, actor="person:gov"))

@@ -16,7 +16,7 @@ from provender.serving.results import KEPT_ROWS, render
 from tests.online.views import T0, manifest, view
 
 FLOOR = view({"x": "float64"})
-WIDE = view({f"feature_{number}": "float64" for number in range(300)}, name="wide")
+WIDE = view({f"feature_{number}": "float64" for number in range(120)}, name="wide")
 
 
 def plan_of(*refs: str) -> LookupPlan:
@@ -48,7 +48,7 @@ def test_names_are_told_as_they_are() -> None:
 
 def test_answers_of_many_sizes_leave_nothing_behind() -> None:
     plan = plan_of("weather:x")
-    assert kept(lambda number: answered(plan, 20_000 + number), 20) < 1 << 20
+    assert kept(lambda number: answered(plan, 20_000 + number), 6) < 1 << 20
 
 
 def test_lists_of_features_in_many_orders_leave_nothing_behind() -> None:
@@ -59,7 +59,7 @@ def test_lists_of_features_in_many_orders_leave_nothing_behind() -> None:
         shuffled.shuffle(names)
         answered(plan_of(*names), 1)
 
-    assert kept(ask, 60, first=260) < 1 << 20
+    assert kept(ask, 60, first=260) < 400 << 10
 
 
 def kept(work: Callable[[int], object], times: int, *, first: int = 1) -> int:

@@ -130,22 +130,27 @@ def test_what_is_revoked_is_not_looked_up_in_process_a_second_later(
 def revoke_under(
     traffic: "Traffic", sam: LocalCatalog, grants: dict[str, Grant], count: int
 ) -> None:
-    """Revoke ``count`` grants during the traffic: what is served after a second is a failure."""
+    """Revoke ``count`` grants during the traffic: what is served after a second is a failure.
+
+    All features one after another, then all again, after they were granted again.
+    """
     threads = [threading.Thread(target=traffic.go_on, args=(n,)) for n in range(ASKERS)]
     began = time.monotonic()
     for thread in threads:
         thread.start()
     revoked: list[Revoked] = []
-    for number in range(count):
-        feature = traffic.features[number % len(traffic.features)]
-        last = next((one for one in reversed(revoked) if one.feature == feature), None)
-        if last is not None:
-            _until(last.at + ALLOWED + 0.3)
-            last.until = time.monotonic()
-            grants[feature] = grant(sam, feature)
-            _until_served(traffic, feature, last.until)
-        sam.records.revoke(grants[feature].id)
-        revoked.append(Revoked(feature, time.monotonic()))
+    for done in range(0, count, len(traffic.features)):
+        some = traffic.features[: count - done]
+        if revoked:
+            _until(revoked[-1].at + ALLOWED + 0.3)
+        for one in revoked[done - len(traffic.features) :][: len(some)]:
+            one.until = time.monotonic()
+            grants[one.feature] = grant(sam, one.feature)
+        for one in revoked[done - len(traffic.features) :][: len(some)]:
+            _until_served(traffic, one.feature, one.until)
+        for feature in some:
+            sam.records.revoke(grants[feature].id)
+            revoked.append(Revoked(feature, time.monotonic()))
     _until(revoked[-1].at + ALLOWED + 0.5)
     _until_denied(traffic, revoked)
     seconds = time.monotonic() - began

@@ -21,7 +21,7 @@ from provender.serving.results import render
 from provender.serving.steps import Steps
 from provender.serving.together import Together
 from tests.online.views import T0, manifest, view
-from tests.serving.conftest import Start, flights
+from tests.serving.conftest import Running, Start, flights
 from tests.serving.wires import Wire, lookup
 
 WORN = view(
@@ -175,10 +175,9 @@ def test_pipelined_lookups_are_answered_as_one_by_one(start: Start, store: Onlin
 
 @pytest.mark.parametrize("keys", [1, 15, 16, 17, 200])
 def test_lookups_of_any_size_are_answered_alike(
-    start: Start, filled: OnlineStore, keys: int
+    shared: Running, filled: OnlineStore, keys: int
 ) -> None:
-    server = start()
     origins = (["JFK", "LGA", "x"] * keys)[:keys]
-    answer = server.features({"origin": origins}, features=["weather:temp"])
+    answer = shared.features({"origin": origins}, features=["weather:temp"])
     temps = {"JFK": 1.0, "LGA": "NaN", "x": None}
     assert answer["results"][1]["values"] == [temps[origin] for origin in origins]

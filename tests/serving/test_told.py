@@ -37,11 +37,17 @@ from tests.serving.governed import (
     serving,
     valkey,
 )
-from tests.serving.test_callers import BLIND, SHOP, WRITER, Stack, stack
+from tests.serving.test_callers import BLIND, SHOP, WRITER, Stack, governing
 from tests.stress import times
 
-__all__ = ["catalog_url", "postgres", "postgres_url", "stack", "valkey"]
+__all__ = ["catalog_url", "postgres", "postgres_url", "valkey"]
 KILLS = times(1)
+
+
+@pytest.fixture
+def stack(catalog_url: str, tmp_path: Path) -> Iterator[Stack]:
+    with governing(tmp_path, catalog_url) as made:
+        yield made
 
 
 def told(gov: LocalCatalog, **asked: Any) -> list[AuditEvent]:
