@@ -15,6 +15,7 @@ from provender.core.errors import Corrupt, InvalidInput
 from provender.core.names import DatasetRef
 from provender.tables.rows import logical_digest
 from provender.tables.versions import append_version, verify_version, write_version
+from tests.stress import times
 from tests.tables.conftest import NOON
 
 Declare = Callable[..., Dataset]
@@ -164,7 +165,9 @@ values = st.lists(
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=times(15, calm=8),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(parts=st.lists(values, min_size=2, max_size=4), fmt=st.sampled_from(Format))
 def test_appending_is_concatenating(

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,7 +28,7 @@ from provender.tables.upkeep import Kind
 from tests.stress import times
 
 KILLS = times(2)
-ROWS, ADDED = times(15_000, calm=40_000), times(5_000, calm=15_000)
+ROWS, ADDED = times(15_000), times(5_000)
 ME = "person:ana"
 GOVERNANCE = Governance(
     domains=(Domain(name="a", owner=ME),),
@@ -55,14 +54,15 @@ from provender.feast_plugin.source import CatalogSource
 from provender.sdk import connect
 from tests.tables.test_crash_offline import ADDED, ROWS, table
 
-config = RepoConfig(
-    project="p",
-    registry=os.path.join(os.environ["PROVENDER_HOME"], "registry.db"),
-    provider="local",
-    offline_store={"type": "provender.feast_plugin.offline.ProvenderOfflineStore"},
-    online_store=None,
-    entity_key_serialization_version=3,
-)
+def config():
+    return RepoConfig(
+        project="p",
+        registry=os.path.join(os.environ["PROVENDER_HOME"], "registry.db"),
+        provider="local",
+        offline_store={"type": "provender.feast_plugin.offline.ProvenderOfflineStore"},
+        online_store=None,
+        entity_key_serialization_version=3,
+    )
 
 def optimize(seed, fmt):
     with connect() as workspace:
@@ -75,12 +75,13 @@ def append(seed, fmt):
     view = FeatureView(name="v", entities=[Entity(name="k", value_type=ValueType.INT64)], source=source)
     rows = table(ADDED, seed)
     print("ready", flush=True)
-    ProvenderOfflineStore.offline_write_batch(config, view, rows, None)
+    ProvenderOfflineStore.offline_write_batch(config(), view, rows, None)
 
 for line in sys.stdin:
-    work, seed, fmt = line.split()
+    work, seed, fmt, home = line.split(maxsplit=3)
     child = os.fork()
     if child == 0:
+        os.environ["PROVENDER_HOME"] = home.rstrip()
         {"optimize": optimize, "append": append}[work](int(seed), fmt)
         print("done", flush=True)
         signal.pause()  # its process id is its own until it is killed
@@ -102,15 +103,15 @@ def table(rows: int, seed: int) -> pa.Table:
     )
 
 
-@contextmanager
-def forker(home: Path) -> Iterator["subprocess.Popen[str]"]:
+@pytest.fixture(scope="module")
+def forking() -> Iterator["subprocess.Popen[str]"]:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PROVENDER_")}
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", WORK],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment | {"PROVENDER_HOME": str(home), "PROVENDER_ACTOR": ME},
+        env=environment | {"PROVENDER_ACTOR": ME},
     ) as started:
         yield started
         assert started.stdin is not None
@@ -118,12 +119,12 @@ def forker(home: Path) -> Iterator["subprocess.Popen[str]"]:
 
 
 def work(
-    forking: "subprocess.Popen[str]", task: str, *, kill_after: float | None
+    forking: "subprocess.Popen[str]", home: Path, task: str, *, kill_after: float | None
 ) -> tuple[bool, float]:
     """Return whether ``task`` was done before it was killed, and after how many seconds that was."""
     assert forking.stdin is not None
     assert forking.stdout is not None
-    print(task, file=forking.stdin, flush=True)
+    print(task, home, file=forking.stdin, flush=True)
     child = int(forking.stdout.readline())
     assert forking.stdout.readline() == "ready\n"
     started = time.monotonic()
@@ -142,8 +143,13 @@ def work(
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    settings = Settings(home=tmp_path / "home", actor=ME, purpose="training")  # type: ignore[call-arg]
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def workspace(home: Path) -> Iterator[Workspace]:
+    settings = Settings(home=home, actor=ME, purpose="training")  # type: ignore[call-arg]
     with bootstrap.catalog(settings) as catalog:
         catalog.desk.apply(GOVERNANCE)
     with Workspace(settings) as workspace:
@@ -160,55 +166,55 @@ def clean(workspace: Workspace) -> int:
     return len(named)
 
 
-def test_a_killed_optimize_leaves_the_old_or_the_new_version(workspace: Workspace) -> None:
+def test_a_killed_optimize_leaves_the_old_or_the_new_version(
+    workspace: Workspace, home: Path, forking: "subprocess.Popen[str]"
+) -> None:
     chance, orphans, in_the_act = random.Random(11), 0, 0
-    with forker(workspace.settings.home) as forking:
-        done, duration = work(forking, "optimize 1 parquet", kill_after=None)
-        assert done
-        for kill in range(KILLS):
-            seed = kill + 2
-            moment = 0.9 * duration * (kill + chance.random()) / KILLS
-            done, _ = work(forking, f"optimize {seed} parquet", kill_after=moment)
-            in_the_act += not done
-            latest = workspace.version("a.parquet")
-            assert (latest.manifest.layout is not None) or not done
-            assert latest.manifest.row_count == ROWS
-            orphans += clean(workspace)
-            rows = workspace.read("a.parquet")
-            assert logical_digest(rows) == logical_digest(table(ROWS, seed))
-            assert workspace.optimize("a.parquet", keys=["k"]).manifest.layout is not None
-            assert clean(workspace) == 0
+    done, duration = work(forking, home, "optimize 1 parquet", kill_after=None)
+    assert done
+    for kill in range(KILLS):
+        seed = kill + 2
+        moment = 0.9 * duration * (kill + chance.random()) / KILLS
+        done, _ = work(forking, home, f"optimize {seed} parquet", kill_after=moment)
+        in_the_act += not done
+        latest = workspace.version("a.parquet")
+        assert (latest.manifest.layout is not None) or not done
+        assert latest.manifest.row_count == ROWS
+        orphans += clean(workspace)
+        rows = workspace.read("a.parquet")
+        assert logical_digest(rows) == logical_digest(table(ROWS, seed))
+        assert workspace.optimize("a.parquet", keys=["k"]).manifest.layout is not None
+        assert clean(workspace) == 0
     assert in_the_act
     assert orphans
 
 
 @pytest.mark.parametrize("fmt", ["parquet", "delta"])
 def test_a_killed_offline_write_batch_leaves_the_old_or_the_new_version(
-    workspace: Workspace, fmt: str
+    workspace: Workspace, home: Path, forking: "subprocess.Popen[str]", fmt: str
 ) -> None:
     chance, in_the_act, batches = random.Random(13), 0, 1
     name = f"a.{fmt}"
     workspace.publish(name, table(ROWS, 1))
-    with forker(workspace.settings.home) as forking:
-        done, duration = work(forking, f"append 1 {fmt}", kill_after=None)
+    done, duration = work(forking, home, f"append 1 {fmt}", kill_after=None)
+    assert done
+    for kill in range(KILLS):
+        moment = 0.9 * duration * (kill + chance.random()) / KILLS
+        before = workspace.version(name)
+        done, _ = work(forking, home, f"append {kill + 2} {fmt}", kill_after=moment)
+        latest = workspace.version(name)
+        arrived = latest.number - before.number
+        assert arrived in (0, 1)
+        assert arrived or not done
+        in_the_act += not arrived
+        batches += arrived
+        clean(workspace)
+        rows = workspace.read(name)
+        assert rows.num_rows == latest.manifest.row_count == ROWS + batches * ADDED
+        assert logical_digest(rows) == latest.manifest.logical_digest
+        done, duration = work(forking, home, f"append {kill + 2_000} {fmt}", kill_after=None)
         assert done
-        for kill in range(KILLS):
-            moment = 0.9 * duration * (kill + chance.random()) / KILLS
-            before = workspace.version(name)
-            done, _ = work(forking, f"append {kill + 2} {fmt}", kill_after=moment)
-            latest = workspace.version(name)
-            arrived = latest.number - before.number
-            assert arrived in (0, 1)
-            assert arrived or not done
-            in_the_act += not arrived
-            batches += arrived
-            clean(workspace)
-            rows = workspace.read(name)
-            assert rows.num_rows == latest.manifest.row_count == ROWS + batches * ADDED
-            assert logical_digest(rows) == latest.manifest.logical_digest
-            done, duration = work(forking, f"append {kill + 2_000} {fmt}", kill_after=None)
-            assert done
-            batches += 1
-            assert clean(workspace) == 0
-            assert workspace.version(name).manifest.row_count == ROWS + batches * ADDED
+        batches += 1
+        assert clean(workspace) == 0
+        assert workspace.version(name).manifest.row_count == ROWS + batches * ADDED
     assert in_the_act

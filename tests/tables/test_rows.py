@@ -22,7 +22,7 @@ from tests.tables.oracle import digest_by_hand
 
 REUSE = settings(
     deadline=None,
-    max_examples=times(40, calm=15),
+    max_examples=times(40, calm=8),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 

@@ -294,7 +294,7 @@ def test_a_killed_writer_leaves_the_old_or_the_new_and_the_next_one_clears_up(
     target = tmp_path / ("rows" if kind == "folder" else "rows.parquet")
     chance = random.Random(kind)
     outcomes: set[int] = set()
-    for _ in range(times(20, calm=6)):
+    for _ in range(times(20, calm=4)):
         with staged(target, folder=kind == "folder") as place:
             file = place / "part-0.parquet" if kind == "folder" else place
             write_rows(file, SCHEMA, batches(3))
