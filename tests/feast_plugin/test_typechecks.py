@@ -25,13 +25,14 @@ def functions(module: ModuleType) -> Iterator[FunctionType]:
 
 
 def instrumented(function: FunctionType, *, ours: bool) -> CodeType:
-    """Return the code of ``function`` with its checks, walked whole or as we do."""
+    """Return the code of ``function`` with its checks, walked and compiled whole or as we do."""
     path = function.__qualname__.split(".")
     module = ast.parse(inspect.getsource(inspect.getmodule(function) or function))
     transformer = _transformer.TypeguardTransformer(path, function.__code__.co_firstlineno)
     walk: Any = _transformer.TypeguardTransformer.visit_Module
     (walk if ours else walk.__wrapped__)(transformer, module)
-    code = compile(module, function.__code__.co_filename, "exec", dont_inherit=True)
+    compiles: Any = _decorators.compile if ours else compile  # type: ignore[attr-defined]
+    code = compiles(module, function.__code__.co_filename, "exec", dont_inherit=True)
     assert transformer.target_lineno is not None
     found = _decorators.find_target_function(code, path, transformer.target_lineno)
     assert found is not None

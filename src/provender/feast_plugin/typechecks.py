@@ -2,8 +2,8 @@
 
 Feast's definitions are `typeguard.typechecked`. For each of their 242 functions typeguard parses the whole
 module anew and walks all of the function's class: some four seconds of a processor before a command begins.
-Here a module is parsed once, and of a class only the function itself is walked. What comes out is the same
-byte code. With a typeguard that is built otherwise nothing is changed.
+Here a module is parsed once, and of it only the function itself is walked and compiled. What comes out is the
+same byte code. With a typeguard that is built otherwise nothing is changed.
 """
 
 import ast
@@ -29,15 +29,26 @@ def hasten() -> None:
     except (ImportError, AttributeError):
         return
     if parser is ast:
+        walked: dict[ast.Module, ast.Module] = {}
         decorators.ast = SimpleNamespace(parse=_parsed, unparse=ast.unparse)
-        transformer.visit_Module = _walking(walk)
+        decorators.compile = lambda module, *how, **more: compile(
+            walked.pop(module, module), *how, **more
+        )
+        transformer.visit_Module = _walking(walk, walked)
 
 
-def _walking(walk: Callable[[Any, ast.Module], ast.Module]) -> Callable[[Any, ast.Module], Any]:
+def _walking(
+    walk: Callable[[Any, ast.Module], ast.Module], walked: dict[ast.Module, ast.Module]
+) -> Callable[[Any, ast.Module], Any]:
+    """Return what walks of a module what matters, and notes in ``walked`` what that made of it."""
+
     @wraps(walk)
     def visit(self: Any, module: ast.Module) -> ast.Module:
         path = self._target_path
-        return walk(self, _alone(module, path) if path else copy.deepcopy(module))
+        made = walk(self, _alone(module, path) if path else copy.deepcopy(module))
+        if path:
+            walked[module] = made
+        return made
 
     return visit
 
