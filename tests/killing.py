@@ -11,9 +11,12 @@ def in_a_process_of_its_own(work: Callable[[], Any]) -> tuple[int, Any]:
     reads, writes = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reads)
-        os.write(writes, json.dumps(work()).encode())
-        os._exit(0)
+        try:
+            os.close(reads)
+            os.write(writes, json.dumps(work()).encode())
+            os._exit(0)
+        finally:  # what fails there is no test of its own
+            os._exit(1)
     os.close(writes)
     with os.fdopen(reads) as answers:
         said = answers.read()

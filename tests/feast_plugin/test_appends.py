@@ -1,10 +1,11 @@
 """Rows written through Feast to files: appended whole, also by many at once."""
 
+import os
 import signal
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -26,32 +27,24 @@ from provender.tables.delta import DeltaFormat as DeltaFormatOfOurs
 from provender.tables.session import session
 from provender.tables.upkeep import sweep
 from tests.feast_plugin.plain import DRIVER, HOUR, NOON, rows, store, view, write
+from tests.killing import in_a_process_of_its_own
 from tests.tables.s3 import s3_server
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-import pyarrow as pa
-from feast.infra.offline_stores.file_source import FileLoggingDestination
-from provender.feast_plugin.appends import append, append_log
-from provender.feast_plugin.terms import Terms
-from tests.feast_plugin.plain import NOON, rows, store, view
 
-kind, target, spill = sys.argv[1:]
-terms = Terms.of(store(Path(spill).parent / "repo", temp_directory=spill).config)
+def write_and_be_killed(kind: str, target: Path, spill: Path) -> None:
+    """End this process when what it wrote is about to get its name."""
+    terms = Terms.of(store(spill.parent / "repo", temp_directory=str(spill)).config)
 
-def kill(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(".parquet"):
-        os.kill(os.getpid(), signal.SIGKILL)
+    def kill(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "os.rename" and str(arguments[1]).endswith(".parquet"):
+            os.kill(os.getpid(), signal.SIGKILL)
 
-sys.addaudithook(kill)
-added = pa.Table.from_pandas(rows((2, NOON, 8)))
-if kind == "log":
-    append_log(added, FileLoggingDestination(path=target), terms)
-else:
-    append(view(target).batch_source, added, terms, wanted_by="test")
-"""
-"""Is killed when what it wrote is about to get its name."""
+    sys.addaudithook(kill)
+    added = pa.Table.from_pandas(rows((2, NOON, 8)))
+    if kind == "log":
+        append_log(added, FileLoggingDestination(path=str(target)), terms)
+    else:
+        append(view(str(target)).batch_source, added, terms, wanted_by="test")
 
 
 @pytest.fixture
@@ -120,11 +113,8 @@ def test_what_a_killed_writer_left_is_found_and_removed(
     target = {"file": path, "folder": path.parent, "log": path.parent}[kind]
     (lake := tmp_path / "lake").mkdir()
     spill = tmp_path / "spill"
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", KILLED, kind, str(target), str(spill)],
-        check=False, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == -signal.SIGKILL
+    ended, _ = in_a_process_of_its_own(lambda: write_and_be_killed(kind, target, spill))
+    assert os.waitstatus_to_exitcode(ended) == -signal.SIGKILL
     assert len(list(path.parent.iterdir())) == 2
     assert len(list(path.parent.glob("*.parquet"))) == 1
     assert all(finding.removed for finding in sweep(lake, [spill], list, clean=True))

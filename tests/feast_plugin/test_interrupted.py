@@ -145,6 +145,7 @@ def test_a_failover_under_a_run_starts_it_anew(repo: FeatureStore, client: redis
 WORK = """
 import os, sys, threading
 from pathlib import Path
+import provender.feast_plugin
 from tests.feast_plugin.plain import store
 from tests.feast_plugin import test_interrupted as here
 

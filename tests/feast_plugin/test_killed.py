@@ -26,8 +26,8 @@ ROWS = 200_000
 WORK = """
 import os, sys, threading
 from pathlib import Path
-from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig, ValueType
 from provender.feast_plugin.offline import ProvenderOfflineStore
+from feast import Entity, FeatureStore, FeatureView, FileSource, RepoConfig, ValueType
 
 folder = Path(sys.argv[1])
 config = RepoConfig(

@@ -17,9 +17,9 @@ import os, signal, sys
 from pathlib import Path
 import numpy as np
 import pyarrow as pa
+from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from feast.data_format import DeltaFormat
 from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
-from provender.feast_plugin.retrieval import ProvenderRetrievalJob
 from provender.offline.answer import Answer
 
 target, spill = map(Path, sys.argv[1:])

@@ -5,6 +5,7 @@ an on-demand view with request data; spines as frame, query and window; saved an
 """
 
 import warnings
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from feast import (
     Entity,
+    FeatureStore,
     FeatureView,
     Field,
 )
@@ -20,11 +22,13 @@ from feast.infra.offline_stores.file_source import SavedDatasetFileStorage
 from feast.types import Int32, String
 
 from provender import bootstrap
+from tests.feast_plugin.plain import store
 from tests.feast_plugin.universal import (
     ANA,
     END,
     START,
     TTL,
+    Make,
     World,
     in_catalog,
     in_files,
@@ -32,15 +36,55 @@ from tests.feast_plugin.universal import (
     rounded,
 )
 
+KINDS = ["files", "catalog"]
 
-@pytest.fixture(params=["files", "catalog"])
-def world(request: pytest.FixtureRequest, tmp_path: Path, home: Path, monkeypatch: Any) -> World:
+
+@dataclass(frozen=True)
+class Bare:
+    """A store without any view, and what makes its sources."""
+
+    make: Make
+    store: FeatureStore
+
+
+@pytest.fixture(params=KINDS, scope="module")
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, World]:
+    """The folder of a world, and that world; no test changes its views."""
+    folder = tmp_path_factory.mktemp(request.param)
     if request.param == "files":
-        return World(tmp_path, in_files(tmp_path))
-    monkeypatch.setenv("PROVENDER_ACTOR", ANA)
+        return folder, World(folder, in_files(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        at_home(folder / "home", patch)
+        made = World(folder, in_catalog(bootstrap.settings()), purpose="research")
     bootstrap.settings.cache_clear()
-    assert bootstrap.settings().home == home
-    return World(tmp_path, in_catalog(bootstrap.settings()), purpose="research")
+    return folder, made
+
+
+@pytest.fixture
+def world(made: tuple[Path, World], home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    folder, world = made
+    if (folder / "home").exists():
+        at_home(folder / "home", monkeypatch)
+    return world
+
+
+@pytest.fixture(params=KINDS)
+def bare(
+    request: pytest.FixtureRequest, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Bare:
+    if request.param == "files":
+        return Bare(in_files(tmp_path), store(tmp_path / "repo"))
+    at_home(home, monkeypatch)
+    make = in_catalog(bootstrap.settings())
+    return Bare(make, store(tmp_path / "repo", purpose="research"))
+
+
+def at_home(home: Path, patch: pytest.MonkeyPatch) -> None:
+    patch.setenv("PROVENDER_HOME", str(home))
+    patch.setenv("PROVENDER_ACTOR", ANA)
+    bootstrap.settings.cache_clear()
 
 
 STORED = {
@@ -136,7 +180,7 @@ DAY = timedelta(days=1)
 
 
 def applied_stats(
-    world: World, rows: list[tuple[Any, ...]], *fields: Field, key: str = "driver_id"
+    bare: Bare, rows: list[tuple[Any, ...]], *fields: Field, key: str = "driver_id"
 ) -> None:
     """Apply a view whose entity says no type, and whose schema need not say its key."""
     frame = pd.DataFrame(rows, columns=[key, "avg_daily_trips", "event_timestamp", "created"])
@@ -148,20 +192,20 @@ def applied_stats(
         name="trips",
         entities=[driver],
         schema=[Field(name="avg_daily_trips", dtype=Int32), *fields],
-        source=world.make("stats", frame, mapping),
+        source=bare.make("stats", frame, mapping),
     )
-    world.store.apply([driver, stats])
+    bare.store.apply([driver, stats])
 
 
-def trips(world: World, spine: pd.DataFrame | None, **window: datetime) -> pd.DataFrame:
-    return world.store.get_historical_features(
+def trips(bare: Bare, spine: pd.DataFrame | None, **window: datetime) -> pd.DataFrame:
+    return bare.store.get_historical_features(
         spine, features=["trips:avg_daily_trips"], **window
     ).to_df()
 
 
-def test_backfilled_rows_count_by_their_event_timestamp(world: World) -> None:
+def test_backfilled_rows_count_by_their_event_timestamp(bare: Bare) -> None:
     applied_stats(
-        world,
+        bare,
         [
             (1001, 10, NOW, NOW),
             (1001, 20, NOW, NOW + DAY),
@@ -170,29 +214,29 @@ def test_backfilled_rows_count_by_their_event_timestamp(world: World) -> None:
         ],
     )
     spine = pd.DataFrame({"driver_id": [1001, 1002], "event_timestamp": [NOW + 2 * DAY] * 2})
-    assert list(trips(world, spine)["avg_daily_trips"]) == [20, 40]
+    assert list(trips(bare, spine)["avg_daily_trips"]) == [20, 40]
 
 
-def test_a_mapped_key_may_be_declared_as_another_type(world: World) -> None:
+def test_a_mapped_key_may_be_declared_as_another_type(bare: Bare) -> None:
     applied_stats(
-        world,
+        bare,
         [(1001, 20, NOW, NOW + DAY), (1002, 40, NOW + DAY, NOW)],
         Field(name="driver_id", dtype=String),
         key="id",
     )
     spine = pd.DataFrame({"driver_id": [1001, 1002], "event_timestamp": [NOW + 2 * DAY] * 2})
-    assert list(trips(world, spine)["avg_daily_trips"]) == [20, 40]
+    assert list(trips(bare, spine)["avg_daily_trips"]) == [20, 40]
 
 
-def test_a_window_has_the_latest_rows_and_none_outside(world: World) -> None:
+def test_a_window_has_the_latest_rows_and_none_outside(bare: Bare) -> None:
     rows = [
         (key, trip, at, at)
         for key in (1001, 1002)
         for trip, at in ((1, NOW - 2 * DAY), (2, NOW - DAY), (3, NOW), (4, NOW + DAY))
     ]
-    applied_stats(world, rows)
+    applied_stats(bare, rows)
     window = {"start_date": NOW - 3 * DAY, "end_date": NOW + timedelta(hours=1)}
-    found = trips(world, None, **window)
+    found = trips(bare, None, **window)
     assert sorted(zip(found.driver_id, found.avg_daily_trips, strict=True)) == [
         (key, trip) for key in (1001, 1002) for trip in (1, 2, 3)
     ]

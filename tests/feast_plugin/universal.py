@@ -40,6 +40,7 @@ DRIVERS, CUSTOMERS, LOCATIONS = [5001, 5002, 5003], [1001, 1002, 1003], [1, 2, 3
 ANA, SAM = "person:ana", "person:sam"
 PURPOSES = {"research": "To learn.", "serving": "To serve."}
 TTL = timedelta(days=2)
+NAMES = ("customer", "driver", "location", "orders", "world", "mapped", "stats")
 Make = Callable[[str, pd.DataFrame, dict[str, str]], DataSource]
 
 DRIVER = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
@@ -80,7 +81,7 @@ def in_files(folder: Path) -> Make:
 
 
 def in_catalog(settings: Settings) -> Make:
-    refs = {name: DatasetRef("uni", name) for name in [*data(), "stats"]}
+    refs = {name: DatasetRef("uni", name) for name in NAMES}
     datasets = {
         name: Dataset(
             ref=ref,
