@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provender.core.datasets import Dataset, Format
-from provender.core.editing import Edit, Known, edited
+from provender.core.editing import Bared, Edit, Known, bared, edited
 from provender.core.errors import Problems
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, Owner, Role
@@ -195,3 +195,16 @@ def test_what_is_assigned_is_there_and_what_is_unassigned_is_not(
     assert set(tagged.assignments) == {*FLIGHTS.assignments, *put}
     off = tuple(sorted(taken & set(put)))
     assert set(after(Edit(unassign=off), tagged).assignments) == set(tagged.assignments) - set(off)
+
+
+def test_what_older_versions_lose_is_told_by_tag_and_column():
+    before = replace(FLIGHTS, tags=(), column_tags={"a": ("x",), "b": ("x", "y")})
+    after = replace(before, column_tags={"b": ("x",)})
+    schemas = {1: {"a", "b"}, 2: {"a", "b", "c"}, 5: {"a"}, 7: {"c"}}
+    found = bared(before, after, {"x", "y"}, schemas)
+    assert found == [Bared("x", "a", (1, 2, 5)), Bared("y", "b", (1, 2))]
+    assert bared(before, after, {"y"}, {7: {"c"}}) == []
+    assert bared(before, after, {"x"}, {1: {"a"}}) == []
+    assert bared(replace(before, tags=("x",)), after, {"x"}, {1: {"z"}, 2: {"c"}}) == [
+        Bared("x", "z", (1,))
+    ]

@@ -3,7 +3,16 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, declarations, entries, epoch, history, revisions
+from provender.catalog import (
+    access,
+    changes,
+    declarations,
+    entries,
+    epoch,
+    history,
+    revisions,
+    unprotected,
+)
 from provender.catalog.changes import Change
 from provender.catalog.rows import (
     DatasetRow,
@@ -51,7 +60,8 @@ def edit(
     Raises:
         NotFound: the dataset is not there, or not for ``by`` to discover.
         Denied: ``by`` neither owns nor stewards it, or takes a tag of four eyes away without
-            governing: one alone would open what takes two.
+            governing: one alone would open what takes two. Likewise where older versions have
+            the column, and the newest has it no more: moved to a new name, a tag opens the old.
         PreconditionFailed: it is not any more at the revision that was ``expected``.
         PreconditionRequired: neither a revision nor a reason is given.
         Problems: the edit names what is not known, or puts tags where they may not be.
@@ -64,6 +74,9 @@ def edit(
     after = edited(before, edit, known=known, by=by)
     for gone in taken(before, after, known.taxonomy.four_eyes):
         doing = f"take {str(gone)!r} from {row.name}: access to it takes two"
+        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
+    for bare in unprotected.of(db, before, after, known.taxonomy.protected):
+        doing = f"leave {bare} in {row.name}: it is not in the newest, and would be open"
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     if canonical(after) != canonical(before):
         declarations.declare(db, [after], change=change)

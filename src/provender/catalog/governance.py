@@ -26,6 +26,7 @@ from provender.catalog import (
     rulefit,
     sessions,
     tokens,
+    unprotected,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -121,7 +122,8 @@ def _planned(
     steps = governance.diff(existing, desired, applied.said(db))
     becomes = governance.together(desired, steps)
     _check(db, becomes, steps)
-    return governance.warned(steps, becomes, rulefit.warnings(db, becomes, steps))
+    bared = unprotected.warnings(db, existing, becomes, steps)
+    return governance.warned(steps, becomes, rulefit.warnings(db, becomes, steps) | bared)
 
 
 def apply(

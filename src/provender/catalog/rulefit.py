@@ -22,13 +22,15 @@ def problems(db: Session, becomes: Governance, steps: Iterable[Step]) -> list[st
     return [fault for rule in rules for fault in rulefit.problems(rule, becomes.datasets, schemas)]
 
 
-def warnings(db: Session, becomes: Governance, steps: Iterable[Step]) -> dict[str, list[str]]:
-    """Return for each rule that ``steps`` write what is allowed of it, and perhaps not meant."""
+def warnings(
+    db: Session, becomes: Governance, steps: Iterable[Step]
+) -> dict[tuple[str, str], list[str]]:
+    """Return for each rule that ``steps`` write, by its step, what is allowed of it, and perhaps not meant."""
     rules = _written(steps)
     schemas = _schemas(db, becomes, rules)
     projects = frozenset(db.scalars(select(ProjectRow.name)))
     return {
-        rule.id: [
+        ("rule", rule.id): [
             *rulefit.homeless(rule, projects),
             *rulefit.warnings(rule, becomes.datasets, schemas),
         ]

@@ -4,7 +4,7 @@ Pure: `edited` says what a dataset becomes, or everything that is wrong with the
 Whether somebody may edit at all is policy's question; which tags they may put there is ours.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from provender.core.datasets import Dataset
@@ -115,6 +115,40 @@ def taken(before: Dataset, after: Dataset, tags: Collection[str]) -> list[Assign
         for one in before.assignments
         if one.tag in tags and left.isdisjoint({(one.tag, one.column), (one.tag, "")})
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Bared:
+    """A ``column`` of older ``versions``, not of the newest, that has ``tag`` no more."""
+
+    tag: str
+    column: str
+    versions: tuple[int, ...]
+
+    def __str__(self) -> str:
+        first, last = self.versions[0], self.versions[-1]
+        which = f"version {first}" if first == last else f"versions {first} to {last}"
+        return f"column {self.column!r} of {which}, without {self.tag!r},"
+
+
+def bared(
+    before: Dataset, after: Dataset, tags: Collection[str], schemas: Mapping[int, Collection[str]]
+) -> list[Bared]:
+    """Return what of ``tags`` columns lose that the newest of the versions of ``schemas`` lacks.
+
+    It is how a tag is moved to a column's new name, and opens the old one.
+    """
+    newest = schemas[max(schemas)] if schemas else ()
+    found: dict[tuple[str, str], list[int]] = {}
+    for number, names in sorted(schemas.items()):
+        for column in sorted(set(names).difference(newest)):
+            for tag in sorted(_on(before, column) & set(tags) - _on(after, column)):
+                found.setdefault((tag, column), []).append(number)
+    return [Bared(tag, column, tuple(numbers)) for (tag, column), numbers in found.items()]
+
+
+def _on(dataset: Dataset, column: str) -> set[str]:
+    return {one.tag for one in dataset.assignments if one.column in ("", column)}
 
 
 def _retagged(dataset: Dataset, edit: Edit) -> Dataset:

@@ -186,11 +186,11 @@ def diff(current: Governance, desired: Governance, applied: Governance | None = 
 
 
 def warned(
-    steps: Iterable[Step], becomes: Governance, more: Mapping[str, Iterable[str]]
+    steps: Iterable[Step], becomes: Governance, more: Mapping[tuple[str, str], Iterable[str]]
 ) -> list[Step]:
     """Return ``steps`` with warnings: of rules that fit no dataset, or contradict one another.
 
-    ``more`` are others, by the ids of rules.
+    ``more`` are others, by kinds and names of steps.
     """
     names = [dataset.ref.dataset for dataset in becomes.datasets]
     told, written = list(steps), (Change.ADD, Change.CHANGE)
@@ -202,15 +202,13 @@ def warned(
         datasets=becomes.datasets,
         protected=becomes.taxonomy.protected,
     )
-    warnings = {
-        rule.id: (*_unfitting(rule, names), *more.get(rule.id, ()), *against.get(rule.id, ()))
-        for rule in new
+    said = {
+        ("rule", rule.id): (*_unfitting(rule, names), *against.get(rule.id, ())) for rule in new
     }
     return [
-        replace(step, warnings=warnings[step.name])
-        if step.kind == "rule" and step.change in written
-        else step
+        replace(step, warnings=(*said.get(key, ()), *more.get(key, ())))
         for step in told
+        for key in ((step.kind, step.name),)
     ]
 
 
