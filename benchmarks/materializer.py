@@ -18,6 +18,7 @@ from typing import Any
 
 from benchmarks import tables
 from benchmarks.contender import peak_mb
+from provender.feast_plugin.typechecks import hasten
 from provender.online.frames import Framed
 
 PROJECT = "bench"
@@ -157,6 +158,7 @@ CONTENDERS: dict[str, Callable[[Job], Ready]] = {
 
 
 def _through_feast(job: Job, **stores: Any) -> Ready:
+    hasten()
     from feast import FeatureStore
     from feast.repo_config import RepoConfig
 

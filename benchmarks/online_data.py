@@ -19,6 +19,7 @@ from typing import Any
 from provender.core.features import FieldSpec, ServiceSpec
 from provender.core.names import FeatureRef
 from provender.core.serving import ServedView, ServingManifest
+from provender.feast_plugin.typechecks import hasten
 from provender.online.columns import ColumnEncoder
 from provender.online.coverage import Coverage, readable_by
 from provender.online.store import OnlineStore
@@ -137,6 +138,7 @@ def write_ours(population: Population, url: str) -> None:
 
 def write_feast(population: Population, folder: Path, port: int) -> None:
     """Apply the views to a Feast repository in ``folder`` and write all rows with Feast's store."""
+    hasten()
     import pandas as pd
     from feast import FeatureService, FeatureStore
 
@@ -174,6 +176,7 @@ entity_key_serialization_version: 3
 
 
 def _feast_views(population: Population, folder: Path) -> tuple[Any, list[Any]]:
+    hasten()
     import feast.types
     import pandas as pd
     from feast import Entity, FeatureView, Field, FileSource, ValueType

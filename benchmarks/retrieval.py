@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.contender import Ready, Task, write
 from benchmarks.workload import View, Workload
+from provender.feast_plugin.typechecks import hasten
 
 STORES = {"ours": "provender.feast_plugin.offline.ProvenderOfflineStore", "feast": "duckdb"}
 
@@ -44,6 +45,7 @@ def _arrow(frame: Any) -> pa.Table:
 
 
 def _feature_store(task: Task) -> Any:
+    hasten()
     from feast import FeatureStore
     from feast.repo_config import RepoConfig
 
