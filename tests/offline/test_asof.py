@@ -75,7 +75,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("asof")
 
 
-@settings(max_examples=times(150, calm=60), deadline=None)
+@settings(max_examples=times(150, calm=30), deadline=None)
 @given(
     rows=view_rows, spine=spines, ttl=ttls, known_by_then=st.booleans(), n_keys=st.integers(0, 2)
 )
@@ -102,7 +102,7 @@ def test_the_join_agrees_with_the_one_done_by_hand(folder, rows, spine, ttl, kno
     assert found.select(["p1", "p2", "t"]) == spine_table(spine)
 
 
-@settings(max_examples=times(60, calm=30), deadline=None)
+@settings(max_examples=times(60, calm=15), deadline=None)
 @given(rows=view_rows, spine=spines, ttl=ttls)
 def test_answers_recorded_only_later_are_counted(folder, rows, spine, ttl):
     join = ViewJoin(

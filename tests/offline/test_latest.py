@@ -20,6 +20,7 @@ from provender.offline.latest import CHUNK_ROWS, Latest, latest_rows
 from provender.tables.spill import spilling
 from tests.offline.test_asof import NOTHING_GOVERNED, START, at
 from tests.oracle.asof import in_force
+from tests.stress import times
 
 INSTANT = pa.timestamp("us", "UTC")
 MINUTES = st.sampled_from([0, 1, 2, None])
@@ -123,7 +124,7 @@ def in_files(folder: Path, rows: list) -> list[str]:
     return [str(folder / f"{number}.parquet") for number in range(2)]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(60, calm=25), deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS, keys=st.integers(0, 2), created=st.booleans(), start=BOUND, end=BOUND)
 def test_they_are_those_done_by_hand(tmp_path, rows, keys, created, start, end):
     with spilling(tmp_path) as folder:
@@ -135,7 +136,7 @@ def test_they_are_those_done_by_hand(tmp_path, rows, keys, created, start, end):
             assert as_told(found, keys) == expected
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(15, calm=8), deadline=None, suppress_health_check=list(HealthCheck))
 @given(rows=ROWS, keys=st.integers(0, 2), created=st.booleans(), start=BOUND, end=BOUND)
 def test_sources_whose_rows_have_no_numbers_give_the_same(
     tmp_path, rows, keys, created, start, end

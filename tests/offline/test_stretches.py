@@ -25,7 +25,7 @@ from tests.offline.options import random_options
 from tests.offline.test_asof import NOTHING_GOVERNED
 from tests.stress import times
 
-QUESTIONS = times(4, calm=2)
+QUESTIONS = times(4, calm=1)
 SEED = 6_400
 
 
@@ -37,7 +37,9 @@ def test_pieces_change_no_cell(tmp_path, monkeypatch, join, rows):
     engine = DuckEngine(tmp_path, memory_limit="1KB", join=join)
     for number in range(QUESTIONS):
         with tempfile.TemporaryDirectory(dir=tmp_path) as place:
-            options = random_options(SEED + number, 500, without={"jsonl"})  # takes 32 MiB a thread
+            options = random_options(
+                SEED + number + rows, 500, without={"jsonl"}
+            )  # takes 32 MiB a thread
             question = build(options, tmp_path, Path(place).name)
             outcome = ask(engine, question, now=NOW)
             assert not outcome.problems, "\n".join([*outcome.problems, question.describe()])
