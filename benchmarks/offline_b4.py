@@ -14,7 +14,7 @@ from benchmarks.results import Benchmark, Claim, Options, Row
 NAME = "offline_b4"
 SIZES = (
     ((10_000_000, 50_000_000, "1GB", 1200.0), (1_000_000, 10_000_000, "1GB", 1200.0)),
-    ((100_000, 1_000_000, "500MB", 600.0),),
+    ((20_000, 200_000, "500MB", 600.0),),
 )
 
 

@@ -137,7 +137,7 @@ def test_selective_spines_read_datasets_of_the_catalog(data):
 
 def test_a_contender_that_fails_is_told_and_has_no_ratio(data):
     document, done = quick(
-        data, "offline_b4", "--contender", "floor", "--case", "100k x 1M"
+        data, "offline_b4", "--contender", "floor", "--case", "20k x 200k"
     )  # fmt: skip
     (row,) = document["rows"]
     (floor,) = row["contenders"]

@@ -20,6 +20,7 @@ from provender.serving.lookuplines import Seen, shape_of
 from provender.serving.snapshot import Snapshot
 from provender.serving.wire import FeaturesRequest
 from tests.online.views import EVERY_TYPE, FEAST_TYPES, T0, manifest, view
+from tests.stress import times
 
 FLOATS = st.floats() | st.sampled_from([math.nan, math.inf, -math.inf, -0.0])
 INSTANTS = st.datetimes(
@@ -74,7 +75,7 @@ def same(logged: Any, answered: Any) -> bool:
     return bool(logged == answered)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=times(60, calm=25), deadline=None)
 @given(stored=st.tuples(rows, rows))
 def test_rows_hold_what_was_answered(stored: tuple[dict[str, Any], dict[str, Any]]) -> None:
     plan = SNAPSHOT.plan(FeaturesRequest({}, (), SERVICE.name, False, False))

@@ -9,7 +9,10 @@ from provender.catalog.local import LocalCatalog
 from provender.sdk.lookuplog import ship
 from provender.settings import Settings
 from tests.lookuplog.world import TOTALS, spooled, totals
+from tests.stress import STRESSED
 
+APART = 1 if STRESSED else 2
+"""Which steps it is killed at: every one, or every second."""
 PROGRAM = """
 import json, os, shutil, signal, sys
 from pathlib import Path
@@ -52,7 +55,7 @@ def outcome(settings):
         "left": sorted(name for name in left if not name.startswith(".")),
     }
 
-base, scratch = Path(sys.argv[1]), Path(sys.argv[2])
+base, scratch, apart = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 killed_at, whole = 1, None
 while True:
     home = scratch / str(killed_at)
@@ -64,7 +67,7 @@ while True:
     assert status == signal.SIGKILL, status
     print(json.dumps([killed_at, in_a_process_of_its_own(lambda: outcome(settings))[1]]), flush=True)
     shutil.rmtree(home)
-    killed_at += 1
+    killed_at += apart
 """
 
 
@@ -77,13 +80,13 @@ def test_a_segment_is_published_once_wherever_who_ships_it_is_killed(
     spooled(settings, TOTALS, totals("r1", "r2"))
     spooled(settings, TOTALS, totals("r3"))
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(settings.home), str(tmp_path / "killed")],
+        [sys.executable, "-c", PROGRAM, str(settings.home), str(tmp_path / "killed"), str(APART)],
         capture_output=True,
         text=True,
         check=True,
     )
     outcomes = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(outcomes) >= 15
+    assert len(outcomes) * APART >= 15
     for killed_at, outcome in outcomes:
         assert outcome["ids"] == sorted(["before", "r1", "r2", "r3"] * 2), killed_at
         assert outcome["left"] == [], killed_at

@@ -2,7 +2,6 @@
 
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ from tests.catalog.conftest import (
     postgres_template,
     sqlite_template,
 )
-from tests.catalog.world import FLIGHTS
+from tests.online.journaling import MATTER, NAME
 from tests.postgres import postgres, postgres_url
 from tests.stress import times
 
@@ -46,16 +45,6 @@ __all__ = [
     "postgres_url",
     "sqlite_template",
 ]
-NAME = str(FLIGHTS)
-MATTER = Matter(
-    actor="service:shop",
-    purpose="serving",
-    project="shop",
-    service="model",
-    views={"orders": 3},
-    reasons={NAME: {"arr_delay": "grant g1"}},
-    tags={NAME: {"arr_delay": ("personal",)}},
-)
 OTHER = Matter(
     actor="", purpose="", project="shop", reasons={NAME: {"tailnum": "no rule or grant"}}
 )
@@ -324,34 +313,9 @@ def test_what_a_killed_server_wrote_is_told_exactly_once(
 
 def run_writer(folder: Path, how: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.online.test_journal", str(folder), how],
+        [sys.executable, "-m", "tests.online.journaling", str(folder), how],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", *filter(None, sys.path)])},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,
     )
-
-
-def write(folder: Path, how: str) -> None:
-    """Count lookups until the journal refuses, or for ever."""
-    full = how == "full"
-    if full:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    ledger = Ledger(Journal(folder, segment_seconds=60 if full else 0.2, gather_seconds=0.005))
-    answered = 0
-    try:
-        while True:
-            ledger.served(MATTER, 1, is_public=False)
-            answered += 1
-            if answered == 1 and not full:
-                sys.stdout.write("begun\n")
-                sys.stdout.flush()
-            time.sleep(0.001)
-    except Denied:
-        ledger.journal.close()
-        sys.stdout.write(str(answered))
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]), sys.argv[2])
