@@ -24,6 +24,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import make_url
 
 NOBODY = 65534
 DATABASES = count(1)
@@ -48,11 +49,13 @@ def postgres_url(postgres: str) -> Iterator[str]:
 
 
 @contextmanager
-def database(dsn: str) -> Iterator[str]:
-    """An empty database on the server ``dsn``, as a SQLAlchemy URL."""
+def database(dsn: str, *, like: str = "") -> Iterator[str]:
+    """A database on the server ``dsn``, as a SQLAlchemy URL: empty, or as the one at the URL ``like``."""
+    template = make_url(like).database if like else "template0"
     name = f"provender_{os.getpid()}_{next(DATABASES)}"
     with psycopg.connect(dsn, autocommit=True) as admin:
-        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        made = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        admin.execute(made.format(sql.Identifier(name), sql.Identifier(str(template))))
         try:
             yield sqlalchemy_url(dsn, name)
         finally:

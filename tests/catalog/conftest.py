@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 
 from provender.catalog.db import open_database
 from provender.catalog.local import LocalCatalog
+from provender.catalog.reindexing import open_catalog
 from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
 from tests.catalog.world import GOVERNANCE, Clock, Connect
 from tests.postgres import database, postgres, postgres_url
@@ -24,6 +25,29 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'catalog.db'}"
     found: str = request.getfixturevalue("postgres_url")
     return found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def blank_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a catalog in which nothing is, of each kind in turn; a file is made when opened."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'catalog.db'}"
+    found: str = request.getfixturevalue("blank_postgresql")
+    return found
+
+
+@pytest.fixture
+def blank_postgresql(postgres: str, blank_template: str) -> Iterator[str]:
+    with database(postgres, like=blank_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def blank_template(postgres: str) -> Iterator[str]:
+    """To be copied, in a tenth of the time that it takes to make one."""
+    with database(postgres) as url:
+        open_catalog(url).dispose()
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -98,9 +122,9 @@ def connect(governed_url: str, clock: Clock) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def connect_empty(url: str, clock: Clock) -> Iterator[Connect]:
+def connect_empty(blank_url: str, clock: Clock) -> Iterator[Connect]:
     """Connects an actor to a catalog in which nothing is declared yet."""
-    with connecting(url, clock) as connect:
+    with connecting(blank_url, clock) as connect:
         yield connect
 
 

@@ -20,11 +20,30 @@ def kept_postgresql(dsn: str, fill: Fill) -> Iterator[str]:
     """The URL of a database of the server ``dsn`` as ``fill`` leaves it, for `put_back`."""
     with database(dsn) as url:
         fill(url)
-        with _connected(url) as connection:
-            connection.execute(text("CREATE SCHEMA kept"))
-            for table in inspect(connection).get_table_names(schema="public"):
-                connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
-        yield url
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            _keep(connection)
+            _connected[url] = connection
+            yield url
+            del _connected[url]
+        engine.dispose()
+
+
+_connected: dict[str, Connection] = {}
+"""To each kept database: a connection that knows already how to put it back is done in a fifth of the time."""
+
+
+def _keep(connection: Connection) -> None:
+    """Keep all rows beside the tables, and make what puts them back."""
+    connection.execute(text("CREATE SCHEMA kept"))
+    anew = ""
+    for table in inspect(connection).get_table_names(schema="public"):
+        connection.execute(text(f"CREATE TABLE kept.{table} AS TABLE public.{table}"))
+        anew += f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table};"
+    connection.execute(
+        text(f"CREATE FUNCTION kept.back() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {anew} END $$")
+    )
+    connection.commit()
 
 
 def put_back(url: str) -> str:
@@ -32,13 +51,10 @@ def put_back(url: str) -> str:
 
     A copy of the database takes twenty times as long, and truncating so many tables ten times.
     """
-    with _connected(url) as connection:
-        anew = "".join(
-            f"DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept.{table};"
-            for table in inspect(connection).get_table_names(schema="kept")
-        )
-        connection.execute(text("SET LOCAL session_replication_role = replica"))  # in any order
-        connection.execute(text(f"DO $$ BEGIN {anew} END $$"))
+    connection = _connected[url]
+    connection.execute(text("SET LOCAL session_replication_role = replica"))  # in any order
+    connection.execute(text("SELECT kept.back()"))
+    connection.commit()
     return url
 
 
@@ -63,13 +79,3 @@ def keeping(request: pytest.FixtureRequest, kind: str, fill: Fill) -> Iterator[P
         return
     with kept_postgresql(request.getfixturevalue("postgres"), fill) as url:
         yield lambda folder: put_back(url)
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[Connection]:
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            yield connection
-    finally:
-        engine.dispose()

@@ -279,7 +279,7 @@ worlds = given(
     action=actions,
 )
 examples = settings(
-    max_examples=times(400),
+    max_examples=times(400, calm=120),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -339,7 +339,7 @@ def test_a_dataset_is_listed_exactly_when_a_direct_check_allows_it(sqlite_engine
     check_listing(sqlite_engine, **world)
 
 
-@settings(examples, max_examples=times(60))
+@settings(examples, max_examples=times(60, calm=25))
 @worlds
 @needed
 def test_and_so_it_is_in_postgresql(postgresql_engine: Engine, **world):
@@ -353,8 +353,8 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def postgresql_engine(postgres_url: str) -> Iterator[Engine]:
-    with opened(postgres_url) as engine:
+def postgresql_engine(blank_postgresql: str) -> Iterator[Engine]:
+    with opened(blank_postgresql) as engine:
         yield engine
 
 

@@ -90,10 +90,10 @@ def test_who_leaves_a_team_reads_as_its_member_no_more(governed_url: str, connec
     [(), (3,), range(0, 400, 5), range(90), (*range(70), 399)],
     ids=["none", "one", "some", "most", "with one far off"],
 )
-def test_however_many_scopes_there_are_just_they_are_open(url: str, scoped: Sequence[int]):
+def test_however_many_scopes_there_are_just_they_are_open(blank_url: str, scoped: Sequence[int]):
     every = range(-1, 420)
     rows = " UNION ALL ".join(f"SELECT {number} AS n" for number in every)
-    with opened(url) as engine, Session(engine) as db:
+    with opened(blank_url) as engine, Session(engine) as db:
         condition = scopes.within(db, "n", set(scoped))
         fitting = [
             list(db.connection().exec_driver_sql(f"SELECT n FROM ({rows}) t WHERE {one}").scalars())

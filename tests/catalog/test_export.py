@@ -193,7 +193,7 @@ WORLDS = st.builds(
 
 
 @settings(
-    max_examples=times(60, calm=25),
+    max_examples=times(60, calm=10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -90,8 +90,8 @@ def test_nothing_is_wrong_after_a_dataset_was_withdrawn_with_its_grants(engine: 
     assert look(engine) == []
 
 
-def test_nothing_is_wrong_with_an_empty_catalog_and_anybody_may_ask(url: str):
-    engine = open_database(url)
+def test_nothing_is_wrong_with_an_empty_catalog_and_anybody_may_ask(blank_url: str):
+    engine = open_database(blank_url)
     assert look(engine, by="person:nobody") == []
     engine.dispose()
 

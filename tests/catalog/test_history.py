@@ -60,13 +60,14 @@ from tests.catalog.world import (
     governing,
     manifest,
 )
+from tests.stress import times
 
 MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = open_database(url)
+def engine(blank_url: str) -> Iterator[Engine]:
+    engine = open_database(blank_url)
     yield engine
     engine.dispose()
 
@@ -177,7 +178,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=25,
+    max_examples=times(25, calm=12),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -204,8 +204,8 @@ def wrong(door: Door) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("seed", [5])
-def test_the_index_is_the_truth_after_many_random_operations(url: str, seed: int):
-    engine, clock, random = open_database(url), Clock(), Random(seed)
+def test_the_index_is_the_truth_after_many_random_operations(blank_url: str, seed: int):
+    engine, clock, random = open_database(blank_url), Clock(), Random(seed)
     door = Door(engine, actor="person:ops", clock=clock)
     refused = done = 0
     while done < times(OPERATIONS):

@@ -32,8 +32,8 @@ INDICES = ("search_index", "search_past_index")
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = open_database(url)
+def engine(blank_url: str) -> Iterator[Engine]:
+    engine = open_database(blank_url)
     yield engine
     engine.dispose()
 
@@ -97,11 +97,13 @@ def test_the_code_expects_the_last_revision(engine: Engine):
     assert scripts.get_heads() == [SCHEMA]
 
 
-def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str, engine: Engine):
-    with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
+def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(
+    blank_url: str, engine: Engine
+):
+    with LocalCatalog(blank_url, actor="person:ops", clock=Clock()) as catalog:
         catalog.desk.apply(GOVERNANCE)
         catalog.publish(FLIGHTS, manifest())
-    with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
+    with LocalCatalog(blank_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     every = revisions(engine)
     for revision in [*every[-2::-1], "base"]:
@@ -110,7 +112,7 @@ def test_every_revision_goes_down_and_up_again_with_rows_in_the_tables(url: str,
     for revision in every:
         upgrade(engine, revision)
     assert differences(engine) == []
-    with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
+    with LocalCatalog(blank_url, actor="person:ops", clock=Clock()) as catalog:
         catalog.desk.apply(GOVERNANCE)
         assert catalog.publish(FLIGHTS, manifest()).number == 1
 
@@ -119,10 +121,10 @@ TERM = Term(name="delay", definition="How late it was.")
 
 
 def test_where_versions_stand_and_what_is_kept_of_datasets_outlasts_going_down_and_up(
-    url: str, engine: Engine
+    blank_url: str, engine: Engine
 ):
     clock = Clock()
-    with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+    with LocalCatalog(blank_url, actor="person:ops", clock=clock) as catalog:
         catalog.desk.apply(replace(GOVERNANCE, terms=(TERM,)))
         for rows in (1, 2, 3):
             catalog.publish(FLIGHTS, manifest(rows))
@@ -138,31 +140,31 @@ def test_where_versions_stand_and_what_is_kept_of_datasets_outlasts_going_down_a
     for revision in ("0006", "0005", "0004"):
         downgrade(engine, revision)
         upgrade(engine)
-        with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+        with LocalCatalog(blank_url, actor="person:ops", clock=clock) as catalog:
             gov = catalog.as_actor("person:gov")
             assert fsck.examine(gov._door) == [], revision
             assert catalog.finder.releases(FLIGHTS) == said
             assert catalog.desk.contract(FLIGHTS).raw == contract
     with pytest.raises(Conflict, match=r"aviation\.flights@2 is recalled, which tables of before"):
         downgrade(engine, "0003")
-    with LocalCatalog(url, actor="person:ops", clock=clock) as catalog:
+    with LocalCatalog(blank_url, actor="person:ops", clock=clock) as catalog:
         assert catalog.finder.releases(FLIGHTS) == said
     downgrade(engine, "base")
 
 
 def test_what_the_code_wrote_is_there_and_found_after_going_down_to_names_and_up(
-    url: str, engine: Engine
+    blank_url: str, engine: Engine
 ):
-    with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
+    with LocalCatalog(blank_url, actor="person:ops", clock=Clock()) as catalog:
         catalog.desk.apply(GOVERNANCE)
         catalog.publish(FLIGHTS, manifest())
         catalog.records.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
-    with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
+    with LocalCatalog(blank_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
-    before = read(url)
+    before = read(blank_url)
     downgrade(engine, "0002")
     upgrade(engine)
-    assert read(url) == before
+    assert read(blank_url) == before
 
 
 def read(url: str) -> list[object]:
@@ -271,10 +273,12 @@ def read_content(engine: Engine) -> dict[str, str]:
     return {name: said for name, said in found.items() if name not in of_words}
 
 
-def test_the_old_index_finds_names_and_descriptions_after_going_down(url: str, engine: Engine):
-    with LocalCatalog(url, actor="person:ops", clock=Clock()) as catalog:
+def test_the_old_index_finds_names_and_descriptions_after_going_down(
+    blank_url: str, engine: Engine
+):
+    with LocalCatalog(blank_url, actor="person:ops", clock=Clock()) as catalog:
         catalog.desk.apply(GOVERNANCE)
-    with LocalCatalog(url, actor="person:dev", clock=Clock()) as catalog:
+    with LocalCatalog(blank_url, actor="person:dev", clock=Clock()) as catalog:
         catalog.record(REPO)
     downgrade(engine, "0007")
     with engine.connect() as connection:
@@ -342,9 +346,9 @@ def test_a_catalog_of_the_last_release_is_brought_up_to_date_by_opening_it(popul
     again.dispose()
 
 
-def test_bringing_tables_up_to_date_tells_how_far_it_is(url: str, populated: Engine):
+def test_bringing_tables_up_to_date_tells_how_far_it_is(blank_url: str, populated: Engine):
     told: list[tuple[str, float]] = []
-    open_database(url, progress=lambda stage, done: told.append((stage, done))).dispose()
+    open_database(blank_url, progress=lambda stage, done: told.append((stage, done))).dispose()
     passed = revisions(populated)[2:]
     assert [stage for stage, _ in told] == [f"revision {revision}" for revision in passed]
     assert [done for _, done in told] == [(n + 1) / len(passed) for n in range(len(passed))]

@@ -68,10 +68,13 @@ def publisher(url: str, first: int) -> subprocess.Popen[str]:
     return started
 
 
+TURNS = times(4, calm=2)
+
+
 def test_a_killed_publisher_leaves_whole_versions_only(governed_url: str):
     """Kills come at growing delays; what was acknowledged is there, and nothing half is."""
     acknowledged = 0
-    for turn in range(times(4)):
+    for turn in range(TURNS):
         process = publisher(governed_url, 1 + 10_000 * turn)
         assert process.stdout is not None
         acknowledged += len(process.stdout.readline().split())
@@ -85,7 +88,7 @@ def test_a_killed_publisher_leaves_whole_versions_only(governed_url: str):
         trail = catalog.records.audit_events(subject=FLIGHTS.dataset, limit=10_000)
         catalog.records.verify_audit()
     assert [version.number for version in versions] == list(range(1, len(versions) + 1))
-    assert acknowledged <= len(versions) <= acknowledged + times(4)
+    assert acknowledged <= len(versions) <= acknowledged + TURNS
     published = {event.subject for event in trail if "@" in event.subject}
     assert published == {str(version.ref) for version in versions}
     assert latest_edges(governed_url) == [f"dataset:{versions[-1].ref}"]

@@ -354,7 +354,7 @@ def test_the_witness_tells_nothing_where_nothing_was_said(tmp_path: Path):
     assert to_json(witness.read()) == "[]"
 
 
-PROCESSES, THREADS = 4, 4
+PROCESSES, THREADS = 2, 8
 EACH = times(50)
 """Events of each of 16 writers: 8,000 in all under STRESS=10."""
 

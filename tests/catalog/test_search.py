@@ -16,6 +16,8 @@ from provender.core.features import SavedDatasetSpec
 from provender.core.finding import KINDS, Hit, Question
 from provender.core.names import DatasetRef
 from provender.core.schema import Column, Schema
+from tests.catalog.conftest import connecting, govern
+from tests.catalog.kept import PutBack, keeping
 from tests.catalog.world import (
     FLIGHTS,
     REPO,
@@ -31,11 +33,24 @@ from tests.catalog.world import (
 from tests.stress import times
 
 
+def fill(url: str) -> None:
+    govern(url)
+    with connecting(url, Clock()) as connect:
+        connect("ops").publish(FLIGHTS, manifest())
+        connect("dev").record(REPO)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def filled(request: pytest.FixtureRequest) -> Iterator[PutBack]:
+    with keeping(request, request.param, fill) as filled:
+        yield filled
+
+
 @pytest.fixture
-def found(connect: Connect) -> Connect:
-    connect("ops").publish(FLIGHTS, manifest())
-    connect("dev").record(REPO)
-    return connect
+def found(filled: PutBack, clock: Clock, tmp_path: Path) -> Iterator[Connect]:
+    """A version and definitions are there to be found."""
+    with connecting(filled(tmp_path), clock) as connect:
+        yield connect
 
 
 def named(hits: list[Hit]) -> list[str]:
@@ -242,7 +257,7 @@ def test_every_word_of_a_question_is_looked_for_or_said_to_be_missing(found: Con
 
 
 @settings(
-    max_examples=times(60, calm=25),
+    max_examples=times(60, calm=10),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -254,9 +269,18 @@ def test_any_text_is_answered(found: Connect, text: str):
         assert hit.why
 
 
-@pytest.fixture
-def flights(url: str) -> Iterator[LocalCatalog]:
-    """The real governance of this project, every dataset published once."""
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def flights(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalCatalog]:
+    """The real governance of this project, every dataset published once: only to be read."""
+    with keeping(request, request.param, fill_as_here) as kept:
+        url = kept(tmp_path_factory.mktemp("flights"))
+        with LocalCatalog(url, actor="person:sam", clock=Clock()) as catalog:
+            yield catalog
+
+
+def fill_as_here(url: str) -> None:
     governance = read_governance(Path(__file__).parents[2] / "catalog")
     with LocalCatalog(url, actor="person:sam", clock=Clock()) as catalog:
         catalog.desk.apply(governance)
@@ -277,7 +301,6 @@ def flights(url: str) -> Iterator[LocalCatalog]:
                     event_timestamp=dataset.event_timestamp,
                 ),
             )
-        yield catalog
 
 
 def test_late_arrivals_weather_finds_all_three(flights: LocalCatalog):

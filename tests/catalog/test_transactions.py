@@ -22,8 +22,8 @@ COUNT = text("SELECT COUNT(*) FROM teams")
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = open_database(url)
+def engine(blank_url: str) -> Iterator[Engine]:
+    engine = open_database(blank_url)
     yield engine
     engine.dispose()
 
@@ -46,10 +46,10 @@ def test_a_reader_cannot_write(engine: Engine):
 
 
 def test_writers_of_one_process_take_turns_instead_of_waiting_for_a_lock_to_be_free(
-    url: str, monkeypatch: pytest.MonkeyPatch
+    blank_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(database, "BUSY_SECONDS", 0)
-    engines = [open_database(url) for _ in range(2)]
+    engines = [open_database(blank_url) for _ in range(2)]
     started = threading.Barrier(8)
 
     def write(thread: int) -> None:

@@ -32,11 +32,12 @@ __all__ = [
 ]
 
 Connect = Callable[[str], Library]
-WAYS = ["local-sqlite", "local-postgresql", "http-sqlite"]
+WAYS = ["local-postgresql", "http-sqlite"]
 """Each implementation, and each database; both ways to both in `make stress`."""
+MORE_WAYS = ["local-sqlite", "http-postgresql"]
 
 
-@pytest.fixture(params=[*WAYS, "http-postgresql"] if STRESSED else WAYS)
+@pytest.fixture(params=[*WAYS, *MORE_WAYS] if STRESSED else WAYS)
 def way(request: pytest.FixtureRequest) -> str:
     chosen: str = request.param
     return chosen

@@ -1,5 +1,7 @@
 """Lost updates and repeated requests, in process and over HTTP, on both databases.
 
+In process, edits are counted by tests/catalog/test_editing.py, too; by these under STRESS.
+
 The promised numbers are 8 stewards × 200 edits of one dataset, and 10,000 calls that are each
 sent one to five times; a tenth of them by default.
 """
@@ -15,8 +17,8 @@ from provender.core.editing import Edit
 from provender.core.errors import PreconditionFailed
 from provender.core.protocols import Library
 from tests.catalog.world import FLIGHTS, manifest
-from tests.contract.conftest import Connect
-from tests.stress import times
+from tests.contract.conftest import MORE_WAYS, WAYS, Connect
+from tests.stress import STRESSED, times
 
 STEWARDS = 8
 EDITS = times(20)
@@ -25,6 +27,14 @@ SEEDS = range(times(5))
 SENT_AT_MOST = 5
 
 
+@pytest.fixture(params=[*WAYS, *(MORE_WAYS if STRESSED else MORE_WAYS[:1])])
+def way(request: pytest.FixtureRequest) -> str:
+    """One more than in calm runs elsewhere, for the numbers."""
+    chosen: str = request.param
+    return chosen
+
+
+@pytest.mark.parametrize("way", [*WAYS, *MORE_WAYS] if STRESSED else ["http-sqlite"], indirect=True)
 def test_no_edit_is_lost_whoever_edits_at_once(connect: Connect) -> None:
     def edit_on(steward: int) -> tuple[list[str], int]:
         catalog = connect("sam" if steward % 2 else "ops")

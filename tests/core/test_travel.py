@@ -9,10 +9,10 @@ from provender.core.errors import InvalidInput
 from provender.core.tags import Tag, Taxonomy, Way
 from provender.core.travel import Anonymising, Carried, passes, stops
 from tests.core.dags import STOPS, TAGS, Columns, dag, happen
-from tests.stress import times
+from tests.stress import STRESSED, times
 
 DAGS = times(100)
-UPDATES = 3
+UPDATES = 3 if STRESSED else 2
 BAR_SECONDS = 0.05 if times(1) > 1 else 0.25  # other tests run beside those of CI
 
 

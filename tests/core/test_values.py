@@ -27,6 +27,7 @@ from provender.core.schema import TYPES, Column, Schema
 from provender.core.simulation import Policy
 from provender.core.trail import Start
 from provender.values import from_json, to_json
+from tests.stress import times
 
 JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=3)
 
@@ -90,7 +91,7 @@ def test_there_are_values_to_try() -> None:
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: f"{kind.__module__}.{kind.__qualname__}")
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(12, calm=5), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_value_comes_back_from_json_as_it_went(kind: type[Any], data: st.DataObject) -> None:
     value = data.draw(st.from_type(kind))
