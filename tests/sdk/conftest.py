@@ -1,5 +1,6 @@
 """A home with one dataset, its publishers and its readers."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -55,10 +56,18 @@ def orders(count: int = 5, *, first: int = 1_700_000_000) -> pa.Table:
     )
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    with connect(settings=Settings(home=tmp_path, actor="person:sam")) as workspace:
+@pytest.fixture(scope="session")
+def governed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that is governed, to be copied."""
+    made = tmp_path_factory.mktemp("governed")
+    with connect(settings=Settings(home=made, actor="person:sam")) as workspace:
         workspace.catalog.desk.apply(GOVERNANCE)
+    return made
+
+
+@pytest.fixture
+def home(tmp_path: Path, governed_home: Path) -> Path:
+    shutil.copytree(governed_home, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -67,7 +67,8 @@ def test_plain_feast_returns_the_same_rows(training_set, spine, as_ana):
 def test_the_honest_model_is_as_good_as_it_should_be(training_set):
     frame = training_set.arrow()
     trained = model.train(model.between(frame, date(2013, 1, 1), date(2013, 4, 1)))
-    score = model.score(trained, model.between(frame, date(2013, 4, 1), date(2014, 1, 1)))
+    rest = model.between(frame, date(2013, 4, 1), date(2014, 1, 1))
+    score = model.score(trained, rest.take(pa.array(range(0, rest.num_rows, 3))))
     assert score.auc == pytest.approx(0.742, abs=0.01)
 
 
