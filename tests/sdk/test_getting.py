@@ -3,10 +3,13 @@
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pandas as pd
@@ -18,52 +21,45 @@ from provender.core.datasets import Format
 from provender.core.errors import Conflict, Denied, Gone, InvalidInput, NotFound, Stale
 from provender.core.lifecycle import Step
 from provender.core.retention import Retention
+from provender.sdk import connect
+from provender.settings import Settings
+from provender.tables.convert import convert as convert_files
 from tests.catalog.world import versions_of
 from tests.sdk.conftest import ORDERS, Connect, orders
 from tests.stress import times
 
-CONVERT = """
-import sys
-from provender.sdk import connect
-from provender.settings import Settings
-with connect(settings=Settings(home=sys.argv[1], actor="person:sam")) as workspace:
-    print("ready", flush=True)
-    sys.stdin.readline()
-    print(workspace.convert("shop.orders", sys.argv[2]).version.manifest.digest)
-"""
-LOST = """
-import os, signal, sys
-from provender.core.datasets import Format
-from provender.core.names import DatasetRef
-from provender.sdk import connect
-from provender.settings import Settings
-from provender.tables.convert import convert
-settings = Settings(home=sys.argv[1], actor="person:sam")
-with connect(settings=settings) as workspace:
-    convert(settings.lake, workspace.version("shop.orders"), Format(sys.argv[2]))
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(["tests.sdk.test_getting", "provender.catalog.local", "deltalake"])
 
 
-def converting(home: Path, fmt: str, code: str = CONVERT) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", code, str(home), fmt],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ,
-    )
+def convert(home: Path, fmt: str, pipe: Connection) -> None:
+    """Make the version's other format when told to, and tell its digest."""
+    with connect(settings=Settings(home=home, actor="person:sam")) as workspace:
+        pipe.send("ready")
+        pipe.recv()
+        pipe.send(workspace.convert("shop.orders", fmt).version.manifest.digest)
 
 
-def wait_for(process: subprocess.Popen[str]) -> None:
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+def lose(home: Path, fmt: str, pipe: Connection) -> None:
+    """Be killed when the files are there and nobody knows of them."""
+    settings = Settings(home=home, actor="person:sam")
+    with connect(settings=settings) as workspace:
+        convert_files(settings.lake, workspace.version("shop.orders"), Format(fmt))
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
-def go(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    process.stdin.write("\n")
-    process.stdin.flush()
+@contextmanager
+def converting(
+    home: Path, fmt: str, work: Callable[[Path, str, Connection], None] = convert
+) -> Iterator[tuple[BaseProcess, Connection]]:
+    """A process that does ``work``, forked from one that has imported what it needs; and how to talk to it."""
+    ours, its = FORKS.Pipe()
+    with ours, its:
+        process = FORKS.Process(target=work, args=(home, fmt, its))
+        process.start()
+        yield process, ours
+        process.kill()
+        process.join()
 
 
 def test_the_latest_is_got_or_the_one_that_is_named(acting: Connect) -> None:
@@ -153,13 +149,14 @@ def test_of_two_who_convert_at_once_both_get_the_one_that_is_made(
     sam.publish("shop.orders", orders(200))
     with converting(home, fmt) as one, converting(home, fmt) as other:
         both = (one, other)
-        for process in both:
-            wait_for(process)
-        for process in both:
-            go(process)
-        digests = {process.communicate(timeout=60)[0] for process in both}
-        assert [process.returncode for process in both] == [0, 0]
-    assert digests == {f"{sam.get('shop.orders', format=fmt).version.manifest.digest}\n"}
+        assert [pipe.recv() for _, pipe in both] == ["ready", "ready"]
+        for _, pipe in both:
+            pipe.send("go")
+        digests = {pipe.recv() for _, pipe in both}
+        for process, _ in both:
+            process.join(60)
+        assert [process.exitcode for process, _ in both] == [0, 0]
+    assert digests == {sam.get("shop.orders", format=fmt).version.manifest.digest}
     assert len(sam.catalog.records.audit_events(kind=EventKind.VERSION_REPRESENT)) == 1
     report = sam.fsck()
     assert report.findings == ()
@@ -172,8 +169,9 @@ def test_what_a_killed_conversion_leaves_is_an_orphan_that_fsck_removes(
 ) -> None:
     sam = acting("sam")
     sam.publish("shop.orders", orders(20))
-    with converting(home, fmt, LOST) as process:
-        assert process.wait(timeout=60) == -signal.SIGKILL
+    with converting(home, fmt, lose) as (process, _):
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
     assert [finding.kind for finding in sam.fsck().findings][:1] == ["orphan"]
     assert all(finding.removed for finding in sam.fsck(remove=True).findings)
     assert sam.fsck().findings == ()
@@ -188,9 +186,9 @@ def test_a_conversion_killed_at_any_moment_leaves_the_version_whole(
     sam.publish("shop.orders", orders(20_000))
     chosen = random.Random(11)
     for _ in range(times(3)):
-        with converting(home, "jsonl") as process:
-            wait_for(process)
-            go(process)
+        with converting(home, "jsonl") as (process, pipe):
+            assert pipe.recv() == "ready"
+            pipe.send("go")
             time.sleep(chosen.random() * 0.5)
             process.kill()
         sam.fsck(remove=True)

@@ -15,6 +15,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.stress import STRESSED
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 BACKEND = """
 import zipfile
@@ -249,7 +251,7 @@ def test_two_at_once_do_the_work_once(repository):
     assert sum("ready in" in text for text in said) == 1
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5])
+@pytest.mark.parametrize("seconds", [0.3, 1.5] if STRESSED else [1.5])
 def test_a_killed_run_is_healed_by_the_next(repository, seconds):
     shutil.rmtree(repository.root / ".venv")
     process = repository.start()
