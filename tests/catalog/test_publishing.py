@@ -109,7 +109,7 @@ def latest_edges(url: str) -> list[str]:
     return edges
 
 
-READERS, READS = 8, times(100)
+READERS, READS = 8, times(100, calm=50)
 """Reads of each: 8,000 in all under STRESS=10."""
 
 
@@ -138,7 +138,7 @@ def test_readers_see_one_version_or_the_next_while_others_publish(governed_url: 
 
 
 PROCESSES, THREADS = 2, 16
-VERSIONS = times(5)
+VERSIONS = times(5, calm=3)
 """Of each of 32 publishers: 1,600 in all under STRESS=10."""
 
 
