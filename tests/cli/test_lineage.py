@@ -5,6 +5,7 @@ import pytest
 from provender.catalog.local import LocalCatalog
 from provender.core.features import FieldSpec, OnDemandSpec, RepoSpec, ServiceSpec, ViewSpec
 from provender.core.names import DatasetRef, FeatureRef
+from tests.cli.conftest import copied, running, written
 
 ORDERS = DatasetRef("shop", "orders")
 REPO = RepoSpec(
@@ -42,17 +43,26 @@ REPO = RepoSpec(
 )
 
 
-@pytest.fixture
-def defined(published, home, monkeypatch):
-    """shop.orders, with a view over it that a service asks."""
+@pytest.fixture(scope="module")
+def defined_home(tmp_path_factory, published_home):
+    """A home with shop.orders, and a view over it that a service asks."""
+    home = written(tmp_path_factory.mktemp("defined"))
+    copied(published_home, home)
     rules = home / "catalog" / "policies" / "all.yml"
     define = "- {id: shop-defines, description: D., actors: [team:shop], actions: [define], datasets: ['*']}\n"
     rules.write_text(rules.read_text() + define)
-    assert published("governance", "apply").code == 0
+    with running(home) as run:
+        assert run("governance", "apply").code == 0
     url = f"sqlite:///{home / '.provender' / 'catalog.db'}"
     with LocalCatalog(url, actor="person:sam") as catalog:
         catalog.record(REPO)
-    return published
+    return home
+
+
+@pytest.fixture
+def defined(run, home, defined_home):
+    copied(defined_home, home)
+    return run
 
 
 def test_a_dataset_shows_what_was_made_from_it_and_a_direction_narrows(defined):

@@ -153,7 +153,14 @@ repo = store(Path(sys.argv[1]), project=sys.argv[2])
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
-        here.run(repo, progress=lambda rows: print("wrote", flush=True))
+        left = int(line)
+        def wrote(rows):
+            global left
+            print("wrote", flush=True)
+            left -= 1
+            if left < 0:
+                threading.Event().wait()  # it is about to be killed, and must not end before
+        here.run(repo, progress=wrote)
         print("done", flush=True)
         threading.Event().wait()  # its process id is its own until it is killed
     print(child, flush=True)
@@ -192,7 +199,7 @@ def said(process: "subprocess.Popen[str]") -> str:
 def work(process: "subprocess.Popen[str]", kill_after: int) -> None:
     """Let a child run, and kill it when it has written so many batches."""
     assert process.stdin is not None
-    process.stdin.write("run\n")
+    process.stdin.write(f"{kill_after}\n")
     process.stdin.flush()
     child = int(said(process))
     for _ in range(kill_after):

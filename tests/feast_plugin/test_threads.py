@@ -72,7 +72,7 @@ def check(feast_store: FeatureStore, seed: int) -> None:
         assert answer.column(f"{name}__value").to_pylist() == [e and e[0] for e in expected]
 
 
-@pytest.mark.parametrize(("stores_open", "each"), [(1, times(8)), (4, times(2))])
+@pytest.mark.parametrize(("stores_open", "each"), [(1, times(8, calm=4)), (4, times(2, calm=1))])
 def test_retrievals_of_many_threads_are_all_right(
     tmp_path: Path, stores_open: int, each: int
 ) -> None:
