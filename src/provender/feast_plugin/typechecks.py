@@ -59,10 +59,7 @@ def _parsed(source: str) -> ast.Module:
 
 
 def _alone(scope: S, path: Sequence[str]) -> S:
-    """Return a copy of ``scope`` where of the parts that ``path`` does not lead to only names are left.
-
-    What it leads to is the original: typeguard changes each function once.
-    """
+    """Return a copy of ``scope`` where of the parts that ``path`` does not lead to only names are left."""
     body: list[ast.stmt] = []
     for statement in scope.body:
         if isinstance(statement, PARTS):
@@ -71,7 +68,7 @@ def _alone(scope: S, path: Sequence[str]) -> S:
             elif isinstance(statement, ast.ClassDef) and path[1:]:
                 body.append(_alone(statement, path[1:]))
             else:
-                body.append(statement)
+                body.append(copy.deepcopy(statement))
         else:
             body.append(statement if isinstance(statement, PLAIN) else copy.deepcopy(statement))
     found = copy.copy(scope)
