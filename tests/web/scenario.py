@@ -121,7 +121,7 @@ def fill(url: str) -> None:
             DatasetRef.parse("aviation.tail_last"),
             grantee="service:online",
             action=Action.SERVE,
-            columns=("tailnum", "last_arr_delay"),
+            columns=("tailnum", "last_arr_delay", "event_timestamp", "created_timestamp"),
             purposes=("serving",),
         )
     with acting("person:sam", days_ago=1) as catalog:
