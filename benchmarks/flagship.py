@@ -28,7 +28,7 @@ TTL_HOURS = {
     "route_history": 48,
     "tail_last": 24,
 }
-QUICK_ROWS = 40_000
+QUICK_ROWS = 20_000
 NOT_IN_SPINE = ["arr_delay", "late", "distance"]
 CLAIMS = (
     Claim("Feast takes at least 6 times as long", "feast_over_ours", 6, at_least=True),

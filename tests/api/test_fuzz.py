@@ -13,7 +13,7 @@ from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, manifest, permitted, training_set
 from tests.stress import STRESSED, times
 
-EXAMPLES = times(3, calm=2)
+EXAMPLES = times(3, calm=1)
 WHO = "person:gov"
 ROWS = ("--exclude-operation-id-regex", "^retrieve_")
 """These catalogs have no files, and nobody makes Arrow up: tests/exits/test_gateway.py sends what is wrong."""
@@ -40,7 +40,7 @@ def test_every_request_has_an_answer_that_the_description_foresees(
             [
                 *(str(Path(sys.executable).with_name("schemathesis")), "--config-file"),
                 *(str(configuration), "run", f"{address}/openapi.json", "--url", address),
-                *("--checks", "all", "--max-examples", str(examples(governed_url))),
+                *("--checks", "all", "--max-examples", str(EXAMPLES)),
                 *("--generation-deterministic", "--max-response-time", "5"),
                 *("--phases", ",".join(phases(governed_url))),
                 *("--header", f"Authorization: Bearer {WHO}", *ROWS),
@@ -83,11 +83,6 @@ def test_a_governed_server_asks_for_a_token_wherever_its_description_says_so(
             text=True,
         )
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-
-
-def examples(url: str) -> int:
-    """Of each operation; fewer on the second database, unless STRESS."""
-    return EXAMPLES if url.startswith("sqlite") or STRESSED else 1
 
 
 def phases(url: str) -> list[str]:

@@ -25,7 +25,7 @@ from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import FLIGHTS, GOVERNANCE, REPO, Clock, listed, manifest, searched
 from tests.stress import times
 
-ROWS = times(1_000, calm=150)
+ROWS = times(1_000, calm=60)
 SOME = 100
 INDICES = ("search_index", "search_past_index")
 """Full-text indices, which differ by database."""
