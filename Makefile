@@ -6,9 +6,9 @@ UV_COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 -
 
 # Compiled modules are kept even where the machine says otherwise: the tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
-
 .DEFAULT_GOAL := help
 DECIDING := src/provender/core/policy.py,src/provender/core/audit.py,src/provender/catalog/access.py
+SIZED = $(shell grep -rl --include="test_*.py" tests.stress tests) tests/contract tests/feast_plugin/test_killed_delta.py tests/online/test_embedded.py
 DECIDED := $(patsubst %,tests/core/test_%.py,audit trail policy verdicts filters effects effects_of_rules) $(patsubst %,tests/catalog/test_%.py,access audit grants naming testimony told)
 .PHONY: help setup demo test stress mutants branches check bench up down lock clean
 
@@ -24,8 +24,8 @@ demo: setup  ## the whole story on real flights: publish, train, serve, find, as
 test: setup  ## all tests; installs the browser that some need, where it can
 	@$(PYTHON) tools/chromium.py
 	$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-stress: setup  ## the reliability tests at ten times their numbers
-	STRESS=10 $(VENV)/python -m pytest tests/catalog/test_access.py tests/tables/test_convert.py tests/tables/test_crash.py tests/tables/test_crash_offline.py tests/catalog/test_publishing.py tests/online/test_embedded.py tests/offline/test_differential.py tests/offline/test_shield.py tests/offline/test_injections.py tests/offline/test_stretches.py tests/offline/test_concurrency.py tests/feast_plugin/test_parted_lookup.py tests/feast_plugin/test_threads.py tests/feast_plugin/test_killed.py tests/feast_plugin/test_killed_delta.py tests/feast_plugin/test_interrupted.py tests/catalog/test_failpoints.py tests/catalog/test_readers.py tests/catalog/test_editing.py tests/catalog/test_instants.py tests/catalog/test_index_truth.py tests/catalog/test_golden.py tests/catalog/test_carried_anew.py tests/core/test_travel.py tests/catalog/test_migrations.py tests/catalog/test_backup.py tests/contract/test_reliability.py tests/api/test_matrix.py tests/api/test_existence.py tests/serving/test_revocation.py tests/serving/test_overhead.py tests/online/test_veil.py tests/faults tests/catalog/test_sealing.py tests/catalog/test_tampering.py tests/catalog/test_unrecorded.py tests/online/test_journal.py tests/serving/test_told.py tests/tools/test_verify_audit.py tests/catalog/test_approvers.py tests/catalog/test_simulation.py tests/oidc/test_keys.py tests/api/test_addresses.py tests/serving/test_callers.py tests/exits/test_canary.py tests/erasure
+stress: setup  ## the tests that do something many times, at ten times their numbers
+	STRESS=10 $(VENV)/python -m pytest $(SIZED)
 
 mutants: setup  ## mutation tests of the policy: no survivor without a reason
 	$(VENV)/python -m pip install --quiet --require-hashes --requirement requirements/mutants.lock
