@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from provender.core.effects import Effect
 from provender.core.features import FieldSpec
 from provender.core.names import FeatureRef
 from provender.core.people import Person
@@ -214,3 +215,38 @@ def test_a_lease_opens_and_closes_without_another_apply(connect: Connect, served
     assert after.verdict(SERVER.id).opened["arrivals:delay"] == after.first_end == until
     connect("sam").records.revoke(given.id)
     assert "arrivals:delay" in ask("delays").verdict(SERVER.id).closed
+
+
+@pytest.mark.parametrize(
+    "part", [{"effect": Effect.MASK, "mask": "null"}, {"effect": Effect.COMPUTE}]
+)
+@pytest.mark.parametrize("role", ["event_timestamp", "created_timestamp", "join key"])
+def test_a_column_that_also_finds_rows_is_decided_for_each_of_its_roles(
+    connect: Connect, served, role: str, part: dict[str, object]
+):
+    """A timestamp comes with the row, whatever becomes of the feature of the same column."""
+    view = ARRIVALS.views[0]
+    if role == "join key":
+        view = replace(
+            view, join_keys=(FieldSpec(name="aircraft_of", type="string", column="tailnum"),)
+        )
+    else:
+        view = replace(view, **{role: "tailnum"})
+    repo = replace(ARRIVALS, views=(view,), on_demand=())
+    tagged = Rule(
+        id="part",
+        actors=(SERVER.id,),
+        actions=(Action.SERVE,),
+        tags=("personal",),
+        **part,  # type: ignore[arg-type]
+    )
+    served(repo, rule(Action.SERVE), tagged)
+    connect("dev").record(repo)
+    verdict = connect("ana").records.policy_lease("delays").verdict(SERVER.id)
+    if role == "join key" and part["effect"] is Effect.COMPUTE:
+        assert verdict.closed == {}  # what computes may find rows, too
+        assert verdict.parts.computes == ("arrivals:aircraft",)
+        return
+    assert set(verdict.closed) == {"arrivals:delay", "arrivals:aircraft"}
+    name = "the join key" if role == "join key" else "the timestamp"
+    assert f"{name} aviation.flights.tailnum" in verdict.closed["arrivals:aircraft"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provender.core.datasets import Dataset, Format
-from provender.core.editing import Bared, Edit, Known, bared, edited
+from provender.core.editing import Bared, Edit, Known, bared, edited, taken
 from provender.core.errors import Problems
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, Owner, Role
@@ -198,13 +198,19 @@ def test_what_is_assigned_is_there_and_what_is_unassigned_is_not(
 
 
 def test_what_older_versions_lose_is_told_by_tag_and_column():
-    before = replace(FLIGHTS, tags=(), column_tags={"a": ("x",), "b": ("x", "y")})
-    after = replace(before, column_tags={"b": ("x",)})
-    schemas = {1: {"a", "b"}, 2: {"a", "b", "c"}, 5: {"a"}, 7: {"c"}}
-    found = bared(before, after, {"x", "y"}, schemas)
-    assert found == [Bared("x", "a", (1, 2, 5)), Bared("y", "b", (1, 2))]
-    assert bared(before, after, {"y"}, {7: {"c"}}) == []
-    assert bared(before, after, {"x"}, {1: {"a"}}) == []
-    assert bared(replace(before, tags=("x",)), after, {"x"}, {1: {"z"}, 2: {"c"}}) == [
-        Bared("x", "z", (1,))
-    ]
+    before = replace(FLIGHTS, tags=(), column_tags={"a": ("x",), "b": ("x", "y=1")})
+    after = replace(before, column_tags={"b": ("x", "y=2")})
+    schemas = {1: {"a", "b"}, 2: {"a", "b", "c"}, 5: {"a"}, 6: {"a"}, 7: {"c"}}.items()
+    found = bared(before, after, {"x", "y"}, schemas, newest={"c"})
+    assert found == [Bared("x", "a", (1, 2, 5, 6)), Bared("y=1", "b", (1, 2))]
+    assert str(found[0]) == "'x' from column 'a', which only versions 1, 2, 5 and 1 more have"
+    assert bared(before, after, {"x", "y"}, schemas, newest={"a", "b"}) == []
+    assert bared(before, after, {"z"}, schemas, newest={"c"}) == []
+    whole = replace(before, tags=("x",))
+    assert bared(whole, after, {"x"}, [(1, {"z"})], newest={"c"}) == [Bared("x", "z", (1,))]
+
+
+def test_another_value_of_a_tag_takes_the_one_that_was_there():
+    before = replace(FLIGHTS, tags=(), column_tags={"a": ("x=1", "y")})
+    after = replace(before, tags=("y",), column_tags={"a": ("x=2",)})
+    assert taken(before, after, {"x", "y"}) == [Assignment("x", "1", "a")]

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,6 +65,18 @@ def test_columns_inherit_the_tags_of_all_that_they_come_from():
         "senior__is_senior__timestamp": {*age, "quality.gold"},
         "senior__is_senior__status": {*age, "quality.gold"},
     }
+
+
+def test_when_a_value_is_from_has_the_tags_of_the_timestamps_too():
+    view = next(one for one in REPO.views if one.name == "orders")
+    orders = DATASETS[view.dataset.dataset]
+    tagged = replace(
+        orders, column_tags=orders.column_tags | {view.event_timestamp: ("when.seen",)}
+    )
+    found = inherited_tags(REPO, MIXED, DATASETS | {view.dataset.dataset: tagged})
+    assert found["orders__total__timestamp"] == {"quality.gold", "when.seen"}
+    assert found["senior__is_senior__timestamp"] >= {"when.seen"}
+    assert found["orders__total"] == {"quality.gold"}
 
 
 def test_a_log_belongs_to_whoever_owns_the_service():

@@ -60,8 +60,8 @@ def edit(
     Raises:
         NotFound: the dataset is not there, or not for ``by`` to discover.
         Denied: ``by`` neither owns nor stewards it, or takes a tag of four eyes away without
-            governing: one alone would open what takes two. Likewise where older versions have
-            the column, and the newest has it no more: moved to a new name, a tag opens the old.
+            governing: one alone would open what takes two. Likewise where only older versions
+            have the column: moved to a new name, a tag opens the old.
         PreconditionFailed: it is not any more at the revision that was ``expected``.
         PreconditionRequired: neither a revision nor a reason is given.
         Problems: the edit names what is not known, or puts tags where they may not be.
@@ -76,7 +76,7 @@ def edit(
         doing = f"take {str(gone)!r} from {row.name}: access to it takes two"
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     for bare in unprotected.of(db, before, after, known.taxonomy.protected):
-        doing = f"leave {bare} in {row.name}: it is not in the newest, and would be open"
+        doing = f"take {bare}, of {row.name}"
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     if canonical(after) != canonical(before):
         declarations.declare(db, [after], change=change)

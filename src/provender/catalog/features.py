@@ -36,7 +36,7 @@ from provender.catalog.rows import (
     ServingManifestRow,
     TrainingSetRow,
 )
-from provender.catalog.serving import compile_lease, compile_serving
+from provender.catalog.serving import DECIDED_AS, compile_lease, compile_serving
 from provender.core import derivation
 from provender.core.audit import EventKind
 from provender.core.digest import digest, short
@@ -294,7 +294,8 @@ def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> s
 def policy_state(db: Session, project: str) -> str:
     """Return what changes with all that may change what ``project`` serves, but for time."""
     last = select(func.max(RepoRow.number)).where(RepoRow.project == project)
-    return short(digest([project, epoch.now(db), db.scalar(last), tokens.state(db)]), length=16)
+    said = [DECIDED_AS, project, epoch.now(db), db.scalar(last), tokens.state(db)]
+    return short(digest(said), length=16)
 
 
 def policy_lease(db: Session, who: Actor, project: str, *, now: datetime) -> PolicyLease:

@@ -8,6 +8,7 @@ change of the policy, in a lease. Nobody hands either in.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy.orm import Session
 
@@ -26,6 +27,8 @@ from provender.core.serving import PURPOSE, SERVER, ServingManifest, compile_man
 
 FOUND_BY = (Effect.SEE, Effect.COMPUTE)
 """What has to be left of a join key: whoever looks up brings its values, and gets none."""
+DECIDED_AS = 2
+"""One more whenever openness is decided otherwise: what was decided before is not what is."""
 ANYONE = Actor("anyone")
 """Who is nobody in particular: what they may be served, everybody may."""
 
@@ -54,6 +57,14 @@ class Openness:
             filters={str(ref): rows for ref, rows in sorted(self.filters.items())},
             computes=tuple(sorted(map(str, self.computes))),
         )
+
+
+class Role(StrEnum):
+    """What a column is to a view, in words before its name."""
+
+    FEATURE = ""
+    KEY = "the join key "
+    TIME = "the timestamp "
 
 
 def compile_serving(db: Session, repo: RepoSpec, *, now: datetime) -> ServingManifest:
@@ -170,7 +181,7 @@ def _judge(
     told |= {reason.column.column: reason.because for reason in whole.reasons}
     for ref, needed in columns.items():
         found = [reasons[column] for column in needed]
-        why = _why_closed(found, view) if parted else _first(found, view, lambda one: one.is_whole)
+        why = _why_closed(found, view) if parted else _first(found, view, _is_whole)
         if why is not None:
             openness.closed[ref] = f"{server} may not serve {why}"
             if shut := [reason for reason in found if not reason.allowed]:
@@ -188,27 +199,34 @@ def _why_closed(reasons: Sequence[Reason], view: ViewSpec) -> str | None:
     A key has to be as it is, or no row is found by it, if only to find one; a timestamp comes with
     the row; a filter has to be told by the row.
     """
-    feature = reasons[0]
-
-    def is_used_whole(one: Reason) -> bool:
-        is_time = one.column.column in view.times
-        return one is feature or one.effect in ((Effect.SEE,) if is_time else FOUND_BY)
-
-    why = _first(reasons, view, lambda one: one.allowed) or _first(reasons, view, is_used_whole)
+    why = _first(reasons, view, _is_allowed) or _first(reasons, view, _finds_rows)
     if why is not None:
         return why
     why = untold([Filter(text) for one in reasons for text in one.filters], view)
-    return f"{feature.column}: {why}".rstrip(",") if why else None
+    return f"{reasons[0].column}: {why}".rstrip(",") if why else None
+
+
+def _is_whole(_: Role, one: Reason) -> bool:
+    return one.is_whole
+
+
+def _is_allowed(_: Role, one: Reason) -> bool:
+    return one.allowed
+
+
+def _finds_rows(role: Role, one: Reason) -> bool:
+    """Whether what is left of a column does for its ``role``; one column may have several."""
+    return role is Role.FEATURE or one.effect in (FOUND_BY if role is Role.KEY else (Effect.SEE,))
 
 
 def _first(
-    reasons: Sequence[Reason], view: ViewSpec, is_good: Callable[[Reason], bool]
+    reasons: Sequence[Reason], view: ViewSpec, is_good: Callable[[Role, Reason], bool]
 ) -> str | None:
     """Say of the first that is not good what it is about, and why: a feature's column, a join key, a timestamp."""
-    for place, reason in enumerate(reasons):
-        if not is_good(reason):
-            role = "the join key " if place <= len(view.keys) else "the timestamp "
-            return f"{role if place else ''}{reason.column} ({reason.because})"
+    roles = (Role.FEATURE, *[Role.KEY] * len(view.keys), *[Role.TIME] * len(view.times))
+    for role, reason in zip(roles, reasons, strict=True):
+        if not is_good(role, reason):
+            return f"{role}{reason.column} ({reason.because})"
     return None
 
 

@@ -4,7 +4,7 @@ Pure: `edited` says what a dataset becomes, or everything that is wrong with the
 Whether somebody may edit at all is policy's question; which tags they may put there is ours.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from provender.core.datasets import Dataset
@@ -14,6 +14,8 @@ from provender.core.names import suggest
 from provender.core.people import Actor, Owner, Role
 from provender.core.tags import Assignment, Taxonomy, may_put
 
+SHOWN = 3
+"""How many versions are named."""
 WHOLE = "*"
 """How a dataset writes a tag of all its columns among those of one column."""
 
@@ -108,47 +110,56 @@ def _offices(owners: tuple[Owner, ...]) -> dict[str, object]:
 
 
 def taken(before: Dataset, after: Dataset, tags: Collection[str]) -> list[Assignment]:
-    """Return what is of ``tags`` on ``before`` or on a column of it, and on ``after`` not there any more."""
-    left = {(one.tag, one.column) for one in after.assignments}
+    """Return what is of ``tags`` on ``before`` or on a column of it, and on ``after`` not there any more.
+
+    With another value it is not there any more: rules may name one.
+    """
+    left = set(after.assignments)
     return [
         one
         for one in before.assignments
-        if one.tag in tags and left.isdisjoint({(one.tag, one.column), (one.tag, "")})
+        if one.tag in tags and left.isdisjoint({one, replace(one, column="")})
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Bared:
-    """A ``column`` of older ``versions``, not of the newest, that has ``tag`` no more."""
+    """A ``column`` of ``versions``, but not of what readers get now, that has ``tag`` no more."""
 
     tag: str
     column: str
     versions: tuple[int, ...]
 
     def __str__(self) -> str:
-        first, last = self.versions[0], self.versions[-1]
-        which = f"version {first}" if first == last else f"versions {first} to {last}"
-        return f"column {self.column!r} of {which}, without {self.tag!r},"
+        more = f" and {len(self.versions) - SHOWN} more" if self.versions[SHOWN:] else ""
+        named = ", ".join(map(str, self.versions[:SHOWN]))
+        return f"{self.tag!r} from column {self.column!r}, which only versions {named}{more} have"
 
 
 def bared(
-    before: Dataset, after: Dataset, tags: Collection[str], schemas: Mapping[int, Collection[str]]
+    before: Dataset,
+    after: Dataset,
+    tags: Collection[str],
+    schemas: Iterable[tuple[int, Collection[str]]],
+    *,
+    newest: Collection[str],
 ) -> list[Bared]:
-    """Return what of ``tags`` columns lose that the newest of the versions of ``schemas`` lacks.
+    """Return what of ``tags`` is taken from columns of ``schemas`` that ``newest`` lacks.
 
-    It is how a tag is moved to a column's new name, and opens the old one.
+    It is how a tag is moved to a column's new name, and opens the old one. ``schemas`` are the
+    columns of versions by number; a tag with another value is another tag.
     """
-    newest = schemas[max(schemas)] if schemas else ()
     found: dict[tuple[str, str], list[int]] = {}
-    for number, names in sorted(schemas.items()):
+    for number, names in schemas:
         for column in sorted(set(names).difference(newest)):
-            for tag in sorted(_on(before, column) & set(tags) - _on(after, column)):
+            for tag in sorted(_on(before, column, tags) - _on(after, column, tags)):
                 found.setdefault((tag, column), []).append(number)
     return [Bared(tag, column, tuple(numbers)) for (tag, column), numbers in found.items()]
 
 
-def _on(dataset: Dataset, column: str) -> set[str]:
-    return {one.tag for one in dataset.assignments if one.column in ("", column)}
+def _on(dataset: Dataset, column: str, tags: Collection[str]) -> set[str]:
+    there = (one for one in dataset.assignments if one.column in ("", column))
+    return {str(one) for one in there if one.tag in tags}
 
 
 def _retagged(dataset: Dataset, edit: Edit) -> Dataset:

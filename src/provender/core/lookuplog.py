@@ -113,6 +113,7 @@ def inherited_tags(
         for name in (column, f"{column}__timestamp", f"{column}__status"):
             tags.setdefault(name, set()).update(_feature_tags(repo, own, datasets))
         for view in _views_behind(repo, own):
+            tags[f"{column}__timestamp"] |= _time_tags(repo, view, datasets)
             for key in repo.view(view).join_keys:
                 projection = renamed.get(asked.view)
                 given = projection.given(key.name) if projection else key.name
@@ -160,6 +161,14 @@ def _feature_tags(
         own = frozenset(computed.feature(ref.feature).tags)
         return own.union(*(_feature_tags(repo, needed, datasets) for needed in computed.inputs))
     return _column_tags(repo, ref.view, repo.view(ref.view).feature(ref.feature), datasets)
+
+
+def _time_tags(repo: RepoSpec, view: str, datasets: Mapping[str, Dataset]) -> frozenset[str]:
+    spec = repo.view(view)
+    if spec.dataset is None:
+        return frozenset()
+    tags = datasets[spec.dataset.dataset].tags_of
+    return frozenset().union(*map(tags, spec.times))
 
 
 def _column_tags(

@@ -18,6 +18,8 @@ S = TypeVar("S", ast.Module, ast.ClassDef)
 PARTS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PLAIN = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.Expr, ast.Pass)
 """Statements that typeguard reads and, outside of functions, leaves alone."""
+WALKED = "_provender_walked"
+"""The attribute of a module that holds what came of its walk."""
 
 
 def hasten() -> None:
@@ -29,32 +31,37 @@ def hasten() -> None:
     except (ImportError, AttributeError):
         return
     if parser is ast:
-        walked: dict[ast.Module, ast.Module] = {}
-        decorators.ast = SimpleNamespace(parse=_parsed, unparse=ast.unparse)
-        decorators.compile = lambda module, *how, **more: compile(
-            walked.pop(module, module), *how, **more
-        )
-        transformer.visit_Module = _walking(walk, walked)
+        decorators.ast = SimpleNamespace(**vars(ast) | {"parse": _parsed})
+        decorators.compile = _compiled
+        transformer.visit_Module = _walking(walk)
 
 
-def _walking(
-    walk: Callable[[Any, ast.Module], ast.Module], walked: dict[ast.Module, ast.Module]
-) -> Callable[[Any, ast.Module], Any]:
-    """Return what walks of a module what matters, and notes in ``walked`` what that made of it."""
+def _walking(walk: Callable[[Any, ast.Module], ast.Module]) -> Callable[[Any, ast.Module], Any]:
+    """Return what walks of a module what matters, and leaves with it what that made of it."""
 
     @wraps(walk)
     def visit(self: Any, module: ast.Module) -> ast.Module:
-        path = self._target_path
-        made = walk(self, _alone(module, path) if path else copy.deepcopy(module))
-        if path:
-            walked[module] = made
+        if not self._target_path:  # all of it, which nobody remembers
+            return walk(self, module)
+        made = walk(self, _alone(module, self._target_path))
+        setattr(module, WALKED, made)
         return made
 
     return visit
 
 
-@lru_cache(maxsize=4)
+def _compiled(module: Any, *how: Any, **more: Any) -> Any:
+    return compile(getattr(module, WALKED, module), *how, **more)
+
+
 def _parsed(source: str) -> ast.Module:
+    """Return a module of its own, whose statements all who parse ``source`` share and leave alone."""
+    remembered = _remembered(source)
+    return ast.Module(remembered.body, remembered.type_ignores)
+
+
+@lru_cache(maxsize=4)
+def _remembered(source: str) -> ast.Module:
     return ast.parse(source)
 
 
