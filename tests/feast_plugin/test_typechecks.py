@@ -57,6 +57,13 @@ def test_a_definition_of_the_wrong_type_is_refused() -> None:
         feast.entity.Entity(name=5)  # type: ignore[arg-type]
 
 
+def test_who_parses_a_text_that_is_remembered_has_a_module_of_their_own() -> None:
+    parse: Any = _decorators.ast.parse  # type: ignore[attr-defined]
+    one, two = (parse("x = 1  # remembered") for _ in range(2))
+    assert one is not two
+    assert ast.dump(one) == ast.dump(two)
+
+
 def test_it_is_done_once() -> None:
     walk = _transformer.TypeguardTransformer.visit_Module
     hasten()

@@ -19,7 +19,10 @@ _known: dict[Hashable, tuple[Dialect, LRUCache[Any, Any]]] = {}
 
 
 def share(engine: Engine) -> None:
-    """Let ``engine`` use what others compiled, once its first connection says what it speaks to."""
+    """Let ``engine`` use what others compiled, once its first connection says what it speaks to.
+
+    Engines have to be made alike, but for where they lead; what listens to a dialect listens to all.
+    """
 
     def connected(*_: object) -> None:
         told = _told(engine.dialect)
