@@ -157,8 +157,8 @@ def test_a_full_postgresql_changes_nothing_without_its_event(governed_postgresql
         db.execute(text("ALTER TABLE audit_events SET (autovacuum_enabled = false)"))  # nor found
         db.execute(
             text(
-                "INSERT INTO audit_events SELECT -n, now(), 'a', 'b', 'c', repeat('x', 1900), 'p' || n, '', ''"
-                f" FROM generate_series(1, {BALLAST // 1900}) n"
+                "INSERT INTO audit_events SELECT -n, now(), 'a', 'b', 'c', repeat('x', 100), 'p' || n, '', ''"
+                f" FROM generate_series(1, {BALLAST // 150}) n"  # small: no page has room for an event
             )
         )
     before = count(governed_postgresql, proven=False)
