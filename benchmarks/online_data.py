@@ -176,7 +176,6 @@ entity_key_serialization_version: 3
 
 
 def _feast_views(population: Population, folder: Path) -> tuple[Any, list[Any]]:
-    hasten()
     import feast.types
     import pandas as pd
     from feast import Entity, FeatureView, Field, FileSource, ValueType

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, create_engine, text
 
 from provender.catalog.blank import BETWEEN
 from provender.catalog.db import open_database, upgrade
@@ -15,11 +15,6 @@ from provender.catalog.rows import SCHEMA
 from tests.catalog.populated import is_inside_an_index
 
 WRITTEN = Path(str(resources.files("provender.catalog.migrations"))) / "blank.sql"
-
-
-def go_through_revisions(engine: Engine) -> None:
-    """Bring a file in which nothing is to the last revision, one after the other."""
-    upgrade(engine, SCHEMA)
 
 
 def statements(connection: Connection) -> list[str]:
@@ -52,7 +47,7 @@ def literal(value: object) -> str:
 def made_by_revisions(path: Path) -> list[str]:
     """Return the statements for a new file at ``path`` that went through every revision."""
     engine = create_engine(f"sqlite:///{path}")
-    go_through_revisions(engine)
+    upgrade(engine, SCHEMA)  # by its number: "head" is made at once
     engine.dispose()
     opened = open_database(f"sqlite:///{path}")
     with opened.connect() as connection:

@@ -6,9 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
 
-from provender.catalog.db import open_database
 from provender.catalog.local import LocalCatalog
 from provender.catalog.reindexing import open_catalog
 from tests.catalog.kept import copied, kept_postgresql, kept_sqlite, put_back
@@ -81,32 +79,6 @@ def postgres_template(postgres: str) -> Iterator[str]:
 def govern(url: str) -> None:
     with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
         catalog.desk.apply(GOVERNANCE)
-
-
-@pytest.fixture(scope="session")
-def empty_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "catalog.db"
-    open_database(f"sqlite:///{path}").dispose()
-    return path
-
-
-@pytest.fixture(scope="session")
-def empty_postgres(postgres: str) -> Iterator[str]:
-    with database(postgres) as url:
-        open_database(url).dispose()
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def trail_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a catalog in which nothing happened, of each kind in turn; for its audit trail."""
-    if request.param == "sqlite":
-        return copied(request.getfixturevalue("empty_sqlite"), tmp_path)
-    found: str = request.getfixturevalue("empty_postgres")
-    with create_engine(found).begin() as connection:
-        connection.execute(text("TRUNCATE audit_events, audit_checkpoints, rules"))
-    connection.engine.dispose()
-    return found
 
 
 @pytest.fixture

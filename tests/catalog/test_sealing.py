@@ -35,8 +35,8 @@ def sealed(tmp_path: Path) -> Sealing:
 
 
 @pytest.fixture
-def engine(trail_url: str, sealed: Sealing) -> Iterator[Engine]:
-    made = sealed.bind(open_database(trail_url))
+def engine(blank_url: str, sealed: Sealing) -> Iterator[Engine]:
+    made = sealed.bind(open_database(blank_url))
     yield made
     made.dispose()
 
@@ -72,17 +72,17 @@ def test_a_checkpoint_is_made_with_the_first_event_and_after_so_many(
     assert (found.events, found.checkpoints, found.witnessed, found.since) == (12, 3, 3, 1)
 
 
-def test_a_checkpoint_is_made_after_a_time(trail_url: str, tmp_path: Path):
-    engine = sealing(tmp_path, events=1000, hours=1).bind(open_database(trail_url))
+def test_a_checkpoint_is_made_after_a_time(blank_url: str, tmp_path: Path):
+    engine = sealing(tmp_path, events=1000, hours=1).bind(open_database(blank_url))
     write(engine, 5, each=timedelta(minutes=30))
     assert sizes(engine) == [1, 3, 5]
     engine.dispose()
 
 
 def test_a_catalog_that_was_never_sealed_is_sealed_from_its_next_event_on(
-    trail_url: str, tmp_path: Path
+    blank_url: str, tmp_path: Path
 ):
-    engine = open_database(trail_url)
+    engine = open_database(blank_url)
     write(engine, 7)
     assert sizes(engine) == []
     write(sealing(tmp_path).bind(engine))
@@ -144,9 +144,9 @@ def test_a_key_that_was_replaced_signs_nothing_and_is_still_known(engine: Engine
         proof(engine)
 
 
-def test_no_key_is_made_where_the_operator_named_a_folder(trail_url: str, tmp_path: Path):
+def test_no_key_is_made_where_the_operator_named_a_folder(blank_url: str, tmp_path: Path):
     keys = Keys(tmp_path / "named", makes=False)
-    engine = Sealing(keys=keys).bind(open_database(trail_url))
+    engine = Sealing(keys=keys).bind(open_database(blank_url))
     with pytest.raises(Misconfigured, match=r"there is no key in .*named to sign"):
         write(engine)
     keys.rotate()
@@ -262,10 +262,10 @@ def test_what_a_killed_process_did_not_tell_the_witness_is_told_with_the_next(
     assert proof(engine).witnessed == 4
 
 
-def test_without_its_witness_nothing_is_signed_and_nothing_changed(trail_url: str, tmp_path: Path):
+def test_without_its_witness_nothing_is_signed_and_nothing_changed(blank_url: str, tmp_path: Path):
     lost = sealing(tmp_path)
     (tmp_path / "witness.ndjson").mkdir()
-    engine = lost.bind(open_database(trail_url))
+    engine = lost.bind(open_database(blank_url))
     with pytest.raises(Unavailable, match=r"witness .* cannot be used"):
         write(engine)
     with transaction(engine) as db:
@@ -315,8 +315,8 @@ def test_a_checkpoint_is_made_when_somebody_asks_and_not_twice(engine: Engine, s
     assert witnessed(sealed) == [1, 3]
 
 
-def test_a_catalog_that_is_sealed_elsewhere_is_not_sealed_here(trail_url: str):
-    engine = open_database(trail_url)
+def test_a_catalog_that_is_sealed_elsewhere_is_not_sealed_here(blank_url: str):
+    engine = open_database(blank_url)
     door = Door(engine, actor="person:gov", clock=Clock())
     with pytest.raises(Misconfigured, match="sealed elsewhere"):
         notary.rotate(door)
@@ -359,12 +359,12 @@ EACH = times(50)
 """Events of each of 16 writers: 8,000 in all under STRESS=10."""
 
 
-def test_many_writers_make_one_sealed_chain(trail_url: str, tmp_path: Path):
+def test_many_writers_make_one_sealed_chain(blank_url: str, tmp_path: Path):
     """T2: without a gap, each behind another; and the witness knows every checkpoint."""
     processes = [
         subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.catalog.chainers", trail_url, str(tmp_path)),
+                *(sys.executable, "-m", "tests.catalog.chainers", blank_url, str(tmp_path)),
                 *map(str, (THREADS * n, THREADS * (n + 1), EACH)),
             ],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", *filter(None, sys.path)])},
@@ -373,7 +373,7 @@ def test_many_writers_make_one_sealed_chain(trail_url: str, tmp_path: Path):
         for n in range(PROCESSES)
     ]
     assert [process.wait() for process in processes] == [0] * PROCESSES
-    engine = sealing(tmp_path).bind(open_database(trail_url))
+    engine = sealing(tmp_path).bind(open_database(blank_url))
     count = PROCESSES * THREADS * EACH
     with transaction(engine) as db:
         proof = prove(db)

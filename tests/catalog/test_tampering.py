@@ -8,6 +8,7 @@ is so is tried on some of each kind, which are examined from the first event on 
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ from provender.core.trail import Breach
 from tests.catalog.sealed import sealing
 from tests.catalog.test_audit import append
 from tests.catalog.world import NOW
+from tests.postgres import database
 from tests.stress import times
 
 EVENTS = times(10_000)
@@ -50,22 +52,22 @@ def trail(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Sealed]:
     folder = tmp_path_factory.mktemp("trail")
-    url = f"sqlite:///{folder / 'catalog.db'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("empty_postgres")
-    sealed = sealing(folder, events=EACH)
-    engine = sealed.bind(open_database(url))
-    with transaction(engine, write=True) as db:
-        db.execute(text("DELETE FROM audit_events"))
-        db.execute(text("DELETE FROM audit_checkpoints"))
-        for begin in range(0, EVENTS, EACH):
-            fill(db, range(begin, min(begin + EACH, EVENTS)))
-        checkpoints.make(db, sealed, append(db))
-    assert sealed.witness
-    with transaction(engine) as db:
-        assert prove(db).events == EVENTS + 1
-    yield Sealed(engine, sealed.witness.read())
-    engine.dispose()
+    with ExitStack() as opened:
+        url = f"sqlite:///{folder / 'catalog.db'}"
+        if request.param == "postgresql":
+            server, blank = map(request.getfixturevalue, ("postgres", "blank_template"))
+            url = opened.enter_context(database(server, like=blank))
+        sealed = sealing(folder, events=EACH)
+        engine = sealed.bind(open_database(url))
+        opened.callback(engine.dispose)
+        with transaction(engine, write=True) as db:
+            for begin in range(0, EVENTS, EACH):
+                fill(db, range(begin, min(begin + EACH, EVENTS)))
+            checkpoints.make(db, sealed, append(db))
+        assert sealed.witness
+        with transaction(engine) as db:
+            assert prove(db).events == EVENTS + 1
+        yield Sealed(engine, sealed.witness.read())
 
 
 def fill(db: Session, numbers: range) -> None:

@@ -37,9 +37,8 @@ def test_pieces_change_no_cell(tmp_path, monkeypatch, join, rows):
     engine = DuckEngine(tmp_path, memory_limit="1KB", join=join)
     for number in range(QUESTIONS):
         with tempfile.TemporaryDirectory(dir=tmp_path) as place:
-            options = random_options(
-                SEED + number + rows, 500, without={"jsonl"}
-            )  # takes 32 MiB a thread
+            seed = SEED + number + rows
+            options = random_options(seed, 500, without={"jsonl"})  # takes 32 MiB a thread
             question = build(options, tmp_path, Path(place).name)
             outcome = ask(engine, question, now=NOW)
             assert not outcome.problems, "\n".join([*outcome.problems, question.describe()])

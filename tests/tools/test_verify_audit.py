@@ -26,7 +26,7 @@ from provender.core.policy import Action, Rule
 from provender.core.serving import SERVER
 from provender.core.tally import Matter
 from provender.sdk.exporting import write_bundle
-from tests.catalog.conftest import empty_postgres, empty_sqlite, trail_url
+from tests.catalog.conftest import blank_postgresql, blank_template, blank_url
 from tests.catalog.sealed import sealing
 from tests.catalog.test_sealing import engine, sealed, write
 from tests.catalog.world import NOW, Clock
@@ -34,7 +34,7 @@ from tests.postgres import postgres
 from tests.stress import times
 from tests.tallies import batch, tally
 
-__all__ = ["empty_postgres", "empty_sqlite", "engine", "postgres", "sealed", "trail_url"]
+__all__ = ["blank_postgresql", "blank_template", "blank_url", "engine", "postgres", "sealed"]
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "verify_audit.py"
 VECTORS = [
@@ -339,8 +339,8 @@ def test_an_export_of_a_trail_that_was_changed_ends_before_it(engine: Engine):
         lines.extend(bundle.export(Door(engine, actor="person:gov", clock=Clock()), **asked))
 
 
-def test_a_trail_that_nobody_sealed_is_exported_too(engine: Engine, tmp_path: Path, trail_url: str):
-    bare = open_database(trail_url)
+def test_a_trail_that_nobody_sealed_is_exported_too(engine: Engine, tmp_path: Path, blank_url: str):
+    bare = open_database(blank_url)
     let_read(bare)
     write(bare, 2)
     lines = export(bare)

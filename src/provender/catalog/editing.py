@@ -72,11 +72,15 @@ def edit(
     before = row.value
     known = _known(db, row)
     after = edited(before, edit, known=known, by=by)
-    for gone in taken(before, after, known.taxonomy.four_eyes):
-        doing = f"take {str(gone)!r} from {row.name}: access to it takes two"
-        access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
-    for bare in unprotected.of(db, before, after, known.taxonomy.protected):
-        doing = f"take {bare}, of {row.name}"
+    governed = [
+        f"take {str(gone)!r} from {row.name}: access to it takes two"
+        for gone in taken(before, after, known.taxonomy.four_eyes)
+    ]
+    governed += [
+        f"take {bare}, of {row.name}"
+        for bare in unprotected.of(db, before, after, known.taxonomy.protected)
+    ]
+    for doing in governed:
         access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=change.at, doing=doing)
     if canonical(after) != canonical(before):
         declarations.declare(db, [after], change=change)

@@ -6,8 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from provender.catalog import standings
-from provender.catalog.nodes import portions
-from provender.catalog.rows import DatasetRow, ProjectRow
+from provender.catalog.rows import ProjectRow
 from provender.core import rulefit
 from provender.core.governance import Change, Governance, Step
 from provender.core.policy import fits
@@ -50,12 +49,4 @@ def _schemas(db: Session, becomes: Governance, rules: Iterable[Rule]) -> Mapping
         for name in (dataset.ref.dataset for dataset in becomes.datasets)
         if any(fits(name, rule.datasets) for rule in parting)
     ]
-    found: dict[str, Schema] = {}
-    for portion in portions(names):
-        rows = db.execute(
-            select(DatasetRow.id, DatasetRow.name).where(DatasetRow.name.in_(portion))
-        )
-        called = {row.id: row.name for row in rows}
-        for newest in standings.newest_of(db, called):
-            found[called[newest.dataset]] = newest.value.manifest.schema
-    return found
+    return standings.schemas(db, names)

@@ -125,7 +125,7 @@ def _rests(db: Session, repo: RepoSpec) -> dict[str, Rest]:
     return {
         name: Rest(
             dataset=called[ref.dataset],
-            keys=(*view.keys, *view.times),
+            keys=view.found_by,
             columns={feature.name: feature.source_column for feature in view.features},
         )
         for name, (view, ref) in sorted(views.items())
@@ -166,7 +166,7 @@ def _judge(
     parted: bool,
     now: datetime,
 ) -> None:
-    found_by = [ColumnRef(dataset, name) for name in (*view.keys, *view.times)]
+    found_by = [ColumnRef(dataset, name) for name in view.found_by]
     columns = {
         FeatureRef(view.name, feature.name): [ColumnRef(dataset, feature.source_column), *found_by]
         for feature in view.features

@@ -14,12 +14,13 @@ from provender.catalog import (
     revisions,
 )
 from provender.catalog.changes import Change
+from provender.catalog.nodes import portions
 from provender.catalog.rows import DatasetRow, VersionRow
 from provender.core.audit import EventKind
 from provender.core.datasets import DatasetVersion
 from provender.core.errors import Gone
 from provender.core.lifecycle import READABLE, Severity, Standing, State, Step, warnings
-from provender.core.schema import Verdict
+from provender.core.schema import Schema, Verdict
 
 PORTION = 20
 BEST = (VersionRow.data_gone_at.is_(None).desc(), VersionRow.number.desc())
@@ -147,6 +148,19 @@ def newest_of(db: Session, datasets: Collection[int]) -> Iterator[VersionRow]:
         ranked.c.rank == 1,
     )
     yield from db.scalars(select(VersionRow).join(ranked, is_best))
+
+
+def schemas(db: Session, names: Collection[str]) -> dict[str, Schema]:
+    """Return the schemas of the `newest` of the datasets called ``names`` that have one."""
+    found: dict[str, Schema] = {}
+    for portion in portions(names):
+        rows = db.execute(
+            select(DatasetRow.id, DatasetRow.name).where(DatasetRow.name.in_(portion))
+        )
+        called = {row.id: row.name for row in rows}
+        for best in newest_of(db, called):
+            found[called[best.dataset]] = best.value.manifest.schema
+    return found
 
 
 def newest_then(db: Session, dataset: DatasetRow, as_of: datetime) -> VersionRow | None:

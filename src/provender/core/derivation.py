@@ -77,7 +77,7 @@ def columns(repo: RepoSpec, node: Node) -> frozenset[str]:
     for view in repo.views:
         if views[view.name] == node:
             fields = (*view.join_keys, *view.features)
-            found |= {*(field.name for field in fields), *_times(view)}
+            found |= {*(field.name for field in fields), *view.times}
     for computed in repo.on_demand:
         if views[computed.name] == node:
             found |= {output.name for output in computed.features}
@@ -157,7 +157,7 @@ def read_by(repo: RepoSpec, node: Node) -> dict[str, frozenset[str]]:
             found.setdefault(at[0].name, set()).add(at[1])
         if at[0] in stored:
             view = stored[at[0]]
-            reached = (*(key.name for key in view.join_keys), *_times(view))
+            reached = (*(key.name for key in view.join_keys), *view.times)
             waiting += [(at[0], column) for column in reached]
         waiting += above.get(at, ())
     return {dataset: frozenset(names) for dataset, names in found.items()}
@@ -243,7 +243,7 @@ def _view_columns(view: ViewSpec, node: Node) -> Iterator[ColumnEdge]:
     source = dataset_node(view.dataset)
     for field in (*view.join_keys, *view.features):
         yield _declared(source, field.source_column, node, field.name)
-    for column in _times(view):
+    for column in view.times:
         yield _declared(source, column, node, column)
 
 
@@ -260,7 +260,7 @@ def _service_columns(
         for view in _stored(repo, projection.view):
             for key in view.join_keys:
                 yield _declared(views[view.name], key.name, node, projection.given(key.name))
-            for column in _times(view):
+            for column in view.times:
                 yield _declared(views[view.name], column, node, EVENT_TIMESTAMP)
 
 
@@ -296,10 +296,6 @@ def _saved_features(
         service = _node(repo, NodeKind.SERVICE, saved.service)
         return [(service, str(ref), ref) for ref in saved.features]
     return [(views[ref.view], ref.feature, ref) for ref in saved.features if ref.view in views]
-
-
-def _times(view: ViewSpec) -> tuple[str, ...]:
-    return tuple(filter(None, (view.event_timestamp, view.created_timestamp)))
 
 
 def _declared(upstream: Node, column: str, downstream: Node, to: str) -> ColumnEdge:

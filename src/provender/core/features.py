@@ -86,6 +86,11 @@ class ViewSpec:
         """The source columns of the timestamps."""
         return tuple(name for name in (self.event_timestamp, self.created_timestamp) if name)
 
+    @property
+    def found_by(self) -> tuple[str, ...]:
+        """The source columns that tell which row is found: join keys and timestamps."""
+        return (*self.keys, *self.times)
+
     def feature(self, name: str) -> FieldSpec:
         """Return the feature called ``name``; NotFound, with a near one, if there is none."""
         for feature in self.features:
@@ -277,8 +282,7 @@ def keys_into(dataset: str, repos: Iterable[RepoSpec]) -> tuple[str, ...]:
     for repo in repos:
         for view in repo.views:
             if view.dataset is not None and view.dataset.dataset == dataset and view.join_keys:
-                keys = tuple(key.source_column for key in view.join_keys)
-                views.setdefault(keys, []).append(f"{repo.project}/{view.name}")
+                views.setdefault(view.keys, []).append(f"{repo.project}/{view.name}")
     if not views:
         raise InvalidInput(
             f"no feature view says by which keys {dataset} is joined",

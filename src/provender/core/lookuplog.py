@@ -6,7 +6,7 @@ Feast's own logs (feast.feature_logging): join keys and request columns by their
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from provender.core.datasets import Dataset, Format
@@ -113,7 +113,9 @@ def inherited_tags(
         for name in (column, f"{column}__timestamp", f"{column}__status"):
             tags.setdefault(name, set()).update(_feature_tags(repo, own, datasets))
         for view in _views_behind(repo, own):
-            tags[f"{column}__timestamp"] |= _time_tags(repo, view, datasets)
+            tags[f"{column}__timestamp"] |= _source_tags(
+                repo, view, repo.view(view).times, datasets
+            )
             for key in repo.view(view).join_keys:
                 projection = renamed.get(asked.view)
                 given = projection.given(key.name) if projection else key.name
@@ -163,19 +165,17 @@ def _feature_tags(
     return _column_tags(repo, ref.view, repo.view(ref.view).feature(ref.feature), datasets)
 
 
-def _time_tags(repo: RepoSpec, view: str, datasets: Mapping[str, Dataset]) -> frozenset[str]:
-    spec = repo.view(view)
-    if spec.dataset is None:
-        return frozenset()
-    tags = datasets[spec.dataset.dataset].tags_of
-    return frozenset().union(*map(tags, spec.times))
-
-
 def _column_tags(
     repo: RepoSpec, view: str, field: FieldSpec, datasets: Mapping[str, Dataset]
 ) -> frozenset[str]:
-    spec = repo.view(view)
-    own = frozenset(spec.tags) | frozenset(field.tags)
-    if spec.dataset is None:
-        return own
-    return own | datasets[spec.dataset.dataset].tags_of(field.source_column)
+    own = frozenset(repo.view(view).tags) | frozenset(field.tags)
+    return own | _source_tags(repo, view, (field.source_column,), datasets)
+
+
+def _source_tags(
+    repo: RepoSpec, view: str, columns: Iterable[str], datasets: Mapping[str, Dataset]
+) -> frozenset[str]:
+    ref = repo.view(view).dataset
+    if ref is None:
+        return frozenset()
+    return frozenset().union(*map(datasets[ref.dataset].tags_of, columns))

@@ -86,7 +86,7 @@ def permitted(permit: Permit, repo: RepoSpec, used: Iterable[str]) -> Parts:
     refs = [ref for ref in map(FeatureRef.parse, used) if ref.view in views]
     for name in sorted({ref.view for ref in refs}):
         _check_found(permit, views[name])
-    columns = {ref: _column(views[ref.view], ref.feature) for ref in refs}
+    columns = {ref: made_of(views[ref.view], ref.feature) for ref in refs}
     for ref, column in columns.items():
         why = untold([rows], views[ref.view]) if (rows := filters.get(column.dataset)) else ""
         if why:
@@ -120,15 +120,17 @@ def untold(filters: Sequence[Filter], view: ViewSpec) -> str:
 
 def found_by(view: ViewSpec) -> list[ColumnRef]:
     """Return the governed columns that tell which row of ``view`` is found: join keys and timestamps."""
+    if view.dataset is None:
+        return []
+    return [ColumnRef(view.dataset.dataset, name) for name in view.found_by]
+
+
+def made_of(view: ViewSpec, feature: str) -> ColumnRef:
+    """Return the column that ``feature`` of ``view`` is; of no dataset where no catalog governs it."""
     dataset = view.dataset.dataset if view.dataset is not None else ""
-    return [ColumnRef(dataset, name) for name in (*view.keys, *view.times)] if dataset else []
+    return ColumnRef(dataset, view.feature(feature).source_column)
 
 
 def _check_found(permit: Permit, view: ViewSpec) -> None:
     refuse_masked(permit, found_by(view))
     refuse_computed(permit, [one for one in found_by(view) if one.column in view.times])
-
-
-def _column(view: ViewSpec, feature: str) -> ColumnRef:
-    dataset = view.dataset.dataset if view.dataset is not None else ""
-    return ColumnRef(dataset, view.feature(feature).source_column)

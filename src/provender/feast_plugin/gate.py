@@ -21,7 +21,7 @@ from provender.core.errors import Denied, NotFound
 from provender.core.features import RepoSpec, ViewSpec
 from provender.core.leases import LEASE, Ruling, Standing, Unconfirmed
 from provender.core.names import DatasetRef, FeatureRef
-from provender.core.parted import Parts, permitted
+from provender.core.parted import Parts, found_by, permitted
 from provender.core.policy import Action, ColumnRef, Permit
 from provender.core.serving import SERVER, ServedView
 from provender.core.tally import Matter, matter_of
@@ -82,29 +82,32 @@ class Governed:
         dataset = view.batch_source.ref.dataset
         fields = [field for field in served.columns if not features or field.name in features]
         refs = [FeatureRef(view.name, field.name) for field in fields]
-        times = filter(None, (served.event_timestamp, served.created_timestamp))
-        names = {*(field.source_column for field in (*fields, *served.join_keys)), *times}
+        spec = _spec(served, view.batch_source.ref.at(None))
+        columns = {*found_by(spec), *(ColumnRef(dataset, field.source_column) for field in fields)}
         return cls(
             dataset=view.batch_source.ref.at(None),
             served=served,
             features=tuple(refs),
-            columns=tuple(ColumnRef(dataset, name) for name in sorted(names)),
+            columns=tuple(sorted(columns)),
             given=tuple(ref for ref in refs if given is None or ref.feature in given),
         )
 
     @property
     def view(self) -> ViewSpec:
         """The view as it is defined, as far as rows online tell."""
-        served = self.served
-        return ViewSpec(
-            name=served.name,
-            entities=(),
-            join_keys=served.join_keys,
-            features=served.columns,
-            dataset=self.dataset,
-            event_timestamp=served.event_timestamp,
-            created_timestamp=served.created_timestamp,
-        )
+        return _spec(self.served, self.dataset)
+
+
+def _spec(served: ServedView, dataset: DatasetRef) -> ViewSpec:
+    return ViewSpec(
+        name=served.name,
+        entities=(),
+        join_keys=served.join_keys,
+        features=served.columns,
+        dataset=dataset,
+        event_timestamp=served.event_timestamp,
+        created_timestamp=served.created_timestamp,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,22 +67,21 @@ def _remembered(source: str) -> ast.Module:
 
 def _alone(scope: S, path: Sequence[str]) -> S:
     """Return a copy of ``scope`` where of the parts that ``path`` does not lead to only names are left."""
-    body: list[ast.stmt] = []
-    for statement in scope.body:
-        if isinstance(statement, PARTS):
-            if statement.name != path[0]:
-                body.append(_named(statement, statement.name))
-            elif isinstance(statement, ast.ClassDef) and path[1:]:
-                body.append(_alone(statement, path[1:]))
-            else:
-                body.append(copy.deepcopy(statement))
-        else:
-            body.append(statement if isinstance(statement, PLAIN) else copy.deepcopy(statement))
     found = copy.copy(scope)
-    found.body = body
+    found.body = [_reduced(statement, path) for statement in scope.body]
     if isinstance(found, ast.ClassDef):
         found.decorator_list = list(found.decorator_list)
     return found
+
+
+def _reduced(statement: ast.stmt, path: Sequence[str]) -> ast.stmt:
+    if isinstance(statement, PLAIN):
+        return statement
+    if isinstance(statement, PARTS) and statement.name != path[0]:
+        return _named(statement, statement.name)
+    if isinstance(statement, ast.ClassDef) and path[1:]:
+        return _alone(statement, path[1:])
+    return copy.deepcopy(statement)
 
 
 def _named(part: ast.stmt, name: str) -> ast.stmt:

@@ -111,9 +111,8 @@ class Latest:
 
     def _fetched(self, numbered: Numbered, first: int) -> Iterator[pa.RecordBatch]:
         join = self.join
-        times = [name for name in (join.event_timestamp, join.created_timestamp) if name]
         sources = [source for _, source in join.keys] + [source for source, _ in join.features]
-        columns = list(dict.fromkeys([*sources, *times]))
+        columns = list(dict.fromkeys([*sources, *join.times]))
         for rows in _read(self.session, numbered, columns, "winner", first, self.total):
             if rows.num_rows:
                 named = _named(rows, join)
@@ -168,9 +167,8 @@ def _numbered(join: ViewJoin, lake: Path) -> Numbered | None:
     numbered = Numbered.open(paths) if paths else None
     if numbered is None or not set(needed(join)) <= set(numbered.schema.names):
         return None
-    times = [name for name in (join.event_timestamp, join.created_timestamp) if name]
     kinds = {name: numbered.schema.field(name).type for name in needed(join)}
-    if not all(pa.types.is_timestamp(kinds[name]) for name in times):
+    if not all(pa.types.is_timestamp(kinds[name]) for name in join.times):
         return None
     return numbered if all(_is_plain(kind) for kind in kinds.values()) else None
 

@@ -62,8 +62,7 @@ class SourceTable:
         answered = _arrow_types(relation, needed(join))
         files = _parquet_files(join, lake)
         kinds = _common_kinds(files, answered)
-        instants = [join.event_timestamp, *filter(None, [join.created_timestamp])]
-        if kinds is None or not all(_is_instant(kinds[name]) for name in instants):
+        if kinds is None or not all(_is_instant(kinds[name]) for name in join.times):
             for name, kind in answered.items():
                 wire_type(kind, name)
             return cls(join, relation, types, answered)

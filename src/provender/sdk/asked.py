@@ -11,7 +11,7 @@ from provender.core.errors import Denied, InvalidInput
 from provender.core.features import RepoSpec, ServiceSpec, resolve
 from provender.core.leases import Ruling
 from provender.core.names import FeatureRef
-from provender.core.parted import found_by, permitted
+from provender.core.parted import found_by, made_of, permitted
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import PURPOSE, SERVER
 from provender.core.tally import Matter, matter_of
@@ -110,9 +110,5 @@ def _until(end: datetime, plan: LookupPlan, asked: ServiceSpec) -> LookupPlan:
 def served_columns(repo: RepoSpec, asked: tuple[FeatureRef, ...]) -> list[ColumnRef]:
     """Return the governed columns that a lookup of the ``asked`` features reads, and finds rows by."""
     views = {ref: repo.view(ref.view) for ref in resolve(repo, asked).stored}
-    given = {
-        ColumnRef(view.dataset.dataset, view.feature(ref.feature).source_column)
-        for ref, view in views.items()
-        if view.dataset is not None
-    }
+    given = {made_of(view, ref.feature) for ref, view in views.items() if view.dataset}
     return sorted(given.union(*map(found_by, views.values())))
