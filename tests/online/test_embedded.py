@@ -138,8 +138,8 @@ def test_an_orphan_without_keeper_is_replaced(tmp_path: Path) -> None:
     place = Place.of(tmp_path)
     with embedded_server(tmp_path):
         assert ask(place.socket, "SET k v") == "OK"
-        config = place.config.read_text()
-    until(lambda: place.who_answers() is Answer.NOBODY)
+        config, keeper = place.config.read_text(), keeper_of(pid_of(place))
+    until(lambda: is_gone(keeper))
     place.config.write_text(config)
     orphan = subprocess.Popen([str(server_binary()), str(place.config)], stdout=subprocess.DEVNULL)
     try:
