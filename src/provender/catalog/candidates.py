@@ -1,37 +1,56 @@
-"""The nominated documents with what ranks them: a few hundred rows, read once and raw."""
+"""The nominated documents with what ranks them: a few hundred rows, read once and raw.
+
+What is only told of a document is read of those that are shown, which are few.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from provender.catalog.facets import STATES
-from provender.catalog.nominate import NOW, Place
+from provender.catalog import nodes
+from provender.catalog.facets import NONE, STATES
+from provender.catalog.nominate import NOW
 from provender.catalog.past import Number
-from provender.core.documents import Texts
+from provender.catalog.queries import is_postgresql
 from provender.core.finding import KINDS
+from provender.core.lineage import Node
 from provender.core.ranking import Candidate, Key
 
 COLUMNS = (
-    "d.id, d.node, d.kind, d.name, p.value, o.value, d.short_name, d.state, d.fresh_until, "
-    "d.described, d.checked, d.used"
+    "d.id, d.kind, d.name, p.value, d.owner, d.short_name, d.state, d.fresh_until, "
+    "d.described, d.checked, d.used, t.title, t.columns, t.body"
 )
-NAMES = "LEFT JOIN facet_values p ON p.id = d.project LEFT JOIN facet_values o ON o.id = d.owner"
+PROJECT = "LEFT JOIN facet_values p ON p.id = d.project"
+TOLD = "d.id, n.kind, n.name, o.value, t.description"
+OWNER = "JOIN nodes n ON n.id = d.node LEFT JOIN facet_values o ON o.id = d.owner"
 PORTION = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What is told of a document that is shown: its node, its owner, how its description begins."""
+
+    node: Node
+    owner: str
+    description: str
 
 
 def fetch(db: Session, numbers: Iterable[Number], *, as_of: datetime | None) -> list[Candidate]:
     """Return the documents of ``numbers``; as of an instant without what is kept of now only."""
-    by_place: dict[Place, list[int]] = defaultdict(list)
-    for place, number in numbers:
-        by_place[place].append(number)
-    found = [
-        _candidate(place, row) for place, some in by_place.items() for row in _rows(db, place, some)
-    ]
+    found = [_candidate(*one) for one in _rows(db, map(key_of, numbers), COLUMNS, PROJECT)]
     return found if as_of is None else [_without_use(one) for one in found]
+
+
+def told(db: Session, keys: Iterable[Key]) -> dict[Key, Told]:
+    """Return what is told of the documents that ranking knows by ``keys``."""
+    return {
+        (table, number): Told(Node(nodes.OF_KIND[kind], name), owner or "", description)
+        for table, (number, kind, name, owner, description) in _rows(db, keys, TOLD, OWNER)
+    }
 
 
 def key_of(number: Number) -> Key:
@@ -45,31 +64,41 @@ def _without_use(candidate: Candidate) -> Candidate:
     return replace(candidate, fresh_until=None, checked=0, used=0)
 
 
-def _rows(db: Session, place: Place, numbers: Sequence[int]) -> Iterator[Sequence[Any]]:
-    texts = "t.title, t.columns, t.body, t.description"
-    joined = "JOIN search_texts t ON t.document = d.id"
-    if place is not NOW:
-        texts, joined = texts.replace("t.", "d."), ""
-    for start in range(0, len(numbers), PORTION):
-        among = ", ".join(map(str, numbers[start : start + PORTION]))
-        found = db.connection().exec_driver_sql(
-            f"SELECT {COLUMNS}, {texts} FROM {place.table} d {joined} {NAMES} "
-            f"WHERE d.id IN ({among})"
-        )
-        yield from found.all()  # one by one they take several times as long
+def _rows(
+    db: Session, keys: Iterable[Key], columns: str, joined: str
+) -> Iterator[tuple[str, Sequence[Any]]]:
+    """The rows of documents ``d`` with their texts ``t``, and the table of each."""
+    by_table: dict[str, list[int]] = defaultdict(list)
+    for table, number in keys:
+        by_table[table].append(number)
+    for table, numbers in by_table.items():
+        texts = "search_texts t ON t.document" if table == NOW.table else f"{table} t ON t.id"
+        query = f"SELECT {columns} FROM {table} d JOIN {texts} = d.id {joined} WHERE d.id"
+        for start in range(0, len(numbers), PORTION):
+            for row in _among(db, query, numbers[start : start + PORTION]):
+                yield table, row
 
 
-def _candidate(place: Place, row: Sequence[Any]) -> Candidate:
-    number, node, kind, name, project, owner, short, state, until, *rest = row
-    described, checked, used, title, columns, body, description = rest
+def _among(db: Session, query: str, numbers: list[int]) -> Sequence[Sequence[Any]]:
+    """What ``query`` selects of ``numbers``: one by one rows take several times as long."""
+    connection = db.connection()
+    if is_postgresql(db):  # which plans what it has been asked before only once
+        return connection.exec_driver_sql(f"{query} = ANY(%s)", (numbers,)).all()
+    return connection.exec_driver_sql(f"{query} IN ({', '.join(map(str, numbers))})").all()
+
+
+def _candidate(table: str, row: Sequence[Any]) -> Candidate:
+    number, kind, name, project, owner, short, state, until, *rest = row
+    described, checked, used, title, columns, body = rest
     return Candidate(
-        id=key_of((place, number)),
-        node=node,
+        id=(table, number),
         kind=KINDS[kind],
         name=name,
         project=project or "",
-        owner=owner or "",
-        texts=Texts(title, columns, body, description),
+        is_owned=owner != NONE,
+        title=title,
+        columns=columns,
+        body=body,
         short_key=short,
         state=STATES[state],
         fresh_until=datetime.fromisoformat(until) if isinstance(until, str) else until,

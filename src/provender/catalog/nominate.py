@@ -162,12 +162,16 @@ def unindex(db: Session, place: Place, documents: Sequence[tuple[int, int]]) -> 
         )
 
 
-def nominated(db: Session, place: Place, sought: Sought, *, limit: int) -> Nominees:
-    """Return the documents that hold what is sought: of great impact first, then the newest."""
+def nominated(db: Session, place: Place, sought: Sought, *, limit: int, upto: int = 0) -> Nominees:
+    """Return the documents that hold what is sought: of great impact first, then the newest.
+
+    SQLite, which reads them in this order, looks for ``upto`` of them, if only to count them.
+    """
     if not (is_postgresql(db) and _goes_by_impact(place, sought, limit)):
-        found = (_post if is_postgresql(db) else _lite)(place, sought, limit)
+        most = limit if is_postgresql(db) else max(limit, upto)
+        found = (_post if is_postgresql(db) else _lite)(place, sought, most)
         numbers = [row[0] for row in _rows(db, f"SELECT d.id {found}", sought)]
-        return Nominees(numbers, len(numbers), len(numbers) < limit)
+        return Nominees(numbers[:limit], len(numbers), len(numbers) < most)
     found = _high_first(place, sought, limit, ("id", "impact", KNOWN))
     rows = list(_rows(db, f"SELECT id, is_high, known {found}", sought))
     known = {is_high: number for _, is_high, number in rows}

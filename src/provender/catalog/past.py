@@ -48,11 +48,14 @@ class View:
         return self.nominees(db, sought, limit=limit)[0]
 
     def nominees(
-        self, db: Session, sought: Sought, *, limit: int
+        self, db: Session, sought: Sought, *, limit: int, upto: int = 0
     ) -> tuple[list[Number], int, bool]:
-        """Return what `nominated` does, how many were seen, and whether these are all there are."""
+        """Return what `nominated` does, how many were seen, and whether these are all there are.
+
+        Up to ``upto`` are seen where that takes less than to count them afterwards.
+        """
         found = [
-            (place, nominate.nominated(db, place, _shown(sought, shown), limit=limit))
+            (place, nominate.nominated(db, place, _shown(sought, shown), limit=limit, upto=upto))
             for place, shown in self.places
         ]
         return (

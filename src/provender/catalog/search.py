@@ -5,7 +5,6 @@ best; here they are put together, the same for both databases. Only what the act
 counted, corrected to, suggested or found, so that what is hidden and what is not there look alike.
 """
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,11 +17,11 @@ from provender.catalog import (
     facets,
     hindsight,
     naming,
-    nodes,
     nominate,
     past,
     queries,
 )
+from provender.catalog.candidates import Told
 from provender.catalog.narrowing import Narrowing, check, held, narrowing
 from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
@@ -96,7 +95,8 @@ def search(
         return Found(hits=(), total=0, facets=counts)
     view = _view(db, who, question, now=now)
     reading = reading_of(db, view, text, typing=question.typing)
-    asked, found = _find(db, view, reading, narrowed, typing=question.typing)
+    upto = TOTALLED if totals and not narrowed.parts else 0
+    asked, found = _find(db, view, reading, narrowed, typing=question.typing, upto=upto)
     fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
     rated = rank(fetched, asked, now=moment)
     if narrowed.parts:
@@ -216,19 +216,19 @@ def _view(db: Session, who: Actor, question: Question, *, now: datetime) -> View
 
 
 def _find(
-    db: Session, view: View, reading: Reading, narrowed: Narrowing, *, typing: bool
+    db: Session, view: View, reading: Reading, narrowed: Narrowing, *, typing: bool, upto: int
 ) -> tuple[Asked, _Nominated]:
-    """Nominate what holds the words that were read, and what is called so.
+    """Nominate what holds the words that were read, and what is called so; ``upto``: as `nominees`.
 
     What narrows the search does not change what its words mean.
     """
     narrow, text = view.narrowed(narrowed.condition), reading.text
     if not text:
         sought = Sought((), narrowed.groups)
-        numbers, known, is_all = narrow.nominees(db, sought, limit=2 * NOMINATED)
+        numbers, known, is_all = narrow.nominees(db, sought, limit=2 * NOMINATED, upto=upto)
         is_complete = len(numbers) < 2 * NOMINATED
         return Asked.of("", ()), _Nominated(numbers, sought, is_complete, known, is_all)
-    found = _nominate(db, narrow, reading.codes, narrowed)
+    found = _nominate(db, narrow, reading.codes, narrowed, upto)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
     if narrowed.groups:
@@ -240,14 +240,14 @@ def _find(
 
 
 def _nominate(
-    db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing
+    db: Session, view: View, groups: Sequence[Sequence[str]], narrowed: Narrowing, upto: int
 ) -> _Nominated:
     """All the words first, in the name and anywhere; then one missing, until there are enough."""
     numbers: dict[Number, None] = {}
     sought, is_complete, known, is_all = Sought((), narrowed.groups), True, 0, True
     for missing in range(len(groups)):
         sought = Sought(groups, narrowed.groups, missing)
-        anywhere, known, is_all = view.nominees(db, sought, limit=NOMINATED)
+        anywhere, known, is_all = view.nominees(db, sought, limit=NOMINATED, upto=upto)
         is_complete = len(anywhere) < NOMINATED
         if not is_complete:  # else those that have them in the name are all there
             titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
@@ -354,24 +354,27 @@ def _fitting(
 def _hits(
     db: Session, rated: Sequence[Rated], asked: Asked, *, explain: bool, now: datetime
 ) -> tuple[Hit, ...]:
-    numbers = Counter(one.candidate.node for one in rated)
-    named = nodes.named(db, numbers)
+    told = candidates.told(db, [one.candidate.id for one in rated])
     return tuple(
-        Hit(
-            kind=one.candidate.kind,
-            name=one.candidate.name,
-            node=named[one.candidate.node][0],
-            description=one.candidate.texts.description,
-            owner=one.candidate.owner,
-            project=one.candidate.project,
-            score=one.score,
-            why=in_words(one, asked) or _otherwise(one, asked),
-            parts=parts(one, asked),
-            explain=one.points if explain else (),
-            state=one.candidate.state,
-            fresh=one.candidate.is_fresh(now=now),
-        )
-        for one in rated
+        _hit(one, told[one.candidate.id], asked, explain=explain, now=now) for one in rated
+    )
+
+
+def _hit(rated: Rated, told: Told, asked: Asked, *, explain: bool, now: datetime) -> Hit:
+    one = rated.candidate
+    return Hit(
+        kind=one.kind,
+        name=one.name,
+        node=told.node,
+        description=told.description,
+        owner=told.owner,
+        project=one.project,
+        score=rated.score,
+        why=in_words(rated, asked) or _otherwise(rated, asked),
+        parts=parts(rated, asked),
+        explain=rated.points if explain else (),
+        state=one.state,
+        fresh=one.is_fresh(now=now),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import IntEnum
 from functools import cached_property, lru_cache
 
-from provender.core.documents import Texts, halves_of, lines_of, name_of
+from provender.core.documents import halves_of, lines_of, name_of
 from provender.core.finding import KINDS, Points
 from provender.core.lifecycle import State
 from provender.core.words import run_together, words
@@ -190,18 +190,19 @@ class Asked:
 
 @dataclass(slots=True, kw_only=True)
 class Candidate:
-    """A document that was nominated, with what ranks it.
+    """A document that was nominated, with what ranks it: its words are those of `documents.Texts`.
 
     Not frozen, nor is `Rated`: hundreds are made a question, and frozen ones take four times as long.
     """
 
     id: Key
-    node: int
     kind: str
     name: str
     project: str
-    owner: str
-    texts: Texts
+    is_owned: bool
+    title: str
+    columns: str
+    body: str
     short_key: str
     state: str = ""
     fresh_until: datetime | None = None
@@ -273,7 +274,7 @@ def _rate(candidate: Candidate, asked: Asked, *, now: datetime) -> Rated:
     gained.append(("a short name", SHORT.get(own_words, 0.0)))
     gained += _merits(
         described=candidate.described,
-        owned=bool(candidate.owner),
+        owned=candidate.is_owned,
         used=candidate.used,
         fresh=candidate.is_fresh(now=now),
         checked=candidate.checked,
@@ -285,9 +286,9 @@ def _rate(candidate: Candidate, asked: Asked, *, now: datetime) -> Rated:
 
 def _looked_at(candidate: Candidate) -> tuple[str, ...]:
     """The texts that hold words, in the order of `LOOKED_AT`."""
-    own, joined, before = lines_of(candidate.texts.title)
-    labels, said, around = lines_of(candidate.texts.body)
-    names, said_of_columns = halves_of(candidate.texts.columns)
+    own, joined, before = lines_of(candidate.title)
+    labels, said, around = lines_of(candidate.body)
+    names, said_of_columns = halves_of(candidate.columns)
     return own, joined, f"{labels}{candidate.state} ", names, said, said_of_columns, before, around
 
 

@@ -41,7 +41,7 @@ def parts(rated: Rated, asked: Asked) -> tuple[Part, ...]:
     wanted = [
         at for at, (place, _) in rated.held.items() if place in (Place.COLUMN, Place.SAID_OF_COLUMN)
     ]
-    names, said = map(lines_of, halves_of(rated.candidate.texts.columns))
+    names, said = map(lines_of, halves_of(rated.candidate.columns))
     found: list[tuple[int, int, Part]] = []
     kind, of = part_kind(rated.candidate.kind), run_together(rated.candidate.name)
     keys = {asked.key, asked.key.removeprefix(of)}
