@@ -13,8 +13,10 @@ from provender.catalog.rows import AuditRow
 from provender.core.audit import EventKind, chain
 from provender.core.errors import Denied, InvalidInput, Problems
 from provender.core.policy import Action, ColumnRef
+from provender.core.tally import Matter
 from tests.catalog.world import FLIGHTS, GOVERNANCE, NOW, Clock, Connect, governing, manifest
 from tests.stress import times
+from tests.tallies import batch, tally
 
 SINCE = NOW - timedelta(days=1)
 DECISIONS = 10_000
@@ -70,6 +72,24 @@ def test_testing_a_policy_is_for_who_governs_and_of_the_past(connect: Connect):
         gov.simulate(GOVERNANCE, since=NOW + timedelta(days=1))
     with pytest.raises(Problems):
         gov.simulate(governing(teams=()), since=SINCE)
+
+
+def test_lookups_that_were_told_together_count_each(connect: Connect):
+    gov = connect("gov")
+    matter = Matter(
+        lease="lease_1",
+        actor="person:max",
+        purpose="report",
+        project="shop",
+        reasons={str(FLIGHTS): {"arr_delay": "rule report"}},
+    )
+    allowed, refused = (
+        tally(matter, NOW, allowed=one, lookups=often, last=f"a.{often}")
+        for one, often in ((True, 31), (False, 4))
+    )
+    gov.records.tell_lookups(batch(allowed, refused))
+    found = gov.access.simulate(gov.desk.governance(), since=SINCE)
+    assert (found.decisions, found.questions) == (35, 1)
 
 
 def test_a_hundred_thousand_decisions_are_decided_again_in_seconds(

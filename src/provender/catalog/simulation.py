@@ -57,7 +57,7 @@ def recorded(db: Session, *, since: datetime) -> Iterator[Asked]:
             columns = tuple(sorted(told["reasons"]))
             key = (actor, told["action"], subject, columns, told["purpose"])
             times, last = found.get(key, (0, at))
-            found[key] = (times + 1, max(last, at))
+            found[key] = (times + told.get("lookups", 1), max(last, at))  # lookups come in batches
     called = naming.current(db, {subject for _, _, subject, _, _ in found})
     for (actor, action, subject, columns, purpose), (times, last) in found.items():
         question = Question(
