@@ -9,12 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import open_data_contract_standard
 import yaml
-from jsonschema import Draft201909Validator  # type: ignore[import-untyped]
-from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
@@ -22,7 +20,10 @@ from provender.catalog import expectations, yamlfaults
 from provender.core.contracts import CheckResult, Contract, Expectation, Outcome, Promise
 from provender.core.errors import InvalidInput, Problems
 from provender.core.lifecycle import Severity
-from provender.tables.measures import can_match
+
+if TYPE_CHECKING:
+    from jsonschema import Draft201909Validator  # type: ignore[import-untyped]
+    from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
 MOST_BYTES = 1_000_000
 MOST_NODES = 50_000
@@ -145,6 +146,8 @@ def _check_finite(document: Mapping[str, Any]) -> None:
 
 def _check_patterns(expected: Iterable[Expectation]) -> None:
     """Refuse patterns that no version could be counted by: all of them would be quarantined."""
+    from provender.tables.measures import can_match  # DuckDB, which no other question needs
+
     problems = [
         f"column {one.columns[0]}, rule {one.name}: {one.valid.pattern!r}"
         for one in expected
@@ -183,7 +186,9 @@ def _parts(node: Node) -> Iterator[Node]:
 
 
 @cache
-def _validator() -> Draft201909Validator:
+def _validator() -> "Draft201909Validator":
+    from jsonschema import Draft201909Validator  # 0.1 s to import, for contracts alone
+
     file = resources.files(open_data_contract_standard) / "schema.json"
     return Draft201909Validator(_with_conditions_meant(json.loads(file.read_text("utf-8"))))
 
@@ -218,7 +223,7 @@ def _problems(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"{where}: {nearest.message[:300]}"
 
 
-def _nearest(error: ValidationError) -> ValidationError:
+def _nearest(error: "ValidationError") -> "ValidationError":
     """The fault that lies deepest: what is above it only follows."""
     while error.context:
         error = max(error.context, key=lambda one: len(one.absolute_path))
