@@ -4,10 +4,7 @@ One view of ``FEATURES`` features, each of which is open by a grant of its own.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +36,19 @@ from provender.sdk import connect
 from provender.sdk.online import OnlineLookup
 from provender.settings import Settings
 from tests.online.views import covering
+from tests.serving.nursery import nursery
 
+IMPORTS = """
+import uvloop
+from provender import bootstrap
+from provender.cli import carrier, main, running
+from provender.online import store
+from provender.serving import aside, jobs, openapi, pushes, server, worker, workers, writes
+"""
+PROGRAM = """
+sys.argv = ["provender", *given]
+main()
+"""
 PROJECT = "shop"
 ORDERS = DatasetRef("shop", "orders")
 FEATURES = tuple(f"f{number:02}" for number in range(40))
@@ -142,7 +151,7 @@ def carry_once(url: str, store: OnlineStore, now: datetime | None = None) -> str
 def catalog_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'catalog.db'}"
-    found: str = request.getfixturevalue("postgres_url")
+    found: str = request.getfixturevalue("blank_postgresql")
     return found
 
 
@@ -219,7 +228,7 @@ def carrying(url: str, redis_url: str) -> Iterator[None]:
 def serving(
     home: Path, catalog_url: str, redis_url: str, project: str = PROJECT, **settings: str
 ) -> Iterator[str]:
-    """The address of ``provender serve online`` in a process of its own, as a user starts it."""
+    """The address of ``provender serve online`` in a process of its own, told what a user tells it."""
     named = {
         "PROVENDER_HOME": str(home),
         "PROVENDER_CATALOG_URL": catalog_url,
@@ -227,28 +236,21 @@ def serving(
         "PROVENDER_LOOKUP_LOG": "0",
         **{f"PROVENDER_{name.upper()}": value for name, value in settings.items()},
     }
-    command = [sys.executable, "-m", "provender.cli.main", "serve", "online", "--port", "0"]
-    with subprocess.Popen(
-        [*command, "--project", project],
-        env=os.environ | named,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        said: list[str] = []
-        for line in process.stderr:
-            said.append(line)
-            if found := re.search(r"online server on (http\S+)", line):
-                break
-        else:
-            raise AssertionError("".join(said))
-        try:
-            _await_policy(found[1])
-            yield found[1]
-        finally:
-            process.terminate()
-            process.stderr.read()
-            process.wait(20)
+    command = ["serve", "online", "--port", "0", "--project", project]
+    process = nursery(IMPORTS, PROGRAM).start(command, **named)
+    said: list[str] = []
+    for line in process.stderr:
+        said.append(line)
+        if found := re.search(r"online server on (http\S+)", line):
+            break
+    else:
+        raise AssertionError("".join(said))
+    try:
+        _await_policy(found[1])
+        yield found[1]
+    finally:
+        process.terminate()
+        process.communicate()
 
 
 def _await_policy(address: str) -> None:

@@ -56,10 +56,11 @@ class Nursery:
         other.close()
         atexit.register(self.close)
 
-    def start(self, given: Any) -> "Born":
-        """Fork a process that runs the program with ``given``, in this environment and folder."""
+    def start(self, given: Any, **environment: str) -> "Born":
+        """Fork a process that runs the program with ``given``, in this environment, and more, and folder."""
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        order = {"given": given, "environment": dict(os.environ), "folder": str(Path.cwd())}
+        surroundings = {"environment": os.environ | environment, "folder": str(Path.cwd())}
+        order = {"given": given, **surroundings}
         pid: int = self._ask(order, [out_end, err_end])
         for end in (out_end, err_end):
             os.close(end)

@@ -32,8 +32,9 @@ from provender.online.columns import ColumnEncoder
 from provender.online.embedded import EmbeddedServer, embedded_server
 from provender.online.store import OnlineStore
 from provender.serving.server import application
+from tests.catalog.conftest import blank_template
 from tests.online.views import covering
-from tests.postgres import database, postgres, postgres_url
+from tests.postgres import database, postgres
 from tests.serving.governed import (
     GOVERNANCE,
     ORDERS,
@@ -46,7 +47,7 @@ from tests.serving.governed import (
 )
 from tests.stress import times
 
-__all__ = ["postgres", "postgres_url"]
+__all__ = ["blank_template", "postgres"]
 log = logging.getLogger(__name__)
 REVOKES = times(2)
 ALLOWED = 1.0
@@ -138,7 +139,8 @@ def stack(
     with ExitStack() as opened:
         url = f"sqlite:///{home / 'catalog.db'}"
         if request.param == "postgresql":
-            url = opened.enter_context(database(request.getfixturevalue("postgres")))
+            dsn, blank = map(request.getfixturevalue, ("postgres", "blank_template"))
+            url = opened.enter_context(database(dsn, like=blank))
         yield opened.enter_context(governing(home, url))
 
 

@@ -26,7 +26,8 @@ from provender.core.serving import SERVER
 from provender.online.embedded import EmbeddedServer
 from provender.online.store import OnlineStore
 from provender.settings import Settings
-from tests.postgres import postgres, postgres_url
+from tests.catalog.conftest import blank_postgresql, blank_template
+from tests.postgres import postgres
 from tests.serving.governed import (
     FEATURES,
     PUBLIC,
@@ -41,7 +42,7 @@ from tests.serving.governed import (
 )
 from tests.stress import times
 
-__all__ = ["catalog_url", "postgres", "postgres_url", "valkey"]
+__all__ = ["blank_postgresql", "blank_template", "catalog_url", "postgres", "valkey"]
 
 REVOKES = times(100)
 PER_SECOND = 200
@@ -202,15 +203,15 @@ def test_without_the_catalog_only_what_is_public_is_served_and_without_the_store
 
 
 def test_in_process_without_the_catalog_only_what_is_public_is_looked_up(
-    postgres_url: str, valkey: EmbeddedServer, tmp_path: Path
+    blank_postgresql: str, valkey: EmbeddedServer, tmp_path: Path
 ) -> None:
     """Nobody carries the policy here: each lookup asks the catalog once in a lease."""
     feature = FEATURES[0]
     with OnlineStore(valkey.url) as store:
-        govern(postgres_url, store)
+        govern(blank_postgresql, store)
     chosen = Settings(
         home=tmp_path,
-        catalog_url=postgres_url,
+        catalog_url=blank_postgresql,
         redis_url=valkey.url,
         actor=SERVER,
         online_unconfirmed="public",
@@ -218,7 +219,7 @@ def test_in_process_without_the_catalog_only_what_is_public_is_looked_up(
     caller = Caller(chosen)
     asked: tuple[tuple[str, ...], ...] = ((feature,), (PUBLIC,), (feature, PUBLIC))
     assert [caller.ask(*some) for some in asked] == [(200, "[7]"), (200, "[7]"), (200, "[7, 7]")]
-    with without(postgres_url):
+    with without(blank_postgresql):
         _until(time.monotonic() + ALLOWED)
         (status, said), public, both = [caller.ask(*some) for some in asked]
         assert (status, said.partition(":")[0]) == UNCONFIRMED

@@ -25,7 +25,8 @@ from provender.online.journal import journal_of_servers
 from provender.online.store import OnlineStore
 from provender.sdk import connect
 from provender.settings import Settings
-from tests.postgres import postgres, postgres_url
+from tests.catalog.conftest import blank_postgresql, blank_template
+from tests.postgres import postgres
 from tests.serving.governed import (
     ORDERS,
     PROJECT,
@@ -40,7 +41,7 @@ from tests.serving.governed import (
 from tests.serving.test_callers import BLIND, SHOP, WRITER, Stack, governing
 from tests.stress import times
 
-__all__ = ["catalog_url", "postgres", "postgres_url", "valkey"]
+__all__ = ["blank_postgresql", "blank_template", "catalog_url", "postgres", "valkey"]
 KILLS = times(1)
 
 
@@ -113,13 +114,13 @@ def test_a_server_that_is_killed_before_its_journal_is_drained_is_told_of_exactl
             asker = Asker(address)
             assert asker.ask("f00")[0] == 200
             until(lambda: lookups(gov) == 1)
-            carrier = one_of(tmp_path, "policy")
+            carrier = carrier_of(tmp_path)
             carrier.suspend()  # from here on nobody takes what is written
             answered = sum(asker.ask("f00")[0] == 200 for _ in range(asked))
             assert 0 < answered <= asked
             time.sleep(0.3)  # more than the 100 ms until what was decided is on the disk
-            for process in (one_of(tmp_path, "online"), carrier):
-                os.kill(process.pid, signal.SIGKILL)
+            for pid in (carrier.ppid(), carrier.pid):  # the server started who carries
+                os.kill(pid, signal.SIGKILL)
             asker.close()
         waits = list(journal_of_servers(tmp_path).glob("*.*"))
         assert waits
@@ -199,14 +200,14 @@ def unwritable(folder: Path) -> Iterator[None]:
     aside.rename(folder)
 
 
-def one_of(home: Path, word: str) -> psutil.Process:
-    """The process of the state folder ``home`` that was started with ``word``."""
+def carrier_of(home: Path) -> psutil.Process:
+    """The process that carries the policy for the server of the state folder ``home``."""
     there = psutil.Process().children(recursive=True)
     [found] = [
         one
         for one in there
         if one.status() != psutil.STATUS_ZOMBIE
-        and word in one.cmdline()
+        and "policy" in one.cmdline()
         and one.environ().get("PROVENDER_HOME") == str(home)
     ]
     return found
