@@ -29,6 +29,7 @@ from provender.core.datasets import Format
 from provender.core.glossary import Term
 from provender.core.limits import Limits
 from provender.core.lineage import Node, NodeKind
+from provender.core.models import Trained
 from provender.core.names import DatasetRef
 from provender.core.people import Person
 from provender.core.requests import Wanted
@@ -65,6 +66,7 @@ TARGETS = {
     "ended": HOURLY,  # the reader's grant is over
 }
 MADE = training_set(HOURLY.at(1), by="person:ops")
+MODEL = Trained(name="fare-model", training_set=MADE.id, artifact=f"sha256:{'a' * 64}")
 SPINE = b"".join(encoded(pa.schema([("origin", pa.string())]), []))
 """Rows to retrieve features at: none, and without instants, so nothing is made."""
 STALE = '"999999"'
@@ -98,6 +100,7 @@ def request(operation: Operation, ref: DatasetRef) -> Json:
         "/tags": "personal",
         "/terms": "delay",
         "/rules": "report",
+        "/models": "fare-model",
     }
     named = next((one for begin, one in kinds.items() if operation.path.startswith(begin)), name)
     if "views" in operation.path or "services" in operation.path:
@@ -168,6 +171,7 @@ def body(operation: str, ref: DatasetRef) -> Json:
         "put_definitions": {"definitions": defined},
         "compile_serving_manifest": {"definitions": defined},
         "record_training_set": {"training_set": training_set(ref.at(1), by="person:ana")},
+        "record_model": {"model": MODEL},
         "get_permit": {"action": "read", "columns": [column], "purpose": "delay"},
         "decide": {"action": "read", "columns": [column], "purpose": "report"},
         "give_grant": {"dataset": name, "grantee": "team:hr", "until": PAST},
@@ -224,6 +228,7 @@ def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:
         gov.desk.declare(Term(name="delay", definition="How late."))
         sam.desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
         ops.record(replace(MADE, decision=permitted(ops, HOURLY)))
+        ops.models.record(MODEL)
         sam.records.grant(FLIGHTS, grantee="person:ana", purposes=("delay",))
         asked = Node(NodeKind.DATASET, str(FLIGHTS))
         ana.access.ask(Wanted(about=asked, columns=("tailnum",), purpose="delay", reason="x"))

@@ -11,6 +11,7 @@ from provender.core.editing import Edit
 from provender.core.errors import Denied, NotFound, Problems
 from provender.core.features import FieldSpec, RepoSpec, SavedDatasetSpec
 from provender.core.lineage import Node, NodeKind, dataset_node
+from provender.core.models import Trained
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.schema import Column, Schema
@@ -178,7 +179,7 @@ def test_a_tag_that_does_not_travel_stays_where_it_was_put(connect: Connect):
     assert whole(connect("max"), dataset_node(LAST)) == {"aircraft": {"personal": SOURCE}}
 
 
-def test_tags_travel_to_features_services_and_training_sets(connect: Connect):
+def test_tags_travel_to_features_services_training_sets_and_models(connect: Connect):
     apply(connect, derived(LAST))
     define(connect)
     catalog = connect("ops")
@@ -193,8 +194,13 @@ def test_tags_travel_to_features_services_and_training_sets(connect: Connect):
     made = training_set(FLIGHTS.at(1), by="person:ops", decision=permitted(catalog, FLIGHTS.at(1)))
     made = replace(made, spec=replace(made.spec, features=features), columns=("origin", "aircraft"))
     catalog.record(made)
-    found = whole(catalog, Node(NodeKind.TRAINING_SET, made.id))
+    training = Node(NodeKind.TRAINING_SET, made.id)
+    found = whole(catalog, training)
     assert found["aircraft"]["personal"] == replace(SOURCE, over=(*over, service))
+    artifact = f"sha256:{'a' * 64}"
+    learnt = catalog.models.record(Trained(name="fare", training_set=made.id, artifact=artifact))
+    found = whole(catalog, learnt.node)
+    assert found["aircraft"]["personal"] == replace(SOURCE, over=(*over, service, training))
 
 
 def test_what_was_saved_of_a_service_is_closed_as_what_it_was_made_of(connect: Connect):

@@ -16,6 +16,7 @@ from provender.core.datasets import Format
 from provender.core.erasure import Erased, Erasure, Scope
 from provender.core.errors import Denied
 from provender.core.lineage import Node, NodeKind
+from provender.core.models import Trained
 from provender.core.requests import Wanted
 from provender.core.retention import Retention
 from provender.values import to_json
@@ -33,6 +34,8 @@ from tests.catalog.world import (
     declared,
     governing,
     manifest,
+    permitted,
+    training_set,
 )
 
 
@@ -48,6 +51,10 @@ def fill(governed_url: str) -> None:
         rule = Retention(keep_versions=9, hold="case 7")
         catalog.desk.retention(FLIGHTS, rule, expected=None, dry_run=False)
         catalog.publish(HOURLY, manifest(3, inputs=(first.ref,), of=HOURLY))
+        trained = training_set(HOURLY.at(1), by="person:ops", decision=permitted(catalog, HOURLY))
+        catalog.record(trained)
+        artifact = f"sha256:{'a' * 64}"
+        catalog.models.record(Trained(name="fare", training_set=trained.id, artifact=artifact))
         catalog.represent(FLIGHTS.at(1), manifest(1, format=Format.CSV))
         catalog.desk.attach(FLIGHTS, CONTRACT.encode(), expected=None)
         catalog.records.grant(FLIGHTS, grantee="person:ana", purposes=("report",))
@@ -152,6 +159,10 @@ DAMAGES = {
         + f"'{to_json(NOT_GONE)}'".replace(":", "\\:")
         + ", 'THE URN', urn) FROM datasets WHERE id = 1",
         "was erased by er_1, and is not marked as gone",
+    ),
+    "models": (
+        "DELETE FROM training_sets",
+        ", which is not there",
     ),
     "history": (
         "INSERT INTO history SELECT id + 1000, kind, key, from_sequence + 1000, from_at, to_sequence, "

@@ -269,6 +269,7 @@ NOT_KEPT = {
     "parts of a dataset's value": {"assignments", "dataset_names", "dataset_terms", "owners"},
     "written once and never changed": {
         "audit_events",
+        "models",
         "profiles",
         "representations",
         "serving_manifests",

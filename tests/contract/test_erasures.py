@@ -15,6 +15,7 @@ from provender.client import HttpCatalog
 from provender.core.audit import EventKind
 from provender.core.erasure import PRODUCER, Dropped, Erasures, Found, State
 from provender.core.errors import Conflict, Denied, Gone, InvalidInput, Misconfigured, NotFound
+from provender.core.models import Trained
 from provender.core.protocols import Library
 from tests.api.server import catalog_api
 from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest, permitted, training_set
@@ -63,6 +64,8 @@ def found(**said: object) -> Found:
 def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys):
     made, ops = training_set(FLIGHTS.at(2), by="person:ops"), signing("ops")
     ops.record(replace(made, decision=permitted(ops, FLIGHTS)))
+    artifact = f"sha256:{'a' * 64}"
+    ops.models.record(Trained(name="fare", training_set=made.id, artifact=artifact))
     erasures = signing("gov").erasures
     scope = erasures.foresee("tailnum")
     assert [(place.dataset, place.columns) for place in scope.places] == [
@@ -77,7 +80,8 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     dropped = (Dropped(project="delays", view="planes", keys=1),)
     done = erasures.finish(begun.id, online=dropped)
     assert (done.state, done.online, done.erased) == (State.DONE, dropped, gone.erased)
-    assert done.readers == (f"training set {made.id}",)
+    assert done.readers == ("model fare@1", f"training set {made.id}")
+    assert (done.refused, done.to_decide) == ((f"training set {made.id}",), ("model fare@1",))
     assert is_attested(done, keys.public())
     assert not is_attested(replace(done, reason="else"), keys.public())
     assert erasures.erasure(begun.id) == done

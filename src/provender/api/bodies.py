@@ -21,6 +21,7 @@ from provender.core.governance import Governance
 from provender.core.lifecycle import Severity, Step
 from provender.core.limits import NO_LIMITS, Limits
 from provender.core.lineage import Node
+from provender.core.models import Trained
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.requests import RequestStep, Wanted
 from provender.core.retention import Retention
@@ -146,6 +147,13 @@ class TrainingSet(Body):
     """What a training set was made of."""
 
     training_set: TrainingSetManifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTrained(Body):
+    """What a model was made of."""
+
+    model: Trained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

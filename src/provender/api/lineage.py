@@ -18,7 +18,7 @@ routes = Routes("lineage")
 FAR = 20
 NodeAsked = Annotated[
     Text,
-    Field(max_length=500, pattern=r"^(dataset|feature-view|on-demand-view|feature-service|training-set):.+$"),
+    Field(max_length=500, pattern=r"^(dataset|feature-view|on-demand-view|feature-service|training-set|model):.+$"),
     Query(description="kind:name", examples=["dataset:aviation.flights"]),
 ]  # fmt: skip
 Depth = Annotated[int, Field(ge=1, le=FAR), Query(description="Steps up and down.")]

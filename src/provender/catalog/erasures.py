@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     changes,
+    models,
     naming,
     publication,
     residue,
@@ -337,12 +338,14 @@ def _streamed(db: Session, dataset: int) -> list[VersionRow]:
 
 
 def _readers(db: Session, erasure: Erasure) -> Iterator[str]:
-    """What named a version that went."""
+    """What named a version that went, and the models that were made of it."""
     for done in erasure.erased:
         dataset = db.scalars(select(DatasetRow).where(DatasetRow.urn == done.urn)).one()
         pins = retention.pins(db, dataset.id)
         for number in done.erased:
-            yield from pins.get(number, ())
+            readers = pins.get(number, [])
+            yield from readers
+            yield from models.made_of(db, retention.training_sets(readers))
 
 
 def _row(db: Session, identity: str) -> ErasureRow:

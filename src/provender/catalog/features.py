@@ -345,6 +345,11 @@ def training_sets(
     return list(db.scalars(wanted.limit(limit)))
 
 
+def shown_ids(db: Session, who: Actor, *, now: datetime) -> Select[str]:
+    """Return the question for the ids of the training sets whose datasets ``who`` may discover."""
+    return _shown_sets(db, who, now=now).with_only_columns(TrainingSetRow.id).order_by(None)
+
+
 def _shown_sets(db: Session, who: Actor, *, now: datetime) -> Select[TrainingSetManifest]:
     visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
     hidden = exists().where(

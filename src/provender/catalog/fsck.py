@@ -31,6 +31,7 @@ CHECKS: dict[str, Check] = {
     "requests": invariants.requests,
     "holds": invariants.holds,
     "erasures": invariants.erasures,
+    "models": invariants.models,
     "history": invariants.history,
     "history-is-current": invariants.history_is_current,
     "trail": proofs.trail,

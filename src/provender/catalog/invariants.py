@@ -20,6 +20,7 @@ from provender.catalog.rows import (
     GrantRow,
     HistoryRow,
     HoldRow,
+    ModelRow,
     PersonRow,
     ProfileRow,
     PurposeRow,
@@ -32,6 +33,7 @@ from provender.catalog.rows import (
     TagRow,
     TeamRow,
     TermRow,
+    TrainingSetRow,
     Value,
     VersionRow,
 )
@@ -210,6 +212,24 @@ def erasures(db: Session) -> Wrong:
                     yield name, f"was erased by {value.id}, and is not marked as gone"
                 if row is not None and _is_measured(db, row):
                     yield name, f"was erased by {value.id}, and has a profile"
+
+
+def models(db: Session) -> Wrong:
+    """Numbers of a model's versions have no gaps; each is of a training set that is there."""
+    counted = select(
+        ModelRow.name, func.count(), func.min(ModelRow.number), func.max(ModelRow.number)
+    )
+    for name, count, first, last in db.execute(counted.group_by(ModelRow.name)):
+        if (first, last) != (1, count):
+            yield f"model {name}", f"has {count} versions, numbered {first} to {last}"
+    kept = select(TrainingSetRow.id)
+    lost = select(ModelRow.name, ModelRow.number, ModelRow.training_set)
+    for name, number, made_of in db.execute(lost.where(ModelRow.training_set.not_in(kept))):
+        yield f"model {name}@{number}", f"was made of {made_of}, which is not there"
+    for (row,) in _streamed(db, select(ModelRow)):
+        said, beside = row.value.trained, (row.name, row.number, row.training_set, row.artifact)
+        if beside != (said.name, row.value.number, said.training_set, said.artifact):
+            yield f"model {row.name}@{row.number}", f"speaks of {row.value.id}, or of another set"
 
 
 def _is_measured(db: Session, row: VersionRow) -> bool:

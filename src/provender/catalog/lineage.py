@@ -139,6 +139,20 @@ def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
     nodes.rest_on(db, made, [pin.dataset for pin in manifest.pins])
 
 
+def record_model(db: Session, model: Node, training_set: Node) -> None:
+    """Write down which training set a model was made of: of all its columns, as far as they lead.
+
+    It is discovered by who may discover that training set.
+    """
+    known = nodes.known(db, [training_set])
+    columns = nodes.named(db, nodes.columns_of(db, list(known.values()))).values()
+    parts = {(part, (model, part[1])): Said(How.OBSERVED) for part in columns}
+    edge = Edge(training_set, model)
+    made_anew = _write(db, {str(model): [edge]}, How.OBSERVED, columns=parts)
+    carried.settle(db, made_anew)
+    nodes.rest_as(db, model, training_set)
+
+
 def _trained_columns(
     db: Session, manifest: TrainingSetManifest, made: Node
 ) -> Iterable[ColumnEdge]:

@@ -30,6 +30,7 @@ from provender.catalog.door import Door
 from provender.catalog.eraser import LocalErasures
 from provender.catalog.finder import LocalFinder
 from provender.catalog.keyring import LocalKeyring
+from provender.catalog.models import LocalModels
 from provender.catalog.records import LocalRecords
 from provender.catalog.reindexing import open_catalog
 from provender.core.clock import Clock, utc_now
@@ -168,6 +169,11 @@ class LocalCatalog(Closing):
     def erasures(self) -> LocalErasures:
         """Subjects erased, for who governs."""
         return LocalErasures(self._door)
+
+    @property
+    def models(self) -> LocalModels:
+        """Which models were made of training sets."""
+        return LocalModels(self._door)
 
     @property
     def actor(self) -> Actor:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from sqlalchemy import and_, delete, insert, select
+from sqlalchemy import and_, delete, insert, literal, select
 from sqlalchemy.orm import Session, aliased
 
 from provender.catalog import naming, queries
@@ -142,6 +142,15 @@ def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> tuple[int, froz
     if rows:
         db.execute(insert(RestsOnRow), rows)
     return number, before
+
+
+def rest_as(db: Session, node: Node, other: Node) -> None:
+    """Let ``node``, which rests on nothing yet, be discovered by those who may discover ``other``."""
+    numbers = known(db, [node, other])
+    rests = select(literal(numbers[node]), RestsOnRow.dataset).where(
+        RestsOnRow.node == numbers[other]
+    )
+    db.execute(insert(RestsOnRow).from_select(["node", "dataset"], rests))
 
 
 def rest_on_themselves(db: Session, datasets: Iterable[DatasetRow]) -> None:

@@ -4,7 +4,7 @@ The catalog marks first; whoever has the lake removes files after. What is marke
 readers at once, and its files belong to nobody from then on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from sqlalchemy import select
@@ -177,6 +177,12 @@ def pins(db: Session, dataset: int) -> dict[int, list[str]]:
     return found
 
 
+def training_sets(pins: Iterable[str]) -> list[str]:
+    """Return the ids of the training sets among what `pins` names."""
+    begins = _named(NodeKind.TRAINING_SET.value, "")
+    return [name.removeprefix(begins) for name in pins if name.startswith(begins)]
+
+
 def _pinning(db: Session, dataset: int) -> Iterator[tuple[int, str]]:
     version, reader = aliased(NodeRow), aliased(NodeRow)
     edges = (
@@ -194,7 +200,11 @@ def _pinning(db: Session, dataset: int) -> Iterator[tuple[int, str]]:
     for pinned, kind, name in db.execute(edges):
         _, at, number = pinned.partition("@")
         if at:
-            yield int(number), f"{kind.replace('-', ' ')} {name}"
+            yield int(number), _named(kind, name)
+
+
+def _named(kind: str, name: str) -> str:
+    return f"{kind.replace('-', ' ')} {name}"
 
 
 def _sizes_of_representations(db: Session, dataset: int) -> dict[int, int]:

@@ -146,7 +146,11 @@ def _certificate(erasure: "Erasure") -> None:
         files = "" if one.rewritten else "; its files hold them until they are written anew"
         click.echo(f"online: {what} of {one.project}/{one.view} went{files}")
     for heading, names in (
-        ("refused from now on, as they rest on versions that went", erasure.readers),
+        ("refused from now on, as they rest on versions that went", erasure.refused),
+        (
+            "models that learnt from the subject: decide whether to train them again",
+            erasure.to_decide,
+        ),
         ("made from those datasets, without the key: look at them", erasure.scope.unkeyed),
         ("not ours, so it is to be done there", erasure.scope.elsewhere),
     ):

@@ -146,6 +146,7 @@ def _columns(catalog: "Library", node: "Node") -> "Collection[str]":
     """The columns of a node; empty where nobody knows them, as of a dataset without a version."""
     from provender.core.derivation import columns
     from provender.core.lineage import NodeKind
+    from provender.core.models import parse_name
     from provender.core.names import DatasetRef
 
     match node.kind:
@@ -156,6 +157,9 @@ def _columns(catalog: "Library", node: "Node") -> "Collection[str]":
             return last[0].version.manifest.schema.names if last else ()
         case NodeKind.TRAINING_SET:
             return catalog.records.training_set(node.name).columns
+        case NodeKind.MODEL:
+            made_of = catalog.models.version(*parse_name(node.name)).trained.training_set
+            return catalog.records.training_set(made_of).columns
     return columns(catalog.repo(node.name.partition("/")[0]), node)
 
 

@@ -10,6 +10,7 @@ from provender.client.erasures import HttpErasures
 from provender.client.finder import HttpFinder
 from provender.client.gateway import HttpGateway
 from provender.client.keyring import HttpKeyring
+from provender.client.models import HttpModels
 from provender.client.records import HttpRecords
 from provender.client.wire import Wire, keyed, matching
 from provender.core.closing import Closing
@@ -82,6 +83,11 @@ class HttpCatalog(Closing):
     def erasures(self) -> HttpErasures:
         """Subjects erased, for who governs."""
         return HttpErasures(self._wire)
+
+    @property
+    def models(self) -> HttpModels:
+        """Which models were made of training sets."""
+        return HttpModels(self._wire)
 
     @property
     def gateway(self) -> HttpGateway:

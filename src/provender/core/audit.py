@@ -47,6 +47,7 @@ class EventKind(StrEnum):
     HOLD_LIFT = "hold:lift"
     HOLD_PLACE = "hold:place"
     LOOKUPS_RECORD = "lookups:record"
+    MODEL_RECORD = "model:record"
     RETENTION_FORGET = "retention:forget"
     RETENTION_SET = "retention:set"
     SESSION_BEGIN = "session:begin"

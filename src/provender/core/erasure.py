@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from provender.core.datasets import NO_EVIDENCE, Evidence, Listed, Manifest
 from provender.core.digest import canonical, digest, hmac_sha256, short
 from provender.core.errors import Conflict, Corrupt, InvalidInput
+from provender.core.lineage import NodeKind
 
 FORMAT = "provender erasure 1"
 PREFIX = "er_"
@@ -104,7 +105,8 @@ class Erasure:
 
     ``sought`` are the keyed digests of the subject, by the key that is called ``key``.
     ``readers`` are training sets, views and saved datasets that named a version which went: they
-    are refused. ``signature`` is Ed25519's over `statement`, with the audit trail's key ``signed_by``.
+    are refused; and models that were made of such training sets, about which somebody decides.
+    ``signature`` is Ed25519's over `statement`, with the audit trail's key ``signed_by``.
     """
 
     id: str
@@ -127,6 +129,16 @@ class Erasure:
     def digest(self) -> str:
         """The identity of the certificate."""
         return digest(self)
+
+    @property
+    def to_decide(self) -> tuple[str, ...]:
+        """The models among the readers: they learnt from the subject, and go on."""
+        return tuple(one for one in self.readers if one.startswith(f"{NodeKind.MODEL} "))
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The other readers, which cannot be made again as they were."""
+        return tuple(one for one in self.readers if one not in self.to_decide)
 
 
 class Erasures(Protocol):

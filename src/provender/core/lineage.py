@@ -21,6 +21,7 @@ class NodeKind(StrEnum):
     ON_DEMAND = "on-demand-view"
     SERVICE = "feature-service"
     TRAINING_SET = "training-set"
+    MODEL = "model"  # a version, name@number
     ENTITY = "entity"
     SAVED_DATASET = "saved-dataset"
 

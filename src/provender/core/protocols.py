@@ -39,6 +39,7 @@ from provender.core.governance import Step as GovernanceStep
 from provender.core.leases import Leasing
 from provender.core.lifecycle import Severity, Step
 from provender.core.lineage import Consumer, Neighbourhood, Node
+from provender.core.models import Models
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Decision, Grant, Permit
@@ -353,6 +354,9 @@ class Library(Catalog, Protocol):
 
     @property
     def erasures(self) -> Erasures: ...
+
+    @property
+    def models(self) -> Models: ...
 
     def governance(self, *, datasets: bool = True) -> Governance:
         """Return what is in force, of datasets those that the actor may discover, if wanted."""

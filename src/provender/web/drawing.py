@@ -30,6 +30,7 @@ KIND_WORDS = {
     NodeKind.ON_DEMAND: "on-demand view",
     NodeKind.SERVICE: "feature service",
     NodeKind.TRAINING_SET: "training set",
+    NodeKind.MODEL: "model",
     NodeKind.ENTITY: "entity",
     NodeKind.SAVED_DATASET: "saved dataset",
 }

@@ -174,6 +174,9 @@ def address(node: Node) -> str:
             return dataset_address(node.name)
         case NodeKind.TRAINING_SET:
             return f"/training-sets/{quote(node.name)}"
+        case NodeKind.MODEL:
+            name, _, number = node.name.partition("@")
+            return f"/models/{quote(name)}" + (f"?version={number}" if number else "")
     project, _, name = node.name.rpartition("/")
     folder = FOLDERS.get(node.kind, "features")
     return f"/{folder}/{quote(name)}" + (f"?project={quote(project)}" if project else "")

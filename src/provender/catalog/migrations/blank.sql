@@ -639,7 +639,19 @@ CREATE TABLE erasures (
 	CONSTRAINT uq_erasures_position UNIQUE (position)
 );
 
-INSERT INTO alembic_version ("version_num") VALUES ('0018');
+CREATE TABLE models (
+	name VARCHAR NOT NULL, 
+	number INTEGER NOT NULL, 
+	training_set VARCHAR NOT NULL, 
+	artifact VARCHAR NOT NULL, 
+	value TEXT NOT NULL, 
+	CONSTRAINT pk_models PRIMARY KEY (name, number), 
+	CONSTRAINT uq_models_name_training_set_artifact UNIQUE (name, training_set, artifact)
+);
+
+CREATE INDEX ix_models_training_set ON models (training_set);
+
+INSERT INTO alembic_version ("version_num") VALUES ('0019');
 
 INSERT INTO counters ("name", "value") VALUES ('carried_stale', 1);
 

@@ -17,6 +17,7 @@ from provender.catalog.rows.datasets import (
     VersionRow,
 )
 from provender.catalog.rows.features import (
+    ModelRow,
     ProjectRow,
     RepoRow,
     ServingManifestRow,
@@ -61,7 +62,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0018"
+SCHEMA = "0019"
 
 __all__ = [
     "SCHEMA",
@@ -88,6 +89,7 @@ __all__ = [
     "HistoryRow",
     "HoldRow",
     "IdempotencyRow",
+    "ModelRow",
     "NodeRow",
     "OwnerRow",
     "PastDocumentRow",

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
-from sqlalchemy import Integer, String
+from sqlalchemy import Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from provender.catalog.rows.columns import Name, Row, UtcDateTime, Value
 from provender.core.features import RepoSpec
 from provender.core.governance import Project
+from provender.core.models import ModelVersion
 from provender.core.serving import ServingManifest
 from provender.core.training import TrainingSetManifest
 
@@ -37,6 +38,16 @@ class ServingManifestRow(Row):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_by: Mapped[str] = mapped_column(String)
     value: Mapped[ServingManifest] = mapped_column(Value(ServingManifest))
+
+
+class ModelRow(Row):
+    __tablename__ = "models"
+    __table_args__ = (UniqueConstraint("name", "training_set", "artifact"),)
+    name: Mapped[str] = mapped_column(Name, primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    training_set: Mapped[str] = mapped_column(Name, index=True)
+    artifact: Mapped[str] = mapped_column(String)
+    value: Mapped[ModelVersion] = mapped_column(Value(ModelVersion))
 
 
 class TrainingSetRow(Row):

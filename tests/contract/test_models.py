@@ -1,0 +1,142 @@
+"""What all Models must do, whatever they are made of."""
+
+from dataclasses import replace
+
+import pytest
+
+from provender.core.audit import EventKind
+from provender.core.datasets import whole
+from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
+from provender.core.lineage import Node, NodeKind, downstream
+from provender.core.models import Trained
+from provender.core.policy import Action
+from provender.core.protocols import Library
+from provender.core.training import TrainingSetManifest
+from tests.catalog.world import HOURLY, VISIBLE, manifest, permitted, training_set
+from tests.contract.conftest import Connect
+
+ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
+
+
+def made(
+    catalog: Library, by: str = "person:ops", content: str = "sha256:c"
+) -> TrainingSetManifest:
+    """Return a training set of the hourly weather that ``catalog`` recorded."""
+    found = training_set(HOURLY.at(1), by=by, content=content, decision=permitted(catalog, HOURLY))
+    catalog.record(found)
+    return found
+
+
+def published(connect: Connect) -> Library:
+    """Return the catalog for ops, with a version of the hourly weather, of which dev has features."""
+    ops = connect("ops")
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
+    connect("dev").record(VISIBLE)
+    return ops
+
+
+def trained(of: TrainingSetManifest, **said: object) -> Trained:
+    facts = {"name": "fare-model", "artifact": ONE, "metrics": {"auc": 0.8}} | said
+    return Trained(training_set=of.id, **facts)
+
+
+def test_a_model_has_versions_and_lineage_says_what_they_rest_on(connect: Connect):
+    ops = published(connect)
+    first, second = made(ops), made(ops, content="sha256:d")
+    one = ops.models.record(trained(first, uri="s3://models/fare/1", description="For fares."))
+    two = ops.models.record(replace(trained(second), training_set=second.id[:12]))
+    assert (one.id, two.id) == ("fare-model@1", "fare-model@2")
+    assert (one.created_by, one.trained.metrics, one.trained.uri) == (
+        "person:ops",
+        {"auc": 0.8},
+        "s3://models/fare/1",
+    )
+    assert two.trained.training_set == second.id
+    assert ops.models.version("fare-model") == two
+    assert ops.models.version("fare-model", 1) == one
+    assert whole(lambda after: ops.models.versions("fare-model", limit=1, after=after)) == [
+        two,
+        one,
+    ]
+    other = ops.models.record(trained(first, name="a_model"))
+    assert whole(lambda after: ops.models.models(limit=1, after=after)) == [other, two]
+
+    above = ops.finder.lineage(one.node, depth=8)
+    assert {str(edge.upstream) for edge in above.edges} >= {
+        f"training-set:{first.id}",
+        f"dataset:{HOURLY.at(1)}",
+    }
+    weather = Node(NodeKind.DATASET, str(HOURLY.at(1)))
+    below = downstream(weather, ops.finder.lineage(weather, depth=8).edges)
+    assert {one.node, two.node} <= below.keys()
+    readers = ops.finder.consumers(HOURLY.at(1)).items
+    assert {one.name for one in readers if one.kind == "model"} == {one.id, two.id, other.id}
+    event = connect("gov").records.audit_events(kind=EventKind.MODEL_RECORD)[-1]
+    assert (event.actor, event.subject) == ("person:ops", one.id)
+    assert event.detail["training_set"] == first.id
+
+
+def test_the_same_artifact_of_the_same_set_is_the_same_version(connect: Connect):
+    ops = published(connect)
+    first = made(ops)
+    one = ops.models.record(trained(first))
+    before = connect("gov").records.verify_audit()
+    assert ops.models.record(trained(first)) == one
+    assert connect("gov").records.verify_audit() == before
+    with pytest.raises(Conflict, match=r"fare-model@1 is of the same .* with another metrics"):
+        ops.models.record(trained(first, metrics={"auc": 0.9}))
+    assert ops.models.record(trained(first, artifact=OTHER)).number == 2
+
+
+def test_who_did_not_make_the_training_set_records_nothing_of_it(connect: Connect):
+    ops = published(connect)
+    first = made(ops)
+    connect("ops").records.grant(HOURLY, grantee="person:ana", action=Action.DISCOVER)
+    ana = connect("ana")
+    assert ana.records.training_set(first.id) == first
+    with pytest.raises(Denied, match=f"person:ana did not make the training set {first.id}"):
+        ana.models.record(trained(first))
+    ops.records.grant(HOURLY, grantee="person:ana")
+    made(ana, by="person:ana")
+    assert ana.models.record(trained(first)).created_by == "person:ana"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"name": "Fare Model"}, "'Fare Model' is no name for one"),
+        ({"artifact": "sha256:xyz"}, "'sha256:xyz' is no digest"),
+        ({"metrics": {" ": 1.0}}, "' ' is no name for a metric"),
+        ({"uri": "s3://key:s3cr3t-s3cr3t@models/fare"}, "looks like a credential"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_kept(
+    connect: Connect, said: dict[str, object], words: str
+):
+    ops = published(connect)
+    first = made(ops)
+    with pytest.raises(InvalidInput, match=words):
+        ops.models.record(trained(first, **said))
+    assert ops.models.models().items == ()
+
+
+def test_a_model_of_what_may_not_be_discovered_is_not_there(connect: Connect):
+    ops = published(connect)
+    one = ops.models.record(trained(made(ops)))
+    gov = connect("gov")
+    hidden = [rule for rule in gov.desk.governance().rules if "anyone" in rule.actors]
+    for rule in hidden:
+        gov.desk.withdraw("rule", rule.id, reason="hide")
+    nobody = connect("nobody")
+    for asks in (
+        lambda: nobody.models.version("fare-model"),
+        lambda: nobody.models.version("fare-model", 1),
+        lambda: nobody.models.versions("fare-model"),
+    ):
+        with pytest.raises(NotFound, match="model 'fare-model' not found") as error:
+            asks()
+        assert error.value.hint == "there are none yet"
+    assert nobody.models.models().items == ()
+    with pytest.raises(NotFound, match="model 'fare-model@1' not found"):
+        nobody.finder.lineage(one.node, depth=1)
+    assert ops.models.version("fare-model") == one
