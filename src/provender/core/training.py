@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from provender.core.datasets import DatasetVersion
-from provender.core.digest import digest, short
+from provender.core.digest import PREFIX, digest, hmac_sha256, short
 from provender.core.effects import Mask
 from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec, ViewSpec, resolve
@@ -25,7 +25,7 @@ from provender.core.shielding import refuse_computed
 
 __all__ = [
     "PointInTimePlan", "Table", "TrainingSetManifest", "TrainingSetSpec", "ViewJoin",
-    "check_collisions", "join_view", "output_name", "plan_training_set",
+    "check_collisions", "join_view", "keyed_digest", "output_name", "plan_training_set",
 ]  # fmt: skip
 
 
@@ -160,7 +160,8 @@ class TrainingSetSpec:
 class TrainingSetManifest:
     """What a training set was made of: enough to make it again and to prove it is the same.
 
-    ``known_later`` counts, per view, the spine rows whose value was recorded only after the
+    The digests of spine and content are `keyed_digest`s: who may know of a training set, but not read
+    its rows, cannot try what is in them. ``known_later`` counts, per view, the spine rows whose value was recorded only after the
     spine's instant: each is a value that a model will not have when it is served.
     """
 
@@ -181,10 +182,20 @@ class TrainingSetManifest:
 
     @property
     def id(self) -> str:
-        """``ts_`` and 16 hex digits: the same question on the same data has the same id."""
+        """``ts_`` and 16 hex digits: the same question of the same maker on the same data has the same id."""
         made = [self.pins, self.plan_digest, self.spine_digest, self.content_digest]
         identity = [self.spec.identity, *made]
         return f"ts_{short(digest(identity), length=16)}"
+
+
+def keyed_digest(of_rows: str, *, key: bytes, maker: str) -> str:
+    """Return a digest of rows as it is told: ``hmac-sha256:`` and 64 hex digits.
+
+    The same rows of the same maker have the same one. To try a guess takes the ``key`` of the
+    project's hashes; to make training sets of guesses only tells of one's own.
+    """
+    said = b"\0".join((b"provender training set", maker.encode(), of_rows.encode()))
+    return f"hmac-{PREFIX}{hmac_sha256(key, said).hex()}"
 
 
 def plan_training_set(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -10,7 +11,12 @@ from provender.core.clock import utc_now
 from provender.core.errors import NotFound
 from provender.core.names import FeatureRef
 from provender.core.policy import Action, Permit
-from provender.core.training import PointInTimePlan, TrainingSetManifest, TrainingSetSpec
+from provender.core.training import (
+    PointInTimePlan,
+    TrainingSetManifest,
+    TrainingSetSpec,
+    keyed_digest,
+)
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.spine import Spine
 from provender.feast_plugin.terms import Terms
@@ -84,6 +90,8 @@ class Recorded:
         plan, terms = self.plan, self.terms
         catalog = collaborators.catalog(terms.settings)
         spine = pa.RecordBatchReader.from_batches(self.spine.schema, self.spine.batches())
+        maker = terms.settings.actor
+        keyed = partial(keyed_digest, key=terms.key(), maker=maker)
         manifest = TrainingSetManifest(
             spec=TrainingSetSpec(
                 project=self.project,
@@ -97,12 +105,12 @@ class Recorded:
             plan_digest=plan.digest,
             repo_digest=_or_empty(lambda: catalog.repo(self.project).digest),
             decision=permit.decision,
-            spine_digest=logical_digest(spine),
-            content_digest=running.value,
+            spine_digest=keyed(logical_digest(spine)),
+            content_digest=keyed(running.value),
             row_count=running.row_count,
             columns=tuple(schema.names),
             created_at=utc_now(),
-            created_by=terms.settings.actor,
+            created_by=maker,
             seconds=round(time.perf_counter() - began, 3),
             known_later=answer.known_later,
         )

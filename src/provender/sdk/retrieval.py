@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,12 @@ from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec
 from provender.core.gateway import FeaturesAsked
 from provender.core.policy import Action
-from provender.core.training import PointInTimePlan, TrainingSetManifest, TrainingSetSpec
+from provender.core.training import (
+    PointInTimePlan,
+    TrainingSetManifest,
+    TrainingSetSpec,
+    keyed_digest,
+)
 from provender.offline.answer import Progress
 from provender.offline.progress import counted
 from provender.offline.refusals import refuse_empty
@@ -149,18 +155,20 @@ class Retrieval:
             batches = counted(batches, self.spine.row_count, progress)
 
         def record() -> TrainingSetManifest:
+            maker = self.settings.actor
+            keyed = partial(keyed_digest, key=mask_key(self.settings, spec.project), maker=maker)
             manifest = TrainingSetManifest(
                 spec=spec,
                 pins=plan.pins,
                 plan_digest=plan.digest,
                 repo_digest=self.repo.digest,
                 decision=permit.decision,
-                spine_digest=_digest(self.spine),
-                content_digest=running.value,
+                spine_digest=keyed(_digest(self.spine)),
+                content_digest=keyed(running.value),
                 row_count=running.row_count,
                 columns=tuple(answer.schema.names),
                 created_at=utc_now(),
-                created_by=self.settings.actor,
+                created_by=maker,
                 seconds=round(time.perf_counter() - began, 3),
                 known_later=answer.known_later,
             )

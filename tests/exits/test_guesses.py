@@ -1,0 +1,57 @@
+"""What is told of a training set does not say whether a guess of its rows is right.
+
+Who may know that it was made, but not read all of its rows, tries the right guess at everything told.
+"""
+
+from dataclasses import replace
+
+import httpx
+
+from provender.core.training import TrainingSetManifest
+from provender.tables.rows import logical_digest
+from tests.exits.world import ANA, GOV, SAM, World, spine
+
+WHOLE = ("visits:fare", "visits:address")
+"""Of one row, which Ana may read in part only."""
+
+
+def told(world: World, actor: str, identity: str) -> str:
+    """All that the service tells ``actor`` of a training set."""
+    paths = (
+        f"training-sets/{identity}",
+        "training-sets",
+        f"lineage?node=training-set:{identity}",
+        "audit",
+    )
+    answers = [
+        httpx.get(f"{world.address}/api/v1/{path}", headers=world.bearer(actor)) for path in paths
+    ]
+    assert answers[0].json()["row_count"] == 1
+    assert identity in answers[2].text
+    return "\n".join(answer.text for answer in answers)
+
+
+def guesses(manifest: TrainingSetManifest, digests: tuple[str, str]) -> set[str]:
+    """What somebody can compute who knows the question, and guesses the rows."""
+    rows, content = digests
+    guessed = replace(manifest, spine_digest=rows, content_digest=content)
+    return {*(one.removeprefix("sha256:") for one in digests), guessed.id}
+
+
+def test_the_right_guess_is_not_told_from_a_wrong_one(world: World):
+    one = spine().slice(7, 1)
+    sams = world.inside(SAM).training_set(one, features=WHOLE)
+    right = logical_digest(one.to_reader()), logical_digest(sams.arrow().to_reader())
+    for actor in (ANA, GOV):
+        said = told(world, actor, sams.id)
+        assert not {guess for guess in guesses(sams.manifest, right) if guess in said}
+
+
+def test_what_somebody_makes_of_a_guess_tells_of_nobody_elses(world: World):
+    one = spine().slice(7, 1)
+    sams = world.inside(SAM).training_set(one, service="open_v1").manifest
+    assert world.inside(SAM).training_set(one, service="open_v1").id == sams.id
+    anas = world.inside(ANA).training_set(one, service="open_v1").manifest
+    assert {anas.spine_digest, anas.content_digest, anas.id}.isdisjoint(
+        {sams.spine_digest, sams.content_digest, sams.id}
+    )
