@@ -25,6 +25,7 @@ NAMES = {
     "/projects/{project}/views": ("visits",),
     "/projects/{project}/services": ("open_v1", "whole_v1"),
     "/entities": ("driver",),
+    "/models": ("visits-model",),
 }
 """What is asked for by its name, by the begin of the address; of all else there is none."""
 VALUES: dict[str, tuple[str, ...]] = {
@@ -33,7 +34,12 @@ VALUES: dict[str, tuple[str, ...]] = {
     "id": ("person:ana", "person:sam"),
 }
 """What else stands in addresses, beside the ids that answers tell."""
-NODES = ("dataset:shop.visits", "feature_view:visits/visits", "feature_service:visits/open_v1")
+NODES = (
+    "dataset:shop.visits",
+    "feature-view:visits/visits",
+    "feature-service:visits/open_v1",
+    "model:visits-model@1",
+)
 QUERIES: dict[str, list[dict[str, Any]]] = {
     "resolve_version": [{"name": "shop.visits"}],
     "list_history": [{"kind": "dataset", "key": "shop.visits"}],

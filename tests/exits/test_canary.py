@@ -16,6 +16,7 @@ from feast import FeatureStore
 from sqlalchemy import create_engine, inspect, text
 
 from provender import bootstrap
+from provender.core.digest import digest
 from provender.core.errors import ProvenderError
 from provender.online.columns import ColumnEncoder
 from provender.sdk import Workspace
@@ -81,6 +82,9 @@ def use(world: World) -> None:
         for name in ("read", "read open", "training open", "training whole"):
             asked[name]()
         workspace.search("nothing of that kind")
+        made = workspace.training_set(spine(), service="open_v1")
+        artifact = digest(actor)
+        workspace.models.record("visits-model", training_set=made, artifact=artifact)
 
 
 def calls(workspace: Workspace) -> dict[str, Callable[[], str]]:
@@ -122,6 +126,7 @@ def calls(workspace: Workspace) -> dict[str, Callable[[], str]]:
         "changes": told(lambda: workspace.catalog.finder.changes(after=0, limit=500)),
         "bundle": told(lambda: b"".join(workspace.catalog.records.audit_bundle())),
         "sets": told(lambda: workspace.catalog.records.training_sets(limit=100)),
+        "models": told(lambda: [workspace.models.list(), workspace.models.versions("visits-model")]),
         "serving": told(lambda: workspace.catalog.records.serving_manifest("visits")),
         "inbox": told(lambda: workspace.catalog.desk.inbox(limit=100)),
     }  # fmt: skip

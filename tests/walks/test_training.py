@@ -12,6 +12,7 @@ from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.sdk import connect
 from provender.settings import Settings
 from tests.api.server import listening
+from tests.cli.conftest import running
 from tests.oracle.flights import frame_oracle
 
 SERVICE = "delay_v1"
@@ -90,6 +91,56 @@ def test_the_same_question_has_the_same_id_and_can_be_cited(workspace, spine):
             "tail_last",
             "weather_hourly",
         )
+    ]
+
+
+def test_a_model_is_recorded_from_its_file_and_leads_back_to_what_it_rests_on(
+    flights, workspace, spine, tmp_path
+):
+    made = workspace.training_set(spine.slice(0, 400), service=SERVICE)
+    file = tmp_path / "model.bin"
+    file.write_bytes(b"weights" * 1_000_000)
+    one = workspace.models.record(
+        "delay-model", training_set=made, artifact=file, metrics={"auc": 0.74}
+    )
+    assert (one.id, one.created_by) == ("delay-model@1", "person:ana")
+    assert (
+        workspace.models.record(
+            "delay-model",
+            training_set=made.id,
+            artifact=one.trained.artifact,
+            metrics={"auc": 0.74},
+        )
+        == one
+    )
+    file.write_bytes(b"others")
+    with running(tmp_path) as run:
+        asked = {"actor": "person:ana", "PROVENDER_HOME": flights.home}
+        said = ("--training-set", made.id, "--artifact", file, "--metric", "auc=0.75")
+        recorded = run("model", "record", "delay-model", *said, "--json", **asked)
+        assert recorded.json["id"] == "delay-model@2"
+        assert "delay-model@2" in run("model", "list", **asked).out
+        shown = run("model", "show", "delay-model", **asked).out
+        for expected in (
+            "delay-model@2",
+            "auc 0.75",
+            made.id,
+            "aviation.tail_last@1",
+            "delay-model@1",
+        ):
+            assert expected in shown
+        lineage = run("lineage", "node", "model:delay-model@2", "--json", **asked)
+        assert made.id in lineage.out
+        assert "aviation.tail_last@1" in lineage.out
+        tags = run("lineage", "tags", "model:delay-model@2", **asked)
+        assert "personal.quasi_identifier" in tags.out
+        wrong = run(
+            "model", "record", "delay-model", "--training-set", made.id, "--digest", "x", **asked
+        )
+        assert (wrong.code, "is no file here, and no digest" in wrong.err) == (2, True)
+    assert [one.id for one in workspace.models.versions("delay-model")] == [
+        "delay-model@2",
+        "delay-model@1",
     ]
 
 
@@ -248,6 +299,11 @@ def test_the_service_makes_the_same_training_set_for_who_has_no_lake(flights, sp
         with connect(settings=alone) as outside, connect(settings=flights) as inside:
             theirs = outside.training_set(part, service=SERVICE)
             ours = inside.training_set(part, service=SERVICE)
+            file = tmp_path / "model.bin"
+            file.write_bytes(b"weights")
+            models = outside.models, inside.models
+            kept = [m.record("late_model", training_set=theirs, artifact=file) for m in models]
+            assert kept[0] == kept[1] == outside.models.get("late_model@1")
             assert outside.read("aviation.weather").equals(inside.read("aviation.weather"))
     assert theirs.id == ours.id
     assert theirs.arrow().equals(ours.arrow())

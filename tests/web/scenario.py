@@ -12,6 +12,7 @@ from provender.core.digest import digest
 from provender.core.editing import Edit
 from provender.core.lifecycle import Step
 from provender.core.lineage import Node, NodeKind
+from provender.core.models import Trained
 from provender.core.names import DatasetRef
 from provender.core.policy import Action, ColumnRef
 from provender.core.requests import AccessRequest, Wanted
@@ -128,7 +129,18 @@ def fill(url: str) -> None:
         catalog.record(REPO)
         train(catalog, "people.salaries@1", column="name")
     with acting("person:ana", days_ago=1) as catalog:
-        train(catalog, "aviation.weather@1", "aviation.tail_last@1", column="event_timestamp")
+        pins = ("aviation.weather@1", "aviation.tail_last@1")
+        train(catalog, *pins, column="event_timestamp")
+        catalog.models.record(
+            Trained(
+                name="delay-model",
+                training_set=training_manifest(*pins, by="person:ana").id,
+                artifact=f"sha256:{'5e' * 32}",
+                uri="s3://models/delay/1",
+                metrics={"auc": 0.742},
+                description="Late by 15 minutes or not.",
+            )
+        )
 
 
 def train(catalog: LocalCatalog, *pins: str, column: str) -> None:

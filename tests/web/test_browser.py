@@ -39,6 +39,8 @@ PAGES = {
     "saved-dataset": "/saved-datasets/late_2013",
     "training-sets": "/training-sets",
     "training-set": "/training-sets/{training_set}",
+    "models": "/models",
+    "model": "/models/delay-model",
     "lineage": "/lineage?node=dataset%3Aaviation.tail_last",
     "inbox": "/inbox",
     "requests": "/requests",

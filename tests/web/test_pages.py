@@ -60,6 +60,8 @@ PAGES = (
     "/services/delay_v1",
     "/training-sets",
     "/training-sets/ts_",
+    "/models",
+    "/models/delay-model",
     "/audit",
     "/audit?verify=1&kind=features%3Aapply",
 )
@@ -75,6 +77,8 @@ WRONG_PAGES = (
     ("/features/weather?project=nope", 404, "project"),
     ("/services/delay_v2", 404, "did you mean delay_v1?"),
     ("/training-sets/ts_ffffffffffffffff", 404, "training set"),
+    ("/models/delay-modle", 404, "did you mean delay-model?"),
+    ("/models/delay-model?version=7", 404, "delay-model@7"),
     ("/audit?kind=access%3Adenyy", 404, "did you mean access:deny?"),
     ("/audit?before=many", 422, "before="),
     ("/search?q=a&as_of=yesterday", 422, "is not an instant"),

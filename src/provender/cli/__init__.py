@@ -16,6 +16,7 @@ from provender.cli.inbox import inbox
 from provender.cli.lifecycle import steps
 from provender.cli.lineage import lineage
 from provender.cli.lookuplog import lookup_log
+from provender.cli.models import model
 from provender.cli.online import online
 from provender.cli.output import ErrorsInWords
 from provender.cli.policy import policy
@@ -58,6 +59,7 @@ for command in (
     governance,
     inbox,
     lineage,
+    model,
     online,
     policy,
     push,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import isfinite
+from numbers import Real
 from typing import Protocol
 
 from provender.core.datasets import Listed
@@ -123,8 +124,18 @@ def _wrong(trained: Trained) -> Iterator[str]:
     for name, value in trained.metrics.items():
         if not name.strip() or len(name) > LONGEST_NAME:
             yield f"{name[:LONGEST_NAME]!r} is no name for a metric"
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if not _is_finite(value):
             yield f"the metric {name[:LONGEST_NAME]} is {value!r}, which is no finite number"
+
+
+def _is_finite(value: object) -> bool:
+    """Also of numbers that libraries have, and of whole ones that no float is as great as."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return isfinite(value)
+    except OverflowError:
+        return False
 
 
 def found_again(there: ModelVersion, said: Trained) -> ModelVersion:

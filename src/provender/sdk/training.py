@@ -13,6 +13,7 @@ from provender.core.training import TrainingSetSpec, plan_training_set
 from provender.offline.answer import Progress
 from provender.sdk.asked import asked_of
 from provender.sdk.desk import Desk
+from provender.sdk.models import TrainedModels
 from provender.sdk.retrieval import Retrieval
 from provender.sdk.rows import Rows, check_zone, parse_pins, spine_of
 from provender.sdk.targets import target_of
@@ -21,6 +22,11 @@ from provender.sdk.training_set import TrainingSet
 
 class Training(Desk):
     """What an actor can do to train."""
+
+    @property
+    def models(self) -> TrainedModels:
+        """What was trained on training sets: record, get, list."""
+        return TrainedModels(self.catalog.models)
 
     def training_set(
         self,

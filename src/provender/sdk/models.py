@@ -1,0 +1,80 @@
+"""Models that were trained: which training set and which file each version is."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from provender.core.datasets import whole
+from provender.core.digest import CHUNK_BYTES, digest_stream
+from provender.core.errors import InvalidInput
+from provender.core.models import DIGEST, Models, ModelVersion, Trained, check, parse_name
+from provender.sdk.training_set import TrainingSet
+
+PAGE = 200
+
+
+class TrainedModels:
+    """The models of a workspace; the catalog keeps what was said of them, and no file."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    def record(
+        self,
+        name: str,
+        *,
+        training_set: TrainingSet | str,
+        artifact: str | Path,
+        uri: str = "",
+        metrics: Mapping[str, float] | None = None,
+        description: str = "",
+    ) -> ModelVersion:
+        """Return the version of the model ``name`` that ``artifact`` is, made of ``training_set``.
+
+        ``artifact`` is a file, which is read and not kept, or its digest, ``sha256:<hex>``;
+        ``uri`` says where it lies. The same artifact of the same training set is the same version.
+
+        Raises:
+            NotFound: there is no such training set.
+            Denied: the actor did not make it.
+            Conflict: the name is another project's, or something else was said of that artifact.
+            InvalidInput: something that is said cannot be, or there is no such file.
+        """
+        trained = Trained(
+            name=name,
+            training_set=training_set if isinstance(training_set, str) else training_set.id,
+            artifact=_digest(artifact),
+            uri=uri,
+            metrics=dict(metrics or {}),
+            description=description,
+        )
+        return self._models.record(check(trained))
+
+    def get(self, name: str) -> ModelVersion:
+        """Return the version that ``name@version`` names, else the newest of ``name``."""
+        return self._models.version(*parse_name(name))
+
+    def versions(self, name: str) -> list[ModelVersion]:
+        """Return the versions of a model, the newest first."""
+        return whole(lambda after: self._models.versions(name, limit=PAGE, after=after))
+
+    def list(self) -> list[ModelVersion]:
+        """Return the newest version of every model, by name."""
+        return whole(lambda after: self._models.models(limit=PAGE, after=after))
+
+
+def _digest(artifact: str | Path) -> str:
+    if isinstance(artifact, str) and DIGEST.match(artifact):
+        return artifact
+    path = Path(artifact)
+    if not path.is_file():
+        raise InvalidInput(
+            f"the artifact {str(artifact)!r} is no file here, and no digest",
+            hint="name a file (pack a folder into one), or sha256: and 64 hex digits",
+        )
+    return digest_stream(_chunks(path))
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
