@@ -111,3 +111,8 @@ def test_of_two_masks_that_counts_which_leaves_less(masks: tuple[str, str], stri
     for rules in ((one, other), (other, one)):
         assert reason(ask(TAILNUM, rules=rules)).mask == strictest
     assert reason(ask(TAILNUM, rules=(HASH,))).mask == "hash"
+
+
+def test_who_decides_is_told_of_all_that_is_asked_about_each_once():
+    found = ask(ELSEWHERE, DELAY, TAILNUM)
+    assert found.who_decides == FLIGHTS.who_decides != ()
