@@ -1,8 +1,10 @@
 """Train: the whole of 2013 as known 60 minutes before each departure, and what a leak would cost."""
 
 import os
+import pickle
 from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +12,7 @@ import pyarrow.compute as pc
 import yaml
 
 from demo import derive, labels, leakage, model
-from demo.cast import ANA, PURPOSE, ROOT, SERVICE
+from demo.cast import ANA, MODEL, PURPOSE, ROOT, SERVICE
 from demo.stage import Stage
 from provender.sdk import TrainingSet, connect
 
@@ -47,7 +49,8 @@ def _model(stage: Stage, training_set: TrainingSet) -> None:
     honest = training_set.arrow()
     leaky = leakage.delays_of_current_hour(leakage.weather_by_hour_stamp(honest, tables), tables)
     with stage.working("training on January to March, testing on April to December"):
-        fair = model.score(model.train(_winter(honest)), _rest(honest))
+        trained = model.train(_winter(honest))
+        fair = model.score(trained, _rest(honest))
         spoiled = model.train(_winter(leaky))
         on_paper, in_service = (
             model.score(spoiled, _rest(leaky)),
@@ -56,10 +59,30 @@ def _model(stage: Stage, training_set: TrainingSet) -> None:
     stage.fact(
         f"model: AUC [bold]{fair.auc:.3f}[/] on {fair.rows:,} flights it has not seen (log loss {fair.log_loss:.3f})"
     )
+    _record(stage, training_set, trained, fair)
     stage.fact(
         f"the same with two leaks (this hour's weather and delays): AUC {on_paper.auc:.3f} on paper, "
         f"[yellow]{in_service.auc:.3f}[/] in service"
     )
+
+
+def _record(stage: Stage, training_set: TrainingSet, trained: Any, fair: model.Score) -> None:
+    """Write down which training set the model rests on: tags travel to it, and recalls name it."""
+    file = Path(os.environ["PROVENDER_HOME"]).absolute() / "models" / "delay-model.pickle"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(pickle.dumps(trained))
+    with connect(actor=ANA, purpose=PURPOSE) as workspace:
+        made = workspace.models.record(
+            MODEL,
+            training_set=training_set,
+            artifact=file,
+            uri=file.as_uri(),
+            metrics={"auc": round(fair.auc, 4), "log_loss": round(fair.log_loss, 4)},
+            description="Will this flight arrive 15 minutes late or more, asked 60 minutes before departure.",
+        )
+        tags = workspace.catalog.finder.tags(made.node)
+    carried = f"{tags[0].column} has {tags[0].tag}, {tags[0].why}" if tags else "none"
+    stage.fact(f"recorded as [bold]{made.id}[/] of {training_set.id}; tags it carries: {carried}")
 
 
 def _winter(frame: pa.Table) -> pa.Table:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from demo import data, derive
-from demo.cast import ANA, LEE, MAX, PURPOSE, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
+from demo.cast import ANA, LEE, MAX, MODEL, PURPOSE, RAW, REPLAY_AT, ROOT, SAM, SERVICE, YEARS
 from demo.learning import train
 from demo.lookups import QUESTION, materialise, serve
 from demo.stage import Stage
@@ -249,10 +249,12 @@ def _summary(stage: Stage) -> None:
         datasets = catalog.finder.entries({}, limit=200).items
         versions = sum(_last(workspace, DatasetRef.parse(one.name)) for one in datasets)
         made = catalog.records.training_sets(limit=200).items
+        learnt = workspace.models.list()
         events = catalog.records.verify_audit()
     for line in (
         f"{len(datasets)} datasets in {versions} immutable versions, with manifests, lineage, owners and tags",
         f"{len(made)} training set(s) that can be cited by id, the last one {made[0].id}",
+        f"{len(learnt)} model(s) that lead back to what they rest on: {', '.join(one.id for one in learnt)}",
         "an online store filled from the same definitions, served in Feast's format",
         f"{events} events (what was published, permitted, denied, granted) in a chain that verifies",
     ):
@@ -264,6 +266,7 @@ def _summary(stage: Stage) -> None:
         "provender dataset diff aviation.weather@1 aviation.weather@2",
         'provender search "late arrivals weather"',
         f"provender training show {made[0].id}",
+        f"provender model show {MODEL}",
         "provender access explain aviation.planes --columns tailnum --purpose reporting",
         "make up        # pages on http://127.0.0.1:8400, lookups on http://127.0.0.1:6566, until make down",
         """curl -s http://127.0.0.1:6566/get-online-features -d '{"feature_service": "delay_v1", """

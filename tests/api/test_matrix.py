@@ -196,6 +196,7 @@ def body(operation: str, ref: DatasetRef) -> Json:
         "tell_lookups": {"batch": told(ref)},
         "create_token": {"name": "x", "until": PAST},
         "foresee_erasure": {"join_key": "tailnum"},
+        "foresee_readers": {"versions": [f"{name}@1"]},
         "begin_erasure": {"join_key": "tailnum", "sought": ["N1"], "key": "x", "reason": "x"},
         "erase_versions": {"found": {"dataset": name, "erased": [1]}},
         "finish_erasure": {},

@@ -5,6 +5,7 @@ def test_a_subject_is_erased_shown_and_verified(published, home):
     asked = ("erase", "--subject", "customer=c1", "--reason", "request 7")
     dry = published(*asked, "--dry-run", "--json").json
     assert [(one["dataset"], one["erased"]) for one in dry["datasets"]] == [("shop.orders", [1])]
+    assert dry["readers"] == []
     done = published(*asked)
     assert done.code == 0, done.err
     assert "shop.orders  customer" in done.out

@@ -13,7 +13,7 @@ from provender.catalog.local import LocalCatalog
 from provender.catalog.signing import Keys, is_attested
 from provender.client import HttpCatalog
 from provender.core.audit import EventKind
-from provender.core.erasure import PRODUCER, Dropped, Erasures, Found, State
+from provender.core.erasure import PRODUCER, Dropped, Erasures, Found, Readers, State
 from provender.core.errors import Conflict, Denied, Gone, InvalidInput, Misconfigured, NotFound
 from provender.core.models import Trained
 from provender.core.protocols import Library
@@ -71,6 +71,9 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     assert [(place.dataset, place.columns) for place in scope.places] == [
         (str(FLIGHTS), ("tailnum",))
     ]
+    readers = ("model fare@1", f"training set {made.id}")
+    assert erasures.readers([str(FLIGHTS.at(2)), str(FLIGHTS.at(1))]) == Readers(readers)
+    assert erasures.readers([str(FLIGHTS.at(1))]).readers == ()
     begun = erasures.begin("tailnum", SOUGHT, key="k", reason="request 7")
     assert (begun.state, begun.sought, begun.scope) == (State.OPEN, SOUGHT, scope)
     assert erasures.begin("tailnum", SOUGHT, key="k", reason="again") == begun
@@ -80,8 +83,8 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     dropped = (Dropped(project="delays", view="planes", keys=1),)
     done = erasures.finish(begun.id, online=dropped)
     assert (done.state, done.online, done.erased) == (State.DONE, dropped, gone.erased)
-    assert done.readers == ("model fare@1", f"training set {made.id}")
-    assert (done.refused, done.to_decide) == ((f"training set {made.id}",), ("model fare@1",))
+    assert done.readers == readers
+    assert (done.to_decide, done.refused) == (readers[:1], readers[1:])
     assert is_attested(done, keys.public())
     assert not is_attested(replace(done, reason="else"), keys.public())
     assert erasures.erasure(begun.id) == done
@@ -113,6 +116,7 @@ def test_what_cannot_be_is_refused_in_the_same_words(signing: Connect):
         erasures.finish(begun.id)
     attempts: tuple[Callable[[Erasures], object], ...] = (
         lambda those: those.foresee("tailnum"),
+        lambda those: those.readers([str(FLIGHTS.at(1))]),
         lambda those: those.begin("tailnum", SOUGHT, key="k", reason="x"),
         lambda those: those.erase(begun.id, found()),
         lambda those: those.finish(begun.id),

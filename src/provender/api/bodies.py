@@ -260,6 +260,13 @@ class ErasureForeseen(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadersForeseen(Body):
+    """Versions that may go."""
+
+    versions: Annotated[tuple[VersionName, ...], Field(min_length=1, max_length=MANY)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasureWanted(Body):
     """Whom to erase, by keyed digests of the value, made with the key that is called ``key``."""
 

@@ -8,7 +8,7 @@ from provender.api import answers, bodies
 from provender.api.parameters import After, Asking, Id, IfNoneMatch, Limit
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
-from provender.core.erasure import Erasure, Scope
+from provender.core.erasure import Erasure, Readers, Scope
 from provender.core.errors import Conflict, Denied, Incompatible, NotFound
 
 routes = Routes("erasures")
@@ -46,6 +46,16 @@ def foresee_erasure(
     """Return where values of a join key are; nothing is written."""
     found = catalog.erasures.foresee(body.join_key, datasets=body.datasets)
     return answers.answer(request, found)
+
+
+@routes.post("/foresight/readers", Readers, raises=(NotFound, Denied))
+def foresee_readers(
+    request: Request,
+    catalog: Asking,
+    body: Annotated[bodies.ReadersForeseen, bodies.taken(bodies.ReadersForeseen)],
+) -> Response:
+    """Return what rests on versions, and would be named if they went; nothing is written."""
+    return answers.answer(request, catalog.erasures.readers(body.versions))
 
 
 @routes.post("/erasures", Erasure, status=201, raises=(NotFound, Denied, Conflict))

@@ -6,7 +6,7 @@ from provender.catalog import erasures, whereabouts
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.datasets import Listed
-from provender.core.erasure import Dropped, Erasure, Found, Scope
+from provender.core.erasure import Dropped, Erasure, Found, Readers, Scope
 from provender.core.policy import Action
 
 
@@ -21,6 +21,12 @@ class LocalErasures:
         with self._door.reading() as db:
             who, now = self._door.who(db), self._door.clock()
             return whereabouts.foresee(db, who, join_key, datasets, now=now)
+
+    def readers(self, versions: Sequence[str]) -> Readers:
+        """Return what rests on ``versions``, ``domain.name@version``, and would be named if they went."""
+        with self._door.reading() as db:
+            who, now = self._door.who(db), self._door.clock()
+            return erasures.readers(db, who, versions, now=now)
 
     def begin(
         self,

@@ -41,6 +41,7 @@ from provender.core.erasure import (
     Erasure,
     Found,
     Place,
+    Readers,
     State,
     check_going_on,
     identity_of,
@@ -137,6 +138,23 @@ def erase(db: Session, by: Actor, identity: str, found: Found, *, change: Change
         size_bytes=found.size_bytes,
     )
     return _keep(db, change, with_erased(erasure, done))
+
+
+def readers(db: Session, by: Actor, versions: Sequence[str], *, now: datetime) -> Readers:
+    """Return what rests on ``versions``, and would be named by a certificate if they went.
+
+    Raises:
+        Denied: ``by`` does not govern.
+        NotFound: there is no such dataset.
+    """
+    whereabouts.check_allowed(db, by, now=now)
+    found: set[str] = set()
+    for ref in map(DatasetRef.parse, versions):
+        dataset = naming.locate(db, ref.dataset)
+        if dataset is None:
+            raise unknown("dataset", ref.dataset, [])
+        found.update(_readers_of(db, dataset, [ref.version] if ref.version else []))
+    return Readers(tuple(sorted(found)))
 
 
 def finish(
@@ -341,11 +359,15 @@ def _readers(db: Session, erasure: Erasure) -> Iterator[str]:
     """What named a version that went, and the models that were made of it."""
     for done in erasure.erased:
         dataset = db.scalars(select(DatasetRow).where(DatasetRow.urn == done.urn)).one()
-        pins = retention.pins(db, dataset.id)
-        for number in done.erased:
-            readers = pins.get(number, [])
-            yield from readers
-            yield from models.made_of(db, retention.training_sets(readers))
+        yield from _readers_of(db, dataset, done.erased)
+
+
+def _readers_of(db: Session, dataset: DatasetRow, numbers: Iterable[int]) -> Iterator[str]:
+    pins = retention.pins(db, dataset.id)
+    for number in numbers:
+        named = pins.get(number, [])
+        yield from named
+        yield from models.made_of(db, retention.training_sets(named))
 
 
 def _row(db: Session, identity: str) -> ErasureRow:

@@ -9,9 +9,11 @@ from provender.cli.counting import telling
 from provender.cli.output import as_json, fields, show, size, table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from provender.core.erasure import Erased, Erasure
+    from provender.core.erasure import Erased, Erasure, Readers
+
+TO_DECIDE = "models that learnt from the subject: decide whether to train them again"
 
 
 @click.group(invoke_without_command=True)
@@ -56,10 +58,11 @@ def erase(
     with connect() as workspace, telling() as progress:
         if dry_run:
             found = workspace.foresee_erasure(*subjects, datasets=datasets)
+            readers = workspace.foresee_readers(found)
             show(
-                {"dry_run": True, "datasets": found},
+                {"dry_run": True, "datasets": found, "readers": readers.readers},
                 machine=as_json,
-                human=lambda: _datasets(found),
+                human=lambda: _foreseen(found, readers),
             )
             return
         done = workspace.erase(
@@ -128,6 +131,14 @@ def verify_certificate(file: Path, key: str, as_json: bool) -> None:  # noqa: FB
     )
 
 
+def _foreseen(found: "Iterable[Erased]", readers: "Readers") -> None:
+    _datasets(found)
+    _tell(
+        ("would be refused, as they rest on versions that would go", readers.refused),
+        (TO_DECIDE, readers.to_decide),
+    )
+
+
 def _certificate(erasure: "Erasure") -> None:
     fields(
         (
@@ -145,15 +156,16 @@ def _certificate(erasure: "Erasure") -> None:
         what = "all its keys" if one.whole else f"{one.keys:,} keys"
         files = "" if one.rewritten else "; its files hold them until they are written anew"
         click.echo(f"online: {what} of {one.project}/{one.view} went{files}")
-    for heading, names in (
+    _tell(
         ("refused from now on, as they rest on versions that went", erasure.refused),
-        (
-            "models that learnt from the subject: decide whether to train them again",
-            erasure.to_decide,
-        ),
+        (TO_DECIDE, erasure.to_decide),
         ("made from those datasets, without the key: look at them", erasure.scope.unkeyed),
         ("not ours, so it is to be done there", erasure.scope.elsewhere),
-    ):
+    )
+
+
+def _tell(*told: "tuple[str, Sequence[str]]") -> None:
+    for heading, names in told:
         if names:
             click.echo(f"{heading}: {', '.join(names)}")
 

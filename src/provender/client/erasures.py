@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from provender.client.wire import Wire
 from provender.core.datasets import Listed
-from provender.core.erasure import Dropped, Erasure, Found, Scope
+from provender.core.erasure import Dropped, Erasure, Found, Readers, Scope
 
 
 class HttpErasures:
@@ -17,6 +17,11 @@ class HttpErasures:
         """Return where values of ``join_key`` are; in ``datasets`` only, where some are named."""
         body = {"join_key": join_key, "datasets": datasets}
         return self._wire.send("POST", Scope, "foresight", "erasures", body=body, again=True)
+
+    def readers(self, versions: Sequence[str]) -> Readers:
+        """Return what rests on ``versions``, ``domain.name@version``, and would be named if they went."""
+        body = {"versions": versions}
+        return self._wire.send("POST", Readers, "foresight", "readers", body=body, again=True)
 
     def begin(
         self,

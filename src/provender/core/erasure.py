@@ -99,6 +99,23 @@ class Dropped:
     rewritten: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What rests on versions that go: training sets, views, saved datasets, and models of those sets."""
+
+    readers: tuple[str, ...]
+
+    @property
+    def to_decide(self) -> tuple[str, ...]:
+        """The models: they learnt from the subject, and go on."""
+        return tuple(one for one in self.readers if one.startswith(f"{NodeKind.MODEL} "))
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """The others, which cannot be made again as they were."""
+        return tuple(one for one in self.readers if one not in self.to_decide)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
     """An erasure as far as it is; once it is done, its certificate.
@@ -132,13 +149,13 @@ class Erasure:
 
     @property
     def to_decide(self) -> tuple[str, ...]:
-        """The models among the readers: they learnt from the subject, and go on."""
-        return tuple(one for one in self.readers if one.startswith(f"{NodeKind.MODEL} "))
+        """As `Readers.to_decide`."""
+        return Readers(self.readers).to_decide
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """The other readers, which cannot be made again as they were."""
-        return tuple(one for one in self.readers if one not in self.to_decide)
+        """As `Readers.refused`."""
+        return Readers(self.readers).refused
 
 
 class Erasures(Protocol):
@@ -166,6 +183,10 @@ class Erasures(Protocol):
 
     def finish(self, identity: str, *, online: Sequence[Dropped] = ()) -> Erasure:
         """Return the certificate of an erasure: it is done."""
+        ...
+
+    def readers(self, versions: Sequence[str]) -> Readers:
+        """Return what rests on ``versions``, ``domain.name@version``, and would be named if they went."""
         ...
 
     def erasure(self, identity: str) -> Erasure: ...

@@ -10,7 +10,7 @@ import pyarrow as pa
 from provender.core.cautions import heeded
 from provender.core.datasets import Dataset, DatasetVersion
 from provender.core.differences import Difference
-from provender.core.erasure import Erased, Erasure
+from provender.core.erasure import Erased, Erasure, Readers
 from provender.core.names import DatasetRef
 from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.profiles import Profile
@@ -221,6 +221,14 @@ class Datasets(Getting):
             Denied, InvalidInput, Conflict, Corrupt: as `erase`.
         """
         return erasing.foresee(self.catalog, self.settings, subjects, datasets)
+
+    def foresee_readers(self, found: Sequence[Erased]) -> Readers:
+        """Return what rests on versions that would go, as `foresee_erasure` found them.
+
+        Training sets and views among them are refused from then on; models go on, and somebody
+        decides whether to train them again.
+        """
+        return erasing.readers(self.catalog, found)
 
     def dataset(self, name: str) -> Dataset:
         """Return the declaration of dataset ``name``."""

@@ -28,6 +28,7 @@ from provender.core.erasure import (
     Erasure,
     Found,
     Place,
+    Readers,
     Sought,
     State,
     check_reason,
@@ -50,6 +51,8 @@ from provender.tables.upkeep import forget, sweep
 if TYPE_CHECKING:
     from provender.core.protocols import Library
 
+AT_ONCE = 500
+"""Versions that one question is about."""
 Progress = Callable[[str, float], object]
 
 
@@ -90,6 +93,14 @@ def foresee(
         _foreseen(settings, sought, place, upkeep.copies(catalog, DatasetRef.parse(place.dataset)))
         for place in scope.places
     ]
+
+
+def readers(catalog: "Library", found: Sequence[Erased]) -> Readers:
+    """Return what rests on the versions of ``found``: training sets, and models made of them."""
+    versions = [f"{one.dataset}@{number}" for one in found for number in one.erased]
+    portions = (versions[at : at + AT_ONCE] for at in range(0, len(versions), AT_ONCE))
+    named = {name for some in portions for name in catalog.erasures.readers(some).readers}
+    return Readers(tuple(sorted(named)))
 
 
 def go_on(catalog: "Library", settings: Settings, erasure: Erasure, progress: Progress) -> Erasure:
