@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, text
 
-from provender.catalog.db import open_database, transaction
+from provender.catalog.db import downgrade, open_database, transaction, upgrade
 from provender.catalog.door import Door
 from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
 from provender.catalog.local import LocalCatalog
@@ -94,6 +94,16 @@ def test_nothing_is_wrong_after_a_dataset_was_withdrawn_with_its_grants(engine: 
     kept = tuple(d for d in GOVERNANCE.datasets if d.ref != WEATHER)
     with LocalCatalog(url, actor="person:gov", clock=Clock()) as catalog:
         catalog.desk.apply(governing(datasets=kept))
+    assert look(engine) == []
+
+
+def test_nothing_is_wrong_after_models_went_with_their_revision(engine: Engine):
+    downgrade(engine, "0018")
+    with engine.connect() as connection:
+        for left in ("nodes WHERE kind = 'model'", "facts WHERE name LIKE 'model:%'"):
+            found = connection.execute(text(f"SELECT COUNT(*) FROM {left}"))
+            assert found.scalar_one() == 0
+    upgrade(engine)
     assert look(engine) == []
 
 

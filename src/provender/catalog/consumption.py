@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import access, indexing, naming, nodes
 from provender.catalog.changes import Change
+from provender.catalog.findable import COUNTS
 from provender.catalog.graph import Sight
 from provender.catalog.rows import ConsumptionRow, DatasetRow
 from provender.core.datasets import Listed
@@ -79,7 +80,7 @@ def _rank(db: Session, datasets: Collection[int]) -> None:
 
 def _consumers_of(db: Session, dataset: int) -> int:
     kinds = select(ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
-    others = kinds.where(ConsumptionRow.dataset == dataset).distinct().subquery()
+    others = kinds.where(ConsumptionRow.dataset == dataset, COUNTS).distinct().subquery()
     return db.scalar(select(func.count()).select_from(others)) or 0
 
 

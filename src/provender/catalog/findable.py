@@ -28,6 +28,8 @@ from provender.core.policy import EVERY
 from provender.core.tags import Assignment
 
 PORTION = 500
+COUNTS = ConsumptionRow.consumer_kind != NodeKind.MODEL.value
+"""Whom search counts: a model consumes by its training set, which counts already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,8 @@ def _newest_states(db: Session, datasets: Sequence[int]) -> dict[int, str]:
 def _used(db: Session, datasets: Sequence[int]) -> dict[int, int]:
     """How many consume each dataset, whichever versions."""
     who = (ConsumptionRow.dataset, ConsumptionRow.consumer_kind, ConsumptionRow.consumer)
-    different = select(*who).where(ConsumptionRow.dataset.in_(datasets)).distinct().subquery()
+    consuming = select(*who).where(ConsumptionRow.dataset.in_(datasets), COUNTS)
+    different = consuming.distinct().subquery()
     counted = select(different.c.dataset, func.count()).group_by(different.c.dataset)
     return dict(db.execute(counted).all())
 
