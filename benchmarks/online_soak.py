@@ -27,7 +27,7 @@ from provender.core.features import ServiceSpec
 from provender.online.store import OnlineStore
 
 NAME = "online_soak"
-REQUESTS = (720_000, 4_000)
+REQUESTS = (720_000, 2_400)
 RATE = (2_400.0, 400.0)
 WINDOWS = 12
 WARM_WINDOWS = 2

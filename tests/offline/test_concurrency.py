@@ -13,7 +13,7 @@ from tests.offline.thresholds import Thresholds
 from tests.stress import times
 
 THREADS = 16
-RETRIEVALS = {"duckdb": times(4), "slots": times(2)}
+RETRIEVALS = {"duckdb": times(4, calm=2), "slots": times(2, calm=1)}
 """Of each thread."""
 QUESTIONS = 10
 SEED = 16_040

@@ -18,7 +18,7 @@ from tests.stress import times
 
 HERE = ("duckdb", "slots")
 SEED = 20_260_101
-ROWS = times(50_000)
+ROWS = times(50_000, calm=20_000)
 
 
 @pytest.fixture(scope="module")

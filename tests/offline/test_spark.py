@@ -23,7 +23,7 @@ from tests.offline.shielding import KEY, cards, hashed, permit
 from tests.stress import times
 
 FORMS = ("window", "asof")
-CASES = times(100)
+CASES = times(100, calm=40)
 
 
 @pytest.mark.parametrize("form", FORMS)

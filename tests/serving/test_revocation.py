@@ -44,7 +44,9 @@ from tests.stress import times
 
 __all__ = ["blank_postgresql", "blank_template", "catalog_url", "postgres", "valkey"]
 
-REVOKES = times(100)
+REVOKES = times(50)
+"""With a catalog of each kind: of both a thousand under STRESS=10."""
+
 PER_SECOND = 200
 ASKERS = 4
 ALLOWED = 1.0
