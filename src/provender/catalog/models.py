@@ -163,8 +163,8 @@ def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
     if not told:
         raise Denied(
             f"{by} did not make the training set {made_of.id}, and may not say what was made of it",
-            hint="record a model as who made its training set; or make it yourself, which takes "
-            "the right to read its data: the same question has the same id",
+            hint="record a model as who made its training set; or make one of your own, which takes "
+            "the right to read its data",
         )
 
 
