@@ -47,12 +47,16 @@ LONG = (
 )
 
 
+TOGETHER = ("spark", "tests/walks/", "tests/demo/")
+"""In the names of files that share what takes long to make: a cluster, a year of flights."""
+
+
 class Together(LoadFileScheduling):
-    """The tests of a file run in one process, and those of all files that want Spark: one cluster does."""
+    """The tests of a file run in one process, and those of files that share what takes long to make."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "spark" if "spark" in file else file
+        return shared_by(file) or file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
@@ -60,8 +64,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files of `LONG` first; `--no-loadscope-reorder` lets xdist keep to it."""
-    items.sort(key=lambda item: item.path.name not in LONG)
+    """Put `LONG` and `TOGETHER` first; `--no-loadscope-reorder` lets xdist keep to it."""
+    items.sort(key=lambda item: item.path.name not in LONG and not shared_by(item.nodeid))
+
+
+def shared_by(name: str) -> str:
+    """Return what of `TOGETHER` is in the name of a file, or of a test in it."""
+    return next((shared for shared in TOGETHER if shared in name.partition("::")[0]), "")
 
 
 def pytest_collection_finish() -> None:
