@@ -13,6 +13,7 @@ from benchmarks import serverbench
 from benchmarks.load import Broken, Client, OpenLoop, Order, percentile, request, told
 from benchmarks.online_data import KEY, MIXED, Population
 from benchmarks.serverbench import PATH, Turns
+from tests.stress import STRESSED
 
 ROOT = Path(__file__).parents[1]
 SMALL = Population(views=2, kinds=MIXED, entities=50, services=(1, 2))
@@ -184,7 +185,7 @@ def test_percentiles_are_values_that_were_seen():
     assert percentile([], 0.5) == 0.0
 
 
-@pytest.mark.parametrize("name", ["online_inprocess", "online_w2"])
+@pytest.mark.parametrize("name", ["online_inprocess", "online_w2"] if STRESSED else ["online_w2"])
 def test_lookups_in_process_are_measured_after_their_values_were_checked(tmp_path, name):
     case = {"online_inprocess": "x 10 entities", "online_w2": "x 1 views"}[name]
     contenders = ("--contender", "ours", "--contender", "floor")
