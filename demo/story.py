@@ -142,14 +142,21 @@ def _publish(
     before = _last(workspace, DatasetRef("aviation", name))
     began = time.perf_counter()
     with stage.working(f"publishing aviation.{name} of {year}"):
-        version = workspace.publish(
-            f"aviation.{name}",
-            rows,
-            inputs=inputs,
-            producer="demo" if inputs else f"package data of {year}",
-            parent=number - 1,
-            note=f"year {year}",
-        )
+        try:
+            version = workspace.publish(
+                f"aviation.{name}",
+                rows,
+                inputs=inputs,
+                producer="demo" if inputs else f"package data of {year}",
+                parent=number - 1,
+                note=f"year {year}",
+            )
+        except Conflict as error:
+            raise Conflict(
+                f"the demo's {year} of aviation.{name} is not there, and what is was published "
+                f"or erased since: {error.message}",
+                hint="to begin anew, set PROVENDER_HOME to a new folder, then make demo",
+            ) from error
     manifest = version.manifest
     new = "" if _last(workspace, version.ref) > before else "  [dim]as it was[/]"
     stage.fact(

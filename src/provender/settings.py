@@ -338,8 +338,17 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         known = [PREFIX + field.upper() for field in Settings.model_fields]
         variable = PREFIX + name.upper()
         raise Misconfigured(f"unknown setting {variable}", hint=suggest(variable, known))
+    return settings_of({name: value for name, value in given.items() if value != ""})
+
+
+def settings_of(given: Mapping[str, object]) -> Settings:
+    """Return the settings with the values ``given`` by name.
+
+    Raises:
+        Misconfigured: one of them is malformed; it is named.
+    """
     try:
-        return Settings(**{name: value for name, value in given.items() if value != ""})  # type: ignore[arg-type]
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])

@@ -198,6 +198,12 @@ def test_what_waits_is_shown_with_what_to_do_and_settled(edited):
     assert edited("inbox", actor="person:max").out == "nothing waits for you\n"
 
 
+def test_what_was_kept_waits_no_longer(edited):
+    assert edited("catalog", "export").code == 0
+    assert edited("catalog", "apply").code == 0
+    assert edited("inbox", "--kind", "drift").out == "nothing waits for you\n"
+
+
 def test_a_long_inbox_goes_on_where_it_ended(governed, home):
     for name in ("a", "b", "c"):
         path = home / "catalog" / "datasets" / "shop" / f"{name}.yml"

@@ -83,7 +83,7 @@ def test_the_same_artifact_of_the_same_set_is_the_same_version(connect: Connect)
     before = connect("gov").records.verify_audit()
     assert ops.models.record(trained(first)) == one
     assert connect("gov").records.verify_audit() == before
-    with pytest.raises(Conflict, match=r"fare-model@1 is of the same .* with another metrics"):
+    with pytest.raises(Conflict, match=r"fare-model@1 is of the same .* with other metrics"):
         ops.models.record(trained(first, metrics={"auc": 0.9}))
     assert ops.models.record(trained(first, artifact=OTHER)).number == 2
 

@@ -312,7 +312,7 @@ def check_grantee(db: Session, grantee: str) -> None:
     known = [*db.scalars(select(PersonRow.id)), *db.scalars(select(TeamRow.id))]
     raise NotFound(
         f"{grantee} is not declared",
-        hint=f"{suggest(grantee, known)} People and teams are declared in catalog/people.yml",
+        hint=f"people and teams are declared in catalog/people.yml; {suggest(grantee, known)}",
         what="person",
     )
 

@@ -259,7 +259,7 @@ def _drifted(found: drift.Drifted) -> Waiting:
         kind="drift",
         node=nodes.dataset_node(row.value.ref) if row else None,
         says=f"{found.kind} {found.name} is not as catalog/ declares it: {parts}",
-        suggests="keep it: provender catalog export; or put it back: "
+        suggests="keep it: provender catalog export, then catalog apply; or put it back: "
         "provender catalog apply --overwrite",
         since=found.since,
         revision=row.revision if row else 0,

@@ -184,5 +184,5 @@ def _datasets(erased: "Iterable[Erased]") -> None:
         for one in erased
         if one.erased
     ]
-    heading = ("dataset", "columns", "went", "now", "rows", "files", "size")
+    heading = ("dataset", "columns", "versions", "after", "rows", "files", "size")
     table(heading, rows, empty="no version holds the subject")

@@ -53,7 +53,7 @@ def record_model(
         made = workspace.models.record(
             name,
             training_set=training_set,
-            artifact=artifact or digest,
+            artifact=str(artifact) if artifact else digest,  # a digest may be said as either
             uri=uri,
             metrics=_metrics(metrics),
             description=description,
@@ -131,11 +131,10 @@ def _metrics(texts: tuple[str, ...]) -> dict[str, float]:
             value = float(number)
         except ValueError:
             name = ""
-        if not name or name in found:
-            raise InvalidInput(
-                f"--metric {text!r} is no metric, or one that was said before",
-                hint="write each once, like auc=0.8",
-            )
+        if not name:
+            raise InvalidInput(f"--metric {text!r} is no metric", hint="write it like auc=0.8")
+        if name in found:
+            raise InvalidInput(f"--metric {name} is said twice", hint="say each metric once")
         found[name] = value
     return found
 

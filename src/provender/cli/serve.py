@@ -155,7 +155,7 @@ def up(web_port: int, online_port: int, as_json: bool) -> None:  # noqa: FBT001
     before = {name for name in plans if running(settings.home, name)}
     for name in plans.keys() - before:
         port, option, _ = plans[name]
-        check_port(LOOPBACK, port, option=option)
+        check_port(LOOPBACK, port, option=f"provender up {option}")
     servers = []
     try:
         for name, (port, _, health) in plans.items():

@@ -148,7 +148,7 @@ def found_again(there: ModelVersion, said: Trained) -> ModelVersion:
     others = [part for part in parts if getattr(there.trained, part) != getattr(said, part)]
     if others:
         raise Conflict(
-            f"{there.id} is of the same training set and artifact, with another "
+            f"{there.id} is of the same training set and artifact, with other "
             f"{' and '.join(others)}",
             hint=f"say of it what was said (provender model show {there.id}): a version never "
             "changes; or record it under another name",

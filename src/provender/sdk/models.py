@@ -44,7 +44,7 @@ class TrainedModels:
             training_set=training_set if isinstance(training_set, str) else training_set.id,
             artifact=_digest(artifact),
             uri=uri,
-            metrics=dict(metrics or {}),
+            metrics=_named(metrics or {}),
             description=description,
         )
         return self._models.record(check(trained))
@@ -62,9 +62,23 @@ class TrainedModels:
         return whole(lambda after: self._models.models(limit=PAGE, after=after))
 
 
+def _named(metrics: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(metrics, Mapping):
+        raise InvalidInput(
+            f"metrics are {type(metrics).__name__}, and no numbers by name",
+            hint='give them like {"auc": 0.8}',
+        )
+    return {str(name): value for name, value in metrics.items()}
+
+
 def _digest(artifact: str | Path) -> str:
     if isinstance(artifact, str) and DIGEST.match(artifact):
         return artifact
+    if not isinstance(artifact, str | Path):
+        raise InvalidInput(
+            f"the artifact is {type(artifact).__name__}, and neither a file nor a digest",
+            hint="write it to a file and name that, or give sha256: and 64 hex digits",
+        )
     path = Path(artifact)
     if not path.is_file():
         raise InvalidInput(

@@ -7,7 +7,7 @@ from provender.sdk.contracts import Contracts
 from provender.sdk.datasets import Datasets
 from provender.sdk.serving import Serving
 from provender.sdk.training import Training
-from provender.settings import Settings
+from provender.settings import Settings, settings_of
 
 
 class Workspace(Datasets, Contracts, Training, Serving):
@@ -32,4 +32,4 @@ def connect(
     given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
     chosen = settings or bootstrap.settings()
     changes = {name: value for name, value in given.items() if value}
-    return Workspace(Settings(**(chosen.model_dump() | changes)) if changes else chosen)
+    return Workspace(settings_of(chosen.model_dump() | changes) if changes else chosen)
