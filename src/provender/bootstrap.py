@@ -44,6 +44,7 @@ __all__ = [
     "online_address",
     "online_upkeep",
     "prepare_home",
+    "project_secret",
     "retrieval",
     "sealing",
     "settings",
@@ -242,16 +243,18 @@ def retrieval(
 
 
 def mask_key(chosen: Settings, project: str) -> bytes:
-    """Return the key by which values are hashed for ``project``; its secret is that of entity ids.
-
-    Raises:
-        Misconfigured: the secret cannot be read or made.
-    """
+    """Return the key by which values are hashed for ``project``."""
     from provender.core.effects import project_key
+
+    return project_key(project_secret(chosen, project), project)
+
+
+def project_secret(chosen: Settings, project: str) -> bytes:
+    """Return the secret of ``project``, of entity ids and other keys; Misconfigured if there can be none."""
     from provender.online.secrets import KEYRING
 
     KEYRING.look_in(chosen.home / "secrets", chosen.entity_secret)
-    return project_key(KEYRING.secret(project), project)
+    return KEYRING.secret(project)
 
 
 def backlog(chosen: Settings) -> "Backlog":

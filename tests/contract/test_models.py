@@ -140,3 +140,21 @@ def test_a_model_of_what_may_not_be_discovered_is_not_there(connect: Connect):
     with pytest.raises(NotFound, match="model 'fare-model@1' not found"):
         nobody.finder.lineage(one.node, depth=1)
     assert ops.models.version("fare-model") == one
+
+
+def test_a_name_is_of_who_recorded_it_first_or_owns_its_project(connect: Connect):
+    ops, dev = published(connect), connect("dev")
+    assert ops.models.record(trained(made(ops))).number == 1
+    devs = made(dev, by="person:dev")
+    with pytest.raises(Conflict, match="the name 'fare-model' is taken"):
+        dev.models.record(trained(devs))
+    assert ops.models.version("fare-model").number == 1
+    assert dev.models.record(trained(devs, name="other-model")).number == 1
+
+
+def test_a_model_of_nothing_that_is_governed_is_refused(connect: Connect):
+    ops = published(connect)
+    unpinned = replace(made(ops), pins=())
+    ops.record(unpinned)
+    with pytest.raises(InvalidInput, match="was made of no dataset of the catalog"):
+        ops.models.record(trained(unpinned))

@@ -84,7 +84,8 @@ def use(world: World) -> None:
         workspace.search("nothing of that kind")
         made = workspace.training_set(spine(), service="open_v1")
         artifact = digest(actor)
-        workspace.models.record("visits-model", training_set=made, artifact=artifact)
+        name = "visits-model" if actor == SAM else "anas-model"
+        workspace.models.record(name, training_set=made, artifact=artifact)
 
 
 def calls(workspace: Workspace) -> dict[str, Callable[[], str]]:

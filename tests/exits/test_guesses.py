@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import httpx
 
-from provender.core.training import TrainingSetManifest
+from provender.bootstrap import mask_key, project_secret
+from provender.core.effects import Mask, masked
+from provender.core.training import TrainingSetManifest, digest_key, keyed_digest
 from provender.tables.rows import logical_digest
 from tests.exits.world import ANA, GOV, SAM, World, spine
 
@@ -45,6 +47,16 @@ def test_the_right_guess_is_not_told_from_a_wrong_one(world: World):
     for actor in (ANA, GOV):
         said = told(world, actor, sams.id)
         assert not {guess for guess in guesses(sams.manifest, right) if guess in said}
+
+
+def test_what_is_masked_by_hash_is_hashed_with_another_key(world: World):
+    """Who may choose a text that is masked for him would else be told the digest of a guess."""
+    secret = project_secret(world.settings, "visits")
+    said = f"{SAM}\nsha256:{'a' * 64}"
+    hashed = masked(Mask.parse("hash"), said, "string", key=mask_key(world.settings, "visits"))
+    key = digest_key(secret, "visits")
+    told = keyed_digest(f"sha256:{'a' * 64}", key=key, maker=SAM)
+    assert told.removeprefix("hmac-sha256:") != hashed
 
 
 def test_what_somebody_makes_of_a_guess_tells_of_nobody_elses(world: World):

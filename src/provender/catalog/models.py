@@ -11,15 +11,15 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import audit, changes, consumption, features, lineage
+from provender.catalog import access, audit, changes, consumption, features, lineage
 from provender.catalog.changes import Change
 from provender.catalog.door import Door
 from provender.catalog.nodes import portions
 from provender.catalog.records import check_limit, position
-from provender.catalog.rows import ModelRow, TrainingSetRow
+from provender.catalog.rows import ModelRow, ProjectRow, TrainingSetRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
-from provender.core.errors import Conflict, Denied
+from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
 from provender.core.models import ModelVersion, Trained, check, found_again
 from provender.core.names import unknown
@@ -80,7 +80,7 @@ def record(db: Session, by: Actor, trained: Trained, *, change: Change) -> Model
     made_of = features.training_set(db, by, trained.training_set, now=change.at)
     _check_made(db, by, made_of)
     said = check(_of(trained, made_of.id))
-    _check_name(db, said.name, made_of)
+    _check_name(db, by, said.name, made_of, now=change.at)
     there = db.scalars(_same(said)).first()
     if there is not None:
         return found_again(there, said)
@@ -152,7 +152,21 @@ def _of(trained: Trained, training_set: str) -> Trained:
 
 
 def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
-    """Of a training set that several made, the audit trail names every maker."""
+    """Of a training set that several made, the audit trail names every maker.
+
+    What was made of nothing that is governed says of no permit who may know of it.
+    """
+    if by.limits.project not in ("", made_of.spec.project):
+        raise Denied(
+            f"outside the token's scope: it is for project {by.limits.project}, "
+            f"not {made_of.spec.project}",
+            hint="ask with a token for that project",
+        )
+    if not made_of.pins:
+        raise InvalidInput(
+            f"training set {made_of.id} was made of no dataset of the catalog",
+            hint="record a model of a training set whose data the catalog knows",
+        )
     told = audit.events(
         db,
         kind=EventKind.TRAINING_SET_RECORD,
@@ -168,18 +182,26 @@ def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
         )
 
 
-def _check_name(db: Session, name: str, made_of: TrainingSetManifest) -> None:
-    """A model is of one project: that of the training sets of its versions."""
-    others = (
-        select(ModelRow.number)
-        .join(TrainingSetRow, TrainingSetRow.id == ModelRow.training_set)
-        .where(ModelRow.name == name, TrainingSetRow.project != made_of.spec.project)
-        .limit(1)
+def _check_name(
+    db: Session, by: Actor, name: str, made_of: TrainingSetManifest, *, now: datetime
+) -> None:
+    """A model is of one project, and of who recorded it first, owns the project, or governs."""
+    earliest = select(ModelRow.value, TrainingSetRow.project).join(
+        TrainingSetRow, TrainingSetRow.id == ModelRow.training_set
     )
-    if db.scalar(others) is not None:
+    first = db.execute(
+        earliest.where(ModelRow.name == name).order_by(ModelRow.number).limit(1)
+    ).first()
+    if first is None:
+        return
+    model, project = first
+    row = db.get(ProjectRow, project)
+    its = {model.created_by, row.value.owner if row else ""}
+    is_theirs = not its.isdisjoint((by.id, *by.teams)) or access.governs(db, by, now=now)
+    if project != made_of.spec.project or not is_theirs:
         raise Conflict(
-            f"the name {name!r} is taken by a model of another project than {made_of.spec.project}",
-            hint="take another name",
+            f"the name {name!r} is taken",
+            hint="take another name; or let who recorded it first, or owns its project, record it",
         )
 
 

@@ -113,7 +113,7 @@ class Readers:
     @property
     def refused(self) -> tuple[str, ...]:
         """The others, which cannot be made again as they were."""
-        return tuple(one for one in self.readers if one not in self.to_decide)
+        return tuple(one for one in self.readers if not one.startswith(f"{NodeKind.MODEL} "))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from provender.core.shielding import refuse_computed
 
 __all__ = [
     "PointInTimePlan", "Table", "TrainingSetManifest", "TrainingSetSpec", "ViewJoin",
-    "check_collisions", "join_view", "keyed_digest", "output_name", "plan_training_set",
+    "check_collisions", "digest_key", "join_view", "keyed_digest", "output_name", "plan_training_set",
 ]  # fmt: skip
 
 
@@ -188,13 +188,18 @@ class TrainingSetManifest:
         return f"ts_{short(digest(identity), length=16)}"
 
 
+def digest_key(secret: bytes, project: str) -> bytes:
+    """Return the key of the digests of a project's training sets: no mask hashes with it."""
+    return hmac_sha256(secret, b"provender training set\0" + project.encode())
+
+
 def keyed_digest(of_rows: str, *, key: bytes, maker: str) -> str:
     """Return a digest of rows as it is told: ``hmac-sha256:`` and 64 hex digits.
 
     The same rows of the same maker have the same one. To try a guess takes the ``key`` of the
-    project's hashes; to make training sets of guesses only tells of one's own.
+    project; to make training sets of guesses only tells of one's own.
     """
-    said = b"\0".join((b"provender training set", maker.encode(), of_rows.encode()))
+    said = f"{maker}\n{of_rows}".encode()
     return f"hmac-{PREFIX}{hmac_sha256(key, said).hex()}"
 
 

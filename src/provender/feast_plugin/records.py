@@ -91,7 +91,7 @@ class Recorded:
         catalog = collaborators.catalog(terms.settings)
         spine = pa.RecordBatchReader.from_batches(self.spine.schema, self.spine.batches())
         maker = terms.settings.actor
-        keyed = partial(keyed_digest, key=terms.key(), maker=maker)
+        keyed = partial(keyed_digest, key=terms.training_set_key(), maker=maker)
         manifest = TrainingSetManifest(
             spec=TrainingSetSpec(
                 project=self.project,

@@ -22,7 +22,7 @@ from provender.core.datasets import Format
 from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Permit, decide
-from provender.core.training import Table
+from provender.core.training import Table, digest_key
 from provender.feast_plugin import collaborators
 from provender.feast_plugin.files import is_remote, is_there, local_path
 from provender.feast_plugin.source import CatalogSource
@@ -80,6 +80,10 @@ class Terms:
     def key(self) -> bytes:
         """Return the key by which values are hashed for the project."""
         return bootstrap.mask_key(self.settings, self.project)
+
+    def training_set_key(self) -> bytes:
+        """Return the key of the digests of the project's training sets."""
+        return digest_key(bootstrap.project_secret(self.settings, self.project), self.project)
 
     @property
     def materialization(self) -> DuckEngine:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from provender.bootstrap import mask_key
+from provender.bootstrap import mask_key, project_secret
 from provender.core.clock import utc_now
 from provender.core.datasets import DatasetVersion
 from provender.core.features import RepoSpec
@@ -20,6 +20,7 @@ from provender.core.training import (
     PointInTimePlan,
     TrainingSetManifest,
     TrainingSetSpec,
+    digest_key,
     keyed_digest,
 )
 from provender.offline.answer import Progress
@@ -156,7 +157,8 @@ class Retrieval:
 
         def record() -> TrainingSetManifest:
             maker = self.settings.actor
-            keyed = partial(keyed_digest, key=mask_key(self.settings, spec.project), maker=maker)
+            key = digest_key(project_secret(self.settings, spec.project), spec.project)
+            keyed = partial(keyed_digest, key=key, maker=maker)
             manifest = TrainingSetManifest(
                 spec=spec,
                 pins=plan.pins,
