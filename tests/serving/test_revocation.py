@@ -44,9 +44,7 @@ from tests.stress import times
 
 __all__ = ["blank_postgresql", "blank_template", "catalog_url", "postgres", "valkey"]
 
-REVOKES = times(50)
-"""With a catalog of each kind: of both a thousand under STRESS=10."""
-
+REVOKES = times(100)
 PER_SECOND = 200
 ASKERS = 4
 ALLOWED = 1.0

@@ -11,11 +11,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import nodes
+from provender.catalog import nodes, queries
 from provender.catalog.facets import NONE, STATES
 from provender.catalog.nominate import NOW
 from provender.catalog.past import Number
-from provender.catalog.queries import is_postgresql
 from provender.core.finding import KINDS
 from provender.core.lineage import Node
 from provender.core.ranking import Candidate, Key
@@ -27,7 +26,6 @@ COLUMNS = (
 PROJECT = "LEFT JOIN facet_values p ON p.id = d.project"
 TOLD = "d.id, n.kind, n.name, o.value, t.description"
 OWNER = "JOIN nodes n ON n.id = d.node LEFT JOIN facet_values o ON o.id = d.owner"
-PORTION = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +71,10 @@ def _rows(
         by_table[table].append(number)
     for table, numbers in by_table.items():
         texts = "search_texts t ON t.document" if table == NOW.table else f"{table} t ON t.id"
-        query = f"SELECT {columns} FROM {table} d JOIN {texts} = d.id {joined} WHERE d.id"
-        for start in range(0, len(numbers), PORTION):
-            for row in _among(db, query, numbers[start : start + PORTION]):
+        query = f"SELECT {columns} FROM {table} d JOIN {texts} = d.id {joined} WHERE d.id IN ({{}})"
+        for portion in nodes.portions(numbers):
+            for row in queries.rows(db, query, portion):
                 yield table, row
-
-
-def _among(db: Session, query: str, numbers: list[int]) -> Sequence[Sequence[Any]]:
-    """What ``query`` selects of ``numbers``: one by one rows take several times as long."""
-    connection = db.connection()
-    if is_postgresql(db):  # which plans what it has been asked before only once
-        return connection.exec_driver_sql(f"{query} = ANY(%s)", (numbers,)).all()
-    return connection.exec_driver_sql(f"{query} IN ({', '.join(map(str, numbers))})").all()
 
 
 def _candidate(table: str, row: Sequence[Any]) -> Candidate:

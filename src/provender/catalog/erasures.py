@@ -5,7 +5,7 @@ version take the place of what goes, and marks what went, each in one transactio
 a subject are keyed digests, and the key is not here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -48,6 +48,7 @@ from provender.core.erasure import (
     with_erased,
 )
 from provender.core.errors import InvalidInput, Misconfigured
+from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor
 
@@ -148,13 +149,7 @@ def readers(db: Session, by: Actor, versions: Sequence[str], *, now: datetime) -
         NotFound: there is no such dataset.
     """
     whereabouts.check_allowed(db, by, now=now)
-    found: set[str] = set()
-    for ref in map(DatasetRef.parse, versions):
-        dataset = naming.locate(db, ref.dataset)
-        if dataset is None:
-            raise unknown("dataset", ref.dataset, [])
-        found.update(_readers_of(db, dataset, [ref.version] if ref.version else []))
-    return Readers(tuple(sorted(found)))
+    return Readers(_readers(db, [DatasetRef.parse(version) for version in versions]))
 
 
 def finish(
@@ -176,7 +171,7 @@ def finish(
     done = replace(
         erasure,
         state=State.DONE,
-        readers=tuple(sorted(set(_readers(db, erasure)))),
+        readers=_readers(db, _went(erasure)),
         online=tuple(online),
         finished_at=change.at,
     )
@@ -355,19 +350,21 @@ def _streamed(db: Session, dataset: int) -> list[VersionRow]:
     return list(db.scalars(wanted))
 
 
-def _readers(db: Session, erasure: Erasure) -> Iterator[str]:
-    """What named a version that went, and the models that were made of it."""
-    for done in erasure.erased:
-        dataset = db.scalars(select(DatasetRow).where(DatasetRow.urn == done.urn)).one()
-        yield from _readers_of(db, dataset, done.erased)
+def _went(erasure: Erasure) -> list[DatasetRef]:
+    return [DatasetRef.parse(done.dataset).at(n) for done in erasure.erased for n in done.erased]
 
 
-def _readers_of(db: Session, dataset: DatasetRow, numbers: Iterable[int]) -> Iterator[str]:
-    pins = retention.pins(db, dataset.id)
-    for number in numbers:
-        named = pins.get(number, [])
-        yield from named
-        yield from models.made_of(db, retention.training_sets(named))
+def _readers(db: Session, versions: Sequence[DatasetRef]) -> tuple[str, ...]:
+    """What named one of these versions, and the models that were made of it."""
+    datasets = naming.numbers(db, (version.dataset for version in versions))
+    pins = {number: retention.pins(db, number) for number in set(datasets.values())}
+    found = {
+        node
+        for version in versions
+        for node in pins[datasets[version.dataset]].get(version.version or 0, ())
+    }
+    sets = [node.name for node in found if node.kind is NodeKind.TRAINING_SET]
+    return tuple(sorted(node.words for node in (*found, *models.made_of(db, sets))))
 
 
 def _row(db: Session, identity: str) -> ErasureRow:

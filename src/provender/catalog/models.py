@@ -11,12 +11,12 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, changes, consumption, features, lineage
+from provender.catalog import access, audit, changes, consumption, features, lineage, projects
 from provender.catalog.changes import Change
 from provender.catalog.door import Door
 from provender.catalog.nodes import portions
 from provender.catalog.records import check_limit, position
-from provender.catalog.rows import ModelRow, ProjectRow, TrainingSetRow
+from provender.catalog.rows import ModelRow, TrainingSetRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, Denied, InvalidInput
@@ -79,7 +79,7 @@ def record(db: Session, by: Actor, trained: Trained, *, change: Change) -> Model
     """
     made_of = features.training_set(db, by, trained.training_set, now=change.at)
     _check_made(db, by, made_of)
-    said = check(_of(trained, made_of.id))
+    said = check(replace(trained, training_set=made_of.id))  # the start of an id will do
     _check_name(db, by, said.name, made_of, now=change.at)
     there = db.scalars(_same(said)).first()
     if there is not None:
@@ -138,17 +138,11 @@ def newest(db: Session, who: Actor, *, after: str, limit: int, now: datetime) ->
     return list(db.scalars(select(ModelRow.value).join(last, same).order_by(ModelRow.name)))
 
 
-def made_of(db: Session, training_sets: Collection[str]) -> Iterator[str]:
-    """Yield which models were made of ``training_sets``, as erasures name what read versions."""
+def made_of(db: Session, training_sets: Collection[str]) -> Iterator[Node]:
+    """Yield the models that were made of ``training_sets``."""
     for portion in portions(training_sets):
-        learnt = select(ModelRow.value).where(ModelRow.training_set.in_(portion))
-        for found in db.scalars(learnt.order_by(ModelRow.name, ModelRow.number)):
-            yield f"{NodeKind.MODEL} {found.id}"
-
-
-def _of(trained: Trained, training_set: str) -> Trained:
-    """The same, with the whole id of the training set: the start of one will do."""
-    return replace(trained, training_set=training_set)
+        for found in db.scalars(select(ModelRow.value).where(ModelRow.training_set.in_(portion))):
+            yield found.node
 
 
 def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
@@ -156,12 +150,7 @@ def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
 
     What was made of nothing that is governed says of no permit who may know of it.
     """
-    if by.limits.project not in ("", made_of.spec.project):
-        raise Denied(
-            f"outside the token's scope: it is for project {by.limits.project}, "
-            f"not {made_of.spec.project}",
-            hint="ask with a token for that project",
-        )
+    projects.check_scope(by, made_of.spec.project)
     if not made_of.pins:
         raise InvalidInput(
             f"training set {made_of.id} was made of no dataset of the catalog",
@@ -195,8 +184,7 @@ def _check_name(
     if first is None:
         return
     model, project = first
-    row = db.get(ProjectRow, project)
-    its = {model.created_by, row.value.owner if row else ""}
+    its = {model.created_by, projects.owner_of(db, project)}
     is_theirs = not its.isdisjoint((by.id, *by.teams)) or access.governs(db, by, now=now)
     if project != made_of.spec.project or not is_theirs:
         raise Conflict(

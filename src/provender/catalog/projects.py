@@ -28,6 +28,21 @@ def keep(db: Session, change: Change, repo: RepoSpec) -> None:
     history.keep(db, change, "project", repo.project, said)
 
 
+def owner_of(db: Session, project: str) -> str:
+    """Return who owns ``project``; empty if nobody does."""
+    row = db.get(ProjectRow, project)
+    return row.value.owner if row is not None else ""
+
+
+def check_scope(by: Actor, project: str) -> None:
+    """Return if the token of ``by`` is for ``project``, or for any; Denied, if not."""
+    if by.limits.project not in ("", project):
+        raise Denied(
+            f"outside the token's scope: it is for project {by.limits.project}, not {project}",
+            hint="ask with a token for that project",
+        )
+
+
 def check_owner(
     db: Session, by: Actor, repo: RepoSpec, *, last_by: str | None, now: datetime
 ) -> bool:
@@ -41,14 +56,9 @@ def check_owner(
             Or nobody owns it, and rules or grants name it: who owns it is let what they say.
         InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
-    if by.limits.project not in ("", repo.project):
-        raise Denied(
-            f"outside the token's scope: it is for project {by.limits.project}, not {repo.project}",
-            hint="ask with a token for that project",
-        )
+    check_scope(by, repo.project)
     _check_declared(db, repo)
-    row = db.get(ProjectRow, repo.project)
-    owner = row.value.owner if row is not None else ""
+    owner = owner_of(db, repo.project)
     if owner and owner in (by.id, *by.teams):
         return True
     whose = owner or last_by

@@ -13,14 +13,18 @@ def is_postgresql(db: Session) -> bool:
 
 
 def rows(db: Session, query: str, *lists: Collection[int] | Collection[str]) -> list[Any]:
-    """Return the rows of ``query``, in which each ``{}`` is for the values of a list, not empty.
+    """Return the rows of ``query``, in which each ``IN ({})`` is for the values of a list, not empty.
 
-    What the session has yet to write is not seen.
+    What the session has yet to write is not seen. PostgreSQL plans a question once, however long
+    its lists are.
     """
-    mark = "%s" if is_postgresql(db) else "?"
-    marks = (", ".join([mark] * len(values)) for values in lists)
-    values = tuple(chain.from_iterable(lists))
-    return list(db.connection().exec_driver_sql(query.format(*marks), values).all())
+    if is_postgresql(db):
+        given: tuple[Any, ...] = tuple(map(list, lists))
+        query = query.replace("NOT IN ({})", "<> ALL(%s)").replace("IN ({})", "= ANY(%s)")
+    else:
+        given = tuple(chain.from_iterable(lists))
+        query = query.format(*(", ".join("?" * len(values)) for values in lists))
+    return list(db.connection().exec_driver_sql(query, given).all())
 
 
 def at_least(number: int, parts: Sequence[str], both: str, either: str) -> str:

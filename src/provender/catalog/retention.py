@@ -4,7 +4,7 @@ The catalog marks first; whoever has the lake removes files after. What is marke
 readers at once, and its files belong to nobody from then on.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 from sqlalchemy import select
@@ -23,7 +23,7 @@ from provender.catalog.rows import (
 )
 from provender.core.audit import EventKind
 from provender.core.lifecycle import READABLE, WAITING
-from provender.core.lineage import NodeKind
+from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
@@ -161,7 +161,7 @@ def _stored(db: Session, row: DatasetRow) -> list[Stored]:
             size_bytes=size_bytes + others.get(number, 0),
             is_readable=state in READABLE,
             is_waiting=state in WAITING,
-            pinned_by=tuple(found.get(number, ())),
+            pinned_by=tuple(node.words for node in found.get(number, ())),
         )
         for number, published_at, size_bytes, state in db.execute(
             wanted.order_by(VersionRow.number)
@@ -169,21 +169,15 @@ def _stored(db: Session, row: DatasetRow) -> list[Stored]:
     ]
 
 
-def pins(db: Session, dataset: int) -> dict[int, list[str]]:
+def pins(db: Session, dataset: int) -> dict[int, list[Node]]:
     """What rests on versions by their number: training sets, and views that name one."""
-    found: dict[int, list[str]] = {}
-    for number, name in _pinning(db, dataset):
-        found.setdefault(number, []).append(name)
+    found: dict[int, list[Node]] = {}
+    for number, node in _pinning(db, dataset):
+        found.setdefault(number, []).append(node)
     return found
 
 
-def training_sets(pins: Iterable[str]) -> list[str]:
-    """Return the ids of the training sets among what `pins` names."""
-    begins = _named(NodeKind.TRAINING_SET.value, "")
-    return [name.removeprefix(begins) for name in pins if name.startswith(begins)]
-
-
-def _pinning(db: Session, dataset: int) -> Iterator[tuple[int, str]]:
+def _pinning(db: Session, dataset: int) -> Iterator[tuple[int, Node]]:
     version, reader = aliased(NodeRow), aliased(NodeRow)
     edges = (
         select(version.name, reader.kind, reader.name)
@@ -200,11 +194,7 @@ def _pinning(db: Session, dataset: int) -> Iterator[tuple[int, str]]:
     for pinned, kind, name in db.execute(edges):
         _, at, number = pinned.partition("@")
         if at:
-            yield int(number), _named(kind, name)
-
-
-def _named(kind: str, name: str) -> str:
-    return f"{kind.replace('-', ' ')} {name}"
+            yield int(number), Node(NodeKind(kind), name)
 
 
 def _sizes_of_representations(db: Session, dataset: int) -> dict[int, int]:

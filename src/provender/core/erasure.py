@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from itertools import filterfalse
 from typing import Any, Protocol
 
 from provender.core.datasets import NO_EVIDENCE, Evidence, Listed, Manifest
 from provender.core.digest import canonical, digest, hmac_sha256, short
 from provender.core.errors import Conflict, Corrupt, InvalidInput
-from provender.core.lineage import NodeKind
+from provender.core.lineage import Node, NodeKind
 
 FORMAT = "provender erasure 1"
 PREFIX = "er_"
@@ -108,12 +109,16 @@ class Readers:
     @property
     def to_decide(self) -> tuple[str, ...]:
         """The models: they learnt from the subject, and go on."""
-        return tuple(one for one in self.readers if one.startswith(f"{NodeKind.MODEL} "))
+        return tuple(filter(_is_model, self.readers))
 
     @property
     def refused(self) -> tuple[str, ...]:
         """The others, which cannot be made again as they were."""
-        return tuple(one for one in self.readers if not one.startswith(f"{NodeKind.MODEL} "))
+        return tuple(filterfalse(_is_model, self.readers))
+
+
+def _is_model(reader: str) -> bool:
+    return reader.startswith(Node(NodeKind.MODEL, "").words)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

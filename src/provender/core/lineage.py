@@ -63,6 +63,11 @@ class Node:
             return self
         return Node(self.kind, self.name.partition("@")[0])
 
+    @property
+    def words(self) -> str:
+        """As people say it: ``training set ts_1``."""
+        return f"{self.kind.replace('-', ' ')} {self.name}"
+
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"
 

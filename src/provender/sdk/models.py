@@ -1,13 +1,13 @@
 """Models that were trained: which training set and which file each version is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from provender.core.datasets import whole
-from provender.core.digest import CHUNK_BYTES, digest_stream
 from provender.core.errors import InvalidInput
 from provender.core.models import DIGEST, Models, ModelVersion, Trained, check, parse_name
 from provender.sdk.training_set import TrainingSet
+from provender.tables import storage
 
 PAGE = 200
 
@@ -85,10 +85,4 @@ def _digest(artifact: str | Path) -> str:
             f"the artifact {str(artifact)!r} is no file here, and no digest",
             hint="name a file (pack a folder into one), or sha256: and 64 hex digits",
         )
-    return digest_stream(_chunks(path))
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            yield chunk
+    return storage.entry(path, path.parent).sha256
