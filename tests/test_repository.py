@@ -248,6 +248,19 @@ def test_make_targets_in_pages_exist(page):
     assert used <= targets
 
 
+def test_every_page_is_found_from_the_readme_and_every_how_to_from_their_index():
+    readme, index = ROOT / "README.md", ROOT / "docs/how-to/README.md"
+    there = {readme: ("tutorial", "explanation", "reference"), index: ("how-to",)}
+    for start, folders in there.items():
+        linked = {
+            (start.parent / target).resolve()
+            for target in re.findall(r"\]\(([^)#\s]+)", start.read_text())
+        }
+        pages = {page for name in folders for page in (ROOT / "docs" / name).glob("*.md")}
+        assert pages - {index} <= linked
+    assert "(docs/how-to/README.md)" in readme.read_text()
+
+
 def test_decisions_are_numbered_without_gaps_and_fit_a_page():
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))

@@ -48,6 +48,7 @@ __all__ = [
     "retrieval",
     "sealing",
     "settings",
+    "settings_anew",
     "sought",
 ]
 
@@ -57,8 +58,17 @@ ERASURES = ".erasures"
 
 @cache
 def settings() -> Settings:
-    """Return the process's settings, read once."""
+    """Return the process's settings, read when they are needed first, and since by `settings_anew`."""
     return read_settings()
+
+
+def settings_anew() -> Settings:
+    """Return the settings of the environment of now, which are the process's from here on.
+
+    What was opened before goes on with those it was opened with.
+    """
+    settings.cache_clear()
+    return settings()
 
 
 def has_catalog(chosen: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""All settings, read once from ``PROVENDER_*``; an unknown or malformed one is an error that names it."""
+"""All settings, read from ``PROVENDER_*``; an unknown or malformed one is an error that names it."""
 
 import os
 import re

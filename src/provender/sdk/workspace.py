@@ -23,6 +23,7 @@ def connect(
 ) -> Workspace:
     """Return a workspace on the catalog, the lake and the online store of the settings.
 
+    They are read from the environment now, unless they are given; the workspace keeps them.
     ``home``, ``actor`` and ``purpose`` override ``PROVENDER_HOME``, ``PROVENDER_ACTOR`` and
     ``PROVENDER_PURPOSE``.
 
@@ -30,6 +31,6 @@ def connect(
         Misconfigured: a setting is unknown or malformed.
     """
     given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
-    chosen = settings or bootstrap.settings()
+    chosen = settings or bootstrap.settings_anew()
     changes = {name: value for name, value in given.items() if value}
     return Workspace(settings_of(chosen.model_dump() | changes) if changes else chosen)
