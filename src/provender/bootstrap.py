@@ -48,7 +48,6 @@ __all__ = [
     "retrieval",
     "sealing",
     "settings",
-    "settings_anew",
     "sought",
 ]
 
@@ -58,17 +57,8 @@ ERASURES = ".erasures"
 
 @cache
 def settings() -> Settings:
-    """Return the process's settings, read when they are needed first, and since by `settings_anew`."""
+    """Return the process's settings, read when they are needed first, and by each `sdk.connect`."""
     return read_settings()
-
-
-def settings_anew() -> Settings:
-    """Return the settings of the environment of now, which are the process's from here on.
-
-    What was opened before goes on with those it was opened with.
-    """
-    settings.cache_clear()
-    return settings()
 
 
 def has_catalog(chosen: Settings) -> bool:

@@ -26,6 +26,24 @@ def to_json(value: Any) -> str:
     return canonical(value)
 
 
+def to_kept_json(kind: type[T], value: T) -> str:
+    """Return the canonical JSON of a core value that is kept: it will be read again.
+
+    Raises:
+        InvalidInput: it could not be, as a part of it is of the wrong kind; the first is named.
+    """
+    text = to_json(value)
+    try:
+        adapter(kind).validate_json(text)
+    except ValidationError as error:
+        where, why = _first(error)
+        raise InvalidInput(
+            f"{where} of {type(value).__name__} cannot be kept: {why}",
+            hint="give a value of the declared kind; nothing was written",
+        ) from error
+    return text
+
+
 def from_json(kind: type[T], text: str | bytes) -> T:
     """Return the core value that ``text`` holds.
 
@@ -35,11 +53,14 @@ def from_json(kind: type[T], text: str | bytes) -> T:
     try:
         return adapter(kind).validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise _corrupt(kind, f"{where}: {first['msg']}") from error
+        raise _corrupt(kind, ": ".join(_first(error))) from error
     except InvalidInput as error:
         raise _corrupt(kind, error.message) from error
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    first = error.errors()[0]
+    return ".".join(str(part) for part in first["loc"]) or "the whole", first["msg"]
 
 
 def _corrupt(kind: type[T], why: str) -> Corrupt:

@@ -8,10 +8,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
+from typing import Any
 
+import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from provender.catalog.local import LocalCatalog
+from provender.core.errors import InvalidInput
 from provender.core.lifecycle import State
 from provender.tables.versions import verify_version
 from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest, versions_of
@@ -37,6 +40,17 @@ def test_many_threads_may_share_one_catalog(governed_url: str):
             )
             assert sorted(numbers) == list(range(1, 33))
         assert catalog.resolve(FLIGHTS).number == 32
+
+
+def test_what_could_not_be_read_again_is_refused_and_leaves_the_catalog_as_it_was(
+    governed_url: str,
+):
+    with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
+        first = catalog.publish(FLIGHTS, manifest(7))
+        said: Any = 7
+        with pytest.raises(InvalidInput, match="note of DatasetVersion cannot be kept"):
+            catalog.publish(FLIGHTS, manifest(8), note=said)
+        assert versions_of(catalog, FLIGHTS) == [first]
 
 
 PUBLISH_FOR_EVER = """

@@ -31,6 +31,12 @@ def connect(
         Misconfigured: a setting is unknown or malformed.
     """
     given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
-    chosen = settings or bootstrap.settings_anew()
+    chosen = settings or _settings_of_now()
     changes = {name: value for name, value in given.items() if value}
     return Workspace(settings_of(chosen.model_dump() | changes) if changes else chosen)
+
+
+def _settings_of_now() -> Settings:
+    """The settings of the environment as it is, which are the process's from here on."""
+    bootstrap.settings.cache_clear()
+    return bootstrap.settings()

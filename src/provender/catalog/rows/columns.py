@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import DateTime, Dialect, MetaData, SmallInteger, String, Text, TypeDecorator
+from sqlalchemy.exc import DontWrapMixin
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeEngine
 
-from provender.values import from_json, to_json
+from provender.core.errors import InvalidInput
+from provender.values import from_json, to_kept_json
 
 NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -52,8 +54,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return instant.astimezone(UTC)
 
 
+class Unfit(InvalidInput, DontWrapMixin):
+    """A value that could not be read again; told as it is, and not as a fault of the database."""
+
+
 class Value(TypeDecorator[Any]):
-    """A core value of one kind, as canonical JSON."""
+    """A core value of one kind, as canonical JSON that is known to be read back as that kind."""
 
     impl = Text
     cache_ok = True
@@ -63,7 +69,12 @@ class Value(TypeDecorator[Any]):
         self.kind = kind
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else to_json(value)
+        if value is None:
+            return None
+        try:
+            return to_kept_json(self.kind, value)
+        except InvalidInput as error:
+            raise Unfit(error.message, hint=error.hint) from error
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else from_json(self.kind, value)
