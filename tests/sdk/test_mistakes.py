@@ -1,5 +1,7 @@
 """What is mistyped in a call is told as what is mistyped in a setting or a command."""
 
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +10,59 @@ import pytest
 import provender
 from provender import bootstrap
 from provender.core.errors import InvalidInput, Misconfigured
-from provender.sdk import connect
+from provender.sdk import Workspace, connect
 from provender.settings import Settings
 
 PUBLIC = {"Workspace", "connect"}
 DIGEST = f"sha256:{'a' * 64}"
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    home = tmp_path_factory.mktemp("bare")
+    with connect(settings=Settings(home=home)) as workspace:
+        yield workspace
+
+
 def test_an_actor_without_a_kind_is_named_with_what_to_write(tmp_path: Path):
     with pytest.raises(Misconfigured, match="PROVENDER_ACTOR='ana' is not usable: write person:"):
         connect(settings=Settings(home=tmp_path), actor="ana")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda w: w.get(7), r"get: name is 7 \(int\), and not text"),
+        (lambda w: w.read("a.b", "x"), r"columns is 'x' \(str\), and not a list .*\n.*=\['x'\]"),
+        (lambda w: w.read("a.b", ["x", 7]), "columns is .*, and not a list of names"),
+        (lambda w: w.version("a.b", as_of="2023-01-01"), "as_of is '2023-01-01' .* a datetime"),
+        (lambda w: w.get("a.b", max_age=7), r"max_age is 7 .*\n.*timedelta\(hours=1\)"),
+        (lambda w: w.search(None), "text is None, and not text"),
+        (lambda w: w.training_set([], service=7), "training_set: service is 7"),
+        (lambda w: w.training_set([], features=["v:f"]), "rows of type list .*from_pylist"),
+        (lambda w: w.training_set([], pins={"a.b": "1"}), r"pins is \{'a.b': '1'\} \(dict\)"),
+        (lambda w: w.training_set([], progress=7), "progress is 7 .* a function"),
+        (lambda w: w.online(["v:f"]), "service is .*a list of features goes to features="),
+        (lambda w: w.publish("a.b", [], note=7), "note is 7"),
+        (lambda w: w.erase(["k=1"]), r"subjects is \['k=1'\] \(list\), and not text"),
+        (lambda w: connect(home=7), "home is 7 .* text or a path"),
+    ],
+)
+def test_arguments_of_another_kind_are_named_with_what_is_wanted(
+    bare: Workspace, call: Callable[[Any], object], message: str
+):
+    with pytest.raises(InvalidInput, match=f"(?s){message}") as error:
+        call(bare)
+    assert error.value.hint
+
+
+def test_everything_that_a_workspace_does_looks_at_the_kinds_of_its_arguments():
+    unlooked = {
+        name
+        for name, method in inspect.getmembers(Workspace, inspect.isfunction)
+        if not name.startswith("_") and not hasattr(method, "__wrapped__")
+    }
+    assert unlooked == {"close", "retrieval", "stream"}
 
 
 @pytest.mark.parametrize(

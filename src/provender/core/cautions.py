@@ -12,5 +12,5 @@ class CautionWarning(UserWarning):
 def heeded(release: Release) -> DatasetVersion:
     """Return the version of ``release``, after its warnings were given as Python gives warnings."""
     for text in release.warnings:
-        warnings.warn(text, CautionWarning, stacklevel=3)
+        warnings.warn(text, CautionWarning, stacklevel=4)
     return release.version

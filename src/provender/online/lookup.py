@@ -262,7 +262,7 @@ def _check_given(plan: LookupPlan, entities: Mapping[str, list[Any]]) -> None:
     if missing:
         raise InvalidInput(
             f"the entities have no {', no '.join(missing)}",
-            hint=f"there are {', '.join(entities)}"
+            hint=f"there are {', '.join(map(str, entities))}"
             if entities
             else "give a list of values for each",
         )

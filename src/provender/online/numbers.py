@@ -47,6 +47,8 @@ class Numbers:
         Raises:
             InvalidInput: a name is none of a feature with numbers or truth values.
         """
+        if isinstance(names, str):
+            raise InvalidInput(f"names is {names!r}, and no list of names", hint=f"[{names!r}]")
         asked = self.names if names is None else tuple(names)
         if asked not in self._kept:
             if len(self._kept) >= ASKED_KEPT:

@@ -8,12 +8,14 @@ from provender.core.errors import InvalidInput
 from provender.core.names import DatasetRef
 from provender.offline.answer import Progress
 from provender.sdk import measuring
+from provender.sdk.arguments import checked
 from provender.sdk.desk import Desk
 
 
 class Contracts(Desk):
     """What an actor can do with contracts."""
 
+    @checked
     def contract(self, name: str) -> ContractText:
         """Return the contract of dataset ``name``, as it was written and as it was read.
 
@@ -22,6 +24,7 @@ class Contracts(Desk):
         """
         return self.catalog.desk.contract(DatasetRef.parse(name))
 
+    @checked
     def attach(
         self, name: str, contract: bytes | str | Path, *, expected: int | None = None
     ) -> ContractText:
@@ -39,6 +42,7 @@ class Contracts(Desk):
             DatasetRef.parse(name).at(None), text_of(contract), expected=expected
         )
 
+    @checked
     def check(
         self,
         name: str,

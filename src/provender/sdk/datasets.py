@@ -16,6 +16,7 @@ from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.profiles import Profile
 from provender.offline.answer import Progress
 from provender.sdk import erasing, measuring, publishing, upkeep
+from provender.sdk.arguments import checked
 from provender.sdk.getting import Getting
 from provender.sdk.publishing import Offer
 from provender.sdk.rows import Rows, arrow_table
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 class Datasets(Getting):
     """What an actor can do with datasets."""
 
+    @checked
     def publish(
         self,
         name: str,
@@ -77,6 +79,7 @@ class Datasets(Getting):
         )
         return publishing.publish(self.catalog, self.settings, offer)
 
+    @checked
     def profile(
         self,
         name: str,
@@ -97,6 +100,7 @@ class Datasets(Getting):
             progress=progress,
         )
 
+    @checked
     def diff(
         self,
         one: str,
@@ -120,6 +124,7 @@ class Datasets(Getting):
             progress=progress,
         )
 
+    @checked
     def optimize(
         self,
         name: str,
@@ -142,6 +147,7 @@ class Datasets(Getting):
         ref = DatasetRef.parse(name)
         return upkeep.optimize(self.catalog, self.settings, ref, keys, progress)
 
+    @checked
     def fsck(
         self,
         *,
@@ -175,6 +181,7 @@ class Datasets(Getting):
             progress=progress,
         )
 
+    @checked
     def expire(self, name: str, *, dry_run: bool = False) -> upkeep.Expired:
         """Let the data of versions go that the retention of dataset ``name`` does not keep.
 
@@ -188,6 +195,7 @@ class Datasets(Getting):
         """
         return upkeep.expire(self.catalog, self.settings, DatasetRef.parse(name), dry_run=dry_run)
 
+    @checked
     def erase(
         self,
         *subjects: str,
@@ -214,6 +222,7 @@ class Datasets(Getting):
             begun = erasing.begin(self.catalog, self.settings, subjects, reason, datasets)
         return erasing.go_on(self.catalog, self.settings, begun, progress)
 
+    @checked
     def foresee_erasure(self, *subjects: str, datasets: Sequence[str] = ()) -> list[Erased]:
         """Return what erasing ``subjects`` would do, dataset by dataset; nothing is written.
 
@@ -222,6 +231,7 @@ class Datasets(Getting):
         """
         return erasing.foresee(self.catalog, self.settings, subjects, datasets)
 
+    @checked
     def foresee_readers(self, found: Sequence[Erased]) -> Readers:
         """Return what rests on versions that would go, as `foresee_erasure` found them.
 
@@ -230,14 +240,17 @@ class Datasets(Getting):
         """
         return erasing.readers(self.catalog, found)
 
+    @checked
     def dataset(self, name: str) -> Dataset:
         """Return the declaration of dataset ``name``."""
         return self.catalog.dataset(DatasetRef.parse(name))
 
+    @checked
     def version(self, name: str, *, as_of: datetime | None = None) -> DatasetVersion:
         """Return the version that ``name`` names, else the latest (as of ``as_of``)."""
         return heeded(self.catalog.release(DatasetRef.parse(name), as_of=as_of))
 
+    @checked
     def verify(self, name: str) -> DatasetVersion:
         """Return the version after checking size and sha256 of each of its files.
 
@@ -248,6 +261,7 @@ class Datasets(Getting):
         verify_version(self.settings.lake, version.manifest)
         return version
 
+    @checked
     def read(
         self,
         name: str,
@@ -267,6 +281,7 @@ class Datasets(Getting):
         """
         return self._rows(self.version(name), columns, self._purpose(purpose), project)
 
+    @checked
     def search(self, text: str, *, limit: int = 20) -> "list[Hit]":
         """Return what the actor may discover that fits ``text``, best first, with why."""
         from provender.core.finding import Question

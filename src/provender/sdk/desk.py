@@ -10,6 +10,7 @@ from provender.core.effects import NO_PROJECT
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import unknown
+from provender.sdk.arguments import checked
 from provender.settings import Settings
 from provender.tables.storage import is_here
 
@@ -35,6 +36,7 @@ class Desk(Closing):
         self._online: OnlineStore | None = None
         self._books: Bookkeeping | None = None
 
+    @checked
     def repo(self, project: str | None = None) -> RepoSpec:
         """Return the definitions applied last, of ``project`` or of the only project there is.
 

@@ -21,6 +21,7 @@ from provender.offline.answer import Answer, Progress
 from provender.offline.progress import counted
 from provender.offline.scan import scanned
 from provender.sdk import upkeep
+from provender.sdk.arguments import checked
 from provender.sdk.desk import Desk
 from provender.sdk.targets import target_of
 from provender.settings import Settings
@@ -70,6 +71,7 @@ class Reading:
         """What a reader has to mind, such as that the version is deprecated, in words."""
         return self.release.warnings
 
+    @checked
     def arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Return the rows, or ``columns`` of them.
 
@@ -79,6 +81,7 @@ class Reading:
         """
         return self.read(self.version, columns)
 
+    @checked
     def pandas(self, columns: Sequence[str] | None = None) -> "pd.DataFrame":
         """Return the rows as a pandas frame; see `arrow`."""
         frame: pd.DataFrame = self.arrow(columns).to_pandas()
@@ -115,6 +118,7 @@ class Reading:
             return files[0]
         return storage.resolve(self.lake, self.version.manifest.location)
 
+    @checked
     def to_parquet(
         self,
         path: str | Path,
@@ -146,6 +150,7 @@ class Reading:
 class Getting(Desk):
     """What an actor can get."""
 
+    @checked
     def get(
         self,
         name: str,
@@ -198,6 +203,7 @@ class Getting(Desk):
             allow=lambda found: self._permit(found, found.manifest.schema.names, said),
         )
 
+    @checked
     def convert(
         self,
         name: str,

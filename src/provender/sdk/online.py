@@ -94,7 +94,7 @@ class OnlineLookup:
             Unavailable: the store does not answer.
         """
         self._look()
-        columns, at = columns_of(keys), now or self._now()
+        columns, at = columns_of(keys), _instant(now) if now is not None else self._now()
         with self._counted(columns):
             self._check()
             for _ in range(TURNS):
@@ -109,7 +109,7 @@ class OnlineLookup:
         """Do as a call does, through connections of the running event loop."""
         if self._is_due():
             await asyncio.to_thread(self._look)
-        columns, at = columns_of(keys), now or self._now()
+        columns, at = columns_of(keys), _instant(now) if now is not None else self._now()
         with self._counted(columns):
             self._check()
             for _ in range(TURNS):
@@ -247,6 +247,15 @@ class OnlineLookup:
             if is_news:
                 views = [read.view for read in self._folios.plan.reads]
                 self._completeness.see(views, seen.covered)
+
+
+def _instant(now: datetime) -> datetime:
+    if not isinstance(now, datetime) or now.tzinfo is None:
+        raise InvalidInput(
+            f"now is {now!r:.60}, and no instant with a time zone",
+            hint="give one, such as datetime(2023, 12, 30, 18, tzinfo=UTC)",
+        )
+    return now
 
 
 def columns_of(keys: Keys) -> Mapping[str, Sequence[Any]]:

@@ -130,7 +130,7 @@ def _warn_of_inputs(version: DatasetVersion, offer: Offer) -> None:
             f"{version.ref} has these rows already, and its inputs are {said}: "
             f"{', '.join(others)} is not kept",
             InputsNotKept,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -149,7 +149,7 @@ def warn_of_quarantine(catalog: Library, version: DatasetVersion) -> None:
     warnings.warn(
         f"{version.ref} is quarantined, readers keep the last good version: {said}",
         Quarantined,
-        stacklevel=4,
+        stacklevel=5,
     )
 
 

@@ -20,6 +20,12 @@ from provender.tables.storage import inside
 Rows = Any
 """Rows in any of: an Arrow table, a pandas or polars frame, a path of a Parquet file."""
 
+MADE_OF: Mapping[type, str] = {
+    list: "; pyarrow.Table.from_pylist makes a table of dicts",
+    dict: "; pyarrow.table makes one of a dict of columns",
+}
+"""What to say to whoever has rows as plain Python."""
+
 WITH_ZONE = r"(Z|[+-]\d{2}(:?\d{2})?)$"
 """How the text of an instant ends."""
 
@@ -41,7 +47,8 @@ def arrow_table(rows: Rows, *, lake: Path | None = None) -> pa.Table:
         return pa.table(rows)
     raise InvalidInput(
         f"rows of type {type(rows).__name__} are not understood",
-        hint="give an Arrow table, a pandas or polars frame, or the path of a Parquet file",
+        hint="give an Arrow table, a pandas or polars frame, or the path of a Parquet file"
+        + MADE_OF.get(type(rows), ""),
     )
 
 

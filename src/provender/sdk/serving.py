@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from provender import bootstrap
 from provender.core.leases import Unconfirmed
 from provender.online.assent import Assent
+from provender.sdk.arguments import checked
 from provender.sdk.asked import Lookable, asked_of, lookable
 from provender.sdk.desk import Desk
 from provender.sdk.online import OnlineLookup
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class Serving(Desk):
     """What an actor can do with the online store."""
 
+    @checked
     def online(
         self,
         service: str | None = None,
@@ -55,6 +57,7 @@ class Serving(Desk):
             ledger=self._ledger,
         )
 
+    @checked
     def verify_online(
         self,
         *views: str,
@@ -84,6 +87,7 @@ class Serving(Desk):
             )
         )
 
+    @checked
     def rebuild_online(
         self,
         *views: str,

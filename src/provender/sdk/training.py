@@ -11,6 +11,7 @@ from provender.core.gateway import FeaturesAsked
 from provender.core.names import unknown
 from provender.core.training import TrainingSetSpec, plan_training_set
 from provender.offline.answer import Progress
+from provender.sdk.arguments import checked
 from provender.sdk.asked import asked_of
 from provender.sdk.desk import Desk
 from provender.sdk.models import TrainedModels
@@ -28,6 +29,7 @@ class Training(Desk):
         """What was trained on training sets: record, get, list."""
         return TrainedModels(self.catalog.models)
 
+    @checked
     def training_set(
         self,
         spine: Rows,

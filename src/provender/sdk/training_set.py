@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from provender.core.errors import InvalidInput
 from provender.core.training import TrainingSetManifest
+from provender.sdk.arguments import checked
 from provender.sdk.targets import target_of
 from provender.tables.stream import staged, write_rows
 
@@ -53,6 +54,7 @@ class TrainingSet:
         """Return the spine's columns, then the features asked for; all rows in memory."""
         return pq.ParquetFile(self.rows).read() if isinstance(self.rows, Path) else self.rows
 
+    @checked
     def batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
         """Yield the same in batches of at most so many ``rows``; a file is never read as a whole."""
         if not isinstance(self.rows, Path):
@@ -76,6 +78,7 @@ class TrainingSet:
             self.arrow().to_pandas(types_mapper=lambda kind: exact.get(kind)),
         )
 
+    @checked
     def to_parquet(self, path: str | Path, *, allow_overwrite: bool = False) -> Path:
         """Write the rows to a Parquet file, whole or not at all, with the id in its metadata.
 

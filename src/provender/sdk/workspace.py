@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from provender import bootstrap
+from provender.sdk.arguments import checked
 from provender.sdk.contracts import Contracts
 from provender.sdk.datasets import Datasets
 from provender.sdk.serving import Serving
@@ -14,6 +15,7 @@ class Workspace(Datasets, Contracts, Training, Serving):
     """What an actor can do: publish, read, train, look up, search, ask for and grant access."""
 
 
+@checked
 def connect(
     *,
     home: str | Path | None = None,
