@@ -228,6 +228,7 @@ def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:
             ops.publish(ref, manifest(1, of=ref))
         gov.desk.declare(Term(name="delay", definition="How late."))
         sam.desk.attach(FLIGHTS, CONTRACT.encode(), expected=0)
+        speaking("person:dev").record(VISIBLE)
         ops.record(replace(MADE, decision=permitted(ops, HOURLY)))
         ops.models.record(MODEL)
         sam.records.grant(FLIGHTS, grantee="person:ana", purposes=("delay",))
@@ -235,7 +236,6 @@ def fill(url: str, clock: Clock) -> dict[str, dict[str, str]]:
         ana.access.ask(Wanted(about=asked, columns=("tailnum",), purpose="delay", reason="x"))
         soon = clock() + timedelta(hours=1)
         ops.records.grant(HOURLY, grantee="person:ana", purposes=("delay",), until=soon)
-        speaking("person:dev").record(VISIBLE)
         risk = Limits(project="risk", datasets=("people.*", "aviation.weather_hourly"))
         secrets = {
             "reader": ana.keyring.create("reader"),

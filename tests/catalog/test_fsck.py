@@ -45,6 +45,8 @@ def fill(governed_url: str) -> None:
     with LocalCatalog(governed_url, actor="person:gov", clock=Clock()) as catalog:
         made = replace(declared(HOURLY), column_from={"tail": ("aviation.flights.tailnum",)})
         catalog.desk.apply(governing(made))
+    with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
+        catalog.record(REPO)
     with LocalCatalog(governed_url, actor="person:ops", clock=Clock()) as catalog:
         first = catalog.publish(FLIGHTS, manifest(1))
         catalog.publish(FLIGHTS, manifest(2))
@@ -62,7 +64,6 @@ def fill(governed_url: str) -> None:
             catalog.records.grant(WEATHER, grantee="person:max", purposes=("report",)).id
         )
     with LocalCatalog(governed_url, actor="person:dev", clock=Clock()) as catalog:
-        catalog.record(REPO)
         about = Node(NodeKind.DATASET, FLIGHTS.dataset)
         catalog.access.ask(Wanted(about=about, purpose="report", reason="to count"))
 
@@ -97,13 +98,31 @@ def test_nothing_is_wrong_after_a_dataset_was_withdrawn_with_its_grants(engine: 
     assert look(engine) == []
 
 
-def test_nothing_is_wrong_after_models_went_with_their_revision(engine: Engine):
+def test_nothing_but_the_models_is_missing_after_they_went_with_their_revision(engine: Engine):
     downgrade(engine, "0018")
     with engine.connect() as connection:
         for left in ("nodes WHERE kind = 'model'", "facts WHERE name LIKE 'model:%'"):
             found = connection.execute(text(f"SELECT COUNT(*) FROM {left}"))
             assert found.scalar_one() == 0
     upgrade(engine)
+    assert [(f.subject, f.says) for f in look(engine)] == [
+        ("model delays/fare@1", "was recorded, and is not there")
+    ]
+
+
+def test_models_get_the_project_in_their_name_and_lose_it_with_their_rows_as_they_were(
+    engine: Engine,
+):
+    def models() -> list[str]:
+        with engine.connect() as connection:
+            return list(connection.scalars(text("SELECT value FROM models")))
+
+    kept = models()
+    downgrade(engine, "0019")
+    (before,) = models()
+    assert '"name":"fare"' in before
+    upgrade(engine)
+    assert models() == kept
     assert look(engine) == []
 
 
@@ -191,6 +210,10 @@ DAMAGES = {
     "latest": ("UPDATE datasets SET latest = 1 WHERE id = 1", "has the latest version 1"),
     "said-of-datasets": ("DELETE FROM owners WHERE actor = 'person:sam'", "its offices lack"),
     "graph": ("DELETE FROM facts WHERE name LIKE 'version:%'", "has an end that is not there"),
+    "origins": (
+        "DELETE FROM rests_on WHERE node IN (SELECT id FROM nodes WHERE kind = 'training-set')",
+        "does not hang on the versions that it was made of",
+    ),
     "carried": (
         "DELETE FROM carried WHERE distance > 0 AND tag = 'personal'",
         "its tag personal is not kept",
@@ -250,6 +273,24 @@ def test_every_check_is_tried_with_a_damage():
             "DELETE FROM audit_events WHERE subject = 'aviation.flights@2'",
             "flights has 2 versions, of which 1 were published",
         ),
+        ("DELETE FROM training_sets", "was recorded, and is not there"),
+        ("DELETE FROM models", "model delays/fare@1 was recorded, and is not there"),
+        (
+            "DELETE FROM audit_events WHERE kind = 'training-set:record'",
+            "is a training set that nobody recorded",
+        ),
+        (
+            "UPDATE training_sets SET value = replace(value, 'hmac-', 'bare-')",
+            "says other rows or other pins than when it was recorded",
+        ),
+        (
+            "UPDATE models SET artifact = 'sha256:b'",
+            "is of a set and an artifact that nobody recorded",
+        ),
+        (
+            "UPDATE models SET value = replace(value, 'person:ops', 'person:max')",
+            "model delays/fare@1 says another maker, address or metrics than then",
+        ),
     ],
 )
 def test_what_the_audit_trail_says_otherwise_is_found(damage: str, says: str, engine: Engine):
@@ -264,6 +305,23 @@ def test_a_state_that_is_none_is_named(engine: Engine):
     with transaction(engine, write=True) as db:
         db.execute(text("UPDATE versions SET state = 'lost' WHERE dataset = 1 AND number = 2"))
     assert any("stands at lost, warn: no such state" in fault.says for fault in look(engine))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM nodes WHERE kind = 'model'",
+        "DELETE FROM rests_on WHERE node IN (SELECT id FROM nodes WHERE kind = 'model')",
+        "DELETE FROM edges WHERE downstream IN (SELECT id FROM nodes WHERE kind = 'model')",
+        "DELETE FROM edges WHERE downstream IN (SELECT id FROM nodes WHERE kind = 'training-set')",
+    ],
+)
+def test_what_was_made_hangs_where_it_came_from_again(damage: str, engine: Engine):
+    with transaction(engine, write=True) as db:
+        db.execute(text(damage))
+    assert "origins" in {fault.check for fault in look(engine)}
+    look(engine, repair=True)
+    assert look(engine) == []
 
 
 def test_a_gap_between_versions_is_found(engine: Engine):

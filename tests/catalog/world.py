@@ -15,6 +15,7 @@ from provender.core.datasets import (
     Manifest,
     whole,
 )
+from provender.core.digest import digest
 from provender.core.features import (
     EntitySpec,
     FieldSpec,
@@ -207,7 +208,7 @@ def permitted(catalog: LocalCatalog, *pins: DatasetRef, purpose: str = "report")
 
 
 def training_set(
-    *pins: DatasetRef, by: str, content: str = "sha256:c", decision: str = "dec_1"
+    *pins: DatasetRef, by: str, content: str = "c", decision: str = "dec_1"
 ) -> TrainingSetManifest:
     return TrainingSetManifest(
         spec=TrainingSetSpec(
@@ -220,8 +221,8 @@ def training_set(
         plan_digest="sha256:p",
         repo_digest=REPO.digest,
         decision=decision,
-        spine_digest="sha256:s",
-        content_digest=content,
+        spine_digest=f"hmac-{digest('s')}",
+        content_digest=f"hmac-{digest(content)}",
         row_count=3,
         columns=("origin", "temp"),
         created_at=NOW,

@@ -18,7 +18,7 @@ from provender.core.errors import Conflict, Denied, Gone, InvalidInput, Misconfi
 from provender.core.models import Trained
 from provender.core.protocols import Library
 from tests.api.server import catalog_api
-from tests.catalog.world import FLIGHTS, HOURLY, Clock, manifest, permitted, training_set
+from tests.catalog.world import FLIGHTS, HOURLY, VISIBLE, Clock, manifest, permitted, training_set
 from tests.contract.conftest import Connect
 
 SOUGHT = ("a" * 64, "b" * 64)
@@ -63,6 +63,7 @@ def found(**said: object) -> Found:
 
 def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys):
     made, ops = training_set(FLIGHTS.at(2), by="person:ops"), signing("ops")
+    signing("dev").record(VISIBLE)
     ops.record(replace(made, decision=permitted(ops, FLIGHTS)))
     artifact = f"sha256:{'a' * 64}"
     ops.models.record(Trained(name="fare", training_set=made.id, artifact=artifact))
@@ -71,7 +72,7 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     assert [(place.dataset, place.columns) for place in scope.places] == [
         (str(FLIGHTS), ("tailnum",))
     ]
-    readers = ("model fare@1", f"training set {made.id}")
+    readers = ("model delays/fare@1", f"training set {made.id}")
     assert erasures.readers([str(FLIGHTS.at(2)), str(FLIGHTS.at(1))]) == Readers(readers)
     assert erasures.readers([str(FLIGHTS.at(1))]).readers == ()
     begun = erasures.begin("tailnum", SOUGHT, key="k", reason="request 7")
@@ -94,6 +95,9 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     assert ana.resolve(FLIGHTS).manifest.producer == PRODUCER
     with pytest.raises(Gone, match=f"a subject was erased from it, certificate {done.id}"):
         ana.resolve(FLIGHTS.at(2))
+    other = Trained(name="fare", training_set=made.id, artifact=f"sha256:{'b' * 64}")
+    with pytest.raises(Gone, match=f"certificate {done.id}"):  # nobody would be told of it
+        ops.models.record(other)
 
 
 def test_what_cannot_be_is_refused_in_the_same_words(signing: Connect):

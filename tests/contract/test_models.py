@@ -6,21 +6,20 @@ import pytest
 
 from provender.core.audit import EventKind
 from provender.core.datasets import whole
-from provender.core.errors import Conflict, Denied, InvalidInput, NotFound
+from provender.core.errors import Conflict, Denied, InvalidInput, NotFound, Recalled
+from provender.core.lifecycle import Severity, Step
 from provender.core.lineage import Node, NodeKind, downstream
 from provender.core.models import Trained
 from provender.core.policy import Action
 from provender.core.protocols import Library
 from provender.core.training import TrainingSetManifest
-from tests.catalog.world import HOURLY, VISIBLE, manifest, permitted, training_set
+from tests.catalog.world import HOURLY, REPO, VISIBLE, manifest, permitted, training_set
 from tests.contract.conftest import Connect
 
 ONE, OTHER = (f"sha256:{digit * 64}" for digit in "ab")
 
 
-def made(
-    catalog: Library, by: str = "person:ops", content: str = "sha256:c"
-) -> TrainingSetManifest:
+def made(catalog: Library, by: str = "person:ops", content: str = "c") -> TrainingSetManifest:
     """Return a training set of the hourly weather that ``catalog`` recorded."""
     found = training_set(HOURLY.at(1), by=by, content=content, decision=permitted(catalog, HOURLY))
     catalog.record(found)
@@ -42,18 +41,19 @@ def trained(of: TrainingSetManifest, **said: object) -> Trained:
 
 def test_a_model_has_versions_and_lineage_says_what_they_rest_on(connect: Connect):
     ops = published(connect)
-    first, second = made(ops), made(ops, content="sha256:d")
+    first, second = made(ops), made(ops, content="d")
     one = ops.models.record(trained(first, uri="s3://models/fare/1", description="For fares."))
     two = ops.models.record(replace(trained(second), training_set=second.id[:12]))
-    assert (one.id, two.id) == ("fare-model@1", "fare-model@2")
+    assert (one.id, two.id) == ("delays/fare-model@1", "delays/fare-model@2")
     assert (one.created_by, one.trained.metrics, one.trained.uri) == (
         "person:ops",
         {"auc": 0.8},
         "s3://models/fare/1",
     )
     assert two.trained.training_set == second.id
-    assert ops.models.version("fare-model") == two
-    assert ops.models.version("fare-model", 1) == one
+    for name in ("fare-model", "delays/fare-model"):
+        assert ops.models.version(name) == two
+        assert ops.models.version(name, 1) == one
     assert whole(lambda after: ops.models.versions("fare-model", limit=1, after=after)) == [
         two,
         one,
@@ -83,7 +83,7 @@ def test_the_same_artifact_of_the_same_set_is_the_same_version(connect: Connect)
     before = connect("gov").records.verify_audit()
     assert ops.models.record(trained(first)) == one
     assert connect("gov").records.verify_audit() == before
-    with pytest.raises(Conflict, match=r"fare-model@1 is of the same .* with other metrics"):
+    with pytest.raises(Conflict, match=r"delays/fare-model@1 is of the same .* with other metrics"):
         ops.models.record(trained(first, metrics={"auc": 0.9}))
     assert ops.models.record(trained(first, artifact=OTHER)).number == 2
 
@@ -107,7 +107,9 @@ def test_who_did_not_make_the_training_set_records_nothing_of_it(connect: Connec
         ({"name": "Fare Model"}, "'Fare Model' is no name for one"),
         ({"artifact": "sha256:xyz"}, "'sha256:xyz' is no digest"),
         ({"metrics": {" ": 1.0}}, "' ' is no name for a metric"),
-        ({"uri": "s3://key:s3cr3t-s3cr3t@models/fare"}, "looks like a credential"),
+        ({"name": "pay/fare-model"}, "of project delays, and 'pay/fare-model' would be of pay"),
+        ({"uri": "s3://key:s3cr3t-s3cr3t@models/fare"}, "has a user, token or password"),
+        ({"description": "password=s3cr3t-s3cr3t-9"}, "looks like a credential"),
     ],
 )
 def test_what_cannot_be_is_refused_and_nothing_is_kept(
@@ -137,7 +139,7 @@ def test_a_model_of_what_may_not_be_discovered_is_not_there(connect: Connect):
             asks()
         assert error.value.hint == "there are none yet"
     assert nobody.models.models().items == ()
-    with pytest.raises(NotFound, match="model 'fare-model@1' not found"):
+    with pytest.raises(NotFound, match="model 'delays/fare-model@1' not found"):
         nobody.finder.lineage(one.node, depth=1)
     assert ops.models.version("fare-model") == one
 
@@ -146,10 +148,58 @@ def test_a_name_is_of_who_recorded_it_first_or_owns_its_project(connect: Connect
     ops, dev = published(connect), connect("dev")
     assert ops.models.record(trained(made(ops))).number == 1
     devs = made(dev, by="person:dev")
-    with pytest.raises(Conflict, match="the name 'fare-model' is taken"):
+    with pytest.raises(Conflict, match="the name 'delays/fare-model' is taken"):
         dev.models.record(trained(devs))
     assert ops.models.version("fare-model").number == 1
     assert dev.models.record(trained(devs, name="other-model")).number == 1
+
+
+def of_project(catalog: Library, project: str, by: str) -> TrainingSetManifest:
+    """Return a training set of the hourly weather for another project."""
+    found = training_set(HOURLY.at(1), by=by, decision=permitted(catalog, HOURLY))
+    found = replace(found, spec=replace(found.spec, project=project))
+    catalog.record(found)
+    return found
+
+
+def test_projects_call_models_alike_and_count_them_for_themselves(connect: Connect):
+    ops, dev = published(connect), connect("dev")
+    dev.record(replace(VISIBLE, project="others"))
+    ours = ops.models.record(trained(made(ops)))
+    theirs = dev.models.record(trained(of_project(dev, "others", "person:dev")))
+    assert (ours.id, theirs.id) == ("delays/fare-model@1", "others/fare-model@1")
+    with pytest.raises(InvalidInput, match="2 projects have a model 'fare-model'") as error:
+        ops.models.version("fare-model")
+    assert error.value.hint == "say which: delays/fare-model, others/fare-model"
+    assert ops.models.version("others/fare-model") == theirs
+    assert ops.models.versions("delays/fare-model").items == (ours,)
+    assert ops.models.models().items == (ours, theirs)
+
+
+def test_who_does_not_know_a_project_does_not_learn_which_of_its_names_are_taken(
+    connect: Connect,
+):
+    ops = published(connect)
+    ops.models.record(trained(made(ops)))
+    for project in ("secret", "nowhere"):
+        if project == "secret":
+            hidden = replace(REPO, project=project, views=REPO.views[1:], services=())
+            connect("dev").record(hidden)
+        unknown = of_project(ops, project, "person:ops")
+        with pytest.raises(NotFound, match=f"project '{project}' not found"):
+            ops.models.record(trained(unknown))
+
+
+def test_a_model_of_what_went_since_is_refused_and_says_why(connect: Connect):
+    ops, dev = published(connect), connect("dev")
+    first, second = made(ops), made(ops, content="d")
+    there = ops.models.record(trained(first))
+    reason = "the sensor was broken"
+    ops.desk.step(HOURLY.at(1), Step.RECALL, reason=reason, severity=Severity.REFUSE)
+    with pytest.raises(Recalled, match=reason):
+        ops.models.record(trained(second))
+    assert ops.models.record(trained(first)) == there
+    assert dev.models.models().items == (there,)
 
 
 def test_a_model_of_nothing_that_is_governed_is_refused(connect: Connect):

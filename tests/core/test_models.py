@@ -36,7 +36,9 @@ def test_all_that_is_wrong_is_said_at_once():
         assert words in error.value.message
 
 
-@pytest.mark.parametrize("text", ["fare@0", "fare@", "fare@x", "@1", "Fare", "a/b", "a" * 64, ""])
+@pytest.mark.parametrize(
+    "text", ["fare@0", "fare@", "fare@x", "@1", "Fare", "/b", "a/", "a/b/c", "a" * 64, ""]
+)
 def test_what_is_no_name_of_a_model_is_told(text: str):
     with pytest.raises(InvalidInput, match="is not the name of a model"):
         parse_name(text)
@@ -45,3 +47,37 @@ def test_what_is_no_name_of_a_model_is_told(text: str):
 def test_a_name_may_have_a_version():
     assert parse_name("fare-model") == ("fare-model", None)
     assert parse_name("fare_2@17") == ("fare_2", 17)
+    assert parse_name("New York@home/fare@3") == ("New York@home/fare", 3)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "https://hf9Token@models.example/fare",
+        "https://ana:abc@models.example/fare",
+        "https://models.example/fare?token=x",
+        "https://models.example/fare?a=1&X-Amz-Security-Token=x",
+        "https://models.example/fare?AWSAccessKeyId=x",
+        "https://models.example/fare?apiKey=x",
+        "https://models.example/fare?sv=1&sig=x",
+        "https://models.example/fare#access_token=x",
+    ],
+)
+def test_an_address_lets_nobody_in_and_is_not_repeated(uri: str):
+    with pytest.raises(InvalidInput, match=r"its address has a (user|parameter)") as error:
+        check(said(uri=uri))
+    assert "models.example" not in error.value.message
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "s3://models/fare@2/model.bin?versionId=3HL4kqtJlcpXroDTDmJ",
+        "gs://models/fare#1360887697105000",
+        "file:///home/ana/models/fare.bin",
+        "models:/fare/2",
+        "https://models.example/keys/token?run=7&step=2",
+    ],
+)
+def test_other_addresses_are_kept(uri: str):
+    assert check(said(uri=uri)).uri == uri

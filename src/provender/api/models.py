@@ -1,19 +1,24 @@
 """Models: which training set each version was made of."""
 
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import Path, Request, Response
+from fastapi import Path, Query, Request, Response
 
 from provender.api import answers, bodies, paging
 from provender.api.parameters import After, Asking, IfNoneMatch, Limit, Number, Text
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, Denied, NotFound
-from provender.core.models import ModelVersion
+from provender.core.models import ModelVersion, whole_name
 
 routes = Routes("models")
 ModelName = Annotated[
     Text, Path(min_length=1, max_length=200, description="A model's.", examples=["fare-model"])
+]
+InProject = Annotated[
+    Text,
+    Query(max_length=200, description="Its project; needed where several have one of that name."),
 ]
 
 
@@ -37,18 +42,24 @@ def record_model(
     catalog: Asking,
     body: Annotated[bodies.ModelTrained, bodies.taken(bodies.ModelTrained)],
 ) -> Response:
-    """Write down what a model was made of; the same one again is the same version."""
+    """Write down what a model was made of; the same one again is the same version, without a key."""
     made = catalog.models.record(body.model)
-    where = answers.address(request, "models", made.trained.name, "versions", str(made.number))
+    project, _, name = made.trained.name.rpartition("/")
+    where = answers.address(request, "models", name, "versions", str(made.number))
+    where = f"{where}?{urlencode({'project': project})}"
     return answers.answer(request, made, status=201, location=where)
 
 
 @routes.get("/models/{name}", ModelVersion, raises=(NotFound,))
 def get_model(
-    request: Request, catalog: Asking, name: ModelName, if_none_match: IfNoneMatch = None
+    request: Request,
+    catalog: Asking,
+    name: ModelName,
+    project: InProject = "",
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the newest version of a model."""
-    return answers.answer(request, catalog.models.version(name))
+    return answers.answer(request, catalog.models.version(whole_name(project, name)))
 
 
 @routes.get("/models/{name}/versions", Listed[ModelVersion], raises=(NotFound,))
@@ -57,13 +68,14 @@ def list_model_versions(
     catalog: Asking,
     name: ModelName,
     *,
+    project: InProject = "",
     limit: Limit = 50,
     after: After = "",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the versions of a model, the newest first."""
     begin = paging.place(request, after)
-    found = catalog.models.versions(name, limit=limit, after=begin)
+    found = catalog.models.versions(whole_name(project, name), limit=limit, after=begin)
     return answers.answer(request, paging.paged(request, found))
 
 
@@ -73,7 +85,8 @@ def get_model_version(
     catalog: Asking,
     name: ModelName,
     number: Number,
+    project: InProject = "",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return one version of a model."""
-    return answers.answer(request, catalog.models.version(name, number))
+    return answers.answer(request, catalog.models.version(whole_name(project, name), number))

@@ -48,7 +48,7 @@ from provender.core.names import check_project, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import SERVER, ServingManifest
-from provender.core.training import TrainingSetManifest
+from provender.core.training import TrainingSetManifest, check_keyed
 
 SUGGESTED = 2000
 Fact = TypeVar("Fact", RepoRow, ServingManifestRow)
@@ -183,7 +183,7 @@ def record_training_set(
 
     Raises:
         InvalidInput: it says that somebody else made it, or rests on no permit of ``by`` to
-            read what it is pinned to.
+            read what it is pinned to, or tells digests that are not keyed.
         NotFound: a dataset version it is pinned to does not exist.
     """
     if manifest.created_by != by.id:
@@ -191,6 +191,7 @@ def record_training_set(
             f"training set {manifest.id} says that {manifest.created_by} made it, not {by}",
             hint="record a training set as the actor that made it",
         )
+    check_keyed(manifest)
     for pin in manifest.pins:
         datasets.resolve(db, by, pin, now=change.at)
     _check_permitted(db, by, manifest)

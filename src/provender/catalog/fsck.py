@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import changes, derived, invariants, proofs
+from provender.catalog import changes, derived, invariants, origins, proofs
 from provender.catalog.changes import Change
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
     "latest": derived.latest,
     "said-of-datasets": derived.said_of_datasets,
     "graph": derived.graph,
+    "origins": origins.origins,
     "carried": derived.carried_tags,
     "counters": derived.counters,
     "index": derived.index,
@@ -47,6 +48,7 @@ REPAIRS: dict[str, Callable[[Session, Change], None]] = {
     "latest": derived.repair_latest,
     "said-of-datasets": derived.repair_said_of_datasets,
     "graph": derived.repair_graph,
+    "origins": origins.repair_origins,
     "carried": derived.repair_carried_tags,
     "counters": derived.repair_counters,
     "index": derived.repair_index,

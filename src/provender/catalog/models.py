@@ -1,5 +1,7 @@
 """Models: each version with the training set that it was made of, found by who may discover that.
 
+A name is one in a project: ``project/name``.
+
 The end of lineage: tags travel to a model along the columns of its training set, and who erases
 or recalls data is told which models learnt from it.
 """
@@ -11,17 +13,26 @@ from datetime import datetime
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, audit, changes, consumption, features, lineage, projects
+from provender.catalog import (
+    access,
+    audit,
+    changes,
+    consumption,
+    datasets,
+    features,
+    lineage,
+    projects,
+)
 from provender.catalog.changes import Change
 from provender.catalog.door import Door
 from provender.catalog.nodes import portions
 from provender.catalog.records import check_limit, position
-from provender.catalog.rows import ModelRow, TrainingSetRow
+from provender.catalog.rows import ModelRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
-from provender.core.models import ModelVersion, Trained, check, found_again
+from provender.core.models import ModelVersion, Trained, check, found_again, in_project
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -73,17 +84,21 @@ def record(db: Session, by: Actor, trained: Trained, *, change: Change) -> Model
 
     Raises:
         InvalidInput: something that is said of it cannot be.
-        NotFound: there is no such training set for ``by``.
+        NotFound: there is no such training set for ``by``, or no definitions of its project.
         Denied: ``by`` did not make it.
-        Conflict: the name is another project's, or something else was said of the same artifact.
+        Conflict: the name is somebody else's, or something else was said of the same artifact.
+        Gone, Recalled: data that it was made of was erased, or is refused to readers, since.
     """
     made_of = features.training_set(db, by, trained.training_set, now=change.at)
-    _check_made(db, by, made_of)
-    said = check(replace(trained, training_set=made_of.id))  # the start of an id will do
+    _check_made(db, by, made_of, now=change.at)
+    name = in_project(made_of.spec.project, trained.name)
+    said = check(replace(trained, name=name, training_set=made_of.id))  # the start of an id will do
     _check_name(db, by, said.name, made_of, now=change.at)
     there = db.scalars(_same(said)).first()
     if there is not None:
         return found_again(there, said)
+    for pin in made_of.pins:  # who erased or recalled it was told of those models that there were
+        datasets.resolve(db, by, pin, now=change.at)
     last = db.scalar(select(func.max(ModelRow.number)).where(ModelRow.name == said.name)) or 0
     new = ModelVersion(number=last + 1, trained=said, created_by=by.id, created_at=change.at)
     _add(db, new, made_of, change=change)
@@ -97,8 +112,10 @@ def version(
 
     Raises:
         NotFound: there is none, or it was made of data that ``who`` may not discover.
+        InvalidInput: several projects have a model of that name.
     """
     shown = _shown(db, who, now=now)
+    name = _whole_name(db, shown, name)
     wanted = shown.where(ModelRow.name == name).order_by(ModelRow.number.desc())
     if number is not None:
         wanted = wanted.where(ModelRow.number == number)
@@ -114,9 +131,9 @@ def versions(
     """Return versions of a model, the newest first, ``below`` the one of that number.
 
     Raises:
-        NotFound: as `version`.
+        NotFound, InvalidInput: as `version`.
     """
-    version(db, who, name, None, now=now)
+    name = version(db, who, name, None, now=now).trained.name
     wanted = _shown(db, who, now=now).where(ModelRow.name == name)
     if below is not None:
         wanted = wanted.where(ModelRow.number < below)
@@ -145,12 +162,13 @@ def made_of(db: Session, training_sets: Collection[str]) -> Iterator[Node]:
             yield found.node
 
 
-def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
+def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest, *, now: datetime) -> None:
     """Of a training set that several made, the audit trail names every maker.
 
-    What was made of nothing that is governed says of no permit who may know of it.
+    Who may not know the project does not ask which names of it are taken. What was made of nothing that is governed says of no permit who may know of it.
     """
     projects.check_scope(by, made_of.spec.project)
+    features.repo(db, by, made_of.spec.project, now=now)
     if not made_of.pins:
         raise InvalidInput(
             f"training set {made_of.id} was made of no dataset of the catalog",
@@ -174,22 +192,17 @@ def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest) -> None:
 def _check_name(
     db: Session, by: Actor, name: str, made_of: TrainingSetManifest, *, now: datetime
 ) -> None:
-    """A model is of one project, and of who recorded it first, owns the project, or governs."""
-    earliest = select(ModelRow.value, TrainingSetRow.project).join(
-        TrainingSetRow, TrainingSetRow.id == ModelRow.training_set
-    )
-    first = db.execute(
-        earliest.where(ModelRow.name == name).order_by(ModelRow.number).limit(1)
+    """A model is of who recorded it first, who owns its project, and who governs."""
+    first = db.scalars(
+        select(ModelRow.value).where(ModelRow.name == name).order_by(ModelRow.number).limit(1)
     ).first()
     if first is None:
         return
-    model, project = first
-    its = {model.created_by, projects.owner_of(db, project)}
-    is_theirs = not its.isdisjoint((by.id, *by.teams)) or access.governs(db, by, now=now)
-    if project != made_of.spec.project or not is_theirs:
+    its = {first.created_by, projects.owner_of(db, made_of.spec.project)}
+    if its.isdisjoint((by.id, *by.teams)) and not access.governs(db, by, now=now):
         raise Conflict(
             f"the name {name!r} is taken",
-            hint="take another name; or let who recorded it first, or owns its project, record it",
+            hint="take another name; or let who recorded it first, or owns the project, record it",
         )
 
 
@@ -233,6 +246,21 @@ def _add(db: Session, new: ModelVersion, made_of: TrainingSetManifest, *, change
 def _shown(db: Session, who: Actor, *, now: datetime) -> Select[ModelVersion]:
     of_sets = features.shown_ids(db, who, now=now)
     return select(ModelRow.value).where(ModelRow.training_set.in_(of_sets))
+
+
+def _whole_name(db: Session, shown: Select[ModelVersion], name: str) -> str:
+    """The ``project/name`` of a model that may be called by its own name only."""
+    if "/" in name:
+        return name
+    ending = shown.with_only_columns(ModelRow.name).distinct().order_by(ModelRow.name)
+    some = db.scalars(ending.where(ModelRow.name.endswith(f"/{name}", autoescape=True)))
+    found = [one for one in some if one.rpartition("/")[2] == name]
+    if len(found) > 1:
+        raise InvalidInput(
+            f"{len(found)} projects have a model {name!r}",
+            hint=f"say which: {', '.join(found[:8])}",
+        )
+    return found[0] if found else name
 
 
 def _unknown(db: Session, shown: Select[ModelVersion], name: str, number: int | None) -> Exception:

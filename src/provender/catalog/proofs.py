@@ -1,6 +1,7 @@
 """What the audit trail says happened, against what the tables say: it is chained, they are not.
 
-The trail has the digest of every manifest and contract, and the word of everything that went.
+The trail has the digest of every manifest, contract and training set, the artifact of every model,
+and the word of everything that went.
 """
 
 from collections import Counter
@@ -15,7 +16,9 @@ from provender.catalog.rows import (
     ContractRow,
     DatasetNameRow,
     DatasetRow,
+    ModelRow,
     RepresentationRow,
+    TrainingSetRow,
     VersionRow,
 )
 from provender.core.audit import EventKind
@@ -28,12 +31,14 @@ BATCH = 500
 
 
 def trail(db: Session) -> Wrong:
-    """What was published, converted, promised and deleted is there as it was written down."""
+    """What was published, converted, promised, made and deleted is there as it was written down."""
     names = {name: number for name, number in db.execute(_names())}  # noqa: C416 - typed
     yield from _published(db, names)
     yield from _represented(db, names)
     yield from _promised(db, names)
     yield from _forgotten(db, names)
+    yield from _trained(db)
+    yield from _learnt(db)
 
 
 def _published(db: Session, names: dict[str, int]) -> Wrong:
@@ -132,6 +137,53 @@ def _forgotten(db: Session, names: dict[str, int]) -> Wrong:
             yield f"{name}@{number}", "is marked as gone, and nobody let it go"
     for subject in told.values():
         yield subject, "was let go, and is not marked as gone"
+
+
+def _trained(db: Session) -> Wrong:
+    recorded: set[str] = set()
+    for events in _batches(db, EventKind.TRAINING_SET_RECORD):
+        told = {event.subject: event for event in events if event.subject not in recorded}
+        recorded |= told.keys()
+        there = db.scalars(select(TrainingSetRow).where(TrainingSetRow.id.in_(list(told))))
+        rows = {row.id: row.value for row in there}
+        for identity, event in told.items():
+            made = rows.get(identity)
+            if made is None:
+                yield identity, "was recorded, and is not there"
+                continue
+            pins = [str(pin) for pin in made.pins]
+            if (made.content_digest, pins) != (event.detail["content"], event.detail["pins"]):
+                yield identity, "says other rows or other pins than when it was recorded"
+    for identity in db.scalars(select(TrainingSetRow.id)):
+        if identity not in recorded:
+            yield identity, "is a training set that nobody recorded"
+
+
+def _learnt(db: Session) -> Wrong:
+    """Of models the trail has the name that they had then: it may be another in the same project."""
+    told = {
+        (_own(event.subject), event.detail["training_set"], event.detail["artifact"]): event
+        for events in _batches(db, EventKind.MODEL_RECORD)
+        for event in events
+    }
+    for row in db.scalars(select(ModelRow).order_by(ModelRow.name, ModelRow.number)):
+        event = told.pop((_own(row.name), row.training_set, row.artifact), None)
+        said = row.value.trained
+        if event is None:
+            yield f"model {row.value.id}", "is of a set and an artifact that nobody recorded"
+        elif (row.value.created_by, said.uri, dict(said.metrics)) != (
+            event.actor,
+            event.detail["uri"],
+            event.detail["metrics"],
+        ):
+            yield f"model {row.value.id}", "says another maker, address or metrics than then"
+    for event in told.values():
+        yield f"model {event.subject}", "was recorded, and is not there"
+
+
+def _own(name: str) -> str:
+    """The name of a model without its project and its version."""
+    return name.rpartition("/")[2].partition("@")[0]
 
 
 def _names() -> Any:

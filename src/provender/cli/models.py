@@ -38,7 +38,7 @@ def record_model(
     description: str,
     as_json: bool,
 ) -> None:
-    """Record a version of the model NAME.
+    """Record a version of the model NAME, in the project of the training set.
 
     Who made the training set may. The same file of the same training set is the same version.
     """
@@ -62,7 +62,8 @@ def record_model(
         _told(made),
         machine=as_json,
         human=lambda: click.echo(
-            f"{made.id}: {made.trained.artifact}, of {made.trained.training_set}"
+            f"{made.id}: {made.trained.artifact}, of {made.trained.training_set}, "
+            f"recorded {made.created_at:%Y-%m-%d %H:%M:%S} UTC by {made.created_by}"
         ),
     )
 
@@ -84,7 +85,8 @@ def list_models(as_json: bool) -> None:  # noqa: FBT001 - click calls by name
 def show_model(name: str, as_json: bool) -> None:  # noqa: FBT001 - click calls by name
     """Show a model's versions, and what NAME rests on: the newest, or the one of name@version.
 
-    Tags that it carries are in: provender lineage tags model:name@version.
+    Where several projects have a model of that name: project/name. Tags that it carries are in:
+    provender lineage tags model:project/name@version.
     """
     from provender.sdk import connect
 

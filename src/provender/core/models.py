@@ -11,6 +11,7 @@ from datetime import datetime
 from math import isfinite
 from numbers import Real
 from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, InvalidInput
@@ -18,6 +19,10 @@ from provender.core.lineage import Node, NodeKind
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+SECRET = re.compile(
+    r"token|key|secret|sig|signature|pass|password|passwd|pwd|auth|authorization|credentials?|code"
+)
+"""What a parameter of an address is called that lets in whoever has it; among other words."""
 MOST_METRICS = 100
 LONGEST_NAME = 200
 LONGEST_TEXT = 10_000
@@ -27,7 +32,8 @@ LONGEST_TEXT = 10_000
 class Trained:
     """What its maker says of a model: ``artifact`` is the digest of its bytes, ``sha256:<hex>``.
 
-    ``uri`` is where they lie, ``training_set`` the id of what it was made of.
+    ``uri`` is where they lie, ``training_set`` the id of what it was made of, and ``name`` a name in
+    the project of that: ``name``, or ``project/name``, as it is kept.
     """
 
     name: str
@@ -49,7 +55,7 @@ class ModelVersion:
 
     @property
     def id(self) -> str:
-        """``name@number``."""
+        """``project/name@number``."""
         return f"{self.trained.name}@{self.number}"
 
     @property
@@ -66,7 +72,10 @@ class Models(Protocol):
         ...
 
     def version(self, name: str, number: int | None = None) -> ModelVersion:
-        """Return a version of the model ``name``, the newest if no ``number`` is said."""
+        """Return a version of the model ``name``, the newest if no ``number`` is said.
+
+        ``name`` is a ``project/name``, or a name that models of one project only have.
+        """
         ...
 
     def versions(self, name: str, *, limit: int = 50, after: str = "") -> Listed[ModelVersion]:
@@ -79,18 +88,40 @@ class Models(Protocol):
 
 
 def parse_name(text: str) -> tuple[str, int | None]:
-    """Return the model and the version that ``name`` or ``name@number`` says.
+    """Return the model and the version that ``name``, ``project/name`` or either ``@number`` says.
 
     Raises:
         InvalidInput: ``text`` is not of that form.
     """
-    name, at, number = text.partition("@")
-    if not NAME.match(name) or (at and not re.fullmatch(r"[1-9][0-9]{0,8}", number)):
+    project, slash, own = text.rpartition("/")
+    name, at, number = own.partition("@")
+    is_number = not at or re.fullmatch(r"[1-9][0-9]{0,8}", number)
+    if not NAME.match(name) or "/" in project or bool(project) != bool(slash) or not is_number:
         raise InvalidInput(
             f"{text[:LONGEST_NAME]!r} is not the name of a model",
-            hint="write name or name@version, for example fare-model@2",
+            hint="write name, project/name or name@version, for example fare-model@2",
         )
-    return name, int(number) if at else None
+    return f"{project}{slash}{name}", int(number) if at else None
+
+
+def whole_name(project: str, name: str) -> str:
+    """Return ``project/name``; only ``name``, if no project is said."""
+    return f"{project}/{name}" if project else name
+
+
+def in_project(project: str, name: str) -> str:
+    """Return ``name`` as it is kept: ``project/name``; ``name`` may be that already.
+
+    Raises:
+        InvalidInput: ``name`` is in another project.
+    """
+    said, _, own = name.rpartition("/")
+    if said not in ("", project):
+        raise InvalidInput(
+            f"the training set is of project {project}, and {name[:LONGEST_NAME]!r} would be of {said}",
+            hint=f"call the model {own!r}: a model is in the project of its training set",
+        )
+    return whole_name(project, own)
 
 
 def check(trained: Trained) -> Trained:
@@ -109,13 +140,15 @@ def check(trained: Trained) -> Trained:
 
 
 def _wrong(trained: Trained) -> Iterator[str]:
-    if not NAME.match(trained.name):
+    own = trained.name.rpartition("/")[2]
+    if not NAME.match(own):
         yield (
-            f"{trained.name[:LONGEST_NAME]!r} is no name for one (a letter, then at most 62 "
+            f"{own[:LONGEST_NAME]!r} is no name for one (a letter, then at most 62 "
             "lower-case letters, digits, - and _)"
         )
     if not DIGEST.match(trained.artifact):
         yield f"{trained.artifact[:LONGEST_NAME]!r} is no digest of an artifact"
+    yield from _wrong_address(trained.uri)
     for what, text in (("address", trained.uri), ("description", trained.description)):
         if len(text) > LONGEST_TEXT:
             yield f"its {what} has {len(text):,} characters, {LONGEST_TEXT:,} are kept"
@@ -126,6 +159,22 @@ def _wrong(trained: Trained) -> Iterator[str]:
             yield f"{name[:LONGEST_NAME]!r} is no name for a metric"
         if not _is_finite(value):
             yield f"the metric {name[:LONGEST_NAME]} is {value!r}, which is no finite number"
+
+
+def _wrong_address(uri: str) -> Iterator[str]:
+    """Whoever may discover a model reads its address: it lets nobody in. Nothing of it is repeated."""
+    try:
+        said = urlsplit(uri)
+        asked = parse_qsl(f"{said.query}&{said.fragment}", keep_blank_values=True)
+    except ValueError:
+        yield "its address is none"
+        return
+    if "@" in said.netloc:
+        yield "its address has a user, token or password before the @: leave that out"
+    for name, _ in asked:
+        words = re.sub(r"([a-z])([A-Z])", r"\1-\2", name).lower()
+        if any(SECRET.fullmatch(word) for word in re.split(r"[^a-z]+", words)):
+            yield f"its address has a parameter {name[:LONGEST_NAME]!r}: leave it out"
 
 
 def _is_finite(value: object) -> bool:

@@ -7,6 +7,7 @@ name, asked for or not; nothing if it is older than the TTL. Both bounds are inc
 ``known_by_then`` only rows created by the spine's instant count.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -25,8 +26,10 @@ from provender.core.shielding import refuse_computed
 
 __all__ = [
     "PointInTimePlan", "Table", "TrainingSetManifest", "TrainingSetSpec", "ViewJoin",
-    "check_collisions", "digest_key", "join_view", "keyed_digest", "output_name", "plan_training_set",
+    "check_collisions", "check_keyed", "digest_key", "join_view", "keyed_digest", "output_name", "plan_training_set",
 ]  # fmt: skip
+
+KEYED = re.compile(r"hmac-sha256:[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +204,22 @@ def keyed_digest(of_rows: str, *, key: bytes, maker: str) -> str:
     """
     said = f"{maker}\n{of_rows}".encode()
     return f"hmac-{PREFIX}{hmac_sha256(key, said).hex()}"
+
+
+def check_keyed(manifest: TrainingSetManifest) -> None:
+    """Return if what a training set tells of its rows are `keyed_digest`s.
+
+    Raises:
+        InvalidInput: one is not; whoever may know of it could try guesses at its rows.
+    """
+    told = {"spine": manifest.spine_digest, "content": manifest.content_digest}
+    bare = [what for what, said in told.items() if not KEYED.match(said)]
+    if bare:
+        raise InvalidInput(
+            f"training set {manifest.id} tells a digest of its {' and '.join(bare)} without a key",
+            hint="record it by a client as new as the catalog: who may not read the rows could "
+            "try guesses at them",
+        )
 
 
 def plan_training_set(

@@ -30,27 +30,31 @@ class TrainedModels:
     ) -> ModelVersion:
         """Return the version of the model ``name`` that ``artifact`` is, made of ``training_set``.
 
-        ``artifact`` is a file, which is read and not kept, or its digest, ``sha256:<hex>``;
+        The name is one in the project of the training set, ``project/name`` in full. ``artifact`` is a file, which is read and not kept, or its digest, ``sha256:<hex>``;
         ``uri`` says where it lies. The same artifact of the same training set is the same version.
 
         Raises:
-            NotFound: there is no such training set.
+            NotFound: there is no such training set, or no definitions of its project.
             Denied: the actor did not make it.
-            Conflict: the name is another project's, or something else was said of that artifact.
+            Conflict: the name is somebody else's, or something else was said of that artifact.
+            Gone, Recalled: data that it was made of was erased, or is refused to readers, since.
             InvalidInput: something that is said cannot be, or there is no such file.
         """
         trained = Trained(
             name=name,
-            training_set=training_set if isinstance(training_set, str) else training_set.id,
+            training_set=_id(training_set),
             artifact=_digest(artifact),
             uri=uri,
-            metrics=_named(metrics or {}),
+            metrics=_named({} if metrics is None else metrics),
             description=description,
         )
         return self._models.record(check(trained))
 
     def get(self, name: str) -> ModelVersion:
-        """Return the version that ``name@version`` names, else the newest of ``name``."""
+        """Return the version that ``name@version`` names, else the newest of ``name``.
+
+        ``project/name`` is needed where several projects have a model of that name.
+        """
         return self._models.version(*parse_name(name))
 
     def versions(self, name: str) -> list[ModelVersion]:
@@ -60,6 +64,15 @@ class TrainedModels:
     def list(self) -> list[ModelVersion]:
         """Return the newest version of every model, by name."""
         return whole(lambda after: self._models.models(limit=PAGE, after=after))
+
+
+def _id(training_set: TrainingSet | str) -> str:
+    if not isinstance(training_set, TrainingSet | str):
+        raise InvalidInput(
+            f"the training set is {type(training_set).__name__}, and neither one nor an id",
+            hint="give what workspace.training_set(...) returned, or its id: ts_…",
+        )
+    return training_set if isinstance(training_set, str) else training_set.id
 
 
 def _named(metrics: Mapping[str, float]) -> dict[str, float]:

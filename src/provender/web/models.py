@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from provender.core.models import ModelVersion
+from provender.core.models import ModelVersion, whole_name
 from provender.web.columns import carried
 from provender.web.drawing import pictured
 from provender.web.page import Page, Visit
+from provender.web.wording import model_address
 
 PER_PAGE = 50
 
@@ -24,7 +25,8 @@ def models(visit: Visit) -> Page:
 
 def model(visit: Visit) -> Page:
     """One version of a model, the newest if none is asked for, and the versions beside it."""
-    found = visit.catalog.models.version(visit.part("name"), visit.number("version"))
+    name = whole_name(visit.asked("project"), visit.part("name"))
+    found = visit.catalog.models.version(name, visit.number("version"))
     after = visit.asked("after")
     versions = visit.catalog.models.versions(found.trained.name, limit=PER_PAGE, after=after)
     made_of = visit.catalog.records.training_set(found.trained.training_set)
@@ -50,6 +52,7 @@ def _in_short(found: ModelVersion) -> dict[str, Any]:
     return {
         "id": found.id,
         "name": found.trained.name,
+        "address": model_address(found.trained.name),
         "number": found.number,
         "training_set": found.trained.training_set,
         "metrics": found.trained.metrics,

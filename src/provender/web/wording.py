@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from html import unescape
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import nh3
 from markdown_it import MarkdownIt
@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from provender.core.clock import to_utc
 from provender.core.digest import short
 from provender.core.lineage import Consumer, Node, NodeKind
+from provender.core.models import parse_name
 from provender.core.names import DatasetRef
 from provender.core.wording import lasting, shortened
 
@@ -175,11 +176,17 @@ def address(node: Node) -> str:
         case NodeKind.TRAINING_SET:
             return f"/training-sets/{quote(node.name)}"
         case NodeKind.MODEL:
-            name, _, number = node.name.partition("@")
-            return f"/models/{quote(name)}" + (f"?version={number}" if number else "")
+            return model_address(*parse_name(node.name))
     project, _, name = node.name.rpartition("/")
     folder = FOLDERS.get(node.kind, "features")
     return f"/{folder}/{quote(name)}" + (f"?project={quote(project)}" if project else "")
+
+
+def model_address(name: str, number: int | None = None) -> str:
+    """Return the address of the page of the model ``project/name``, or of a version of it."""
+    project, _, own = name.rpartition("/")
+    asked = {"project": project, "version": number}
+    return f"/models/{quote(own)}?" + urlencode({key: said for key, said in asked.items() if said})
 
 
 def reader_address(consumer: Consumer) -> str:

@@ -62,7 +62,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0019"
+SCHEMA = "0020"
 
 __all__ = [
     "SCHEMA",
