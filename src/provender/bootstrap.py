@@ -8,15 +8,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from provender.core.cautions import warn_of_token
 from provender.core.errors import Misconfigured
-from provender.hosts import without_password
 from provender.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from provender.catalog.checkpoints import Sealing
     from provender.catalog.door import Door
     from provender.catalog.local import LocalCatalog
-    from provender.client import HttpCatalog
     from provender.core.erasure import Erasure, Sought
     from provender.core.protocols import Library
     from provender.offline.duck import DuckEngine
@@ -87,34 +86,36 @@ def prepare_home(chosen: Settings) -> None:
 def catalog(chosen: Settings | None = None) -> "Library":
     """Return the catalog of the settings: a database, or a service where its URL is http(s).
 
+    It is warned of a token that nobody looks at.
+
     Raises:
         Misconfigured: the settings name an actor that the service does not take us for.
     """
     chosen = chosen or settings()
     if not chosen.is_remote:
+        if chosen.token:
+            warn_of_token(
+                f"PROVENDER_TOKEN is not looked at: this catalog is no service, and takes whoever "
+                f"opens it for PROVENDER_ACTOR, {chosen.actor}",
+                hint="set PROVENDER_CATALOG_URL to the service that the token is of, or unset it",
+            )
         return local_catalog(chosen)
     from provender.client import HttpCatalog
     from provender.client.credentials import token_for
+    from provender.client.greeting import check_actor, check_token
 
-    remote = HttpCatalog(chosen.catalog_url, token=chosen.token or token_for(chosen.catalog_url))
-    if "actor" in chosen.model_fields_set:
-        _check_actor(chosen, remote)
-    return remote
-
-
-def _check_actor(chosen: Settings, remote: "HttpCatalog") -> None:
-    """Check that a service takes us for who the settings say we are: it says itself who asks."""
+    url = chosen.catalog_url
+    token = chosen.token or token_for(url)
+    remote = HttpCatalog(url, token=token)
     try:
-        taken_for = remote.actor.id
-        if taken_for != chosen.actor:
-            raise Misconfigured(
-                f"PROVENDER_ACTOR is {chosen.actor}, but the catalog {without_password(chosen.catalog_url)} takes whoever "
-                f"asks for {taken_for}",
-                hint=f"unset PROVENDER_ACTOR, or set it to {taken_for}",
-            )
+        if token:
+            check_token(remote, url)
+        if "actor" in chosen.model_fields_set:
+            check_actor(remote, url, chosen.actor)
     except BaseException:
         remote.close()
         raise
+    return remote
 
 
 def local_catalog(chosen: Settings | None = None) -> "LocalCatalog":

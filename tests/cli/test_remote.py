@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from provender.asgi import app
+from provender.sdk import connect
 from provender.settings import Settings
 from tests.api.server import listening
 from tests.cli.conftest import orders
@@ -61,3 +62,23 @@ def test_who_asks_is_who_the_service_takes_us_for(run, home, service):
         assert "takes whoever asks for person:sam" in refused.err
     shown = run("status", "--json", PROVENDER_CATALOG_URL=service).json
     assert shown["actor"] == "person:sam"
+
+
+def test_a_token_that_nobody_looks_at_is_warned_of(run, home, service):
+    run("governance", "apply", PROVENDER_CATALOG_URL=service)
+    leftover = {"PROVENDER_TOKEN": "pvd_of_another_service"}
+    there = run("dataset", "list", **leftover, PROVENDER_CATALOG_URL=service)
+    assert there.code == 0
+    assert "is in local mode: it takes everybody for person:sam" in there.err
+    here = run("dataset", "list", **leftover)
+    assert here.code == 0
+    assert "warning: PROVENDER_TOKEN is not looked at" in here.err
+    assert "pvd_of" not in here.err + there.err
+    assert "warning" not in run("dataset", "list").err
+
+
+def test_who_asks_a_service_for_a_purpose_is_who_it_takes_us_for(run, home, service):
+    settings = Settings(home=home, catalog_url=service)
+    run("governance", "apply", PROVENDER_CATALOG_URL=service)
+    with connect(settings=settings, purpose="reporting") as workspace:
+        assert workspace.catalog.actor.id == "person:sam"

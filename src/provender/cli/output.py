@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from provender.core.cautions import CautionWarning
+from provender.core.cautions import CautionWarning, TokenUnused
 from provender.core.digest import plain
 from provender.core.errors import ProvenderError, Unavailable
 
@@ -21,7 +21,8 @@ class ErrorsInWords(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("always", CautionWarning)
+                for kind in (CautionWarning, TokenUnused):
+                    warnings.simplefilter("always", kind)
                 warnings.showwarning = _say
                 return super().main(*args, **options)
         except ProvenderError as error:

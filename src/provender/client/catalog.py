@@ -37,7 +37,8 @@ from provender.core.training import TrainingSetManifest
 class HttpCatalog(Closing):
     """A catalog service at ``url``, for whoever it takes us for. Safe to share between threads.
 
-    A ``token`` of ours or of the identity provider says who asks, where the service wants to know.
+    A ``token`` of ours or of the identity provider says who asks, where the service wants to know:
+    in local mode (`mode`) it looks at none.
 
     What is sent twice because an answer was lost is done once: such requests carry a key of
     their own, where the caller gives none.

@@ -1,4 +1,4 @@
-"""What readers of a version have to mind, said to whoever runs the code that reads it."""
+"""What has to be minded, said to whoever runs the code: of versions that are read, of tokens."""
 
 import warnings
 
@@ -14,3 +14,12 @@ def heeded(release: Release) -> DatasetVersion:
     for text in release.warnings:
         warnings.warn(text, CautionWarning, stacklevel=4)
     return release.version
+
+
+class TokenUnused(UserWarning):
+    """A token was given where nobody looks at it: who asks is not whom it says."""
+
+
+def warn_of_token(why: str, *, hint: str) -> None:
+    """Warn that a token is not used: ``why``, and what to do."""
+    warnings.warn(f"{why}; {hint}", TokenUnused, stacklevel=3)

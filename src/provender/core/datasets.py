@@ -160,6 +160,12 @@ class DatasetVersion:
     compatibility: Compatibility = FIRST
     note: str = ""
 
+    def __repr__(self) -> str:
+        """Return what it is in a line: a manifest may have thousands of files."""
+        of = self.manifest
+        published = f"{self.published_at:%Y-%m-%d %H:%M}Z by {self.published_by}"
+        return f"DatasetVersion({self.ref}, {of.row_count:,} rows, {of.format}, {published})"
+
     @property
     def number(self) -> int:
         """The version's number, counted from 1."""

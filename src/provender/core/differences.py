@@ -84,6 +84,11 @@ class Difference:
     findings: tuple[Finding, ...]
     is_profiled: bool
 
+    def __repr__(self) -> str:
+        """Return what it is of, and no value of the data."""
+        rows = " → ".join(f"{count:,}" for count in self.rows)
+        return f"Difference({self.old} → {self.new}, {rows} rows, {len(self.findings)} findings)"
+
 
 def diff(
     old: DatasetVersion,

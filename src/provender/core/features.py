@@ -190,6 +190,12 @@ class RepoSpec:
     description: str = ""
     owner: str = ""
 
+    def __repr__(self) -> str:
+        """Return what is in it by name."""
+        views = [view.name for view in self.views] + [view.name for view in self.on_demand]
+        services = [service.name for service in self.services]
+        return f"RepoSpec({self.project}, views {', '.join(views) or 'none'}; services {', '.join(services) or 'none'})"
+
     @property
     def digest(self) -> str:
         """The identity of the definitions, whole: what servers and training go by.

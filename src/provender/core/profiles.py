@@ -107,6 +107,10 @@ class Profile:
     keys: tuple[KeyCount, ...] = ()
     measures: tuple[Measure, ...] = ()
 
+    def __repr__(self) -> str:
+        """Return what it is of, and no value of the data."""
+        return f"Profile({self.row_count:,} rows x {', '.join(one.column for one in self.columns)})"
+
     def column(self, name: str) -> ColumnProfile | None:
         """Return the profile of a column; None where there is none."""
         return next((column for column in self.columns if column.column == name), None)

@@ -10,6 +10,7 @@ from provender.core.effects import NO_PROJECT
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import unknown
+from provender.hosts import without_password
 from provender.sdk.arguments import checked
 from provender.settings import Settings
 from provender.tables.storage import is_here
@@ -35,6 +36,14 @@ class Desk(Closing):
         self._retrieval = bootstrap.retrieval(settings, self._engine)
         self._online: OnlineStore | None = None
         self._books: Bookkeeping | None = None
+
+    @checked
+    def __repr__(self) -> str:
+        chosen = self.settings
+        if chosen.is_remote:  # which says itself who asks
+            return f"Workspace(catalog at {without_password(chosen.catalog_url)})"
+        where = without_password(chosen.catalog_url) or chosen.home
+        return f"Workspace({chosen.actor}, catalog in {where})"
 
     @checked
     def repo(self, project: str | None = None) -> RepoSpec:

@@ -57,6 +57,10 @@ class Reading:
     stream: Stream
     allow: Allow
 
+    def __repr__(self) -> str:
+        warned = "".join(f", {text}" for text in self.warnings)
+        return f"Reading({self.version!r}{warned})"
+
     @property
     def version(self) -> DatasetVersion:
         """The version, with the manifest of the format that was asked for."""

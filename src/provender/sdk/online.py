@@ -78,6 +78,11 @@ class OnlineLookup:
         self._see(seen, since=since)
         self._readers: WeakKeyDictionary[asyncio.AbstractEventLoop, Stream] = WeakKeyDictionary()
 
+    def __repr__(self) -> str:
+        plan = self.plan
+        of = f"{plan.project}/{plan.service}" if plan.service else plan.project
+        return f"OnlineLookup({of}: {', '.join(output.name for output in plan.outputs)})"
+
     @property
     def plan(self) -> LookupPlan:
         """What the next call will do."""

@@ -31,6 +31,13 @@ class TrainingSet:
     spill: Path = field(repr=False)
     """Where it is noted which file is being written, for ``provender fsck``."""
 
+    def __repr__(self) -> str:
+        made, service = self.manifest, self.manifest.spec.service
+        of = f" of {service}" if service else ""
+        warned = f", {len(self.warnings)} warnings" if self.warnings else ""
+        kept = f", in {self.path}" if self.path else ""
+        return f"TrainingSet({self.id}, {made.row_count:,} rows, {len(made.spec.features)} features{of}{warned}{kept})"
+
     @property
     def id(self) -> str:
         return self.manifest.id

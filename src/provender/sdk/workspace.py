@@ -35,7 +35,9 @@ def connect(
     given = {"home": home and Path(home), "actor": actor, "purpose": purpose}
     chosen = settings or _settings_of_now()
     changes = {name: value for name, value in given.items() if value}
-    return Workspace(settings_of(chosen.model_dump() | changes) if changes else chosen)
+    if changes:  # what was not set stays so: a service says itself who asks
+        chosen = settings_of(chosen.model_dump(exclude_unset=True) | changes)
+    return Workspace(chosen)
 
 
 def _settings_of_now() -> Settings:
