@@ -86,3 +86,19 @@ def test_a_clock_that_stands_still_stamps_what_it_says(governed_url: str, clock:
         published = [catalog.publish(FLIGHTS, manifest(rows)) for rows in (1, 2)]
         assert [version.published_at for version in published] == [NOW, NOW]
         assert catalog.resolve(FLIGHTS, as_of=NOW) == replace(published[1])
+
+
+def test_connections_that_postgresql_closed_are_made_anew(blank_postgresql: str):
+    engine, beside = open_database(blank_postgresql), open_database(blank_postgresql)
+    mine = text("SELECT pg_backend_pid()")
+    with transaction(engine) as one, transaction(engine) as other:
+        closed = {one.scalar(mine), other.scalar(mine)}
+    with transaction(beside, write=True) as db:
+        for pid in closed:
+            assert db.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with transaction(engine) as one, transaction(engine) as other:
+        assert closed.isdisjoint({one.scalar(mine), other.scalar(mine)})
+    with transaction(engine) as again:  # no other is made for it
+        assert again.scalar(mine) not in closed
+    engine.dispose()
+    beside.dispose()

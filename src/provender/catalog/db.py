@@ -283,13 +283,13 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "postgresql":
         engine = create_engine(
             url,
-            pool_pre_ping=True,
             hide_parameters=True,
             pool_size=CONNECTIONS,
             max_overflow=0,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "provender"},
         )
         event.listen(engine, "connect", connections.prepare_postgresql)
+        event.listen(engine, "checkout", connections.refuse_closed)
     else:
         engine = create_engine(
             url,

@@ -21,7 +21,6 @@ from sqlalchemy.pool import Pool
 from provender.catalog import naming, scopes
 from provender.catalog.db import WRITING, has_written
 from provender.catalog.rows import (
-    AuditRow,
     CounterRow,
     DatasetRow,
     GrantRow,
@@ -30,6 +29,7 @@ from provender.catalog.rows import (
     RuleRow,
     ScopeRow,
     TagRow,
+    utc_of,
 )
 from provender.catalog.scopes import Policy
 from provender.core.limits import EVERY
@@ -115,11 +115,11 @@ class _Kept:
             return replace(self, actors=dict(self.actors), decided=decided, lock=Lock())
 
 
-COUNTERS = select(
-    CounterRow.name,
-    CounterRow.value,
-    select(AuditRow.at).order_by(AuditRow.sequence.desc()).limit(1).scalar_subquery().label("last"),
-).where(CounterRow.name.in_((COUNTER, scopes.COUNTER)))
+COUNTERS = (
+    "SELECT c.name, c.value, (SELECT a.at FROM audit_events a ORDER BY a.sequence DESC LIMIT 1) "
+    "FROM counters c WHERE c.name IN ('policy_epoch', 'scope')"
+)
+"""Both counters, and the instant of the last change."""
 _kept: WeakKeyDictionary[Pool, _Kept] = WeakKeyDictionary()
 """By database: engines that differ in options only share a pool."""
 
@@ -247,10 +247,11 @@ def _current(db: Session) -> _Kept:
 
 
 def _at(db: Session) -> tuple[int, int]:
-    rows = db.execute(COUNTERS).all()
+    db.flush()  # not the session itself, which takes longer to ask than the answer
+    rows = db.connection().exec_driver_sql(COUNTERS).all()
     counters = {name: value for name, value, _ in rows}
     if rows:
-        db.info[LAST] = rows[0].last
+        db.info[LAST] = utc_of(rows[0][2])
     return counters.get(COUNTER, 0), counters.get(scopes.COUNTER, 0)
 
 

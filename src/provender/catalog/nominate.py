@@ -197,20 +197,6 @@ def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]
     )
 
 
-def named(
-    db: Session, place: Place, names: Sequence[str], key: str, *, shown: str, limit: int
-) -> list[int]:
-    """Return the ids of documents with one of ``names``, or whose short name runs together as ``key``."""
-    mark = "%s" if is_postgresql(db) else "?"
-    of = f"SELECT d.id AS id, d.impact AS impact FROM {place.table} d WHERE ({shown}) AND"
-    called = f"{of} d.name IN ({', '.join(mark for _ in names)})"
-    query = (  # two indices, one after the other: with OR SQLite uses neither
-        f"SELECT id FROM ({called} UNION {of} d.short_name = {mark}) c "
-        f"ORDER BY impact DESC, id DESC LIMIT {limit}"
-    )
-    return [row[0] for row in db.connection().exec_driver_sql(query, (*names, key))]
-
-
 def is_document(db: Session, place: Place, number: int) -> str:
     """Return the condition that ``d``, found by a facet, is the document with that number."""
     same = f"d.id = {number}"
@@ -218,17 +204,6 @@ def is_document(db: Session, place: Place, number: int) -> str:
         return same
     row = f"e.impact << {DOCUMENT_BITS} | e.id FROM {place.table} e WHERE e.id = {number}"
     return f"{same} AND {place.index}.rowid = (SELECT {row})"  # else all with the facet are read
-
-
-def beginning(db: Session, place: Place, key: str, *, shown: str, limit: int) -> list[int]:
-    """Return the ids of documents whose short name begins with ``key``, by their names."""
-    mark = "%s" if is_postgresql(db) else "?"
-    query = (
-        f"SELECT d.id FROM {place.table} d "
-        f"WHERE d.short_name >= {mark} AND d.short_name < {mark} "
-        f"AND ({shown}) ORDER BY d.short_name, d.id DESC LIMIT {limit}"
-    )
-    return [row[0] for row in db.connection().exec_driver_sql(query, (key, key + LAST))]
 
 
 def counts(
@@ -268,6 +243,8 @@ def _counted(db: Session, number: str, matches: list[str]) -> list[int]:
     asked = "unnest(%s::text[]) WITH ORDINALITY a (match, at)"
     if not is_postgresql(db):
         given, asked = json.dumps(matches), "(SELECT key AS at, value AS match FROM json_each(?)) a"
+    elif len(matches) == 1:  # planned once, where it does not know how many there are
+        given, asked = matches[0], "(SELECT %s::text AS match, 1 AS at) a"
     query = f"SELECT {number} FROM {asked} ORDER BY a.at"
     return [row[0] for row in db.connection().exec_driver_sql(query, (given,)).all()]
 

@@ -12,8 +12,9 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import nominate, queries
+from provender.catalog import namesakes, nominate, queries
 from provender.catalog.epoch import Visible
+from provender.catalog.namesakes import Once
 from provender.catalog.nominate import NOW, PAST, Place, Sought
 from provender.catalog.rows import HistoryRow
 from provender.catalog.scopes import among, within
@@ -75,12 +76,19 @@ class View:
                 totals[at] += number
         return [min(most, total) for total in totals]
 
-    def named(self, db: Session, names: Sequence[str], key: str, *, limit: int) -> list[Number]:
-        """Return documents with one of ``names``, or whose short name runs together as ``key``."""
+    def named(
+        self, db: Session, names: Sequence[str], key: str, once: Once, *, limit: int
+    ) -> list[tuple[Number, bool]]:
+        """Return documents with one of ``names``, or whose short name runs together as ``key``.
+
+        And those of datasets that were ``once`` called so: these are True, and come first.
+        """
         return [
-            (place, number)
+            ((place, number), was)
             for place, shown in self.places
-            for number in nominate.named(db, place, names, key, shown=shown, limit=limit)
+            for number, was in namesakes.named(
+                db, place, names, key, once, shown=shown, limit=limit
+            )
         ]
 
     def beginning(self, db: Session, key: str, *, limit: int) -> list[Number]:
@@ -88,7 +96,7 @@ class View:
         return [
             (place, number)
             for place, shown in self.places
-            for number in nominate.beginning(db, place, key, shown=shown, limit=limit)
+            for number in namesakes.beginning(db, place, key, shown=shown, limit=limit)
         ]
 
 

@@ -19,9 +19,9 @@ from provender.catalog import (
     naming,
     nominate,
     past,
-    queries,
 )
 from provender.catalog.candidates import Told
+from provender.catalog.namesakes import Once
 from provender.catalog.narrowing import Narrowing, check, held, narrowing
 from provender.catalog.nominate import Sought
 from provender.catalog.past import Number, View
@@ -45,10 +45,10 @@ TOTALLED = facets.OVER
 """Hits that are counted, as many as the values beside them; where there are as many, there may be more."""
 NAMED = 50
 BEGUN = 20
-OF_URN = "SELECT name FROM datasets WHERE urn IN ({}) AND name NOT IN ({})"
+OF_URN = "SELECT c.name FROM datasets c WHERE c.urn = {} AND c.name <> {}"
 ONCE_CALLED = (
-    "SELECT d.name FROM dataset_names n JOIN datasets d ON d.id = n.dataset "
-    "WHERE n.name IN ({}) AND d.name NOT IN ({})"
+    "SELECT c.name FROM dataset_names n JOIN datasets c ON c.id = n.dataset "
+    "WHERE n.name = {} AND c.name <> {}"
 )
 KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
 """What is known of documents as of an instant."""
@@ -326,17 +326,13 @@ def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tupl
 
 def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:
     """Documents that are called ``text``; of these, those that were, or that have it as a URN."""
-    key = run_together(text)
     folded = text.casefold()
-    names = list(dict.fromkeys((text, folded, folded.rpartition("/")[2])))
-    exact = view.named(db, names, key, limit=NAMED)
-    if text.startswith(naming.PREFIX):
-        called = queries.rows(db, OF_URN, [text], [folded])
-    else:
-        called = queries.rows(db, ONCE_CALLED, [folded], [folded])
-    current = list(dict.fromkeys(name for (name,) in called))
-    former = view.named(db, current, current[0], limit=NAMED) if current else []
-    return [*former, *exact], former
+    names = (text, folded, folded.rpartition("/")[2])
+    is_urn = text.startswith(naming.PREFIX)
+    once = Once(OF_URN, text, folded) if is_urn else Once(ONCE_CALLED, folded, folded)
+    found = view.named(db, names, run_together(text), once, limit=NAMED)
+    exact = list(dict.fromkeys(number for number, _ in found))
+    return exact, [number for number, was in found if was]
 
 
 def _fitting(

@@ -5,7 +5,7 @@ makes these tables; the full-text indices beside them differ by database and are
 """
 
 from provender.catalog.rows.audit import AuditRow, CheckpointRow
-from provender.catalog.rows.columns import Row, UtcDateTime, Value
+from provender.catalog.rows.columns import Row, UtcDateTime, Value, utc_of
 from provender.catalog.rows.datasets import (
     AssignmentRow,
     CounterRow,
@@ -124,4 +124,5 @@ __all__ = [
     "UtcDateTime",
     "Value",
     "VersionRow",
+    "utc_of",
 ]

@@ -42,16 +42,18 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         if value.tzinfo is None:
             raise ValueError(f"{value} has no time zone")
-        instant = value.astimezone(UTC)
-        return (
-            instant if dialect.name == "postgresql" else instant.isoformat(timespec="microseconds")
-        )
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.isoformat(timespec="microseconds")
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        return instant.astimezone(UTC)
+        return utc_of(value)
+
+
+def utc_of(value: datetime | str | None) -> datetime | None:
+    """Return an instant as it was written, from what a driver gives of a `UtcDateTime`."""
+    if value is None:
+        return None
+    return (value if isinstance(value, datetime) else datetime.fromisoformat(value)).astimezone(UTC)
 
 
 class Unfit(InvalidInput, DontWrapMixin):
