@@ -152,10 +152,11 @@ def _publish(
                 note=f"year {year}",
             )
         except Conflict as error:
+            home = workspace.settings.home
             raise Conflict(
-                f"the demo's {year} of aviation.{name} is not there, and what is was published "
-                f"or erased since: {error.message}",
-                hint="to begin anew, set PROVENDER_HOME to a new folder, then make demo",
+                f"the demo's {year} of aviation.{name} is not there, or not any more: {error.message}; "
+                "that may have been you, by hand or by another version of the demo",
+                hint=f"begin anew beside it: PROVENDER_HOME={home}-anew make demo; this stays as it is",
             ) from error
     manifest = version.manifest
     new = "" if _last(workspace, version.ref) > before else "  [dim]as it was[/]"
@@ -267,8 +268,9 @@ def _summary(stage: Stage) -> None:
     ):
         stage.fact(f"• {line}")
     stage.console.print("\nTry next:")
+    elsewhere = "" if Path(home) == ROOT / ".provender" else f" PROVENDER_HOME={home}"
     for command in (
-        f"export PATH=$PWD/.venv/bin:$PATH PROVENDER_ACTOR={ANA} PROVENDER_CLOCK={REPLAY_AT:%Y-%m-%dT%H:%M:%SZ}",
+        f"export PATH=$PWD/.venv/bin:$PATH PROVENDER_ACTOR={ANA} PROVENDER_CLOCK={REPLAY_AT:%Y-%m-%dT%H:%M:%SZ}{elsewhere}",
         "provender dataset show aviation.weather@2",
         "provender dataset diff aviation.weather@1 aviation.weather@2",
         'provender search "late arrivals weather"',

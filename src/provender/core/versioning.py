@@ -51,9 +51,10 @@ def next_version(
     latest_number = latest.number if latest else 0
     if parent is not None and parent != latest_number:
         raise Conflict(
-            f"{ref.dataset} is at version {latest_number}, not {parent}: "
-            "somebody published meanwhile",
-            hint=f"look at {ref.dataset}@{latest_number}, then publish again",
+            f"{ref.dataset} is at version {latest_number}, not {parent}: {_since(latest)}",
+            hint=f"look at {ref.dataset}@{latest_number}, then publish again"
+            if latest
+            else "publish without a parent",
         )
     number = history[-1].number + 1 if history else 1
     compatibility = (
@@ -72,6 +73,13 @@ def next_version(
         or breaking_reason
         or (f"optimized by {manifest.layout}" if manifest.layout else ""),
     )
+
+
+def _since(latest: DatasetVersion | None) -> str:
+    """Who published what is there in place of the version that was looked at."""
+    if latest is None:
+        return "there is none that readers get"
+    return f"{latest.published_by} published that on {latest.published_at:%Y-%m-%d at %H:%MZ}"
 
 
 def check_unbroken(
