@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from provender.core.clock import Clock, frozen_at, utc_now
 from provender.core.errors import InvalidInput, Misconfigured
 from provender.core.names import suggest
-from provender.core.people import ACTOR_ID
+from provender.core.people import ACTOR_ID, UNNAMED
 from provender.core.reach import check_url
 from provender.hosts import without_password
 
@@ -42,7 +42,7 @@ class Settings(BaseModel):
         description="redis://, rediss://, unix://, redis+cluster:// or redis+sentinel:// URL; "
         "empty: embedded Valkey in home",
     )
-    actor: str = Field("person:me", description="who asks: person:…, team:… or service:…")
+    actor: str = Field(UNNAMED, description="who asks: person:…, team:… or service:…")
     token: str = Field(
         "", description="what says who asks, to a catalog that is a service", repr=False
     )
@@ -284,6 +284,11 @@ class Settings(BaseModel):
     def is_remote(self) -> bool:
         """Whether the catalog is asked over HTTP."""
         return self.catalog_url.startswith(("http://", "https://"))
+
+    @property
+    def catalog_shown(self) -> str:
+        """Where the catalog is, as it may be shown."""
+        return without_password(self.catalog_url) or f"SQLite in {self.home}"
 
     @property
     def lake(self) -> Path:

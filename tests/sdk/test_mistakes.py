@@ -9,8 +9,9 @@ import pytest
 
 import provender
 from provender import bootstrap
-from provender.core.errors import InvalidInput, Misconfigured
+from provender.core.errors import Denied, InvalidInput, Misconfigured
 from provender.sdk import Workspace, connect
+from provender.sdk.targets import target_of
 from provender.settings import Settings
 
 PUBLIC = {"Workspace", "connect"}
@@ -105,3 +106,11 @@ def test_the_package_lists_what_is_public_whether_it_was_used_or_not():
     assert set(provender.__all__) == PUBLIC
     assert {name for name in dir(provender) if not name.startswith("_")} == PUBLIC
     assert all(hasattr(provender, name) for name in dir(provender))
+
+
+def test_a_folder_is_no_file_to_write_not_even_one_that_holds_the_lake(tmp_path: Path):
+    with pytest.raises(InvalidInput, match=r"is a folder\n hint: name a file in it"):
+        target_of(tmp_path, lake=tmp_path / "lake", allow_overwrite=True)
+    (tmp_path / "lake").mkdir()
+    with pytest.raises(Denied, match="in the lake"):
+        target_of(tmp_path / "lake", lake=tmp_path / "lake", allow_overwrite=True)

@@ -46,7 +46,7 @@ def test_versions_profiles_and_what_is_got_are_said_in_a_line(acting: Connect) -
     assert repr(sam.profile("shop.orders")) == "Profile(6 rows x ordered_at, amount, tags)"
     found = sam.diff(str(old.ref), str(new.ref))
     assert repr(found).startswith("Difference(shop.orders@1 → shop.orders@2, 5 → 6 rows, ")
-    assert repr(sam) == f"Workspace(person:sam, catalog in {sam.settings.home})"
+    assert repr(sam) == f"Workspace(person:sam, SQLite in {sam.settings.home})"
 
 
 @pytest.mark.parametrize("url", ["postgresql://sam:pw@host/db", "http://sam:pw@host:8400"])

@@ -18,7 +18,7 @@ from provender.catalog.rows import AuditRow, DatasetNameRow, DatasetRow, GrantRo
 from provender.core.audit import EventKind
 from provender.core.datasets import Dataset
 from provender.core.errors import Denied, NotFound
-from provender.core.names import DatasetRef, is_dataset_name, suggest, unknown
+from provender.core.names import NO_DATASETS, DatasetRef, is_dataset_name, suggest, unknown
 from provender.core.people import Actor
 from provender.core.policy import (
     EVERY,
@@ -221,7 +221,7 @@ def unknown_dataset(db: Session, who: Actor, name: str, *, now: datetime) -> Not
     for begin in (f"{domain}.{rest[:2]}", f"{domain}.", ""):
         like = shown.where(DatasetRow.name >= begin, DatasetRow.name < begin + LAST)
         near |= dict.fromkeys(db.scalars(like.order_by(DatasetRow.name).limit(SUGGESTED)))
-    return unknown("dataset", name, near)
+    return unknown("dataset", name, near, none=NO_DATASETS)
 
 
 def visible(db: Session, who: Actor, action: Action, *, now: datetime) -> Select[str]:

@@ -62,7 +62,8 @@ def list_datasets(*, as_of: datetime | None, as_json: bool, **chosen: tuple[str,
             ),
             empty="none fits"
             if filters or as_of
-            else "no datasets yet; declare them in catalog/ and run: provender governance apply",
+            else f"no datasets yet in the catalog, {workspace.settings.catalog_shown}; declare them in "
+            "catalog/ and run: provender governance apply; PROVENDER_HOME names another catalog",
         )
         for text in missed:
             click.echo(text, err=True)

@@ -17,7 +17,7 @@ def status(as_json: bool) -> None:  # noqa: FBT001
     facts: dict[str, object] = {
         "home": settings.home,
         "actor": settings.actor,
-        "catalog": settings.catalog_url or f"SQLite in {settings.home}",
+        "catalog": settings.catalog_shown,
         "online store": settings.redis_url or f"embedded Valkey in {settings.home}",
         "clock": settings.clock or "the wall clock",
     }
@@ -38,6 +38,5 @@ def status(as_json: bool) -> None:  # noqa: FBT001
     for name in ("web", "online"):
         there = running(settings.home, name)
         facts[f"{name} server"] = f"{there.url} (process {there.pid})" if there else "not running"
-    facts["catalog"] = without_password(str(facts["catalog"]))
     facts["online store"] = without_password(str(facts["online store"]))
     show(facts, machine=as_json, human=lambda: fields(facts.items()))

@@ -94,7 +94,7 @@ def list_sets(as_json: bool) -> None:  # noqa: FBT001
                 )
                 for m in made
             ),
-            empty="no training set was made yet",
+            empty=f"no training set was made yet in the catalog, {workspace.settings.catalog_shown}",
         ),
     )
 

@@ -11,6 +11,11 @@ from provender.core.errors import InvalidInput, NotFound
 PART = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 NEAR = 0.5
 """From this likeness on, of 1, a name is taken to be meant."""
+NO_DATASETS = (
+    "there are none yet that you may discover: declare them (provender governance apply), "
+    "or name the catalog that you mean by PROVENDER_HOME or PROVENDER_CATALOG_URL"
+)
+"""What to say of a dataset to whoever sees none: most often they are in another folder."""
 DATASET_REF = re.compile(r"(?P<domain>[^.@]+)\.(?P<name>[^.@]+)(?:@(?P<version>[^@]+))?\Z")
 VERSION = re.compile(r"0*[1-9][0-9]{0,8}\Z")
 
@@ -171,6 +176,8 @@ def _is_near(name: str, other: str) -> bool:
     return SequenceMatcher(None, other[begins:], name[begins:]).ratio() >= NEAR
 
 
-def unknown(what: str, name: str, available: Iterable[str]) -> NotFound:
-    """Return the error for a ``name`` that is none of ``available``."""
-    return NotFound(f"{what} {name!r} not found", hint=suggest(name, available), what=what)
+def unknown(what: str, name: str, available: Iterable[str], *, none: str = "") -> NotFound:
+    """Return the error for a ``name`` that is none of ``available``; ``none`` says what if there are none."""
+    known = tuple(available)
+    hint = suggest(name, known) if known else none or suggest(name, known)
+    return NotFound(f"{what} {name!r} not found", hint=hint, what=what)

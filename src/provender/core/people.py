@@ -10,6 +10,8 @@ from provender.core.limits import NO_LIMITS, Limits
 PROJECT = "project:"
 """What the name of a project begins with where it is meant as an actor."""
 PROJECT_ID = re.compile(rf"{PROJECT}[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}\Z")
+UNNAMED = "person:me"
+"""Who asks where nobody says who."""
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 

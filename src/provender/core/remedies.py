@@ -10,6 +10,7 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from provender.core.limits import OUTSIDE
+from provender.core.people import UNNAMED
 from provender.core.rules import EVERY, REQUESTED, ROWS, Action, ColumnRef
 
 BLANK = "…"
@@ -88,6 +89,13 @@ def remedies(
 
 def hint(actor: str, action: Action, purpose: str, closed: Sequence[Closed]) -> str:
     """Return what ``actor`` can do about the reasons for which something is ``closed`` to them."""
+    said = _hint(actor, action, purpose, closed)
+    if actor == UNNAMED and said:
+        return f"say who you are: PROVENDER_ACTOR, or connect(actor=…); else {said}"
+    return said
+
+
+def _hint(actor: str, action: Action, purpose: str, closed: Sequence[Closed]) -> str:
     if not closed:
         return ""
     if closed[0].because.startswith(OUTSIDE):

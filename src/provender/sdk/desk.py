@@ -10,7 +10,6 @@ from provender.core.effects import NO_PROJECT
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import unknown
-from provender.hosts import without_password
 from provender.sdk.arguments import checked
 from provender.settings import Settings
 from provender.tables.storage import is_here
@@ -41,9 +40,8 @@ class Desk(Closing):
     def __repr__(self) -> str:
         chosen = self.settings
         if chosen.is_remote:  # which says itself who asks
-            return f"Workspace(catalog at {without_password(chosen.catalog_url)})"
-        where = without_password(chosen.catalog_url) or chosen.home
-        return f"Workspace({chosen.actor}, catalog in {where})"
+            return f"Workspace({chosen.catalog_shown})"
+        return f"Workspace({chosen.actor}, {chosen.catalog_shown})"
 
     @checked
     def repo(self, project: str | None = None) -> RepoSpec:

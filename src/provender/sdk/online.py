@@ -81,7 +81,7 @@ class OnlineLookup:
     def __repr__(self) -> str:
         plan = self.plan
         of = f"{plan.project}/{plan.service}" if plan.service else plan.project
-        return f"OnlineLookup({of}: {', '.join(output.name for output in plan.outputs)})"
+        return f"OnlineLookup({of}, {len(plan.outputs)} features)"
 
     @property
     def plan(self) -> LookupPlan:
