@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import re
+import runpy
 import shutil
 import subprocess
 from contextlib import closing
@@ -229,3 +231,14 @@ def test_a_pushed_arrival_is_served_at_once(server):
     ).json()
     assert answer["results"][1]["values"] == [77.0]
     assert answer["results"][1]["event_timestamps"] == ["2013-12-30T17:30:00Z"]
+
+
+def test_the_example_in_the_readme_runs_as_it_stands(flights, tmp_path, monkeypatch):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    example = tmp_path / "example.py"
+    example.write_text(re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1])
+    monkeypatch.setenv("PROVENDER_HOME", str(flights.home))
+    monkeypatch.setenv("PROVENDER_FEATURE_REPO", str(flights.feature_repo))
+    made = runpy.run_path(str(example))["training"]
+    bootstrap.settings.cache_clear()
+    assert made.manifest.row_count == 1
