@@ -383,9 +383,9 @@ def test_what_is_not_there_is_answered_without_a_look_at_every_dataset(
     connect("gov").desk.apply(governing(*near))
     monkeypatch.setattr(access, "SUGGESTED", 3)
     chosen: list[list[str]] = []
-    unknown = access.unknown
+    told = access.unknown
     monkeypatch.setattr(
-        access, "unknown", lambda *said: chosen.append(list(said[2])) or unknown(*said)
+        access, "unknown", lambda *a, **more: chosen.append(list(a[2])) or told(*a, **more)
     )
     for asked, hint in (
         ("aviation.flihgts", "did you mean aviation.flights?"),
