@@ -4,7 +4,7 @@ The index holds whole words as codes, and the values of facets as codes of anoth
 which words to look for is decided elsewhere, once for both databases. Documents come in the order
 of their impact, a handful of classes of how much they are used and how well kept, then the newest
 first: SQLite's rowids are made of both, so that it reads no further than it is asked to.
-PostgreSQL has an index of those of high impact; without words `prevalence` says where it looks.
+PostgreSQL has indices of those of high impact; without words `prevalence` says where it looks.
 """
 
 import json
@@ -26,16 +26,22 @@ from provender.catalog.rows import UtcDateTime
 ALPHABET = digits + ascii_lowercase.rstrip("z")
 """Digits of codes: a code that begins with z is of a facet's value."""
 FACET = "z"
-HIGH_IMPACT = 4
-"""From here on PostgreSQL has an index of its own."""
+HIGHEST_IMPACT, HIGH_IMPACT = 6, 4
+"""From each of these on PostgreSQL has an index of its own: of one document in 30, and in 10."""
 OF_HIGH_IMPACT = f"d.impact >= {HIGH_IMPACT}"
+TIERS = (  # with + 0 it does not ask the index of impacts, too, which takes longer
+    f"d.impact + 0 >= {HIGHEST_IMPACT}",
+    f"{OF_HIGH_IMPACT} AND d.impact + 0 < {HIGHEST_IMPACT}",
+    f"d.impact < {HIGH_IMPACT}",
+)
+LOWEST = len(TIERS) - 1
 DOCUMENT_BITS = 32
 LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
 NUMBER_OF_DOCUMENT = (1 << DOCUMENT_BITS) - 1
 INSTANTS = ("fresh_until", "from_at", "until_at")
 KNOWN = "count(*) OVER () AS known"
-"""How many documents there are, of high impact or of the others."""
+"""How many documents of a tier there are."""
 KEPT = ("id", "impact", "kind", "project", "domain", "owner", "format", "state", "fresh_until")
 """Columns of documents that facets are counted by."""
 
@@ -78,12 +84,28 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """How many documents were seen to hold what was sought; ``is_all``: there are no more.
+
+    ``is_high``: each of high impact that there is was.
+    """
+
+    known: int = 0
+    is_all: bool = True
+    is_high: bool = True
+
+    def __add__(self, other: "Seen") -> "Seen":
+        return Seen(
+            self.known + other.known, self.is_all and other.is_all, self.is_high and other.is_high
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Nominees:
-    """Documents, and how many were seen to hold what was sought; ``is_all``: there are no more."""
+    """Documents that hold what was sought, and how many were seen to."""
 
     numbers: list[int]
-    known: int
-    is_all: bool
+    seen: Seen
 
 
 def code(number: int) -> str:
@@ -171,12 +193,13 @@ def nominated(db: Session, place: Place, sought: Sought, *, limit: int, upto: in
         most = limit if is_postgresql(db) else max(limit, upto)
         found = (_post if is_postgresql(db) else _lite)(place, sought, most)
         numbers = [row[0] for row in _rows(db, f"SELECT d.id {found}", sought)]
-        return Nominees(numbers[:limit], len(numbers), len(numbers) < most)
+        return Nominees(numbers[:limit], Seen(len(numbers), len(numbers) < most))
     found = _high_first(place, sought, limit, ("id", "impact", KNOWN))
-    rows = list(_rows(db, f"SELECT id, is_high, known {found}", sought))
-    known = {is_high: number for _, is_high, number in rows}
-    is_all = False in known or len(rows) < limit
-    return Nominees([row[0] for row in rows], sum(known.values()), is_all)
+    rows = list(_rows(db, f"SELECT id, tier, known {found}", sought))
+    known = {tier: number for _, tier, number in rows}
+    is_all = LOWEST in known or len(rows) < limit
+    seen = Seen(sum(known.values()), is_all, is_high=known.get(0, 0) < limit)
+    return Nominees([row[0] for row in rows], seen)
 
 
 def _goes_by_impact(place: Place, sought: Sought, limit: int) -> bool:
@@ -185,16 +208,15 @@ def _goes_by_impact(place: Place, sought: Sought, limit: int) -> bool:
 
 
 def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
-    """Those of high impact, and where these are not enough the others: they are not looked at else."""
-    listed = ", ".join(columns)
-    enough = f"(SELECT count(*) FROM high) < {limit}"
-    high = _post(place, sought, limit, OF_HIGH_IMPACT)
-    low = _post(place, sought, limit, f"d.impact < {HIGH_IMPACT}", enough)
-    return (
-        f"FROM (WITH high AS MATERIALIZED (SELECT {listed}, true AS is_high {high}) "
-        f"SELECT * FROM high UNION ALL (SELECT {listed}, false {low})) c "
-        f"ORDER BY impact DESC, id DESC LIMIT {limit}"
-    )
+    """A tier after the other, as long as those before are not enough: they are not looked at else."""
+    listed, tiers, enough = ", ".join(columns), list[str](), list[str]()
+    for tier, impact in enumerate(TIERS):
+        fewer = f"{' + '.join(enough)} < {limit}" if enough else ""
+        found = f"SELECT {listed}, {tier} AS tier {_post(place, sought, limit, impact, fewer)}"
+        tiers.append(f"tier{tier} AS MATERIALIZED ({found})")
+        enough.append(f"(SELECT count(*) FROM tier{tier})")
+    every = " UNION ALL ".join(f"SELECT * FROM tier{tier}" for tier in range(len(TIERS)))
+    return f"FROM (WITH {', '.join(tiers)} {every}) c ORDER BY impact DESC, id DESC LIMIT {limit}"
 
 
 def is_document(db: Session, place: Place, number: int) -> str:

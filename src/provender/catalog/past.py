@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import namesakes, nominate, queries
 from provender.catalog.epoch import Visible
 from provender.catalog.namesakes import Once
-from provender.catalog.nominate import NOW, PAST, Place, Sought
+from provender.catalog.nominate import NOW, PAST, Place, Seen, Sought
 from provender.catalog.rows import HistoryRow
 from provender.catalog.scopes import among, within
 from provender.core.clock import to_utc
@@ -50,8 +50,8 @@ class View:
 
     def nominees(
         self, db: Session, sought: Sought, *, limit: int, upto: int = 0
-    ) -> tuple[list[Number], int, bool]:
-        """Return what `nominated` does, how many were seen, and whether these are all there are.
+    ) -> tuple[list[Number], Seen]:
+        """Return what `nominated` does, and how many were seen.
 
         Up to ``upto`` are seen where that takes less than to count them afterwards.
         """
@@ -59,11 +59,8 @@ class View:
             (place, nominate.nominated(db, place, _shown(sought, shown), limit=limit, upto=upto))
             for place, shown in self.places
         ]
-        return (
-            [(place, number) for place, some in found for number in some.numbers],
-            sum(some.known for _, some in found),
-            all(some.is_all for _, some in found),
-        )
+        numbers = [(place, number) for place, some in found for number in some.numbers]
+        return numbers, sum((some.seen for _, some in found), Seen())
 
     def counts(
         self, db: Session, every: Sequence[Sought], *, most: int, rare: bool = False

@@ -23,7 +23,7 @@ from provender.catalog import (
 from provender.catalog.candidates import Told
 from provender.catalog.namesakes import Once
 from provender.catalog.narrowing import Narrowing, check, held, narrowing
-from provender.catalog.nominate import Sought
+from provender.catalog.nominate import Seen, Sought
 from provender.catalog.past import Number, View
 from provender.catalog.reading import Reading, reading_of
 from provender.core.finding import FACETS, FacetValue, Found, Hit, Question
@@ -56,16 +56,12 @@ KEPT_FACETS = tuple(facet for facet in FACETS if facet != "freshness")
 
 @dataclass(frozen=True, slots=True)
 class _Nominated:
-    """Documents, and the loosest thing that was sought to find them.
-
-    How many were seen to hold that, at least; ``is_all`` if there are no more.
-    """
+    """Documents, the loosest thing that was sought to find them, and how many hold that."""
 
     numbers: list[Number]
     sought: Sought
     is_complete: bool
-    known: int = 0
-    is_all: bool = False
+    seen: Seen
 
 
 def search(
@@ -225,9 +221,9 @@ def _find(
     narrow, text = view.narrowed(narrowed.condition), reading.text
     if not text:
         sought = Sought((), narrowed.groups)
-        numbers, known, is_all = narrow.nominees(db, sought, limit=2 * NOMINATED, upto=upto)
+        numbers, seen = narrow.nominees(db, sought, limit=2 * NOMINATED, upto=upto)
         is_complete = len(numbers) < 2 * NOMINATED
-        return Asked.of("", ()), _Nominated(numbers, sought, is_complete, known, is_all)
+        return Asked.of("", ()), _Nominated(numbers, sought, is_complete, seen)
     found = _nominate(db, narrow, reading.codes, narrowed, upto)
     exact, former = _named(db, narrow, text)
     begun = narrow.beginning(db, run_together(text), limit=BEGUN) if typing else []
@@ -244,10 +240,10 @@ def _nominate(
 ) -> _Nominated:
     """All the words first, in the name and anywhere; then one missing, until there are enough."""
     numbers: dict[Number, None] = {}
-    sought, is_complete, known, is_all = Sought((), narrowed.groups), True, 0, True
+    sought, is_complete, seen = Sought((), narrowed.groups), True, Seen()
     for missing in range(len(groups)):
         sought = Sought(groups, narrowed.groups, missing)
-        anywhere, known, is_all = view.nominees(db, sought, limit=NOMINATED, upto=upto)
+        anywhere, seen = view.nominees(db, sought, limit=NOMINATED, upto=upto)
         is_complete = len(anywhere) < NOMINATED
         if not is_complete:  # else those that have them in the name are all there
             titled = view.nominated(db, replace(sought, in_title=True), limit=NOMINATED)
@@ -255,7 +251,7 @@ def _nominate(
         numbers.update(dict.fromkeys(anywhere))
         if len(numbers) >= ENOUGH:
             break
-    return _Nominated(list(numbers), sought, is_complete, known, is_all)
+    return _Nominated(list(numbers), sought, is_complete, seen)
 
 
 def _sought(
@@ -317,9 +313,9 @@ def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
 
 def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tuple[int, bool]:
     """How many documents there are, and whether there are more than that."""
-    total = min(found.known, TOTALLED)
-    if total < TOTALLED and not found.is_all:
-        rare = bool(found.sought.words)  # those of high impact were counted with the nomination
+    total = min(found.seen.known, TOTALLED)
+    if total < TOTALLED and not found.seen.is_all:
+        rare = bool(found.sought.words) and found.seen.is_high  # counted with the nomination
         (total,) = view.counts(db, [found.sought], most=TOTALLED, rare=rare)
     return max(total, at_least), total >= TOTALLED
 

@@ -651,7 +651,7 @@ CREATE TABLE models (
 
 CREATE INDEX ix_models_training_set ON models (training_set);
 
-INSERT INTO alembic_version ("version_num") VALUES ('0020');
+INSERT INTO alembic_version ("version_num") VALUES ('0021');
 
 INSERT INTO counters ("name", "value") VALUES ('carried_stale', 1);
 

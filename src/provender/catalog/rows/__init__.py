@@ -62,7 +62,7 @@ from provender.catalog.rows.versions import (
     RetentionRow,
 )
 
-SCHEMA = "0020"
+SCHEMA = "0021"
 
 __all__ = [
     "SCHEMA",
