@@ -10,6 +10,7 @@ PostgreSQL has indices of those of high impact; without words `prevalence` says 
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
@@ -26,15 +27,6 @@ from provender.catalog.rows import UtcDateTime
 ALPHABET = digits + ascii_lowercase.rstrip("z")
 """Digits of codes: a code that begins with z is of a facet's value."""
 FACET = "z"
-HIGHEST_IMPACT, HIGH_IMPACT = 6, 4
-"""From each of these on PostgreSQL has an index of its own: of one document in 30, and in 10."""
-OF_HIGH_IMPACT = f"d.impact >= {HIGH_IMPACT}"
-TIERS = (  # with + 0 it does not ask the index of impacts, too, which takes longer
-    f"d.impact + 0 >= {HIGHEST_IMPACT}",
-    f"{OF_HIGH_IMPACT} AND d.impact + 0 < {HIGHEST_IMPACT}",
-    f"d.impact < {HIGH_IMPACT}",
-)
-LOWEST = len(TIERS) - 1
 DOCUMENT_BITS = 32
 LAST = "\U0010ffff"
 """Beyond every letter, in the order of both databases."""
@@ -197,7 +189,7 @@ def nominated(db: Session, place: Place, sought: Sought, *, limit: int, upto: in
     found = _high_first(place, sought, limit, ("id", "impact", KNOWN))
     rows = list(_rows(db, f"SELECT id, tier, known {found}", sought))
     known = {tier: number for _, tier, number in rows}
-    is_all = LOWEST in known or len(rows) < limit
+    is_all = prevalence.LOWEST in known or len(rows) < limit
     seen = Seen(sum(known.values()), is_all, is_high=known.get(0, 0) < limit)
     return Nominees([row[0] for row in rows], seen)
 
@@ -210,12 +202,12 @@ def _goes_by_impact(place: Place, sought: Sought, limit: int) -> bool:
 def _high_first(place: Place, sought: Sought, limit: int, columns: Sequence[str]) -> str:
     """A tier after the other, as long as those before are not enough: they are not looked at else."""
     listed, tiers, enough = ", ".join(columns), list[str](), list[str]()
-    for tier, impact in enumerate(TIERS):
+    for tier, impact in enumerate(prevalence.TIERS):
         fewer = f"{' + '.join(enough)} < {limit}" if enough else ""
         found = f"SELECT {listed}, {tier} AS tier {_post(place, sought, limit, impact, fewer)}"
         tiers.append(f"tier{tier} AS MATERIALIZED ({found})")
         enough.append(f"(SELECT count(*) FROM tier{tier})")
-    every = " UNION ALL ".join(f"SELECT * FROM tier{tier}" for tier in range(len(TIERS)))
+    every = " UNION ALL ".join(f"SELECT * FROM tier{tier}" for tier in range(len(prevalence.TIERS)))
     return f"FROM (WITH {', '.join(tiers)} {every}) c ORDER BY impact DESC, id DESC LIMIT {limit}"
 
 
@@ -241,8 +233,19 @@ def counts(
     for number, match in asked:
         alike[number][match] = 0
     for number, totals in alike.items():
-        alike[number] = dict(zip(totals, _counted(db, number, list(totals)), strict=True))
+        query, given = _counting(db, number, list(totals))
+        rows = db.connection().exec_driver_sql(query, given).all()
+        alike[number] = {match: row[0] for match, row in zip(totals, rows, strict=True)}
     return [alike[number][match] for number, match in asked]
+
+
+def count_ahead(
+    db: Session, place: Place, sought: Sought, *, most: int, rare: bool
+) -> AbstractContextManager[queries.Answer]:
+    """Let one of `counts` be counted meanwhile: what answers gives one row."""
+    number = _number(db, place, sought, most, rare=rare)
+    query, given = _counting(db, number, [_match(db, sought)])
+    return queries.ahead(db, query, given)
 
 
 def _number(db: Session, place: Place, sought: Sought, most: int, *, rare: bool) -> str:
@@ -254,21 +257,20 @@ def _number(db: Session, place: Place, sought: Sought, most: int, *, rare: bool)
     every = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, sought, most)}) c)"
     if rare or not (is_postgresql(db) and _goes_by_impact(place, sought, most)):
         return every
-    used = replace(sought, shown=_condition(sought, OF_HIGH_IMPACT))
+    used = replace(sought, shown=_condition(sought, prevalence.OF_HIGH_IMPACT))
     high = f"(SELECT count(*) FROM (SELECT 1 {_from(db, place, used, most)}) c)"
     return f"CASE WHEN {high} >= {most} THEN {most} ELSE {every} END"
 
 
-def _counted(db: Session, number: str, matches: list[str]) -> list[int]:
-    """What ``number`` is for each of ``matches``, in their order."""
-    given: list[str] | str = matches
+def _counting(db: Session, number: str, matches: list[str]) -> tuple[str, tuple[Any]]:
+    """The query of what ``number`` is for each of ``matches``, in their order."""
+    given: Any = matches
     asked = "unnest(%s::text[]) WITH ORDINALITY a (match, at)"
     if not is_postgresql(db):
         given, asked = json.dumps(matches), "(SELECT key AS at, value AS match FROM json_each(?)) a"
     elif len(matches) == 1:  # planned once, where it does not know how many there are
         given, asked = matches[0], "(SELECT %s::text AS match, 1 AS at) a"
-    query = f"SELECT {number} FROM {asked} ORDER BY a.at"
-    return [row[0] for row in db.connection().exec_driver_sql(query, (given,)).all()]
+    return f"SELECT {number} FROM {asked} ORDER BY a.at", (given,)
 
 
 def grouped(

@@ -5,7 +5,8 @@ place of since. Who may see what is decided by today's rights, of what a documen
 and rests on now: what is closed today stays closed, whatever it said when it was open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -72,6 +73,19 @@ class View:
             for at, number in enumerate(nominate.counts(db, place, asked, most=most, rare=rare)):
                 totals[at] += number
         return [min(most, total) for total in totals]
+
+    @contextmanager
+    def count_ahead(
+        self, db: Session, sought: Sought, *, most: int, rare: bool
+    ) -> Iterator[Callable[[], int]]:
+        """Let one of `counts` be counted meanwhile: `queries.ahead`."""
+        if len(self.places) > 1:
+            yield lambda: self.counts(db, [sought], most=most, rare=rare)[0]
+            return
+        ((place, shown),) = self.places
+        asked = _shown(sought, shown)
+        with nominate.count_ahead(db, place, asked, most=most, rare=rare) as answer:
+            yield lambda: min(most, *answer()[0])
 
     def named(
         self, db: Session, names: Sequence[str], key: str, once: Once, *, limit: int

@@ -21,6 +21,15 @@ HIGH_SHARE = 0.1
 """About so many of all documents are of high impact. If they are not, it takes longer, no more."""
 MOSTLY = 0.5
 """The share of all documents from which on the index lists too many to be asked."""
+HIGHEST_IMPACT, HIGH_IMPACT = 6, 4
+"""From each of these on PostgreSQL has an index of its own: of one document in 30, and in 10."""
+OF_HIGH_IMPACT = f"d.impact >= {HIGH_IMPACT}"
+TIERS = (  # with + 0 it does not ask the index of impacts, too, which takes longer
+    f"d.impact + 0 >= {HIGHEST_IMPACT}",
+    f"{OF_HIGH_IMPACT} AND d.impact + 0 < {HIGHEST_IMPACT}",
+    f"d.impact < {HIGH_IMPACT}",
+)
+LOWEST = len(TIERS) - 1
 IMPACT, SORTED = "d.impact", "d.impact + 0"
 """What documents are in the order of: as they lie in the index of impacts, or sorted."""
 

@@ -1,10 +1,15 @@
 """Queries as text, for those that every search asks: to put one together takes longer than its answer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
+
+Answer = Callable[[], list[Any]]
+"""Waits for rows that were asked for, and returns them."""
 
 
 def is_postgresql(db: Session) -> bool:
@@ -25,6 +30,24 @@ def rows(db: Session, query: str, *lists: Collection[int] | Collection[str]) -> 
         given = tuple(chain.from_iterable(lists))
         query = query.format(*(", ".join("?" * len(values)) for values in lists))
     return list(db.connection().exec_driver_sql(query, given).all())
+
+
+@contextmanager
+def ahead(db: Session, query: str, given: tuple[Any, ...]) -> Iterator[Answer]:
+    """Ask ``query`` now, for rows that are wanted later; until then ``db`` is asked nothing else.
+
+    PostgreSQL works meanwhile. SQLite, which would not, is asked when the rows are wanted.
+    """
+    if not is_postgresql(db):
+        yield lambda: list(db.connection().exec_driver_sql(query, given).all())
+        return
+    connection: Any = db.connection().connection.driver_connection
+    try:
+        with connection.pipeline(), connection.cursor() as cursor:
+            cursor.execute(query, given)
+            yield cursor.fetchall
+    except connection.Error as error:  # as SQLAlchemy, which does not ask this, tells them
+        raise DBAPIError(query, None, error) from error
 
 
 def at_least(number: int, parts: Sequence[str], both: str, either: str) -> str:

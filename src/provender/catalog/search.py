@@ -5,7 +5,8 @@ best; here they are put together, the same for both databases. Only what the act
 counted, corrected to, suggested or found, so that what is hidden and what is not there look alike.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -94,22 +95,24 @@ def search(
     upto = TOTALLED if totals and not narrowed.parts else 0
     asked, found = _find(db, view, reading, narrowed, typing=question.typing, upto=upto)
     fetched = candidates.fetch(db, found.numbers, as_of=question.as_of)
-    rated = rank(fetched, asked, now=moment)
+    narrow, is_open = view.narrowed(narrowed.condition), not found.is_complete
+    wanted = totals and is_open and not narrowed.parts
+    with _total(db, narrow, found, wanted=wanted) as counted_all:
+        rated = rank(fetched, asked, now=moment)
+        total = counted_all()
     if narrowed.parts:
         rated = [one for one in rated if _is_or_has(one, asked, narrowed)]
     shown, goes_on = rated[first : first + limit], first + limit < len(rated)
     if not (goes_on or found.is_complete):
         part = slice(max(0, first - len(rated)), max(0, first + limit - len(rated)))
-        others = _others(db, view.narrowed(narrowed.condition), found)
+        others = _others(db, narrow, found)
         behind, goes_on = _behind(db, others, part, asked, narrowed, question, now=moment)
         shown += behind
-    total, more = len(rated), not found.is_complete
-    if totals and more and not narrowed.parts:
-        total, more = _total(db, view.narrowed(narrowed.condition), found, at_least=total)
+    more = is_open if total is None else total >= TOTALLED
     missing = len(asked.terms) - len(rated[0].held) if rated else 0
     return Found(
         hits=_hits(db, shown, asked, explain=question.explain, now=moment),
-        total=total,
+        total=max(total or 0, len(rated)),
         approximate=more,
         missing=missing + reading.unread if rated else 0,
         ignored=len(asked_words(question.text)) - reading.asked,
@@ -311,13 +314,18 @@ def _is_or_has(rated: Rated, asked: Asked, narrowed: Narrowing) -> bool:
     return rated.candidate.kind in narrowed.kinds or not found_by.isdisjoint(narrowed.parts)
 
 
-def _total(db: Session, view: View, found: _Nominated, *, at_least: int) -> tuple[int, bool]:
-    """How many documents there are, and whether there are more than that."""
-    total = min(found.seen.known, TOTALLED)
-    if total < TOTALLED and not found.seen.is_all:
-        rare = bool(found.sought.words) and found.seen.is_high  # counted with the nomination
-        (total,) = view.counts(db, [found.sought], most=TOTALLED, rare=rare)
-    return max(total, at_least), total >= TOTALLED
+@contextmanager
+def _total(
+    db: Session, view: View, found: _Nominated, *, wanted: bool
+) -> Iterator[Callable[[], int | None]]:
+    """How many documents there are, counted meanwhile; None where it is not ``wanted``."""
+    total, sought = min(found.seen.known, TOTALLED), found.sought
+    if not wanted or total >= TOTALLED or found.seen.is_all:
+        yield lambda: total if wanted else None
+        return
+    rare = bool(sought.words) and found.seen.is_high  # these were counted with the nomination
+    with view.count_ahead(db, sought, most=TOTALLED, rare=rare) as count:
+        yield count
 
 
 def _named(db: Session, view: View, text: str) -> tuple[list[Number], list[Number]]:
