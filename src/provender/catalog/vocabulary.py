@@ -42,8 +42,11 @@ MOST_TRIED = 960
 """Words that are asked for, nearest first; those after them are not guessed."""
 SHORTEST_BEGINNING = 3
 LONGEST_WITH_STUBS = 32
-OF_ROOTS = "SELECT word, id, stem FROM search_words WHERE stem IN ({}) ORDER BY word"
-SYNONYMS = "SELECT word, means FROM synonyms WHERE word IN ({}) ORDER BY word, means"
+OF_ROOTS = "SELECT word, id, stem FROM search_words WHERE stem IN ({})"
+AND_SYNONYMS = (
+    "SELECT word, id, stem FROM search_words WHERE stem IN ({}) "
+    "UNION ALL SELECT word, NULL, means FROM synonyms WHERE word IN ({})"
+)
 
 _english = snowballstemmer.stemmer("english")
 
@@ -134,10 +137,18 @@ def count(db: Session, changes: Mapping[int, int]) -> None:
 def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     """Return what each word means if it is spelt right: itself, words of its family, synonyms."""
     found: dict[str, Read] = {word: {} for word in asked}
-    meant = _synonyms(db, asked)
-    roots = {family(word) for word in (*asked, *(m for means in meant.values() for m in means))}
+    meant: dict[str, list[str]] = defaultdict(list)
     by_root: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for word, number, its_root in queries.rows(db, OF_ROOTS, sorted(roots)) if roots else ():
+    roots = {family(word) for word in asked}
+    for word, number, other in (
+        queries.rows(db, AND_SYNONYMS, sorted(roots), asked) if asked else ()
+    ):
+        if number is None:
+            meant[word].append(other)
+        else:
+            by_root[other].append((word, number))
+    further = {family(other) for means in meant.values() for other in means} - roots
+    for word, number, its_root in queries.rows(db, OF_ROOTS, sorted(further)) if further else ():
         by_root[its_root].append((word, number))
     for word in asked:
         read_as: Read = {}
@@ -234,13 +245,6 @@ def _sharing(db: Session, shortened: Sequence[str]) -> dict[str, int]:
             .where(StubRow.stub.in_(portion))
         )
         found |= dict(db.execute(wanted).all())
-    return found
-
-
-def _synonyms(db: Session, asked: Sequence[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for word, means in queries.rows(db, SYNONYMS, asked) if asked else ():
-        found[word].append(means)
     return found
 
 
