@@ -6,8 +6,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from provender.catalog.db import open_database, transaction
-from provender.catalog.queries import ahead, at_least
-from provender.core.errors import ProvenderError
+from provender.catalog.queries import ahead, at_least, plain
+from provender.core.errors import ProvenderError, Unavailable
 
 NAMES = "abcde"
 
@@ -45,4 +45,16 @@ def test_what_is_asked_ahead_is_answered_when_it_is_wanted(blank_url: str):
         answer()
     with transaction(engine) as db:  # the same connection
         assert db.scalar(text("SELECT 3")) == 3
+    engine.dispose()
+
+
+def test_a_server_that_goes_while_it_is_asked_is_unavailable(blank_postgresql: str):
+    engine = open_database(blank_postgresql)
+    gone = "SELECT pg_terminate_backend(pg_backend_pid())"
+    with pytest.raises(Unavailable), transaction(engine) as db:
+        plain(db, gone)
+    with pytest.raises(Unavailable), transaction(engine) as db, ahead(db, gone, ()) as answer:
+        answer()
+    with transaction(engine) as db:
+        assert plain(db, "SELECT 3") == [(3,)]
     engine.dispose()

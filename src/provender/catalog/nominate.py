@@ -234,7 +234,7 @@ def counts(
         alike[number][match] = 0
     for number, totals in alike.items():
         query, given = _counting(db, number, list(totals))
-        rows = db.connection().exec_driver_sql(query, given).all()
+        rows = queries.plain(db, query, given)
         alike[number] = {match: row[0] for match, row in zip(totals, rows, strict=True)}
     return [alike[number][match] for number, match in asked]
 
@@ -329,7 +329,7 @@ def _rows(db: Session, query: str, sought: Sought) -> Iterable[Any]:
     """What ``query`` selects; each of its marks stands for what is sought."""
     match = _match(db, sought)
     matches = (match,) * query.count("%s" if is_postgresql(db) else "?") if match else ()
-    return db.connection().exec_driver_sql(query, matches).all()
+    return queries.plain(db, query, matches)
 
 
 def _from(db: Session, place: Place, sought: Sought, limit: int) -> str:
