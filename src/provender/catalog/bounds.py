@@ -38,21 +38,27 @@ def outside(who: Actor, actions: Sequence[str], *, now: datetime) -> Refused:
 def check_may_know(
     db: Session, who: Actor, actor: str, columns: Iterable[ColumnRef], *, now: datetime
 ) -> None:
-    """Return if ``who`` may know what ``actor`` may do to ``columns``.
-
-    That is their own, their teams' and their projects', and everybody's for who decides about
-    all the datasets, or governs.
+    """Return if ``who`` may know what ``actor`` may do to ``columns``, as `may_know`.
 
     Raises:
         Denied: they may not, whether the datasets are there or not.
     """
-    if actor in who.names:
-        return
-    asked = [ColumnRef(column.dataset) for column in columns]
-    if access.governs(db, who, now=now):
-        return
-    if not access.explain(db, who, Action.STEWARD, asked, purpose="", now=now).allowed:
+    if not may_know(db, who, actor, columns, now=now):
         raise Denied(
             f"{who} may not know what {actor} may",
             hint=f"ask {actor}, a steward of the datasets, or who governs",
         )
+
+
+def may_know(
+    db: Session, who: Actor, actor: str, columns: Iterable[ColumnRef], *, now: datetime
+) -> bool:
+    """Return whether ``who`` may know what ``actor`` may do to ``columns``.
+
+    That is their own, their teams' and their projects', and everybody's for who decides about
+    all the datasets, or governs.
+    """
+    if actor in who.names or access.governs(db, who, now=now):
+        return True
+    asked = [ColumnRef(column.dataset) for column in columns]
+    return access.explain(db, who, Action.STEWARD, asked, purpose="", now=now).allowed

@@ -1,4 +1,7 @@
-"""What somebody asks for, column by column, and what they would see: metadata, never values."""
+"""What somebody asks for, column by column, and what they would see: metadata, never values.
+
+It is told in the sight of who looks; what somebody else may already, to who may know that.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,14 +9,24 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, datasets, declarations, epoch, features, grants, standings
+from provender.catalog import (
+    access,
+    bounds,
+    datasets,
+    declarations,
+    epoch,
+    features,
+    grants,
+    standings,
+    whence,
+)
 from provender.catalog.rows import DatasetRow
 from provender.core import derivation
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.lineage import Node, NodeKind
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
-from provender.core.policy import EVERY, Action, ColumnRef, Grant
+from provender.core.policy import EVERY, Action, ColumnRef, Decision, Grant, decide
 from provender.core.requests import (
     ALONE,
     TOGETHER,
@@ -102,33 +115,39 @@ def granted(part: RequestPart, request: AccessRequest, *, by: str, now: datetime
     )
 
 
-def foreseen(db: Session, request: AccessRequest, *, now: datetime) -> Foreseen:
-    """Return what ``request`` would open to whom it is for, beside what is open already."""
+def foreseen(db: Session, by: Actor, request: AccessRequest, *, now: datetime) -> Foreseen:
+    """Return what ``request`` would open to whom it is for, beside what is open already.
+
+    If ``by`` may not know what those may: what the request would open by itself.
+    """
     rows = {name: declarations.row_of(db, name) for name in request.datasets}
     there = {name: row for name, row in rows.items() if row is not None}
     columns = [
         one
         for part in request.parts
         if part.dataset in there
-        for one in _columns(db, request, part, there[part.dataset], now=now)
+        for one in _columns(db, by, request, part, there[part.dataset], now=now)
     ]
     deciders = {name: row.value.who_decides for name, row in there.items()}
     return Foreseen(request=request, columns=tuple(columns), who_decides=deciders)
 
 
 def _columns(
-    db: Session, request: AccessRequest, part: RequestPart, row: DatasetRow, *, now: datetime
+    db: Session,
+    by: Actor,
+    request: AccessRequest,
+    part: RequestPart,
+    row: DatasetRow,
+    *,
+    now: datetime,
 ) -> Sequence[ForeseenColumn]:
     whole = request.action not in ROWS
     names = part.columns or ((EVERY,) if whole else datasets.column_names(db, row.value))
     asked = [ColumnRef(row.name, name) for name in names]
-    grantee = access.actor(db, request.grantee)
+    known = bounds.may_know(db, by, request.grantee, asked, now=now)
     would = replace(granted(part, request, by="", now=now), id=request.id or "asked for")
     before, after = (
-        access.weigh(
-            db, grantee, request.action, asked, purpose=request.purpose, also=also, now=now
-        )
-        for also in ((), (would,))
+        _weighed(db, by, request, asked, row, also, known=known, now=now) for also in ((), (would,))
     )
     latest = standings.newest(db, row.id)
     schema = latest.value.manifest.schema if latest else None
@@ -144,9 +163,41 @@ def _columns(
             description=row.value.column_descriptions.get(reason.column.column, ""),
             tags=tuple(sorted(full.tags_of(reason.column.column))),
             protected=tuple(sorted(full.tags_of(reason.column.column) & protected)),
-            before=was[reason.column.column],
+            before=known and was[reason.column.column],
+            known=known,
             after=reason.allowed,
             because=reason.because,
         )
         for reason in after.reasons
     ]
+
+
+def _weighed(
+    db: Session,
+    by: Actor,
+    request: AccessRequest,
+    asked: Sequence[ColumnRef],
+    row: DatasetRow,
+    also: Sequence[Grant],
+    *,
+    known: bool,
+    now: datetime,
+) -> Decision:
+    """What ``also`` lets the grantee do besides all else; by itself, if that is not to be known."""
+    action, purpose = request.action, request.purpose
+    if known:
+        who = access.actor(db, request.grantee)
+        return access.weigh(db, who, action, asked, purpose=purpose, also=also, seen_by=by, now=now)
+    carried = whence.of_columns(db, asked)
+    decision = decide(
+        Actor(request.grantee),
+        action,
+        asked,
+        purpose=purpose,
+        datasets=whence.carrying({row.name: row.value}, carried),
+        protected=epoch.policy(db).protected,
+        rules=(),
+        grants=also,
+        now=epoch.settled(db, now),
+    )
+    return whence.explained(db, decision, carried, by, now=now)

@@ -49,7 +49,7 @@ def foresee(db: Session, by: Actor, wanted: Wanted, *, now: datetime) -> Foresee
         NotFound, InvalidInput: it cannot be asked for; but a reason may still be missing.
     """
     said = replace(wanted, reason=wanted.reason or "–")
-    return foresight.foreseen(db, _drawn_up(db, by, said, now=now), now=now)
+    return foresight.foreseen(db, by, _drawn_up(db, by, said, now=now), now=now)
 
 
 def ask(db: Session, by: Actor, wanted: Wanted, *, change: Change) -> AccessRequest:
@@ -58,12 +58,12 @@ def ask(db: Session, by: Actor, wanted: Wanted, *, change: Change) -> AccessRequ
     Raises:
         NotFound: what it is about, the grantee or the purpose is not there for ``by``.
         InvalidInput: it cannot be asked for, or not without a reason.
-        Conflict: all of it is open already.
+        Conflict: all of it is open already, as far as ``by`` may know.
     """
     asked = _drawn_up(db, by, wanted, now=change.at)
     if (open_already := _same(db, asked, now=change.at)) is not None:
         return open_already
-    seen = foresight.foreseen(db, asked, now=change.at)
+    seen = foresight.foreseen(db, by, asked, now=change.at)
     if seen.columns and all(column.before for column in seen.columns):
         purpose = f" for {asked.purpose}" if asked.purpose else ""
         raise Conflict(
@@ -126,7 +126,7 @@ def requested(db: Session, by: Actor, identity: str, *, now: datetime) -> Forese
         NotFound: there is none of that id.
     """
     (asked,) = _shown(db, by, [_seen(db, by, identity, now=now)], now=now)
-    return foresight.foreseen(db, asked, now=now)
+    return foresight.foreseen(db, by, asked, now=now)
 
 
 def listed(

@@ -187,7 +187,14 @@ def _foreseen(found: "Foreseen") -> None:
     table(
         ("column", "type", "tags", "open now", "then", "because"),
         (
-            (f"{c.dataset}.{c.column}", c.type, c.tags, c.before, c.after, c.because)
+            (
+                f"{c.dataset}.{c.column}",
+                c.type,
+                c.tags,
+                c.before if c.known else "not told",
+                c.after,
+                c.because,
+            )
             for c in found.columns
         ),
         empty="no columns are known yet",

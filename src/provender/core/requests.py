@@ -164,7 +164,8 @@ class AccessRequest:
 class ForeseenColumn:
     """A column that a request asks for, and whether it is open before and after.
 
-    ``because`` says what opens or closes it after. Nothing here is a value of the column.
+    ``because`` says what opens or closes it after. Who may not know what others may (``known`` is
+    false) is told what the request opens by itself. Nothing here is a value of the column.
     """
 
     dataset: str
@@ -176,6 +177,7 @@ class ForeseenColumn:
     before: bool = False
     after: bool = False
     because: str = ""
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
