@@ -155,6 +155,33 @@ def test_the_source_is_not_named_to_who_may_not_discover_it(connect: Connect):
     assert whole(connect("max"), dataset_node(LAST)) == {"who": {"personal": None}}
 
 
+def test_what_a_dataset_says_names_no_source_that_may_not_be_discovered(connect: Connect):
+    sources = (f"{SALARIES}.name", f"{FLIGHTS}.tailnum")
+    says = {"who": "hash: sha256", "pay": "hash: sha256"}
+    made = dataset(
+        LAST,
+        "By person.",
+        column_from={"who": sources, "pay": (f"{SALARIES}.salary",)},
+        column_anonymises=says,
+    )
+    apply(connect, declared(SALARIES), made)
+    max_ = connect("max")
+    then = max_.finder.entry(LAST).changed_at
+    for told in (
+        max_.finder.entry(LAST).dataset,
+        max_.finder.entry(LAST, as_of=then).dataset,
+        next(one for one in max_.desk.governance().datasets if one.ref == LAST),
+    ):
+        assert told.column_from == {"who": sources[1:]}
+        assert told.column_anonymises == {"who": "hash: sha256"}
+    remembered = max_.desk.history("dataset", str(LAST)).items
+    assert remembered
+    assert "salaries" not in str(remembered)
+    gov = connect("gov")
+    assert gov.finder.entry(LAST).dataset == made
+    assert next(one for one in gov.desk.governance().datasets if one.ref == LAST) == made
+
+
 def test_it_stops_where_an_aggregation_anonymises_and_only_if_the_tag_says_so(connect: Connect):
     apply(
         connect,

@@ -95,6 +95,14 @@ def test_a_subject_is_erased_and_that_is_certified(signing: Connect, keys: Keys)
     assert ana.resolve(FLIGHTS).manifest.producer == PRODUCER
     with pytest.raises(Gone, match=f"a subject was erased from it, certificate {done.id}"):
         ana.resolve(FLIGHTS.at(2))
+    before = manifest(2)
+    releases = {
+        one.version.number: one.version.manifest for one in ana.finder.releases(FLIGHTS).items
+    }
+    assert releases[2].digest == before.digest
+    assert (releases[2].logical_digest, releases[2].files, releases[2].location) == ("", (), "")
+    assert (releases[2].sums, releases[2].event_range) == ((), None)
+    assert releases[1].logical_digest == manifest(1).logical_digest
     other = Trained(name="fare", training_set=made.id, artifact=f"sha256:{'b' * 64}")
     with pytest.raises(Gone, match=f"certificate {done.id}"):  # nobody would be told of it
         ops.models.record(other)

@@ -202,6 +202,16 @@ def test_a_model_of_what_went_since_is_refused_and_says_why(connect: Connect):
     assert dev.models.models().items == (there,)
 
 
+def test_models_of_a_project_that_is_owned_are_of_its_owner(connect: Connect):
+    ops = published(connect)
+    connect("dev").record(replace(VISIBLE, owner="person:dev"))
+    for name in ("taken", "free"):
+        with pytest.raises(Denied, match="project delays is person:dev's"):
+            ops.models.record(trained(made(ops), name=name))
+    dev = connect("dev")
+    assert dev.models.record(trained(made(dev, by="person:dev"), name="taken")).number == 1
+
+
 def test_a_model_of_nothing_that_is_governed_is_refused(connect: Connect):
     ops = published(connect)
     unpinned = replace(made(ops), pins=())

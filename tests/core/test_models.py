@@ -60,6 +60,11 @@ def test_a_name_may_have_a_version():
         "https://models.example/fare?AWSAccessKeyId=x",
         "https://models.example/fare?apiKey=x",
         "https://models.example/fare?sv=1&sig=x",
+        "https://models.example/fare?apikey=x",
+        "https://models.example/fare?accesstoken=x",
+        "https://models.example/fare?api_key=x",
+        "https://models.example/fare?jwt=x",
+        "https://models.example/fare;token=x",
         "https://models.example/fare#access_token=x",
     ],
 )

@@ -22,6 +22,7 @@ from provender.online.columns import ColumnEncoder
 from provender.sdk import Workspace
 from provender.settings import Settings
 from provender.tables.piped import encoded
+from provender.values import to_json
 from tests.exits.asking import everything
 from tests.exits.plain import feast
 from tests.exits.world import (
@@ -88,6 +89,14 @@ def use(world: World) -> None:
         workspace.models.record(name, training_set=made, artifact=artifact)
 
 
+def whole(found: Any) -> str:
+    """Return all that something holds: what it is called in a line leaves values out."""
+    try:
+        return f"{found} {to_json(found)}"
+    except TypeError:  # it is no value of the core
+        return str(found)
+
+
 def calls(workspace: Workspace) -> dict[str, Callable[[], str]]:
     """What the SDK gives, each as text; what it refuses, in the words of the refusal."""
 
@@ -97,7 +106,7 @@ def calls(workspace: Workspace) -> dict[str, Callable[[], str]]:
                 found = work()
             except ProvenderError as error:
                 return f"{error} {getattr(error, 'facts', '')}"
-            return str(found.to_pylist() if isinstance(found, pa.Table) else found)
+            return str(found.to_pylist()) if isinstance(found, pa.Table) else whole(found)
 
         return call
 

@@ -67,3 +67,13 @@ def test_what_somebody_makes_of_a_guess_tells_of_nobody_elses(world: World):
     assert {anas.spine_digest, anas.content_digest, anas.id}.isdisjoint(
         {sams.spine_digest, sams.content_digest, sams.id}
     )
+
+
+def test_no_manifest_tells_the_hash_of_a_row_that_comes_or_goes(world: World):
+    """Sums of two versions differ by the hash of what was added: one row of few values is guessed."""
+    workspace = world.outside(ANA)
+    assert workspace.version("shop.visits").manifest.sums == ()
+    with httpx.Client(base_url=f"{world.address}/api/v1/", headers=world.bearer(ANA)) as client:
+        for path in ("versions", "versions/1"):
+            assert '"sums":[]' in client.get(f"datasets/shop.visits/{path}").text
+    assert len(world.inside(SAM).version("shop.visits").manifest.sums) == 4  # he publishes

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -104,7 +105,7 @@ def test_another_format_is_another_representation_of_the_same_version(acting: Co
         assert (got.version.ref, got.version.manifest.format) == (made.ref, fmt)
         assert got.version.manifest.logical_digest == made.manifest.logical_digest
         reread = ana.get("shop.orders", format=fmt)
-        assert reread.version.manifest == got.version.manifest
+        assert reread.version.manifest == replace(got.version.manifest, sums=())
         assert reread.arrow().to_pylist() == orders(40).to_pylist()
     assert [version.number for version in versions_of(sam.catalog, ORDERS)] == [1]
     assert set(ana.get("shop.orders").release.formats) == set(Format) - {Format.CSV}

@@ -103,7 +103,7 @@ def test_a_model_is_recorded_from_its_file_and_leads_back_to_what_it_rests_on(
     one = workspace.models.record(
         "delay-model", training_set=made, artifact=file, metrics={"auc": 0.74}
     )
-    assert (one.id, one.created_by) == ("flights_delays/delay-model@1", "person:ana")
+    assert (one.id, one.created_by) == ("flights/delay-model@1", "person:ana")
     assert (
         workspace.models.record(
             "delay-model",
@@ -118,29 +118,29 @@ def test_a_model_is_recorded_from_its_file_and_leads_back_to_what_it_rests_on(
         asked = {"actor": "person:ana", "PROVENDER_HOME": flights.home}
         said = ("--training-set", made.id, "--artifact", file, "--metric", "auc=0.75")
         recorded = run("model", "record", "delay-model", *said, "--json", **asked)
-        assert recorded.json["id"] == "flights_delays/delay-model@2"
-        assert "flights_delays/delay-model@2" in run("model", "list", **asked).out
+        assert recorded.json["id"] == "flights/delay-model@2"
+        assert "flights/delay-model@2" in run("model", "list", **asked).out
         shown = run("model", "show", "delay-model", **asked).out
         for expected in (
-            "flights_delays/delay-model@2",
+            "flights/delay-model@2",
             "auc 0.75",
             made.id,
             "aviation.tail_last@1",
-            "flights_delays/delay-model@1",
+            "flights/delay-model@1",
         ):
             assert expected in shown
-        lineage = run("lineage", "node", "model:flights_delays/delay-model@2", "--json", **asked)
+        lineage = run("lineage", "node", "model:flights/delay-model@2", "--json", **asked)
         assert made.id in lineage.out
         assert "aviation.tail_last@1" in lineage.out
-        tags = run("lineage", "tags", "model:flights_delays/delay-model@2", **asked)
+        tags = run("lineage", "tags", "model:flights/delay-model@2", **asked)
         assert "personal.quasi_identifier" in tags.out
         wrong = run(
             "model", "record", "delay-model", "--training-set", made.id, "--digest", "x", **asked
         )
         assert (wrong.code, "is no file here, and no digest" in wrong.err) == (2, True)
     assert [one.id for one in workspace.models.versions("delay-model")] == [
-        "flights_delays/delay-model@2",
-        "flights_delays/delay-model@1",
+        "flights/delay-model@2",
+        "flights/delay-model@1",
     ]
 
 

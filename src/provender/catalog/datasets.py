@@ -25,6 +25,7 @@ from provender.core.errors import NotFound, Stale
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
+from provender.core.policy import Action
 from provender.core.wording import lasting
 
 TOLD = 5
@@ -123,13 +124,24 @@ def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
 def seen(
     db: Session, who: Actor, found: Sequence[DatasetVersion], *, now: datetime
 ) -> list[DatasetVersion]:
-    """Return ``found`` without the inputs that ``who`` may not discover."""
+    """Return ``found`` without the inputs that ``who`` may not discover.
+
+    Sums tell the hash of each row that comes or goes: only to who may publish, to go on from them.
+    """
+    measured = {version.ref.dataset for version in found if version.manifest.sums}
+    if measured:
+        publishes = visibility.shown(db, who, measured, action=Action.PUBLISH, now=now)
+        found = [_without_sums(one) if one.ref.dataset not in publishes else one for one in found]
     inputs = {ref for version in found for ref in version.manifest.inputs}
     if not inputs:
         return list(found)
     shown = visibility.shown(db, who, (ref.dataset for ref in inputs), now=now)
     hidden = {ref for ref in inputs if ref.dataset not in shown}
     return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
+
+
+def _without_sums(version: DatasetVersion) -> DatasetVersion:
+    return replace(version, manifest=replace(version.manifest, sums=()))
 
 
 def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:

@@ -71,7 +71,7 @@ class LocalDesk:
         with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             row = renaming.rename(db, who, ref, to, expected=expected, change=change)
-            return entries.entry(db, row)
+            return entries.entry(db, who, row, now=change.at)
 
     def step(
         self,

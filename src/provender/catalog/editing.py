@@ -86,7 +86,7 @@ def edit(
         declarations.declare(db, [after], change=change)
         history.keep(db, change, "dataset", row.urn, after, reason=reason)
         _tell(db, change, before, after, reason=reason)
-    return entries.entry(db, row)
+    return entries.entry(db, by, row, now=change.at)
 
 
 def _tell(db: Session, change: Change, before: Dataset, after: Dataset, *, reason: str) -> None:

@@ -35,6 +35,7 @@ from provender.catalog.rows import (
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
 from provender.core.erasure import (
+    ERASED,
     PRODUCER,
     Dropped,
     Erased,
@@ -315,7 +316,7 @@ def _forget(
     if row.data_gone_at is not None:
         return
     row.data_gone_at = change.at
-    row.data_gone_why = f"a subject was erased from it, certificate {identity}"
+    row.data_gone_why = f"{ERASED}{identity}"
     changes.tell(
         db,
         change,

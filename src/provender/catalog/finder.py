@@ -73,7 +73,7 @@ class LocalFinder:
             if as_of is not None:
                 return hindsight.entry(db, who, ref, as_of=as_of, now=now)
             row = access.discovered(db, who, ref.dataset, now=now)
-            return entries.entry(db, row)
+            return entries.entry(db, who, row, now=now)
 
     def entries(
         self,

@@ -27,6 +27,7 @@ from provender.catalog import (
     sessions,
     tokens,
     unprotected,
+    visibility,
 )
 from provender.catalog.changes import Change as CatalogChange
 from provender.catalog.rows import (
@@ -100,7 +101,8 @@ def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Go
     if not datasets:
         return known
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))
-    return replace(known, datasets=tuple(d for d in whole.datasets if d.ref.dataset in shown))
+    datasets_shown = [dataset for dataset in whole.datasets if dataset.ref.dataset in shown]
+    return replace(known, datasets=visibility.told(db, who, datasets_shown, now=now))
 
 
 def plan(db: Session, by: Actor, desired: Governance, *, now: datetime) -> list[Step]:

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, history, naming, rulebook
+from provender.catalog import access, changes, history, naming, rulebook, visibility
 from provender.catalog.listing import FILTERS, OF_A_VERSION, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
 from provender.core.datasets import Dataset, DatasetSummary, Entry
@@ -51,6 +51,7 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
     then = from_json(Dataset, said.value)
     if row.urn not in shown(db, who, {row.urn: then}, now=now):
         raise access.unknown_dataset(db, who, ref.dataset, now=now)
+    (told,) = visibility.told(db, who, [then], now=now)
     names = select(DatasetNameRow.name).where(
         DatasetNameRow.dataset == row.id,
         DatasetNameRow.since_at <= as_of,
@@ -58,7 +59,7 @@ def entry(db: Session, who: Actor, ref: DatasetRef, *, as_of: datetime, now: dat
     )
     revised = _revised(db, row)
     return Entry(
-        dataset=then,
+        dataset=told,
         urn=row.urn,
         revision=row.revision - sum(at > as_of for at in revised),
         former_names=tuple(db.scalars(names.order_by(DatasetNameRow.since_at))),

@@ -85,7 +85,7 @@ def record(db: Session, by: Actor, trained: Trained, *, change: Change) -> Model
     Raises:
         InvalidInput: something that is said of it cannot be.
         NotFound: there is no such training set for ``by``, or no definitions of its project.
-        Denied: ``by`` did not make it.
+        Denied: ``by`` did not make it, or somebody else owns its project.
         Conflict: the name is somebody else's, or something else was said of the same artifact.
         Gone, Recalled: data that it was made of was erased, or is refused to readers, since.
     """
@@ -192,18 +192,26 @@ def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest, *, now: da
 def _check_name(
     db: Session, by: Actor, name: str, made_of: TrainingSetManifest, *, now: datetime
 ) -> None:
-    """A model is of who recorded it first, who owns its project, and who governs."""
-    first = db.scalars(
-        select(ModelRow.value).where(ModelRow.name == name).order_by(ModelRow.number).limit(1)
-    ).first()
-    if first is None:
+    """A model is of who owns its project, else of who recorded it first; and of who governs.
+
+    Where somebody owns the project nobody else is told which names are taken.
+    """
+    project = made_of.spec.project
+    owner = projects.owner_of(db, project)
+    earliest = select(ModelRow.value).where(ModelRow.name == name).order_by(ModelRow.number)
+    first = None if owner else db.scalars(earliest.limit(1)).first()
+    whose = owner or (first.created_by if first else by.id)
+    if whose in (by.id, *by.teams) or access.governs(db, by, now=now):
         return
-    its = {first.created_by, projects.owner_of(db, made_of.spec.project)}
-    if its.isdisjoint((by.id, *by.teams)) and not access.governs(db, by, now=now):
-        raise Conflict(
-            f"the name {name!r} is taken",
-            hint="take another name; or let who recorded it first, or owns the project, record it",
+    if owner:
+        raise Denied(
+            f"project {project} is {owner}'s: its models are not for {by} to record",
+            hint=f"ask {owner} to record it, or train for a project of your own",
         )
+    raise Conflict(
+        f"the name {name!r} is taken",
+        hint="take another name; or let who recorded it first record it",
+    )
 
 
 def _same(said: Trained) -> Select[ModelVersion]:

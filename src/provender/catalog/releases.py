@@ -13,7 +13,8 @@ from provender.catalog import access, changes, datasets, manifests, naming, stan
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
-from provender.core.datasets import Format, Listed, Manifest, Release
+from provender.core.datasets import DatasetVersion, Format, Listed, Manifest, Release
+from provender.core.erasure import ERASED
 from provender.core.errors import Conflict, NotFound
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -54,10 +55,8 @@ def release(
             hint="convert it, or read it as it is",
             what="format",
         )
-    shown = other.manifest.without_inputs(
-        set(other.manifest.inputs) - set(found.version.manifest.inputs)
-    )
-    return replace(found, version=replace(found.version, manifest=shown))
+    as_other = replace(found.version, manifest=other.manifest)
+    return replace(found, version=datasets.seen(db, who, [as_other], now=now)[0])
 
 
 def releases(
@@ -174,9 +173,22 @@ def stated(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Releas
 def _released(
     db: Session, who: Actor, rows: Sequence[VersionRow], *, now: datetime
 ) -> list[Release]:
+    """What followed from rows that a subject was erased from is for who governs, and erases."""
     stated = list(_stated(db, rows))
-    shown = datasets.seen(db, who, [one.version for one in stated], now=now)
+    versions = [one.version for one in stated]
+    if any(map(_is_erased, rows)) and not access.governs(db, who, now=now):
+        pairs = zip(rows, versions, strict=True)
+        versions = [_without_rows(one) if _is_erased(row) else one for row, one in pairs]
+    shown = datasets.seen(db, who, versions, now=now)
     return [replace(one, version=version) for one, version in zip(stated, shown, strict=True)]
+
+
+def _is_erased(row: VersionRow) -> bool:
+    return row.data_gone_at is not None and (row.data_gone_why or "").startswith(ERASED)
+
+
+def _without_rows(version: DatasetVersion) -> DatasetVersion:
+    return replace(version, manifest=version.manifest.without_rows())
 
 
 def _in_every_format(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, features, grants, hindsight, history, rulebook
+from provender.catalog import access, features, grants, hindsight, history, rulebook, visibility
 from provender.catalog.access import EVERYTHING
 from provender.catalog.rows import DatasetRow, HistoryRow, PersonRow
 from provender.core.audit import Remembered
@@ -113,6 +113,8 @@ def _shown(
         then = from_json(Dataset, row.value or "")
         if key not in hindsight.shown(db, who, {key: then}, now=now):
             return None
+        (told,) = visibility.told(db, who, [then], now=now)
+        value = plain(told)
     if value is not None and kind == "definitions":
         part = features.known_part(db, who, from_json(RepoSpec, row.value or ""), now=now)
         if part is None:

@@ -128,6 +128,21 @@ class Manifest:
             return self
         return replace(self, inputs=shown, whole=self.digest)
 
+    def without_rows(self) -> "Manifest":
+        """Return the part of the manifest that nothing follows from of rows; same digest.
+
+        What is told of a version that a subject was erased from.
+        """
+        return replace(
+            self,
+            location="",
+            files=(),
+            logical_digest="",
+            event_range=None,
+            sums=(),
+            whole=self.digest,
+        )
+
     @property
     def content(self) -> str:
         """The identity of the content: equal for equal rows, whatever files hold them."""

@@ -20,6 +20,8 @@ from provender.core.lineage import Node, NodeKind
 
 FORMAT = "provender erasure 1"
 PREFIX = "er_"
+ERASED = "a subject was erased from it, certificate "
+"""Why the data of a version is gone, before the id of the erasure."""
 PRODUCER = "provender erase"
 
 

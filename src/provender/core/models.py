@@ -20,9 +20,10 @@ from provender.core.lineage import Node, NodeKind
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}\Z")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 SECRET = re.compile(
-    r"token|key|secret|sig|signature|pass|password|passwd|pwd|auth|authorization|credentials?|code"
+    r"token|secret|signature|passw|passphrase|credential|apikey|accesskey|authori[sz]ation"
+    r"|(?<![a-z])(?:key|sig|pass|pwd|auth|code|sas|jwt|session)(?![a-z])"
 )
-"""What a parameter of an address is called that lets in whoever has it; among other words."""
+"""What a parameter of an address is called that lets in whoever has it."""
 MOST_METRICS = 100
 LONGEST_NAME = 200
 LONGEST_TEXT = 10_000
@@ -165,15 +166,15 @@ def _wrong_address(uri: str) -> Iterator[str]:
     """Whoever may discover a model reads its address: it lets nobody in. Nothing of it is repeated."""
     try:
         said = urlsplit(uri)
-        asked = parse_qsl(f"{said.query}&{said.fragment}", keep_blank_values=True)
+        parts = f"{said.query}&{said.fragment}&{said.path.partition(';')[2]}".replace(";", "&")
+        asked = parse_qsl(parts, keep_blank_values=True)
     except ValueError:
         yield "its address is none"
         return
     if "@" in said.netloc:
         yield "its address has a user, token or password before the @: leave that out"
     for name, _ in asked:
-        words = re.sub(r"([a-z])([A-Z])", r"\1-\2", name).lower()
-        if any(SECRET.fullmatch(word) for word in re.split(r"[^a-z]+", words)):
+        if SECRET.search(re.sub(r"([a-z])([A-Z])", r"\1-\2", name).lower()):
             yield f"its address has a parameter {name[:LONGEST_NAME]!r}: leave it out"
 
 

@@ -33,10 +33,10 @@ def downgrade() -> None:
 
 def _rename(called: Callable[[str, str], str]) -> None:
     counted: Counter[str] = Counter()
-    of_set = "SELECT project FROM training_sets WHERE id = training_set"
-    ordered = f"ORDER BY {in_order('name')}, number"
+    of_set = "models m JOIN training_sets t ON t.id = m.training_set"
+    ordered = f"ORDER BY {in_order('m.name')}, m.number"
     for name, number, value, project in rows(
-        f"SELECT name, number, value, ({of_set}) FROM models {ordered}"  # noqa: S608 - our own names
+        f"SELECT m.name, m.number, m.value, t.project FROM {of_set} {ordered}"  # noqa: S608 - our own names
     ):
         new = called(name, project)
         counted[new] += 1
