@@ -11,9 +11,10 @@ from provender.catalog.db import downgrade, open_database, transaction, upgrade
 from provender.catalog.door import Door
 from provender.catalog.fsck import CHECKS, REPAIRS, Fault, examine
 from provender.catalog.local import LocalCatalog
+from provender.catalog.rows import ErasureRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Format
-from provender.core.erasure import Erased, Erasure, Scope
+from provender.core.erasure import Erased, Erasure, Scope, State
 from provender.core.errors import Denied
 from provender.core.lineage import Node, NodeKind
 from provender.core.models import Trained
@@ -22,6 +23,7 @@ from provender.core.retention import Retention
 from provender.values import to_json
 from tests.catalog.conftest import govern
 from tests.catalog.kept import PutBack, keeping
+from tests.catalog.sealed import sealing
 from tests.catalog.test_contracts import CONTRACT
 from tests.catalog.world import (
     FLIGHTS,
@@ -281,7 +283,7 @@ def test_every_check_is_tried_with_a_damage():
         ),
         (
             "UPDATE training_sets SET value = replace(value, 'hmac-', 'bare-')",
-            "says other rows or other pins than when it was recorded",
+            "says other content, said and id than when it was recorded",
         ),
         (
             "UPDATE models SET artifact = 'sha256:b'",
@@ -289,7 +291,33 @@ def test_every_check_is_tried_with_a_damage():
         ),
         (
             "UPDATE models SET value = replace(value, 'person:ops', 'person:max')",
-            "model delays/fare@1 says another maker, address or metrics than then",
+            "model delays/fare@1 says another maker than then",
+        ),
+        (
+            "UPDATE training_sets SET value = replace(value, 'ops', 'max')",
+            "says other said and maker",
+        ),
+        ("UPDATE training_sets SET project = 'vault'", "says other project"),
+        (
+            "UPDATE training_sets SET value = replace(value, '_count\"\\:3', '_count\"\\:4')",
+            "says other rows and said",
+        ),
+        (
+            "UPDATE training_sets SET value = replace(value, '\"temp\"]', '\"wind\"]')",
+            "says other said than",
+        ),
+        (
+            'UPDATE models SET value = replace(value, \'n"\\:""\', \'n"\\:"forged"\')',
+            "says another description than then",
+        ),
+        ("UPDATE models SET value = replace(value, '2026', '2020')", "says another time"),
+        (
+            "UPDATE models SET name = 'vault/fare', value = replace(value, 'delays/', 'vault/')",
+            "model vault/fare@1 says another project and name and number than then",
+        ),
+        (
+            "UPDATE models SET number = 7, value = replace(value, '\"number\"\\:1', '\"number\"\\:7')",
+            "model delays/fare@7 says another name and number than then",
         ),
     ],
 )
@@ -299,6 +327,30 @@ def test_what_the_audit_trail_says_otherwise_is_found(damage: str, says: str, en
         db.execute(text(damage.format(blob=blob)))
     found = [f"{f.subject} {f.says}" for f in look(engine) if f.check == "trail"]
     assert any(says in one for one in found), found
+
+
+def test_a_training_set_that_says_another_id_is_named_and_hung_on_nothing(engine: Engine):
+    with transaction(engine, write=True) as db:
+        db.execute(text("UPDATE training_sets SET value = replace(value, 'report', 'vault')"))
+    found = look(engine)
+    assert {fault.check for fault in found} == {"trail"}
+    look(engine, repair=True)
+    assert look(engine) == found
+
+
+def test_an_altered_certificate_is_found_by_who_has_the_keys(engine: Engine, tmp_path: Path):
+    sealed = sealing(tmp_path)
+    certificate = sealed.keys.signer().attest(replace(NOT_GONE, erased=()))
+
+    def said(value: Erasure) -> list[str]:
+        with transaction(engine, write=True) as db:
+            db.merge(ErasureRow(id="er_1", position=1, value=value))
+        return [fault.says for fault in look(sealed.bind(engine)) if fault.check == "trail"]
+
+    unknown = ["is there, and nobody began it"]
+    assert said(certificate) == said(replace(certificate, state=State.RESTORED)) == unknown
+    forged = "is not what was signed, or by none of the known keys"
+    assert said(replace(certificate, reason="forged")) == [*unknown, forged]
 
 
 def test_a_state_that_is_none_is_named(engine: Engine):

@@ -220,6 +220,7 @@ def record_training_set(
             "rows": manifest.row_count,
             "decision": manifest.decision,
             "content": manifest.content_digest,
+            "said": manifest.said,
         },
     )
 

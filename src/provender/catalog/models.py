@@ -30,6 +30,7 @@ from provender.catalog.records import check_limit, position
 from provender.catalog.rows import ModelRow
 from provender.core.audit import EventKind
 from provender.core.datasets import Listed
+from provender.core.digest import digest
 from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
 from provender.core.models import ModelVersion, Trained, check, found_again, in_project
@@ -247,6 +248,7 @@ def _add(db: Session, new: ModelVersion, made_of: TrainingSetManifest, *, change
             "artifact": said.artifact,
             "uri": said.uri,
             "metrics": said.metrics,
+            "description": digest(said.description),
         },
     )
 

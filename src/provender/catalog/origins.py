@@ -1,6 +1,7 @@
 """Whether training sets and models hang in the graph on what they were made of.
 
-Who may discover one, who is told of it and which tags it has follow from that.
+Who may discover one, who is told of it and which tags it has follow from that. One that says that
+it is another is forged: the trail tells (`proofs`), and nothing is hung on what it says.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,7 +40,8 @@ def repair_origins(db: Session, change: Change) -> None:
 
 def _sets(db: Session) -> Iterator[TrainingSetManifest]:
     """Those that do not hang as they should."""
-    every = db.scalars(select(TrainingSetRow.value).order_by(TrainingSetRow.id)).all()
+    rows = db.scalars(select(TrainingSetRow).order_by(TrainingSetRow.id))
+    every = [row.value for row in rows if row.value.id == row.id]
     for portion in portions(every):
         held = _held(db, (Node(NodeKind.TRAINING_SET, manifest.id) for manifest in portion))
         known = naming.known_numbers(db, {pin.dataset for one in portion for pin in one.pins})
@@ -52,7 +54,8 @@ def _sets(db: Session) -> Iterator[TrainingSetManifest]:
 
 def _models(db: Session) -> Iterator[ModelRow]:
     """Those that do not hang as they should."""
-    every = db.scalars(select(ModelRow).order_by(ModelRow.name, ModelRow.number)).all()
+    rows = db.scalars(select(ModelRow).order_by(ModelRow.name, ModelRow.number))
+    every = [row for row in rows if row.value.id == f"{row.name}@{row.number}"]
     for portion in portions(every):
         held = _held(db, (row.value.node for row in portion))
         sets = _held(db, (Node(NodeKind.TRAINING_SET, row.training_set) for row in portion))

@@ -1,28 +1,33 @@
 """What the audit trail says happened, against what the tables say: it is chained, they are not.
 
-The trail has the digest of every manifest, contract and training set, the artifact of every model,
-and the word of everything that went.
+The trail has the digest of every manifest, contract and certificate, what was said of every
+training set and model, and the word of everything that went.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
+from provender.catalog.checkpoints import sealing_of
 from provender.catalog.rows import (
     AuditRow,
     ContractRow,
     DatasetNameRow,
     DatasetRow,
+    ErasureRow,
     ModelRow,
     RepresentationRow,
     TrainingSetRow,
     VersionRow,
 )
+from provender.catalog.signing import is_attested
 from provender.core.audit import EventKind
-from provender.core.digest import digest_bytes
+from provender.core.digest import digest, digest_bytes
+from provender.core.erasure import Erasure, State
 
 Wrong = Iterator[tuple[str, str]]
 Key = tuple[int, int]
@@ -39,6 +44,7 @@ def trail(db: Session) -> Wrong:
     yield from _forgotten(db, names)
     yield from _trained(db)
     yield from _learnt(db)
+    yield from _certified(db)
 
 
 def _published(db: Session, names: dict[str, int]) -> Wrong:
@@ -140,23 +146,43 @@ def _forgotten(db: Session, names: dict[str, int]) -> Wrong:
 
 
 def _trained(db: Session) -> Wrong:
+    """Each is what its first maker recorded; the id is made of the question and what answered it."""
     recorded: set[str] = set()
     for events in _batches(db, EventKind.TRAINING_SET_RECORD):
-        told = {event.subject: event for event in events if event.subject not in recorded}
-        recorded |= told.keys()
+        told: dict[str, AuditRow] = {}
+        for event in events:
+            if event.subject not in recorded:
+                recorded.add(event.subject)
+                told[event.subject] = event
         there = db.scalars(select(TrainingSetRow).where(TrainingSetRow.id.in_(list(told))))
-        rows = {row.id: row.value for row in there}
+        rows = {row.id: row for row in there}
         for identity, event in told.items():
-            made = rows.get(identity)
-            if made is None:
+            if identity not in rows:
                 yield identity, "was recorded, and is not there"
-                continue
-            pins = [str(pin) for pin in made.pins]
-            if (made.content_digest, pins) != (event.detail["content"], event.detail["pins"]):
-                yield identity, "says other rows or other pins than when it was recorded"
+            else:
+                yield from _made_otherwise(rows[identity], event)
     for identity in db.scalars(select(TrainingSetRow.id)):
         if identity not in recorded:
             yield identity, "is a training set that nobody recorded"
+
+
+def _made_otherwise(row: TrainingSetRow, event: AuditRow) -> Wrong:
+    made = row.value
+    here = {
+        "service": made.spec.service,
+        "purpose": made.spec.purpose,
+        "pins": [str(pin) for pin in made.pins],
+        "rows": made.row_count,
+        "decision": made.decision,
+        "content": made.content_digest,
+        "said": made.said,
+    }
+    then = {what: event.detail.get(what, here[what]) for what in here}  # older events tell less
+    here |= {"maker": made.created_by, "id": made.id, "project": made.spec.project}
+    then |= {"maker": event.actor, "id": row.id, "project": row.project}
+    here["time"], then["time"] = made.created_at, row.created_at
+    if wrong := _other(here, then):
+        yield row.id, f"says other {wrong} than when it was recorded"
 
 
 def _learnt(db: Session) -> Wrong:
@@ -166,19 +192,84 @@ def _learnt(db: Session) -> Wrong:
         for events in _batches(db, EventKind.MODEL_RECORD)
         for event in events
     }
-    for row in db.scalars(select(ModelRow).order_by(ModelRow.name, ModelRow.number)):
+    projects = select(ModelRow, TrainingSetRow.project).outerjoin(
+        TrainingSetRow, TrainingSetRow.id == ModelRow.training_set
+    )
+    for row, project in db.execute(projects.order_by(ModelRow.name, ModelRow.number)):
         event = told.pop((_own(row.name), row.training_set, row.artifact), None)
-        said = row.value.trained
         if event is None:
             yield f"model {row.value.id}", "is of a set and an artifact that nobody recorded"
-        elif (row.value.created_by, said.uri, dict(said.metrics)) != (
-            event.actor,
-            event.detail["uri"],
-            event.detail["metrics"],
-        ):
-            yield f"model {row.value.id}", "says another maker, address or metrics than then"
+        else:
+            yield from _learnt_otherwise(row, project, event)
     for event in told.values():
         yield f"model {event.subject}", "was recorded, and is not there"
+
+
+def _learnt_otherwise(row: ModelRow, project: str | None, event: AuditRow) -> Wrong:
+    said = row.value.trained
+    here = {
+        "maker": row.value.created_by,
+        "time": row.value.created_at,
+        "set": said.training_set,
+        "artifact": said.artifact,
+        "address": said.uri,
+        "metrics": dict(said.metrics),
+        "description": digest(said.description),
+        "project": row.name.rpartition("/")[0],
+        "name and number": [row.value.id, f"{row.name}@{row.number}"],
+    }
+    id_then = event.subject if "/" in event.subject else row.value.id  # before, they had no project
+    then = {
+        "maker": event.actor,
+        "time": event.at,
+        "set": row.training_set,
+        "artifact": row.artifact,
+        "address": event.detail["uri"],
+        "metrics": event.detail["metrics"],
+        "description": event.detail.get("description", here["description"]),
+        "project": here["project"] if project is None else project,
+        "name and number": [id_then, id_then],
+    }
+    if wrong := _other(here, then):
+        yield f"model {row.value.id}", f"says another {wrong} than then"
+
+
+def _other(here: Mapping[str, Any], then: Mapping[str, Any]) -> str:
+    """What is not as it was, in words."""
+    wrong = [what for what in here if here[what] != then[what]]
+    return ", ".join(wrong[:-1]) + (" and " if wrong[:-1] else "") + "".join(wrong[-1:])
+
+
+def _certified(db: Session) -> Wrong:
+    """Erasures are as they were signed, where the keys are at hand; done ones as the trail says."""
+    sealing = sealing_of(db)
+    public = sealing.keys.public() if sealing else {}
+    begun = {event.subject for some in _batches(db, EventKind.ERASURE_BEGIN) for event in some}
+    known = {event.subject for some in _batches(db, EventKind.ERASURE_RESTORE) for event in some}
+    done = {
+        event.subject: event.detail["certificate"]
+        for some in _batches(db, EventKind.ERASURE_FINISH)
+        for event in some
+    }
+    for row in db.scalars(select(ErasureRow).order_by(ErasureRow.position)):
+        value = row.value
+        if row.id not in begun | known:
+            yield f"erasure {row.id}", "is there, and nobody began it"
+        if value.id != row.id or (public and not _is_attested(value, public)):
+            yield f"erasure {row.id}", "is not what was signed, or by none of the known keys"
+        elif value.state is State.DONE and value.digest != done.get(row.id, value.digest):
+            yield f"erasure {row.id}", f"is {value.digest}, certified was {done[row.id]}"
+        elif value.state is State.OPEN and row.id in done:
+            yield f"erasure {row.id}", "was certified, and is open"
+        begun.discard(row.id)
+    for identity in sorted(begun):
+        yield f"erasure {identity}", "was begun, and is not there"
+
+
+def _is_attested(erasure: Erasure, public: dict[str, bytes]) -> bool:
+    """Whether it is signed; one that a restore put back is as it was before that."""
+    states = State if erasure.state is State.RESTORED else [erasure.state]
+    return any(is_attested(replace(erasure, state=state), public) for state in states)
 
 
 def _own(name: str) -> str:

@@ -190,6 +190,13 @@ class TrainingSetManifest:
         identity = [self.spec.identity, *made]
         return f"ts_{short(digest(identity), length=16)}"
 
+    @property
+    def said(self) -> str:
+        """The digest of what it says beside what its id is made of: for the audit trail."""
+        made = [self.repo_digest, self.decision, self.created_at, self.created_by, self.seconds]
+        rows = [self.row_count, self.columns, self.known_later, self.event_range]
+        return digest([self.id, *made, *rows])
+
 
 def digest_key(secret: bytes, project: str) -> bytes:
     """Return the key of the digests of a project's training sets: no mask hashes with it."""
