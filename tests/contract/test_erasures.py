@@ -119,10 +119,16 @@ def test_what_cannot_be_is_refused_in_the_same_words(signing: Connect):
     with pytest.raises(NotFound, match="erasure 'er_0' not found"):
         erasures.erase("er_0", found())
     begun = erasures.begin("tailnum", SOUGHT, key="k", reason="x")
+    with pytest.raises(Conflict, match=rf"nobody looked into {FLIGHTS}"):
+        erasures.finish(begun.id)
     with pytest.raises(NotFound, match=f"dataset of {begun.id}"):
         erasures.erase(begun.id, found(dataset=str(HOURLY)))
     with pytest.raises(Conflict, match="at version 2, not 1"):
         erasures.erase(begun.id, found(erased=(1,), before=1, manifest=manifest(3)))
+    nothing = found(erased=(), before=None, rows=0, files=0, size_bytes=0, looked=(1, 2))
+    assert erasures.erase(begun.id, nothing).state is State.OPEN
+    (look,) = signing("gov").records.audit_events(kind=EventKind.ERASURE_LOOK)
+    assert (look.subject, look.detail["versions"]) == (begun.id, [1, 2])
     erasures.finish(begun.id)
     with pytest.raises(Conflict, match=f"the erasure {begun.id} is done"):
         erasures.finish(begun.id)

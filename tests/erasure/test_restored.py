@@ -12,7 +12,7 @@ from provender.catalog.restore import restore
 from provender.core.clock import utc_now
 from provender.core.datasets import Format
 from provender.core.erasure import Erasure, State
-from provender.core.errors import Corrupt, Gone
+from provender.core.errors import Conflict, Corrupt, Gone
 from provender.settings import Settings
 from provender.tables import ledger
 from tests.erasure.bytes import holding
@@ -63,6 +63,8 @@ def test_an_erasure_outlives_the_catalog_it_was_made_in(tmp_path: Path, postgres
         (known,) = gov.catalog.erasures.erasures().items
         assert (known.id, known.state) == (done.id, State.RESTORED)
         assert gov.fsck().faults == ()
+        with pytest.raises(Conflict, match="nobody looked into fleet"):  # since the restore
+            gov.catalog.erasures.finish(done.id)
         again = gov.erase(resume=done.id)
         assert again.state is State.DONE
         assert gov.fsck(remove=True).is_well

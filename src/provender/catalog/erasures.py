@@ -26,6 +26,7 @@ from provender.catalog import (
 from provender.catalog.changes import Change
 from provender.catalog.checkpoints import sealing_of
 from provender.catalog.rows import (
+    AuditRow,
     CheckRow,
     DatasetRow,
     ErasureRow,
@@ -48,7 +49,7 @@ from provender.core.erasure import (
     identity_of,
     with_erased,
 )
-from provender.core.errors import InvalidInput, Misconfigured
+from provender.core.errors import Conflict, InvalidInput, Misconfigured
 from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor
@@ -107,7 +108,8 @@ def begin(
 def erase(db: Session, by: Actor, identity: str, found: Found, *, change: Change) -> Erasure:
     """Return an erasure after versions of a dataset went, and the next one took their place.
 
-    Nothing that was counted of those versions stays: it tells values.
+    Nothing that was counted of those versions stays: it tells values. Of a dataset that holds
+    nothing it is written down that it was looked into.
 
     Raises:
         Denied: ``by`` does not govern.
@@ -119,7 +121,8 @@ def erase(db: Session, by: Actor, identity: str, found: Found, *, change: Change
     erasure = _row(db, identity).value
     check_going_on(erasure)
     dataset = _in_scope(db, erasure, found.dataset)
-    whereabouts.check_no_hold(db, [dataset])
+    if found.erased:
+        whereabouts.check_no_hold(db, [dataset])
     residue.overwrite(db)
     after = _publish(db, by, dataset, found, erasure, change=change)
     rows = [_version(db, dataset, number) for number in found.erased]
@@ -139,7 +142,10 @@ def erase(db: Session, by: Actor, identity: str, found: Found, *, change: Change
         files=found.files,
         size_bytes=found.size_bytes,
     )
-    return _keep(db, change, with_erased(erasure, done))
+    kept = _keep(db, change, with_erased(erasure, done))
+    looked = {"dataset": dataset.name, "urn": dataset.urn, "versions": found.looked}
+    changes.tell(db, change, EventKind.ERASURE_LOOK, kept.id, looked)
+    return kept
 
 
 def readers(db: Session, by: Actor, versions: Sequence[str], *, now: datetime) -> Readers:
@@ -161,11 +167,12 @@ def finish(
     Versions whose data was gone before are named, too: nobody could look into them.
 
     Raises:
-        Denied, NotFound, Conflict: as `erase`.
+        Denied, NotFound, Conflict: as `erase`; or nobody looked into a dataset of its scope.
     """
     whereabouts.check_allowed(db, by, now=change.at)
     erasure = _row(db, identity).value
     check_going_on(erasure)
+    _check_looked(db, erasure)
     residue.overwrite(db)
     for place in erasure.scope.places:
         erasure = with_erased(erasure, _gone_before(db, erasure, place))
@@ -269,6 +276,23 @@ def _in_scope(db: Session, erasure: Erasure, name: str) -> DatasetRow:
     if row is None or row.urn not in {place.urn for place in erasure.scope.places}:
         raise unknown(f"dataset of {erasure.id}", name, [p.dataset for p in erasure.scope.places])
     return row
+
+
+def _check_looked(db: Session, erasure: Erasure) -> None:
+    """All of the scope was looked into, since a restore if there was one: the trail says so."""
+    told = select(AuditRow).where(AuditRow.subject == erasure.id).order_by(AuditRow.sequence)
+    looked: set[str] = set()
+    for event in db.scalars(told):
+        if event.kind == EventKind.ERASURE_RESTORE:
+            looked.clear()
+        elif event.kind == EventKind.ERASURE_LOOK:
+            looked.add(event.detail["urn"])
+    left = [place.dataset for place in erasure.scope.places if place.urn not in looked]
+    if left:
+        raise Conflict(
+            f"{erasure.id} is not done: nobody looked into {', '.join(left)}",
+            hint=f"look where the lake is: provender erase --resume {erasure.id}",
+        )
 
 
 def _version(db: Session, dataset: DatasetRow, number: int) -> VersionRow:

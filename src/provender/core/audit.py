@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     DATASET_PUBLISH = "dataset:publish"
     DATASET_RENAME = "dataset:rename"
     ERASURE_BEGIN = "erasure:begin"
+    ERASURE_LOOK = "erasure:look"
     ERASURE_FINISH = "erasure:finish"
     ERASURE_RESTORE = "erasure:restore"
     FEATURES_APPLY = "features:apply"

@@ -55,8 +55,9 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What is to be done about a dataset: versions that hold the subject go.
+    """What is to be done about a dataset: versions that hold the subject go; none, where none does.
 
+    ``looked`` are the versions that were looked into.
     ``manifest`` is what comes after ``before``, the version that readers got, without its
     ``rows`` of the subject; None: readers got none that held it, or nothing is left of it.
     ``files`` are those that only versions have which go.
@@ -64,6 +65,7 @@ class Found:
 
     dataset: str
     erased: tuple[int, ...]
+    looked: tuple[int, ...] = ()
     before: int | None = None
     rows: int = 0
     files: int = 0
@@ -185,11 +187,14 @@ class Erasures(Protocol):
         ...
 
     def erase(self, identity: str, found: Found) -> Erasure:
-        """Return an erasure after versions of a dataset went, and the next one took their place."""
+        """Return an erasure after versions of a dataset went, and the next one took their place.
+
+        Of a dataset that holds nothing that is told, too: else nobody looked into it.
+        """
         ...
 
     def finish(self, identity: str, *, online: Sequence[Dropped] = ()) -> Erasure:
-        """Return the certificate of an erasure: it is done."""
+        """Return the certificate of an erasure: it is done, and all of its scope was looked into."""
         ...
 
     def readers(self, versions: Sequence[str]) -> Readers:

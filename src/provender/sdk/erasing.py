@@ -124,15 +124,24 @@ def go_on(catalog: "Library", settings: Settings, erasure: Erasure, progress: Pr
 def _erase(
     catalog: "Library", settings: Settings, sought: Sought, erasure: Erasure, place: Place
 ) -> Erasure:
-    """Let every version of a dataset go that holds the subject, and remove its files."""
+    """Let every version of a dataset go that holds the subject, and remove its files.
+
+    The catalog is told of a dataset that holds nothing, too: it was looked into.
+    """
     search = Search(settings.lake, sought, place.columns)
     releases = upkeep.copies(catalog, DatasetRef.parse(place.dataset))
-    held = _held(settings, search, releases)
+    there = _there(settings, releases)
+    looked = tuple(sorted({one.version.number for one in there}))
+    held = _held(search, there)
     if held:
         with storage.publishing(settings.lake):
             found = _found(catalog, settings, search, releases, held)
-            erasure = catalog.erasures.erase(erasure.id, found)
-        ledger.write(settings.lake, erasure)
+            erasure = catalog.erasures.erase(erasure.id, replace(found, looked=looked))
+    else:
+        nothing = Found(dataset=place.dataset, erased=(), looked=looked)
+        erasure = catalog.erasures.erase(erasure.id, nothing)
+    ledger.write(settings.lake, erasure)
+    if held:
         _warn_of_quarantine(catalog, erasure, place)
     _remove(catalog, settings, place)
     return erasure
@@ -194,7 +203,8 @@ class _Look:
 def _foreseen(
     settings: Settings, sought: Sought, place: Place, releases: Sequence[Release]
 ) -> Erased:
-    held = _held(settings, Search(settings.lake, sought, place.columns), releases)
+    search = Search(settings.lake, sought, place.columns)
+    held = _held(search, _there(settings, releases))
     gone, files = _files(releases, held)
     before = _read(releases)
     return Erased(
@@ -208,15 +218,20 @@ def _foreseen(
     )
 
 
-def _held(settings: Settings, search: Search, releases: Sequence[Release]) -> set[int]:
-    """The numbers of the versions that hold the subject, in whatever format; their files are there.
+def _there(settings: Settings, releases: Sequence[Release]) -> list[Release]:
+    """Those whose files are there. Of data that is gone they may be there still, or again."""
+    return [
+        one
+        for one in releases
+        if one.data_gone_at is None or _is_there(settings, one.version.manifest)
+    ]
 
-    Files of data that is gone may be there still, or again: those are looked into, too.
-    """
+
+def _held(search: Search, there: Sequence[Release]) -> set[int]:
+    """The numbers of the versions that hold the subject, in whatever format."""
     held: set[int] = set()
-    for one in releases:
-        is_there = one.data_gone_at is None or _is_there(settings, one.version.manifest)
-        if is_there and one.version.number not in held and search.is_in(one.version):
+    for one in there:
+        if one.version.number not in held and search.is_in(one.version):
             held.add(one.version.number)
     return held
 
