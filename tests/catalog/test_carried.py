@@ -29,7 +29,6 @@ from tests.catalog.world import (
     declared,
     governing,
     manifest,
-    permitted,
     training_set,
 )
 
@@ -216,9 +215,14 @@ def test_tags_travel_to_features_services_training_sets_and_models(connect: Conn
     assert whole(catalog, computed)["celsius"]["personal"] == replace(SOURCE, over=over)
     service = Node(NodeKind.SERVICE, "delays/delay_v1")
     assert whole(catalog, service)["arrived:aircraft"]["personal"] == replace(SOURCE, over=over)
-    catalog.publish(FLIGHTS, manifest())
+    schema = Schema((*SCHEMA.columns, Column(name="aircraft", type="string")))
+    catalog.publish(LAST, manifest(of=LAST, schema=schema))
+    catalog.records.grant(LAST, grantee="person:ana", columns=("aircraft",))
+    catalog = connect("ana")
     features = (FeatureRef("arrived", "aircraft"),)
-    made = training_set(FLIGHTS.at(1), by="person:ops", decision=permitted(catalog, FLIGHTS.at(1)))
+    read = [ColumnRef(str(LAST), name) for name in ("aircraft", "origin", "event_timestamp")]
+    decision = catalog.permit(Action.READ, read, purpose="report").decision
+    made = training_set(LAST.at(1), by="person:ana", decision=decision)
     made = replace(made, spec=replace(made.spec, features=features), columns=("origin", "aircraft"))
     catalog.record(made)
     training = Node(NodeKind.TRAINING_SET, made.id)

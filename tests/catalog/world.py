@@ -201,9 +201,12 @@ VISIBLE = replace(REPO, views=REPO.views[:1], services=REPO.services[:1])
 """The part that rests on no hidden dataset."""
 
 
+READ = ("arr_delay", "event_timestamp", "origin", "temp")
+
+
 def permitted(catalog: LocalCatalog, *pins: DatasetRef, purpose: str = "report") -> str:
-    """Return the decision that lets the catalog's actor read a column of each of ``pins``."""
-    columns = [ColumnRef(pin.dataset, "arr_delay") for pin in pins]
+    """Return the decision that lets the catalog's actor read columns of each of ``pins``."""
+    columns = [ColumnRef(pin.dataset, name) for pin in pins for name in READ]
     return catalog.permit(Action.READ, columns, purpose=purpose).decision
 
 

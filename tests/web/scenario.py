@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from provender.catalog.local import LocalCatalog
+from provender.core import derivation
 from provender.core.datasets import (
     NO_EVIDENCE,
     Evidence,
@@ -144,9 +145,16 @@ def fill(url: str) -> None:
 
 
 def train(catalog: LocalCatalog, *pins: str, column: str) -> None:
-    """Record a training set made with a permit to read ``column`` of each of ``pins``."""
-    columns = [ColumnRef(DatasetRef.parse(pin).dataset, column) for pin in pins]
-    permit = catalog.permit(Action.READ, columns, purpose="delay-prediction")
+    """Record a training set made with a permit to read ``column`` of each of ``pins``.
+
+    And what its features read of them.
+    """
+    columns = {ColumnRef(DatasetRef.parse(pin).dataset, column) for pin in pins}
+    datasets = {one.dataset for one in columns}
+    for ref in REPO.services[0].features:
+        read = derivation.read_for(REPO, ref) or ()
+        columns |= {one for one in read if one.dataset in datasets}
+    permit = catalog.permit(Action.READ, sorted(columns), purpose="delay-prediction")
     made = training_manifest(*pins, by=permit.actor)
     catalog.record(replace(made, decision=permit.decision))
 

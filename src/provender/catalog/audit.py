@@ -1,6 +1,7 @@
 """The audit trail: appended in the transaction of what it tells, numbered without gaps."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -154,19 +155,37 @@ def count(db: Session, kind: EventKind) -> int:
     return db.scalar(select(func.count()).where(AuditRow.kind == kind.value)) or 0
 
 
-def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> set[str]:
-    """Return the datasets that ``actor`` was let read by ``decision``, for ``purpose``."""
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What a decision let somebody read of a dataset, and when.
+
+    ``versions`` are those that were told with it, None where none were.
+    """
+
+    dataset: str
+    columns: frozenset[str]
+    versions: frozenset[int] | None
+    at: datetime
+
+
+def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> list[Opened]:
+    """Return what ``actor`` was let read by ``decision``, for ``purpose``; each time it was."""
     wanted = select(AuditRow).where(
         AuditRow.kind == EventKind.ACCESS_PERMIT.value,
         AuditRow.actor == actor,
         type_coerce(AuditRow.detail, Text).contains(decision, autoescape=True),
     )
     asked = {"decision": decision, "action": Action.READ.value, "purpose": purpose}
-    return {
-        row.subject
+    return [
+        Opened(
+            row.subject,
+            frozenset(row.detail.get("reasons", ())),
+            frozenset(row.detail["versions"]) if "versions" in row.detail else None,
+            row.at,
+        )
         for row in db.scalars(wanted)
         if {key: row.detail.get(key) for key in asked} == asked
-    }
+    ]
 
 
 def permits(

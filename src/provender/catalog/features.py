@@ -9,11 +9,9 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     access,
-    audit,
     bearers,
     changes,
     consumption,
-    datasets,
     epoch,
     findable,
     history,
@@ -40,7 +38,6 @@ from provender.catalog.serving import DECIDED_AS, compile_lease, compile_serving
 from provender.core import derivation
 from provender.core.audit import EventKind
 from provender.core.digest import digest, short
-from provender.core.errors import InvalidInput
 from provender.core.features import RepoSpec
 from provender.core.leases import PolicyLease
 from provender.core.lineage import NodeKind
@@ -48,7 +45,7 @@ from provender.core.names import check_project, unknown
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import SERVER, ServingManifest
-from provender.core.training import TrainingSetManifest, check_keyed
+from provender.core.training import TrainingSetManifest
 
 SUGGESTED = 2000
 Fact = TypeVar("Fact", RepoRow, ServingManifestRow)
@@ -172,73 +169,6 @@ def _record_serving(db: Session, manifest: ServingManifest, *, change: Change) -
         manifest.project,
         {"number": number, "serving": manifest.digest, "closed": sorted(manifest.closed)},
     )
-
-
-def record_training_set(
-    db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Change
-) -> None:
-    """Write down what a training set was made of, and that ``by`` made it.
-
-    Of one that was made before the first manifest is kept; the audit trail names every maker.
-
-    Raises:
-        InvalidInput: it says that somebody else made it, or rests on no permit of ``by`` to
-            read what it is pinned to, or tells digests that are not keyed.
-        NotFound: a dataset version it is pinned to does not exist.
-    """
-    if manifest.created_by != by.id:
-        raise InvalidInput(
-            f"training set {manifest.id} says that {manifest.created_by} made it, not {by}",
-            hint="record a training set as the actor that made it",
-        )
-    check_keyed(manifest)
-    for pin in manifest.pins:
-        datasets.resolve(db, by, pin, now=change.at)
-    _check_permitted(db, by, manifest)
-    if db.get(TrainingSetRow, manifest.id) is None:
-        db.add(
-            TrainingSetRow(
-                id=manifest.id,
-                project=manifest.spec.project,
-                created_at=manifest.created_at,
-                value=manifest,
-            )
-        )
-        lineage.record_training_set(db, manifest)
-        kind = NodeKind.TRAINING_SET.value
-        uses = [consumption.Use(pin, kind, manifest.id) for pin in manifest.pins]
-        consumption.keep(db, change, uses)
-    changes.tell(
-        db,
-        change,
-        EventKind.TRAINING_SET_RECORD,
-        manifest.id,
-        {
-            "service": manifest.spec.service,
-            "purpose": manifest.spec.purpose,
-            "pins": [str(pin) for pin in manifest.pins],
-            "rows": manifest.row_count,
-            "decision": manifest.decision,
-            "content": manifest.content_digest,
-            "said": manifest.said,
-        },
-    )
-
-
-def _check_permitted(db: Session, by: Actor, manifest: TrainingSetManifest) -> None:
-    permitted = audit.permitted(
-        db, actor=by.id, decision=manifest.decision, purpose=manifest.spec.purpose
-    )
-    pinned = {pin.dataset for pin in manifest.pins}
-    names = naming.current(db, pinned | permitted)
-    let = {names[name] for name in permitted}
-    unread = sorted(name for name in pinned if names[name] not in let)
-    if unread:
-        raise InvalidInput(
-            f"training set {manifest.id} rests on the decision {manifest.decision!r}, which did "
-            f"not let {by} read {', '.join(unread)} for purpose {manifest.spec.purpose!r}",
-            hint="record what was made with a permit, under the id of its decision",
-        )
 
 
 def repo(db: Session, who: Actor, project: str, *, now: datetime) -> RepoSpec:

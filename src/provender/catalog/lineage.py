@@ -126,14 +126,22 @@ def forget_declared(db: Session, dataset: DatasetRow) -> None:
     carried.settle(db, _say(db, {f"columns:{dataset.id}": {}}))
 
 
-def record_training_set(db: Session, manifest: TrainingSetManifest) -> None:
-    """Write down which dataset versions and which service a training set was made from."""
+@dataclass(frozen=True, slots=True)
+class RestsOn:
+    """What of the definitions of its project a training set is linked to: by their own names."""
+
+    features: frozenset[FeatureRef] = frozenset()
+    service: bool = False
+
+
+def record_training_set(db: Session, manifest: TrainingSetManifest, rests: RestsOn) -> None:
+    """Write down which dataset versions a training set was made from, and what of definitions."""
     made = Node(NodeKind.TRAINING_SET, manifest.id)
     edges = [Edge(dataset_node(pin), made) for pin in manifest.pins]
-    if manifest.spec.service:
+    if rests.service:
         service = defined_node(NodeKind.SERVICE, manifest.spec.project, manifest.spec.service)
         edges.append(Edge(service, made))
-    columns = _parts(_trained_columns(db, manifest, made))
+    columns = _parts(_trained_columns(db, manifest, rests, made))
     made_anew = _write(db, {f"training-set:{manifest.id}": edges}, How.OBSERVED, columns=columns)
     carried.settle(db, made_anew)
     nodes.rest_on(db, made, [pin.dataset for pin in manifest.pins])
@@ -154,19 +162,21 @@ def record_model(db: Session, model: Node, training_set: Node) -> None:
 
 
 def _trained_columns(
-    db: Session, manifest: TrainingSetManifest, made: Node
+    db: Session, manifest: TrainingSetManifest, rests: RestsOn, made: Node
 ) -> Iterable[ColumnEdge]:
     """Where the columns of a training set come from, of what is known to be there."""
     spec = manifest.spec
     possible: dict[Part, str] = {}
     keys = {column: column for column in manifest.columns}
     keys[derivation.EVENT_TIMESTAMP] = spec.event_timestamp
-    if spec.service:
+    asked = zip(spec.features, spec.own_features, strict=True)
+    linked = [(ref, own) for ref, own in asked if own in rests.features]
+    if rests.service:
         service = defined_node(NodeKind.SERVICE, spec.project, spec.service)
         possible |= {(service, column): to for column, to in keys.items()}
-        possible |= {(service, str(ref)): _trained(manifest, ref) for ref in spec.features}
-    else:
-        for ref, own in zip(spec.features, spec.own_features, strict=True):
+        possible |= {(service, str(ref)): _trained(manifest, ref) for ref, _ in linked}
+    elif not spec.service:
+        for ref, own in linked:
             for kind in (NodeKind.VIEW, NodeKind.ON_DEMAND):
                 view = defined_node(kind, spec.project, own.view)
                 possible |= {(view, column): to for column, to in keys.items()}

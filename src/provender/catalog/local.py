@@ -19,6 +19,7 @@ from provender.catalog import (
     releases,
     sessions,
     tokens,
+    trained,
     unrecorded,
 )
 from provender.catalog.access import ROWS_READ
@@ -347,7 +348,7 @@ class LocalCatalog(Closing):
                 case TrainingSetManifest():
 
                     def work() -> None:
-                        features.record_training_set(db, who, fact, change=change)
+                        trained.record(db, who, fact, change=change)
 
                     idempotency.answered(
                         db, change, key, "record", [fact], NoneType, work, again=lambda: None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
-from provender.catalog import lineage, naming, nodes
+from provender.catalog import lineage, naming, nodes, trained
 from provender.catalog.changes import Change
 from provender.catalog.nodes import portions
 from provender.catalog.rows import EdgeRow, ModelRow, NodeRow, RestsOnRow, TrainingSetRow
@@ -31,7 +31,7 @@ def origins(db: Session) -> Iterator[tuple[str, str]]:
 def repair_origins(db: Session, change: Change) -> None:
     """Write anew what they hang on."""
     for manifest in list(_sets(db)):
-        lineage.record_training_set(db, manifest)
+        trained.link_again(db, manifest, now=change.at)
     for model in list(_models(db)):
         of = Node(NodeKind.TRAINING_SET, model.training_set)
         nodes.rest_on(db, model.value.node, ())

@@ -21,6 +21,7 @@ from provender.core.features import (
 )
 from provender.core.lineage import ColumnEdge, Edge, How, Node, NodeKind, dataset_node, defined_node
 from provender.core.names import DatasetRef, FeatureRef
+from provender.core.policy import ColumnRef
 from provender.core.projections import itself
 from provender.core.travel import Anonymising
 
@@ -161,6 +162,28 @@ def read_by(repo: RepoSpec, node: Node) -> dict[str, frozenset[str]]:
             waiting += [(at[0], column) for column in reached]
         waiting += above.get(at, ())
     return {dataset: frozenset(names) for dataset, names in found.items()}
+
+
+def read_for(repo: RepoSpec, feature: FeatureRef) -> frozenset[ColumnRef] | None:
+    """Return the columns of datasets that a join reads for one feature, keys and times too.
+
+    None if ``repo`` does not define it.
+    """
+    computed = repo.on_demand_view(feature.view)
+    if computed is not None and feature.feature not in {one.name for one in computed.features}:
+        return None
+    found: set[ColumnRef] = set()
+    for needed in computed.inputs if computed else (feature,):
+        view = next((one for one in repo.views if one.name == needed.view), None)
+        sources = {one.name: one.source_column for one in view.features} if view else {}
+        if view is None or needed.feature not in sources:
+            return None
+        keys = (key.source_column for key in view.join_keys)
+        if view.dataset is not None:
+            name = view.dataset.dataset
+            columns = (sources[needed.feature], *keys, *view.times)
+            found |= {ColumnRef(name, column) for column in columns}
+    return frozenset(found)
 
 
 def is_seen(node: Node, rests_on: Collection[T], shown: Collection[T]) -> bool:

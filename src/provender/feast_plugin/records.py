@@ -1,16 +1,18 @@
 """What a plain Feast retrieval was made of, written down in the catalog as `Workspace.training_set` does."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pyarrow as pa
 
+from provender.core import derivation
 from provender.core.clock import utc_now
 from provender.core.errors import NotFound
 from provender.core.names import FeatureRef
 from provender.core.policy import Action, Permit
+from provender.core.protocols import Library
 from provender.core.training import (
     PointInTimePlan,
     TrainingSetManifest,
@@ -103,7 +105,7 @@ class Recorded:
             ),
             pins=plan.pins,
             plan_digest=plan.digest,
-            repo_digest=_or_empty(lambda: catalog.repo(self.project).digest),
+            repo_digest=self._applied(catalog),
             decision=permit.decision,
             spine_digest=keyed(logical_digest(spine)),
             content_digest=keyed(running.value),
@@ -117,14 +119,19 @@ class Recorded:
         catalog.record(manifest)
         self.manifests.append(manifest)
 
+    def _applied(self, catalog: Library) -> str:
+        """Return the digest of the definitions that were applied; nothing, where they read otherwise.
+
+        Nor where a view was never applied through us: Feast's registry may have been changed since.
+        """
+        try:
+            repo = catalog.repo(self.project)
+        except NotFound:
+            return ""
+        asked = (derivation.read_for(repo, FeatureRef.parse(name)) for name in self.features)
+        read = {column for columns in asked for column in columns or ()}
+        return repo.digest if read <= self.plan.reads else ""
+
 
 def _in_utc(schema: pa.Schema, spine: Spine) -> pa.Schema:
     return spine.in_utc(pa.RecordBatch.from_pylist([], schema=schema)).schema
-
-
-def _or_empty(digest: Callable[[], str]) -> str:
-    """Return the digest of what was applied; nothing, where a view was never applied through us."""
-    try:
-        return digest()
-    except NotFound:
-        return ""
