@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from provender.catalog import erasures, whereabouts
+from provender.catalog import erasures, resting, whereabouts
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.datasets import Listed
@@ -26,7 +26,7 @@ class LocalErasures:
         """Return what rests on ``versions``, ``domain.name@version``, and would be named if they went."""
         with self._door.reading() as db:
             who, now = self._door.who(db), self._door.clock()
-            return erasures.readers(db, who, versions, now=now)
+            return resting.readers(db, who, versions, now=now)
 
     def begin(
         self,

@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 
 from provender.catalog import (
     changes,
-    models,
     naming,
     publication,
     residue,
-    retention,
+    resting,
     revisions,
     standings,
     whereabouts,
@@ -43,14 +42,12 @@ from provender.core.erasure import (
     Erasure,
     Found,
     Place,
-    Readers,
     State,
     check_going_on,
     identity_of,
     with_erased,
 )
 from provender.core.errors import Conflict, InvalidInput, Misconfigured
-from provender.core.lineage import NodeKind
 from provender.core.names import DatasetRef, unknown
 from provender.core.people import Actor
 
@@ -148,17 +145,6 @@ def erase(db: Session, by: Actor, identity: str, found: Found, *, change: Change
     return kept
 
 
-def readers(db: Session, by: Actor, versions: Sequence[str], *, now: datetime) -> Readers:
-    """Return what rests on ``versions``, and would be named by a certificate if they went.
-
-    Raises:
-        Denied: ``by`` does not govern.
-        NotFound: there is no such dataset.
-    """
-    whereabouts.check_allowed(db, by, now=now)
-    return Readers(_readers(db, [DatasetRef.parse(version) for version in versions]))
-
-
 def finish(
     db: Session, by: Actor, identity: str, online: Sequence[Dropped], *, change: Change
 ) -> Erasure:
@@ -179,7 +165,7 @@ def finish(
     done = replace(
         erasure,
         state=State.DONE,
-        readers=_readers(db, _went(erasure)),
+        readers=resting.named(db, _went(erasure)),
         online=tuple(online),
         finished_at=change.at,
     )
@@ -377,19 +363,6 @@ def _streamed(db: Session, dataset: int) -> list[VersionRow]:
 
 def _went(erasure: Erasure) -> list[DatasetRef]:
     return [DatasetRef.parse(done.dataset).at(n) for done in erasure.erased for n in done.erased]
-
-
-def _readers(db: Session, versions: Sequence[DatasetRef]) -> tuple[str, ...]:
-    """What named one of these versions, and the models that were made of it."""
-    datasets = naming.numbers(db, (version.dataset for version in versions))
-    pins = {number: retention.pins(db, number) for number in set(datasets.values())}
-    found = {
-        node
-        for version in versions
-        for node in pins[datasets[version.dataset]].get(version.version or 0, ())
-    }
-    sets = [node.name for node in found if node.kind is NodeKind.TRAINING_SET]
-    return tuple(sorted(node.words for node in (*found, *models.made_of(db, sets))))
 
 
 def _row(db: Session, identity: str) -> ErasureRow:

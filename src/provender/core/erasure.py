@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from itertools import filterfalse
 from typing import Any, Protocol
 
 from provender.core.datasets import NO_EVIDENCE, Evidence, Listed, Manifest
@@ -20,6 +19,7 @@ from provender.core.lineage import Node, NodeKind
 
 FORMAT = "provender erasure 1"
 PREFIX = "er_"
+MODEL = Node(NodeKind.MODEL, "").words
 ERASED = "a subject was erased from it, certificate "
 """Why the data of a version is gone, before the id of the erasure."""
 PRODUCER = "provender erase"
@@ -113,16 +113,12 @@ class Readers:
     @property
     def to_decide(self) -> tuple[str, ...]:
         """The models: they learnt from the subject, and go on."""
-        return tuple(filter(_is_model, self.readers))
+        return tuple(one for one in self.readers if one.startswith(MODEL))
 
     @property
     def refused(self) -> tuple[str, ...]:
         """The others, which cannot be made again as they were."""
-        return tuple(filterfalse(_is_model, self.readers))
-
-
-def _is_model(reader: str) -> bool:
-    return reader.startswith(Node(NodeKind.MODEL, "").words)
+        return tuple(one for one in self.readers if not one.startswith(MODEL))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +145,7 @@ class Erasure:
     online: tuple[Dropped, ...] = ()
     finished_at: datetime | None = None
     signed_by: str = ""
-    signature: str = field(default="")
+    signature: str = ""
 
     @property
     def digest(self) -> str:
