@@ -66,5 +66,5 @@ def test_public_lookups_go_on_while_the_catalog_is_down_and_health_says_so(
     assert found.json()["status"] == "degraded"
     assert found.json()["catalog"]["problem"]
     answers = [answer for answer in list(play.traffic.answers) if answer.due >= gone]
-    assert len(answers) > 200
+    assert len(answers) > 180  # a second at 200 a second, the last ones not yet answered
     assert {answer.kind for answer in answers} == {RIGHT}  # before, nobody had told of the policy

@@ -16,7 +16,7 @@ from provender.catalog.access import EVERYTHING
 from provender.catalog.rows import DatasetRow, HistoryRow, PersonRow
 from provender.core.audit import Remembered
 from provender.core.datasets import Dataset, Listed
-from provender.core.digest import plain
+from provender.core.digest import canonical, plain
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef, is_legible, unknown
@@ -114,7 +114,7 @@ def _shown(
         if key not in hindsight.shown(db, who, {key: then}, now=now):
             return None
         (told,) = visibility.told(db, who, [then], now=now)
-        value = plain(told)
+        value = json.loads(canonical(told))  # in the order that is kept
     if value is not None and kind == "definitions":
         part = features.known_part(db, who, from_json(RepoSpec, row.value or ""), now=now)
         if part is None:
