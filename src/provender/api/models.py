@@ -10,7 +10,7 @@ from provender.api.parameters import After, Asking, IfNoneMatch, Limit, Number, 
 from provender.api.routes import Routes
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, Denied, NotFound
-from provender.core.models import ModelVersion, whole_name
+from provender.core.models import ModelVersion, parts, whole_name
 
 routes = Routes("models")
 ModelName = Annotated[
@@ -44,7 +44,7 @@ def record_model(
 ) -> Response:
     """Write down what a model was made of; the same one again is the same version, without a key."""
     made = catalog.models.record(body.model)
-    project, _, name = made.trained.name.rpartition("/")
+    project, name = parts(made.trained.name)
     where = answers.address(request, "models", name, "versions", str(made.number))
     where = f"{where}?{urlencode({'project': project})}"
     return answers.answer(request, made, status=201, location=where)

@@ -33,7 +33,7 @@ from provender.core.datasets import Listed
 from provender.core.digest import digest
 from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
-from provender.core.models import ModelVersion, Trained, check, found_again, in_project
+from provender.core.models import ModelVersion, Trained, check, found_again, in_project, parts
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -166,7 +166,8 @@ def made_of(db: Session, training_sets: Collection[str]) -> Iterator[Node]:
 def _check_made(db: Session, by: Actor, made_of: TrainingSetManifest, *, now: datetime) -> None:
     """Of a training set that several made, the audit trail names every maker.
 
-    Who may not know the project does not ask which names of it are taken. What was made of nothing that is governed says of no permit who may know of it.
+    Who may not know the project does not ask which names of it are taken. What was made of
+    nothing that is governed says of no permit who may know of it.
     """
     projects.check_scope(by, made_of.spec.project)
     features.repo(db, by, made_of.spec.project, now=now)
@@ -264,7 +265,7 @@ def _whole_name(db: Session, shown: Select[ModelVersion], name: str) -> str:
         return name
     ending = shown.with_only_columns(ModelRow.name).distinct().order_by(ModelRow.name)
     some = db.scalars(ending.where(ModelRow.name.endswith(f"/{name}", autoescape=True)))
-    found = [one for one in some if one.rpartition("/")[2] == name]
+    found = [one for one in some if parts(one)[1] == name]
     if len(found) > 1:
         raise InvalidInput(
             f"{len(found)} projects have a model {name!r}",

@@ -2,7 +2,7 @@
 
 from provender.client.wire import Wire
 from provender.core.datasets import Listed
-from provender.core.models import ModelVersion, Trained
+from provender.core.models import ModelVersion, Trained, parts
 
 
 class HttpModels:
@@ -18,23 +18,23 @@ class HttpModels:
 
     def version(self, name: str, number: int | None = None) -> ModelVersion:
         """Return a version of the model ``name``, the newest if no ``number`` is said."""
-        project, own = _parts(name)
+        project, own = parts(name)
         which = () if number is None else ("versions", number)
-        return self._wire.get(ModelVersion, "models", own, *which, project=project)
+        return self._wire.get(ModelVersion, "models", own, *which, project=project or None)
 
     def versions(self, name: str, *, limit: int = 50, after: str = "") -> Listed[ModelVersion]:
         """Return the versions of the model ``name``, the newest first."""
-        project, own = _parts(name)
+        project, own = parts(name)
         return self._wire.listed(
-            ModelVersion, "models", own, "versions", limit=limit, after=after, project=project
+            ModelVersion,
+            "models",
+            own,
+            "versions",
+            limit=limit,
+            after=after,
+            project=project or None,
         )
 
     def models(self, *, limit: int = 50, after: str = "") -> Listed[ModelVersion]:
         """Return the newest version of every model, by name."""
         return self._wire.listed(ModelVersion, "models", limit=limit, after=after)
-
-
-def _parts(name: str) -> tuple[str | None, str]:
-    """The project and the name that ``project/name`` says; None: it says no project."""
-    project, slash, own = name.rpartition("/")
-    return project if slash else None, own

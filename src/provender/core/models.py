@@ -110,13 +110,19 @@ def whole_name(project: str, name: str) -> str:
     return f"{project}/{name}" if project else name
 
 
+def parts(name: str) -> tuple[str, str]:
+    """Return the project and the own name that ``project/name`` says; no project is empty."""
+    project, _, own = name.rpartition("/")
+    return project, own
+
+
 def in_project(project: str, name: str) -> str:
     """Return ``name`` as it is kept: ``project/name``; ``name`` may be that already.
 
     Raises:
         InvalidInput: ``name`` is in another project.
     """
-    said, _, own = name.rpartition("/")
+    said, own = parts(name)
     if said not in ("", project):
         raise InvalidInput(
             f"the training set is of project {project}, and {name[:LONGEST_NAME]!r} would be of {said}",
@@ -141,7 +147,7 @@ def check(trained: Trained) -> Trained:
 
 
 def _wrong(trained: Trained) -> Iterator[str]:
-    own = trained.name.rpartition("/")[2]
+    _, own = parts(trained.name)
     if not NAME.match(own):
         yield (
             f"{own[:LONGEST_NAME]!r} is no name for one (a letter, then at most 62 "

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 from provender.core.clock import to_utc
 from provender.core.digest import short
 from provender.core.lineage import Consumer, Node, NodeKind
-from provender.core.models import parse_name
+from provender.core.models import parse_name, parts
 from provender.core.names import DatasetRef
 from provender.core.wording import lasting, shortened
 
@@ -184,7 +184,7 @@ def address(node: Node) -> str:
 
 def model_address(name: str, number: int | None = None) -> str:
     """Return the address of the page of the model ``project/name``, or of a version of it."""
-    project, _, own = name.rpartition("/")
+    project, own = parts(name)
     asked = {"project": project, "version": number}
     return f"/models/{quote(own)}?" + urlencode({key: said for key, said in asked.items() if said})
 
