@@ -20,6 +20,7 @@ from provender.core.errors import (
     ProvenderError,
     Unauthenticated,
 )
+from provender.core.identity import How, Identity
 from provender.core.limits import Limits
 from provender.core.people import Actor, Person
 from provender.core.policy import Action, ColumnRef
@@ -80,13 +81,42 @@ def test_a_rotated_token_is_for_the_same_and_the_old_one_is_over(
     ana = connect("ana")
     old = ana.keyring.create("job", limits=Limits(purpose="report"), until=NOW + timedelta(days=7))
     clock.advance(timedelta(days=6))
-    new = with_token(ana, old).keyring.rotate("t1")
+    new = ana.keyring.rotate("t1")
     assert (new.token.limits, new.token.name, new.token.replaces) == (old.token.limits, "job", "t1")
     assert new.token.until == clock() + timedelta(days=7)
     assert "revoked" in refused(ana, old)
     assert ana.identify(new.secret).token == "t2"
     with pytest.raises(Conflict, match="t1 is over"):
         ana.keyring.rotate("t1")
+
+
+def test_nothing_that_rotates_makes_a_token_that_outlives_it(
+    connect: Connect, clock: Clock
+) -> None:
+    ana = connect("ana")
+    ends = NOW + timedelta(days=7)
+    mine = ana.keyring.create("job", until=ends)
+    session = replace(
+        ana.identify(ana.keyring.create("laptop", until=ends).secret), how=How.SESSION
+    )
+    wider = with_token(ana, ana.keyring.create("wider", until=ends + timedelta(hours=1)))
+    beside = ana.keyring.create("beside", until=ends)
+    provided = Identity(actor="person:ana", how=How.OIDC, until=NOW + timedelta(hours=1))
+    clamped = ana.as_actor(provided).keyring.create("clamped")
+    assert clamped.token.until == provided.until
+    clock.advance(timedelta(minutes=30))
+    assert ana.as_actor(provided).keyring.rotate(clamped.token.id).token.until == provided.until
+    for _ in range(3):
+        clock.advance(timedelta(days=2))
+        mine = with_token(ana, mine).keyring.rotate(mine.token.id)
+        assert mine.token.until == ends
+    assert ana.as_actor(session).keyring.rotate("t2").token.until == ends
+    assert wider.keyring.rotate(beside.token.id).token.until == ends + timedelta(hours=1)
+    clock.advance(timedelta(days=1))
+    assert "ended" in refused(ana, mine)
+    renewed = ana.keyring.create("job", until=clock() + timedelta(days=1))
+    clock.advance(timedelta(hours=23))
+    assert ana.keyring.rotate(renewed.token.id).token.until == clock() + timedelta(days=1)
 
 
 @pytest.mark.parametrize(

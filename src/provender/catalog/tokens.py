@@ -94,7 +94,8 @@ def rotate(
 ) -> IssuedToken:
     """Return a token for the same, for as long as the old one was for, which is over now.
 
-    A token may be rotated by itself, as long as it is in force.
+    A token may be rotated by itself, as long as it is in force. Nothing that asks makes one that
+    outlives it: what rotates itself ends when it would have, also where a sign-in clamped that.
 
     Raises:
         NotFound: there is none of that id among those that ``by`` may see.
@@ -110,6 +111,8 @@ def rotate(
         _check_within(by, old.limits, old.until, within)
     row.revoked_at = change.at
     until = change.at + (old.until - old.created_at)
+    if within is not None and within.until is not None:
+        until = min(until, within.until)
     issued = _add(
         db, old.name, old.actor, old.limits, until=until, by=by, replaces=old.id, change=change
     )
