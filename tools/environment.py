@@ -152,6 +152,8 @@ def make_venv(place: Environment, lock: IO[str]) -> None:
         return
     again = "" if reason == "missing" else f", anew: the one there is {reason}"
     say(f".venv with Python {sys.version.split()[0]}{again}")
+    if place.venv.is_symlink():
+        place.venv.unlink()  # where it leads to may be another tree's, which goes on using it
     place.working.touch()
     done = run([sys.executable, "-m", "venv", "--clear", str(place.venv)], lock)
     if done.returncode:

@@ -273,6 +273,23 @@ def test_an_environment_of_another_folder_is_not_built_upon(repository, environm
     place.stamp.write_text(known)
 
 
+def test_the_environment_of_another_folder_is_left_alone_where_it_is_linked_to(
+    tmp_path, environment
+):
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "provender-ready.json").write_text(json.dumps({"root": "/elsewhere"}))
+    root = tmp_path / "here"
+    (root / ".data").mkdir(parents=True)
+    (root / ".venv").symlink_to(others)
+    place = environment.Environment(root)
+    with (tmp_path / "lock").open("w") as lock:
+        environment.make_venv(place, lock)
+    assert place.python.exists()
+    assert not place.venv.is_symlink()
+    assert [file.name for file in others.iterdir()] == ["provender-ready.json"]
+
+
 def test_a_missing_lock_is_named(tmp_path):
     repository = Repository(tmp_path / "repository")
     (repository.root / "requirements/data.lock").unlink()
