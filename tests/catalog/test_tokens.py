@@ -158,6 +158,45 @@ def test_tokens_of_others_are_not_there(connect: Connect) -> None:
         gov.keyring.rotate("t1")
 
 
+def test_a_limited_token_sees_itself_and_what_it_could_make(connect: Connect) -> None:
+    ana, gov = connect("ana"), connect("gov")
+    of = {
+        "all": Limits(),
+        "read": Limits(actions=("read",)),
+        "govern": Limits(actions=("govern", "steward")),
+        "project": Limits(project="delays"),
+        "inner": Limits(project="delays", actions=("read",)),
+        "sets": Limits(datasets=("aviation.*",)),
+        "purpose": Limits(purpose="report"),
+    }
+    shown = {
+        "all": list(of),
+        "read": ["read"],
+        "govern": ["govern"],
+        "project": ["project", "inner"],
+        "inner": ["inner"],
+        "sets": ["sets"],
+        "purpose": ["purpose"],
+    }
+    for who in (ana, gov):
+        made = {name: who.keyring.create(name, limits=limits) for name, limits in of.items()}
+        for name, seen in shown.items():
+            mine = with_token(who, made[name])
+            named = [one.name for one in mine.keyring.tokens().items if one.actor == who.actor.id]
+            assert named == seen, name
+            assert len(mine.keyring.tokens(limit=1).items) == 1
+            for other in set(of) - set(seen):
+                for verb in (mine.keyring.revoke, mine.keyring.rotate):
+                    if of[name].actions == ("*",):
+                        with pytest.raises(NotFound, match="not found"):
+                            verb(made[other].token.id)
+            told = [event.kind for event in mine.records.audit_events(limit=100)]
+            govern = who is gov and name in {"govern", "project", "purpose"}
+            assert (EventKind.TOKEN_CREATE in told) == (name == "all" or govern), name
+        with_token(who, made["project"]).keyring.revoke(made["inner"].token.id)
+        with_token(who, made["read"]).keyring.revoke(made["read"].token.id)
+
+
 def test_a_token_makes_none_that_reaches_further_or_lasts_longer(connect: Connect) -> None:
     ana = connect("ana")
     soon = NOW + timedelta(days=1)
@@ -174,8 +213,9 @@ def test_a_token_makes_none_that_reaches_further_or_lasts_longer(connect: Connec
     ):
         with pytest.raises(Denied, match="does not reach as far, or as long"):
             mine.keyring.create("outer", limits=limits, until=until)
+    short = with_token(ana, ana.keyring.create("short", until=NOW + timedelta(hours=1)))
     with pytest.raises(Denied, match="does not reach as far"):
-        mine.keyring.rotate(wide.token.id)
+        short.keyring.rotate(wide.token.id)
     reads = with_token(ana, ana.keyring.create("reads", limits=Limits(actions=("read",))))
     with pytest.raises(Denied, match="token's scope: it is for actions read"):
         reads.keyring.create("inner", limits=replace(inner, actions=("read",)))

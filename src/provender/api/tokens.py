@@ -29,7 +29,10 @@ def list_tokens(
     after: After = "",
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """Return the caller's own tokens, oldest first; all there are, to who governs."""
+    """Return the caller's own tokens, oldest first; all there are, to who governs.
+
+    A limited token sees itself, and those that it could make and end.
+    """
     found = catalog.keyring.tokens(limit=limit, after=paging.place(request, after))
     return answers.answer(request, paging.paged(request, found))
 

@@ -6,17 +6,20 @@ happens to fit opens it. Others read what they did, and what befell the datasets
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, true
+from sqlalchemy import ColumnElement, and_, true
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, epoch
-from provender.core.audit import TRAIL
+from provender.catalog.rows import AuditRow
+from provender.core.audit import TRAIL, EventKind
 from provender.core.datasets import Dataset, Format
 from provender.core.errors import Denied
+from provender.core.limits import NO_LIMITS
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, decide
 
+OF_TOKENS = (EventKind.TOKEN_CREATE, EventKind.TOKEN_REVOKE, EventKind.TOKEN_ROTATE)
 DATASET = Dataset(
     ref=DatasetRef.parse(TRAIL), description="What happened.", owner="", format=Format.PARQUET
 )
@@ -40,8 +43,15 @@ def reads_all(db: Session, who: Actor, *, now: datetime) -> bool:
 
 
 def readable(db: Session, who: Actor, *, now: datetime) -> ColumnElement[bool]:
-    """Return the condition on audit events that ``who`` may read."""
-    return true() if reads_all(db, who, now=now) else access.readable_events(db, who, now=now)
+    """Return the condition on audit events that ``who`` may read.
+
+    A limited token reads nothing of tokens, but for who reads all: others reach further.
+    """
+    if reads_all(db, who, now=now):
+        return true()
+    theirs = access.readable_events(db, who, now=now)
+    limited = who.limits != NO_LIMITS
+    return and_(theirs, AuditRow.kind.not_in(OF_TOKENS)) if limited else theirs
 
 
 def check(db: Session, who: Actor, *, now: datetime) -> None:

@@ -38,18 +38,23 @@ class LocalKeyring:
             )
 
     def tokens(self, *, limit: int = 50, after: str = "") -> Listed[Token]:
-        """Return the actor's own tokens, oldest first; all there are, to who governs."""
+        """Return the actor's own tokens, oldest first; all there are, to who governs.
+
+        A limited token sees itself, and those that it could make and end.
+        """
         check_limit(limit)
         with self._door.reading() as db:
             who, now = self._door.who(db), self._door.clock()
-            found = tokens.listed(db, who, limit=limit + 1, after=after, now=now)
+            within = self._door.identity
+            found = tokens.listed(db, who, within=within, limit=limit + 1, after=after, now=now)
         shown = tuple(found[:limit])
         return Listed(shown, shown[-1].id if len(found) > limit else None)
 
     def revoke(self, identity: str) -> Token:
         """End a token now: it opens nothing at the next request."""
         with self._door.writing(EVERY, own=identity) as (db, change):
-            return tokens.revoke(db, self._door.who(db), identity, change=change)
+            who, within = self._door.who(db), self._door.identity
+            return tokens.revoke(db, who, identity, within=within, change=change)
 
     def rotate(self, identity: str) -> IssuedToken:
         """Return a token in place of another, which is over now."""

@@ -4,6 +4,7 @@ The secret of one is in no row, no event and no log: what is kept is its digest.
 """
 
 from datetime import datetime, timedelta
+from itertools import islice
 from secrets import token_urlsafe
 
 from sqlalchemy import func, select
@@ -69,22 +70,34 @@ def create(
 
 
 def listed(
-    db: Session, by: Actor, *, limit: int | None = None, after: str = "", now: datetime
+    db: Session,
+    by: Actor,
+    *,
+    within: Identity | None = None,
+    limit: int | None = None,
+    after: str = "",
+    now: datetime,
 ) -> list[Token]:
-    """Return the tokens that ``by`` may see, oldest first: their own; all, for who governs."""
+    """Return the tokens that ``by`` may see, oldest first: their own; all, for who governs.
+
+    Of those, what asks within limits sees itself, and what reaches no further, if it may end it.
+    """
     wanted = select(TokenRow).where(TokenRow.number > _number(after))
     if not access.governs(db, by, now=now):
         wanted = wanted.where(TokenRow.actor == by.id)
-    return [_token(row) for row in db.scalars(wanted.order_by(TokenRow.number).limit(limit))]
+    rows = db.scalars(wanted.order_by(TokenRow.number))
+    return [_token(row) for row in islice((row for row in rows if _shows(row, within)), limit)]
 
 
-def revoke(db: Session, by: Actor, identity: str, *, change: Change) -> Token:
+def revoke(
+    db: Session, by: Actor, identity: str, *, within: Identity | None = None, change: Change
+) -> Token:
     """Return a token that is over as of ``change``, or since it was revoked first.
 
     Raises:
         NotFound: there is none of that id among those that ``by`` may see.
     """
-    row = _seen(db, by, identity, change=change)
+    row = _seen(db, by, identity, within=within, change=change)
     _end(db, row, change=change)
     return _token(row)
 
@@ -102,7 +115,7 @@ def rotate(
         Denied: it is somebody else's, and no service's, or reaches further than what asks.
         Conflict: it is over already.
     """
-    row = _seen(db, by, identity, change=change)
+    row = _seen(db, by, identity, within=within, change=change)
     old = _token(row)
     _check_whose(db, by, old.actor, change=change)
     if not old.in_force(change.at):
@@ -257,15 +270,23 @@ def _tell(db: Session, change: Change, kind: EventKind, token: Token) -> None:
     changes.tell(db, change, kind, token.id, said | {"replaces": token.replaces})
 
 
-def _seen(db: Session, by: Actor, identity: str, *, change: Change) -> TokenRow:
+def _seen(
+    db: Session, by: Actor, identity: str, *, within: Identity | None, change: Change
+) -> TokenRow:
     row = db.get(TokenRow, _number(identity))
-    theirs = row is not None and row.actor == by.id
-    if row is None or not (theirs or access.governs(db, by, now=change.at)):
-        near = db.scalars(
-            select(TokenRow.number).where(TokenRow.actor == by.id).order_by(TokenRow.number)
-        ).all()
-        raise unknown("token", identity, [f"t{number}" for number in near])
+    theirs = row is not None and (row.actor == by.id or access.governs(db, by, now=change.at))
+    if row is None or not theirs or not _shows(row, within):
+        own = select(TokenRow).where(TokenRow.actor == by.id).order_by(TokenRow.number)
+        near = [f"t{row.number}" for row in db.scalars(own) if _shows(row, within)]
+        raise unknown("token", identity, near)
     return row
+
+
+def _shows(row: TokenRow, within: Identity | None) -> bool:
+    """Whether what asks may see a token of those whom it asks for: without limits each of them."""
+    if within is None or within.limits == NO_LIMITS or within.token == f"t{row.number}":
+        return True
+    return EVERY in within.limits.actions and row.limits.within(within.limits)
 
 
 def _number(identity: str) -> int:
