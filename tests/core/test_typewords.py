@@ -3,22 +3,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provender.core import typewords as words
+from provender.core.bounds import LEVELS, NESTED
 from provender.core.errors import InvalidInput
 from provender.core.schema import TYPES, Column
 
 SCALARS = st.sampled_from(TYPES).map(words.Word)
 DECIMALS = st.tuples(st.integers(1, 38), st.integers(0, 10)).map(lambda pair: words.decimal(*pair))
-WORDS = st.recursive(
-    SCALARS | DECIMALS,
-    lambda inner: st.one_of(
+
+
+def words_of(depth: int) -> st.SearchStrategy[words.Word]:
+    """Types with ``depth`` levels of others in them, at most."""
+    if not depth:
+        return SCALARS | DECIMALS
+    inner = words_of(depth - 1)
+    return inner | st.one_of(
         inner.map(words.list_of),
-        st.tuples(inner, inner).map(lambda pair: words.map_of(*pair)),
-        st.lists(st.tuples(st.text(max_size=4), inner), min_size=1, max_size=3).map(
+        st.tuples(SCALARS, inner).map(lambda pair: words.map_of(*pair)),
+        st.lists(st.tuples(st.text(max_size=4), inner), min_size=1, max_size=2).map(
             words.struct_of
         ),
-    ),
-    max_leaves=6,
-)
+    )
+
+
+WORDS = words_of(2)
 
 
 @given(WORDS)
@@ -44,3 +51,22 @@ def test_text_that_is_no_type_is_refused(text: str) -> None:
 def test_kinds_are_found_at_any_depth() -> None:
     word = words.parse("list<struct<a:map<string,uint8>>>")
     assert word.kinds == {"list", "struct", "map", "string", "uint8"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "most"),
+    [
+        ("list<", ">", NESTED),
+        ("map<string,", ">", NESTED),
+        ("list<struct<a:", ">>", NESTED),
+        ("struct<a:", ">", LEVELS - 1),
+    ],
+)
+def test_types_are_nested_so_far_and_no_further(before: str, after: str, most: int) -> None:
+    def nested(count: int) -> str:
+        return before * count + "int64" + after * count
+
+    assert str(words.parse(nested(most))) == nested(most)
+    for more in (most + 1, 100_000):
+        with pytest.raises(InvalidInput, match="lists and maps within one another"):
+            words.parse(nested(more))

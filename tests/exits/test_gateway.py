@@ -135,6 +135,24 @@ def test_mistakes_are_told_as_they_are_beside_the_lake(world: World):
         nobody.read("shop.visits", OPEN)
 
 
+@pytest.mark.parametrize(("columns", "depth"), [(1, 5), (1, 58), (51, 1), (1_001, 0)])
+def test_a_body_that_takes_all_memory_to_be_planned_is_refused(
+    world: World, columns: int, depth: int
+):
+    kind = pa.int64()
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    rows = spine()
+    nested = pa.nulls(rows.num_rows, kind)
+    names = [*rows.column_names, *(f"x{n}" for n in range(columns))]
+    body = stream(pa.table([*rows.columns, *[nested] * columns], names=names))
+    began = time.process_time()
+    answer = send(world, body, service="open_v1", purpose="research")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid-input")
+    assert "lists and maps" in answer.text or "1,000 at most" in answer.text
+    assert time.process_time() - began < 2
+
+
 def test_bodies_that_are_no_rows_are_refused_with_a_reason(world: World):
     good = stream(spine())
     options = {"options": pa.ipc.IpcWriteOptions(compression="zstd")}

@@ -1,3 +1,5 @@
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -5,6 +7,7 @@ import pytest
 from hypothesis import given
 
 from provender.core import typewords as words
+from provender.core.bounds import NESTED
 from provender.core.errors import InvalidInput
 from provender.core.schema import TYPES, Column, Schema
 from provender.tables.arrow import (
@@ -19,6 +22,8 @@ from provender.tables.arrow import (
     type_word,
 )
 from tests.core.test_typewords import WORDS
+
+Nest = Callable[[pa.DataType], pa.DataType]
 
 
 @pytest.mark.parametrize("word", TYPES)
@@ -126,3 +131,23 @@ def test_nanoseconds_that_would_be_cut_off_are_refused() -> None:
 def test_sql_quoting_survives_quotes() -> None:
     assert quote('a"b') == '"a""b"'
     assert literal("it's") == "'it''s'"
+
+
+@pytest.mark.parametrize(
+    "nest",
+    [pa.list_, lambda kind: pa.map_(pa.string(), kind), pa.list_view],
+    ids=["list", "map", "view"],
+)
+def test_rows_with_lists_in_lists_without_end_are_refused(nest: Nest) -> None:
+    kind = pa.int64()
+    for _ in range(NESTED + 1):
+        kind = nest(kind)
+    with pytest.raises(InvalidInput, match="column 'x': a type has more than 4 lists and maps"):
+        stored_schema(pa.schema({"x": kind}), event_timestamp=None, naive=Naive.UTC)
+
+
+def test_names_of_very_many_columns_are_told_apart_at_once() -> None:
+    began = time.process_time()
+    many = pa.schema({f"c{n}": pa.int8() for n in range(20_000)})
+    assert len(schema_of(many).columns) == len(many)
+    assert time.process_time() - began < 2

@@ -5,6 +5,7 @@ Types are words, independent of any engine: see `TYPES`. Nested types are writte
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -54,8 +55,8 @@ class Schema:
     columns: tuple[Column, ...]
 
     def __post_init__(self) -> None:
-        names = [column.name for column in self.columns]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        occur = Counter(column.name for column in self.columns)
+        twice = sorted(name for name, count in occur.items() if count > 1)
         if twice:
             raise InvalidInput(
                 f"column names occur twice: {', '.join(twice)}", hint="rename one of each"

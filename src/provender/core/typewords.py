@@ -5,11 +5,13 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from provender.core.bounds import LEVELS, NESTED
 from provender.core.errors import InvalidInput
 from provender.core.schema import TYPES
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+LISTS = frozenset({"list", "map"})
 DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
 
@@ -30,6 +32,21 @@ class Word:
         """Every kind that occurs in the type, at any depth."""
         return frozenset({self.kind}).union(*(part.kinds for _, part in self.parts))
 
+    @property
+    def lists(self) -> int:
+        """How many lists and maps the type has, at any depth."""
+        return (self.kind in LISTS) + sum(part.lists for _, part in self.parts)
+
+    @property
+    def nested(self) -> int:
+        """How many lists and maps are within one another."""
+        return (self.kind in LISTS) + max((part.nested for _, part in self.parts), default=0)
+
+    @property
+    def levels(self) -> int:
+        """How many types are within one another."""
+        return 1 + max((part.levels for _, part in self.parts), default=0)
+
     def __str__(self) -> str:
         match self.kind:
             case "decimal":
@@ -48,28 +65,42 @@ def decimal(precision: int, scale: int) -> Word:
 
 
 def list_of(item: Word) -> Word:
-    """Return the type of lists of ``item``."""
-    return Word("list", (("item", item),))
+    """Return the type of lists of ``item``.
+
+    Raises:
+        InvalidInput: it is nested too deeply.
+    """
+    return _shallow(Word("list", (("item", item),)))
 
 
 def map_of(key: Word, value: Word) -> Word:
-    """Return the type of maps from ``key`` to ``value``."""
-    return Word("map", (("key", key), ("value", value)))
+    """Return the type of maps from ``key`` to ``value``.
+
+    Raises:
+        InvalidInput: it is nested too deeply.
+    """
+    return _shallow(Word("map", (("key", key), ("value", value))))
 
 
 def struct_of(fields: Iterable[tuple[str, Word]]) -> Word:
-    """Return the type of structs with ``fields``, in their order."""
-    return Word("struct", tuple(fields))
+    """Return the type of structs with ``fields``, in their order.
+
+    Raises:
+        InvalidInput: it is nested too deeply.
+    """
+    return _shallow(Word("struct", tuple(fields)))
 
 
 def parse(text: str) -> Word:
     """Return the type that ``text`` says.
 
     Raises:
-        InvalidInput: ``text`` is not a type word.
+        InvalidInput: ``text`` is not a type word, or is nested too deeply.
     """
     try:
         word, end = _word(text, 0)
+    except RecursionError:
+        raise _too_deep() from None
     except (ValueError, IndexError):
         end = -1
     if end != len(text):
@@ -78,6 +109,19 @@ def parse(text: str) -> Word:
             hint=f"types are {', '.join(TYPES)}, list<…>, struct<name:…>, map<…,…>, decimal(p,s)",
         )
     return word
+
+
+def _shallow(word: Word) -> Word:
+    if word.nested > NESTED or word.levels > LEVELS:
+        raise _too_deep()
+    return word
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(
+        f"a type has more than {NESTED} lists and maps within one another, or {LEVELS} levels",
+        hint="keep what is within as text, such as JSON, or as rows of its own",
+    )
 
 
 def _word(text: str, at: int) -> tuple[Word, int]:

@@ -4,6 +4,7 @@ Stored rows have microsecond timestamps in UTC and none of Arrow's encodings (di
 large, view and fixed-size variants), so equal values are equal columns whatever made them.
 """
 
+from collections import Counter
 from enum import StrEnum
 
 import pyarrow as pa
@@ -90,6 +91,16 @@ def schema_of(schema: pa.Schema) -> Schema:
     return Schema(tuple(_column(field) for field in schema))
 
 
+def without_null_types(schema: pa.Schema) -> pa.Schema:
+    """Return ``schema`` with strings for columns of Arrow's null type."""
+    return pa.schema(
+        [
+            field.with_type(pa.string()) if pa.types.is_null(field.type) else field
+            for field in schema
+        ]
+    )
+
+
 def arrow_schema(schema: Schema) -> pa.Schema:
     """Return the Arrow schema of stored rows with ``schema``."""
     return pa.schema(
@@ -158,8 +169,8 @@ def _check_names(names: list[str]) -> None:
         raise InvalidInput("the rows have no columns", hint="give at least one column")
     if "" in names:
         raise InvalidInput("a column has no name", hint="name every column")
-    lower = [name.lower() for name in names]
-    alike = sorted({name for name in names if lower.count(name.lower()) > 1})
+    occur = Counter(name.lower() for name in names)
+    alike = sorted({name for name in names if occur[name.lower()] > 1})
     if alike:
         raise InvalidInput(
             f"column names differ only in case, or not at all: {', '.join(alike)}",

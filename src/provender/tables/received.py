@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from provender.core.bounds import SPINE_COLUMNS, SPINE_LISTS
 from provender.core.errors import InvalidInput
+from provender.core.typewords import parse
+from provender.tables.arrow import schema_of, without_null_types
 from provender.tables.piped import END
 
 HEADER, COMPRESSION, DICTIONARY = 2, 3, 1
@@ -22,7 +25,8 @@ def received_table(file: Path) -> pa.Table:
     """Return the rows of the stream in ``file``, which has to stay while they are used.
 
     Raises:
-        InvalidInput: it is no whole stream, is compressed, or has more rows than bytes.
+        InvalidInput: it is no whole stream, is compressed, has more rows than bytes, or columns
+            that are too many or nested too deeply.
     """
     size = file.stat().st_size
     if not size:
@@ -34,7 +38,9 @@ def received_table(file: Path) -> pa.Table:
             if mapped.size() < len(END) or _end(mapped) != END:
                 raise InvalidInput("the rows that were sent break off", hint=HINT)
             mapped.seek(0)
-            table = pa.ipc.open_stream(mapped).read_all()
+            reader = pa.ipc.open_stream(mapped)
+            _check_columns(reader.schema)
+            table = reader.read_all()
         table.validate(full=True)
     except (pa.ArrowException, OSError, struct.error) as error:
         raise InvalidInput(
@@ -46,6 +52,22 @@ def received_table(file: Path) -> pa.Table:
             hint="send every value by itself",
         )
     return table
+
+
+def _check_columns(schema: pa.Schema) -> None:
+    """Check them before anything plans a query of them: that takes its time and memory."""
+    if len(schema) > SPINE_COLUMNS:
+        raise InvalidInput(
+            f"the rows that were sent have {len(schema):,} columns, {SPINE_COLUMNS:,} at most are taken",
+            hint="send those that are needed",
+        )
+    columns = schema_of(without_null_types(schema)).columns
+    lists = sum(parse(column.type).lists for column in columns)
+    if lists > SPINE_LISTS:
+        raise InvalidInput(
+            f"the rows that were sent have {lists:,} lists and maps, {SPINE_LISTS} at most are taken",
+            hint="leave out the columns that are not needed",
+        )
 
 
 def _end(mapped: pa.MemoryMappedFile) -> bytes:

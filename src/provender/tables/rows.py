@@ -36,7 +36,7 @@ from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.schema import Schema
 from provender.core.typewords import Word
-from provender.tables.arrow import quote, schema_of
+from provender.tables.arrow import quote, schema_of, without_null_types
 from provender.tables.session import session
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,7 +64,7 @@ def logical_digest(rows: pa.Table | pa.RecordBatchReader) -> str:
     Raises:
         InvalidInput: a column has a type that cannot be stored.
     """
-    schema = schema_of(_without_null_types(rows.schema))
+    schema = schema_of(without_null_types(rows.schema))
     with session() as connection:
         return inspect(connection.from_arrow(rows), schema, connection).logical_digest
 
@@ -142,7 +142,7 @@ class RunningDigest:
     """The digest of rows that pass by: what `logical_digest` says of all that were added."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema_of(_without_null_types(schema))
+        self._schema = schema_of(without_null_types(schema))
         self._query = _query(self._schema, None)
         self._sums = [0] * LANES
         self.row_count = 0
@@ -266,12 +266,3 @@ def _event_range(name: str | None, earliest: int | None, latest: int | None) -> 
             f"the event timestamp {name!r} has values beyond the years 1 to 9999",
             hint="correct them; most often a unit was taken for another",
         ) from error
-
-
-def _without_null_types(schema: pa.Schema) -> pa.Schema:
-    return pa.schema(
-        [
-            field.with_type(pa.string()) if pa.types.is_null(field.type) else field
-            for field in schema
-        ]
-    )
