@@ -11,7 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
+from provender.api.shapes import LARGE, ORDINARY, WIDE_ONE, Size
 from provender.core.audit import EventKind
+from provender.core.bounds import LONG, MANY
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
 from provender.core.editing import Edit
 from provender.core.effects import Effect
@@ -28,9 +30,7 @@ from provender.core.retention import Retention
 from provender.core.tally import Batch
 from provender.core.training import TrainingSetManifest
 
-T = TypeVar("T")
-LONG = 10_000
-MANY = 1_000
+B = TypeVar("B", bound="Body")
 Word = Annotated[str, Field(max_length=200)]
 Short = Annotated[str, Field(max_length=LONG)]
 
@@ -48,15 +48,28 @@ class Body:
     """A body; core values within it are read as strictly.
 
     Bodies are dataclasses, not pydantic's models, whose own validators would be used as they
-    were built, and not as `shapes` tightens them.
+    were built, and not as `shapes` tightens them. ``size`` is how large one may be.
     """
 
+    size: ClassVar[Size] = ORDINARY
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid", strict=True)
 
 
-def taken(kind: type[T]) -> Any:
+class LargeBody(Body):
+    """A body with a manifest, definitions, or all of the governance."""
+
+    size: ClassVar[Size] = LARGE
+
+
+class WideBody(Body):
+    """A body that says something of each column of a dataset."""
+
+    size: ClassVar[Size] = WIDE_ONE
+
+
+def taken(kind: type[B]) -> Any:
     """Return the dependency that reads a body of ``kind``."""
-    return Depends(Reader(kind))
+    return Depends(Reader(kind, kind.size))
 
 
 def declaration_of(kind: type[Any]) -> type[Any]:
@@ -66,7 +79,7 @@ def declaration_of(kind: type[Any]) -> type[Any]:
     return make_dataclass(
         name,
         parts,
-        bases=(Body,),
+        bases=(WideBody,),
         frozen=True,
         kw_only=True,
         namespace={"__doc__": f"A {kind.__name__.lower()}, and why."},
@@ -74,7 +87,7 @@ def declaration_of(kind: type[Any]) -> type[Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Publish(Body):
+class Publish(LargeBody):
     """A version to publish, with what was measured of it."""
 
     manifest: Manifest
@@ -86,14 +99,14 @@ class Publish(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Represent(Body):
+class Represent(LargeBody):
     """The same rows in another format."""
 
     manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EditWanted(Edit, Body):
+class EditWanted(Edit, WideBody):
     """What changes, and why."""
 
     reason: Short = ""
@@ -136,7 +149,7 @@ class StepWanted(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definitions(Body):
+class Definitions(LargeBody):
     """What a feature repository defines."""
 
     definitions: RepoSpec
@@ -278,7 +291,7 @@ class ErasureWanted(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VersionsErased(Body):
+class VersionsErased(LargeBody):
     """Versions of a dataset that hold the subject, and what comes after them."""
 
     found: Found
@@ -316,14 +329,14 @@ class LookedUp(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desired(Body):
+class Desired(LargeBody):
     """Everything that should be in force."""
 
     desired: Governance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Supposed(Body):
+class Supposed(LargeBody):
     """Everything that might be in force, and since when decisions are decided again by it."""
 
     desired: Governance
@@ -331,7 +344,7 @@ class Supposed(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Application(Body):
+class Application(LargeBody):
     """Everything that should be in force from now on."""
 
     desired: Governance

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
+from provender.core.bounds import PROBLEMS
 from provender.core.errors import (
     Busy,
     Denied,
@@ -62,13 +63,13 @@ class ErrorAnswer:
 
 
 class Malformed(InvalidInput):
-    """A request that is not what the API's description says; every fault of it is listed."""
+    """A request that is not what the API's description says; its faults are listed, or the first of many."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         first = "; ".join(f"{one.where}: {one.what}" for one in problems[:3])
         more = f"; and {len(problems) - 3} more" if problems[3:] else ""
         super().__init__(f"the request is not well formed: {first}{more}", hint=MALFORMED_HINT)
-        self.problems = problems
+        self.problems = _first(problems)
 
 
 class Refused(ProvenderError):
@@ -169,6 +170,14 @@ def malformed(error: RequestValidationError) -> Malformed:
             for found in error.errors()
         )
     )
+
+
+def _first(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """Return so many of them as are told, and in the last place how many others there are."""
+    if len(problems) <= PROBLEMS:
+        return problems
+    others = Problem(where="", what=f"and {len(problems) - PROBLEMS:,} more")
+    return (*problems[:PROBLEMS], others)
 
 
 def said(message: str) -> str:

@@ -1,18 +1,21 @@
 """Bodies of requests: bounded, of the right kind, and read strictly."""
 
 import re
+from asyncio import get_running_loop
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Generic, TypeVar
 
 from starlette.requests import Request
 
 from provender.api.errors import Malformed, Problem, Refused
-from provender.api.shapes import Shape
+from provender.api.shapes import Shape, Size
+from provender.core import bounds
 
 T = TypeVar("T")
 JSON = "application/json"
-LARGEST = 16 << 20
-"""Bytes of a body: a manifest of some hundred thousand files."""
+ASIDE = ThreadPoolExecutor(2, thread_name_prefix="bodies")
+"""Where large bodies are read, one or two at a time: each takes some times its size in memory."""
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON: one database keeps it in a text, the other does not."""
 
@@ -22,14 +25,23 @@ class Reader(Generic[T]):
 
     media = JSON
 
-    def __init__(self, kind: type[T]) -> None:
-        self.shape: Shape[T] = Shape(kind)
+    def __init__(self, kind: type[T], size: Size) -> None:
+        self.shape: Shape[T] = Shape(kind, size)
+        self.largest = size.size_bytes
 
     async def __call__(self, request: Request) -> T:
         check_media(request, self.media)
-        raw = await body(request)
-        if NUL.search(raw):
+        raw = await body(request, largest=self.largest)
+        if len(raw) <= bounds.ASIDE:
+            return self._read(raw)
+        return await get_running_loop().run_in_executor(ASIDE, self._read, raw)
+
+    def _read(self, raw: bytes) -> T:
+        if rb"\u0000" in raw and NUL.search(raw):
             raise Malformed((Problem(where="body", what="a text has a NUL character"),))
+        if raw.count(b",") > bounds.VALUES:
+            much = f"it has more than {bounds.VALUES:,} values"
+            raise Malformed((Problem(where="body", what=much),))
         return self.shape.read(raw)
 
 
@@ -63,7 +75,7 @@ def check_media(request: Request, wanted: str) -> None:
         )
 
 
-async def body(request: Request, *, largest: int = LARGEST) -> bytes:
+async def body(request: Request, *, largest: int) -> bytes:
     """Return the bytes of a body.
 
     Raises:

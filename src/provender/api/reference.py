@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from provender.core import bounds
+
 Json = dict[str, Any]
 HEADING = "Catalog API"
 INTRODUCTION = (
@@ -32,6 +34,11 @@ RULES = (
     "`misdirected` (421).",
     "**Bodies** are read strictly: an unknown key, a number in quotes or an instant without its "
     "zone is refused, and every fault is named. So is a query parameter that the route does not have.",
+    f"**Limits**: a body has at most {bounds.BODY >> 20} MiB, a list in it {bounds.MANY:,} parts ({bounds.COLUMNS:,} where "
+    f"something is said of columns) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
+    f"manifests, definitions or all of the governance have {bounds.LARGE_BODY >> 20} MiB, {bounds.HUGE:,} parts and "
+    f"{bounds.VAST:,} characters; none has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "
+    f"told, and how many more there are; of more than {bounds.COUNTED:,} only that.",
     "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`) in local mode, which listens on this "
     "machine only, and where no header names another. In governed mode every request but `GET /mode` needs "
     "`Authorization: Bearer` with a [token](../how-to/run-governed.md), else it is a 401; `GET /mode` says which it is.",

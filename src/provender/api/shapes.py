@@ -6,6 +6,7 @@ and the API's description is made from it.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
@@ -15,10 +16,13 @@ from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator
 from pydantic_core.core_schema import no_info_after_validator_function
 
 from provender.api.errors import Malformed, Problem, said
+from provender.core import bounds
 from provender.core.clock import to_utc
 
 T = TypeVar("T")
 REFERENCE = "#/components/schemas/{model}"
+PART = 200
+"""Characters of a name of what is wrong: it may be any that was sent."""
 MOST = 2**63 - 1
 """The greatest whole number that both databases keep."""
 Limits = dict[str, dict[str, Any]]
@@ -31,32 +35,46 @@ TIGHTER: Limits = {
     "datetime": {"tz_constraint": "aware"},
     "timedelta": {"strict": False},  # seconds, as we write it
 }
+VARIADIC = frozenset({"list", "tuple", "set", "frozenset", "dict"})
+TEXTS = frozenset({"str", "bytes"})
 Wanted = tuple[str, JsonSchemaMode, CoreSchema]
 
 
-class Shape(Generic[T]):
-    """Reads JSON of one kind."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a body may be: its ``size_bytes``, ``items`` of any list in it, ``characters`` of any text."""
 
-    def __init__(self, kind: type[T]) -> None:
+    size_bytes: int
+    items: int
+    characters: int
+
+
+ORDINARY = Size(size_bytes=bounds.BODY, items=bounds.MANY, characters=bounds.LONG)
+WIDE_ONE = Size(size_bytes=bounds.BODY, items=bounds.COLUMNS, characters=bounds.LONG)
+"""What says something of each column of a dataset."""
+LARGE = Size(size_bytes=bounds.LARGE_BODY, items=bounds.HUGE, characters=bounds.VAST)
+"""Manifests, definitions, and all of the governance."""
+
+
+class Shape(Generic[T]):
+    """Reads JSON of one kind, and of a size."""
+
+    def __init__(self, kind: type[T], size: Size = ORDINARY) -> None:
         self.schema = tightened(TypeAdapter(kind).core_schema)
-        self._validator = SchemaValidator(self.schema)
+        self.bounded = bounded(self.schema, size)
+        self._validator = SchemaValidator(self.bounded)
 
     def read(self, raw: bytes) -> T:
         """Return the value that ``raw`` is.
 
         Raises:
-            Malformed: it is none; every fault is named with its place.
+            Malformed: it is none; its faults are named with their places, up to a number of them.
             InvalidInput: the value's own rules refuse it.
         """
         try:
             value: T = self._validator.validate_json(raw)
         except ValidationError as error:
-            raise Malformed(
-                tuple(
-                    Problem(where=_place(found["loc"]), what=said(found["msg"]))
-                    for found in error.errors(include_url=False, include_context=False)
-                )
-            ) from error
+            raise Malformed(_problems(error)) from None
         return value
 
 
@@ -96,6 +114,24 @@ def tightened(schema: Any, limits: Limits = TIGHTER) -> Any:
     return schema
 
 
+def bounded(schema: Any, size: Size) -> Any:
+    """Return a pydantic schema in which each list, mapping and text has an end: its own, or that of ``size``."""
+    match schema:
+        case dict():
+            found = {key: bounded(part, size) for key, part in schema.items()}
+            kind = found.get("type")
+            if kind in TEXTS:
+                return {"max_length": size.characters, **found}
+            if kind in VARIADIC and (kind != "tuple" or "variadic_item_index" in found):
+                return {"max_length": size.items, **found}
+            return found
+        case list():
+            return [bounded(part, size) for part in schema]
+        case tuple():
+            return tuple(bounded(part, size) for part in schema)
+    return schema
+
+
 def in_utc(value: datetime) -> datetime:
     """Return an instant in UTC.
 
@@ -108,5 +144,15 @@ def in_utc(value: datetime) -> datetime:
         raise PydanticCustomError("instant", "the years are 1 to 9999, in UTC") from None
 
 
+def _problems(error: ValidationError) -> tuple[Problem, ...]:
+    count = error.error_count()
+    if count > bounds.COUNTED:
+        return (Problem(where="body", what=f"it has {count:,} faults, too many to be told"),)
+    return tuple(
+        Problem(where=_place(found["loc"]), what=said(found["msg"]))
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
 def _place(where: tuple[int | str, ...]) -> str:
-    return ".".join(("body", *(str(part) for part in where)))
+    return ".".join(("body", *(str(part)[:PART] for part in where)))

@@ -11,3 +11,26 @@ SPINE_COLUMNS = 1_000
 """Columns of rows that somebody sends."""
 SPINE_LISTS = 50
 """Lists and maps in the types of rows that somebody sends: each takes its time to be planned."""
+
+MANY = 1_000
+"""Things in one list of a request."""
+LONG = 10_000
+"""Characters of a text."""
+COLUMNS = 20_000
+"""Columns of a dataset, as of a Parquet file that is opened."""
+HUGE = 200_000
+"""Things in one list of a manifest, of definitions, or of all of the governance."""
+VAST = 1 << 20
+"""Characters of a text in these."""
+BODY = 1 << 20
+"""Bytes of a request's body."""
+LARGE_BODY = 16 << 20
+"""Bytes of one with a manifest of some hundred thousand files, definitions or the governance."""
+ASIDE = 64 << 10
+"""Bytes of a body above which others are not kept waiting while it is read."""
+VALUES = 500_000
+"""Values in one body: what is wrong with each takes half a kilobyte until it is told."""
+PROBLEMS = 20
+"""Faults of a request that are told; of more, how many there are."""
+COUNTED = 1_000
+"""Faults above which none is told one by one: each takes its time to be put into words."""

@@ -1,0 +1,113 @@
+"""Bodies of requests: each part has an end, and what is wrong with them costs next to nothing."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from provender.api.app import OPERATIONS
+from provender.api.errors import Malformed
+from provender.api.reading import Reader
+from provender.api.shapes import TEXTS, VARIADIC
+from provender.core import bounds
+from tests.api.conftest import Ask
+
+JSON = {"content-type": "application/json"}
+READERS = [one for one in OPERATIONS if isinstance(one.body, Reader)]
+"""The operations that take JSON."""
+
+
+def reader(name: str) -> Reader[Any]:
+    (found,) = (one.body for one in READERS if one.name == name)
+    return found
+
+
+def parts(schema: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every list, mapping and text that a schema of pydantic's has, with its place."""
+    match schema:
+        case dict():
+            place = f"{place}.{schema['name']}" if isinstance(schema.get("name"), str) else place
+            kind = schema.get("type")
+            ends = kind == "tuple" and "variadic_item_index" not in schema
+            if isinstance(kind, str) and kind in VARIADIC | TEXTS and not ends:
+                yield f"{place}: {kind}", schema
+            for part in schema.values():
+                yield from parts(part, place)
+        case list() | tuple():
+            for part in schema:
+                yield from parts(part, place)
+
+
+@pytest.mark.parametrize("operation", READERS, ids=lambda one: one.name)
+def test_every_list_mapping_and_text_of_a_body_has_an_end(operation: Any) -> None:
+    found = list(parts(operation.body.shape.bounded))
+    assert found
+    assert not [place for place, schema in found if schema.get("max_length", 2**30) > bounds.VAST]
+
+
+def refused(name: str, body: bytes) -> Malformed:
+    """What is wrong with ``body``, told in no time."""
+    began = time.process_time()
+    with pytest.raises(Malformed) as error:
+        reader(name)._read(body)
+    assert time.process_time() - began < 1
+    return error.value
+
+
+ZEROS = b'{"action":"read","columns":[%s]}'
+KEYS = b'{"action":"read","columns":[{"dataset":"a.b"}],%s}'
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (ZEROS % b",".join([b"0"] * 500_000), "500,001 faults"),
+        (ZEROS % b",".join([b'{"dataset":"a.b"}'] * 1_001), "at most 1000 items"),
+        (KEYS % b",".join(b'"%d":0' % n for n in range(100_000)), "100,000 faults"),
+        (b'{"action":"read","purpose":"%s","columns":[]}' % (b"x" * 900_000), "200 characters"),
+        (b'{"action":"read","columns":' + b"[" * 900_000, "recursion limit"),
+        (ZEROS % b",".join([b"0"] * 8_000_000), "more than 500,000 values"),
+    ],
+)
+def test_what_is_wrong_with_a_body_is_told_in_few_words(body: bytes, said: str) -> None:
+    error = refused("decide", body)
+    assert said in error.message
+    assert len(error.message) < 1_000
+
+
+def test_so_many_faults_are_told_and_how_many_others_there_are() -> None:
+    error = refused("decide", ZEROS % b",".join([b"0"] * 700))
+    assert len(error.problems) == bounds.PROBLEMS + 1
+    assert error.problems[-1].what == "and 681 more"
+    assert "and 698 more" in error.message
+
+
+def test_a_body_is_as_large_as_its_operation_needs_and_no_larger(ask: Ask) -> None:
+    much = {"content": b" " * (bounds.BODY + 1), "headers": JSON}
+    answer = ask("ana").post("/decisions", **much)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too-large")
+    assert {one.name for one in READERS if one.body.largest > bounds.BODY} == {
+        "add_representation", "apply_governance", "compile_serving_manifest", "erase_versions", "plan_governance",
+        "publish_version", "put_definitions", "simulate_governance",
+    }  # fmt: skip
+
+
+def test_a_large_body_is_read_where_nobody_waits_for_it(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    read: Callable[..., Any] = Reader._read
+
+    def noting(self: Reader[Any], raw: bytes) -> Any:
+        seen.append(threading.current_thread().name)
+        return read(self, raw)
+
+    monkeypatch.setattr(Reader, "_read", noting)
+    for padding in (0, bounds.ASIDE):
+        content = (
+            b'{"action":"discover","columns":[{"dataset":"aviation.flights"}]}' + b" " * padding
+        )
+        assert ask("ana").post("/decisions", content=content, headers=JSON).status_code == 200
+    assert ["bodies" in name for name in seen] == [False, True]
