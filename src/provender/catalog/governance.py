@@ -15,6 +15,7 @@ from provender.catalog import (
     carried,
     changes,
     declarations,
+    domains,
     epoch,
     grants,
     history,
@@ -94,10 +95,11 @@ def current(db: Session, *, datasets: bool = True) -> Governance:
 def seen(db: Session, who: Actor, *, datasets: bool = True, now: datetime) -> Governance:
     """Return what is in force, of datasets those that ``who`` may discover, if they are wanted.
 
-    Rules are as `rulebook` shows them.
+    Rules are as `rulebook` shows them, domains as `domains`.
     """
     whole = current(db, datasets=datasets)
-    known = replace(whole, rules=rulebook.shown(db, who, whole.rules, now=now))
+    rules = rulebook.shown(db, who, whole.rules, now=now)
+    known = replace(whole, rules=rules, domains=domains.shown(db, who, whole.domains, now=now))
     if not datasets:
         return known
     shown = set(db.scalars(access.visible(db, who, Action.DISCOVER, now=now)))

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, history, naming, rulebook, visibility
+from provender.catalog import access, changes, domains, history, naming, rulebook, visibility
 from provender.catalog.listing import FILTERS, OF_A_VERSION, summary
 from provender.catalog.rows import DatasetNameRow, DatasetRow, HistoryRow, PersonRow, VersionRow
 from provender.core.datasets import Dataset, DatasetSummary, Entry
@@ -124,7 +124,7 @@ def governance(
 ) -> Governance:
     """Return what was in force at ``as_of``, of datasets those that ``who`` may discover, if wanted.
 
-    Of people who were taken away since, only who governs is told.
+    Of people who were taken away since, only who governs is told, and so of domains.
 
     Raises:
         InvalidInput: ``as_of`` is in the future, or before history begins.
@@ -138,7 +138,7 @@ def governance(
     then = _datasets(db, as_of) if datasets else {}
     allowed = [then[urn] for urn in shown(db, who, then, now=now)]
     return Governance(
-        domains=every("domain", Domain),
+        domains=domains.shown(db, who, every("domain", Domain), now=now),
         teams=tuple(history.every(db, "team", as_of)),
         people=tuple(_still_there(db, who, every("person", Person), now=now)),
         tags=every("tag", Tag),

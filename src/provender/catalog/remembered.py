@@ -11,7 +11,16 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, features, grants, hindsight, history, rulebook, visibility
+from provender.catalog import (
+    access,
+    domains,
+    features,
+    grants,
+    hindsight,
+    history,
+    rulebook,
+    visibility,
+)
 from provender.catalog.access import EVERYTHING
 from provender.catalog.rows import DatasetRow, HistoryRow, PersonRow
 from provender.core.audit import Remembered
@@ -26,7 +35,8 @@ from provender.values import from_json
 
 PREFIX = "urn:"
 OPEN = frozenset({"domain", "person", "project", "purpose", "rule", "tag", "team", "term"})
-"""Kinds that everybody may know of; but people who were taken away are for who governs."""
+"""Kinds that everybody may know of; but people who were taken away are for who governs, and
+domains as `domains` has it."""
 SUGGESTED = 2000
 OF_DATASETS = frozenset({"contract", "dataset", "retention", "version"})
 """Kinds whose keys are a dataset's URN or name, perhaps with ``@`` and a version."""
@@ -74,6 +84,10 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
     elif kind == "person":
         if db.get(PersonRow, key) is None and not access.governs(db, who, now=now):
             raise _unknown(db, kind, key)
+    elif kind == "domain":
+        open_to = domains.known(db, who, now=now)
+        if open_to is not None and key not in open_to:
+            raise unknown(kind, key, open_to)
     elif kind == "task":
         access.check(db, who, Action.GOVERN, [EVERYTHING], now=now, doing="read a task's history")
     return key
