@@ -17,10 +17,8 @@ from provender.catalog import (
     visibility,
 )
 from provender.catalog.rows import VersionRow
-from provender.core.datasets import (
-    Dataset,
-    DatasetVersion,
-)
+from provender.core.datasets import Dataset, DatasetVersion, Manifest
+from provender.core.erasure import ERASED
 from provender.core.errors import NotFound, Stale
 from provender.core.lifecycle import State
 from provender.core.names import DatasetRef
@@ -57,7 +55,7 @@ def resolve(
     if max_age is not None:
         check_age(version, max_age, now=now)
     standings.told(row, version)
-    return seen(db, who, [version], now=now)[0]
+    return seen(db, who, [(row, version)], now=now)[0]
 
 
 def found(
@@ -122,26 +120,59 @@ def column_names(db: Session, dataset: Dataset) -> tuple[str, ...]:
 
 
 def seen(
-    db: Session, who: Actor, found: Sequence[DatasetVersion], *, now: datetime
+    db: Session,
+    who: Actor,
+    found: Sequence[tuple[VersionRow | None, DatasetVersion]],
+    *,
+    now: datetime,
 ) -> list[DatasetVersion]:
-    """Return ``found`` without the inputs that ``who`` may not discover.
+    """Return the versions ``found``, each with its row, as ``who`` may know them.
 
-    Sums tell the hash of each row that comes or goes: only to who may publish, to go on from them.
+    Whatever tells a version tells it by this; None in place of a row: it was made just now. Sums tell
+    the hash of each row that comes or goes: only to who may publish, to go on from them. What
+    followed from rows that a subject was erased from is for who governs, and erases. Inputs that
+    ``who`` may not discover are left out.
     """
-    measured = {version.ref.dataset for version in found if version.manifest.sums}
+    told = [version for _, version in found]
+    erased = [row is not None and _is_erased(row) for row, _ in found]
+    if any(erased) and not access.governs(db, who, now=now):
+        pairs = zip(erased, told, strict=True)
+        told = [_with(one, one.manifest.without_rows()) if gone else one for gone, one in pairs]
+    measured = {version.ref.dataset for version in told if version.manifest.sums}
     if measured:
         publishes = visibility.shown(db, who, measured, action=Action.PUBLISH, now=now)
-        found = [_without_sums(one) if one.ref.dataset not in publishes else one for one in found]
-    inputs = {ref for version in found for ref in version.manifest.inputs}
+        told = [_without_sums(one) if one.ref.dataset not in publishes else one for one in told]
+    inputs = {ref for version in told for ref in version.manifest.inputs}
     if not inputs:
-        return list(found)
+        return told
     shown = visibility.shown(db, who, (ref.dataset for ref in inputs), now=now)
     hidden = {ref for ref in inputs if ref.dataset not in shown}
-    return [replace(version, manifest=version.manifest.without_inputs(hidden)) for version in found]
+    return [_with(version, version.manifest.without_inputs(hidden)) for version in told]
+
+
+def seen_again(
+    db: Session, who: Actor, version: DatasetVersion, *, now: datetime
+) -> DatasetVersion:
+    """Return a version that ``who`` was told before as they may know it now.
+
+    Raises:
+        NotFound: there is no such dataset for ``who`` any more.
+    """
+    dataset = access.discovered(db, who, version.ref.dataset, now=now)
+    row = db.get_one(VersionRow, (dataset.id, version.number))
+    return seen(db, who, [(row, version)], now=now)[0]
+
+
+def _is_erased(row: VersionRow) -> bool:
+    return row.data_gone_at is not None and (row.data_gone_why or "").startswith(ERASED)
 
 
 def _without_sums(version: DatasetVersion) -> DatasetVersion:
-    return replace(version, manifest=replace(version.manifest, sums=()))
+    return _with(version, replace(version.manifest, sums=()))
+
+
+def _with(version: DatasetVersion, manifest: Manifest) -> DatasetVersion:
+    return replace(version, manifest=manifest)
 
 
 def check_age(version: DatasetVersion, max_age: timedelta, *, now: datetime) -> None:

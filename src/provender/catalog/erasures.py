@@ -347,6 +347,8 @@ def _gone_before(db: Session, erasure: Erasure, place: Place) -> Erased:
             gone = (ProfileRow.dataset == row.dataset, ProfileRow.number == row.number)
             db.execute(delete(ProfileRow).where(*gone))
             digests.append(row.value.manifest.digest)
+            if not row.data_gone_why.startswith(ERASED):
+                row.data_gone_why = f"{ERASED}{erasure.id}; it was gone before: {row.data_gone_why}"
     known_digests = there.manifests if there is not None else ()
     return Erased(
         dataset=dataset.name,

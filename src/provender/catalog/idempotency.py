@@ -28,13 +28,15 @@ def answered(
     kind: type[T],
     work: Callable[[], T],
     *,
-    again: Callable[[], object],
+    again: Callable[[], object] = lambda: None,
+    told: Callable[[T], T] = lambda answer: answer,
 ) -> T:
     """Return what ``work`` answers to what is ``asked``; with a ``key``, what it answered first.
 
     The answer is kept in the transaction of the work, for a week and for this actor; before it
-    is given ``again`` has to let it: rights may have gone meanwhile. What ``work`` raises is not
-    kept: asked again, it is decided again.
+    is given ``again`` has to let it: rights may have gone meanwhile. So may what the answer tells
+    of: ``told`` leaves out what the actor may not know any more. What ``work`` raises is not kept:
+    asked again, it is decided again.
 
     Raises:
         KeyReused: the key came with another request.
@@ -50,7 +52,7 @@ def answered(
                 hint="send each new request with a new key",
             )
         again()
-        return from_json(kind, row.answer)
+        return told(from_json(kind, row.answer))
     answer = work()
     _sweep(db, change)
     db.merge(

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    case,
     false,
     func,
     literal_column,
@@ -27,6 +28,7 @@ from provender.catalog.rows import (
 )
 from provender.catalog.scopes import within
 from provender.core.datasets import Dataset, DatasetSummary, EventRange, newest
+from provender.core.erasure import ERASED
 from provender.core.names import unknown
 from provender.core.people import Actor
 from provender.core.policy import Action
@@ -35,13 +37,17 @@ AFTER_POINT = chr(ord(".") + 1)
 FILTERS = ("domain", "owner", "tag", "term")
 FEW = 5_000
 """Datasets that are sorted by name; more are looked for in the order of their names."""
+ENDS = tuple(
+    case((VersionRow.data_gone_why.startswith(ERASED), None), else_=end)
+    for end in (VersionRow.earliest, VersionRow.latest)
+)
+"""The range of its events, of which nothing is told where a subject was erased from it."""
 OF_A_VERSION = (
     VersionRow.number,
     VersionRow.row_count,
     VersionRow.size_bytes,
     VersionRow.published_at,
-    VersionRow.earliest,
-    VersionRow.latest,
+    *ENDS,
 )
 """What a summary says of a version, in the order of `summary`."""
 NO_FILTERS: Mapping[str, tuple[str, ...]] = {}

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import NoneType
 
@@ -228,11 +229,12 @@ class LocalCatalog(Closing):
     ) -> DatasetVersion:
         """Return the version that ``manifest`` makes; with a ``key``, what it made the first time."""
         with self._door.writing(Action.PUBLISH) as (db, change):
+            who = self._door.who(db)
 
             def work() -> DatasetVersion:
                 return publication.publish(
                     db,
-                    self._door.who(db),
+                    who,
                     ref,
                     manifest,
                     parent=parent,
@@ -243,10 +245,12 @@ class LocalCatalog(Closing):
                     change=change,
                 )
 
+            def told(first: DatasetVersion) -> DatasetVersion:
+                return datasets.seen_again(db, who, first, now=change.at)
+
             asked = [ref, manifest, parent, breaking_reason, note, evidence, draft]
-            again = self._door.knowing(db, change, ref)
             return idempotency.answered(
-                db, change, key, "publish", asked, DatasetVersion, work, again=again
+                db, change, key, "publish", asked, DatasetVersion, work, told=told
             )
 
     def represent(self, ref: DatasetRef, manifest: Manifest, *, key: str = "") -> Release:
@@ -257,9 +261,12 @@ class LocalCatalog(Closing):
             def work() -> Release:
                 return releases.represent(db, who, ref, manifest, change=change)
 
-            again = self._door.knowing(db, change, ref)
+            def told(first: Release) -> Release:
+                version = datasets.seen_again(db, who, first.version, now=change.at)
+                return replace(first, version=version)
+
             return idempotency.answered(
-                db, change, key, "represent", [ref, manifest], Release, work, again=again
+                db, change, key, "represent", [ref, manifest], Release, work, told=told
             )
 
     def permit(

@@ -180,7 +180,7 @@ def publish(
     elif there.state not in READABLE and not draft:
         row = db.get_one(VersionRow, (target.id, version.number))
         admission.publish_again(db, change, row, evidence, reason=note or breaking_reason)
-    return datasets.seen(db, by, [version], now=change.at)[0]
+    return datasets.seen(db, by, [(there, version)], now=change.at)[0]
 
 
 def _looked(db: Session, by: Actor, ref: DatasetRef, change: Change, *, decided: bool) -> Target:
@@ -364,7 +364,6 @@ def _tell(db: Session, change: Change, version: DatasetVersion, state: State) ->
         str(version.ref),
         {
             "manifest": manifest.digest,
-            "content": manifest.content,
             "rows": manifest.row_count,
             "schema": version.compatibility.verdict,
             "note": version.note,

@@ -13,8 +13,7 @@ from provender.catalog import access, changes, datasets, manifests, naming, stan
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RepresentationRow, VersionRow
 from provender.core.audit import EventKind
-from provender.core.datasets import DatasetVersion, Format, Listed, Manifest, Release
-from provender.core.erasure import ERASED
+from provender.core.datasets import Format, Listed, Manifest, Release
 from provender.core.errors import Conflict, NotFound
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
@@ -56,7 +55,7 @@ def release(
             what="format",
         )
     as_other = replace(found.version, manifest=other.manifest)
-    return replace(found, version=datasets.seen(db, who, [as_other], now=now)[0])
+    return replace(found, version=datasets.seen(db, who, [(row, as_other)], now=now)[0])
 
 
 def releases(
@@ -85,13 +84,13 @@ def every_release(
     """
     doing = "list the versions of every dataset"
     access.check(db, by, Action.GOVERN, [access.EVERYTHING], now=now, doing=doing)
-    return _every(db, select(VersionRow), limit=limit, after=after)
+    return _every(db, by, select(VersionRow), limit=limit, after=after, now=now)
 
 
 def releases_of(
     db: Session, by: Actor, ref: DatasetRef, *, limit: int, after: str, now: datetime
 ) -> Listed[Release]:
-    """Return the versions of a dataset as `every_release`; inputs that are hidden are left out.
+    """Return the versions of a dataset as `every_release`, as far as ``by`` may know them.
 
     Raises:
         NotFound: there is no such dataset for ``by``.
@@ -102,13 +101,18 @@ def releases_of(
         dataset = access.discovered(db, by, ref.dataset, now=now)
         access.check(db, by, Action.STEWARD, [ColumnRef(dataset.name)], now=now)
     own = select(VersionRow).where(VersionRow.dataset == dataset.id)
-    found = _every(db, own, limit=limit, after=after)
-    shown = datasets.seen(db, by, [one.version for one in found.items], now=now)
-    told = (replace(one, version=v) for one, v in zip(found.items, shown, strict=True))
-    return replace(found, items=tuple(told))
+    return _every(db, by, own, limit=limit, after=after, now=now)
 
 
-def _every(db: Session, wanted: Select[VersionRow], *, limit: int, after: str) -> Listed[Release]:
+def _every(
+    db: Session,
+    by: Actor,
+    wanted: Select[VersionRow],
+    *,
+    limit: int,
+    after: str,
+    now: datetime,
+) -> Listed[Release]:
     wanted = wanted.join(DatasetRow, DatasetRow.id == VersionRow.dataset)
     if after:
         last = DatasetRef.parse(after)
@@ -116,7 +120,7 @@ def _every(db: Session, wanted: Select[VersionRow], *, limit: int, after: str) -
         wanted = wanted.where((DatasetRow.name > last.dataset) | same)
     in_order = wanted.order_by(DatasetRow.name, VersionRow.number)
     rows = db.scalars(in_order.limit(limit + 1)).all()
-    shown = tuple(_in_every_format(db, rows[:limit]))
+    shown = tuple(_as_known(db, by, list(_in_every_format(db, rows[:limit])), now=now))
     return Listed(shown, str(shown[-1].version.ref) if len(rows) > limit else None)
 
 
@@ -128,18 +132,22 @@ def represent(
     Raises:
         NotFound: there is no such version for ``by``.
         Denied: ``by`` may not publish the dataset.
+        Gone: its data was deleted.
         Conflict: those are other rows than the version's.
         InvalidInput: they lie elsewhere than versions of the dataset do.
     """
     row = datasets.found(db, by, ref, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
-    ref, own = naming.of_rows(db, [row])[0].ref, row.value.manifest
+    version, own = naming.of_rows(db, [row])[0], row.value.manifest
+    standings.check_there(
+        row, version
+    )  # first: what is said of other rows would tell of erased ones
+    ref = version.ref
     manifests.check_place(db, ref, manifest)
     manifests.check_facts(manifest)
     if manifest.logical_digest != own.logical_digest or manifest.content != own.content:
         raise Conflict(
-            f"the rows as {manifest.format} are not those of {ref}: their digest is "
-            f"{manifest.logical_digest}, that of the version {own.logical_digest}",
+            f"the rows as {manifest.format} are not those of {ref}: their digest is another",
             hint="convert the version again, or publish other rows as a version of their own",
         )
     key = (row.dataset, row.number, manifest.format.value)
@@ -173,30 +181,24 @@ def stated(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Releas
 def _released(
     db: Session, who: Actor, rows: Sequence[VersionRow], *, now: datetime
 ) -> list[Release]:
-    """What followed from rows that a subject was erased from is for who governs, and erases."""
-    stated = list(_stated(db, rows))
-    versions = [one.version for one in stated]
-    if any(map(_is_erased, rows)) and not access.governs(db, who, now=now):
-        pairs = zip(rows, versions, strict=True)
-        versions = [_without_rows(one) if _is_erased(row) else one for row, one in pairs]
-    shown = datasets.seen(db, who, versions, now=now)
-    return [replace(one, version=version) for one, version in zip(stated, shown, strict=True)]
+    return _as_known(db, who, list(zip(rows, _stated(db, rows), strict=True)), now=now)
 
 
-def _is_erased(row: VersionRow) -> bool:
-    return row.data_gone_at is not None and (row.data_gone_why or "").startswith(ERASED)
+def _as_known(
+    db: Session, who: Actor, found: Sequence[tuple[VersionRow, Release]], *, now: datetime
+) -> list[Release]:
+    shown = datasets.seen(db, who, [(row, one.version) for row, one in found], now=now)
+    return [replace(one, version=v) for (_, one), v in zip(found, shown, strict=True)]
 
 
-def _without_rows(version: DatasetVersion) -> DatasetVersion:
-    return replace(version, manifest=version.manifest.without_rows())
-
-
-def _in_every_format(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
+def _in_every_format(
+    db: Session, rows: Sequence[VersionRow]
+) -> Iterator[tuple[VersionRow, Release]]:
     manifests_of = _others(db, rows, RepresentationRow.manifest)
     for row, found in zip(rows, _stated(db, rows), strict=True):
-        yield found
+        yield row, found
         for manifest in manifests_of[row.dataset, row.number]:
-            yield replace(found, version=replace(found.version, manifest=manifest))
+            yield row, replace(found, version=replace(found.version, manifest=manifest))
 
 
 def _stated(db: Session, rows: Sequence[VersionRow]) -> Iterator[Release]:
