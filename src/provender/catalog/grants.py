@@ -38,8 +38,11 @@ from provender.core.names import DatasetRef, suggest, unknown
 from provender.core.people import Actor, check_actor_id
 from provender.core.policy import EVERY, GRANTED, Action, ColumnRef, Grant
 
-SAID_IF = ("asked_for", "mask", "through")
-"""Parts of a grant that its event tells where they say something."""
+SAID_IF = ("request", "mask", "through")
+"""Parts of a grant that its event tells where they say something.
+
+Not what it was asked for: whoever reads of the dataset need not know of that.
+"""
 SUGGESTED = 50
 """How many ids a hint is chosen from."""
 

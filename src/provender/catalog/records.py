@@ -19,6 +19,7 @@ from provender.catalog import (
     grants,
     idempotency,
     lookups,
+    mentions,
     naming,
     noting,
     proving,
@@ -199,12 +200,15 @@ class LocalRecords:
     def revoke(self, identity: str) -> Grant:
         """End a grant now; one that was revoked before stays as it was."""
         with self._door.writing(Action.STEWARD) as (db, change):
-            return grants.revoke(db, self._door.who(db), identity, change=change)
+            who = self._door.who(db)
+            ended = grants.revoke(db, who, identity, change=change)
+            return mentions.grant(db, who, ended, now=change.at)
 
     def granted(self, identity: str) -> Grant:
         """Return one of the grants that the actor may see."""
         with self._door.reading() as db:
-            return grants.granted(db, self._door.who(db), identity, now=self._now())
+            who, now = self._door.who(db), self._now()
+            return mentions.grant(db, who, grants.granted(db, who, identity, now=now), now=now)
 
     def grants(
         self, dataset: DatasetRef | None = None, *, limit: int = 50, after: str = ""
@@ -214,7 +218,7 @@ class LocalRecords:
         with self._door.reading() as db:
             who, now = self._door.who(db), self._now()
             found = grants.grants(db, who, dataset, limit=limit + 1, after=after, now=now)
-        shown = tuple(found[:limit])
+            shown = tuple(mentions.grants(db, who, found[:limit], now=now))
         return Listed(shown, shown[-1].id if len(found) > limit else None)
 
     def audit_events(

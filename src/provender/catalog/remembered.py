@@ -18,6 +18,7 @@ from provender.catalog import (
     grants,
     hindsight,
     history,
+    mentions,
     rulebook,
     visibility,
 )
@@ -30,7 +31,7 @@ from provender.core.errors import InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.names import DatasetRef, is_legible, unknown
 from provender.core.people import Actor
-from provender.core.policy import Action, ColumnRef, Rule
+from provender.core.policy import Action, ColumnRef, Grant, Rule
 from provender.values import from_json
 
 PREFIX = "urn:"
@@ -129,6 +130,9 @@ def _shown(
             return None
         (told,) = visibility.told(db, who, [then], now=now)
         value = json.loads(canonical(told))  # in the order that is kept
+    if value is not None and kind == "grant":
+        given = mentions.grant(db, who, from_json(Grant, row.value or ""), now=now)
+        value = json.loads(canonical(given))
     if value is not None and kind == "definitions":
         part = features.known_part(db, who, from_json(RepoSpec, row.value or ""), now=now)
         if part is None:

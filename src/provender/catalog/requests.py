@@ -1,7 +1,7 @@
 """Requests for access: made, listed, and decided in one transaction with the grants they become.
 
 Who steward a dataset see the requests for it, beside who asked and whom it is for. Of a request
-each sees the parts whose datasets they may discover. What was approved is written down with the
+each sees what they may know, as `mentions` has it. What was approved is written down with the
 grants, and effective at the next call.
 """
 
@@ -18,8 +18,8 @@ from provender.catalog import (
     foresight,
     grants,
     history,
+    mentions,
     naming,
-    visibility,
 )
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RequestedRow, RequestRow
@@ -246,13 +246,11 @@ def _seen(db: Session, by: Actor, identity: str, *, now: datetime) -> RequestRow
 
 
 def _visible(db: Session, by: Actor, *, now: datetime) -> ColumnElement[bool]:
-    """Whether ``by`` made a request, is to have what it asks for, or stewards a dataset of it."""
+    """Whether ``by`` made a request; or knows a dataset of it, and is to have it or stewards one."""
     stewards = access.is_visible(db, by, Action.STEWARD, now=now)
-    return or_(
-        RequestRow.requester == by.id,
-        RequestRow.grantee.in_(by.names),
-        RequestRow.number.in_(_asking_for(stewards)),
-    )
+    known = access.is_visible(db, by, Action.DISCOVER, now=now)
+    theirs = RequestRow.grantee.in_(by.names) | RequestRow.number.in_(_asking_for(stewards))
+    return or_(RequestRow.requester == by.id, RequestRow.number.in_(_asking_for(known)) & theirs)
 
 
 def _asking_for(datasets: ColumnElement[bool]) -> Select[int]:
@@ -274,21 +272,8 @@ def _stands(state: RequestState, *, now: datetime) -> ColumnElement[bool]:
 def _shown(
     db: Session, by: Actor, rows: Sequence[RequestRow], *, now: datetime
 ) -> list[AccessRequest]:
-    """The requests as they stand, with the parts whose datasets ``by`` may discover."""
-    names = {name for row in rows for name in row.value.datasets}
-    known = visibility.shown(db, by, names, now=now) if names else frozenset()
-    return [_part(row.value.seen_at(now), known) for row in rows]
-
-
-def _part(asked: AccessRequest, known: Collection[str]) -> AccessRequest:
-    return replace(
-        asked,
-        parts=tuple(part for part in asked.parts if part.dataset in known),
-        approvals=tuple(
-            replace(one, datasets=tuple(name for name in one.datasets if name in known))
-            for one in asked.approvals
-        ),
-    )
+    """The requests as they stand, as far as ``by`` may know what they are about."""
+    return mentions.requests(db, by, [row.value.seen_at(now) for row in rows], now=now)
 
 
 def _decided_by(db: Session, by: Actor, names: Collection[str], *, now: datetime) -> frozenset[str]:

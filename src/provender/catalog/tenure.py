@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, epoch, grants, history, naming
+from provender.catalog import access, changes, epoch, grants, history, mentions, naming
 from provender.catalog.changes import Change
 from provender.catalog.rows import AuditRow
 from provender.core.audit import EventKind
@@ -29,7 +29,8 @@ def expiring(db: Session, by: Actor, *, until: datetime, now: datetime) -> Liste
         for grant in grants.grants(db, by, now=now)
         if grant.in_force(now) and grant.until is not None and grant.until < until
     ]
-    return Listed(tuple(grant for _, grant in sorted(found, key=lambda one: one[0])[:MOST]), None)
+    first = [grant for _, grant in sorted(found, key=lambda one: one[0])[:MOST]]
+    return Listed(tuple(mentions.grants(db, by, first, now=now)), None)
 
 
 def unused(db: Session, by: Actor, *, since: datetime, now: datetime) -> Listed[Grant]:
@@ -53,7 +54,8 @@ def unused(db: Session, by: Actor, *, since: datetime, now: datetime) -> Listed[
         )
         for detail in db.scalars(wanted.execution_options(yield_per=PORTION)):
             used.update(NAMED.findall(detail))
-    return Listed(tuple(grant for grant in there if grant.id not in used)[:MOST], None)
+    left = [grant for grant in there if grant.id not in used][:MOST]
+    return Listed(tuple(mentions.grants(db, by, left, now=now)), None)
 
 
 def renew(
@@ -83,13 +85,13 @@ def renew(
         dataset = access.discover(db, by, given.dataset, now=change.at)
         grants.check_alone(db, dataset, given.columns)
     if until == given.until:
-        return given
+        return mentions.grant(db, by, given, now=change.at)
     row.until, row.value = until, replace(given, until=until)
     history.keep(db, change, "grant", identity, row.value, reason=reason)
     epoch.bump(db)
     detail = {"grant": identity, "grantee": row.grantee, "was_until": given.until, "until": until}
     changes.tell(db, change, EventKind.ACCESS_RENEW, given.dataset, {**detail, "reason": reason})
-    return row.value
+    return mentions.grant(db, by, row.value, now=change.at)
 
 
 def _check_renewable(by: Actor, given: Grant) -> None:
