@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 from provender.core.audit import EventKind
 from provender.core.contracts import Outcome
 from provender.core.datasets import Evidence
+from provender.core.effects import Effect
 from provender.core.errors import Denied, InvalidInput, NotFound, PreconditionFailed, Problems
 from provender.core.lifecycle import State, Step
 from provender.core.names import DatasetRef
@@ -122,7 +123,7 @@ def test_a_version_that_breaks_its_contract_is_quarantined_and_readers_keep_the_
     assert ana.finder.entry(FLIGHTS).latest == good.number
     refused = [one for one in ana.finder.evidence(bad.ref).checks if one.refused]
     assert [(one.name, one.column, one.detail) for one in refused] == [
-        ("primary key", "", "duplicateValues is 2, must be 0"),
+        ("primary key", "", ""),  # one of its columns is closed to ana
         ("required", "arr_delay", "nullValues is 1, must be 0"),
     ]
     assert {one.contract for one in refused} == {"flights-contract 1.0.0"}
@@ -258,5 +259,48 @@ def test_a_quarantined_version_is_judged_again_when_it_is_published_with_what_wa
     assert ops.release(made.ref).standing.state is State.PUBLISHED
     assert ops.resolve(FLIGHTS) == made
     found = ops.finder.evidence(made.ref)
-    assert found.profile == measured(3).profile
+    assert found.profile == measured(3).profile.told(("event_timestamp", "arr_delay"))
     assert not any(one.refused for one in found.checks)
+
+
+RULES = {
+    "a pattern": "logicalTypeOptions: {pattern: '^N1'}",
+    "values": "enum: [{value: N1}]",
+    "a length": "logicalTypeOptions: {maxLength: 3}",
+    "values that count as missing": "quality: [{metric: missingValues, arguments: {missingValues: [N1]}, mustBe: 0}]",
+    "counts that are not nothing": "quality: [{metric: nullValues, mustBeLessThan: 7}]",
+    "counts of what is repeated": "quality: [{metric: duplicateValues, mustNotBe: 7, severity: info}]",
+}
+
+
+def of_tailnum(rule: str) -> bytes:
+    column = "      - {name: tailnum, logicalType: string, primaryKey: true, primaryKeyPosition: 2}"
+    assert column in CONTRACT
+    return CONTRACT.replace(
+        column, f"      - {{name: tailnum, logicalType: string, {rule}}}"
+    ).encode()
+
+
+def test_rules_on_values_of_a_protected_column_are_for_who_may_know_them(connect: Connect) -> None:
+    """Else a steward spells the values: a letter more in each pattern, and counts of rows in return."""
+    gov, sam = connect("gov"), connect("sam").desk
+    for rule in RULES.values():
+        with pytest.raises(Denied, match="may not attach rules on values of aviation") as error:
+            sam.attach(FLIGHTS, of_tailnum(rule), expected=0)
+        assert "access request aviation.flights --columns tailnum" in str(error.value.hint)
+    assert gov.records.audit_events(kind=EventKind.ACCESS_DENY)
+    sam.attach(FLIGHTS, of_tailnum("required: true, unique: true"), expected=0)
+    what = {"columns": ("tailnum",), "purposes": ("report",)}
+    connect("ops").records.grant(FLIGHTS, grantee="person:sam", **what)
+    for expected, rule in enumerate(RULES.values(), start=1):
+        assert sam.attach(FLIGHTS, of_tailnum(rule), expected=expected).revision == expected + 1
+
+
+def test_who_may_read_a_part_of_a_protected_column_attaches_no_rules_on_its_values(
+    connect: Connect,
+) -> None:
+    what = {"columns": ("tailnum",), "purposes": ("report",)}
+    how = {"effect": Effect.MASK, "mask": "hash"}
+    connect("ops").records.grant(FLIGHTS, grantee="person:sam", **what, **how)
+    with pytest.raises(Denied, match="may not attach rules on values of aviation"):
+        connect("sam").desk.attach(FLIGHTS, of_tailnum(RULES["a pattern"]), expected=0)

@@ -4,11 +4,29 @@ from dataclasses import replace
 
 from sqlalchemy import create_engine, text
 
+from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
+from provender.core.lifecycle import Severity
 from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
 from provender.core.tags import Tag
 from tests.catalog.world import FLIGHTS, GOVERNANCE, Connect, declared, governing, manifest
 
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: flights
+version: 1.0.0
+status: active
+schema:
+  - name: flights
+    properties:
+      - {name: tailnum, logicalType: number, required: true}
+      - {name: arr_delay, logicalType: number, required: true}
+      - {name: gate, logicalType: string}
+    quality:
+      - {name: few, metric: rowCount, mustBeLessThan: 5}
+      - {name: together, metric: duplicateValues, arguments: {properties: [tailnum, arr_delay]}, mustBe: 0}
+"""
 CANARY = "N14228"
 TAILNUM = ColumnProfile(
     column="tailnum",
@@ -29,9 +47,19 @@ PROFILE = Profile(
     columns=(TAILNUM, DELAY),
     relations=(RELATION,),
     keys=(KeyCount(columns=("tailnum",), duplicates=0),),
-    measures=(Measure(name="delays", value=3),),
+    measures=(
+        Measure(name="invalidValues:arr_delay:0123456789ab", value=3),
+        Measure(name="invalidValues:tailnum:0123456789ab", value=4),
+    ),
 )
-CLOSED = replace(PROFILE, columns=(TAILNUM.without_values, DELAY), relations=())
+CLOSED = replace(
+    PROFILE,
+    columns=(TAILNUM.without_values, DELAY),
+    relations=(),
+    keys=(),
+    measures=PROFILE.measures[:1],
+)
+"""What is told to who may know the values of ``arr_delay`` alone."""
 
 
 def test_of_a_protected_column_nothing_but_counts_is_stored(
@@ -79,8 +107,43 @@ def test_values_are_told_to_who_may_read_them_or_publish_them_and_to_nobody_else
     assert connect("ana").finder.evidence(made.ref).profile == CLOSED
     assert connect("sam").finder.evidence(made.ref).profile == CLOSED
     seen = connect("max").finder.evidence(made.ref).profile
-    assert seen == replace(CLOSED, columns=(TAILNUM.without_values, DELAY.without_values))
+    assert seen == replace(
+        CLOSED, columns=(TAILNUM.without_values, DELAY.without_values), measures=()
+    )
     connect("sam").records.grant(
         FLIGHTS, grantee="person:max", columns=("arr_delay",), purposes=("report",)
     )
     assert connect("max").finder.evidence(made.ref).profile == CLOSED
+
+
+def test_of_checks_of_a_closed_column_no_more_is_told_than_whether_they_passed(
+    connect: Connect,
+) -> None:
+    """Whether a publisher wrote them, or a contract counted; ops has the office to publish, and no more."""
+    by = {"outcome": Outcome.FAIL, "severity": Severity.WARN, "detail": "it is so 3 times"}
+    own = tuple(CheckResult(name=f"own {c}", column=c, **by) for c in ("tailnum", "arr_delay", ""))
+    connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE, checks=own))
+    grant = {"columns": ("tailnum",), "purposes": ("report",)}
+    connect("sam").records.grant(FLIGHTS, grantee="person:max", **grant)
+    for name, told in (("ops", 1), ("ana", 1), ("max", 3)):
+        checks = connect(name).finder.evidence(FLIGHTS.at(1)).checks
+        assert [(one.name, one.outcome) for one in checks] == [(o.name, o.outcome) for o in own]
+        assert sum(bool(one.detail) for one in checks) == told
+
+
+def test_of_a_contract_what_no_value_tells_is_told_to_everybody(connect: Connect) -> None:
+    contract = CONTRACT.encode()
+    connect("sam").desk.attach(FLIGHTS, contract, expected=0)
+    key = KeyCount(columns=("tailnum", "arr_delay"), duplicates=2)
+    counted = replace(PROFILE, keys=(key,))
+    connect("ops").publish(FLIGHTS, manifest(), evidence=Evidence(profile=counted))
+    told = {
+        (one.name, one.column): one.detail
+        for one in connect("ana").finder.evidence(FLIGHTS.at(1)).checks
+    }
+    assert told["few", ""] == "rowCount is 10, must be less than 5"
+    assert told["required", "tailnum"] == ""
+    assert told["schema", "tailnum"] == "tailnum is string, not number"
+    assert told["schema", "gate"] == "there is no column gate"
+    assert told["together", ""] == ""
+    assert told["required", "arr_delay"] == "nullValues is 0, must be 0"

@@ -25,11 +25,20 @@ def test_where_no_rule_lets_anybody_govern_the_hint_is_a_backup(connect_empty: C
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("ops", {"tailnum", "arr_delay"}), ("ana", {"arr_delay"})]
+    ("name", "grants", "told"),
+    [
+        ("ops", False, {"arr_delay"}),
+        ("ana", False, {"arr_delay"}),
+        ("ana", True, {"tailnum", "arr_delay"}),
+    ],
 )
-def test_values_are_told_to_who_reads_them_for_some_purpose_or_publishes_them(
-    connect: Connect, name: str, told: set[str]
+def test_values_are_told_to_who_reads_them_for_some_purpose_or_publishes_them_unprotected(
+    connect: Connect, name: str, grants: bool, told: set[str]
 ):
+    """Publishing takes an office, which opens no protected column."""
+    if grants:
+        what = {"columns": ("tailnum",), "purposes": ("report",)}
+        connect("sam").records.grant(FLIGHTS, grantee="person:ana", **what)
     with connect(name)._door.reading() as db:
         row = naming.locate(db, str(FLIGHTS))
         assert row is not None

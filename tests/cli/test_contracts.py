@@ -22,8 +22,19 @@ schema:
 """
 
 
+READS = (
+    "- {id: sam-reads, description: Sam., actors: [person:sam], actions: [read], "
+    "datasets: [shop.orders], purposes: [reporting], tags: [personal.direct]}\n"
+)
+
+
 @pytest.fixture
-def contract(home):
+def contract(home, run, request):
+    """A contract with a pattern on a protected column, which Sam may read where he attaches it."""
+    known = {"governed", "published"} & set(request.fixturenames)
+    request.getfixturevalue(known.pop() if known else "governed")
+    (home / "catalog" / "policies" / "sam.yml").write_text(READS)
+    assert run("governance", "apply").code == 0
     path = home / "orders.odcs.yaml"
     path.write_bytes(CONTRACT)
     return path

@@ -29,6 +29,7 @@ from tests.exits.world import (
     ANA,
     CANARIES,
     CLOSED,
+    COUNTED,
     FEATURES,
     FILTERED,
     GOV,
@@ -206,7 +207,8 @@ def test_who_may_not_see_the_canaries_sees_none_at_any_exit_of_the_server(
     answers = list(everything(world, actor, **some))
     ok = [answer for answer in answers if answer.status == 200]
     assert len(ok) > 40, "what is refused everywhere shows nothing, and proves nothing"
-    assert {(a.asked, one) for a in answers for one in CANARIES if one in a.text} == set()
+    hidden = (*CANARIES, *COUNTED)
+    assert {(a.asked, one) for a in answers for one in hidden if one in a.text} == set()
     assert found(by_http(world, actor)) == set()
 
 
@@ -214,7 +216,8 @@ def test_who_may_not_see_the_canaries_sees_none_at_any_exit_of_the_server(
 @pytest.mark.parametrize("actor", [ANA, GOV])
 def test_who_may_not_see_the_canaries_sees_none_through_the_sdk(world: World, actor: str, tmp_path):
     seen = by_sdk(world.outside(actor), "outside") | by_sdk(world.inside(actor), "inside")
-    assert found(seen) == set()
+    assert found(seen, (*CANARIES, *COUNTED)) == set()
+    assert "ends" in seen["outside evidence"], "that it passed is told"
     if actor == ANA:
         assert "fine1" in seen["outside read open"], "what may be seen is there"
         assert found(by_files(world, ANA, tmp_path / "ana")) == set()
@@ -224,12 +227,13 @@ def test_who_may_not_see_the_canaries_sees_none_through_the_sdk(world: World, ac
 def test_who_may_see_the_canaries_finds_them_at_the_exits_that_show_values(world: World, tmp_path):
     seen = by_sdk(world.outside(SAM), "outside") | by_sdk(world.inside(SAM), "inside")
     seen |= by_http(world, SAM) | by_files(world, SAM, tmp_path / "sam")
-    shown = found(seen)
+    shown = found(seen, (*CANARIES, *COUNTED))
     for place in ("outside", "inside"):
         for canary in (CLOSED, MASKED, FILTERED, "86753.0625"):
             assert (f"{place} read", canary) in shown
             assert (f"{place} training whole", canary) in shown
         assert (f"{place} profile", FILTERED) in shown
+        assert {(f"{place} evidence", one) for one in COUNTED} <= shown
     assert ("rows.parquet", FILTERED) in shown
     assert ("set.parquet", MASKED) in shown
     with httpx.Client(base_url=world.address, headers=world.bearer(SAM)) as client:

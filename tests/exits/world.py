@@ -100,6 +100,23 @@ GOVERNANCE = Governance(
         ),
     ),
 )
+RULE = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: visits
+version: 1.0.0
+status: active
+schema:
+  - name: visits
+    properties:
+      - name: address
+        logicalType: string
+        quality:
+          - {name: ends, metric: invalidValues, arguments: {pattern: '[369]$'}, mustBeLessThan: 1000, severity: info}
+"""
+"""A contract of who may see the closed column, with a rule on its values."""
+COUNTED = ("invalidValues:address:", "invalidValues is 28")
+"""What the rule counts: who may not see the column would spell its values by such."""
 FEATURES = ("fare", "remark", "plate", "address")
 KINDS = {"fare": "float64"}
 REPO = RepoSpec(
@@ -198,6 +215,7 @@ def fill(settings: Settings) -> dict[str, str]:
 
         gov = acting(GOV)
         gov.catalog.desk.apply(GOVERNANCE)
+        acting(SAM).attach(str(VISITS), RULE.encode())
         acting(SAM).publish(str(VISITS), visits())
         gov.catalog.record(REPO)
         return {one: acting(one).catalog.keyring.create("x").secret for one in (ANA, SAM, GOV)}

@@ -194,7 +194,8 @@ def told_values(
 ) -> set[str]:
     """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
 
-    Who may read them for some purpose, whole, or may publish them: they measure what they publish.
+    Who may read them for some purpose, whole, or may publish them: they measure what they publish. Of
+    a protected column, who may read it: publishing takes no more than an office, which opens none.
     """
     asked = [(Action.PUBLISH, ""), (Action.READ, "")]
     asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
@@ -202,8 +203,9 @@ def told_values(
     closed = set(columns)
     for action, purpose in asked:
         left = [ColumnRef(row.name, column) for column in closed]
-        decision = _decide(db, who, action, left, datasets, purpose=purpose, now=now)
-        closed -= {reason.column.column for reason in decision.reasons if reason.is_whole}
+        found = _decide(db, who, action, left, datasets, purpose=purpose, now=now).reasons
+        whole = (one for one in found if one.is_whole and (action is Action.READ or not one.tags))
+        closed -= {one.column.column for one in whole}
         if not closed:
             break
     return set(columns) - closed

@@ -9,6 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, changes, history, naming, odcs
+from provender.catalog import evidence as measured
 from provender.catalog.changes import Change
 from provender.catalog.rows import ContractRow, DatasetNameRow, DatasetRow
 from provender.core.audit import EventKind
@@ -20,6 +21,7 @@ from provender.core.judging import Facts, evaluate
 from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
+from provender.core.remedies import Remedy
 
 
 def judge(
@@ -59,7 +61,7 @@ def attach(
 
     Raises:
         NotFound: there is no such dataset for ``by``.
-        Denied: ``by`` is not its steward.
+        Denied: ``by`` is not its steward, or it has rules on values that ``by`` may not know.
         InvalidInput, Problems: the contract cannot be read.
         PreconditionFailed: another one was attached since ``by`` looked.
     """
@@ -75,6 +77,7 @@ def attach(
     current = _in_force(db, dataset.id)
     if current is not None and current.raw == raw:
         return _text(dataset, current, contract, revision)
+    _check_knows_values(db, by, dataset, contract, now=change.at)
     if current is not None:
         current.until_at = change.at
         db.flush()
@@ -96,6 +99,34 @@ def attach(
     history.keep(db, change, "contract", dataset.urn, said)
     changes.tell(db, change, EventKind.CONTRACT_ATTACH, dataset.name, said)
     return _text(dataset, row, contract, revision + 1)
+
+
+def _check_knows_values(
+    db: Session, by: Actor, dataset: DatasetRow, contract: Contract, *, now: datetime
+) -> None:
+    """Check that nobody lets values be counted, or looked at for patterns, that are closed to them.
+
+    Raises:
+        Denied: of a protected column that ``by`` may not read.
+    """
+    asked = {name for one in contract.expectations if one.asks_values for name in one.columns}
+    names = measured.protected(db, dataset, asked)
+    closed = sorted(names - access.told_values(db, by, dataset, names, now=now))
+    if not closed:
+        return
+    columns = [ColumnRef(dataset.name, name) for name in closed]
+    decision = access.explain(db, by, Action.READ, columns, purpose="", now=now)
+    command = Remedy(
+        actor=by.id, action=Action.READ, dataset=dataset.name, columns=tuple(closed)
+    ).command
+    raise access.Refused(
+        decision,
+        f"{by} may not attach rules on values of {dataset.name}.{', '.join(closed)}: whether "
+        "versions keep them tells values that are closed to them",
+        hint="let somebody attach it who may read these columns, or ask to (of four eyes: a grant "
+        f"that names them), for a purpose: {command}; without them, leave out patterns, values and "
+        "limits: required and unique stay",
+    )
 
 
 def attached(

@@ -1,7 +1,7 @@
 """What a publisher measured of a version, a row for each column, so that rights can close columns.
 
-Of a column with a protected tag nothing but counts is kept, and nothing else is told once it is
-protected; nor to anybody who may neither read a column for some purpose nor publish it.
+Of a column with a protected tag nothing but counts is kept. What is told is what `access.told_values`
+lets somebody know; of checks of other columns no more than whether they passed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,24 +107,33 @@ def of(db: Session, row: VersionRow) -> Evidence:
 
 
 def seen(db: Session, who: Actor, row: VersionRow, *, now: datetime) -> Evidence:
-    """Return what was measured, with nothing but counts of columns whose rows ``who`` may not have."""
+    """Return what was measured, as far as ``who`` may know the values of the columns that it is of."""
     found = of(db, row)
-    if found.profile is None:
+    if found.profile is None and not found.checks:
         return found
-    names = {column.column for column in found.profile.columns}
+    names = {*row.value.manifest.schema.names, *(check.column for check in found.checks)} - {WHOLE}
     dataset = db.get_one(DatasetRow, row.dataset)
     told = access.told_values(db, who, dataset, names, now=now)
-    return replace(found, profile=found.profile.closed(names - told))
+    return replace(
+        found,
+        profile=found.profile.told(told) if found.profile is not None else None,
+        checks=tuple(check.told(told, is_whole=names == told) for check in found.checks),
+    )
+
+
+def protected(db: Session, row: DatasetRow, names: Iterable[str]) -> set[str]:
+    """Return those of the columns ``names`` of a dataset that are protected now."""
+    tags = set(db.scalars(select(TagRow.name).where(TagRow.protected)))
+    asked = set(names)
+    came = whence.of_columns(db, [ColumnRef(row.name, name) for name in asked])
+    declared = row.value.carrying({one.column: found for one, found in came.items()})
+    return {name for name in asked if tags & declared.tags_of(name)}
 
 
 def _closed(db: Session, dataset: int, profile: Profile) -> Profile:
     """The profile with nothing but counts of the columns that are protected now."""
-    tags = set(db.scalars(select(TagRow.name).where(TagRow.protected)))
-    row = db.get_one(DatasetRow, dataset)
     names = [column.column for column in profile.columns]
-    came = whence.of_columns(db, [ColumnRef(row.name, name) for name in names])
-    declared = row.value.carrying({one.column: found for one, found in came.items()})
-    return profile.closed({name for name in names if tags & declared.tags_of(name)})
+    return profile.closed(protected(db, db.get_one(DatasetRow, dataset), names))
 
 
 def _parts(profile: Profile) -> Iterator[tuple[str, dict[str, Any]]]:

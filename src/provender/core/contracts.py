@@ -1,7 +1,7 @@
 """Contracts: what the publisher of a dataset promises, and whether a version keeps it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -29,6 +29,26 @@ class CheckResult:
     column: str = ""
     contract: str = ""
 
+    def told(self, names: Collection[str], *, is_whole: bool) -> "CheckResult":
+        """Return what is told to who may know the values of the columns ``names``, or of all.
+
+        Of others whether it passed; the detail is a number that was counted of their values, or
+        what a publisher wrote.
+        """
+        may = self.column in names if self.column else is_whole
+        return self if may or not self._is_of_values else replace(self, detail="")
+
+    @property
+    def _is_of_values(self) -> bool:
+        """Whether the detail may tell of values, as that of an own check of a publisher may."""
+        if not self.contract:
+            return True
+        of_type = self.name == "schema" and self.detail.startswith(f"{self.column} is ")
+        if of_type and self.column not in frozenset(Metric):
+            return False
+        is_counted = self.outcome in (Outcome.PASS, Outcome.FAIL)
+        return is_counted and not self.detail.startswith(OF_NO_VALUE)
+
     @property
     def refused(self) -> bool:
         """Whether this keeps the version from readers."""
@@ -51,6 +71,8 @@ class Metric(StrEnum):
     DUPLICATE_VALUES = "duplicateValues"
 
 
+OF_NO_VALUE = (f"{Metric.ROW_COUNT} is ", "the last event is ", "there is no column ")
+"""How details begin that tell no more than a manifest does."""
 OPERATORS: dict[str, Callable[[float, Sequence[float]], bool]] = {
     "mustBe": lambda found, limits: found == limits[0],
     "mustNotBe": lambda found, limits: found != limits[0],
@@ -107,6 +129,15 @@ class Expectation:
     is_percent: bool = False
     missing: tuple[PLAIN, ...] = ()
     valid: Valid | None = None
+
+    @property
+    def asks_values(self) -> bool:
+        """Whether somebody learns values, or counts of them, by such rules and whether versions pass.
+
+        All but that no row may be null, or none repeated.
+        """
+        special = self.metric in (Metric.MISSING_VALUES, Metric.INVALID_VALUES)
+        return special or (self.operator, self.limits) != ("mustBe", (0.0,))
 
     @property
     def measure(self) -> str:

@@ -43,6 +43,11 @@ class Measure:
     name: str
     value: int
 
+    @property
+    def column(self) -> str:
+        """The column that it is of, as `core.contracts` names it; empty where the name does not say."""
+        return self.name.partition(":")[2].rpartition(":")[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnProfile:
@@ -115,8 +120,22 @@ class Profile:
         """Return the profile of a column; None where there is none."""
         return next((column for column in self.columns if column.column == name), None)
 
+    def told(self, names: Collection[str]) -> "Profile":
+        """Return what is told to who may know the values of the columns ``names``, and of no other.
+
+        What a contract has counted is values: by a pattern a letter more each time, they are spelled.
+        """
+        every = [column.column for column in self.columns]
+        found = self.closed([name for name in every if name not in names])
+        is_whole = all(name in names for name in every)
+        return replace(
+            found,
+            keys=tuple(key for key in self.keys if all(name in names for name in key.columns)),
+            measures=tuple(one for one in self.measures if is_whole or one.column in names),
+        )
+
     def closed(self, protected: Collection[str]) -> "Profile":
-        """Return the profile with nothing but counts of the ``protected`` columns."""
+        """Return the profile without values of the ``protected`` columns: what of it is kept."""
         return replace(
             self,
             columns=tuple(

@@ -144,7 +144,7 @@ def warn_of_quarantine(catalog: Library, version: DatasetVersion) -> None:
         return
     checks = catalog.finder.evidence(version.ref).checks
     said = "; ".join(
-        f"{one.column} {one.name}: {one.detail}".strip() for one in checks if one.refused
+        f"{one.column} {one.name}: {one.detail}".strip(" :") for one in checks if one.refused
     )
     warnings.warn(
         f"{version.ref} is quarantined, readers keep the last good version: {said}",
