@@ -1,12 +1,14 @@
 """Contracts: attached byte for byte, and what becomes of versions that break them."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from provender.catalog.db import open_database, transaction
 from provender.core.audit import EventKind
 from provender.core.contracts import Outcome
 from provender.core.datasets import Evidence
@@ -85,6 +87,14 @@ def test_what_is_no_contract_leaves_the_one_in_force(connect: Connect) -> None:
     with pytest.raises(InvalidInput):
         desk.attach(FLIGHTS, b"\xff", expected=1)
     assert desk.contract(FLIGHTS) == attached
+
+
+def test_a_contract_is_read_while_others_write(connect: Connect, governed_url: str) -> None:
+    engine = open_database(governed_url)
+    with ThreadPoolExecutor(1) as pool, transaction(engine, write=True):
+        attached = pool.submit(connect("sam").desk.attach, FLIGHTS, b"a: [", expected=0)
+        assert isinstance(attached.exception(timeout=10), InvalidInput)
+    engine.dispose()
 
 
 def test_who_looked_at_another_contract_attaches_none(connect: Connect, clock: Clock) -> None:

@@ -65,8 +65,7 @@ def attach(
         InvalidInput, Problems: the contract cannot be read.
         PreconditionFailed: another one was attached since ``by`` looked.
     """
-    dataset = access.discovered(db, by, ref.dataset, now=change.at)
-    access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=change.at)
+    dataset = may_attach(db, by, ref, now=change.at)
     revision = _revision(db, dataset.id)
     if expected is not None and expected != revision:
         raise PreconditionFailed(
@@ -127,6 +126,18 @@ def _check_knows_values(
         f"that names them), for a purpose: {command}; without them, leave out patterns, values and "
         "limits: required and unique stay",
     )
+
+
+def may_attach(db: Session, by: Actor, ref: DatasetRef, *, now: datetime) -> DatasetRow:
+    """Return the dataset that is called ``ref``, if contracts of it are for ``by`` to attach.
+
+    Raises:
+        NotFound: there is no such dataset for ``by``.
+        Denied: ``by`` is not its steward.
+    """
+    dataset = access.discovered(db, by, ref.dataset, now=now)
+    access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=now)
+    return dataset
 
 
 def attached(

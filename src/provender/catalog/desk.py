@@ -11,6 +11,7 @@ from provender.catalog import (
     idempotency,
     inbox,
     lifecycle,
+    odcs,
     remembered,
     renaming,
     retention,
@@ -166,7 +167,14 @@ class LocalDesk:
             return contracts.attached(db, who, ref, as_of=as_of, now=now)
 
     def attach(self, ref: DatasetRef, raw: bytes, *, expected: int | None) -> ContractText:
-        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on."""
+        """Let the contract ``raw``, kept byte for byte, judge the versions published from now on.
+
+        It is read before anything is written: that may take seconds, and others write meanwhile.
+        """
+        with self._door.reading() as db:
+            who = self._door.who(db)
+            name = contracts.may_attach(db, who, ref, now=self._door.clock()).name
+        odcs.read(raw, (name,))
         with self._door.writing(Action.STEWARD) as (db, change):
             who = self._door.who(db)
             return contracts.attach(db, who, ref, raw, expected=expected, change=change)
