@@ -1,5 +1,6 @@
 """Bodies of requests: each part has an end, and what is wrong with them costs next to nothing."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -111,3 +112,55 @@ def test_a_large_body_is_read_where_nobody_waits_for_it(
         )
         assert ask("ana").post("/decisions", content=content, headers=JSON).status_code == 200
     assert ["bodies" in name for name in seen] == [False, True]
+
+
+def asked(datasets: int, columns: int) -> dict[str, Any]:
+    """The body of a permit for columns that are not there, of datasets that are not there but for one."""
+    named = [f"aviation.none{n}" for n in range(datasets - 1)] + ["aviation.flights"]
+    parts = [{"dataset": named[n % datasets], "column": f"c{n}"} for n in range(columns)]
+    return {"action": "read", "purpose": "delay", "columns": parts}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (asked(1, bounds.MANY + 1), "at most 1000 items"),
+        (asked(bounds.DATASETS + 1, bounds.MANY), "of more than 200 datasets"),
+        ({**asked(1, 1), "columns": [{"dataset": "aviation.flights", "column": ""}]}, "names have"),
+        ({**asked(1, 1), "columns": [{"dataset": "a.b", "column": "c" * 201}]}, "names have"),
+        ({**asked(1, 1), "versions": ["aviation.flights@1"] * 201}, "at most 200 items"),
+    ],
+    ids=["columns", "datasets", "nameless", "long", "versions"],
+)
+def test_permits_are_of_so_much_at_once(body: dict[str, Any], said: str) -> None:
+    assert said in refused("get_permit", json.dumps(body).encode()).message
+
+
+def test_a_revoke_does_not_wait_for_the_largest_permits(ask: Ask) -> None:
+    large = [asked(datasets, bounds.MANY) for datasets in (1, bounds.DATASETS)]
+    ended = threading.Event()
+
+    def post() -> None:
+        while not ended.is_set():
+            for body in large:
+                ask("ana").post("/permits", json=body, timeout=60)
+
+    def timed(path: str, **body: Any) -> Any:
+        began = time.perf_counter()
+        done = ask("sam").post(path, timeout=60, **body)
+        took.append(time.perf_counter() - began)
+        assert done.is_success, done.text
+        return done.json()
+
+    grant = {"dataset": "aviation.flights", "grantee": "person:max", "columns": ["tailnum"]}
+    took: list[float] = []
+    posting = threading.Thread(target=post)
+    posting.start()
+    try:
+        for _ in range(3):
+            made = timed("/grants", json={**grant, "reason": "x"})
+            timed(f"/grants/{made['id']}/revoke")
+    finally:
+        ended.set()
+        posting.join()
+    assert sum(took) < len(took)  # a second each, whatever else the machine has to do

@@ -13,7 +13,7 @@ from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
 from provender.api.shapes import LARGE, ORDINARY, WIDE_ONE, Size
 from provender.core.audit import EventKind
-from provender.core.bounds import LONG, MANY
+from provender.core.bounds import DATASETS, LONG, MANY, WORD
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
 from provender.core.editing import Edit
 from provender.core.effects import Effect
@@ -31,7 +31,7 @@ from provender.core.tally import Batch
 from provender.core.training import TrainingSetManifest
 
 B = TypeVar("B", bound="Body")
-Word = Annotated[str, Field(max_length=200)]
+Word = Annotated[str, Field(max_length=WORD)]
 Short = Annotated[str, Field(max_length=LONG)]
 
 VersionName = Annotated[str, Field(pattern=DATASET.replace("$", "(@[1-9][0-9]{0,8})?$"))]
@@ -42,6 +42,20 @@ def _brief(detail: dict[str, Any]) -> dict[str, Any]:
     if len(json.dumps(detail, allow_nan=False)) > LONG:
         raise PydanticCustomError("brief", f"it is longer than {LONG} characters")
     return detail
+
+
+def _askable(columns: tuple[ColumnRef, ...]) -> tuple[ColumnRef, ...]:
+    if len({column.dataset for column in columns}) > DATASETS:
+        raise PydanticCustomError("datasets", f"they are of more than {DATASETS} datasets")
+    if not all(0 < len(name) <= WORD for one in columns for name in (one.dataset, one.column)):
+        raise PydanticCustomError("names", f"names have 1 to {WORD} characters")
+    return columns
+
+
+Asked = Annotated[
+    tuple[ColumnRef, ...], Field(min_length=1, max_length=MANY), AfterValidator(_askable)
+]
+"""Columns that something is decided about, of all datasets together."""
 
 
 class Body:
@@ -174,9 +188,9 @@ class PermitWanted(Body):
     """What somebody wants to do to which columns, what for, and with which versions."""
 
     action: Action
-    columns: Annotated[tuple[ColumnRef, ...], Field(min_length=1)]
+    columns: Asked
     purpose: Word = ""
-    versions: Annotated[tuple[VersionName, ...], Field(max_length=MANY)] = ()
+    versions: Annotated[tuple[VersionName, ...], Field(max_length=DATASETS)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +198,7 @@ class DecisionWanted(Body):
     """A question about the policy; ``actor`` None is the caller."""
 
     action: Action
-    columns: Annotated[tuple[ColumnRef, ...], Field(min_length=1)]
+    columns: Asked
     purpose: Word = ""
     actor: ActorName | None = None
 

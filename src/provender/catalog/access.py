@@ -376,7 +376,8 @@ def write_down(
 ) -> None:
     """Append one event for each dataset that was asked about."""
     read = [(ref.dataset, ref.version) for ref in versions]
-    for name in dict.fromkeys(reason.column.dataset for reason in decision.reasons):
+    identity, told, shadows = decision.id, _told(decision.reasons), _told(decision.shadow)
+    for name, reasons in told.items():
         audit.append(
             db,
             at=at,
@@ -388,13 +389,17 @@ def write_down(
                 "action": decision.action,
                 **testimony.of(db, decision, name),
                 "purpose": decision.purpose,
-                "decision": decision.id,
-                "reasons": _told(decision.reasons, name),
+                "decision": identity,
+                "reasons": reasons,
                 **({"versions": [n for of, n in read if of == name]} if read else {}),
-                **({"shadow": shadow} if (shadow := _told(decision.shadow, name)) else {}),
+                **({"shadow": shadows[name]} if name in shadows else {}),
             },
         )
 
 
-def _told(reasons: Iterable[Reason], dataset: str) -> dict[str, str]:
-    return {r.column.column: r.because for r in reasons if r.column.dataset == dataset}
+def _told(reasons: Iterable[Reason]) -> dict[str, dict[str, str]]:
+    """What is said of columns, by dataset and column."""
+    found: dict[str, dict[str, str]] = {}
+    for reason in reasons:
+        found.setdefault(reason.column.dataset, {})[reason.column.column] = reason.because
+    return found

@@ -320,7 +320,7 @@ class LocalCatalog(Closing):
                 now=change.at,
                 request=change.request,
             )
-            datasets.check_read(db, who, versions, now=change.at)
+            datasets.check_read(db, who, dict.fromkeys(versions), now=change.at)
             consumption.keep_reading(db, change, who, columns, versions)
             return permit
 

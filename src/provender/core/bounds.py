@@ -14,6 +14,10 @@ SPINE_LISTS = 50
 
 MANY = 1_000
 """Things in one list of a request."""
+DATASETS = 200
+"""Datasets that are decided about at once, and versions that are read at once: each is looked at."""
+WORD = 200
+"""Characters of a name."""
 LONG = 10_000
 """Characters of a text."""
 COLUMNS = 20_000
