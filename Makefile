@@ -35,11 +35,11 @@ branches: setup  ## every branch of what decides and what is written down of it 
 	$(VENV)/python -m coverage run --branch --data-file=.pytest_cache/branches --include=$(DECIDING) -m pytest -q -n 0 $(DECIDED)
 	$(VENV)/python -m coverage report --data-file=.pytest_cache/branches --show-missing --fail-under=100
 
-check: setup  ## format, lint, types, import contracts, dependencies
+check: setup  ## format, lint, types, import contracts, dependencies, and whether every test can be collected
 	$(VENV)/ruff format --check && $(VENV)/ruff check
-	$(VENV)/mypy
-	$(VENV)/lint-imports
-	$(VENV)/deptry src
+	@mkdir -p .pytest_cache; $(VENV)/python -m pytest --collect-only -qq -n 0 >.pytest_cache/collected 2>&1 & collects=$$!; $(VENV)/mypy; typed=$$?; \
+		wait $$collects || { tail -n 40 .pytest_cache/collected; exit 1; }; exit $$typed
+	$(VENV)/lint-imports && $(VENV)/deptry src
 bench: setup  ## the benchmarks, or one: make bench NAME=…
 	$(VENV)/python -m benchmarks $(if $(NAME),run $(NAME),list)
 

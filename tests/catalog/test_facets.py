@@ -146,6 +146,14 @@ def test_a_text_that_is_not_whole_yet_is_suggested_what_begins_so(filled: Connec
     assert ana.suggest("") == ()
 
 
+def test_a_word_that_something_goes_on_from_is_no_slip(filled: Connect):
+    ana = filled("ana").finder
+    typed = ana.search(Question(text="weat", typing=True)).read_as["weat"]
+    assert "weather" in typed
+    assert not {"what", "heat"} & set(typed)
+    assert "weather" in ana.search(Question(text="weathr", typing=True)).read_as["weathr"]
+
+
 def test_a_state_is_found_by_its_name(filled: Connect):
     assert names(filled("ana").finder.search(Question(text="published"))) == ["aviation.flights"]
 

@@ -62,11 +62,12 @@ def reading_of(db: Session, view: View, text: str, *, typing: bool) -> Reading:
     as_spelt = {word for (word, _), n in zip(exact, counted[len(every) :], strict=True) if n}
     read: list[tuple[str, Read, int]] = []
     for word in asked:
-        if word in as_spelt and not (typing and word == asked[-1]):
+        is_begun = typing and word == asked[-1]
+        if word in as_spelt and not is_begun:
             read.append((word, spelt[word], numbers[word]))
         else:
             own = spelt[word] if numbers.get(word) else {}
-            read += _guessed(db, view, word, own, numbers.get(word, 0))
+            read += _guessed(db, view, word, own, numbers.get(word, 0), is_begun=is_begun)
     read = _joined(db, view, read)
     reading.unread = sum(not read_as for _, read_as, _ in read)
     kept = [one for one in read if one[1]]
@@ -88,9 +89,12 @@ def _states(db: Session, asked: Sequence[str]) -> dict[str, int]:
 
 
 def _guessed(
-    db: Session, view: View, word: str, own: Read, number: int
+    db: Session, view: View, word: str, own: Read, number: int, *, is_begun: bool
 ) -> list[tuple[str, Read, int]]:
-    """What a word may stand for that nothing holds, or that may not be whole."""
+    """What a word may stand for that nothing holds, or that may not be whole.
+
+    One that ``is_begun`` is no slip of the finger, as long as something goes on from it.
+    """
     held: dict[str, int] = {}
 
     def shown(read: Read) -> Read:
@@ -103,12 +107,16 @@ def _guessed(
         apart = _apart(db, view, word)
         if apart:
             return apart
-    longer = vocabulary.beginnings(db, word)
-    shown({**dict(longer[: vocabulary.TRIED]), **own})  # at once, which is asked for below
+    longer = vocabulary.beginnings(db, word, most=vocabulary.TRIED)
+    shown({**dict(longer), **own})  # at once, which is asked for below
     own = shown(own)
     begun = vocabulary.first_shown(longer, shown, most=vocabulary.MOST_BEGINNINGS)
+    if len(begun) < vocabulary.MOST_BEGINNINGS and len(longer) == vocabulary.TRIED:
+        longer = vocabulary.beginnings(db, word, most=vocabulary.MOST_TRIED)
+        begun = vocabulary.first_shown(longer, shown, most=vocabulary.MOST_BEGINNINGS)
     is_known = any(how in (How.EXACT, How.STEM, How.SYNONYM) for _, how in own.values())
-    slipped = {} if is_known else vocabulary.slips(db, word, shown)
+    is_right = is_known or (is_begun and begun)
+    slipped = {} if is_right else vocabulary.slips(db, word, shown)
     read = {**slipped, **begun, **own}
     if not read:
         return [(word, {}, 0)]

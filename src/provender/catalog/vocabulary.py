@@ -163,8 +163,8 @@ def read(db: Session, asked: Sequence[str]) -> dict[str, Read]:
     return found
 
 
-def beginnings(db: Session, word: str) -> list[tuple[str, Reading]]:
-    """Return words that begin with ``word``, the shortest first."""
+def beginnings(db: Session, word: str, *, most: int) -> list[tuple[str, Reading]]:
+    """Return the first ``most`` words that begin with ``word``, the shortest first."""
     if len(word) < SHORTEST_BEGINNING:
         return []
     wanted = (
@@ -172,7 +172,7 @@ def beginnings(db: Session, word: str) -> list[tuple[str, Reading]]:
         .where(SearchWordRow.word > word, SearchWordRow.word < word + LAST)
         .order_by(func.length(SearchWordRow.word), SearchWordRow.word)
     )
-    rows = db.execute(wanted.limit(MOST_TRIED)).all()
+    rows = db.execute(wanted.limit(most)).all()
     return [(other, (code(number), How.BEGINNING)) for other, number in rows]
 
 
