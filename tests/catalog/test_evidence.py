@@ -1,4 +1,4 @@
-"""What is kept of a profile, and of which columns."""
+"""What is kept of a profile and told of it, and of which columns."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ from sqlalchemy import create_engine, text
 
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
+from provender.core.effects import Effect
 from provender.core.lifecycle import Severity
 from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
 from provender.core.tags import Tag
@@ -54,7 +55,7 @@ PROFILE = Profile(
 )
 CLOSED = replace(
     PROFILE,
-    columns=(TAILNUM.without_values, DELAY),
+    columns=(DELAY,),
     relations=(),
     keys=(),
     measures=PROFILE.measures[:1],
@@ -107,9 +108,7 @@ def test_values_are_told_to_who_may_read_them_or_publish_them_and_to_nobody_else
     assert connect("ana").finder.evidence(made.ref).profile == CLOSED
     assert connect("sam").finder.evidence(made.ref).profile == CLOSED
     seen = connect("max").finder.evidence(made.ref).profile
-    assert seen == replace(
-        CLOSED, columns=(TAILNUM.without_values, DELAY.without_values), measures=()
-    )
+    assert seen == replace(CLOSED, columns=(), measures=())
     connect("sam").records.grant(
         FLIGHTS, grantee="person:max", columns=("arr_delay",), purposes=("report",)
     )
@@ -147,3 +146,21 @@ def test_of_a_contract_what_no_value_tells_is_told_to_everybody(connect: Connect
     assert told["schema", "gate"] == "there is no column gate"
     assert told["together", ""] == ""
     assert told["required", "arr_delay"] == "nullValues is 0, must be 0"
+
+
+def test_to_who_is_given_masked_values_or_some_rows_no_counts_are_told(connect: Connect) -> None:
+    """They are of all rows, and of the values as they are."""
+    gov, ops = connect("gov"), connect("ops")
+    ops.publish(FLIGHTS, manifest(), evidence=Evidence(profile=PROFILE))
+    report = next(rule for rule in GOVERNANCE.rules if rule.id == "report")
+    mask = {"actors": ("person:max",), "datasets": (str(FLIGHTS),)}
+    part = replace(report, id="part", **mask)
+    for rule in (
+        replace(part, filter="arr_delay > 5"),
+        replace(part, effect=Effect.MASK, mask="bucket(10)"),
+        replace(part, effect=Effect.COMPUTE),
+    ):
+        gov.desk.apply(governing(rules=(*GOVERNANCE.rules, rule)), overwrite=True)
+        seen = connect("max").finder.evidence(FLIGHTS.at(1)).profile
+        assert seen == replace(CLOSED, columns=(), measures=())
+        assert connect("ana").finder.evidence(FLIGHTS.at(1)).profile == CLOSED

@@ -124,3 +124,19 @@ def test_a_program_that_publishes_is_warned(promised, home):
     said = r"shop\.orders@1 is quarantined, .* amount required: nullValues is 1, must be 0"
     with connect(settings=settings) as workspace, pytest.warns(Quarantined, match=said):
         workspace.publish("shop.orders", bad)
+
+
+def test_what_was_counted_of_a_closed_column_is_not_told_to_who_attaches(published, home):
+    path = home / "required.yaml"
+    rules = b"{name: customer, logicalType: string, required: true}"
+    old = b"{name: customer, logicalTypeOptions: {pattern: '^c[0-9]+$'}, logicalType: string}"
+    assert old in CONTRACT
+    path.write_bytes(CONTRACT.replace(old, rules))
+    attached = published("contract", "attach", "shop.orders", path)
+    assert attached.code == 0, attached.err
+    (line,) = [
+        each for each in attached.out.splitlines() if " required " in each and "customer" in each
+    ]
+    assert line.startswith("unevaluated")
+    assert "what was counted of its columns is not told to you" in line
+    assert "nullValues is 1, must be 0" in attached.out

@@ -7,11 +7,9 @@ def test_a_version_is_profiled_when_it_is_published_without_what_protected_colum
     shown = published("dataset", "profile", "shop.orders", actor="person:max")
     assert "3 rows" in shown.out
     profile = published("dataset", "profile", "shop.orders@1", "--json", actor="person:ana").json
-    ordered_at, customer, amount = profile["columns"]
+    ordered_at, amount = profile["columns"]
     assert (amount["lowest"], amount["highest"], amount["nulls"]) == ("1.5", "2.5", 1)
     assert ordered_at["lowest"] == "2023-11-14T22:13:20+00"
-    assert customer["distinct"] == 3
-    assert (customer["lowest"], customer["highest"], customer["frequent"]) == (None, None, [])
 
 
 def test_a_version_without_a_profile_is_read_for_it_by_those_who_may(governed, home):
@@ -66,4 +64,4 @@ def test_the_ends_of_a_column_are_rounded_where_they_are_broken_numbers(governed
     assert "43.70172" not in lines["amount"]
     assert "1.2345678" in lines["code"], "words stay what they are"
     machine = governed("dataset", "profile", "shop.orders", "--json").json
-    assert machine["columns"][2]["highest"] == "43.70172207719999"
+    assert machine["columns"][1]["highest"] == "43.70172207719999"

@@ -192,22 +192,17 @@ def discoverable(
 def told_values(
     db: Session, who: Actor, row: DatasetRow, columns: Collection[str], *, now: datetime
 ) -> set[str]:
-    """Return those of ``columns`` of which ``who`` may be told values, as a profile does.
+    """Return those of ``columns`` of which ``who`` may be told values, by a profile.
 
-    Who may read them for some purpose, whole, or may publish them: they measure what they publish. Of
-    a protected column, who may read it: publishing takes no more than an office, which opens none.
+    Who may read them for some purpose, whole, or, of those that are not protected, may publish.
     """
-    asked = [(Action.PUBLISH, ""), (Action.READ, "")]
-    asked += [(Action.READ, purpose) for purpose in db.scalars(select(PurposeRow.name))]
-    datasets = {row.name: row.value}
-    closed = set(columns)
-    for action, purpose in asked:
-        left = [ColumnRef(row.name, column) for column in closed]
-        found = _decide(db, who, action, left, datasets, purpose=purpose, now=now).reasons
-        whole = (one for one in found if one.is_whole and (action is Action.READ or not one.tags))
-        closed -= {one.column.column for one in whole}
-        if not closed:
-            break
+    purposes = ("", *db.scalars(select(PurposeRow.name)))
+    closed, of = set(columns), {row.name: row.value}
+    for action, purpose in [(Action.PUBLISH, ""), *((Action.READ, one) for one in purposes)]:
+        if left := [ColumnRef(row.name, name) for name in closed]:
+            found = _decide(db, who, action, left, of, purpose=purpose, now=now).reasons
+            whole = (r for r in found if r.is_whole and (action is Action.READ or not r.tags))
+            closed -= {one.column.column for one in whole}
     return set(columns) - closed
 
 

@@ -52,7 +52,7 @@ def _show_profile(found: "Profile") -> None:
     table(
         ("column", "nulls", "distinct", "lowest", "highest", "mean", "median", "commonest"),
         map(_profiled, found.columns),
-        empty="",
+        empty="nothing that was measured of its columns is told to you",
     )
     for relation in found.relations:
         click.echo(f"\n{relation} in every one of {relation.rows:,} rows")

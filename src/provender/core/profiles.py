@@ -123,13 +123,15 @@ class Profile:
     def told(self, names: Collection[str]) -> "Profile":
         """Return what is told to who may know the values of the columns ``names``, and of no other.
 
-        What a contract has counted is values: by a pattern a letter more each time, they are spelled.
+        Of others no counts either: they tell of rows that a filter hides, and how many values a
+        mask hides. What a contract has counted is values: by a pattern a letter more each time,
+        they are spelled.
         """
-        every = [column.column for column in self.columns]
-        found = self.closed([name for name in every if name not in names])
-        is_whole = all(name in names for name in every)
+        is_whole = all(column.column in names for column in self.columns)
         return replace(
-            found,
+            self,
+            columns=tuple(column for column in self.columns if column.column in names),
+            relations=tuple(r for r in self.relations if r.column in names and r.of in names),
             keys=tuple(key for key in self.keys if all(name in names for name in key.columns)),
             measures=tuple(one for one in self.measures if is_whole or one.column in names),
         )

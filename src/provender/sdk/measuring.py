@@ -1,5 +1,6 @@
 """Profiles of versions, as they were taken at publishing or now; what differs, and what a contract says."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from provender.core.contracts import CheckResult, Contract, Outcome
@@ -82,12 +83,26 @@ def judged(
     """
     known = catalog.finder.evidence(version.ref).profile
     checks = evaluate(contract, _facts(version, known), now=now)
-    if not is_read or not any(check.outcome is Outcome.ERROR for check in checks):
+    if not any(check.outcome is Outcome.ERROR for check in checks):
         return checks
+    if not is_read:
+        return tuple(_untold(check, version, known) for check in checks)
     found = profile_now(
         catalog, settings, version, contract=contract, purpose=purpose, progress=progress
     )
     return evaluate(contract, _facts(version, found), now=now)
+
+
+def _untold(check: CheckResult, version: DatasetVersion, known: Profile | None) -> CheckResult:
+    """The check, not looked at where what was counted for it is not told to who asks."""
+    schema = version.manifest.schema
+    wanted = (check.column,) if check.column else schema.names
+    if check.outcome is not Outcome.ERROR or known is None or any(w not in schema for w in wanted):
+        return check
+    if all(known.column(name) for name in wanted):
+        return check
+    says = "what was counted of its columns is not told to you"
+    return replace(check, outcome=Outcome.UNEVALUATED, detail=says)
 
 
 def _facts(version: DatasetVersion, profile: Profile | None) -> Facts:

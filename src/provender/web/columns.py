@@ -90,6 +90,7 @@ def column(visit: Visit) -> Page:
             "carried": came,
         },
         shown={
+            "profiled": now is not None and now.profile is not None,
             "tagged": tags_of(described, name, came),
             "plot": plots.histogram(found, before, kind=every[name]["type"]) if found else "",
             "levels": _levels(found) if found else [],

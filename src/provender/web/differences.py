@@ -26,6 +26,7 @@ def difference(visit: Visit) -> Page:
     new, _ = standing_of(visit, ref.at(second))
     found = diff(old.version, new.version, before=_profile(visit, old), after=_profile(visit, new))
     changed = [one for one in found.columns if _is_changed(one)]
+    untold = sum(map(_is_untold, found.columns)) if found.is_profiled else 0
     return Page(
         template="diff.html",
         title=f"{entry.dataset.ref}: what changed from v{first} to v{second}",
@@ -46,7 +47,8 @@ def difference(visit: Visit) -> Page:
             "ref": entry.dataset.ref,
             "versions": (old.version, new.version),
             "states": (old.standing.state, new.standing.state),
-            "alike": len(found.columns) - len(changed),
+            "alike": len(found.columns) - len(changed) - untold,
+            "untold": untold,
             "more": len(changed) - MOST_COLUMNS,
             "more_findings": len(found.findings) - MOST_FINDINGS,
         },
@@ -65,6 +67,10 @@ def _is_changed(one: ColumnDifference) -> bool:
         return False
     is_later = one.now in INSTANTS and before.mean != after.mean
     return is_later or before.null_share != after.null_share
+
+
+def _is_untold(one: ColumnDifference) -> bool:
+    return one.was == one.now and (one.before is None or one.after is None)
 
 
 def _in_short(one: ColumnDifference) -> dict[str, Any]:
