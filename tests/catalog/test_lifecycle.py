@@ -30,6 +30,7 @@ from tests.catalog.world import (
     NOW,
     SALARIES,
     SCHEMA,
+    VISIBLE,
     Clock,
     Connect,
     manifest,
@@ -168,6 +169,7 @@ def test_a_recall_says_who_recalled_what_why_and_what_to_read_instead(connect: C
 def test_a_recall_between_resolving_and_reading_reaches_the_reader(
     connect: Connect, severity: Severity
 ):
+    connect("dev").record(VISIBLE)
     ops, ana = connect("ops"), connect("ana")
     ops.publish(FLIGHTS, manifest(1))
     ops.publish(HOURLY, manifest(1, of=HOURLY))

@@ -23,6 +23,7 @@ from tests.catalog.world import (
     FLIGHTS,
     NOW,
     SALARIES,
+    VISIBLE,
     Clock,
     Connect,
     declared,
@@ -106,6 +107,7 @@ def test_rows_that_went_come_back_as_a_version_of_their_own(ops: LocalCatalog):
 
 
 def test_what_a_training_set_is_made_of_stays(ops: LocalCatalog, connect: Connect):
+    connect("dev").record(VISIBLE)
     ana = connect("ana")
     pin = FLIGHTS.at(1)
     made = training_set(pin, by="person:ana", decision=permitted(ana, pin))
@@ -159,6 +161,7 @@ def test_a_recalled_version_goes_and_what_readers_get_then_stays(ops: LocalCatal
 def test_readers_get_the_newest_whose_data_is_there(
     ops: LocalCatalog, connect: Connect, governed_url: str
 ):
+    connect("dev").record(VISIBLE)
     ana, pin = connect("ana"), FLIGHTS.at(2)
     ana.record(training_set(pin, by="person:ana", decision=permitted(ana, pin)))
     keep(ops, Retention(keep_versions=1))

@@ -204,9 +204,14 @@ VISIBLE = replace(REPO, views=REPO.views[:1], services=REPO.services[:1])
 READ = ("arr_delay", "event_timestamp", "origin", "temp")
 
 
-def permitted(catalog: LocalCatalog, *pins: DatasetRef, purpose: str = "report") -> str:
-    """Return the decision that lets the catalog's actor read columns of each of ``pins``."""
+def permitted(catalog: Library, *pins: DatasetRef, purpose: str = "report") -> str:
+    """Return the decision that lets the catalog's actor read columns of each of ``pins``.
+
+    All that there are, but for a protected one of flights; and those that definitions read.
+    """
     columns = [ColumnRef(pin.dataset, name) for pin in pins for name in READ]
+    flights = FLIGHTS.dataset
+    columns += [ColumnRef(pin.dataset, "tailnum") for pin in pins if pin.dataset != flights]
     return catalog.permit(Action.READ, columns, purpose=purpose).decision
 
 
@@ -224,7 +229,7 @@ def training_set(
         plan_digest="sha256:p",
         repo_digest=REPO.digest,
         decision=decision,
-        spine_digest=f"hmac-{digest('s')}",
+        spine_digest=f"hmac-{digest(f's of {by}')}",
         content_digest=f"hmac-{digest(content)}",
         row_count=3,
         columns=("origin", "temp"),

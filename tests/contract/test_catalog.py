@@ -30,6 +30,7 @@ from tests.catalog.world import (
     VISIBLE,
     Clock,
     manifest,
+    permitted,
     training_set,
 )
 from tests.contract.conftest import Connect
@@ -303,12 +304,12 @@ def test_publishing_needs_an_office_or_a_rule(connect: Connect):
 
 
 def test_a_training_set_is_recorded_by_who_made_it(catalog: Catalog):
-    catalog.publish(FLIGHTS, manifest())
-    decision = catalog.permit(Action.READ, [DELAY], purpose="report").decision
-    catalog.record(training_set(FLIGHTS.at(1), by="person:ops", decision=decision))
+    catalog.publish(HOURLY, manifest(of=HOURLY))
+    decision = permitted(catalog, HOURLY)
+    catalog.record(training_set(HOURLY.at(1), by="person:ops", decision=decision))
     with pytest.raises(InvalidInput, match="'dec_1', which did not let person:ops read"):
-        catalog.record(training_set(FLIGHTS.at(1), by="person:ops"))
+        catalog.record(training_set(HOURLY.at(1), by="person:ops"))
     with pytest.raises(InvalidInput, match="says that person:ana made it"):
-        catalog.record(training_set(FLIGHTS.at(1), by="person:ana"))
-    with pytest.raises(NotFound, match=r"aviation.flights@2 not found"):
-        catalog.record(training_set(FLIGHTS.at(2), by="person:ops"))
+        catalog.record(training_set(HOURLY.at(1), by="person:ana"))
+    with pytest.raises(NotFound, match=r"aviation.weather_hourly@2 not found"):
+        catalog.record(training_set(HOURLY.at(2), by="person:ops"))

@@ -97,8 +97,10 @@ def test_who_did_not_make_the_training_set_records_nothing_of_it(connect: Connec
     with pytest.raises(Denied, match=f"person:ana did not make the training set {first.id}"):
         ana.models.record(trained(first))
     ops.records.grant(HOURLY, grantee="person:ana")
-    made(ana, by="person:ana")
-    assert ana.models.record(trained(first)).created_by == "person:ana"
+    own = made(ana, by="person:ana")
+    assert ana.models.record(trained(own)).created_by == "person:ana"
+    with pytest.raises(Denied, match=f"person:ana did not make the training set {first.id}"):
+        ana.models.record(trained(first))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.catalog.world import (
     VISIBLE,
     Clock,
     manifest,
+    permitted,
     training_set,
 )
 from tests.contract.conftest import Connect
@@ -32,9 +33,8 @@ TAILNUM = ColumnRef(str(FLIGHTS), "tailnum")
 
 
 def read(catalog: Library, *refs: DatasetRef) -> str:
-    """Return the decision that lets the catalog's actor read a column of each of ``refs``."""
-    columns = [ColumnRef(ref.dataset, "arr_delay") for ref in refs]
-    return catalog.permit(Action.READ, columns, purpose="report").decision
+    """Return the decision that lets the catalog's actor read every column of each of ``refs``."""
+    return permitted(catalog, *refs)
 
 
 def test_who_asks_is_known_with_their_teams(connect: Connect):
@@ -219,8 +219,8 @@ def test_what_is_sent_again_with_its_key_is_done_once(connect: Connect):
     sam.records.revoke(first.id)
     assert sam.records.grant(FLIGHTS, grantee="person:max", key="k1").id == first.id
     assert connect("max").records.grants().items[0].revoked_at is not None
-    ops.publish(FLIGHTS, manifest(1))
-    made = training_set(FLIGHTS.at(1), by="person:ops", decision=read(ops, FLIGHTS))
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
+    made = training_set(HOURLY.at(1), by="person:ops", decision=read(ops, HOURLY))
     for _ in range(2):
         ops.record(made, key="k2")
     assert len(ops.records.audit_events(kind=EventKind.TRAINING_SET_RECORD)) == 1

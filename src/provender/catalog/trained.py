@@ -37,12 +37,13 @@ Let = Mapping[str, Sequence[Opened]]
 def record(db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Change) -> None:
     """Write down what a training set was made of, and that ``by`` made it.
 
-    Of one that was made before the first manifest is kept; the audit trail names every maker.
-    It hangs on what ``by`` may know of the definitions, as far as its permit opens what they read.
+    Of one that was made before the first manifest is kept; its id is one maker's, with whom its
+    digests are keyed. It hangs on what ``by`` may know of the definitions, as far as its permit opens what they read.
 
     Raises:
-        InvalidInput: it says that somebody else made it, or rests on no permit of ``by`` to
-            read what it is pinned to, or tells digests that are not keyed.
+        InvalidInput: it says that somebody else made it, or is what somebody else recorded; or it
+            rests on no permit of ``by`` to read what its features read of what it is pinned to,
+            all of it where no definitions say that; or tells digests that are not keyed.
         NotFound: a dataset version it is pinned to does not exist.
     """
     if manifest.created_by != by.id:
@@ -51,12 +52,18 @@ def record(db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Cha
             hint="record a training set as the actor that made it",
         )
     check_keyed(manifest)
+    row = db.get(TrainingSetRow, manifest.id)
+    if row is not None and row.value.created_by != by.id:
+        raise InvalidInput(
+            f"training set {manifest.id} tells digests that {by} has not made of any rows",
+            hint="make the training set yourself: its digests are keyed with its maker",
+        )
     for pin in manifest.pins:
         datasets.resolve(db, by, pin, now=change.at)
     let = _let(db, by, manifest)
     _check_pins(db, by, manifest, let)
     _check_columns(db, by, manifest, let, now=change.at)
-    if db.get(TrainingSetRow, manifest.id) is None:
+    if row is None:
         db.add(
             TrainingSetRow(
                 id=manifest.id,
@@ -174,12 +181,17 @@ def _check_columns(
     *,
     now: datetime,
 ) -> None:
-    """Return if it was let read what its features read of its pins, by the definitions it names."""
+    """Return if it was let read what its features read of its pins, by the definitions it names.
+
+    Where these do not say that of each, they may have read everything.
+    """
     repo = _named(db, by, manifest, now=now)
-    if repo is None:
-        return
-    read = [derivation.read_for(repo, ref) or () for ref in manifest.spec.own_features]
-    wanted = {column for columns in read for column in columns}
+    asked = manifest.spec.own_features
+    read = [derivation.read_for(repo, ref) if repo else None for ref in asked]
+    wanted = {column for columns in read for column in columns or ()}
+    is_told = bool(read) and None not in read
+    if not is_told:
+        wanted |= _every(db, manifest.pins)
     called = _called(db, wanted)
     pinned = set(naming.current(db, {pin.dataset for pin in manifest.pins}).values())
     closed = sorted(
@@ -188,7 +200,19 @@ def _check_columns(
         if called[column.dataset] in pinned and not _lets(let, called, column)
     )
     if closed:
-        raise _unread(manifest, by, closed)
+        raise _unread(manifest, by, closed, is_told=is_told)
+
+
+def _every(db: Session, pins: Iterable[DatasetRef]) -> set[ColumnRef]:
+    """Every column of the versions that ``pins`` are."""
+    rows = ((pin, naming.locate(db, pin.dataset)) for pin in pins)
+    versions = ((pin, db.get(VersionRow, (row.id, pin.version))) for pin, row in rows if row)
+    return {
+        ColumnRef(pin.dataset, column)
+        for pin, version in versions
+        if version is not None
+        for column in version.value.manifest.schema.names
+    }
 
 
 def _named(
@@ -219,9 +243,15 @@ def _lets(let: Let, called: Mapping[str, str], column: ColumnRef) -> bool:
     return any(column.column in one.columns for one in let.get(called[column.dataset], ()))
 
 
-def _unread(manifest: TrainingSetManifest, by: Actor, what: list[str]) -> InvalidInput:
+def _unread(
+    manifest: TrainingSetManifest, by: Actor, what: list[str], *, is_told: bool = True
+) -> InvalidInput:
+    project = manifest.spec.project
     return InvalidInput(
         f"training set {manifest.id} rests on the decision {manifest.decision!r}, which did "
         f"not let {by} read {', '.join(what)} for purpose {manifest.spec.purpose!r}",
-        hint="record what was made with a permit, under the id of its decision",
+        hint="record what was made with a permit, under the id of its decision"
+        if is_told
+        else f"no definitions of {project} that {by} may know say what its features read: apply "
+        "them (provender features apply), or record it with a permit for every column",
     )

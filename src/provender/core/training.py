@@ -191,6 +191,12 @@ class TrainingSetManifest:
         return f"ts_{short(digest(identity), length=16)}"
 
     @property
+    def bare(self) -> list[str]:
+        """What it tells a digest of without a key, as those from before there was one do."""
+        told = {"spine": self.spine_digest, "content": self.content_digest}
+        return [what for what, said in told.items() if not KEYED.match(said)]
+
+    @property
     def said(self) -> str:
         """The digest of what it says beside what its id is made of: for the audit trail."""
         made = [self.repo_digest, self.decision, self.created_at, self.created_by, self.seconds]
@@ -219,8 +225,7 @@ def check_keyed(manifest: TrainingSetManifest) -> None:
     Raises:
         InvalidInput: one is not; whoever may know of it could try guesses at its rows.
     """
-    told = {"spine": manifest.spine_digest, "content": manifest.content_digest}
-    bare = [what for what, said in told.items() if not KEYED.match(said)]
+    bare = manifest.bare
     if bare:
         raise InvalidInput(
             f"training set {manifest.id} tells a digest of its {' and '.join(bare)} without a key",

@@ -9,6 +9,7 @@ from feast.field import Field
 
 from provender.core.errors import InvalidInput
 from provender.core.names import unknown
+from provender.core.projections import ProjectionSpec
 from provender.core.training import PointInTimePlan, Table, ViewJoin, check_collisions, output_name
 from provender.feast_plugin.terms import Terms
 
@@ -115,6 +116,19 @@ def batch_source(view: FeatureView) -> DataSource:
 def alias_of(view: BaseFeatureView) -> str:
     """Return the name that references use: the alias if the projection has one, and a version."""
     return str(view.projection.name_to_use())  # type: ignore[no-untyped-call]
+
+
+def projections_of(views: Sequence[FeatureView]) -> tuple[ProjectionSpec, ...]:
+    """Return how ``views`` are asked for, of those that go by other names or other join keys."""
+    asked = (
+        ProjectionSpec(
+            alias=alias_of(view),
+            view=view.projection.name,
+            join_keys=tuple(sorted(view.projection.join_key_map.items())),
+        )
+        for view in views
+    )
+    return tuple(one for one in asked if one.alias != one.view or one.join_keys)
 
 
 def key_columns(view: FeatureView) -> list[Field]:

@@ -27,7 +27,7 @@ from provender.core.policy import Action
 from provender.core.training import PointInTimePlan, ViewJoin
 from provender.feast_plugin import appends
 from provender.feast_plugin.errors import SpineLacksColumns
-from provender.feast_plugin.joins import plan_retrieval
+from provender.feast_plugin.joins import plan_retrieval, projections_of
 from provender.feast_plugin.on_demand import asked_of, check_request, with_on_demand
 from provender.feast_plugin.records import Recorded
 from provender.feast_plugin.retrieval import ProvenderRetrievalJob
@@ -143,7 +143,15 @@ class ProvenderOfflineStore(OfflineStore):
             plan = planned(event_timestamp=spine.event_timestamp)
         _check_spine(plan, spine)
         check_request(asked.computed, spine.rows.column_names)
-        recorded = Recorded(plan, spine, terms, project, asked.refs, full_feature_names)
+        recorded = Recorded(
+            plan,
+            spine,
+            terms,
+            project,
+            asked.refs,
+            full_feature_names,
+            projections_of(asked.views),
+        )
         return ProvenderRetrievalJob(
             read=lambda progress: with_on_demand(
                 recorded(progress),

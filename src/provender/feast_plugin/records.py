@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from provender.core import derivation
 from provender.core.clock import utc_now
-from provender.core.errors import NotFound
+from provender.core.errors import Denied, NotFound
+from provender.core.joins import Table
 from provender.core.names import FeatureRef
 from provender.core.policy import Action, Permit
-from provender.core.protocols import Library
+from provender.core.projections import ProjectionSpec, own_features
 from provender.core.training import (
     PointInTimePlan,
     TrainingSetManifest,
@@ -39,6 +40,7 @@ class Recorded:
     project: str
     features: Sequence[str]
     full_feature_names: bool
+    projections: tuple[ProjectionSpec, ...] = ()
     manifests: list[TrainingSetManifest] = field(default_factory=list)
 
     @property
@@ -58,17 +60,18 @@ class Recorded:
         began = time.perf_counter()
         terms, asked = self.terms, self.plan
         tables = [join.table for join in asked.joins]
-        permit = terms.permit(Action.READ, tables, asked.reads, purpose=terms.purpose)
+        applied = self._applied() if self.governed else ""
+        permit = self._permit(tables, applied)
         plan = asked.under(permit)
         answer = terms.retrieval.run(
             plan, self.spine.rows, permit, now=utc_now(), progress=progress, key=terms.key
         )
         schema = _in_utc(answer.schema, self.spine)
-        batches = replace(self, plan=plan)._all(answer, schema, permit, began)
+        batches = replace(self, plan=plan)._all(answer, schema, permit, began, applied)
         return Answer(schema, batches, answer.known_later)
 
     def _all(
-        self, answer: Answer, schema: pa.Schema, permit: Permit, began: float
+        self, answer: Answer, schema: pa.Schema, permit: Permit, began: float, applied: str
     ) -> Iterator[pa.RecordBatch]:
         rows = map(self.spine.in_utc, answer.batches)
         try:
@@ -77,7 +80,7 @@ class Recorded:
                 return
             running = RunningDigest(schema)
             yield from running.through(rows)
-            self._record(running, answer, schema, permit, began)
+            self._record(running, answer, schema, permit, began, applied)
         finally:
             answer.close()
 
@@ -88,6 +91,7 @@ class Recorded:
         schema: pa.Schema,
         permit: Permit,
         began: float,
+        applied: str,
     ) -> None:
         plan, terms = self.plan, self.terms
         catalog = collaborators.catalog(terms.settings)
@@ -102,10 +106,11 @@ class Recorded:
                 event_timestamp=plan.event_timestamp,
                 full_feature_names=self.full_feature_names,
                 known_by_then=plan.known_by_then,
+                projections=self.projections,
             ),
             pins=plan.pins,
             plan_digest=plan.digest,
-            repo_digest=self._applied(catalog),
+            repo_digest=applied,
             decision=permit.decision,
             spine_digest=keyed(logical_digest(spine)),
             content_digest=keyed(running.value),
@@ -119,16 +124,38 @@ class Recorded:
         catalog.record(manifest)
         self.manifests.append(manifest)
 
-    def _applied(self, catalog: Library) -> str:
+    def _permit(self, tables: Sequence[Table], applied: str) -> Permit:
+        """Return the permit to read; for every column where no ``applied`` definitions say which.
+
+        Nobody could say afterwards which were read, and the catalog records no such training set.
+        """
+        terms, reads = self.terms, self.plan.reads
+        if applied or not self.governed:
+            return terms.permit(Action.READ, tables, reads, purpose=terms.purpose)
+        schemas = ((table, table.schema.names if table.schema else ()) for table in tables)
+        every = (table.columns(names) for table, names in schemas)
+        try:
+            return terms.permit(Action.READ, tables, reads.union(*every), purpose=terms.purpose)
+        except Denied as refused:
+            raise Denied(
+                f"{refused.message}; all columns are asked for, as the catalog knows no "
+                "definitions of these features that say which they read",
+                hint=f"apply them: provender features apply. Or: {refused.hint}",
+            ) from refused
+
+    def _applied(self) -> str:
         """Return the digest of the definitions that were applied; nothing, where they read otherwise.
 
         Nor where a view was never applied through us: Feast's registry may have been changed since.
         """
         try:
-            repo = catalog.repo(self.project)
+            repo = collaborators.catalog(self.terms.settings).repo(self.project)
         except NotFound:
             return ""
-        asked = (derivation.read_for(repo, FeatureRef.parse(name)) for name in self.features)
+        own = own_features(tuple(map(FeatureRef.parse, self.features)), self.projections)
+        asked = [derivation.read_for(repo, one) for one in own]
+        if not asked or None in asked:
+            return ""
         read = {column for columns in asked for column in columns or ()}
         return repo.digest if read <= self.plan.reads else ""
 
