@@ -11,7 +11,7 @@ from provender.core.errors import NotFound
 from provender.core.governance import Domain
 from provender.core.limits import Limits
 from provender.core.policy import Action, Rule
-from tests.catalog.world import GOVERNANCE, SALARIES, Clock, Connect
+from tests.catalog.world import GOVERNANCE, REPO, SALARIES, VISIBLE, Clock, Connect
 
 HIDDEN = Domain(name="mergers", description="Whom we buy.", owner="team:hr")
 
@@ -65,3 +65,21 @@ def test_a_domain_is_told_to_its_owner_and_to_who_governs(
     limited = max_.keyring.create("x", limits=Limits(datasets=("aviation.*",)))
     mine = max_.as_actor(max_.identify(limited.secret))
     assert [one.name for one in mine.governance().domains] == ["aviation"]
+
+
+def test_of_a_project_that_is_hidden_no_history_is_told(connect: Connect) -> None:
+    hidden = replace(REPO, project="secret", views=REPO.views[1:], on_demand=(), services=())
+    connect("dev").record(hidden)
+    connect("dev").record(VISIBLE)
+    max_, gov = connect("max"), connect("gov")
+    for kind in ("project", "definitions"):
+        words = []
+        for name in ("secret", "nothing"):
+            with pytest.raises(NotFound) as error:
+                max_.desk.history(kind, name)
+            words.append(told(f"{error.value.message} {error.value.hint}", name))
+        assert words[0] == words[1]
+        assert max_.desk.history(kind, "delays").items
+    assert gov.desk.history("project", "secret").items
+    connect("dev").record(replace(hidden, owner="person:max"))
+    assert max_.desk.history("project", "secret").items

@@ -19,6 +19,7 @@ from provender.catalog import (
     hindsight,
     history,
     mentions,
+    projects,
     rulebook,
     visibility,
 )
@@ -36,9 +37,11 @@ from provender.values import from_json
 
 PREFIX = "urn:"
 OPEN = frozenset({"domain", "person", "project", "purpose", "rule", "tag", "team", "term"})
-"""Kinds that everybody may know of; but people who were taken away are for who governs, and
-domains as `domains` has it."""
+"""Kinds that everybody may know of; but people who were taken away are for who governs, domains
+as `domains` has it, and projects for those who know definitions of theirs."""
 SUGGESTED = 2000
+PARTLY = frozenset({"definitions", "rule"})
+"""Kinds of which each state is shown as far as it may be known: of no known state there is none."""
 OF_DATASETS = frozenset({"contract", "dataset", "retention", "version"})
 """Kinds whose keys are a dataset's URN or name, perhaps with ``@`` and a version."""
 KINDS = frozenset({*OPEN, *OF_DATASETS, "definitions", "grant", "task"})
@@ -64,7 +67,7 @@ def remembered(
     shown = tuple(
         one for row in rows[:limit] if (one := _shown(db, who, kind, key, row, now=now)) is not None
     )
-    if not after and (not rows or (kind == "rule" and not shown)):
+    if not after and (not rows or (kind in PARTLY and not shown)):
         raise _unknown(db, kind, key)
     return Listed(shown, str(rows[limit - 1].from_sequence) if len(rows) > limit else None)
 
@@ -89,9 +92,20 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
         open_to = domains.known(db, who, now=now)
         if open_to is not None and key not in open_to:
             raise unknown(kind, key, open_to)
+    elif kind == "project" and not _knows_project(db, who, key, now=now):
+        raise _unknown(db, kind, key)
     elif kind == "task":
         access.check(db, who, Action.GOVERN, [EVERYTHING], now=now, doing="read a task's history")
     return key
+
+
+def _knows_project(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
+    """Whether ``who`` may know definitions of a project, or owns or governs it."""
+    return (
+        name in features.named_projects(db, who, now=now)
+        or projects.owner_of(db, name) in who.names
+        or access.governs(db, who, now=now)
+    )
 
 
 def _unknown(db: Session, kind: str, key: str) -> NotFound:
