@@ -4,6 +4,7 @@ Canaries are in a closed column, in a masked one, and in rows that a filter leav
 """
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stderr
 from pathlib import Path
@@ -33,6 +34,7 @@ from tests.exits.world import (
     FEATURES,
     FILTERED,
     GOV,
+    KEY,
     MASKED,
     PURPOSE,
     SAM,
@@ -210,6 +212,34 @@ def test_who_may_not_see_the_canaries_sees_none_at_any_exit_of_the_server(
     hidden = (*CANARIES, *COUNTED)
     assert {(a.asked, one) for a in answers for one in hidden if one in a.text} == set()
     assert found(by_http(world, actor)) == set()
+
+
+def test_what_followed_from_erased_rows_is_at_no_exit_of_who_stewards_and_does_not_govern(
+    world: World,
+):
+    """Lists of versions, their pages, the trail, a publish that is sent again, refusals of other formats."""
+    gone, lists = world.erased, ("datasets/shop.riders/versions", "versions?dataset=shop.riders")
+    assert gone is not None
+    assert gone.sums
+    hidden = (gone.logical_digest, gone.content, gone.location, *map(str, gone.sums))
+    paths = [f"/api/v1/{one}" for one in (*lists, "audit?limit=200", "changes?limit=200")]
+    paths += [f"/datasets/shop.riders/versions{one}" for one in ("", ".json", "/1", "/1.json")]
+    again = json.loads(to_json(gone))
+    other = again | {"format": "csv"}
+    with httpx.Client(base_url=world.address, headers=world.bearer(SAM)) as client:
+        seen = {path: client.get(path).text for path in paths}
+        versions = f"/api/v1/{lists[0]}"
+        for name, manifest in (("the right", other), ("a wrong", other | {"logical_digest": "x"})):
+            answer = client.post(f"{versions}/1/representations", json={"manifest": manifest})
+            assert answer.status_code == 410
+            seen[name] = answer.text
+        key = {"idempotency-key": KEY}
+        answer = client.post(versions, json={"manifest": again}, headers=key)
+        assert answer.json()["ref"]["version"] == 1, answer.text
+        seen["again"] = answer.text
+    assert found(seen, hidden) == set()
+    governs = httpx.get(f"{world.address}/api/v1/{lists[0]}", headers=world.bearer(GOV)).text
+    assert gone.logical_digest in governs
 
 
 @ONE

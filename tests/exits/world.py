@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from provender import bootstrap
 from provender.asgi import app
-from provender.core.datasets import Dataset, Format
+from provender.core.datasets import Dataset, Format, Manifest
 from provender.core.effects import Effect
 from provender.core.features import EntitySpec, FieldSpec, RepoSpec, ServiceSpec, ViewSpec
 from provender.core.governance import Domain, Governance
@@ -29,7 +29,11 @@ from tests.api.server import listening
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ANA, SAM, GOV = "person:ana", "person:sam", "person:gov"
 VISITS = DatasetRef("shop", "visits")
+RIDERS = DatasetRef("shop", "riders")
+"""A subject is erased from its first version."""
 PURPOSE = "research"
+KEY = "riders-1"
+"""The idempotency key of what was published before it was erased."""
 CLOSED = "zqxclosedvj"
 """What every value of the closed column begins with."""
 MASKED = "zqxmaskedvj"
@@ -97,6 +101,14 @@ GOVERNANCE = Governance(
             format=Format.PARQUET,
             event_timestamp="event_timestamp",
             column_tags={"plate": ("personal.plate",), "address": ("personal.address",)},
+        ),
+        Dataset(
+            ref=RIDERS,
+            description="Riders.",
+            owner="team:trips",
+            stewards=(SAM,),
+            format=Format.PARQUET,
+            event_timestamp="event_timestamp",
         ),
     ),
 )
@@ -185,6 +197,7 @@ class World:
     tokens: dict[str, str]
     address: str = ""
     opened: ExitStack = field(default_factory=ExitStack)
+    erased: Manifest | None = None
 
     def inside(self, actor: str) -> Workspace:
         """A workspace of ``actor`` in a process that has the lake."""
@@ -206,8 +219,13 @@ class World:
         return {"authorization": f"Bearer {self.tokens[actor]}"}
 
 
-def fill(settings: Settings) -> dict[str, str]:
-    """Govern, publish and define in ``settings``; return everybody's token."""
+def riders() -> pa.Table:
+    instants = pa.array([NOON] * 3, pa.timestamp("us", "UTC"))
+    return pa.table({"rider": ["a", "b", "gone"], "event_timestamp": instants, "fare": [1, 2, 3]})
+
+
+def fill(settings: Settings) -> tuple[dict[str, str], Manifest]:
+    """Govern, publish and define in ``settings``; return everybody's token, and what was erased."""
     with ExitStack() as stack:
 
         def acting(actor: str) -> Workspace:
@@ -218,13 +236,18 @@ def fill(settings: Settings) -> dict[str, str]:
         acting(SAM).attach(str(VISITS), RULE.encode())
         acting(SAM).publish(str(VISITS), visits())
         gov.catalog.record(REPO)
-        return {one: acting(one).catalog.keyring.create("x").secret for one in (ANA, SAM, GOV)}
+        erased = acting(SAM).publish(str(RIDERS), riders()).manifest
+        acting(SAM).catalog.publish(RIDERS, erased, key=KEY)
+        gov.erase("rider=gone", reason="x")
+        tokens = {one: acting(one).catalog.keyring.create("x").secret for one in (ANA, SAM, GOV)}
+        return tokens, erased
 
 
 @contextmanager
 def serving(settings: Settings, folder: Path) -> Iterator[World]:
     """A world on ``settings``, whose server is up while the block runs."""
-    world = World(settings, folder, fill(settings))
+    tokens, erased = fill(settings)
+    world = World(settings, folder, tokens, erased=erased)
     with (
         bootstrap.local_catalog(settings) as catalog,
         world.opened,
