@@ -11,7 +11,8 @@ import pytest
 from provender.api.app import OPERATIONS
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind
-from provender.core.features import RepoSpec, SavedDatasetSpec
+from provender.core.bounds import DEFINITIONS
+from provender.core.features import EntitySpec, RepoSpec, SavedDatasetSpec
 from provender.core.limits import Limits
 from provender.core.names import DatasetRef, FeatureRef
 from provender.core.policy import Action, Rule
@@ -147,10 +148,10 @@ def test_a_project_is_called_what_is_read(ask: Ask):
     for name in odd:
         definitions = json.loads(to_json(replace(FILES, project=name)))
         where = f"/projects/{quote(name, safe='')}/definitions"
-        answered = ask("max").put(where, json={"definitions": definitions}, headers=FIRST)
+        answered = ask("ana").put(where, json={"definitions": definitions}, headers=FIRST)
         assert answered.status_code in (404, 422), name  # a slash is no part of an address
     for name in ("visits", "caf\u00e9", "Visits 2.0", "a-b_c"):
-        assert put(ask, "max", replace(FILES, project=name))[0] == 204, name
+        assert put(ask, "ana", replace(FILES, project=name))[0] == 204, name
 
 
 def test_what_others_may_is_told_to_who_decides_about_it(ask: Ask):
@@ -201,7 +202,7 @@ def test_who_first_names_a_project_is_not_let_what_rules_and_grants_give_to_it(
     )
     near = replace(vault, id="near", actors=("anyone",), projects=("near",))
     unowned = replace(FILES, project="old")
-    assert put(ask, "max", unowned)[0] == 204
+    assert put(ask, "ana", unowned)[0] == 204
     with (
         LocalCatalog(governed_url, actor="person:gov", clock=clock) as gov,
         LocalCatalog(governed_url, actor="person:sam", clock=clock) as sam,
@@ -210,17 +211,17 @@ def test_who_first_names_a_project_is_not_let_what_rules_and_grants_give_to_it(
         told = [text for step in steps for text in step.warnings]
         assert len([text for text in told if "only who governs may be the first" in text]) == 2
         gov.desk.apply(governing(rules=(*GOVERNANCE.rules, vault, near)))
-        sam.records.grant(FLIGHTS, grantee="person:max", through="old")
+        sam.records.grant(FLIGHTS, grantee="person:ana", through="old")
     for project in ("vault", "near"):
-        for owner in ("", "person:max"):
-            status, said = put(ask, "max", replace(FILES, project=project, owner=owner))
+        for owner in ("", "person:ana"):
+            status, said = put(ask, "ana", replace(FILES, project=project, owner=owner))
             assert (status, f"rules or grants name project {project}" in said) == (403, True), said
-    ours = {"definitions": json.loads(to_json(replace(unowned, owner="person:max")))}
-    claimed = ask("max").put("/projects/old/definitions", json=ours, headers={"if-match": "*"})
+    ours = {"definitions": json.loads(to_json(replace(unowned, owner="person:ana")))}
+    claimed = ask("ana").put("/projects/old/definitions", json=ours, headers={"if-match": "*"})
     assert (claimed.status_code, "rules or grants name" in claimed.text) == (403, True), (
         claimed.text
     )
-    assert put(ask, "gov", replace(FILES, project="vault", owner="person:max"))[0] == 204
+    assert put(ask, "gov", replace(FILES, project="vault", owner="person:ana"))[0] == 204
 
 
 def test_nobody_tells_of_a_permit_that_the_catalog_never_gave_them(ask: Ask):
@@ -240,3 +241,16 @@ def test_nobody_tells_of_a_permit_that_the_catalog_never_gave_them(ask: Ask):
     assert [told("max", lease) for lease in ("", "dec_forged000000001", given)] == [403] * 3
     assert noted() == 403
     assert told("ana", given) == 204
+
+
+def test_who_may_define_nothing_makes_no_project(ask: Ask) -> None:
+    for name, wanted in (("max", 403), ("ana", 204), ("dev", 204), ("gov", 204)):
+        status, said = put(ask, name, replace(FILES, project=f"of-{name}"))
+        assert (status, "make no project" in said) == (wanted, wanted == 403), said
+
+
+def test_a_project_is_of_a_size_that_repositories_have(ask: Ask) -> None:
+    one = EntitySpec(name="e", join_key="e", type="int64")
+    many = tuple(replace(one, name=f"e{n}") for n in range(DEFINITIONS + 1))
+    status, said = put(ask, "ana", replace(FILES, entities=many))
+    assert (status, "1,000 with 20,000 at most" in said) == (422, True), said

@@ -95,10 +95,12 @@ def test_defining_needs_an_office_over_every_dataset_that_is_read(connect: Conne
     assert connect("ana").repo("delays").view("weather").dataset == FLIGHTS
 
 
-def test_a_view_of_a_file_needs_nothing(connect: Connect):
+def test_a_view_of_a_file_needs_a_right_to_define_anything(connect: Connect):
     files = replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=None),))
-    connect("max").record(files)
-    assert connect("ana").repo("delays") == files
+    with pytest.raises(Denied, match="make no project"):
+        connect("max").record(files)
+    connect("ana").record(files)
+    assert connect("max").repo("delays") == files
 
 
 def test_an_unowned_project_is_changed_by_who_recorded_it_last_and_who_governs(connect: Connect):

@@ -38,7 +38,8 @@ RULES = (
     f"something is said of columns) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
     f"manifests, definitions or all of the governance have {bounds.LARGE_BODY >> 20} MiB, {bounds.HUGE:,} parts and "
     f"{bounds.VAST:,} characters; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
-    f"characters; none has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "
+    f"characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
+    f"no body has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "
     f"told, and how many more there are; of more than {bounds.COUNTED:,} only that.",
     "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`) in local mode, which listens on this "
     "machine only, and where no header names another. In governed mode every request but `GET /mode` needs "

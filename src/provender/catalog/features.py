@@ -38,7 +38,7 @@ from provender.catalog.serving import DECIDED_AS, compile_lease, compile_serving
 from provender.core import derivation
 from provender.core.audit import EventKind
 from provender.core.digest import digest, short
-from provender.core.features import RepoSpec
+from provender.core.features import RepoSpec, check_size
 from provender.core.leases import PolicyLease
 from provender.core.lineage import NodeKind
 from provender.core.names import check_project, unknown
@@ -83,10 +83,12 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
 
     But for who owns the project: what was shared with it and is no more, they can take away.
     """
+    check_size(repo)
     last = _last(db, RepoRow, repo.project)
     last_by = last.recorded_by if last else None
     if last is None:
         check_project(repo.project)
+        projects.check_may_found(db, by, repo, now=now)
     owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
     access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
     access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)

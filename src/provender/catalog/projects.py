@@ -13,6 +13,7 @@ from provender.core.features import RepoSpec
 from provender.core.governance import Project
 from provender.core.names import suggest
 from provender.core.people import PROJECT, Actor
+from provender.core.policy import Action
 
 
 def keep(db: Session, change: Change, repo: RepoSpec) -> None:
@@ -71,6 +72,25 @@ def check_owner(
             hint="ask who governs to apply it first, with its owner",
         )
     return False
+
+
+def check_may_found(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+    """Return if ``by`` may make the project of ``repo``, which is not there yet.
+
+    Over data that is governed that is asked of the data. Over files alone it takes a right to
+    define something, or to govern: what is defined is found by everybody.
+
+    Raises:
+        Denied: rules give ``by`` neither.
+    """
+    if repo.datasets or repo.kept or not epoch.policy(db).rules:
+        return
+    seen = epoch.visible_scopes(db, by, Action.DEFINE, now=now)
+    if not (seen.scopes or seen.datasets) and not access.governs(db, by, now=now):
+        raise Denied(
+            f"{by} may define features over no dataset, and so make no project",
+            hint="ask who governs for a rule to define features over a dataset",
+        )
 
 
 def _is_named(db: Session, project: str) -> bool:

@@ -22,6 +22,10 @@ LONG = 10_000
 """Characters of a text."""
 COLUMNS = 20_000
 """Columns of a dataset, as of a Parquet file that is opened."""
+DEFINITIONS = 1_000
+"""Entities, views, services and saved datasets of one project: each is written down while others wait."""
+FEATURES = 20_000
+"""Features of all views of one project together."""
 HUGE = 200_000
 """Things in one list of a manifest, of definitions, or of all of the governance."""
 VAST = 1 << 20

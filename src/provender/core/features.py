@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from provender.core.bounds import DEFINITIONS, FEATURES
 from provender.core.digest import digest
 from provender.core.errors import InvalidInput
 from provender.core.freshness import OnStale
@@ -303,3 +304,21 @@ def keys_into(dataset: str, repos: Iterable[RepoSpec]) -> tuple[str, ...]:
             hint="say which to optimize for: --keys k1,k2",
         )
     return next(iter(views))
+
+
+def check_size(repo: RepoSpec) -> None:
+    """Return if ``repo`` is of a size that repositories have.
+
+    Raises:
+        InvalidInput: it defines more than is taken.
+    """
+    definitions = len(repo.entities) + len(repo.views) + len(repo.on_demand)
+    definitions += len(repo.services) + len(repo.saved)
+    features = sum(len(view.features) for view in repo.views)
+    features += sum(len(view.features) for view in repo.on_demand)
+    if definitions > DEFINITIONS or features > FEATURES:
+        raise InvalidInput(
+            f"project {repo.project} has {definitions:,} definitions with {features:,} features; "
+            f"{DEFINITIONS:,} with {FEATURES:,} at most are taken",
+            hint="make several projects of it",
+        )
