@@ -2,11 +2,17 @@
 """Check an exported audit trail, with this file and a public key alone.
 
     python3 verify_audit.py audit.ndjson --key 0123456789abcdef.pub [--witness witness.ndjson]
+                            [--until 2026-12-01]
 
 Needs Python 3.10 or newer and nothing else: no package, no network, no code of whoever made the bundle.
 A key is a file of 64 hex digits, which you got from somewhere else than the bundle. Checked are the
 digest of every event, the chain that they make, the Merkle tree over them (RFC 6962), the Ed25519
 signatures (RFC 8032) of its checkpoints, and the witness, if you have it.
+
+Nobody signs a bundle's first line. One that says that it goes to the end of the trail has to end with its
+own export, signed. One that says that it is a part, until some instant, is called so aloud; if the
+witness knows of more, it holds only if you asked for a part, by the same --until, and the witness knows of
+nothing more before that. Events behind the last checkpoint of a part are counted as not signed.
 
 Exit code 0: all holds. 1: something does not; the first event is named. 2: it could not be checked.
 """
@@ -16,6 +22,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +30,12 @@ BUNDLE = "provender audit bundle 1"
 CHECKPOINT = "provender audit checkpoint 1"
 GENESIS = "sha256:" + "0" * 64
 KEY_DIGITS = 16
+EXPORT = "audit:export"
+HEADER_PARTS = {"format", "first", "last", "until", "head", "peaks"}
+SEALED = ("sequence", "at", "actor", "kind", "subject", "detail")
+EVENT_PARTS = {*SEALED, "previous", "request", "digest"}
+CHECKPOINT_PARTS = {"size", "root", "head", "at", "key", "signature"}
+KEY_PARTS = {"id", "public"}
 
 # Ed25519, RFC 8032, 5.1: the curve, and its arithmetic in extended coordinates.
 P = 2**255 - 19
@@ -139,7 +152,7 @@ def canonical(value: Any) -> str:
 
 def seal(event: dict[str, Any]) -> str:
     """Return the digest that an event is to have: of the canonical list of what it says."""
-    said = [event[name] for name in ("sequence", "at", "actor", "kind", "subject", "detail")]
+    said = [event[name] for name in SEALED]
     said.append(event["previous"])
     if event["request"]:
         said.append(event["request"])
@@ -159,12 +172,19 @@ class Verifier:
     """Checks a bundle line by line, in constant memory but for the witness's checkpoints."""
 
     def __init__(
-        self, header: dict[str, Any], keys: dict[str, bytes], witness: Iterable[dict[str, Any]]
+        self,
+        header: dict[str, Any],
+        keys: dict[str, bytes],
+        witness: Iterable[dict[str, Any]],
+        asked: datetime | None,
     ) -> None:
         if header.get("format") != BUNDLE:
             raise Unusable(f"the bundle has format {header.get('format')!r}, this knows {BUNDLE!r}")
+        check_parts(header, HEADER_PARTS)
         self.first, self.last = int(header["first"]), int(header["last"])
-        self.is_whole = header["until"] is None
+        self.until, self.asked = header["until"], asked
+        self.instant = None if self.until is None else instant(self.until)
+        self.ends_with_export = False
         self.tree = Tree(self.first - 1, [bytes.fromhex(peak) for peak in header["peaks"]])
         self.head, self.keys = str(header["head"]), keys
         if self.first == 1 and self.head != GENESIS:
@@ -177,21 +197,29 @@ class Verifier:
 
     def take(self, line: dict[str, Any]) -> None:
         """Check one line behind the header."""
+        if len(line) != 1:
+            raise ValueError("a line says one thing")
         if "event" in line:
             self.event(line["event"])
         elif "checkpoint" in line:
             self.checkpoint(line["checkpoint"])
             self.checkpoints += 1
-        elif "key" not in line:  # keys in a bundle are told, not trusted
+        elif "key" in line:  # keys in a bundle are told, not trusted
+            check_parts(line["key"], KEY_PARTS)
+        else:
             raise Broken(self.tree.size + 1, "there is a line that is neither event nor checkpoint")
 
     def event(self, event: dict[str, Any]) -> None:
         """Check an event, and what the witness says of the trail up to it."""
         due = self.tree.size + 1
+        check_parts(event, EVENT_PARTS)
+        if not isinstance(event["request"], str):
+            raise TypeError("its request is no text")
         fits = event.get("sequence") == due and event.get("previous") == self.head
         if not fits or event.get("digest") != seal(event):
             raise Broken(due, "it does not fit the ones before it: the trail was changed")
         self.head = event["digest"]
+        self.ends_with_export = event["kind"] == EXPORT and event["detail"].get("until") is None
         self.tree.grow(bytes.fromhex(self.head[len("sha256:") :]))
         for told in self.awaited.pop(due, ()):
             self.checkpoint(told)
@@ -199,6 +227,7 @@ class Verifier:
 
     def checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Check that a checkpoint is signed, and of the events that were read."""
+        check_parts(checkpoint, CHECKPOINT_PARTS)
         size, key = checkpoint["size"], checkpoint["key"]
         if size != self.tree.size:
             raise Broken(
@@ -219,27 +248,68 @@ class Verifier:
         """Return what holds, after the last line."""
         if self.tree.size != self.last:
             raise Broken(self.tree.size + 1, f"it is not there: the bundle goes up to {self.last}")
-        beyond = [size for size in self.awaited if size > self.last]
-        if beyond and self.is_whole:
-            raise Broken(
-                self.last + 1, f"it is not there: the witness knows of {max(beyond)} events"
-            )
-        if not self.signed:
+        if self.signed < self.first:
             raise Broken(self.first, "no checkpoint signs for it, or for any after it")
+        self.check_end()
         return {
             "ok": True,
             "first": self.first,
             "last": self.last,
+            "until": self.until,
             "checkpoints": self.checkpoints,
             "witnessed": self.witnessed,
             "unsigned": self.last - self.signed,
         }
 
+    def check_end(self) -> None:
+        """Check that the bundle goes as far as it says, and as whoever checks it asked for."""
+        after = self.last + 1
+        if self.asked is not None and self.asked != self.instant:
+            said = self.until or "the end of the trail"
+            raise Broken(after, f"the bundle goes until {said}, which is not what you asked for")
+        beyond = [told for some in self.awaited.values() for told in some if self.is_missing(told)]
+        if beyond:
+            known = max(told["size"] for told in beyond)
+            part = f"; the bundle says it is a part, until {self.until}" if self.until else ""
+            raise Broken(after, f"it is not there: the witness knows of {known} events{part}")
+        if self.until is None and not self.ends_with_export:
+            raise Broken(after, "it is not there: a whole bundle ends with its own export")
+        if self.until is None and self.signed != self.last:
+            raise Broken(self.signed + 1, "no checkpoint signs for it, or for any after it")
+
+    def is_missing(self, told: dict[str, Any]) -> bool:
+        """Return whether what the witness was told is of an event that the bundle lacks.
+
+        A checkpoint is of the instant of its last event; of those from --until on none is wanted.
+        """
+        wanted = self.asked is None or instant(told["at"]) < self.asked
+        return bool(told["size"] > self.last and wanted)
+
+
+def check_parts(said: dict[str, Any], parts: set[str]) -> None:
+    """Return if ``said`` has these parts: what nobody sealed is not taken along.
+
+    Raises:
+        ValueError: it lacks one, or has another.
+    """
+    if set(said) != parts:
+        raise ValueError(f"it is not made of {', '.join(sorted(parts))}")
+
+
+def instant(said: str) -> datetime:
+    """Return the instant of ISO 8601 ``said``, in UTC where it does not say."""
+    found = datetime.fromisoformat(said.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=timezone.utc)  # noqa: UP017
+
 
 def verify(
-    lines: Iterable[str], keys: dict[str, bytes], witness: Iterable[dict[str, Any]] = ()
+    lines: Iterable[str],
+    keys: dict[str, bytes],
+    witness: Iterable[dict[str, Any]] = (),
+    *,
+    until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return what holds of the bundle ``lines`` by the public ``keys``.
+    """Return what holds of the bundle ``lines`` by the public ``keys``; ``until``: what was asked for.
 
     Raises:
         Broken: something does not hold; the first event is named.
@@ -247,7 +317,7 @@ def verify(
     """
     parsed = _parsed(lines)
     try:
-        verifier = Verifier(next(parsed), keys, witness)
+        verifier = Verifier(next(parsed), keys, witness, until)
     except (StopIteration, KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unusable("it does not begin as a bundle does") from error
     try:
@@ -272,12 +342,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("bundle", help="what provender audit export wrote")
     parser.add_argument("--key", action="append", required=True, help="file of a public key")
     parser.add_argument("--witness", help="file that checkpoints were told to")
+    parser.add_argument("--until", help="you asked for a part, of what was before that instant")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
     try:
         told = Path(asked.witness).read_text().splitlines() if asked.witness else []
         with Path(asked.bundle).open(encoding="utf-8") as lines:
-            found = verify(lines, read_keys(asked.key), [json.loads(line) for line in told])
+            until = instant(asked.until) if asked.until else None
+            found = verify(lines, read_keys(asked.key), list(_parsed(told)), until=until)
     except Broken as broken:
         found = {"ok": False, "sequence": broken.sequence, "why": broken.why}
     except (Unusable, OSError, ValueError) as error:
@@ -291,18 +363,25 @@ def in_words(found: dict[str, Any]) -> str:
     """Return a report for people."""
     if not found["ok"]:
         return f"BROKEN: event {found['sequence']}: {found['why']}"
-    tail = (
-        f"; the last {found['unsigned']} are chained, not signed yet" if found["unsigned"] else ""
-    )
+    part = f"; a part, until {found['until']}" if found["until"] else ""
+    tail = f"; the last {found['unsigned']} are chained, not signed" if found["unsigned"] else ""
     return (
         f"events {found['first']}-{found['last']} hold, by {found['checkpoints']} checkpoints "
-        f"and {found['witnessed']} of the witness{tail}"
+        f"and {found['witnessed']} of the witness{part}{tail}"
     )
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     for line in lines:
-        yield json.loads(line)
+        yield json.loads(line, object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the object of ``pairs``: one that says a thing twice is read by each as it likes."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("it says a thing twice")
+    return found
 
 
 if __name__ == "__main__":
