@@ -15,7 +15,7 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.protocols import Library
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Batch, Matter, Tally, portions
 from tests.catalog.world import (
     FLIGHTS,
     HOURLY,
@@ -119,6 +119,37 @@ def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
         with pytest.raises(InvalidInput, match="is none that a journal makes"):
             gov.tell_lookups(bad)
     assert gov.verify_audit()
+
+
+def test_lookups_of_more_than_is_written_down_at_once_are_told_in_portions(connect: Connect):
+    gov, names = connect("gov").records, [f"shop.d{n}" for n in range(150)]
+    wide = {f"c{n}": "grant g1" for n in range(1_500)}
+    matter = Matter(
+        actor="",
+        purpose="report",
+        project="delays",
+        views={f"v{n}" + "x" * 100: 1 for n in range(100)},
+        reasons={**{name: {"c": "grant g1"} for name in names}, "shop.wide": wide},
+    )
+    tally = Tally(
+        matter=matter,
+        allowed=True,
+        lookups=3,
+        entities=4,
+        first="a.1",
+        last="a.3",
+        began=NOW,
+        ended=NOW,
+    )
+    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,))
+    with pytest.raises(InvalidInput, match=r"batch .* tells more than is written down at once"):
+        gov.tell_lookups(batch)
+    assert not gov.audit_events(kind=EventKind.LOOKUPS_RECORD)
+    for number, some in enumerate(portions(batch.tallies)):
+        gov.tell_lookups(Batch(id=f"{batch.id[:-1]}{number}", tallies=some))
+    told = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:gov", limit=200)
+    assert sorted(event.subject for event in told) == sorted([*names, "shop.wide"])
+    assert {event.detail["lookups"] for event in told} == {3}
 
 
 def test_definitions_are_served_as_they_were_recorded(connect: Connect):

@@ -17,6 +17,7 @@ import pytest
 from provender.catalog import audit
 from provender.catalog.local import LocalCatalog
 from provender.core.audit import EventKind, Outcome
+from provender.core.bounds import DATASETS
 from provender.core.errors import Denied, InvalidInput, ProvenderError, Unavailable
 from provender.core.serving import SERVER
 from provender.core.tally import Batch, Matter
@@ -141,6 +142,24 @@ def test_what_is_drained_is_in_the_audit_trail_once_and_the_trail_holds(
     [told] = gov.audit_events(kind=EventKind.LOOKUPS_RECORD)
     assert (told.subject, told.detail["lookups"]) == (batch.id, 4)
     assert gov.verify_audit() >= 3
+
+
+def test_lookups_of_more_than_the_catalog_takes_at_once_are_all_told(
+    folder: Path, catalog: LocalCatalog
+) -> None:
+    names = [f"shop.d{n}" for n in range(DATASETS + 1)]
+    journal = Journal(folder)
+    for number in range(6):
+        reasons = {name: {"c": f"grant g{number}"} for name in names}
+        journal.note(replace(MATTER, reasons=reasons, tags={}), Outcome.ALLOW, 1)
+    journal.close()
+    Drain(folder, catalog.records.tell_lookups).once()
+    with catalog.as_actor(SERVER)._door.reading() as db:
+        told = Counter(
+            one.subject for one in audit.events(db, limit=10_000) if "where" in one.detail
+        )
+    assert told == dict.fromkeys(names, 6)
+    assert not list(folder.glob("*"))
 
 
 @pytest.mark.parametrize("away", [Unavailable("gone", hint=""), Denied("who?", hint="")])

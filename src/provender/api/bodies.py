@@ -336,7 +336,7 @@ class Note(Body):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookedUp(Body):
+class LookedUp(WideBody):
     """Lookups that were decided elsewhere."""
 
     batch: Batch

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from provender.core import bounds
+from provender.core.tally import WRITTEN
 
 Json = dict[str, Any]
 HEADING = "Catalog API"
@@ -38,7 +39,8 @@ RULES = (
     f"something is said of columns) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
     f"manifests, definitions or all of the governance have {bounds.LARGE_BODY >> 20} MiB, {bounds.HUGE:,} parts and "
     f"{bounds.VAST:,} characters; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
-    f"characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
+    f"characters; lookups are told of {bounds.DATASETS} datasets, {bounds.MANY:,} with each tally's, and written down in "
+    f"{WRITTEN:,} characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
     f"no body has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "
     f"told, and how many more there are; of more than {bounds.COUNTED:,} only that.",
     "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`) in local mode, which listens on this "

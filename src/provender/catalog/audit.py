@@ -190,16 +190,20 @@ def permitted(db: Session, *, actor: str, decision: str, purpose: str) -> list[O
 
 def permits(
     db: Session, *, actor: str, subjects: Sequence[str], decision: str
-) -> list[Mapping[str, Any]]:
-    """Return what is told of permits that the catalog gave ``actor`` by ``decision``; by nobody else."""
-    wanted = select(AuditRow.detail).where(
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the subject and detail of permits that the catalog gave ``actor`` by ``decision``; by nobody else."""
+    wanted = select(AuditRow.subject, AuditRow.detail).where(
         AuditRow.kind == EventKind.ACCESS_PERMIT.value,
         AuditRow.actor == actor,
         AuditRow.subject.in_(subjects),
         type_coerce(AuditRow.detail, Text).contains(decision, autoescape=True),
     )
-    found = db.scalars(wanted) if decision else ()
-    return [one for one in found if one.get("decision") == decision and "told_by" not in one]
+    found = db.execute(wanted) if decision else ()
+    return [
+        (row.subject, row.detail)
+        for row in found
+        if row.detail.get("decision") == decision and "told_by" not in row.detail
+    ]
 
 
 def event_of(row: AuditRow | Row[Any]) -> AuditEvent:

@@ -4,30 +4,35 @@ A batch is one transaction, and is told once: an event of its own says that it w
 an event for each dataset, as any decision, so that it is found, counted and simulated as those are.
 """
 
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import access, audit, changes, naming, noting
 from provender.catalog.changes import Change
-from provender.catalog.rows import AuditRow
-from provender.core import tally
+from provender.catalog.rows import AuditRow, DatasetNameRow, DatasetRow
 from provender.core.audit import DECIDED, EventKind
 from provender.core.digest import digest
 from provender.core.errors import Denied
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef
 from provender.core.serving import SERVER
-from provender.core.tally import Batch, Matter, Tally
+from provender.core.tally import Batch, Tally
+
+Part = tuple[Tally, str]
+"""A tally, and one of the datasets that it is about."""
 
 
 def record(db: Session, who: Actor, batch: Batch, *, change: Change) -> None:
     """Write down what lookups were decided, as ``who`` counted them; a batch that is there is left.
 
+    It was checked before: others wait until it is written down.
+
     Raises:
-        InvalidInput: it cannot be what it says it is.
         Denied: they were not all by ``who``, who neither serves nor governs, or not theirs to tell.
     """
-    tally.check(batch)
     _check_teller(db, who, batch, change)
     if _is_told(db, batch.id):
         return
@@ -65,42 +70,70 @@ def _check_teller(db: Session, who: Actor, batch: Batch, change: Change) -> None
     """
     if who.id == SERVER or access.governs(db, who, now=change.at):
         return
-    for one in batch.tallies:
-        other = one.matter.actor not in ("", who.id)
-        for dataset in one.matter.reasons:
-            if other or not _may_tell(db, who, one, dataset, change):
-                raise Denied(
-                    f"{who} cannot tell that {one.matter.actor or who.id} looked up {dataset}",
-                    hint=f"{SERVER} tells what servers decided, everybody else what they were let",
-                )
-
-
-def _may_tell(db: Session, who: Actor, one: Tally, dataset: str, change: Change) -> bool:
-    row = naming.locate(db, dataset)
-    if row is None:
-        return False
-    if one.allowed:
-        return _was_permitted(db, who, one.matter, dataset) or _is_let(
-            db, who, one.matter, dataset, change
+    parts = [(one, dataset) for one in batch.tallies for dataset in one.matter.reasons]
+    for one, dataset in _untold(db, who, parts, now=change.at):
+        raise Denied(
+            f"{who} cannot tell that {one.matter.actor or who.id} looked up {dataset}",
+            hint=f"{SERVER} tells what servers decided, everybody else what they were let",
         )
-    if noting.was_let(db, who, row):
-        return True
-    if row.withdrawn_at is not None:
-        return False
-    return bool(access.discoverable(db, who, {row.name: row.value}, now=change.at))
 
 
-def _was_permitted(db: Session, who: Actor, matter: Matter, dataset: str) -> bool:
-    """Whether the catalog wrote down the permit that lookups are told to rest on, for all they read."""
-    names, columns = naming.every(db, dataset), matter.reasons[dataset].keys()
-    return any(
-        detail.get("purpose") == matter.purpose and columns <= detail["reasons"].keys()
-        for detail in audit.permits(db, actor=who.id, subjects=names, decision=matter.lease)
-    )
+def _untold(db: Session, who: Actor, parts: Sequence[Part], *, now: datetime) -> Iterator[Part]:
+    """Yield of ``parts`` what ``who`` cannot tell. The first is to be refused: what comes next takes its time."""
+    numbers = naming.known_numbers(db, {dataset for _, dataset in parts})
+    for one, dataset in parts:
+        if one.matter.actor not in ("", who.id) or dataset not in numbers:
+            yield one, dataset
+    refused = [part for part in parts if not part[0].allowed]
+    yield from _hidden(db, who, refused, numbers, now=now)
+    allowed = [part for part in parts if part[0].allowed]
+    yield from _closed(db, who, _unpermitted(db, who, allowed, numbers), now=now)
 
 
-def _is_let(db: Session, who: Actor, matter: Matter, dataset: str, change: Change) -> bool:
-    """Whether they would be let now: a permit for public columns may have been written down nowhere."""
-    asked = [ColumnRef(dataset, column) for column in matter.reasons[dataset]]
-    purpose, now = matter.purpose, change.at
-    return access.weigh(db, who, Action.SERVE, asked, purpose=purpose, now=now).allowed
+def _hidden(
+    db: Session, who: Actor, parts: Sequence[Part], numbers: Mapping[str, int], *, now: datetime
+) -> Iterator[Part]:
+    """Yield what is of datasets that ``who`` may not know of, nor was ever let read."""
+    asked = {numbers[dataset] for _, dataset in parts}
+    rows = db.scalars(select(DatasetRow).where(DatasetRow.id.in_(asked))).all()
+    there = {row.name: row.value for row in rows if row.withdrawn_at is None}
+    seen = access.discoverable(db, who, there, now=now) if there else set()
+    for row in rows:
+        if row.name not in seen and not noting.was_let(db, who, row):
+            yield from (part for part in parts if numbers[part[1]] == row.id)
+
+
+def _unpermitted(
+    db: Session, who: Actor, parts: Sequence[Part], numbers: Mapping[str, int]
+) -> list[Part]:
+    """Return what rests on no permit that the catalog wrote down, for all they read."""
+    every = select(DatasetNameRow.name, DatasetNameRow.dataset)
+    asked = {numbers[dataset] for _, dataset in parts}
+    found = db.execute(every.where(DatasetNameRow.dataset.in_(asked)))
+    named = {row.name: row.dataset for row in found}
+    given = {
+        lease: audit.permits(db, actor=who.id, subjects=sorted(named), decision=lease)
+        for lease in {one.matter.lease for one, _ in parts}
+    }
+    return [
+        (one, dataset)
+        for one, dataset in parts
+        if not any(
+            named[subject] == numbers[dataset]
+            and detail.get("purpose") == one.matter.purpose
+            and one.matter.reasons[dataset].keys() <= detail["reasons"].keys()
+            for subject, detail in given[one.matter.lease]
+        )
+    ]
+
+
+def _closed(db: Session, who: Actor, parts: Sequence[Part], *, now: datetime) -> Iterator[Part]:
+    """Yield what they would not be let now: a permit for public columns may be written down nowhere."""
+    called = naming.current(db, {dataset for _, dataset in parts})
+    asked: dict[str, dict[ColumnRef, Part]] = {}
+    for one, dataset in parts:
+        columns = (ColumnRef(called[dataset], column) for column in one.matter.reasons[dataset])
+        asked.setdefault(one.matter.purpose, {}).update(dict.fromkeys(columns, (one, dataset)))
+    for purpose, wanted in asked.items():
+        decision = access.weigh(db, who, Action.SERVE, wanted, purpose=purpose, now=now)
+        yield from (wanted[one.column] for one in decision.reasons if not one.allowed)

@@ -28,6 +28,7 @@ from provender.catalog import (
 )
 from provender.catalog.db import Progress, unheard
 from provender.catalog.door import Door
+from provender.core import tally
 from provender.core.audit import AuditEvent, EventKind, Outcome
 from provender.core.checkpoints import Checkpoint
 from provender.core.datasets import Listed, Release
@@ -130,6 +131,7 @@ class LocalRecords:
 
     def tell_lookups(self, batch: Batch) -> None:
         """Write into the audit trail what lookups were decided elsewhere; a batch counts once."""
+        tally.check(batch)
         with self._door.writing(*ROWS) as (db, change):
             lookups.record(db, self._door.who(db), batch, change=change)
 

@@ -22,7 +22,7 @@ from typing import Any
 from provender.core.audit import Outcome
 from provender.core.closing import Closing
 from provender.core.errors import Corrupt, InvalidInput, ProvenderError
-from provender.core.tally import MOST, Batch, Matter, Tally
+from provender.core.tally import MOST, Batch, Matter, Tally, portions
 from provender.online.journal import CLOSED, OPEN, Backlog, Journal, Ledger
 from provender.online.spool import flush_folder, make_private, whole_lines
 from provender.values import from_json
@@ -151,8 +151,9 @@ def batches_of(segment: Path) -> Iterator[Batch]:
     for tally, key in _tallies(segment.read_bytes()):
         before = found.get(key)
         found[key] = tally if before is None else _together(before, tally)
-    for number, some in enumerate(_portions(found)):
-        yield Batch(id=f"{segment.stem}.{number}", tallies=tuple(some))
+    taken = (part for some in _portions(found) for part in portions(some))
+    for number, part in enumerate(taken):
+        yield Batch(id=f"{segment.stem}.{number}", tallies=part)
 
 
 def _portions(found: Mapping[Key, Tally]) -> Iterator[list[Tally]]:
