@@ -114,6 +114,46 @@ def test_a_large_body_is_read_where_nobody_waits_for_it(
     assert ["bodies" in name for name in seen] == [False, True]
 
 
+def version(**said: Any) -> dict[str, Any]:
+    """The body of a version to publish."""
+    there = {"format": "parquet", "location": "aviation/flights/x", "files": [], "row_count": 1}
+    schema = {"columns": [{"name": "x", "type": "int64"}]}
+    return {"manifest": {**there, "logical_digest": "x", "schema": schema, **said}}
+
+
+INPUT = {"domain": "aviation", "name": "flights", "version": 1}
+CHECK = {"name": "x", "outcome": "pass", "severity": "warn"}
+COLUMNS = [{"name": f"c{n}", "type": "int64"} for n in range(bounds.COLUMNS + 1)]
+PUT = [{"tag": "personal", "column": f"c{n}"} for n in range(bounds.MANY + 1)]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("publish_version", version(inputs=[INPUT] * 1_001), "more than 1,000 inputs"),
+        ("add_representation", version(inputs=[INPUT] * 1_001), "more than 1,000 inputs"),
+        ("publish_version", version(schema={"columns": COLUMNS}), "more than 20,000 columns"),
+        (
+            "publish_version",
+            {**version(), "evidence": {"checks": [CHECK] * 10_001}},
+            "more than 10,000 checks",
+        ),
+        ("edit_dataset", {"assign": PUT}, "at most 1000 items"),
+        ("edit_dataset", {"unassign": PUT}, "at most 1000 items"),
+        (
+            "edit_dataset",
+            {"column_descriptions": {one["column"]: "x" for one in PUT}},
+            "at most 1000 items",
+        ),
+    ],
+    ids=["inputs", "again", "columns", "checks", "assign", "unassign", "described"],
+)
+def test_what_is_written_down_at_once_has_an_end(
+    name: str, body: dict[str, Any], said: str
+) -> None:
+    assert said in refused(name, json.dumps(body).encode()).message
+
+
 def asked(datasets: int, columns: int) -> dict[str, Any]:
     """The body of a permit for columns that are not there, of datasets that are not there but for one."""
     named = [f"aviation.none{n}" for n in range(datasets - 1)] + ["aviation.flights"]

@@ -1,16 +1,26 @@
 """What is kept of a profile and told of it, and of which columns."""
 
+import time
 from dataclasses import replace
+from datetime import datetime
 
+import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
 
+from provender.catalog import datasets, manifests
+from provender.catalog.rows import VersionRow
 from provender.core.contracts import CheckResult, Outcome
 from provender.core.datasets import Evidence
 from provender.core.effects import Effect
+from provender.core.errors import InvalidInput
 from provender.core.lifecycle import Severity
+from provender.core.names import DatasetRef
+from provender.core.people import Actor
 from provender.core.profiles import ColumnProfile, KeyCount, Measure, Profile, Relation
+from provender.core.schema import Column, Schema
 from provender.core.tags import Tag
-from tests.catalog.world import FLIGHTS, GOVERNANCE, Connect, declared, governing, manifest
+from tests.catalog.world import FLIGHTS, GOVERNANCE, HOURLY, Connect, declared, governing, manifest
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -164,3 +174,32 @@ def test_to_who_is_given_masked_values_or_some_rows_no_counts_are_told(connect: 
         seen = connect("max").finder.evidence(FLIGHTS.at(1)).profile
         assert seen == replace(CLOSED, columns=(), measures=())
         assert connect("ana").finder.evidence(FLIGHTS.at(1)).profile == CLOSED
+
+
+def test_a_profile_of_thousands_of_columns_is_checked_in_no_time():
+    columns = tuple(Column(name=f"c{n}", type="int64") for n in range(8_000))
+    wide = replace(manifest(7), schema=Schema(columns))
+    parts = tuple(ColumnProfile(column=one.name, count=7, nulls=0) for one in columns)
+    began = time.process_time()
+    manifests.check_profile(wide, Profile(row_count=7, columns=parts))
+    assert time.process_time() - began < 1
+    with pytest.raises(InvalidInput, match="2 parts about 'c1'"):
+        manifests.check_profile(wide, Profile(row_count=7, columns=(*parts, parts[1])))
+
+
+def test_an_input_that_is_named_again_is_looked_up_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+):
+    ops = connect("ops")
+    first = ops.publish(FLIGHTS, manifest())
+    asked: list[object] = []
+    found = datasets.found
+
+    def noting(db: Session, by: Actor, ref: DatasetRef, *, now: datetime) -> VersionRow:
+        asked.append(ref)
+        return found(db, by, ref, now=now)
+
+    monkeypatch.setattr(datasets, "found", noting)
+    made = ops.publish(HOURLY, manifest(2, inputs=(first.ref,) * 500, of=HOURLY))
+    assert asked == [first.ref]
+    assert made.manifest.inputs == (first.ref,) * 500

@@ -1,5 +1,6 @@
 """What a dataset becomes by an edit, and everything that is wrong with one at once."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provender.core.datasets import Dataset, Format
-from provender.core.editing import Bared, Edit, Known, bared, edited, taken
+from provender.core.editing import HINTED, Bared, Edit, Known, bared, edited, taken
 from provender.core.errors import Problems
 from provender.core.names import DatasetRef
 from provender.core.people import Actor, Owner, Role
@@ -181,6 +182,17 @@ def test_any_column_can_be_spoken_of_while_there_is_no_version():
     unpublished = replace(KNOWN, columns=frozenset())
     edit = Edit(column_descriptions={"anything": "Text."})
     assert edited(FLIGHTS, edit, known=unpublished, by=SAM).column_descriptions["anything"]
+
+
+def test_of_many_unknown_names_each_is_told_and_the_first_with_hints():
+    columns = frozenset(f"c{n}" for n in range(2_000))
+    edit = Edit(column_descriptions={f"d{n}": "Text." for n in range(500)})
+    began = time.process_time()
+    with pytest.raises(Problems) as error:
+        edited(FLIGHTS, edit, known=replace(KNOWN, columns=columns), by=SAM)
+    assert time.process_time() - began < 2
+    hinted = [one for one in error.value.problems if "there is none (" in one]
+    assert (len(error.value.problems), len(hinted)) == (500, HINTED)
 
 
 PLACES = st.sampled_from(["", "tailnum", "dep_delay"])

@@ -1,4 +1,6 @@
 import itertools
+import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from provender.core.compatibility import compare
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.schema import TYPES, WIDENS, Column, Schema, Verdict
+from provender.values import to_json
 
 COLUMNS = st.builds(
     Column, name=st.sampled_from("abcd"), type=st.sampled_from(TYPES), nullable=st.booleans()
@@ -113,3 +116,12 @@ def test_nested_types_are_compared_inside(was: str, now: str, verdict: str, reas
     assert found.verdict.value == verdict
     assert "; ".join(found.reasons).count(reason) == 1 or not reason
     assert len(found.reasons) == bool(reason)
+
+
+def test_names_are_looked_up_and_not_looked_for():
+    wide = Schema(tuple(Column(name=f"c{n}", type="int64") for n in range(20_000)))
+    began = time.process_time()
+    assert all(name in wide and wide.column(name).name == name for name in wide.names)
+    assert time.process_time() - began < 1
+    assert replace(wide) == wide
+    assert "_named" not in to_json(wide)

@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from provender.api.parameters import DATASET, DatasetName
 from provender.api.reading import Reader
-from provender.api.shapes import LARGE, ORDINARY, WIDE_ONE, Size
+from provender.api.shapes import LARGE, ORDINARY, WIDE_ONE, Size, at_most
 from provender.core.audit import EventKind
-from provender.core.bounds import DATASETS, LONG, MANY, WORD
+from provender.core.bounds import CHECKS, COLUMNS, DATASETS, LONG, MANY, WORD
 from provender.core.datasets import NO_EVIDENCE, Evidence, Manifest
 from provender.core.editing import Edit
 from provender.core.effects import Effect
@@ -58,6 +58,13 @@ Asked = Annotated[
 """Columns that something is decided about, of all datasets together."""
 
 
+Publishable = Annotated[
+    Manifest,
+    at_most(MANY, "inputs", lambda it: it.inputs),
+    at_most(COLUMNS, "columns", lambda it: it.schema.columns),
+]
+
+
 class Body:
     """A body; core values within it are read as strictly.
 
@@ -76,7 +83,7 @@ class LargeBody(Body):
 
 
 class WideBody(Body):
-    """A body that says something of each column of a dataset."""
+    """A body that says all there is to say of each column of a dataset."""
 
     size: ClassVar[Size] = WIDE_ONE
 
@@ -104,11 +111,11 @@ def declaration_of(kind: type[Any]) -> type[Any]:
 class Publish(LargeBody):
     """A version to publish, with what was measured of it."""
 
-    manifest: Manifest
+    manifest: Publishable
     parent: Annotated[int, Field(ge=0)] | None = None
     breaking_reason: Short = ""
     note: Short = ""
-    evidence: Evidence = NO_EVIDENCE
+    evidence: Annotated[Evidence, at_most(CHECKS, "checks", lambda it: it.checks)] = NO_EVIDENCE
     draft: bool = False
 
 
@@ -116,12 +123,12 @@ class Publish(LargeBody):
 class Represent(LargeBody):
     """The same rows in another format."""
 
-    manifest: Manifest
+    manifest: Publishable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EditWanted(Edit, WideBody):
-    """What changes, and why."""
+class EditWanted(Edit, Body):
+    """What changes, and why; of at most 1,000 columns at once."""
 
     reason: Short = ""
 

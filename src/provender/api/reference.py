@@ -36,9 +36,10 @@ RULES = (
     "**Bodies** are read strictly: an unknown key, a number in quotes or an instant without its "
     "zone is refused, and every fault is named. So is a query parameter that the route does not have.",
     f"**Limits**: a body has at most {bounds.BODY >> 20} MiB, a list in it {bounds.MANY:,} parts ({bounds.COLUMNS:,} where "
-    f"something is said of columns) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
+    f"a dataset is declared) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
     f"manifests, definitions or all of the governance have {bounds.LARGE_BODY >> 20} MiB, {bounds.HUGE:,} parts and "
-    f"{bounds.VAST:,} characters; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
+    f"{bounds.VAST:,} characters; a version has {bounds.COLUMNS:,} columns, {bounds.MANY:,} inputs "
+    f"and {bounds.CHECKS:,} checks of its publisher; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
     f"characters; lookups are told of {bounds.DATASETS} datasets, {bounds.MANY:,} with each tally's, and written down in "
     f"{WRITTEN:,} characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
     f"no body has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "

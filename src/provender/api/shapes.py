@@ -5,12 +5,12 @@ too. At the edge nothing of that passes. The tightened schema is one value: bodi
 and the API's description is made from it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, SchemaValidator
 from pydantic_core.core_schema import no_info_after_validator_function
@@ -51,7 +51,7 @@ class Size:
 
 ORDINARY = Size(size_bytes=bounds.BODY, items=bounds.MANY, characters=bounds.LONG)
 WIDE_ONE = Size(size_bytes=bounds.BODY, items=bounds.COLUMNS, characters=bounds.LONG)
-"""What says something of each column of a dataset."""
+"""What says all of each column of a dataset."""
 LARGE = Size(size_bytes=bounds.LARGE_BODY, items=bounds.HUGE, characters=bounds.VAST)
 """Manifests, definitions, and all of the governance."""
 
@@ -130,6 +130,17 @@ def bounded(schema: Any, size: Size) -> Any:
         case tuple():
             return tuple(bounded(part, size) for part in schema)
     return schema
+
+
+def at_most(most: int, what: str, parts: Callable[[Any], Sized]) -> AfterValidator:
+    """Return what refuses a value of which there are more ``parts``, called ``what``, than ``most``."""
+
+    def checked(value: Any) -> Any:
+        if len(parts(value)) > most:
+            raise PydanticCustomError("many", f"it has more than {most:,} {what}")
+        return value
+
+    return AfterValidator(checked)
 
 
 def in_utc(value: datetime) -> datetime:

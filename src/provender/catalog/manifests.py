@@ -1,5 +1,6 @@
 """What a version must be to be one of its dataset, as that is declared."""
 
+from collections import Counter
 from contextlib import suppress
 from datetime import datetime
 
@@ -100,11 +101,10 @@ def check_profile(manifest: Manifest, profile: Profile) -> None:
             f"the profile is of {profile.row_count} rows, the version has {manifest.row_count}",
             hint="profile the rows that are published",
         )
-    names = [column.column for column in profile.columns]
-    for name in names:
-        if name not in manifest.schema or names.count(name) > 1:
+    for name, count in Counter(column.column for column in profile.columns).items():
+        if name not in manifest.schema or count > 1:
             raise InvalidInput(
-                f"the profile has {names.count(name)} parts about {name!r}, "
+                f"the profile has {count} parts about {name!r}, "
                 f"the version has the columns {', '.join(manifest.schema.names)}",
                 hint="profile the rows that are published, each column once",
             )
@@ -120,7 +120,7 @@ def check_inputs(db: Session, by: Actor, manifest: Manifest, *, now: datetime) -
         NotFound: there is no such version for ``by``.
         Recalled: it was recalled, and is refused to readers.
     """
-    for source in manifest.inputs:
+    for source in dict.fromkeys(manifest.inputs):
         if source.version is None:
             raise InvalidInput(
                 f"input {source} names no version", hint=f"write for example {source}@1"

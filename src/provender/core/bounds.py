@@ -22,6 +22,8 @@ LONG = 10_000
 """Characters of a text."""
 COLUMNS = 20_000
 """Columns of a dataset, as of a Parquet file that is opened."""
+CHECKS = 10_000
+"""Checks of a version that its publisher made: each is written down while others wait."""
 DEFINITIONS = 1_000
 """Entities, views, services and saved datasets of one project: each is written down while others wait."""
 FEATURES = 20_000

@@ -16,6 +16,8 @@ from provender.core.tags import Assignment, Taxonomy, may_put
 
 SHOWN = 3
 """How many versions are named."""
+HINTED = 20
+"""How many unknown names come with a hint: each is compared with all there are."""
 WHOLE = "*"
 """How a dataset writes a tag of all its columns among those of one column."""
 
@@ -195,24 +197,32 @@ def _owner_problems(edit: Edit, known: Known) -> Iterator[str]:
     if len(set(accountable)) != 1:
         named = ", ".join(accountable) or "nobody"
         yield f"owners: {named} would be accountable; name exactly one"
-    for who in dict.fromkeys(owner.id for owner in edit.owners):
-        if who not in known.actors:
-            yield f"owners: {who!r} is not declared ({suggest(who, known.actors)})"
+    unknown = [who for who in dict.fromkeys(o.id for o in edit.owners) if who not in known.actors]
+    for who, hint in _hinted(unknown, known.actors):
+        yield f"owners: {who!r} is not declared{hint}"
+
+
+def _hinted(unknown: Iterable[str], known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each unknown name, the first few with the known one that they may be meant for."""
+    for count, name in enumerate(unknown):
+        yield name, f" ({suggest(name, known)})" if count < HINTED else ""
 
 
 def _term_problems(dataset: Dataset, edit: Edit, known: Known) -> Iterator[str]:
-    for term in dict.fromkeys(edit.terms or ()):
-        if term not in known.terms and term not in dataset.terms:
-            yield f"terms: {term!r} is not in the glossary ({suggest(term, known.terms)})"
+    there = {*known.terms, *dataset.terms}
+    unknown = [term for term in dict.fromkeys(edit.terms or ()) if term not in there]
+    for term, hint in _hinted(unknown, known.terms):
+        yield f"terms: {term!r} is not in the glossary{hint}"
 
 
 def _column_problems(dataset: Dataset, edit: Edit, known: Known) -> Iterator[str]:
     described = [name for name, text in (edit.column_descriptions or {}).items() if text]
     named = dict.fromkeys([*described, *(put.column for put in edit.assign if put.column)])
-    spoken_of = {*dataset.column_tags, *dataset.column_descriptions}
+    there = {*known.columns, *dataset.column_tags, *dataset.column_descriptions}
+    unknown = [column for column in named if known.columns and column not in there]
+    for column, hint in _hinted(unknown, known.columns):
+        yield f"column {column!r}: there is none{hint}"
     for column in named:
-        if known.columns and column not in known.columns | spoken_of:
-            yield f"column {column!r}: there is none ({suggest(column, known.columns)})"
         yield from text_problems(f"column {column[:80]!r}", column, "link")
 
 

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from provender.core.errors import InvalidInput, NotFound
 from provender.core.names import unknown
@@ -48,7 +49,7 @@ class Column:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schema:
     """Columns in their order; names are unique."""
 
@@ -62,12 +63,16 @@ class Schema:
                 f"column names occur twice: {', '.join(twice)}", hint="rename one of each"
             )
 
+    @cached_property
+    def _named(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(column.name for column in self.columns)
+        return tuple(self._named)
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names
+        return name in self._named
 
     def column(self, name: str) -> Column:
         """Return the column called ``name``.
@@ -75,11 +80,11 @@ class Schema:
         Raises:
             NotFound: there is none; the hint names a near one.
         """
-        for column in self.columns:
-            if column.name == name:
-                return column
-        error: NotFound = unknown("column", name, self.names)
-        raise error
+        found = self._named.get(name)
+        if found is None:
+            error: NotFound = unknown("column", name, self.names)
+            raise error
+        return found
 
 
 class Verdict(StrEnum):
