@@ -215,7 +215,9 @@ def test_without_a_token_for_serving_nobody_is_answered(stack: Stack) -> None:
     assert stack.send("GET", "/health")[2] == stack.send("GET", "/health", f"{good}x")[2]
     told = json.loads(stack.send("GET", "/health", good)[2])
     assert json.loads(stack.send("GET", "/health")[2]) == {"status": told["status"]}
-    assert told["store"]["address"]
+    parts = ("catalog", "policy", "snapshot", "store")
+    assert told == {"status": told["status"], **{part: {"ok": told[part]["ok"]} for part in parts}}
+    assert all(told[part]["ok"] for part in parts[1:]), "a token is told words, no place or digest"
     assert stack.send("POST", "/get-online-features", good.replace("Bearer", "bearer "))[0] == 422
     status, _, text = stack.send("GET", "/openapi.json", good)
     assert (status, "f00" in text, "securitySchemes" in text) == (200, False, True)

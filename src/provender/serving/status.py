@@ -1,6 +1,7 @@
 """What the server says about itself: whether it is well, whether it is ready, and its numbers."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +17,9 @@ from provender.serving.rights import Rights
 from provender.serving.snapshot import Snapshots
 from provender.serving.watch import Read, Seen, catalog_address, catalog_problem, store_problem
 
-UNTOLD = (
-    "lookups are not answered now; /health says why to whoever has a token, and so does the log"
-)
+log = logging.getLogger(__name__)
+
+UNTOLD = "lookups are not answered now; the log of the server says why"
 
 
 class Status:
@@ -47,30 +48,33 @@ class Status:
         self._catalog_url = catalog_url
         self._lookup_log = lookup_log
         self._rights = rights
+        self._logged: dict[str, str] = {}
 
     async def look(self) -> None:
         """See whether store and catalog are there, and leave the numbers for other workers."""
         self._store.problem = await store_problem(self._read)
         if self._catalog is not None:
             self._catalog.problem = await asyncio.to_thread(catalog_problem, self._catalog_url)
+        if self._callers.asks:
+            self._log_problems()
         self._metrics.keep(**self._gauges())
 
     async def health(self, request: Request) -> Response:
         """Tell whether there is something to serve, and how it is with what that depends on.
 
         A store that is gone makes no bad server: whoever restarts servers asks here. Where the server
-        wants to know who asks, nobody else is told names, places and reasons.
+        wants to know who asks, nobody is told names, places and reasons, and without a token nothing but
+        the status.
         """
         snapshot, catalog = self._snapshots.found, self._catalog
-        seen = [self._store, catalog] if catalog else [self._store]
         rights = self._rights
         policy = {
             "leased": rights is not None,
             "problem": rights.tenure.problem if rights else "",
             "journal": rights.unwritten if rights else "",
         }
-        unserved = rights.problem if rights else ""
-        well = not (self._snapshots.problem or unserved or any(one.problem for one in seen))
+        problems = self._problems()
+        well = not any(problems.values())
         state: dict[str, Any] = {
             "status": "unavailable" if snapshot is None else "ok" if well else "degraded",
             "project": self._snapshots.project,
@@ -87,8 +91,10 @@ class Status:
             "on_demand": snapshot.problems if snapshot else {},
             "lookup_log": self._lookup_log.to_dict() if self._lookup_log else None,
         }
-        if not self._is_told(request):
+        if self._callers.asks:
             state = {"status": state["status"]}
+            if self._is_known(request):
+                state |= {part: {"ok": not problem} for part, problem in problems.items()}
         return Response(503 if snapshot is None else 200, orjson.dumps(state))
 
     async def ready(self, request: Request) -> Response:
@@ -97,15 +103,33 @@ class Status:
         problem = problem or await store_problem(self._read)
         if not problem and self._rights is not None:
             problem = self._rights.problem
-        if problem and not self._is_told(request):
+        if problem and self._callers.asks:
             problem = UNTOLD
         body = orjson.dumps({"ready": not problem, "problem": problem})
         return Response(503, body, headers=(RETRY,)) if problem else Response(200, body)
 
-    def _is_told(self, request: Request) -> bool:
-        """Whether who asks may know names, places and reasons: anybody, or whoever has a token."""
-        if not self._callers.asks:
-            return True
+    def _problems(self) -> dict[str, str]:
+        """What is wrong with what the server depends on, by its name; empty where nothing is."""
+        found = {"store": self._store.problem, "snapshot": self._snapshots.problem}
+        if self._catalog is not None:
+            found["catalog"] = self._catalog.problem
+        if self._rights is not None:
+            found["policy"] = self._rights.problem
+        return found
+
+    def _log_problems(self) -> None:
+        """Write down what `health` tells nobody, when it changes."""
+        found = self._problems() | {"incomplete": ", ".join(sorted(self._snapshots.lost))}
+        if self._lookup_log is not None:
+            problems = self._lookup_log.to_dict()["problems"]
+            found["lookup log"] = "; ".join(f"{what}: {why}" for what, why in problems.items())
+        for part, problem in found.items():
+            if problem != self._logged.get(part, ""):
+                log.warning("%s: %s", part, problem or "it is well again")
+        self._logged = found
+
+    def _is_known(self, request: Request) -> bool:
+        """Return whether who asks has a token in force."""
         try:
             self._callers.known(request)
         except ProvenderError:
