@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,7 +13,10 @@ from provender.api.errors import Malformed
 from provender.api.reading import Reader
 from provender.api.shapes import TEXTS, VARIADIC
 from provender.core import bounds
+from provender.core.errors import InvalidInput
+from provender.values import to_json
 from tests.api.conftest import Ask
+from tests.catalog.world import FLIGHTS, training_set
 
 JSON = {"content-type": "application/json"}
 READERS = [one for one in OPERATIONS if isinstance(one.body, Reader)]
@@ -174,6 +177,16 @@ def asked(datasets: int, columns: int) -> dict[str, Any]:
 )
 def test_permits_are_of_so_much_at_once(body: dict[str, Any], said: str) -> None:
     assert said in refused("get_permit", json.dumps(body).encode()).message
+
+
+@pytest.mark.parametrize("numbers", [range(1, bounds.DATASETS + 2), (1, 1)])
+def test_training_sets_are_pinned_to_so_many_versions_each_once(numbers: Sequence[int]) -> None:
+    made = training_set(*(FLIGHTS.at(n) for n in numbers), by="person:ana")
+    body = f'{{"training_set":{to_json(made)}}}'
+    with pytest.raises(InvalidInput, match=f"has {len(numbers)} pins, of {len(set(numbers))} ver"):
+        reader("record_training_set")._read(body.encode())
+    allowed = training_set(*(FLIGHTS.at(n + 1) for n in range(bounds.DATASETS)), by="person:ana")
+    reader("record_training_set")._read(f'{{"training_set":{to_json(allowed)}}}'.encode())
 
 
 def test_a_revoke_does_not_wait_for_the_largest_permits(ask: Ask) -> None:

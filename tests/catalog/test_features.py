@@ -12,6 +12,7 @@ from provender.core.errors import Denied, InvalidInput, NotFound
 from provender.core.features import RepoSpec
 from provender.core.finding import Question
 from provender.core.lineage import Node
+from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, Rule
 from tests.catalog.world import (
@@ -304,8 +305,9 @@ def test_a_training_set_of_a_hidden_dataset_is_hidden(connect: Connect):
     )
     hr = replace(declared(SALARIES), stewards=("person:sam",))
     gov.desk.apply(governing(hr, rules=(*GOVERNANCE.rules, reads)))
-    with pytest.raises(NotFound):
-        sam.record(training_set(SALARIES.at(1), by="person:sam"))
+    for hidden in (SALARIES, DatasetRef("people", "nothing")):
+        with pytest.raises(InvalidInput, match=f"did not let person:sam read {hidden}"):
+            sam.record(training_set(hidden.at(1), by="person:sam"))
     sam.publish(SALARIES, manifest(event_timestamp=None, of=SALARIES))
     made = training_set(SALARIES.at(1), by="person:sam", decision=permitted(sam, SALARIES))
     sam.record(made)

@@ -312,4 +312,4 @@ def test_a_training_set_is_recorded_by_who_made_it(catalog: Catalog):
     with pytest.raises(InvalidInput, match="says that person:ana made it"):
         catalog.record(training_set(HOURLY.at(1), by="person:ana"))
     with pytest.raises(NotFound, match=r"aviation.weather_hourly@2 not found"):
-        catalog.record(training_set(HOURLY.at(2), by="person:ops"))
+        catalog.record(training_set(HOURLY.at(2), by="person:ops", decision=decision))

@@ -185,6 +185,16 @@ def test_training_sets_are_found_by_the_start_of_their_id_and_listed(connect: Co
         records.training_set("ts_0000000000000000")
 
 
+def test_the_decision_of_a_training_set_is_looked_at_before_its_versions(connect: Connect):
+    ops = connect("ops")
+    ops.publish(HOURLY, manifest(1, of=HOURLY))
+    absent = training_set(HOURLY.at(99), by="person:ops")
+    with pytest.raises(InvalidInput, match="rests on the decision 'dec_1', which did not let"):
+        ops.record(absent)
+    with pytest.raises(NotFound, match="@99 not found"):
+        ops.record(replace(absent, decision=read(ops, HOURLY)))
+
+
 def test_every_version_is_for_who_governs(connect: Connect):
     for rows in (1, 2):
         connect("ops").publish(FLIGHTS, manifest(rows))

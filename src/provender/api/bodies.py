@@ -28,7 +28,7 @@ from provender.core.policy import EVERY, Action, ColumnRef
 from provender.core.requests import RequestStep, Wanted
 from provender.core.retention import Retention
 from provender.core.tally import Batch
-from provender.core.training import TrainingSetManifest
+from provender.core.training import TrainingSetManifest, pinned
 
 B = TypeVar("B", bound="Body")
 Word = Annotated[str, Field(max_length=WORD)]
@@ -180,7 +180,7 @@ class Definitions(LargeBody):
 class TrainingSet(Body):
     """What a training set was made of."""
 
-    training_set: TrainingSetManifest
+    training_set: Annotated[TrainingSetManifest, AfterValidator(pinned)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

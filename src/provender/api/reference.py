@@ -36,11 +36,11 @@ RULES = (
     "**Bodies** are read strictly: an unknown key, a number in quotes or an instant without its "
     "zone is refused, and every fault is named. So is a query parameter that the route does not have.",
     f"**Limits**: a body has at most {bounds.BODY >> 20} MiB, a list in it {bounds.MANY:,} parts ({bounds.COLUMNS:,} where "
-    f"a dataset is declared) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
+    f"a dataset is declared, or lookups are told) and a text {bounds.LONG:,} characters, unless its description says less. Bodies with "
     f"manifests, definitions or all of the governance have {bounds.LARGE_BODY >> 20} MiB, {bounds.HUGE:,} parts and "
     f"{bounds.VAST:,} characters; a version has {bounds.COLUMNS:,} columns, {bounds.MANY:,} inputs "
     f"and {bounds.CHECKS:,} checks of its publisher; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
-    f"characters; lookups are told of {bounds.DATASETS} datasets, {bounds.MANY:,} with each tally's, and written down in "
+    f"characters; training sets are of {bounds.DATASETS} versions; lookups are told of {bounds.DATASETS} datasets, {bounds.MANY:,} with each tally's, and written down in "
     f"{WRITTEN:,} characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
     f"no body has more than {bounds.VALUES:,} values. Of faults the first {bounds.PROBLEMS} are "
     f"told, and how many more there are; of more than {bounds.COUNTED:,} only that.",

@@ -58,10 +58,11 @@ def record(db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Cha
             f"training set {manifest.id} tells digests that {by} has not made of any rows",
             hint="make the training set yourself: its digests are keyed with its maker",
         )
+    let = _let(db, by, manifest)
+    _check_let(db, by, manifest, let)
     for pin in manifest.pins:
         datasets.resolve(db, by, pin, now=change.at)
-    let = _let(db, by, manifest)
-    _check_pins(db, by, manifest, let)
+    _check_versions(db, by, manifest, let)
     _check_columns(db, by, manifest, let, now=change.at)
     if row is None:
         db.add(
@@ -145,16 +146,16 @@ def _let(db: Session, by: Actor, manifest: TrainingSetManifest) -> Let:
     return found
 
 
-def _check_pins(
-    db: Session,
-    by: Actor,
-    manifest: TrainingSetManifest,
-    let: Let,
-) -> None:
+def _check_let(db: Session, by: Actor, manifest: TrainingSetManifest, let: Let) -> None:
+    """Return if the decision is of each dataset. It is looked at before any version is, which takes long."""
     names = naming.current(db, {pin.dataset for pin in manifest.pins})
     closed = [pin for pin in manifest.pins if names[pin.dataset] not in let]
     if closed:
         raise _unread(manifest, by, sorted(pin.dataset for pin in closed))
+
+
+def _check_versions(db: Session, by: Actor, manifest: TrainingSetManifest, let: Let) -> None:
+    names = naming.current(db, {pin.dataset for pin in manifest.pins})
     other = [
         pin
         for pin in manifest.pins

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
+from provender.core.bounds import DATASETS
 from provender.core.datasets import DatasetVersion
 from provender.core.digest import PREFIX, digest, hmac_sha256, short
 from provender.core.effects import Mask
@@ -232,6 +233,21 @@ def check_keyed(manifest: TrainingSetManifest) -> None:
             hint="record it by a client as new as the catalog: who may not read the rows could "
             "try guesses at them",
         )
+
+
+def pinned(manifest: TrainingSetManifest) -> TrainingSetManifest:
+    """Return ``manifest`` if its pins are so many as are read at once, each once.
+
+    Raises:
+        InvalidInput: they are more, or one comes again.
+    """
+    pins = manifest.pins
+    if len(pins) > DATASETS or len(set(pins)) < len(pins):
+        raise InvalidInput(
+            f"the training set has {len(pins)} pins, of {len(set(pins))} versions",
+            hint=f"pin it to at most {DATASETS} versions, to each once",
+        )
+    return manifest
 
 
 def plan_training_set(
