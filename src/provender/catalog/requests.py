@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from provender.catalog import (
@@ -25,6 +25,7 @@ from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RequestedRow, RequestRow
 from provender.core import requests
 from provender.core.audit import EventKind
+from provender.core.bounds import OPEN
 from provender.core.datasets import Listed
 from provender.core.errors import Conflict, InvalidInput, PreconditionFailed
 from provender.core.names import unknown
@@ -58,11 +59,12 @@ def ask(db: Session, by: Actor, wanted: Wanted, *, change: Change) -> AccessRequ
     Raises:
         NotFound: what it is about, the grantee or the purpose is not there for ``by``.
         InvalidInput: it cannot be asked for, or not without a reason.
-        Conflict: all of it is open already, as far as ``by`` may know.
+        Conflict: all of it is open already, as far as ``by`` may know; or too many of theirs wait.
     """
     asked = _drawn_up(db, by, wanted, now=change.at)
     if (open_already := _same(db, asked, now=change.at)) is not None:
         return open_already
+    _check_few(db, by, now=change.at)
     seen = foresight.foreseen(db, by, asked, now=change.at)
     if seen.columns and all(column.before for column in seen.columns):
         purpose = f" for {asked.purpose}" if asked.purpose else ""
@@ -79,6 +81,16 @@ def ask(db: Session, by: Actor, wanted: Wanted, *, change: Change) -> AccessRequ
     history.keep(db, change, "request", asked.id, asked)
     _tell(db, change, EventKind.ACCESS_REQUEST, asked)
     return asked
+
+
+def _check_few(db: Session, by: Actor, *, now: datetime) -> None:
+    wait = _stands(RequestState.OPEN, now=now)
+    mine = select(func.count()).where(RequestRow.requester == by.id, wait)
+    if db.scalars(mine).one() >= OPEN:
+        raise Conflict(
+            f"{by} has {OPEN} open requests already",
+            hint="withdraw what is not needed, or wait until some are answered",
+        )
 
 
 def decide(

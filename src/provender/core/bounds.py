@@ -40,6 +40,8 @@ ASIDE = 64 << 10
 """Bytes of a body above which others are not kept waiting while it is read."""
 VALUES = 500_000
 """Values in one body: what is wrong with each takes half a kilobyte until it is told."""
+OPEN = 100
+"""Requests for access of one person that nobody answered yet: stewards look at each."""
 PROBLEMS = 20
 """Faults of a request that are told; of more, how many there are."""
 COUNTED = 1_000
