@@ -102,6 +102,8 @@ def test_a_view_of_a_file_needs_a_right_to_define_anything(connect: Connect):
         connect("max").record(files)
     connect("ana").record(files)
     assert connect("max").repo("delays") == files
+    with pytest.raises(Denied, match="make no project"):  # what rests on no data is no dataset
+        connect("max").record(replace(files, project="mine"))
 
 
 def test_an_unowned_project_is_changed_by_who_recorded_it_last_and_who_governs(connect: Connect):

@@ -85,8 +85,8 @@ def check_may_found(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) ->
     """
     if repo.datasets or repo.kept or not epoch.policy(db).rules:
         return
-    seen = epoch.visible_scopes(db, by, Action.DEFINE, now=now)
-    if not (seen.scopes or seen.datasets) and not access.governs(db, by, now=now):
+    some = access.visible(db, by, Action.DEFINE, now=now).limit(1)
+    if db.scalar(some) is None and not access.governs(db, by, now=now):
         raise Denied(
             f"{by} may define features over no dataset, and so make no project",
             hint="ask who governs for a rule to define features over a dataset",
