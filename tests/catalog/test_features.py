@@ -1,3 +1,4 @@
+import re
 from contextlib import nullcontext
 from dataclasses import replace
 
@@ -171,6 +172,26 @@ def test_a_project_that_rests_on_hidden_data_only_is_not_there(connect: Connect)
                 ask(project)
             said.append(str(error.value).replace(project, "…"))
     assert len(set(said)) == 1
+
+
+def test_whose_a_hidden_project_is_is_told_to_nobody_who_defines_something(connect: Connect):
+    hidden = replace(REPO, project="payroll", views=REPO.views[1:], on_demand=(), owner="team:hr")
+    connect("dev").record(hidden)
+    files = replace(VISIBLE, views=(replace(VISIBLE.views[0], dataset=None),), services=())
+    said: dict[str, list[str]] = {}
+    for project in ("payroll", "paybill"):
+        for name, repo in (("max", files), ("max", VISIBLE), ("ana", REPO)):
+            for ask in (connect(name).record, connect(name).compile_serving):
+                with pytest.raises((Denied, NotFound)) as error:
+                    ask(replace(repo, project=project))
+                said.setdefault(project, []).append(str(error.value).replace(project, "…"))
+    assert said["payroll"] == said["paybill"]
+    with pytest.raises(Denied, match="name payroll is not to be had") as taken:
+        connect("ana").record(replace(VISIBLE, project="payroll"))
+    with pytest.raises(NotFound, match="project 'payroll' not found"):
+        connect("ana").compile_serving(replace(VISIBLE, project="payroll"))
+    assert not re.search("hr|dev", str(taken.value))
+    assert connect("dev").repo("payroll") == hidden
 
 
 def test_what_a_reader_was_shown_is_no_forgery_when_it_is_recorded(connect: Connect):

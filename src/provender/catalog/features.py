@@ -52,8 +52,14 @@ Fact = TypeVar("Fact", RepoRow, ServingManifestRow)
 
 
 def preview(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> ServingManifest:
-    """Return what servers would get if ``by`` recorded ``repo``; raises as recording it would."""
-    _check_may_define(db, by, repo, now=now)
+    """Return what servers would get if ``by`` recorded ``repo``; raises as recording it would.
+
+    But that a project of whom ``by`` may not know is not found, as everywhere.
+    """
+    try:
+        _check_may_define(db, by, repo, now=now)
+    except projects.NotToBeHad:
+        raise unknown("project", repo.project, named_projects(db, by, now=now)) from None
     return compile_serving(db, repo, now=now)
 
 
@@ -82,16 +88,22 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     """Both what is read now and what was: who cannot add a view cannot take one away either.
 
     But for who owns the project: what was shared with it and is no more, they can take away.
+    Who may not know the project is answered as if there was none, until they may define it all.
     """
     check_size(repo)
+    projects.check_scope(by, repo.project)
     last = _last(db, RepoRow, repo.project)
     last_by = last.recorded_by if last else None
     if last is None:
         check_project(repo.project)
+    unseen = last is not None and not _knows(db, by, last, now=now)
+    if last is None or unseen:
         projects.check_may_found(db, by, repo, now=now)
+        _check_rights(db, by, repo, now=now)
+    if unseen:
+        raise projects.NotToBeHad(repo.project)
     owned = projects.check_owner(db, by, repo, last_by=last_by, now=now)
-    access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
-    access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)
+    _check_rights(db, by, repo, now=now)
     if last is None or (owned and by.limits.of_every_dataset):
         return
     try:
@@ -107,6 +119,22 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
             f"{by} may not discover",
             hint="ask who applied it last, or take another project name",
         ) from None
+
+
+def _check_rights(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> None:
+    access.check(db, by, Action.DEFINE, map(ColumnRef, sorted(repo.datasets)), now=now)
+    access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)
+
+
+def _knows(db: Session, who: Actor, last: RepoRow, *, now: datetime) -> bool:
+    """Whether ``who`` may know of a project: of definitions of it, or it is theirs, or they govern."""
+    owner = projects.owner_of(db, last.project)
+    return (
+        owner in (who.id, *who.teams)
+        or (not owner and last.recorded_by == who.id)
+        or access.governs(db, who, now=now)
+        or known_part(db, who, last.value, now=now) is not None
+    )
 
 
 def _still_there(db: Session, names: frozenset[str]) -> list[ColumnRef]:

@@ -16,6 +16,15 @@ from provender.core.people import PROJECT, Actor
 from provender.core.policy import Action
 
 
+class NotToBeHad(Denied):
+    """A project has the name that the actor may not know of; whose it is they are not told."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__(
+            f"the project name {project} is not to be had", hint="take another project name"
+        )
+
+
 def keep(db: Session, change: Change, repo: RepoSpec) -> None:
     """Write down what ``repo`` says of its project."""
     said = Project(name=repo.project, description=repo.description, owner=repo.owner)
@@ -47,7 +56,7 @@ def check_scope(by: Actor, project: str) -> None:
 def check_owner(
     db: Session, by: Actor, repo: RepoSpec, *, last_by: str | None, now: datetime
 ) -> bool:
-    """Return whether ``by`` owns the project of ``repo`` already, in person or by a team.
+    """Return whether ``by``, who may know it, owns the project of ``repo`` already, in person or by a team.
 
     ``last_by`` is who recorded it last; None: nobody yet.
 
@@ -57,7 +66,6 @@ def check_owner(
             Or nobody owns it, and rules or grants name it: who owns it is let what they say.
         InvalidInput: ``repo`` gives it to somebody who is not declared.
     """
-    check_scope(by, repo.project)
     _check_declared(db, repo)
     owner = owner_of(db, repo.project)
     if owner and owner in (by.id, *by.teams):
