@@ -44,6 +44,7 @@ def test_values_are_told_to_who_reads_them_for_some_purpose_or_publishes_them_un
         assert row is not None
         who = access.actor(db, f"person:{name}")
         assert access.told_values(db, who, row, ("tailnum", "arr_delay"), now=NOW) == told
+        assert access.told_values(db, who, row, ("arr_delay",), now=NOW) == {"arr_delay"}
 
 
 def test_of_many_datasets_those_are_told_that_an_actor_may_discover(connect: Connect):
