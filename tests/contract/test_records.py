@@ -15,7 +15,8 @@ from provender.core.names import DatasetRef
 from provender.core.people import Actor
 from provender.core.policy import Action, ColumnRef, Rule
 from provender.core.protocols import Library
-from provender.core.tally import Batch, Matter, Tally, portions
+from provender.core.tally import Matter, portions
+from tests import tallies
 from tests.catalog.world import (
     FLIGHTS,
     HOURLY,
@@ -69,26 +70,18 @@ def test_lookups_are_told_once_by_whose_they_are(connect: Connect):
     ana, gov = connect("ana").records, connect("gov").records
     connect("sam").records.grant(FLIGHTS, grantee="person:ana", columns=("tailnum",))
     permit = connect("ana").permit(Action.READ, [TAILNUM], purpose="report")
-    tally = Tally(
-        matter=Matter(
-            lease=permit.decision,
-            actor="",
-            purpose="report",
-            project="delays",
-            service="delay_v1",
-            views={"weather": 1},
-            reasons={str(FLIGHTS): {"tailnum": "grant g1"}},
-            tags={str(FLIGHTS): {"tailnum": ("personal",)}},
-        ),
-        allowed=True,
-        lookups=3,
-        entities=4,
-        first="a.1",
-        last="a.3",
-        began=NOW,
-        ended=NOW,
+    matter = Matter(
+        lease=permit.decision,
+        actor="",
+        purpose="report",
+        project="delays",
+        service="delay_v1",
+        views={"weather": 1},
+        reasons={str(FLIGHTS): {"tailnum": "grant g1"}},
+        tags={str(FLIGHTS): {"tailnum": ("personal",)}},
     )
-    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,))
+    tally = tallies.tally(matter, NOW, lookups=3, entities=4, last="a.3")
+    batch = tallies.batch(tally, digit="1")
     for _ in range(2):
         ana.tell_lookups(batch)
     event, given = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:ana")
@@ -131,22 +124,13 @@ def test_lookups_of_more_than_is_written_down_at_once_are_told_in_portions(conne
         views={f"v{n}" + "x" * 100: 1 for n in range(100)},
         reasons={**{name: {"c": "grant g1"} for name in names}, "shop.wide": wide},
     )
-    tally = Tally(
-        matter=matter,
-        allowed=True,
-        lookups=3,
-        entities=4,
-        first="a.1",
-        last="a.3",
-        began=NOW,
-        ended=NOW,
-    )
-    batch = Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=(tally,))
+    tally = tallies.tally(matter, NOW, lookups=3, entities=4, last="a.3")
+    batch = tallies.batch(tally, digit="1")
     with pytest.raises(InvalidInput, match=r"batch .* tells more than is written down at once"):
         gov.tell_lookups(batch)
     assert not gov.audit_events(kind=EventKind.LOOKUPS_RECORD)
     for number, some in enumerate(portions(batch.tallies)):
-        gov.tell_lookups(Batch(id=f"{batch.id[:-1]}{number}", tallies=some))
+        gov.tell_lookups(replace(batch, id=f"{batch.id[:-1]}{number}", tallies=some))
     told = gov.audit_events(kind=EventKind.ACCESS_PERMIT, actor="person:gov", limit=200)
     assert sorted(event.subject for event in told) == sorted([*names, "shop.wide"])
     assert {event.detail["lookups"] for event in told} == {3}

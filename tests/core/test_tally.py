@@ -8,18 +8,12 @@ import pytest
 
 from provender.core.bounds import COLUMNS, DATASETS, MANY
 from provender.core.errors import InvalidInput
-from provender.core.tally import WRITTEN, Batch, Matter, Tally, check, portions
+from provender.core.tally import WRITTEN, Matter, Tally, check, portions
 from tests.core.repo import NOW
+from tests.tallies import batch, tally
 
-ONE = Tally(
-    matter=Matter(actor="", purpose="report", project="shop"),
-    allowed=True,
-    lookups=2,
-    entities=3,
-    first="a.1",
-    last="a.2",
-    began=NOW,
-    ended=NOW,
+ONE = tally(
+    Matter(actor="", purpose="report", project="shop"), NOW, lookups=2, entities=3, last="a.2"
 )
 
 
@@ -31,10 +25,6 @@ def of(names: Iterable[str], views: Iterable[str] = (), *, columns: int = 1) -> 
         ONE,
         matter=replace(ONE.matter, reasons=told, tags=tags, views=dict.fromkeys(views, 1)),
     )
-
-
-def batch(tallies: Iterable[Tally]) -> Batch:
-    return Batch(id=f"{'1' * 20}-{'a' * 12}.0", tallies=tuple(tallies))
 
 
 def datasets(number: int, of: str = "d") -> list[str]:
@@ -55,11 +45,11 @@ def test_more_than_is_written_down_at_once_is_refused_and_told_in_portions_that_
 ) -> None:
     tallies = TOO_MUCH[what]
     with pytest.raises(InvalidInput, match="tells more than is written down at once"):
-        check(batch(tallies))
+        check(batch(*tallies))
     told = list(portions(tallies))
     assert len(told) > 1
     for portion in told:
-        check(batch(portion))
+        check(batch(*portion))
     assert parts(one for portion in told for one in portion) == parts(tallies)
 
 
@@ -72,15 +62,15 @@ def test_of_one_dataset_all_is_told_however_long_it_is() -> None:
     wide = of(["shop.wide"], (f"v{n}" for n in range(MANY)), columns=COLUMNS)
     small = of(["shop.small"])
     assert list(portions([small, wide, small])) == [(small,), (wide,), (small,)]
-    check(batch([wide]))
+    check(batch(wide))
     with pytest.raises(InvalidInput, match="is of more than 20000 columns of a dataset"):
-        check(batch([of(["shop.wide"], columns=COLUMNS + 1)]))
+        check(batch(of(["shop.wide"], columns=COLUMNS + 1)))
 
 
 def test_what_is_not_too_much_stays_together_as_it_is() -> None:
     tallies = [of(datasets(DATASETS))] * (MANY // DATASETS)
     [told] = portions(tallies)
     assert all(one is other for one, other in zip(told, tallies, strict=True))
-    check(batch(told))
+    check(batch(*told))
     assert not list(portions([]))
     assert sum(len(str(one.detail(name))) for one in told for name in one.matter.reasons) < WRITTEN

@@ -14,7 +14,7 @@ from provender.core import bounds
 
 T = TypeVar("T")
 JSON = "application/json"
-ASIDE = ThreadPoolExecutor(2, thread_name_prefix="bodies")
+READERS = ThreadPoolExecutor(2, thread_name_prefix="bodies")
 """Where large bodies are read, one or two at a time: each takes some times its size in memory."""
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """A NUL character in JSON: one database keeps it in a text, the other does not."""
@@ -34,7 +34,7 @@ class Reader(Generic[T]):
         raw = await body(request, largest=self.largest)
         if len(raw) <= bounds.ASIDE:
             return self._read(raw)
-        return await get_running_loop().run_in_executor(ASIDE, self._read, raw)
+        return await get_running_loop().run_in_executor(READERS, self._read, raw)
 
     def _read(self, raw: bytes) -> T:
         if rb"\u0000" in raw and NUL.search(raw):

@@ -139,9 +139,8 @@ def represent(
     row = datasets.found(db, by, ref, now=change.at)
     access.check(db, by, Action.PUBLISH, [ColumnRef(ref.dataset)], now=change.at)
     version, own = naming.of_rows(db, [row])[0], row.value.manifest
-    standings.check_there(
-        row, version
-    )  # first: what is said of other rows would tell of erased ones
+    # First: what is said of other rows would tell of erased ones.
+    standings.check_there(row, version)
     ref = version.ref
     manifests.check_place(db, ref, manifest)
     manifests.check_facts(manifest)

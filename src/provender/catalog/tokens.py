@@ -3,6 +3,7 @@
 The secret of one is in no row, no event and no log: what is kept is its digest.
 """
 
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
 from secrets import token_urlsafe
@@ -33,6 +34,8 @@ from provender.core.tokens import (
 USED = timedelta(minutes=5)
 """How exactly it is known when a token was used last: writing that down takes the writer's turn."""
 SERVICE = "service:"
+PORTION = 100
+"""Tokens that are read at once."""
 ASKING = frozenset({Action.SERVE, Action.PUBLISH})
 """What a token has to name, for servers to know it."""
 
@@ -85,8 +88,10 @@ def listed(
     wanted = select(TokenRow).where(TokenRow.number > _number(after))
     if not access.governs(db, by, now=now):
         wanted = wanted.where(TokenRow.actor == by.id)
-    rows = db.scalars(wanted.order_by(TokenRow.number))
-    return [_token(row) for row in islice((row for row in rows if _shows(row, within)), limit)]
+    in_portions = wanted.order_by(TokenRow.number).execution_options(yield_per=PORTION)
+    with closing(db.scalars(in_portions)) as rows:
+        shown = (row for row in rows if _shows(row, within))
+        return [_token(row) for row in islice(shown, limit)]
 
 
 def revoke(

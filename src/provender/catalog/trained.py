@@ -1,6 +1,6 @@
 """Training sets as they are recorded: what they may say of permits, and hang on of definitions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
@@ -59,11 +59,12 @@ def record(db: Session, by: Actor, manifest: TrainingSetManifest, *, change: Cha
             hint="make the training set yourself: its digests are keyed with its maker",
         )
     let = _let(db, by, manifest)
-    _check_let(db, by, manifest, let)
+    names = naming.current(db, {pin.dataset for pin in manifest.pins})
+    _check_let(by, manifest, let, names)
     for pin in manifest.pins:
         datasets.resolve(db, by, pin, now=change.at)
-    _check_versions(db, by, manifest, let)
-    _check_columns(db, by, manifest, let, now=change.at)
+    _check_versions(db, by, manifest, let, names)
+    _check_columns(db, by, manifest, let, set(names.values()), now=change.at)
     if row is None:
         db.add(
             TrainingSetRow(
@@ -146,16 +147,18 @@ def _let(db: Session, by: Actor, manifest: TrainingSetManifest) -> Let:
     return found
 
 
-def _check_let(db: Session, by: Actor, manifest: TrainingSetManifest, let: Let) -> None:
+def _check_let(
+    by: Actor, manifest: TrainingSetManifest, let: Let, names: Mapping[str, str]
+) -> None:
     """Return if the decision is of each dataset. It is looked at before any version is, which takes long."""
-    names = naming.current(db, {pin.dataset for pin in manifest.pins})
     closed = [pin for pin in manifest.pins if names[pin.dataset] not in let]
     if closed:
         raise _unread(manifest, by, sorted(pin.dataset for pin in closed))
 
 
-def _check_versions(db: Session, by: Actor, manifest: TrainingSetManifest, let: Let) -> None:
-    names = naming.current(db, {pin.dataset for pin in manifest.pins})
+def _check_versions(
+    db: Session, by: Actor, manifest: TrainingSetManifest, let: Let, names: Mapping[str, str]
+) -> None:
     other = [
         pin
         for pin in manifest.pins
@@ -179,6 +182,7 @@ def _check_columns(
     by: Actor,
     manifest: TrainingSetManifest,
     let: Let,
+    pinned: Collection[str],
     *,
     now: datetime,
 ) -> None:
@@ -194,7 +198,6 @@ def _check_columns(
     if not is_told:
         wanted |= _every(db, manifest.pins)
     called = _called(db, wanted)
-    pinned = set(naming.current(db, {pin.dataset for pin in manifest.pins}).values())
     closed = sorted(
         str(column)
         for column in wanted
