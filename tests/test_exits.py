@@ -31,6 +31,7 @@ EXITS = {
     "feast_plugin/offline.py:_window.read": HANDS_ON,
     "feast_plugin/parity.py:compare": HANDS_ON,
     "feast_plugin/records.py:Recorded._all": HANDS_ON,
+    "feast_plugin/records.py:Recorded._permit": HANDS_ON,
     "feast_plugin/records.py:Recorded._record": HANDS_ON,
     "feast_plugin/records.py:Recorded.__call__": HANDS_ON,
     "feast_plugin/sql.py:_permit": HANDS_ON,
