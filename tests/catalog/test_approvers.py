@@ -9,13 +9,78 @@ from provender.catalog import fsck
 from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import whole
-from provender.core.errors import Conflict
-from provender.core.requests import RequestStep
+from provender.core.errors import Conflict, Denied
+from provender.core.people import Person
+from provender.core.policy import Action, Rule
+from provender.core.requests import AccessRequest, RequestStep
 from tests.catalog.test_requests import WANTED, approve, four_eyes, published
-from tests.catalog.world import Clock, Connect
+from tests.catalog.world import FLIGHTS, GOVERNANCE, Clock, Connect, declared, governing
 from tests.stress import times
 
 __all__ = ["published"]
+
+ROBOT = "service:robot"
+GLASS = Rule(
+    id="glass", actors=(ROBOT, "person:gov"), actions=(Action.BREAK_GLASS,), tags=("personal",)
+)
+
+
+@pytest.fixture
+def robot(published: Connect) -> LocalCatalog:
+    """A service that looks after the flights as `sam` and `gov` do, who has made a token of it."""
+    flights = replace(declared(FLIGHTS), stewards=("person:sam", "person:gov", ROBOT))
+    people, rules = (*GOVERNANCE.people, Person(id=ROBOT)), (*GOVERNANCE.rules, GLASS)
+    gov = published("gov")
+    gov.desk.apply(governing(flights, people=people, rules=rules))
+    gov.keyring.revoke(gov.keyring.create("robot", actor=ROBOT).token.id)
+    return gov.as_actor(ROBOT)
+
+
+def waiting(catalog: LocalCatalog) -> list[str]:
+    """What the inbox of somebody has of access."""
+    return [
+        one.kind for one in catalog.desk.inbox().items if one.kind in ("request", "break-glass")
+    ]
+
+
+def test_who_made_a_token_of_a_service_is_no_other_person_than_it(
+    published: Connect, robot: LocalCatalog
+):
+    four_eyes(published)
+    gov, sam = published("gov"), published("sam")
+
+    def approved(catalog: LocalCatalog, asked: AccessRequest) -> AccessRequest:
+        return catalog.access.answer(asked.id, RequestStep.APPROVE)
+
+    for asked, other in (
+        (gov.access.ask(WANTED), robot),
+        (robot.access.ask(WANTED), gov),
+        (sam.access.ask(replace(WANTED, grantee=ROBOT)), gov),
+    ):
+        with pytest.raises(Denied, match="the same person has made tokens of both"):
+            approved(other, asked)
+        assert waiting(other) == []
+    asked = published("ana").access.ask(WANTED)
+    assert [waiting(one) for one in (gov, robot)] == [["request"], ["request"]]
+    approved(gov, asked)
+    with pytest.raises(Conflict, match="or a service of the same person, approved request"):
+        approved(robot, asked)
+    assert waiting(robot) == []
+    assert approved(sam, asked).state == "approved"
+
+
+def test_who_made_a_token_of_a_service_reviews_nothing_that_it_took(
+    published: Connect, robot: LocalCatalog
+):
+    gov = published("gov")
+    for taker, other in ((gov, robot), (robot, gov)):
+        taken = taker.access.break_glass(
+            FLIGHTS, columns=["tailnum"], purpose="delay", reason="a plane is missing"
+        )
+        with pytest.raises(Denied, match="the same person has made tokens of both"):
+            other.access.review(taken.id, justified=True, note="it was me")
+        assert waiting(other) == []
+        assert published("sam").access.review(taken.id, justified=True, note="so it is").justified
 
 
 def test_what_is_kept_of_requests_is_what_it_should_be(governed_url: str, published: Connect):

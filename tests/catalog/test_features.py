@@ -378,3 +378,23 @@ def test_projects_are_those_whose_definitions_are_known_however_many_there_are(
         features.named_projects(db, Actor("person:ana"), now=clock.now)
     engine.dispose()
     assert not [statement for statement in asked if "repos.value" in statement]
+
+
+def test_the_state_of_a_project_tells_nothing_of_one_that_may_not_be_known(connect: Connect):
+    repo = replace(REPO, project="hidden", views=REPO.views[1:], on_demand=(), services=())
+    readers = {name: connect(name).records for name in ("ana", "dev", "gov")}
+    readers["server"] = connect("dev").as_actor("service:online").records
+
+    def told(project: str) -> dict[str, str]:
+        return {name: records.policy_state(project) for name, records in readers.items()}
+
+    states = [told("hidden")]
+    for commit in ("first", "second"):
+        connect("dev").record(replace(repo, commit=commit, description=commit))
+        states.append(told("hidden"))
+    assert len({state["ana"] for state in states}) == 1
+    for state in states:
+        assert state["dev"] == state["gov"] == state["server"]
+    assert len({state["dev"] for state in states} | {states[0]["ana"]}) == 3
+    connect("dev").record(VISIBLE)
+    assert len(set(told("delays").values())) == 1

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from provender.catalog import breakglass, idempotency, requests, simulation, tenure
+from provender.catalog import breakglass, idempotency, mentions, requests, simulation, tenure
 from provender.catalog.door import Door
 from provender.catalog.records import check_limit
 from provender.core.breakglass import BreakGlass
@@ -39,6 +39,7 @@ class LocalAccess:
                 AccessRequest,
                 lambda: requests.ask(db, who, wanted, change=change),
                 again=lambda: requests.foresee(db, who, wanted, now=change.at),
+                told=lambda first: mentions.request(db, who, first, now=change.at),
             )
 
     def requested(self, identity: str) -> Foreseen:
@@ -82,6 +83,7 @@ class LocalAccess:
                 AccessRequest,
                 work,
                 again=lambda: requests.requested(db, who, identity, now=change.at),
+                told=lambda first: mentions.request(db, who, first, now=change.at),
             )
 
     def simulate(self, desired: Governance, *, since: datetime) -> Simulation:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, exists, or_, select, true
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, grants, history, naming
+from provender.catalog import access, changes, grants, history, naming, tokens
 from provender.catalog.changes import Change
 from provender.catalog.rows import BreakGlassRow, DatasetRow
 from provender.core import breakglass
@@ -112,7 +112,13 @@ def review(
         or access.weigh(db, by, Action.STEWARD, asked, purpose="", now=change.at).allowed
     )
     after = breakglass.review(
-        taken, by=by, decides=decides, justified=justified, note=note, now=change.at
+        taken,
+        by=by,
+        decides=decides,
+        is_alike=bool(tokens.alike(db, by.id, [taken.actor])),
+        justified=justified,
+        note=note,
+        now=change.at,
     )
     row.reviewed_at, row.value = change.at, after
     _keep(db, change, EventKind.ACCESS_REVIEW, after)
@@ -137,8 +143,10 @@ def waiting(
         .join(DatasetRow, DatasetRow.id == BreakGlassRow.dataset)
         .where(shown, BreakGlassRow.reviewed_at.is_(None), BreakGlassRow.actor != by.id)
     )
-    found = db.scalars(wanted.order_by(BreakGlassRow.number))
-    return [one for one in found if only in ("", one.id)]
+    every = db.scalars(wanted.order_by(BreakGlassRow.number)).all()
+    found = [one for one in every if only in ("", one.id)]
+    alike = tokens.alike(db, by.id, [one.actor for one in found])
+    return [one for one in found if one.actor not in alike]
 
 
 def rename(db: Session, change: Change, dataset: DatasetRow) -> None:

@@ -96,7 +96,7 @@ def _check_may_define(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) 
     last_by = last.recorded_by if last else None
     if last is None:
         check_project(repo.project)
-    unseen = last is not None and not _knows(db, by, last, now=now)
+    unseen = last is not None and not knows(db, by, repo.project, now=now)
     if last is None or unseen:
         projects.check_may_found(db, by, repo, now=now)
         _check_rights(db, by, repo, now=now)
@@ -126,14 +126,18 @@ def _check_rights(db: Session, by: Actor, repo: RepoSpec, *, now: datetime) -> N
     access.check(db, by, Action.PUBLISH, map(ColumnRef, sorted(repo.kept)), now=now)
 
 
-def _knows(db: Session, who: Actor, last: RepoRow, *, now: datetime) -> bool:
-    """Whether ``who`` may know of a project: of definitions of it, or it is theirs, or they govern."""
-    owner = projects.owner_of(db, last.project)
+def knows(db: Session, who: Actor, project: str, *, now: datetime) -> bool:
+    """Return whether ``who`` may know of ``project``, which is there.
+
+    They know definitions of it, as `known_part` decides; or it is theirs, or they govern.
+    """
+    owner = projects.owner_of(db, project)
+    by = select(RepoRow.recorded_by).where(RepoRow.project == project)
     return (
         owner in (who.id, *who.teams)
-        or (not owner and last.recorded_by == who.id)
+        or (not owner and db.scalar(by.order_by(RepoRow.number.desc()).limit(1)) == who.id)
         or access.governs(db, who, now=now)
-        or known_part(db, who, last.value, now=now) is not None
+        or _views_shown(db, who, now=now, of=project).get(project, True)
     )
 
 
@@ -219,10 +223,14 @@ def named_projects(db: Session, who: Actor, *, now: datetime) -> list[str]:
 
     As `known_part` decides, by what is found of their views.
     """
-    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
-    seen = past.views_by_project(db, past.view(db, visible, as_of=None))
+    seen = _views_shown(db, who, now=now)
     names = db.scalars(select(RepoRow.project).distinct().order_by(RepoRow.project))
     return [name for name in names if seen.get(name, True)]
+
+
+def _views_shown(db: Session, who: Actor, *, now: datetime, of: str = "") -> dict[str, bool]:
+    visible = epoch.visible_scopes(db, who, Action.DISCOVER, now=now)
+    return past.views_by_project(db, past.view(db, visible, as_of=None), of=of)
 
 
 def known_part(
@@ -253,10 +261,15 @@ def serving_digest(db: Session, who: Actor, project: str, *, now: datetime) -> s
     return compile_serving(db, row.value, now=now).digest if row else ""
 
 
-def policy_state(db: Session, project: str) -> str:
-    """Return what changes with all that may change what ``project`` serves, but for time."""
-    last = select(func.max(RepoRow.number)).where(RepoRow.project == project)
-    said = [DECIDED_AS, project, epoch.now(db), db.scalar(last), tokens.state(db)]
+def policy_state(db: Session, who: Actor, project: str, *, now: datetime) -> str:
+    """Return what changes with all that may change what ``project`` serves, but for time.
+
+    To who may not know of it the same as if it was not there; the server knows all.
+    """
+    last = db.scalar(select(func.max(RepoRow.number)).where(RepoRow.project == project))
+    if last is not None and who.id != SERVER and not knows(db, who, project, now=now):
+        last = None
+    said = [DECIDED_AS, project, epoch.now(db), last, tokens.state(db)]
     return short(digest(said), length=16)
 
 
@@ -268,7 +281,7 @@ def policy_lease(db: Session, who: Actor, project: str, *, now: datetime) -> Pol
     """
     row = _last(db, RepoRow, project) if who.id == SERVER else None
     known = row.value if row else repo(db, who, project, now=now)
-    lease = compile_lease(db, known, state=policy_state(db, project), now=now)
+    lease = compile_lease(db, known, state=policy_state(db, who, project, now=now), now=now)
     if row is None:
         return lease
     found, rulings = bearers.compile_bearers(db, known, lease.verdict(SERVER), now=now)

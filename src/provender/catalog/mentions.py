@@ -32,6 +32,11 @@ def requests(
     return [_part(one, known, seen) for one in every]
 
 
+def request(db: Session, who: Actor, asked: AccessRequest, *, now: datetime) -> AccessRequest:
+    """Return a request as `requests` does."""
+    return requests(db, who, [asked], now=now)[0]
+
+
 def grants(db: Session, who: Actor, given: Iterable[Grant], *, now: datetime) -> list[Grant]:
     """Return grants that name what they were asked for where ``who`` may know that."""
     every = list(given)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from provender.catalog import namesakes, nominate, queries
 from provender.catalog.epoch import Visible
 from provender.catalog.namesakes import Once
-from provender.catalog.nominate import NOW, PAST, Place, Seen, Sought
+from provender.catalog.nominate import LAST, NOW, PAST, Place, Seen, Sought
 from provender.catalog.rows import HistoryRow
 from provender.catalog.scopes import among, within
 from provender.core.clock import to_utc
@@ -139,8 +139,14 @@ def view(
     )
 
 
-def views_by_project(db: Session, view: View) -> dict[str, bool]:
-    """Return the projects that have feature views now, and whether ``view`` shows one of them."""
+def views_by_project(db: Session, view: View, *, of: str = "") -> dict[str, bool]:
+    """Return the projects that have feature views now, and whether ``view`` shows one of them.
+
+    Of one project, if it is named: the nodes of its views begin with it and a slash.
+    """
+    mark = "%s" if queries.is_postgresql(db) else "?"
+    begins = f"AND n.name >= {mark} AND n.name < {mark}" if of else ""
+    bounds = (f"{of}/", f"{of}/{LAST}") if of else ()
     found: dict[str, bool] = {}
     for place, shown in view.places:
         documents = f"{place.table} d"
@@ -149,10 +155,11 @@ def views_by_project(db: Session, view: View) -> dict[str, bool]:
         query = (
             f"SELECT v.value, max(CASE WHEN {shown} THEN 1 ELSE 0 END) FROM nodes n "
             f"CROSS JOIN {documents} CROSS JOIN facet_values v "  # by nodes, which are few
-            f"WHERE n.kind = '{NodeKind.VIEW.value}' AND n.column_name = '' AND d.node = n.id "
-            f"AND d.kind = {VIEW} AND v.id = d.project GROUP BY v.value"
+            f"WHERE n.kind = '{NodeKind.VIEW.value}' AND n.column_name = '' {begins} "
+            f"AND d.node = n.id AND d.kind = {VIEW} AND v.id = d.project GROUP BY v.value"
         )
-        found |= {name: bool(seen) for name, seen in db.connection().exec_driver_sql(query)}
+        rows = db.connection().exec_driver_sql(query, bounds)
+        found |= {name: bool(seen) for name, seen in rows}
     return found
 
 

@@ -69,9 +69,12 @@ class LocalRecords:
             return features.serving_digest(db, self._door.who(db), project, now=self._now())
 
     def policy_state(self, project: str) -> str:
-        """Return a word that changes with all that may change what ``project`` serves, but for time."""
+        """Return a word that changes with all that may change what ``project`` serves, but for time.
+
+        Of a project of which the actor may not know it is that of a project that is not there.
+        """
         with self._door.reading() as db:
-            return features.policy_state(db, project)
+            return features.policy_state(db, self._door.who(db), project, now=self._now())
 
     def policy_lease(self, project: str) -> PolicyLease:
         """Return what servers may serve of ``project`` now, as far as the actor may know it."""

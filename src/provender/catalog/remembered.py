@@ -19,7 +19,6 @@ from provender.catalog import (
     hindsight,
     history,
     mentions,
-    projects,
     rulebook,
     visibility,
 )
@@ -92,20 +91,11 @@ def _key(db: Session, who: Actor, kind: str, key: str, *, now: datetime) -> str:
         open_to = domains.known(db, who, now=now)
         if open_to is not None and key not in open_to:
             raise unknown(kind, key, open_to)
-    elif kind == "project" and not _knows_project(db, who, key, now=now):
+    elif kind == "project" and not features.knows(db, who, key, now=now):
         raise _unknown(db, kind, key)
     elif kind == "task":
         access.check(db, who, Action.GOVERN, [EVERYTHING], now=now, doing="read a task's history")
     return key
-
-
-def _knows_project(db: Session, who: Actor, name: str, *, now: datetime) -> bool:
-    """Whether ``who`` may know definitions of a project, or owns or governs it."""
-    return (
-        name in features.named_projects(db, who, now=now)
-        or projects.owner_of(db, name) in who.names
-        or access.governs(db, who, now=now)
-    )
 
 
 def _unknown(db: Session, kind: str, key: str) -> NotFound:

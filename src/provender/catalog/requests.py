@@ -20,6 +20,7 @@ from provender.catalog import (
     history,
     mentions,
     naming,
+    tokens,
 )
 from provender.catalog.changes import Change
 from provender.catalog.rows import DatasetRow, RequestedRow, RequestRow
@@ -121,8 +122,15 @@ def decide(
         )
     parts = (replace(p, approvals=foresight.approvals(db, p)) for p in row.value.parts)
     asked = replace(row.value, parts=tuple(parts))
-    decides = _decided_by(db, by, asked.datasets, now=change.at)
-    after = requests.advance(asked, step, by=by, decides=decides, answer=answer, now=change.at)
+    after = requests.advance(
+        asked,
+        step,
+        by=by,
+        decides=_decided_by(db, by, asked.datasets, now=change.at),
+        alike=_alike(db, by, [asked]),
+        answer=answer,
+        now=change.at,
+    )
     if after.state is RequestState.APPROVED:
         after = replace(after, grants=_give(db, after, change=change))
     row.state, row.value = after.state.value, after
@@ -171,12 +179,30 @@ def waiting(db: Session, by: Actor, *, only: str = "", now: datetime) -> list[Ac
     if only:
         wanted = wanted.where(RequestRow.number == _number(only))
     rows = db.scalars(wanted.order_by(RequestRow.number)).all()
-    return [one for one in _shown(db, by, rows, now=now) if not _has_approved(db, by, one, now=now)]
+    alike = _alike(db, by, [row.value for row in rows])
+    theirs = [row for row in rows if alike.isdisjoint((row.requester, row.grantee))]
+    return [
+        one
+        for one in _shown(db, by, theirs, now=now)
+        if not _is_approved(db, by, one, alike, now=now)
+    ]
 
 
-def _has_approved(db: Session, by: Actor, asked: AccessRequest, *, now: datetime) -> bool:
-    """Whether ``by`` approved all of a request that is theirs to approve."""
-    done = {name for one in asked.approvals if one.by == by.id for name in one.datasets}
+def _alike(db: Session, by: Actor, every: Collection[AccessRequest]) -> frozenset[str]:
+    """Who of those that asked, are asked for or approved may be the same person as ``by``."""
+    named = {
+        name
+        for asked in every
+        for name in (asked.requester, asked.grantee, *(one.by for one in asked.approvals))
+    }
+    return tokens.alike(db, by.id, named)
+
+
+def _is_approved(
+    db: Session, by: Actor, asked: AccessRequest, alike: Collection[str], *, now: datetime
+) -> bool:
+    """Whether all of a request that is for ``by`` to approve is approved by them, or those ``alike``."""
+    done = asked.approved_by(by.id, *alike)
     return bool(done) and not _decided_by(db, by, asked.datasets, now=now) - done
 
 

@@ -3,6 +3,7 @@
 The secret of one is in no row, no event and no log: what is kept is its digest.
 """
 
+from collections.abc import Collection
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
@@ -92,6 +93,19 @@ def listed(
     with closing(db.scalars(in_portions)) as rows:
         shown = (row for row in rows if _shows(row, within))
         return [_token(row) for row in islice(shown, limit)]
+
+
+def alike(db: Session, who: str, others: Collection[str]) -> frozenset[str]:
+    """Return those of ``others`` that may be the same person as ``who``, by tokens that were made.
+
+    Whoever made a token of a service has had its secret: they can ask as it does. What takes two
+    people is not for a person and such a service, nor for two services of theirs.
+    """
+    hands = {name: {name} for name in (who, *others)}
+    made = select(TokenRow.actor, TokenRow.created_by).distinct()
+    for actor, by in db.execute(made.where(TokenRow.actor.in_(hands))):
+        hands[actor].add(by)
+    return frozenset(one for one in others if one != who and not hands[who].isdisjoint(hands[one]))
 
 
 def revoke(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from provender.core.errors import Conflict, Denied, InvalidInput
-from provender.core.people import Actor
+from provender.core.people import SAME_PERSON, Actor
 from provender.core.policy import Action
 
 LONGEST = timedelta(hours=8)
@@ -72,17 +72,31 @@ def check_taken(
 
 
 def review(
-    glass: BreakGlass, *, by: Actor, decides: bool, justified: bool, note: str, now: datetime
+    glass: BreakGlass,
+    *,
+    by: Actor,
+    decides: bool,
+    is_alike: bool = False,
+    justified: bool,
+    note: str,
+    now: datetime,
 ) -> BreakGlass:
     """Return ``glass`` as ``by``, who ``decides`` about its dataset or does not, reviewed it.
 
+    Who took it may be the same person as ``by`` where that ``is_alike``.
+
     Raises:
-        Denied: it is their own, or they do not decide about the dataset.
+        Denied: it is their own, or may be, or they do not decide about the dataset.
         Conflict: it was reviewed.
         InvalidInput: the review says nothing.
     """
     if by.id == glass.actor:
         raise Denied(f"{by} cannot review {glass.id}, which is theirs", hint="somebody else does")
+    if is_alike:
+        raise Denied(
+            f"{by} cannot review {glass.id} of {glass.actor}: {SAME_PERSON}",
+            hint="somebody else does",
+        )
     if not decides:
         raise Denied(
             f"{by} does not decide about {glass.dataset}",

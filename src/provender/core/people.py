@@ -12,6 +12,8 @@ PROJECT = "project:"
 PROJECT_ID = re.compile(rf"{PROJECT}[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}\Z")
 UNNAMED = "person:me"
 """Who asks where nobody says who."""
+SAME_PERSON = "the same person has made tokens of both, or one a token of the other"
+"""Why two actors do not count as two people."""
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 

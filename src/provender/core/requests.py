@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
-from provender.core.people import Actor
+from provender.core.people import SAME_PERSON, Actor
 from provender.core.policy import EVERY, Action
 from provender.core.remedies import BLANK
 from provender.core.rules import REQUESTED, ROWS
@@ -149,6 +149,11 @@ class AccessRequest:
         """The purposes of the grants that come of it."""
         return (self.purpose or EVERY,)
 
+    def approved_by(self, *names: str) -> frozenset[str]:
+        """Return the datasets that one of ``names`` has approved."""
+        theirs = (one.datasets for one in self.approvals if one.by in names)
+        return frozenset[str]().union(*theirs)
+
     def lacking(self, part: RequestPart) -> int:
         """Return how many more people have to approve ``part``."""
         by = {one.by for one in self.approvals if part.dataset in one.datasets}
@@ -230,12 +235,13 @@ def advance(
     *,
     by: Actor,
     decides: Collection[str] = (),
+    alike: Collection[str] = (),
     answer: str = "",
     now: datetime,
 ) -> AccessRequest:
     """Return ``request`` after ``by``, who ``decides`` about datasets, takes ``step`` at ``now``.
 
-    An approval may be one of several: then it is still open.
+    An approval may be one of several: then it is still open. Those ``alike`` may be the same person.
 
     Raises:
         Denied: they decide about none of it, asked for it, or would give it to themselves; or
@@ -245,21 +251,25 @@ def advance(
     """
     request = request.seen_at(now)
     theirs = tuple(name for name in request.datasets if name in decides)
-    _check_may(request, step, by, theirs)
+    _check_may(request, step, by, theirs, alike)
     if (request.state, step) not in TRANSITIONS:
         raise Conflict(
             f"cannot {step} request {request.id}: it is already {request.state}",
             hint="whoever still needs it makes a new request",
         )
     if step is RequestStep.APPROVE:
-        return _approved(request, by, theirs, answer=answer, now=now)
+        return _approved(request, by, theirs, alike, answer=answer, now=now)
     if step is RequestStep.REJECT and not answer.strip():
         raise InvalidInput("a rejection needs a reason", hint="say why, and what to do instead")
     return _decided(request, step, by, answer, now)
 
 
 def _check_may(
-    request: AccessRequest, step: RequestStep, by: Actor, theirs: Collection[str]
+    request: AccessRequest,
+    step: RequestStep,
+    by: Actor,
+    theirs: Collection[str],
+    alike: Collection[str],
 ) -> None:
     if step not in TAKEN:
         raise Denied(f"nobody lets a request {step}", hint="time does; withdraw it, or reject it")
@@ -280,6 +290,12 @@ def _check_may(
             f"{by} cannot {step} request {request.id}: it is for themselves, or a team of theirs",
             hint="ask another steward of the dataset",
         )
+    for party in (request.requester, request.grantee):
+        if party in alike:
+            raise Denied(
+                f"{by} cannot {step} request {request.id} of or for {party}: {SAME_PERSON}",
+                hint="ask another steward of the dataset",
+            )
     if not theirs:
         raise Denied(
             f"{by} does not decide about {', '.join(request.datasets)}",
@@ -288,13 +304,21 @@ def _check_may(
 
 
 def _approved(
-    request: AccessRequest, by: Actor, theirs: Collection[str], *, answer: str, now: datetime
+    request: AccessRequest,
+    by: Actor,
+    theirs: Collection[str],
+    alike: Collection[str],
+    *,
+    answer: str,
+    now: datetime,
 ) -> AccessRequest:
-    before = {name for one in request.approvals if one.by == by.id for name in one.datasets}
+    before = request.approved_by(by.id, *alike)
     new = tuple(name for name in theirs if name not in before)
     if not new:
         raise Conflict(
-            f"{by} approved request {request.id} already",
+            f"{by}, or a service of the same person, approved request {request.id} already"
+            if alike
+            else f"{by} approved request {request.id} already",
             hint="it waits for another person: " + _still_lacking(request),
         )
     approval = Approval(by=by.id, at=now, datasets=new)
