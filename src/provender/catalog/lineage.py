@@ -105,9 +105,8 @@ def record_repo(db: Session, repo: RepoSpec, before: RepoSpec | None = None) -> 
     carried.of_definitions(db, before, repo, changed)
     sources = derivation.sources(repo)
     declared = naming.known_numbers(db, {name for names in sources.values() for name in names})
-    rested = dict(
-        nodes.rest_on(db, node, datasets & declared.keys()) for node, datasets in sources.items()
-    )
+    there = {node: datasets & declared.keys() for node, datasets in sources.items()}
+    rested = nodes.all_rest_on(db, there)
     return Recorded(bool(changed), rested)
 
 

@@ -1,6 +1,6 @@
 """The nodes of the lineage graph by their numbers, and which datasets they rest on."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from sqlalchemy import and_, delete, insert, literal, select
@@ -127,21 +127,34 @@ def named(db: Session, numbers: Collection[int]) -> dict[int, Part]:
     return found
 
 
-def rest_on(db: Session, node: Node, datasets: Iterable[str]) -> tuple[int, frozenset[int]]:
-    """Let ``node`` be discovered by those who may discover all of ``datasets``.
+def rest_on(db: Session, node: Node, datasets: Collection[str]) -> None:
+    """Let ``node`` be discovered by those who may discover all of ``datasets``."""
+    all_rest_on(db, {node: datasets})
 
-    Returns its number, and those of the datasets that it rested on before.
+
+def all_rest_on(db: Session, sources: Mapping[Node, Collection[str]]) -> dict[int, frozenset[int]]:
+    """Let each node be discovered by those who may discover all of its datasets.
+
+    Returns the numbers of the nodes, each with those of the datasets that it rested on before.
+
+    Raises:
+        NotFound: there never was a dataset of one of the names.
     """
-    number = ensured(db, [node])[node]
-    before = frozenset(db.scalars(select(RestsOnRow.dataset).where(RestsOnRow.node == number)))
-    db.execute(delete(RestsOnRow).where(RestsOnRow.node == number))
-    rows = [
-        {"node": number, "dataset": dataset}
-        for dataset in sorted(naming.numbers(db, datasets).values())
-    ]
+    numbers = ensured(db, sources)
+    before: dict[int, set[int]] = {number: set() for number in numbers.values()}
+    for portion in portions(before):
+        rests = select(RestsOnRow.node, RestsOnRow.dataset).where(RestsOnRow.node.in_(portion))
+        for number, dataset in db.execute(rests):
+            before[number].add(dataset)
+    of = naming.numbers(db, {name for names in sources.values() for name in names})
+    now = {numbers[node]: {of[name] for name in names} for node, names in sources.items()}
+    changed = [number for number, datasets in now.items() if datasets != before[number]]
+    for portion in portions(changed):
+        db.execute(delete(RestsOnRow).where(RestsOnRow.node.in_(portion)))
+    rows = [{"node": number, "dataset": one} for number in changed for one in sorted(now[number])]
     if rows:
         db.execute(insert(RestsOnRow), rows)
-    return number, before
+    return {number: frozenset(datasets) for number, datasets in before.items()}
 
 
 def rest_as(db: Session, node: Node, other: Node) -> None:
