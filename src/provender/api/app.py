@@ -38,11 +38,12 @@ from provender.api import (
 from provender.api.deprecated import DEPRECATED, Deprecations
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
-from provender.api.gate import Gate
+from provender.api.gate import Gate, Upload
 from provender.api.guard import Guard
 from provender.api.identity import Identify, local
-from provender.api.parameters import known, only_known
+from provender.api.parameters import SAFE, known, only_known
 from provender.api.routes import Operation
+from provender.api.turns import Turns, turn
 from provender.core.errors import ProvenderError
 from provender.core.identity import LOCAL, Identity, Mode
 from provender.core.protocols import Library
@@ -110,14 +111,22 @@ def application(
             methods=[operation.method],
             deprecated=operation.name in deprecated or None,
             response_model=None,
-            dependencies=[*([] if operation.open else [Depends(known)]), Depends(only_known)],
+            dependencies=[Depends(step) for step in _before(operation)],
         )
+    app.state.turns = Turns()
     app.state.mode = mode
     app.state.identify = identify
     app.state.gate = gate
     app.state.library = lambda request: speaks(request.state.identity, request_id(request))
     _add_description(app)
     return app
+
+
+def _before(operation: Operation) -> list[Callable[..., Any]]:
+    """What is done before anything of a request is read; the `Gate` has its own turns for rows."""
+    waits = operation.method not in SAFE and not isinstance(operation.body, Upload)
+    first: list[Callable[..., Any]] = [] if operation.open else [known]
+    return [*first, only_known, *([turn] if waits else [])]
 
 
 def description(mode: Mode = LOCAL) -> dict[str, Any]:
