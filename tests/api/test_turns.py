@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from provender.api import turns
-from provender.api.turns import AT_ONCE, Turns
+from provender.api.turns import Turns
 from provender.catalog.db import open_database, transaction
+from provender.core.bounds import AT_ONCE
 from tests.api.conftest import Ask
 from tests.catalog.world import FLIGHTS
 

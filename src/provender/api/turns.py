@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 
 from fastapi import Request
 
-AT_ONCE = 2
-"""Changes of one actor: one is at work while what the other sent is read."""
+from provender.core import bounds
 
 
 @dataclass(slots=True)
 class _Turn:
-    free: Semaphore = field(default_factory=lambda: Semaphore(AT_ONCE))
+    free: Semaphore = field(default_factory=lambda: Semaphore(bounds.AT_ONCE))
     wanted: int = 0
 
 

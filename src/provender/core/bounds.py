@@ -42,6 +42,8 @@ VALUES = 500_000
 """Values in one body: what is wrong with each takes half a kilobyte until it is told."""
 OPEN = 100
 """Requests for access of one person that nobody answered yet: stewards look at each."""
+AT_ONCE = 2
+"""Changes of one actor: one is at work while what the other sent is read."""
 PROBLEMS = 20
 """Faults of a request that are told; of more, how many there are."""
 COUNTED = 1_000
