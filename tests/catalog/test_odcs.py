@@ -166,6 +166,12 @@ def test_of_several_tables_the_one_with_the_datasets_name_counts() -> None:
             ORDERS.replace("metric: rowCount", "metric: nullValues"),
             "counts nullValues of no column",
         ),
+        (
+            ORDERS.replace(
+                "metric: rowCount", "metric: invalidValues, arguments: {properties: [id, amount]}"
+            ),
+            "counts invalidValues of id, amount",
+        ),
     ],
 )
 def test_what_is_no_contract_is_refused_in_words(text: str, said: str) -> None:

@@ -15,11 +15,11 @@ NUMBERS = [1.0, 2.5, None, -3.0, float("nan"), 100.0, 0.0, 7.0, 8.0, 9.0]
 ROWS = pa.table({"unit": TEXTS, "weight": NUMBERS})
 
 
-def expected(column: str, metric: Metric, **said: object) -> Expectation:
+def expected(column: str, metric: Metric, *others: str, **said: object) -> Expectation:
     return Expectation(
         name="r",
         metric=metric,
-        columns=(column,),
+        columns=(column, *others),
         operator="mustBe",
         limits=(0.0,),
         severity=Severity.REFUSE,
@@ -27,8 +27,10 @@ def expected(column: str, metric: Metric, **said: object) -> Expectation:
     )
 
 
-def counted(column: str, metric: Metric, rows: pa.Table = ROWS, **said: object) -> int | None:
-    expectation = expected(column, metric, **said)
+def counted(
+    column: str, metric: Metric, *others: str, rows: pa.Table = ROWS, **said: object
+) -> int | None:
+    expectation = expected(column, metric, *others, **said)
     with session() as connection:
         found = profile(
             connection.from_arrow(rows), schema_of(rows.schema), connection, counted=[expectation]
@@ -73,7 +75,7 @@ def test_instants_have_ends(kind: pa.DataType) -> None:
     instants = [None, datetime(1990, 6, 1, tzinfo=UTC), late - timedelta(seconds=1), late]
     rows = pa.table({"at": pa.array(instants, pa.timestamp("us", "UTC")).cast(kind)})
     valid = Valid(first=datetime(2000, 1, 1, tzinfo=UTC), last=datetime(2020, 1, 1, tzinfo=UTC))
-    assert counted("at", Metric.INVALID_VALUES, rows, valid=valid) == 2
+    assert counted("at", Metric.INVALID_VALUES, rows=rows, valid=valid) == 2
 
 
 def test_numbers_are_no_instants() -> None:
@@ -91,3 +93,5 @@ def test_what_is_counted_keeps_its_name() -> None:
 def test_what_cannot_be_counted_is_left_out() -> None:
     assert counted("unit", Metric.INVALID_VALUES, valid=Valid(pattern="(?=k)")) is None
     assert counted("gone", Metric.MISSING_VALUES, missing=("",)) is None
+    of_two = counted("unit", Metric.INVALID_VALUES, "weight", valid=Valid(longest=1))
+    assert of_two is None  # of a contract that was attached before such rules were refused
