@@ -208,6 +208,18 @@ def test_a_catalog_of_postgresql_is_seen_by_its_port_and_told_without_password()
     assert catalog_problem(url).startswith(f"nothing answers at {address}: ")
 
 
+def test_a_catalog_of_postgresql_is_seen_at_its_socket(tmp_path: Path) -> None:
+    folder = Place.of(tmp_path / "pg").socket.parent  # a path of a socket has a hundred characters
+    folder.mkdir(parents=True, exist_ok=True)
+    url, there = f"postgresql:///provender?user=me&host={folder}", folder / ".s.PGSQL.5432"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(there))
+        listener.listen()
+        assert (catalog_address(url), catalog_problem(url)) == (str(there), "")
+    assert catalog_problem(url).startswith(f"nothing answers at {there}: ")
+    there.unlink()
+
+
 def test_a_start_without_the_store_serves_the_copy_on_disk(tmp_path: Path, start: Start) -> None:
     home = tmp_path / "home"
     with embedded_server(tmp_path / "own") as server, OnlineStore(server.url) as store:

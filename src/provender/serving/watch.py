@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from provender.core.errors import ProvenderError
 
@@ -49,13 +49,17 @@ async def store_problem(read: Read) -> str:
 
 
 def catalog_address(url: str) -> str:
-    """Return where the catalog of a URL is, a database's or a service's, without user and password."""
+    """Return where the catalog of a URL is, a database's or a service's, without user and password.
+
+    A PostgreSQL on this machine may be at a socket, in the folder that the URL gives as ``host``.
+    """
     if url.startswith("sqlite:///"):
         return url.removeprefix("sqlite:///")
     parts = urlsplit(url)
-    return (
-        f"{parts.hostname or 'localhost'}:{parts.port or PORTS.get(parts.scheme, POSTGRESQL_PORT)}"
-    )
+    said = parse_qs(parts.query)
+    host = parts.hostname or said.get("host", ["localhost"])[0]
+    port = parts.port or said.get("port", [PORTS.get(parts.scheme, POSTGRESQL_PORT)])[0]
+    return f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
 
 
 def catalog_problem(url: str) -> str:
@@ -65,7 +69,16 @@ def catalog_problem(url: str) -> str:
         return "" if Path(address).is_file() else f"there is no file {address}"
     host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=CATALOG_SECONDS).close()
+        if address.startswith("/"):
+            _greet_socket(address)
+        else:
+            socket.create_connection((host, int(port)), timeout=CATALOG_SECONDS).close()
     except OSError as error:
         return f"nothing answers at {address}: {error.strerror or error}"
     return ""
+
+
+def _greet_socket(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.settimeout(CATALOG_SECONDS)
+        opened.connect(path)
