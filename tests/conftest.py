@@ -1,12 +1,19 @@
 """How all tests run: long files begin first, so that all processes end together; garbage is rare.
 
 Collecting it took a quarter of the processor's time: thousands of tests and what they import are
-walked again and again, though none of it ever goes.
+walked again and again, though none of it ever goes. Thousands of small catalogs and lakes are
+made, too: in memory, where there is room, that takes a tenth less of the processor's time.
 """
 
 import gc
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadFileScheduling
@@ -17,9 +24,23 @@ from tests.stress import times
 
 __all__ = ["spark_master"]
 
-settings.register_profile("ours", max_examples=times(100, calm=40))
+settings.register_profile("ours", max_examples=times(100, calm=25))
 settings.load_profile("ours")
 
+MEMORY = Path("/dev/shm")
+ROOM = 8 << 30
+"""Bytes that all tests together may take there, at most, while those that passed are removed."""
+
+
+def _take_memory() -> None:
+    """Let temporary files of tests, and of processes that they start, lie in memory if half of it is free."""
+    with suppress(OSError):
+        free = min(psutil.virtual_memory().available, shutil.disk_usage(MEMORY).free)
+        if "TMPDIR" not in os.environ and free > 2 * ROOM:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+
+_take_memory()
 hasten()  # some tests import Feast before anything of ours
 gc.disable()  # until all is collected
 YOUNG = 20_000

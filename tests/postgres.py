@@ -118,6 +118,7 @@ def running(binaries: Path, *more: str) -> Iterator[str]:
             f"unix_socket_directories={home}",
             "max_connections=200",
             "fsync=off",
+            "full_page_writes=off",
             *more,
         )
         with (home / "log").open("wb") as log:

@@ -197,18 +197,20 @@ def test_lookups_in_process_are_measured_after_their_values_were_checked(tmp_pat
     assert ("published by Feast" in out) == (name == "online_w2")
 
 
-def test_materialising_is_measured_with_its_memory_and_its_write(tmp_path):
-    rows, _ = quick(
-        tmp_path, "online_materialize", "--contender", "ours", "--contender", "floor"
-    )  # fmt: skip
-    whole, memory, write = rows
-    (ours,) = whole["contenders"]
-    assert ours["differing"] == 0
-    assert ours["peak_mb"] > 100
-    assert 80 < memory["ours"] < 250
-    alone = {figure["name"]: figure["value"] for figure in write["contenders"]}
-    assert list(alone) == ["ours", "ours, refill", "floor"]
-    assert write["ours_over_floor"] == pytest.approx(alone["floor"] / alone["ours"], rel=1e-2)
+if STRESSED:  # it takes half a minute of two cores
+
+    def test_materialising_is_measured_with_its_memory_and_its_write(tmp_path):
+        rows, _ = quick(
+            tmp_path, "online_materialize", "--contender", "ours", "--contender", "floor"
+        )  # fmt: skip
+        whole, memory, write = rows
+        (ours,) = whole["contenders"]
+        assert ours["differing"] == 0
+        assert ours["peak_mb"] > 100
+        assert 80 < memory["ours"] < 250
+        alone = {figure["name"]: figure["value"] for figure in write["contenders"]}
+        assert list(alone) == ["ours", "ours, refill", "floor"]
+        assert write["ours_over_floor"] == pytest.approx(alone["floor"] / alone["ours"], rel=1e-2)
 
 
 def test_the_soak_counts_no_error_and_sees_memory_and_files(tmp_path):

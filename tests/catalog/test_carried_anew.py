@@ -26,10 +26,10 @@ from tests.catalog.world import (
     governing,
 )
 from tests.core.dags import STOPS, TAGS, Columns, dag, happen
-from tests.stress import times
+from tests.stress import STRESSED, times
 
 DAGS = times(10)
-UPDATES = 5
+UPDATES = 5 if STRESSED else 2
 BAR_SECONDS = 0.05 if times(1) > 1 else 0.25  # other tests run beside those of CI
 
 

@@ -12,7 +12,7 @@ from tests.core.dags import STOPS, TAGS, Columns, dag, happen
 from tests.stress import STRESSED, times
 
 DAGS = times(100)
-UPDATES = 3 if STRESSED else 2
+UPDATES = 3 if STRESSED else 1
 BAR_SECONDS = 0.05 if times(1) > 1 else 0.25  # other tests run beside those of CI
 
 

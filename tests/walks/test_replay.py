@@ -14,7 +14,7 @@ from provender.sdk import connect
 from tests.stress import STRESSED
 
 EARLY = 1_000
-EVERY = 1 if STRESSED else 2
+EVERY = 1 if STRESSED else 4
 FEATURES = ("last_arr_delay", "last_distance", "last_dest", "last_arr_epoch")
 
 

@@ -54,8 +54,11 @@ def answered(
         again()
         return told(from_json(kind, row.answer))
     answer = work()
+    if row is not None:
+        db.delete(row)
+        db.flush()
     _sweep(db, change)
-    db.merge(
+    db.add(
         IdempotencyRow(
             actor=change.actor,
             key=key,

@@ -24,12 +24,30 @@ DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"
 RANDOM_BITS = 80
 LENGTH = 26
 
+# Asked all the time: to put one of these together takes as long as to ask it.
+_RAISED = (
+    update(CounterRow)
+    .where(CounterRow.name == bindparam("counter"))
+    .values(value=CounterRow.value + bindparam("count"))
+    .returning(CounterRow.value)
+)
+_NAMES = DatasetNameRow.dataset == DatasetRow.id
+_CURRENT = (
+    select(DatasetNameRow.name, DatasetRow.name)
+    .join(DatasetRow, _NAMES)
+    .where(DatasetNameRow.name.in_(bindparam("names", expanding=True)))
+)
+_NUMBERS = select(DatasetNameRow.name, DatasetNameRow.dataset).where(
+    DatasetNameRow.name.in_(bindparam("names", expanding=True))
+)
+_LOCATED = (
+    select(DatasetRow).join(DatasetNameRow, _NAMES).where(DatasetNameRow.name == bindparam("name"))
+)
+
 
 def take(db: Session, counter: str, count: int = 1) -> int:
     """Return the first of ``count`` numbers that nothing of that kind has. Needs the write lock."""
-    further = update(CounterRow).where(CounterRow.name == counter)
-    raised = further.values(value=CounterRow.value + count).returning(CounterRow.value)
-    last = db.scalar(raised.execution_options(synchronize_session=False))
+    last: int | None = db.connection().scalar(_RAISED, {"counter": counter, "count": count})
     if last is None:
         db.add(CounterRow(name=counter, value=count))
         db.flush()
@@ -83,15 +101,13 @@ def numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
 
 def known_numbers(db: Session, names: Iterable[str]) -> dict[str, int]:
     """Return the number of each dataset that is called one of ``names``, or was once."""
-    named = select(DatasetNameRow.name, DatasetNameRow.dataset)
-    found = db.execute(named.where(DatasetNameRow.name.in_(sorted(set(names)))))
-    return {row.name: row.dataset for row in found}
+    found = db.execute(_NUMBERS, {"names": sorted(set(names))})
+    return {name: number for name, number in found}  # noqa: C416 - typed
 
 
 def locate(db: Session, name: str) -> DatasetRow | None:
     """Return the row of the dataset that is called ``name``, or was once; be it withdrawn."""
-    named = select(DatasetRow).join(DatasetNameRow, DatasetNameRow.dataset == DatasetRow.id)
-    return db.scalars(named.where(DatasetNameRow.name == name)).first()
+    return db.scalars(_LOCATED, {"name": name}).first()
 
 
 def current(db: Session, names: Iterable[str]) -> dict[str, str]:
@@ -99,10 +115,8 @@ def current(db: Session, names: Iterable[str]) -> dict[str, str]:
     wanted = sorted(set(names))
     if not wanted:
         return {}
-    named = select(DatasetNameRow.name, DatasetRow.name.label("now"))
-    joined = named.join(DatasetRow, DatasetRow.id == DatasetNameRow.dataset)
-    found = db.execute(joined.where(DatasetNameRow.name.in_(wanted)))
-    return {name: name for name in wanted} | {row.name: row.now for row in found}
+    found = db.execute(_CURRENT, {"names": wanted})
+    return {name: name for name in wanted} | {name: now for name, now in found}  # noqa: C416 - typed
 
 
 def every(db: Session, name: str) -> list[str]:
