@@ -378,3 +378,18 @@ def test_what_is_kept_of_a_secret_is_unique_and_opens_nothing_itself(connect: Co
     assert isinstance(kept, str)
     with pytest.raises(ProvenderError, match="not known here"):
         gov.identify(kept)
+
+
+def test_of_one_actor_so_many_tokens_are_in_force_with_so_many_patterns(connect: Connect) -> None:
+    ana = connect("ana")
+    many = Limits(datasets=tuple(f"a{number}.*" for number in range(51)))
+    with pytest.raises(InvalidInput, match="at most 50 patterns of datasets, not 51"):
+        ana.keyring.create("many", limits=many)
+    for number in range(100):
+        ana.keyring.create(f"n{number}")
+    with pytest.raises(Conflict, match="person:ana has 100 tokens in force already"):
+        ana.keyring.create("one more")
+    ana.keyring.rotate("t7")
+    ana.keyring.revoke("t8")
+    ana.keyring.create("one more")
+    connect("max").keyring.create("another's")

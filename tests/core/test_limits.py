@@ -1,5 +1,6 @@
 """A token narrows its actor, and what it makes is no wider than itself."""
 
+import time
 from itertools import product
 
 import pytest
@@ -100,3 +101,18 @@ def test_limits_that_allow_nothing_are_a_mistake() -> None:
     for nothing in ({"actions": ()}, {"datasets": ()}):
         with pytest.raises(InvalidInput, match="allow nothing"):
             Limits(**nothing)
+
+
+def test_whether_a_name_is_reached_costs_next_to_nothing_however_many_patterns_there_are() -> None:
+    """Else a process compiles patterns all the time: servers wait for what they may serve."""
+    every = [
+        Limits(datasets=tuple(f"*a{owner}*b{number}*.*c*" for number in range(50)))
+        for owner in range(100)
+    ]
+    assert not any(limits.reaches("x.y") for limits in every)
+    began = time.process_time()
+    for _ in range(20):
+        assert not any(limits.reaches("aviation.flights") for limits in every)
+    assert time.process_time() - began < 2
+    assert every[3].reaches("za3b4.czz")
+    assert every[3].within(every[3])

@@ -1,9 +1,12 @@
 """Signing in and out with a browser: what a session is, when it is over, what its forms carry."""
 
 import re
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -43,6 +46,7 @@ __all__ = [
 ]
 
 OURS = {"sec-fetch-site": "same-origin"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
 
 
@@ -312,3 +316,17 @@ def test_every_form_that_changes_something_is_written_so_that_it_is_found() -> N
         for form in re.findall(r"<form[^>]*>", path.read_text(), re.IGNORECASE):
             changes = "post" in form.lower()
             assert not changes or form.startswith('<form method="post"'), (path.name, form)
+
+
+def test_of_whom_nobody_knows_no_large_form_is_read(site: Site) -> None:
+    began = time.monotonic()
+    with site.browser() as browser:
+        sent = browser.post("/sign-in", content=b"a=" + b"%41" * 100_000, headers=FORM)
+    assert (sent.status_code, "larger than 10,000 bytes" in sent.text) == (422, True)
+    at = urlsplit(site.address)
+    with socket.create_connection((at.hostname, at.port), timeout=5) as one:
+        told = ["POST /tokens HTTP/1.1", f"Host: {at.netloc}", "Content-Length: 900000"]
+        told += [f"{name}: {value}" for name, value in (OURS | FORM).items()]
+        one.sendall("\r\n".join([*told, "", ""]).encode())
+        assert one.recv(100).split()[1] in (b"303", b"401")  # before anything of it came
+    assert time.monotonic() - began < 5

@@ -38,15 +38,17 @@ from provender.api import (
 from provender.api.deprecated import DEPRECATED, Deprecations
 from provender.api.description import describe
 from provender.api.errors import answer_error, request_id
-from provender.api.gate import Gate, Upload
+from provender.api.gate import Gate
 from provender.api.guard import Guard
 from provender.api.identity import Identify, local
-from provender.api.parameters import SAFE, known, only_known
+from provender.api.parameters import known, only_known
 from provender.api.routes import Operation
-from provender.api.turns import Turns, turn
+from provender.api.turns import turns_of
+from provender.core.bounds import AT_ONCE, LOOKS_AT_ONCE
 from provender.core.errors import ProvenderError
 from provender.core.identity import LOCAL, Identity, Mode
 from provender.core.protocols import Library
+from provender.core.turns import Turns
 
 PARTS = (
     datasets,
@@ -113,7 +115,7 @@ def application(
             response_model=None,
             dependencies=[Depends(step) for step in _before(operation)],
         )
-    app.state.turns = Turns()
+    app.state.changes, app.state.looks = Turns(AT_ONCE), Turns(LOOKS_AT_ONCE)
     app.state.mode = mode
     app.state.identify = identify
     app.state.gate = gate
@@ -123,10 +125,10 @@ def application(
 
 
 def _before(operation: Operation) -> list[Callable[..., Any]]:
-    """What is done before anything of a request is read; the `Gate` has its own turns for rows."""
-    waits = operation.method not in SAFE and not isinstance(operation.body, Upload)
+    """What is done before anything of a request is read."""
     first: list[Callable[..., Any]] = [] if operation.open else [known]
-    return [*first, only_known, *([turn] if waits else [])]
+    waits = turns_of(operation)
+    return [*first, only_known, *([waits] if waits else [])]
 
 
 def description(mode: Mode = LOCAL) -> dict[str, Any]:

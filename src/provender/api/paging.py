@@ -58,7 +58,7 @@ def place(request: Request, given: str) -> str:
     try:
         padded = given + "=" * (-len(given) % 4)
         question, after = json.loads(base64.urlsafe_b64decode(padded.encode("ascii")))
-    except (binascii.Error, ValueError, TypeError) as error:
+    except (binascii.Error, ValueError, TypeError, RecursionError) as error:
         raise _unusable(given) from error
     if not isinstance(after, str) or "\0" in after or question != _question(request):
         raise _unusable(given)

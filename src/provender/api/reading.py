@@ -1,7 +1,7 @@
 """Bodies of requests: bounded, of the right kind, and read strictly."""
 
 import re
-from asyncio import get_running_loop
+from asyncio import get_running_loop, timeout_at
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Generic, TypeVar
@@ -79,15 +79,26 @@ async def body(request: Request, *, largest: int) -> bytes:
     """Return the bytes of a body.
 
     Raises:
-        Refused: there are more than ``largest``.
+        Refused: there are more than ``largest``, or they take too long to come.
     """
-    read = bytearray()
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > largest:
-            raise Refused(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the body is larger than {largest} bytes",
-                hint="send less at once",
-            )
+    read, now = bytearray(), get_running_loop().time
+    end = now() + bounds.BODY_SECONDS
+    try:
+        async with timeout_at(now() + bounds.STILL_SECONDS) as patience:
+            async for chunk in request.stream():
+                read += chunk
+                if len(read) > largest:
+                    raise Refused(
+                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                        f"the body is larger than {largest} bytes",
+                        hint="send less at once",
+                    )
+                patience.reschedule(min(end, now() + bounds.STILL_SECONDS))
+    except TimeoutError:
+        raise Refused(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            f"nothing of the body came for {bounds.STILL_SECONDS:g} s, or all of it took longer "
+            f"than {bounds.BODY_SECONDS:g} s",
+            hint="send less at once",
+        ) from None
     return bytes(read)

@@ -42,8 +42,10 @@ RULES = (
     f"and {bounds.CHECKS:,} checks of its publisher; permits and decisions are of {bounds.DATASETS} datasets, with names of 1 to {bounds.WORD} "
     f"characters; training sets are of {bounds.DATASETS} versions; lookups are told of {bounds.DATASETS} datasets, {bounds.MANY:,} with each tally's, and written down in "
     f"{WRITTEN:,} characters; a project has {bounds.DEFINITIONS:,} definitions with {bounds.FEATURES:,} features; "
-    f"no body has more than {bounds.VALUES:,} values. Of one actor {bounds.AT_ONCE} requests that are no GET are "
-    f"at work at once; more wait for these, and those that send rows apart. Of faults the first {bounds.PROBLEMS} are "
+    f"no body has more than {bounds.VALUES:,} values. Of one actor {bounds.AT_ONCE} changes and "
+    f"{bounds.LOOKS_AT_ONCE} questions are at work at once; more wait for these, but for revokes. A body comes within "
+    f"{bounds.BODY_SECONDS:g} s, and each part of it within {bounds.STILL_SECONDS:g}. One actor has at most {bounds.TOKENS} tokens in force, "
+    f"each for at most {bounds.PATTERNS} patterns of datasets. Of faults the first {bounds.PROBLEMS} are "
     f"told, and how many more there are; of more than {bounds.COUNTED:,} only that.",
     "**Who asks** is the actor of the server's settings (`PROVENDER_ACTOR`) in local mode, which listens on this "
     "machine only, and where no header names another. In governed mode every request but `GET /mode` needs "

@@ -1,51 +1,39 @@
-"""Whose turn it is to change something: few requests of one actor are at work at once.
+"""Before which operations a request waits until few others of its actor are at work."""
 
-The catalog is written by one at a time. What one actor sends in parallel waits here, and takes
-neither a thread nor a place before the catalog from others.
-"""
-
-from asyncio import Semaphore
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 from fastapi import Request
 
-from provender.core import bounds
+from provender.api.gate import Upload
+from provender.api.parameters import SAFE
+from provender.api.routes import Operation
+
+AT_ONCE = frozenset({"revoke_token", "revoke_grant"})
+"""What waits for nothing: whoever ends something may be kept waiting by what it is for."""
+OF_THE_GATE = "retrieval"
+"""Rows come through the `Gate`, which has turns of its own."""
 
 
-@dataclass(slots=True)
-class _Turn:
-    free: Semaphore = field(default_factory=lambda: Semaphore(bounds.AT_ONCE))
-    wanted: int = 0
+def turns_of(operation: Operation) -> Callable[..., Any] | None:
+    """Return what waits for a turn before ``operation``, of those to change or to look; None: nothing."""
+    if (
+        operation.open
+        or operation.name in AT_ONCE
+        or operation.tag == OF_THE_GATE
+        or isinstance(operation.body, Upload)
+    ):
+        return None
+    return look if operation.method in SAFE else change
 
 
-class Turns:
-    """Who is at work, and who waits for it. For one event loop."""
-
-    def __init__(self) -> None:
-        self._of: dict[str, _Turn] = {}
-
-    def wanted(self, actor: str) -> int:
-        """Return how many requests of ``actor`` are at work or wait."""
-        turn = self._of.get(actor)
-        return turn.wanted if turn is not None else 0
-
-    @asynccontextmanager
-    async def of(self, actor: str) -> AsyncIterator[None]:
-        """Wait until one of the turns of ``actor`` is free, and have it."""
-        turn = self._of.setdefault(actor, _Turn())
-        turn.wanted += 1
-        try:
-            async with turn.free:
-                yield
-        finally:
-            turn.wanted -= 1
-            if not turn.wanted:
-                del self._of[actor]
+async def change(request: Request) -> AsyncIterator[None]:
+    """Let ``request`` wait until few changes of its actor are at work."""
+    async with request.app.state.changes.of(request.state.identity.actor):
+        yield
 
 
-async def turn(request: Request) -> AsyncIterator[None]:
-    """Let ``request``, whose actor is known, wait until few others of theirs are at work."""
-    async with request.app.state.turns.of(request.state.identity.actor):
+async def look(request: Request) -> AsyncIterator[None]:
+    """Let ``request`` wait until few questions of its actor are at work."""
+    async with request.app.state.looks.of(request.state.identity.actor):
         yield

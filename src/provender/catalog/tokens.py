@@ -16,6 +16,7 @@ from provender.catalog import access, changes
 from provender.catalog.changes import Change
 from provender.catalog.rows import PersonRow, PurposeRow, TokenRow
 from provender.core.audit import EventKind
+from provender.core.bounds import PATTERNS, TOKENS
 from provender.core.errors import Conflict, Denied, InvalidInput, NotFound, Unauthenticated
 from provender.core.identity import How, Identity
 from provender.core.limits import EVERY, NO_LIMITS, Limits
@@ -64,6 +65,7 @@ def create(
     """
     _check_whose(db, by, actor, change=change)
     _check_limits(db, limits)
+    _check_few(db, actor, change=change)
     ends = check_terms(name, until, now=change.at)
     if within is not None and within.until is not None and until is None:
         ends = min(ends, within.until)
@@ -238,7 +240,23 @@ def _check_within(by: Actor, limits: Limits, until: datetime, asking: Identity |
         )
 
 
+def _check_few(db: Session, actor: str, *, change: Change) -> None:
+    """Check that ``actor`` has not as many tokens in force as one may have."""
+    in_force = TokenRow.revoked_at.is_(None) & (TokenRow.until > change.at)
+    there = select(func.count()).where(TokenRow.actor == actor, in_force)
+    if db.scalars(there).one() >= TOKENS:
+        raise Conflict(
+            f"{actor} has {TOKENS} tokens in force already",
+            hint="revoke those that are not used: provender token list",
+        )
+
+
 def _check_limits(db: Session, limits: Limits) -> None:
+    if len(limits.datasets) > PATTERNS:
+        raise InvalidInput(
+            f"a token is for at most {PATTERNS} patterns of datasets, not {len(limits.datasets):,}",
+            hint="write stars, such as domain.*",
+        )
     for action in limits.actions:
         if action != EVERY and action not in set(Action):
             raise InvalidInput(

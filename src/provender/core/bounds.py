@@ -40,8 +40,16 @@ ASIDE = 64 << 10
 """Bytes of a body above which others are not kept waiting while it is read."""
 VALUES = 500_000
 """Values in one body: what is wrong with each takes half a kilobyte until it is told."""
+BODY_SECONDS, STILL_SECONDS = 60.0, 10.0
+"""How long a body may take to come, and how long nothing of it may: it has its actor's turn."""
 OPEN = 100
 """Requests for access of one person that nobody answered yet: stewards look at each."""
+TOKENS = 100
+"""Tokens of one actor in force: servers are told of each what it may be served."""
+PATTERNS = 50
+"""Patterns of datasets that one token is for."""
+LOOKS_AT_ONCE = 8
+"""Questions of one actor: each may have to be written down as refused."""
 AT_ONCE = 2
 """Changes of one actor: one is at work while what the other sent is read."""
 PROBLEMS = 20

@@ -15,11 +15,13 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from provender.core.bounds import AT_ONCE
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
 from provender.core.errors import Denied, NotFound, ProvenderError, Unauthenticated
 from provender.core.identity import How, Identity
 from provender.core.protocols import Library
+from provender.core.turns import Turns
 from provender.web import (
     audit,
     browsing,
@@ -46,7 +48,7 @@ from provender.web import (
     training,
     versions,
 )
-from provender.web.forms import ActionFunction, received
+from provender.web.forms import OF_NOBODY, ActionFunction, check_form, read, received
 from provender.web.guard import Guard, Twins, wants_json
 from provender.web.page import Elsewhere, Page, PageFunction, Visit
 from provender.web.templates import Templates
@@ -131,11 +133,14 @@ def application(
     pages = (
         (path, site.entrance(show) if path in OPEN else site.endpoint(show)) for path, show in PAGES
     )
-    forms = ((path, site.action(do, known=path not in OPEN)) for path, do in ACTIONS)
+    posts = (
+        (path, site.action(do, known=path not in OPEN, waits=not path.endswith("/revoke")))
+        for path, do in ACTIONS
+    )
     app = Starlette(
         routes=[
             *(Route(path, answer, methods=["GET"]) for path, answer in pages),
-            *(Route(path, answer, methods=["POST"]) for path, answer in forms),
+            *(Route(path, answer, methods=["POST"]) for path, answer in posts),
             Route("/healthz", site.health, methods=["GET"]),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -158,6 +163,7 @@ class Site:
         self._clock = clock
         self.visitors = visitors
         self._templates = Templates(STATIC)
+        self._changes = Turns(AT_ONCE)
 
     def endpoint(self, show: PageFunction) -> Endpoint:
         """Return an endpoint that runs in a thread, since the catalog is synchronous."""
@@ -179,23 +185,33 @@ class Site:
 
         return answer
 
-    def action(self, do: ActionFunction, *, known: bool = True) -> AsyncEndpoint:
+    def action(
+        self, do: ActionFunction, *, known: bool = True, waits: bool = True
+    ) -> AsyncEndpoint:
         """Return an endpoint that takes a form of ours, and does what it says in a thread.
+
+        It ``waits`` while others of the same actor are at work: whatever ends something does not.
 
         It was made for who sends it: for somebody who is ``known``, else for a browser.
         """
 
+        def work(request: Request, visitor: Visitor | None, body: bytes) -> Response:
+            token, form = read(body)
+            signing = SIGNING.read(request, self.visitors.mode)
+            check_csrf(token, visitor.secret if visitor else signing)
+            visit = self._visit(request, visitor)
+            return self._answer(visit, do(visit, form))
+
         async def answer(request: Request) -> Response:
-            token, form = await received(request)
-
-            def work() -> Response:
-                visitor = self.visitors.known(request) if known else None
-                signing = SIGNING.read(request, self.visitors.mode)
-                check_csrf(token, visitor.secret if visitor else signing)
-                visit = self._visit(request, visitor)
-                return self._answer(visit, do(visit, form))
-
-            return await run_in_threadpool(work)
+            check_form(request)
+            if not known:
+                body = await received(request, largest=OF_NOBODY)
+                return await run_in_threadpool(work, request, None, body)
+            visitor = await run_in_threadpool(self.visitors.known, request)
+            if not waits:
+                return await run_in_threadpool(work, request, visitor, await received(request))
+            async with self._changes.of(visitor.identity.actor):
+                return await run_in_threadpool(work, request, visitor, await received(request))
 
         return answer
 

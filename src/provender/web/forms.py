@@ -5,6 +5,7 @@ cannot make it say otherwise (`check_origin`). And it carries what only our page
 visitor holds (`web/visitors.py`), which `web/templates.py` puts into every form.
 """
 
+from asyncio import get_running_loop, timeout_at
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 
+from provender.core.bounds import BODY_SECONDS, STILL_SECONDS
 from provender.core.clock import to_utc
 from provender.core.errors import Denied, InvalidInput
 from provender.core.names import unknown
@@ -19,6 +21,8 @@ from provender.core.rules import Action
 from provender.web.page import Elsewhere, Page, Visit, whole_number
 
 MOST_BYTES = 1_000_000
+OF_NOBODY = 10_000
+"""Bytes of a form whose sender is not known yet."""
 MOST_FIELDS = 5_000
 CSRF = "csrf"
 KIND = "application/x-www-form-urlencoded"
@@ -76,23 +80,47 @@ def until(text: str) -> datetime | None:
     return to_utc(found + timedelta(days=1) if is_day else found)
 
 
-async def received(request: Request) -> tuple[str, Form]:
-    """Return what the form that ``request`` brings carries against other sites', and the form.
+def check_form(request: Request) -> None:
+    """Return if ``request`` brings a form that a page of ours sent; nothing of it is read yet.
 
     Raises:
         Denied: another site's page sent it.
-        InvalidInput: it is no form, or too large for one.
+        InvalidInput: it is no form.
     """
     check_origin(request)
     if request.headers.get("content-type", "").partition(";")[0].strip() != KIND:
         raise InvalidInput("that is not a form", hint=f"send {KIND}")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise InvalidInput(
-                f"the form is larger than {MOST_BYTES:,} bytes", hint="write less, or link to it"
-            )
+
+
+async def received(request: Request, *, largest: int = MOST_BYTES) -> bytes:
+    """Return the form that ``request`` brings, as it was sent.
+
+    Raises:
+        InvalidInput: it has more than ``largest`` bytes, or takes too long to come.
+    """
+    body, now = bytearray(), get_running_loop().time
+    end = now() + BODY_SECONDS
+    try:
+        async with timeout_at(now() + STILL_SECONDS) as patience:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > largest:
+                    raise InvalidInput(
+                        f"the form is larger than {largest:,} bytes",
+                        hint="write less, or link to it",
+                    )
+                patience.reschedule(min(end, now() + STILL_SECONDS))
+    except TimeoutError:
+        raise InvalidInput("the form did not come whole in time", hint="send it again") from None
+    return bytes(body)
+
+
+def read(body: bytes) -> tuple[str, Form]:
+    """Return what a form carries against other sites', and the form. It may take a second.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
     try:
         fields = parse_qs(
             body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"
