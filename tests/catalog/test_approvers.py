@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from provender.catalog import fsck
+from provender.catalog import fsck, tokens
 from provender.catalog.db import open_database, transaction
 from provender.catalog.local import LocalCatalog
 from provender.core.datasets import whole
@@ -19,7 +19,7 @@ from tests.stress import times
 
 __all__ = ["published"]
 
-ROBOT = "service:robot"
+ROBOT, OTHER = "service:robot", "service:other"
 GLASS = Rule(
     id="glass", actors=(ROBOT, "person:gov"), actions=(Action.BREAK_GLASS,), tags=("personal",)
 )
@@ -28,8 +28,11 @@ GLASS = Rule(
 @pytest.fixture
 def robot(published: Connect) -> LocalCatalog:
     """A service that looks after the flights as `sam` and `gov` do, who has made a token of it."""
-    flights = replace(declared(FLIGHTS), stewards=("person:sam", "person:gov", ROBOT))
-    people, rules = (*GOVERNANCE.people, Person(id=ROBOT)), (*GOVERNANCE.rules, GLASS)
+    flights = replace(declared(FLIGHTS), stewards=("person:sam", "person:gov", ROBOT, OTHER))
+    people, rules = (
+        (*GOVERNANCE.people, Person(id=ROBOT), Person(id=OTHER)),
+        (*GOVERNANCE.rules, GLASS),
+    )
     gov = published("gov")
     gov.desk.apply(governing(flights, people=people, rules=rules))
     gov.keyring.revoke(gov.keyring.create("robot", actor=ROBOT).token.id)
@@ -46,7 +49,6 @@ def waiting(catalog: LocalCatalog) -> list[str]:
 def test_who_made_a_token_of_a_service_is_no_other_person_than_it(
     published: Connect, robot: LocalCatalog
 ):
-    four_eyes(published)
     gov, sam = published("gov"), published("sam")
 
     def approved(catalog: LocalCatalog, asked: AccessRequest) -> AccessRequest:
@@ -60,12 +62,13 @@ def test_who_made_a_token_of_a_service_is_no_other_person_than_it(
         with pytest.raises(Denied, match="the same person has made tokens of both"):
             approved(other, asked)
         assert waiting(other) == []
+    four_eyes(published)
     asked = published("ana").access.ask(WANTED)
     assert [waiting(one) for one in (gov, robot)] == [["request"], ["request"]]
     approved(gov, asked)
-    with pytest.raises(Conflict, match="or a service of the same person, approved request"):
-        approved(robot, asked)
-    assert waiting(robot) == []
+    for service in (robot, gov.as_actor(OTHER)):
+        with pytest.raises(Denied, match="which takes two people: it is a service"):
+            approved(service, asked)
     assert approved(sam, asked).state == "approved"
 
 
@@ -77,7 +80,8 @@ def test_who_made_a_token_of_a_service_reviews_nothing_that_it_took(
         taken = taker.access.break_glass(
             FLIGHTS, columns=["tailnum"], purpose="delay", reason="a plane is missing"
         )
-        with pytest.raises(Denied, match="the same person has made tokens of both"):
+        because = "the same person has made tokens" if other is gov else "it is a service"
+        with pytest.raises(Denied, match=because):
             other.access.review(taken.id, justified=True, note="it was me")
         assert waiting(other) == []
         assert published("sam").access.review(taken.id, justified=True, note="so it is").justified
@@ -130,3 +134,32 @@ def test_of_approvers_at_once_one_gives_one_grant(
     requests = whole(lambda after: published("sam").access.requests(limit=200, after=after))
     assert len(given) == len(requests) == times(4)
     assert {g for one in requests for g in one.grants} == {grant.id for grant in given}
+
+
+def test_who_is_behind_a_service_is_behind_those_that_it_makes_tokens_of(
+    published: Connect, robot: LocalCatalog, governed_url: str
+):
+    gov = published("gov")
+    with pytest.raises(Denied, match="cannot grant access to themselves, nor to a team or service"):
+        gov.records.grant(FLIGHTS, grantee=ROBOT)
+    published("sam").records.grant(FLIGHTS, grantee=ROBOT)
+    (given,) = published("sam").records.grants().items
+    with pytest.raises(Denied, match="cannot renew a grant to themselves"):
+        gov.access.renew(given.id, until=None)
+    may = Rule(id="may", actors=(ROBOT,), actions=(Action.GOVERN,))
+    gov.desk.declare(may)
+    team = next(one for one in GOVERNANCE.people if one.id == "person:ops").teams[0]
+    gov.desk.declare(
+        replace(next(p for p in GOVERNANCE.people if p.id == "person:gov"), teams=(team,))
+    )
+    robot.keyring.create("further", actor=OTHER)
+    engine = open_database(governed_url)
+    with transaction(engine) as db:
+        named = [ROBOT, OTHER, "person:gov", "person:sam", team, "team:none"]
+        found = {who: tokens.alike(db, who, named) for who in ("person:gov", OTHER, "person:sam")}
+    engine.dispose()
+    assert found == {
+        "person:gov": {ROBOT, OTHER, team},
+        OTHER: {ROBOT, "person:gov", team},
+        "person:sam": frozenset(),
+    }

@@ -16,6 +16,7 @@ from provender.catalog import (
     history,
     naming,
     standings,
+    tokens,
     whence,
 )
 from provender.catalog.changes import Change
@@ -75,9 +76,9 @@ def grant(
     dataset = access.discover(db, by, ref.dataset, now=change.at)
     access.check(db, by, Action.STEWARD, [ColumnRef(ref.dataset)], now=change.at)
     check_actor_id(grantee)
-    if grantee in by.names:
+    if grantee in by.names or tokens.alike(db, by.id, [grantee]):
         raise Denied(
-            f"{by} cannot grant access to themselves, nor to a team of theirs",
+            f"{by} cannot grant access to themselves, nor to a team or service of theirs",
             hint=f"ask another of {', '.join(dataset.who_decides)}",
         )
     check_alone(db, dataset, columns)

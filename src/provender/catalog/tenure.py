@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Text, select, type_coerce
 from sqlalchemy.orm import Session
 
-from provender.catalog import access, changes, epoch, grants, history, mentions, naming
+from provender.catalog import access, changes, epoch, grants, history, mentions, naming, tokens
 from provender.catalog.changes import Change
 from provender.catalog.rows import AuditRow
 from provender.core.audit import EventKind
@@ -79,7 +79,7 @@ def renew(
     row = grants.granted_row(db, by, identity, now=change.at)
     given = row.value
     access.check(db, by, Action.STEWARD, [ColumnRef(given.dataset)], now=change.at)
-    _check_renewable(by, given)
+    _check_renewable(db, by, given)
     grants.check_terms(db, given.action, given.purposes, until, now=change.at)
     if _is_longer(given.until, until):
         dataset = access.discover(db, by, given.dataset, now=change.at)
@@ -94,10 +94,10 @@ def renew(
     return mentions.grant(db, by, row.value, now=change.at)
 
 
-def _check_renewable(by: Actor, given: Grant) -> None:
-    if given.grantee in by.names:
+def _check_renewable(db: Session, by: Actor, given: Grant) -> None:
+    if given.grantee in by.names or tokens.alike(db, by.id, [given.grantee]):
         raise Denied(
-            f"{by} cannot renew a grant to themselves, nor to a team of theirs",
+            f"{by} cannot renew a grant to themselves, nor to a team or service of theirs",
             hint="ask another steward of the dataset",
         )
     if given.revoked_at is not None:

@@ -3,7 +3,7 @@
 The secret of one is in no row, no event and no log: what is kept is its digest.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import islice
@@ -101,13 +101,33 @@ def alike(db: Session, who: str, others: Collection[str]) -> frozenset[str]:
     """Return those of ``others`` that may be the same person as ``who``, by tokens that were made.
 
     Whoever made a token of a service has had its secret: they can ask as it does. What takes two
-    people is not for a person and such a service, nor for two services of theirs.
+    people is not for a person and such a service, nor for two services of theirs, nor is what is
+    for a team for a service of who is in it. Tokens may have been made by such services in turn.
     """
-    hands = {name: {name} for name in (who, *others)}
-    made = select(TokenRow.actor, TokenRow.created_by).distinct()
-    for actor, by in db.execute(made.where(TokenRow.actor.in_(hands))):
-        hands[actor].add(by)
-    return frozenset(one for one in others if one != who and not hands[who].isdisjoint(hands[one]))
+    made: dict[str, set[str]] = {}
+    new = {who, *others}
+    while new:
+        made |= {name: set() for name in new}
+        asked = select(TokenRow.actor, TokenRow.created_by).where(TokenRow.actor.in_(new))
+        for actor, by in db.execute(asked.distinct()):
+            made[actor].add(by)
+        new = {by for makers in made.values() for by in makers} - made.keys()
+    hands = {one: _behind(one, made) for one in (who, *others)}
+    teams = {team for one in hands[who] for team in access.actor(db, one).teams}
+    return frozenset(
+        one
+        for one in others
+        if one != who and (one in teams or not hands[who].isdisjoint(hands[one]))
+    )
+
+
+def _behind(name: str, made: Mapping[str, Collection[str]]) -> set[str]:
+    """An actor with all who made tokens of theirs, and tokens of these."""
+    found, new = set[str](), {name}
+    while new:
+        found |= new
+        new = {by for one in new for by in made[one]} - found
+    return found
 
 
 def revoke(

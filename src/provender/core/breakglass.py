@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from provender.core.errors import Conflict, Denied, InvalidInput
-from provender.core.people import SAME_PERSON, Actor
+from provender.core.people import NO_PERSON, SAME_PERSON, Actor
 from provender.core.policy import Action
 
 LONGEST = timedelta(hours=8)
@@ -92,6 +92,8 @@ def review(
     """
     if by.id == glass.actor:
         raise Denied(f"{by} cannot review {glass.id}, which is theirs", hint="somebody else does")
+    if by.is_service:
+        raise Denied(f"{by} cannot review {glass.id}: {NO_PERSON}", hint="a person does")
     if is_alike:
         raise Denied(
             f"{by} cannot review {glass.id} of {glass.actor}: {SAME_PERSON}",

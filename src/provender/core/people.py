@@ -14,6 +14,8 @@ UNNAMED = "person:me"
 """Who asks where nobody says who."""
 SAME_PERSON = "the same person has made tokens of both, or one a token of the other"
 """Why two actors do not count as two people."""
+NO_PERSON = "it is a service, and whoever has its token may be anybody"
+"""Why a service does not count where people have to look."""
 ACTOR_ID = re.compile(r"(person|team|service):[a-z0-9][a-z0-9._-]{0,62}\Z")
 
 
@@ -46,6 +48,10 @@ class Actor:
     projects: frozenset[str] = frozenset()
     attributes: frozenset[tuple[str, str]] = frozenset()
     limits: Limits = NO_LIMITS
+
+    @property
+    def is_service(self) -> bool:
+        return is_service(self.id)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -103,3 +109,8 @@ def check_actor_id(identity: str) -> str:
             hint="write person:name, team:name or service:name in lower case",
         )
     return identity
+
+
+def is_service(identity: str) -> bool:
+    """Return whether an actor is a service, and no person."""
+    return identity.startswith("service:")

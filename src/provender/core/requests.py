@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from provender.core.errors import Conflict, Denied, InvalidInput
 from provender.core.lineage import Node, NodeKind
-from provender.core.people import SAME_PERSON, Actor
+from provender.core.people import NO_PERSON, SAME_PERSON, Actor, is_service
 from provender.core.policy import EVERY, Action
 from provender.core.remedies import BLANK
 from provender.core.rules import REQUESTED, ROWS
@@ -157,6 +157,8 @@ class AccessRequest:
     def lacking(self, part: RequestPart) -> int:
         """Return how many more people have to approve ``part``."""
         by = {one.by for one in self.approvals if part.dataset in one.datasets}
+        if part.approvals > ALONE:
+            by = {name for name in by if not is_service(name)}
         return max(0, part.approvals - len(by))
 
     @property
@@ -251,6 +253,8 @@ def advance(
     """
     request = request.seen_at(now)
     theirs = tuple(name for name in request.datasets if name in decides)
+    if step is RequestStep.APPROVE and by.is_service:
+        theirs = _for_services(request, by, theirs)
     _check_may(request, step, by, theirs, alike)
     if (request.state, step) not in TRANSITIONS:
         raise Conflict(
@@ -262,6 +266,17 @@ def advance(
     if step is RequestStep.REJECT and not answer.strip():
         raise InvalidInput("a rejection needs a reason", hint="say why, and what to do instead")
     return _decided(request, step, by, answer, now)
+
+
+def _for_services(request: AccessRequest, by: Actor, theirs: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of ``theirs`` for which one approval is enough: a service is no second person."""
+    alone = {part.dataset for part in request.parts if part.approvals <= ALONE}
+    if theirs and alone.isdisjoint(theirs):
+        raise Denied(
+            f"{by} cannot approve request {request.id}, which takes two people: {NO_PERSON}",
+            hint="ask another steward of the dataset",
+        )
+    return tuple(name for name in theirs if name in alone)
 
 
 def _check_may(
