@@ -18,6 +18,7 @@ from provender.core.errors import Unauthenticated
 from provender.core.identity import Mode
 from provender.core.sessions import IDLE, LONGEST, SEEN, derived
 from provender.core.tokens import IssuedToken
+from provender.core.turns import Turns
 from provender.web.app import ACTIONS, OPEN, PAGES, application
 from provender.web.signing import onward
 from provender.web.templates import FOLDER
@@ -330,3 +331,23 @@ def test_of_whom_nobody_knows_no_large_form_is_read(site: Site) -> None:
         one.sendall("\r\n".join([*told, "", ""]).encode())
         assert one.recv(100).split()[1] in (b"303", b"401")  # before anything of it came
     assert time.monotonic() - began < 5
+
+
+def test_pages_and_forms_wait_for_turns_of_their_actor_but_what_revokes(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, of = list[str](), Turns.of
+
+    def noted(self: Turns, actor: str):
+        asked.append(actor)
+        return of(self, actor)
+
+    monkeypatch.setattr(Turns, "of", noted)
+    with site.signed_in("ana") as browser:
+        assert asked == []
+        page = browser.get("/tokens")
+        assert (page.status_code, asked) == (200, ["person:ana"])
+        browser.post("/tokens", data={"csrf": carried(page), "name": "laptop"})
+        assert asked == ["person:ana"] * 2
+        ended = browser.post("/tokens/t1/revoke", data={"csrf": carried(page)})
+        assert (ended.is_server_error, asked) == (False, ["person:ana"] * 2)

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from provender.core.bounds import AT_ONCE
+from provender.core.bounds import AT_ONCE, LOOKS_AT_ONCE
 from provender.core.clock import Clock, utc_now
 from provender.core.digest import plain
 from provender.core.errors import Denied, NotFound, ProvenderError, Unauthenticated
@@ -163,16 +163,20 @@ class Site:
         self._clock = clock
         self.visitors = visitors
         self._templates = Templates(STATIC)
-        self._changes = Turns(AT_ONCE)
+        self._changes, self._looks = Turns(AT_ONCE), Turns(LOOKS_AT_ONCE)
 
-    def endpoint(self, show: PageFunction) -> Endpoint:
-        """Return an endpoint that runs in a thread, since the catalog is synchronous."""
+    def endpoint(self, show: PageFunction) -> AsyncEndpoint:
+        """Return an endpoint that works in a thread, since the catalog is synchronous."""
 
-        def answer(request: Request) -> Response:
-            visitor = self.visitors.known(request)
+        def work(request: Request, visitor: Visitor) -> Response:
             with visitor.catalog.at_once() as catalog:
                 visit = self._visit(request, replace(visitor, catalog=catalog))
                 return self._answer(visit, show(visit))
+
+        async def answer(request: Request) -> Response:
+            visitor = await run_in_threadpool(self.visitors.known, request)
+            async with self._looks.of(visitor.identity.actor):
+                return await run_in_threadpool(work, request, visitor)
 
         return answer
 
