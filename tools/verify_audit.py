@@ -2,17 +2,18 @@
 """Check an exported audit trail, with this file and a public key alone.
 
     python3 verify_audit.py audit.ndjson --key 0123456789abcdef.pub [--witness witness.ndjson]
-                            [--until 2026-12-01]
+                            [--since 2026-11-01] [--until 2026-12-01]
 
 Needs Python 3.10 or newer and nothing else: no package, no network, no code of whoever made the bundle.
 A key is a file of 64 hex digits, which you got from somewhere else than the bundle. Checked are the
 digest of every event, the chain that they make, the Merkle tree over them (RFC 6962), the Ed25519
 signatures (RFC 8032) of its checkpoints, and the witness, if you have it.
 
-Nobody signs a bundle's first line. One that says that it goes to the end of the trail has to end with its
-own export, signed. One that says that it is a part, until some instant, is called so aloud; if the
-witness knows of more, it holds only if you asked for a part, by the same --until, and the witness knows of
-nothing more before that. Events behind the last checkpoint of a part are counted as not signed.
+Nobody signs a bundle's first line. One that does not begin with event 1 holds only if you asked for a part,
+by the same --since, and the witness knows of nothing left out from then on. One that says that it goes to
+the end of the trail has to end with its own export, signed. One that says that it is a part, until some
+instant, is called so aloud; if the witness knows of more, it holds only by the same --until, and if that is
+not before it. Events behind the last checkpoint of a part are counted as not signed.
 
 Exit code 0: all holds. 1: something does not; the first event is named. 2: it could not be checked.
 """
@@ -36,6 +37,8 @@ SEALED = ("sequence", "at", "actor", "kind", "subject", "detail")
 EVENT_PARTS = {*SEALED, "previous", "request", "digest"}
 CHECKPOINT_PARTS = {"size", "root", "head", "at", "key", "signature"}
 KEY_PARTS = {"id", "public"}
+Said = dict[str, Any]
+Part = tuple[datetime | None, datetime | None]
 
 # Ed25519, RFC 8032, 5.1: the curve, and its arithmetic in extended coordinates.
 P = 2**255 - 19
@@ -172,19 +175,15 @@ class Verifier:
     """Checks a bundle line by line, in constant memory but for the witness's checkpoints."""
 
     def __init__(
-        self,
-        header: dict[str, Any],
-        keys: dict[str, bytes],
-        witness: Iterable[dict[str, Any]],
-        asked: datetime | None,
+        self, header: Said, keys: dict[str, bytes], witness: Iterable[Said], asked: Part
     ) -> None:
         if header.get("format") != BUNDLE:
             raise Unusable(f"the bundle has format {header.get('format')!r}, this knows {BUNDLE!r}")
         check_parts(header, HEADER_PARTS)
         self.first, self.last = int(header["first"]), int(header["last"])
-        self.until, self.asked = header["until"], asked
+        self.until, (self.since, self.asked) = header["until"], asked
         self.instant = None if self.until is None else instant(self.until)
-        self.ends_with_export = False
+        self.ends_with_export, self.exported_since = False, None
         self.tree = Tree(self.first - 1, [bytes.fromhex(peak) for peak in header["peaks"]])
         self.head, self.keys = str(header["head"]), keys
         if self.first == 1 and self.head != GENESIS:
@@ -194,6 +193,7 @@ class Verifier:
         self.awaited: dict[int, list[dict[str, Any]]] = {}
         for told in witness:
             self.awaited.setdefault(told["size"], []).append(told)
+        self.check_beginning()
 
     def take(self, line: dict[str, Any]) -> None:
         """Check one line behind the header."""
@@ -219,7 +219,11 @@ class Verifier:
         if not fits or event.get("digest") != seal(event):
             raise Broken(due, "it does not fit the ones before it: the trail was changed")
         self.head = event["digest"]
+        if due == self.first and self.since and instant(event["at"]) < self.since:
+            raise Broken(due, f"it is from before {self.since}, which is not what you asked for")
         self.ends_with_export = event["kind"] == EXPORT and event["detail"].get("until") is None
+        said = event["detail"].get("since") if self.ends_with_export else None
+        self.exported_since = instant(said) if said else None
         self.tree.grow(bytes.fromhex(self.head[len("sha256:") :]))
         for told in self.awaited.pop(due, ()):
             self.checkpoint(told)
@@ -230,13 +234,9 @@ class Verifier:
         check_parts(checkpoint, CHECKPOINT_PARTS)
         size, key = checkpoint["size"], checkpoint["key"]
         if size != self.tree.size:
-            raise Broken(
-                min(size, self.tree.size + 1), f"a checkpoint of {size} events is not there"
-            )
+            raise Broken(min(size, self.tree.size + 1), f"a checkpoint of {size} is not there")
         if key not in self.keys:
-            raise Broken(
-                size, f"its checkpoint is signed with the key {key}, which you did not name"
-            )
+            raise Broken(size, f"its checkpoint is signed by {key}, which you did not name")
         signature = bytes.fromhex(checkpoint["signature"])
         if not is_signature(self.keys[key], statement(checkpoint), signature):
             raise Broken(size, f"the signature of its checkpoint is not one of the key {key}")
@@ -255,11 +255,21 @@ class Verifier:
             "ok": True,
             "first": self.first,
             "last": self.last,
+            "since": self.since and self.since.isoformat(),
             "until": self.until,
             "checkpoints": self.checkpoints,
             "witnessed": self.witnessed,
             "unsigned": self.last - self.signed,
         }
+
+    def check_beginning(self) -> None:
+        """Check that the bundle lacks no event before its first, but for what nobody asked for."""
+        lacks = f"it is not there: the bundle lacks its beginning before event {self.first}"
+        if self.since is None and self.first != 1:
+            raise Broken(1, f"{lacks}; if you asked for a part, say --since")
+        for size in sorted(size for size in self.awaited if size < self.first):
+            if any(self.since and instant(told["at"]) >= self.since for told in self.awaited[size]):
+                raise Broken(size, f"{lacks}, and the witness knows of it")
 
     def check_end(self) -> None:
         """Check that the bundle goes as far as it says, and as whoever checks it asked for."""
@@ -274,6 +284,9 @@ class Verifier:
             raise Broken(after, f"it is not there: the witness knows of {known} events{part}")
         if self.until is None and not self.ends_with_export:
             raise Broken(after, "it is not there: a whole bundle ends with its own export")
+        if self.until is None and self.since and self.since != self.exported_since:
+            said = self.exported_since or "the beginning"
+            raise Broken(self.last, f"it is an export since {said}, not what you asked for")
         if self.until is None and self.signed != self.last:
             raise Broken(self.signed + 1, "no checkpoint signs for it, or for any after it")
 
@@ -287,11 +300,7 @@ class Verifier:
 
 
 def check_parts(said: dict[str, Any], parts: set[str]) -> None:
-    """Return if ``said`` has these parts: what nobody sealed is not taken along.
-
-    Raises:
-        ValueError: it lacks one, or has another.
-    """
+    """Raise ValueError if ``said`` has not just these parts: what nobody sealed is not taken along."""
     if set(said) != parts:
         raise ValueError(f"it is not made of {', '.join(sorted(parts))}")
 
@@ -307,9 +316,10 @@ def verify(
     keys: dict[str, bytes],
     witness: Iterable[dict[str, Any]] = (),
     *,
+    since: datetime | None = None,
     until: datetime | None = None,
 ) -> dict[str, Any]:
-    """Return what holds of the bundle ``lines`` by the public ``keys``; ``until``: what was asked for.
+    """Return what holds of ``lines`` by the public ``keys``; ``since``, ``until``: what was asked for.
 
     Raises:
         Broken: something does not hold; the first event is named.
@@ -317,7 +327,7 @@ def verify(
     """
     parsed = _parsed(lines)
     try:
-        verifier = Verifier(next(parsed), keys, witness, until)
+        verifier = Verifier(next(parsed), keys, witness, (since, until))
     except (StopIteration, KeyError, TypeError, ValueError, AttributeError) as error:
         raise Unusable("it does not begin as a bundle does") from error
     try:
@@ -342,14 +352,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("bundle", help="what provender audit export wrote")
     parser.add_argument("--key", action="append", required=True, help="file of a public key")
     parser.add_argument("--witness", help="file that checkpoints were told to")
+    parser.add_argument("--since", help="you asked for a part, of what was from that instant on")
     parser.add_argument("--until", help="you asked for a part, of what was before that instant")
     parser.add_argument("--json", action="store_true", help="print JSON")
     asked = parser.parse_args(arguments)
     try:
         told = Path(asked.witness).read_text().splitlines() if asked.witness else []
         with Path(asked.bundle).open(encoding="utf-8") as lines:
-            until = instant(asked.until) if asked.until else None
-            found = verify(lines, read_keys(asked.key), list(_parsed(told)), until=until)
+            part = {n: instant(at) for n in ("since", "until") if (at := getattr(asked, n))}
+            found = verify(lines, read_keys(asked.key), list(_parsed(told)), **part)
     except Broken as broken:
         found = {"ok": False, "sequence": broken.sequence, "why": broken.why}
     except (Unusable, OSError, ValueError) as error:
@@ -363,7 +374,8 @@ def in_words(found: dict[str, Any]) -> str:
     """Return a report for people."""
     if not found["ok"]:
         return f"BROKEN: event {found['sequence']}: {found['why']}"
-    part = f"; a part, until {found['until']}" if found["until"] else ""
+    ends = [f"{name} {found[name]}" for name in ("since", "until") if found[name]]
+    part = f"; a part, {', '.join(ends)}" if ends else ""
     tail = f"; the last {found['unsigned']} are chained, not signed" if found["unsigned"] else ""
     return (
         f"events {found['first']}-{found['last']} hold, by {found['checkpoints']} checkpoints "

@@ -121,11 +121,12 @@ def test_a_checkpoint_of_what_is_before_a_part_proves_nothing_of_it(
     exported: list[bytes], engine: Engine, tool: ModuleType, tmp_path: Path
 ):
     until = NOW + timedelta(minutes=9, seconds=30)
-    part = export(engine, since=NOW + timedelta(minutes=6), until=until)
+    since = NOW + timedelta(minutes=6)
+    part = export(engine, since=since, until=until)
     before = next(one for one in exported if b'"checkpoint"' in one and number(one) == 6)
     why = "event 7: no checkpoint signs for it"
-    assert is_broken(tool, part, tmp_path, why)
-    assert is_broken(tool, [part[0], before, *part[1:]], tmp_path, why)
+    assert is_broken(tool, part, tmp_path, why, since=since)
+    assert is_broken(tool, [part[0], before, *part[1:]], tmp_path, why, since=since)
 
 
 def test_honest_bundles_hold(
@@ -134,14 +135,18 @@ def test_honest_bundles_hold(
     for witness in (False, True):
         found = told(tool, exported, tmp_path, witness=witness)
         assert (found["last"], found["until"], found["unsigned"]) == (13, None, 0)
-    until = NOW + timedelta(minutes=8)
-    part = export(engine, since=NOW + timedelta(minutes=3), until=until)
+    since, until = NOW + timedelta(minutes=3), NOW + timedelta(minutes=8)
+    part = export(engine, since=since, until=until)
     for asked in ({}, {"until": until}, {"until": until, "witness": True}):
-        found = told(tool, part, tmp_path, **asked)
+        found = told(tool, part, tmp_path, since=since, **asked)
         assert (found["first"], found["last"], found["checkpoints"]) == (4, 8, 1)
         assert (found["unsigned"], tool.instant(found["until"])) == (2, until)
-    later = export(engine, since=NOW + timedelta(minutes=3))
-    assert told(tool, later, tmp_path, witness=True)["unsigned"] == 0
+    later = export(engine, since=since)
+    assert told(tool, later, tmp_path, witness=True, since=since)["unsigned"] == 0
+    early = NOW - timedelta(days=9)
+    for asked in ({}, {"since": early}):
+        found = told(tool, export(engine, since=early), tmp_path, witness=True, **asked)
+        assert found["first"] == 1
     ahead = export(engine, until=NOW + timedelta(days=9))
     assert told(tool, ahead, tmp_path, witness=True)["until"]
 

@@ -167,6 +167,7 @@ def test_a_bundle_proves_itself_by_itself_and_a_public_key(exported: list[bytes]
         "ok": True,
         "first": 1,
         "last": 13,
+        "since": None,
         "until": None,
         "checkpoints": 4,
         "witnessed": 4,
@@ -253,13 +254,14 @@ def first_broken(tool: ModuleType, lines: list[bytes], folder: Path) -> int | No
 def test_a_range_whose_beginning_was_made_up_is_found(
     exported: list[bytes], engine: Engine, tool: ModuleType, tmp_path: Path
 ):
-    part = export(engine, since=NOW + timedelta(minutes=3), until=NOW + timedelta(minutes=8))
+    since = NOW + timedelta(minutes=3)
+    part = export(engine, since=since, until=NOW + timedelta(minutes=8))
     header = json.loads(part[0])
     made_up = json.dumps({**header, "peaks": header["peaks"][::-1]}).encode()
     with pytest.raises(
         tool.Broken, match="event 4: it or a later one up to 6 is not what was signed"
     ):
-        told(tool, [made_up, *part[1:]], tmp_path)
+        told(tool, [made_up, *part[1:]], tmp_path, since=since)
     for begun in ([], ["{}"], ["[]"], [json.dumps({**header, "peaks": []})]):
         with pytest.raises(tool.Unusable):
             tool.verify(begun, {})
