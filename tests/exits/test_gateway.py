@@ -237,17 +237,22 @@ def settled(world: World) -> Iterator[int]:
 def test_who_goes_away_is_not_worked_for_and_who_comes_too_many_waits(world: World, long: str):
     query = {"dataset": "shop.visits", "version": long.split("@")[1], "purpose": "research"}
     query |= {"column": OPEN}
-    url, headers = f"{world.address}/api/v1/retrieve", world.bearer(ANA)
+    url = f"{world.address}/api/v1/retrieve"
     with httpx.Client() as client:
-        held = [
-            client.send(
-                client.build_request("GET", url, params=query, headers=headers), stream=True
-            )
-            for _ in range(4)
-        ]
+
+        def begun(actor: str) -> httpx.Response:
+            headers = world.bearer(actor)
+            asked = client.build_request("GET", url, params=query, headers=headers)
+            return client.send(asked, stream=True)
+
+        held = [begun(ANA) for _ in range(2)]
+        third = client.get(url, params=query, headers=world.bearer(ANA))
+        assert (third.status_code, third.json()["error"]["code"]) == (429, "busy")
+        assert "2 retrievals of yours are at work" in third.json()["error"]["message"]
+        held += [begun(SAM) for _ in range(2)]
         assert [answer.status_code for answer in held] == [200] * 4
         assert next(settled(world)) == 4  # nobody reads: what is not taken is not made
-        fifth = client.get(url, params=query, headers=headers)
+        fifth = client.get(url, params=query, headers=world.bearer(GOV))
         assert (fifth.status_code, fifth.json()["error"]["code"]) == (429, "busy")
         assert int(fifth.headers["retry-after"]) > 0
         leaving = Thread(target=lambda: (time.sleep(1), [answer.close() for answer in held]))

@@ -2,11 +2,11 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Annotated, Protocol, TypeVar
 
 from fastapi import Depends, Request
@@ -47,6 +47,8 @@ class Gate:
     """Lets so many ``at_once`` to a ``lake``, for ``seconds`` each; what they send waits below ``spill``.
 
     A body has ``largest`` bytes at most. Whoever is still for ``still`` seconds is not waited for.
+    One actor has half of it at most, of the turns and of what waits, so that others find room; where
+    nobody is told from another (an actor without a name) all of it. For one event loop.
     """
 
     lake: Lake
@@ -57,53 +59,72 @@ class Gate:
     still: float = STILL_SECONDS
     inside: int = field(default=0, init=False)
     waiting: int = field(default=0, init=False)
-    _free: BoundedSemaphore = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._free = BoundedSemaphore(self.at_once)
+    _inside_of: Counter[str] = field(default_factory=Counter, init=False, repr=False)
+    _waiting_of: Counter[str] = field(default_factory=Counter, init=False, repr=False)
 
     @contextmanager
-    def turn(self) -> Iterator[Deadline]:
-        """The time that one retrieval has, from now on.
+    def turn(self, actor: str = "") -> Iterator[Deadline]:
+        """The time that one retrieval of ``actor`` has, from now on.
 
         Raises:
-            Busy: as many are at work as may be.
+            Busy: as many are at work as may be, or as many of theirs.
         """
-        if not self._free.acquire(blocking=False):
-            raise self._busy()
+        self._find_room(actor)
         self.inside += 1
+        self._inside_of[actor] += 1
         try:
             yield Deadline(lambda stage, done: None, self.seconds)
         finally:
             self.inside -= 1
-            self._free.release()
+            _take(self._inside_of, actor, 1)
 
     @contextmanager
-    def body(self) -> Iterator["Body"]:
-        """A body that is about to come, and waits on the disk. It has no turn: it may take its time.
+    def body(self, actor: str = "") -> Iterator["Body"]:
+        """A body that ``actor`` is about to send, and waits on the disk. It has no turn: it may take its time.
 
         Raises:
-            Busy: nobody would have a turn now, even with the body.
+            Busy: they would have no turn now, even with the body.
         """
-        if self.inside >= self.at_once:
-            raise self._busy()
+        self._find_room(actor)
         with spilling(self.spill) as folder:
-            body = Body(self, folder / "received")
+            body = Body(self, folder / "received", actor)
             try:
                 yield body
             finally:
                 self.waiting -= body.size
+                _take(self._waiting_of, actor, body.size)
 
-    def _busy(self) -> Busy:
-        return _busy(f"{self.at_once} retrievals are at work, which is as many as may be")
+    def grow(self, actor: str, count: int) -> None:
+        """Let ``count`` bytes more wait, which ``actor`` sent.
+
+        Raises:
+            Busy: as much waits as may be, or as much of theirs.
+        """
+        most = WAITING * self.at_once * self.largest
+        if self.waiting + count > most:
+            raise _busy("as many rows wait for their turn as may be")
+        if actor and self._waiting_of[actor] + count > most // 2:
+            raise _busy("as many rows of yours wait for their turn as may be of one actor")
+        self.waiting += count
+        self._waiting_of[actor] += count
+
+    def _find_room(self, actor: str) -> None:
+        most = (self.at_once + 1) // 2
+        if self.inside >= self.at_once:
+            raise _busy(f"{self.at_once} retrievals are at work, which is as many as may be")
+        if actor and self._inside_of[actor] >= most:
+            raise _busy(
+                f"{most} retrievals of yours are at work, which is as many as may be of one actor"
+            )
 
 
 @dataclass
 class Body:
-    """What is sent to a ``gate``, as it comes into a ``file``; ``size`` bytes are there."""
+    """What ``actor`` sends to a ``gate``, as it comes into a ``file``; ``size`` bytes are there."""
 
     gate: Gate
     file: Path
+    actor: str
     size: int = 0
 
     async def receive(self, chunks: AsyncIterator[bytes]) -> None:
@@ -113,7 +134,7 @@ class Body:
 
         Raises:
             TooLarge: it is larger than is taken at once.
-            Busy: as much waits as may be.
+            Busy: as much waits as may be, or as much of theirs.
             Unavailable: nothing came for too long, or the disk is full.
         """
         largest, sent, piece = self.gate.largest, 0, bytearray()
@@ -136,10 +157,7 @@ class Body:
             )
 
     def _grow(self, count: int) -> None:
-        gate = self.gate
-        if gate.waiting + count > WAITING * gate.at_once * gate.largest:
-            raise _busy("as many rows wait for their turn as may be")
-        gate.waiting += count
+        self.gate.grow(self.actor, count)
         self.size += count
 
     async def _in_time(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -163,6 +181,12 @@ def _busy(why: str) -> Busy:
     return Busy(why, hint="come again in some seconds", retry_after=AGAIN_SECONDS)
 
 
+def _take(of: Counter[str], actor: str, count: int) -> None:
+    of[actor] -= count
+    if not of[actor]:
+        del of[actor]
+
+
 def gate_of(request: Request) -> Gate:
     """Return the gate of the server that was asked.
 
@@ -175,14 +199,24 @@ def gate_of(request: Request) -> Gate:
     return gate
 
 
+def _whose(request: Request) -> str:
+    """Return whose share of the gate ``request`` takes of: no name in local mode, where one person asks."""
+    if request.app.state.mode.is_local:
+        return ""
+    actor: str = request.state.identity.actor
+    return actor
+
+
 async def turn(request: Request) -> AsyncIterator[Deadline]:
     """A turn at the gate, until the answer is sent. A body has to be there before.
 
+    One actor has half of the turns at most; in local mode, where all are one person, every one.
+
     Raises:
         Unavailable: this server has no lake.
-        Busy: as many are at work as may be.
+        Busy: as many are at work as may be, or as many of who asks.
     """
-    with gate_of(request).turn() as deadline:
+    with gate_of(request).turn(_whose(request)) as deadline:
         yield deadline
 
 
@@ -199,7 +233,7 @@ class Upload:
 
     async def __call__(self, request: Request) -> AsyncIterator[Path]:
         check_media(request, self.media)
-        with gate_of(request).body() as body:
+        with gate_of(request).body(_whose(request)) as body:
             await body.receive(request.stream())
             yield body.file
 
