@@ -1,7 +1,6 @@
 """The gate to the lake: how many retrieve at once, for how long, and what they may send."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from provender.api.reading import check_media
+from provender.core.arriving import in_time
 from provender.core.errors import Busy, TooLarge, Unavailable
 from provender.core.gateway import FeaturesAsked, RowsAsked, Streamed
 from provender.core.protocols import Library
@@ -161,13 +161,9 @@ class Body:
         self.size += count
 
     async def _in_time(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        still, end = self.gate.still, time.monotonic() + self.gate.seconds
+        still = self.gate.still
         try:
-            while True:
-                async with asyncio.timeout(min(still, end - time.monotonic())):
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    return
+            async for chunk in in_time(chunks, still=still, whole=self.gate.seconds):
                 yield chunk
         except TimeoutError as error:
             raise Unavailable(

@@ -1,7 +1,7 @@
 """Bodies of requests: bounded, of the right kind, and read strictly."""
 
 import re
-from asyncio import get_running_loop, timeout_at
+from asyncio import get_running_loop
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Generic, TypeVar
@@ -11,6 +11,7 @@ from starlette.requests import Request
 from provender.api.errors import Malformed, Problem, Refused
 from provender.api.shapes import Shape, Size
 from provender.core import bounds
+from provender.core.arriving import in_time
 
 T = TypeVar("T")
 JSON = "application/json"
@@ -81,24 +82,20 @@ async def body(request: Request, *, largest: int) -> bytes:
     Raises:
         Refused: there are more than ``largest``, or they take too long to come.
     """
-    read, now = bytearray(), get_running_loop().time
-    end = now() + bounds.BODY_SECONDS
+    read, still, whole = bytearray(), bounds.STILL_SECONDS, bounds.BODY_SECONDS
     try:
-        async with timeout_at(now() + bounds.STILL_SECONDS) as patience:
-            async for chunk in request.stream():
-                read += chunk
-                if len(read) > largest:
-                    raise Refused(
-                        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                        f"the body is larger than {largest} bytes",
-                        hint="send less at once",
-                    )
-                patience.reschedule(min(end, now() + bounds.STILL_SECONDS))
+        async for chunk in in_time(request.stream(), still=still, whole=whole):
+            read += chunk
+            if len(read) > largest:
+                raise Refused(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"the body is larger than {largest} bytes",
+                    hint="send less at once",
+                )
     except TimeoutError:
         raise Refused(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            f"nothing of the body came for {bounds.STILL_SECONDS:g} s, or all of it took longer "
-            f"than {bounds.BODY_SECONDS:g} s",
+            f"nothing of the body came for {still:g} s, or all of it took longer than {whole:g} s",
             hint="send less at once",
         ) from None
     return bytes(read)

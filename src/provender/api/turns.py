@@ -5,11 +5,10 @@ from typing import Any
 
 from fastapi import Request
 
-from provender.api.gate import Upload
 from provender.api.parameters import SAFE
 from provender.api.routes import Operation
 
-AT_ONCE = frozenset({"revoke_token", "revoke_grant"})
+ENDING = frozenset({"revoke_token", "revoke_grant"})
 """What waits for nothing: whoever ends something may be kept waiting by what it is for."""
 OF_THE_GATE = "retrieval"
 """Rows come through the `Gate`, which has turns of its own."""
@@ -17,12 +16,7 @@ OF_THE_GATE = "retrieval"
 
 def turns_of(operation: Operation) -> Callable[..., Any] | None:
     """Return what waits for a turn before ``operation``, of those to change or to look; None: nothing."""
-    if (
-        operation.open
-        or operation.name in AT_ONCE
-        or operation.tag == OF_THE_GATE
-        or isinstance(operation.body, Upload)
-    ):
+    if operation.open or operation.name in ENDING or operation.tag == OF_THE_GATE:
         return None
     return look if operation.method in SAFE else change
 

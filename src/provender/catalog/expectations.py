@@ -136,8 +136,8 @@ def _rule(rule: Said, column: str) -> Expectation:
     arguments: Said = rule.get("arguments") or {}
     columns = (column,) if column else tuple(map(str, arguments.get("properties") or ()))
     name = str(rule.get("name") or rule.get("id") or metric)
-    is_alone = metric is Metric.ROW_COUNT
-    if is_alone != (not columns) or (len(columns) > 1 and metric is not Metric.DUPLICATE_VALUES):
+    is_several = len(columns) > 1 and metric is not Metric.DUPLICATE_VALUES
+    if is_several or (metric is Metric.ROW_COUNT) != (not columns):
         raise InvalidInput(
             f"rule {name!r} of the contract counts {metric} of {', '.join(columns) or 'no column'}",
             hint="rowCount is of a table, duplicateValues of one or several columns, which a rule of "

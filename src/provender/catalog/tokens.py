@@ -21,7 +21,7 @@ from provender.core.errors import Conflict, Denied, InvalidInput, NotFound, Unau
 from provender.core.identity import How, Identity
 from provender.core.limits import EVERY, NO_LIMITS, Limits
 from provender.core.names import suggest, unknown
-from provender.core.people import Actor, check_actor_id
+from provender.core.people import SERVICE, Actor, check_actor_id, is_service
 from provender.core.policy import Action
 from provender.core.tokens import (
     PREFIX,
@@ -35,7 +35,6 @@ from provender.core.tokens import (
 
 USED = timedelta(minutes=5)
 """How exactly it is known when a token was used last: writing that down takes the writer's turn."""
-SERVICE = "service:"
 PORTION = 100
 """Tokens that are read at once."""
 ASKING = frozenset({Action.SERVE, Action.PUBLISH})
@@ -104,6 +103,8 @@ def alike(db: Session, who: str, others: Collection[str]) -> frozenset[str]:
     people is not for a person and such a service, nor for two services of theirs, nor is what is
     for a team for a service of who is in it. Tokens may have been made by such services in turn.
     """
+    if not others:
+        return frozenset()
     made: dict[str, set[str]] = {}
     new = {who, *others}
     while new:
@@ -232,7 +233,7 @@ def _check_whose(db: Session, by: Actor, actor: str, *, change: Change) -> None:
     check_actor_id(actor)
     if actor == by.id:
         return
-    if not actor.startswith(SERVICE):
+    if not is_service(actor):
         raise Denied(
             f"{by} cannot make a token for {actor}: people and teams are not others' to be",
             hint=f"{actor} can make one, signed in",

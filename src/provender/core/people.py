@@ -10,6 +10,8 @@ from provender.core.limits import NO_LIMITS, Limits
 PROJECT = "project:"
 """What the name of a project begins with where it is meant as an actor."""
 PROJECT_ID = re.compile(rf"{PROJECT}[A-Za-z0-9_][A-Za-z0-9._-]{{0,127}}\Z")
+SERVICE = "service:"
+"""What the name of a service begins with."""
 UNNAMED = "person:me"
 """Who asks where nobody says who."""
 SAME_PERSON = "the same person has made tokens of both, or one a token of the other"
@@ -113,4 +115,4 @@ def check_actor_id(identity: str) -> str:
 
 def is_service(identity: str) -> bool:
     """Return whether an actor is a service, and no person."""
-    return identity.startswith("service:")
+    return identity.startswith(SERVICE)

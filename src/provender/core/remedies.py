@@ -10,13 +10,12 @@ from typing import Protocol
 from urllib.parse import urlencode
 
 from provender.core.limits import OUTSIDE
-from provender.core.people import UNNAMED
+from provender.core.people import UNNAMED, is_service
 from provender.core.rules import EVERY, REQUESTED, ROWS, Action, ColumnRef
 
 BLANK = "…"
 """Where a command leaves a reason to be said."""
 FORM = "/requests/new"
-SERVICE = "service:"
 
 
 class Closed(Protocol):
@@ -49,7 +48,7 @@ class Remedy:
     def command(self) -> str:
         """The command that asks for it; the reason is left to say. A service is asked for by a person."""
         words = ["provender", "access", "request", self.dataset]
-        words += ["--for", self.actor] if self.actor.startswith(SERVICE) else []
+        words += ["--for", self.actor] if is_service(self.actor) else []
         words += ["--action", self.action] if self.action is not Action.READ else []
         if self.action in ROWS:
             words += ["--columns", ",".join(self.columns)] if self.columns else []
@@ -60,7 +59,7 @@ class Remedy:
     def page(self) -> str:
         """The path of the form that asks for it, filled in, on the catalog's pages."""
         fields = [("about", f"dataset:{self.dataset}"), ("action", self.action.value)]
-        fields += [("for", self.actor)] if self.actor.startswith(SERVICE) else []
+        fields += [("for", self.actor)] if is_service(self.actor) else []
         if self.action in ROWS:
             fields += [("purpose", self.purpose)] if self.purpose else []
             fields += [("columns", column) for column in self.columns]

@@ -1,6 +1,7 @@
 """The application of the pages: addresses, answers in HTML or JSON, and errors in words."""
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
@@ -212,9 +213,8 @@ class Site:
                 body = await received(request, largest=OF_NOBODY)
                 return await run_in_threadpool(work, request, None, body)
             visitor = await run_in_threadpool(self.visitors.known, request)
-            if not waits:
-                return await run_in_threadpool(work, request, visitor, await received(request))
-            async with self._changes.of(visitor.identity.actor):
+            turn = self._changes.of(visitor.identity.actor) if waits else nullcontext()
+            async with turn:
                 return await run_in_threadpool(work, request, visitor, await received(request))
 
         return answer

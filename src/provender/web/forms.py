@@ -5,7 +5,6 @@ cannot make it say otherwise (`check_origin`). And it carries what only our page
 visitor holds (`web/visitors.py`), which `web/templates.py` puts into every form.
 """
 
-from asyncio import get_running_loop, timeout_at
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 
+from provender.core.arriving import in_time
 from provender.core.bounds import BODY_SECONDS, STILL_SECONDS
 from provender.core.clock import to_utc
 from provender.core.errors import Denied, InvalidInput
@@ -98,18 +98,14 @@ async def received(request: Request, *, largest: int = MOST_BYTES) -> bytes:
     Raises:
         InvalidInput: it has more than ``largest`` bytes, or takes too long to come.
     """
-    body, now = bytearray(), get_running_loop().time
-    end = now() + BODY_SECONDS
+    body = bytearray()
     try:
-        async with timeout_at(now() + STILL_SECONDS) as patience:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > largest:
-                    raise InvalidInput(
-                        f"the form is larger than {largest:,} bytes",
-                        hint="write less, or link to it",
-                    )
-                patience.reschedule(min(end, now() + STILL_SECONDS))
+        async for chunk in in_time(request.stream(), still=STILL_SECONDS, whole=BODY_SECONDS):
+            body += chunk
+            if len(body) > largest:
+                raise InvalidInput(
+                    f"the form is larger than {largest:,} bytes", hint="write less, or link to it"
+                )
     except TimeoutError:
         raise InvalidInput("the form did not come whole in time", hint="send it again") from None
     return bytes(body)
